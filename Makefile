@@ -1,0 +1,91 @@
+# Every target installs what it needs first. Wanted beforehand: Python 3.11 or newer, make, access to PyPI.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+VALIDATE := build/proto/buf/validate/validate.proto
+RELEASED := proto/released.binpb
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+CODE := $(wildcard corebilling tools bench examples tests)
+FINDER := for p in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done
+SQL := $(wildcard sql/migrations/*.sql sql/queries/*.sql)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
+
+.PHONY: install
+install: $(INSTALLED) ## create .venv and install the program and its tools, as constraints.txt pins them
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@python=$$($(FINDER)); \
+	if [ -z "$$python" ]; then \
+		echo "No Python 3.11 or newer with the venv module found; install one, or run: make PYTHON=/path/to/python install" >&2; exit 1; fi; \
+	test -x $(VENV)/bin/python || "$$python" -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.PHONY: deps
+deps: $(VALIDATE) ## fetch the third-party .proto files into build/proto
+
+$(VALIDATE): tools/fetch_protos.py | $(INSTALLED)
+	python tools/fetch_protos.py
+	@touch $@
+
+.PHONY: gen
+gen: $(INSTALLED) $(VALIDATE) ## generate gen/ from proto/ and sql/
+	python tools/generate.py
+ifneq ($(SQL),)
+	sqlc generate
+endif
+
+.PHONY: format
+format: $(INSTALLED) $(VALIDATE) ## format Python and proto files, fix what ruff can
+	ruff check --quiet --fix --exit-zero $(CODE)
+	ruff format $(CODE)
+	buf format --write proto
+
+.PHONY: verify
+verify: $(INSTALLED) $(VALIDATE) ## check format, lint, types, import rules, contracts, and that gen/ is up to date
+	ruff format --check $(CODE)
+	ruff check $(CODE)
+	mypy $(CODE)
+	lint-imports --no-logo
+	buf format --diff --exit-code proto
+	buf lint proto
+	python tools/generate.py --check
+	sqlc diff
+	@if [ -f $(RELEASED) ]; then echo buf breaking proto --against $(RELEASED); buf breaking proto --against $(RELEASED); \
+	else echo "$(RELEASED) does not exist: no released contract to break"; fi
+
+.PHONY: released
+released: $(INSTALLED) $(VALIDATE) ## record the contracts as released: from now on verify refuses to break them
+	buf build proto --exclude-source-info --output $(RELEASED)
+
+.PHONY: test
+test: $(INSTALLED) ## run all tests but the long ones, on an embedded Postgres
+	pytest -q -m "not long"
+
+.PHONY: test-fast
+test-fast: $(INSTALLED) ## run the tests that need no database: models, numeric cases, contracts
+	pytest -q -m "not long" $(wildcard tests/models tests/cases tests/contracts tests/tools)
+
+.PHONY: demo
+demo: $(INSTALLED) ## play a billing month, from contract to paid invoice; USAGE=file.csv bills your own usage
+	python -m examples.month $(if $(USAGE),--usage $(USAGE))
+
+.PHONY: bench
+bench: $(INSTALLED) ## measure throughput and latency on this machine
+	python -m bench
+
+.PHONY: faults
+faults: $(INSTALLED) ## run the long fault campaign: crashes, lost connections, two of everything
+	pytest -q -m long tests/faults
+
+.PHONY: up
+up: $(INSTALLED) ## serve everything in one process on an embedded Postgres
+	corebilling up

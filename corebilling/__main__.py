@@ -1,0 +1,5 @@
+"""`python -m corebilling` is the `corebilling` command."""
+
+from corebilling.cli import main
+
+main()

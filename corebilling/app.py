@@ -1,0 +1,330 @@
+"""The composition root: the one place that knows everything. Reads from top to bottom."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from corebilling.bus.local import LocalBus
+from corebilling.bus.noop import NoopBus
+from corebilling.bus.port import Bus
+from corebilling.config import BusProvider, Settings
+from corebilling.db import migrate
+from corebilling.db.pool import Database
+from corebilling.db.transaction import Transaction
+from corebilling.domains.access.model import PERMISSIONS
+from corebilling.domains.access.service import AccessService
+from corebilling.domains.access.servicer import AccessServicer
+from corebilling.domains.catalog.service import CatalogService
+from corebilling.domains.catalog.servicer import CatalogServicer
+from corebilling.domains.customer.service import CustomerService
+from corebilling.domains.customer.servicer import CustomerServicer
+from corebilling.domains.event.service import EventService
+from corebilling.domains.event.servicer import EventServicer
+from corebilling.domains.invoice.handlers import InvoiceHandlers
+from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
+from corebilling.domains.invoice.servicer import InvoiceServicer
+from corebilling.domains.ledger.service import LedgerService
+from corebilling.domains.ledger.servicer import LedgerServicer
+from corebilling.domains.rating.handlers import RatingHandlers
+from corebilling.domains.rating.service import RatingService
+from corebilling.domains.rating.servicer import RatingServicer
+from corebilling.domains.schedule.jobs import Scheduler
+from corebilling.domains.schedule.service import SchedulePolicy, ScheduleService
+from corebilling.domains.schedule.servicer import ScheduleServicer
+from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
+from corebilling.domains.subscription.servicer import SubscriptionServicer
+from corebilling.domains.tenant.service import TenantService
+from corebilling.domains.tenant.servicer import TenantServicer
+from corebilling.domains.usage.handlers import UsageHandlers
+from corebilling.domains.usage.service import UsageService
+from corebilling.domains.usage.servicer import UsageServicer
+from corebilling.domains.webhook.handlers import WebhookHandlers
+from corebilling.domains.webhook.jobs import WebhookPolicy, WebhookWorker
+from corebilling.domains.webhook.service import WebhookService
+from corebilling.domains.webhook.servicer import WebhookServicer
+from corebilling.errors import BillingError
+from corebilling.events import outbox
+from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, DispatcherPolicy
+from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
+from corebilling.http.server import HttpServer
+from corebilling.rpc.authentication import Authentication
+from corebilling.rpc.authorization import Authorization
+from corebilling.rpc.concerns import CallLimits, concerns
+from corebilling.rpc.door import Door
+from corebilling.rpc.server import RpcPolicy, RpcServer, Tls
+from corebilling.secrets import Secrets, load_master_key
+from corebilling.telemetry.traces import start_traces, stop_traces
+from corebilling.values.caller import Caller
+from corebilling.values.clock import Clock
+from corebilling.values.ids import PLATFORM_TENANT
+
+ROLES = ("api", "dispatcher", "router", "webhook", "scheduler")
+
+MAX_EVENT_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrls:
+    """Where each database role logs in. One administrator's URL serves both: connections step down."""
+
+    app: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The opened platform. `run` works until canceled; tests call `drain` instead, at their own time."""
+
+    roles: Sequence[str]
+    dispatcher: Dispatcher
+    router: Router
+    scheduler: Scheduler
+    webhooks: WebhookWorker
+    grpc_address: str
+    http_address: str
+    new_platform_key: str | None
+
+    @staticmethod
+    @asynccontextmanager
+    async def open(
+        settings: Settings,
+        urls: DatabaseUrls,
+        clock: Clock,
+        roles: Sequence[str] = ROLES,
+        *,
+        issue_platform_key: bool = False,
+        worker_id: str = "",
+    ) -> "AsyncIterator[App]":
+        """Opens everything, in order; closes it in the reverse order.
+
+        Args:
+            issue_platform_key: Make the operators a key although they have one, as when it was lost.
+            worker_id: Of the dispatcher, when no other process can have it.
+        """
+        async with AsyncExitStack() as stack:
+            interceptors = start_traces(settings.otlp_endpoint) if settings.otlp_endpoint else ()
+            stack.callback(stop_traces)
+            secrets = Secrets(
+                load_master_key(settings.master_key.get_secret_value(), settings.master_key_file)
+            )
+            bus = _bus(settings)
+
+            worker = await _database(
+                stack, settings, clock, urls.worker, "corebilling_worker", lambda tx: wake(tx)
+            )
+            reader = await _database(
+                stack, settings, clock, urls.worker, "corebilling_worker", lambda tx: wake(tx)
+            )
+            database = await _database(
+                stack, settings, clock, urls.app, "corebilling_app", lambda tx: wake(tx)
+            )
+
+            rating = RatingService()
+            ledger = LedgerService()
+            invoices = InvoiceService(
+                rating, ledger, InvoicePolicy(settings.invoice_number_prefix, settings.invoice_due_days)
+            )
+            subscriptions = SubscriptionService(SubscriptionPolicy(grace_s=settings.billing_grace_seconds))
+            schedule = ScheduleService(subscriptions, SchedulePolicy(grace_s=settings.billing_grace_seconds))
+            usage = UsageService(
+                back=timedelta(days=settings.usage_max_age_days),
+                ahead=timedelta(seconds=settings.usage_max_ahead_seconds),
+            )
+            webhook = WebhookService(secrets, _webhook_policy(settings))
+            access = AccessService(secrets)
+
+            table = handler_table(rating, invoices, usage)
+            router = Router(worker, clock, table, _router_policy(settings))
+            if "router" in roles:
+                await router.register()
+                bus.subscribe(router.consume)
+            dispatcher = Dispatcher(reader, bus, clock, _dispatcher_policy(settings), worker_id)
+            scheduler = Scheduler(worker, schedule, clock, settings.scheduler_interval_seconds)
+            webhooks = await stack.enter_async_context(
+                WebhookWorker.open(worker, secrets, clock, _webhook_policy(settings))
+            )
+
+            def wake(tx: Transaction) -> None:
+                if tx.events:
+                    dispatcher.wake(outbox.shards_of(tx))
+                webhooks.wake()
+
+            grpc_address, new_platform_key = "", None
+            if "api" in roles:
+                door = Door(database)
+                new_platform_key = await _platform_key(database, access, always=issue_platform_key)
+                services = {
+                    "billing.access.v1.AccessService": AccessServicer(door, access),
+                    "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),
+                    "billing.customer.v1.CustomerService": CustomerServicer(door, CustomerService()),
+                    "billing.event.v1.EventService": EventServicer(door, EventService()),
+                    "billing.invoice.v1.InvoiceService": InvoiceServicer(door, invoices),
+                    "billing.ledger.v1.LedgerService": LedgerServicer(door, ledger),
+                    "billing.rating.v1.RatingService": RatingServicer(door, rating),
+                    "billing.schedule.v1.ScheduleService": ScheduleServicer(door, schedule),
+                    "billing.subscription.v1.SubscriptionService": SubscriptionServicer(door, subscriptions),
+                    "billing.tenant.v1.TenantService": TenantServicer(door, TenantService()),
+                    "billing.usage.v1.UsageService": UsageServicer(door, usage),
+                    "billing.webhook.v1.WebhookService": WebhookServicer(door, webhook),
+                }
+                passed = concerns(
+                    Authentication(
+                        database, secrets, clock, PERMISSIONS, keep_s=settings.credential_cache_seconds
+                    ),
+                    Authorization(database, clock, keep_s=settings.credential_cache_seconds),
+                    _call_limits(settings),
+                )
+                server = RpcServer(services, passed, _rpc_policy(settings), interceptors)
+                grpc_address = f"{settings.host}:{await server.start()}"
+                stack.push_async_callback(server.stop, settings.grpc_stop_grace_seconds)
+
+            http = HttpServer(settings.host, settings.port, ready=lambda: _problem(database))
+            http_address = f"http://{settings.host}:{await http.start()}"
+            stack.push_async_callback(http.stop)
+
+            yield App(
+                roles, dispatcher, router, scheduler, webhooks, grpc_address, http_address, new_platform_key
+            )
+
+    async def run(self) -> None:
+        """Works until canceled. A loop that dies takes the others, and the process, down with its error."""
+        loops = {
+            "dispatcher": self.dispatcher.run,
+            "router": self.router.run,
+            "webhook": self.webhooks.run,
+            "scheduler": self.scheduler.run,
+        }
+        async with asyncio.TaskGroup() as tasks:
+            for role in self.roles:
+                if role in loops:
+                    tasks.create_task(loops[role](), name=role)
+            tasks.create_task(asyncio.Event().wait(), name="until canceled")
+
+    async def drain(self) -> None:
+        """Does everything that is due now, until nothing moves: for tests, which decide what time it is."""
+        while True:
+            moved = await self.scheduler.run_once()
+            moved += await self.dispatcher.run_once()
+            moved += await self.router.retry_due()
+            if not moved:
+                return
+
+
+def handler_table(
+    rating: RatingService, invoices: InvoiceService, usage: UsageService
+) -> Mapping[str, Sequence[Handler]]:
+    """Which event leads to what: the map of the platform. A handler's name is kept with its watermark."""
+    on_rating, on_invoice, on_usage = RatingHandlers(rating), InvoiceHandlers(invoices), UsageHandlers(usage)
+    return {
+        "usage.reported": [Handler("rating.on_usage_reported", on_rating.on_usage_reported)],
+        "billing.cycle.closed": [
+            Handler("rating.on_billing_cycle_closed", on_rating.on_billing_cycle_closed)
+        ],
+        "rating.completed": [Handler("invoice.on_rating_completed", on_invoice.on_rating_completed)],
+        "invoice.generated": [Handler("usage.on_invoice_generated", on_usage.on_invoice_generated)],
+        ANY_SUBJECT: [Handler("webhook.on_any_event", WebhookHandlers().on_any_event)],
+    }
+
+
+def _bus(settings: Settings) -> Bus:
+    match settings.event_bus_provider:
+        case BusProvider.LOCAL:
+            return LocalBus(MAX_EVENT_BYTES)
+        case BusProvider.NOOP:
+            return NoopBus()
+
+
+async def _database(
+    stack: AsyncExitStack,
+    settings: Settings,
+    clock: Clock,
+    url: str,
+    role: str,
+    committed: Callable[[Transaction], None],
+) -> Database:
+    worker = role == "corebilling_worker"
+    database = await Database.open(
+        url,
+        role=role,
+        clock=clock,
+        max_size=settings.database_worker_connections if worker else settings.database_app_connections,
+        flush=outbox.flush,
+        committed=committed,
+        acquire_timeout_s=settings.database_acquire_timeout_seconds,
+        statement_timeout_s=settings.database_statement_timeout_seconds,
+        lock_timeout_s=settings.database_lock_timeout_seconds,
+        settings=CONNECTION_SETTINGS,
+    )
+    stack.push_async_callback(database.close)
+    await database.assert_least_privilege()
+    return database
+
+
+async def _platform_key(database: Database, access: AccessService, *, always: bool) -> str | None:
+    """The operators' new key, if they had none."""
+    caller = Caller(PLATFORM_TENANT, actor="job:first_start", role="platform_admin", permissions=frozenset())
+    async with database.transaction(caller) as tx:
+        return await access.ensure_platform_key(tx, always=always)
+
+
+async def _problem(database: Database) -> str:
+    """Why this process cannot serve; '' when it can."""
+    try:
+        async with database.connection() as connection:
+            missing = await migrate.missing(connection, migrate.MIGRATIONS)
+    except BillingError as error:
+        return error.message
+    return f"migrations are pending: {', '.join(missing)}" if missing else ""
+
+
+def _call_limits(settings: Settings) -> CallLimits:
+    return CallLimits(
+        max_calls=settings.grpc_max_concurrent_calls,
+        deadline_s=settings.grpc_deadline_seconds,
+        stream_deadline_s=settings.grpc_stream_deadline_seconds,
+    )
+
+
+def _rpc_policy(settings: Settings) -> RpcPolicy:
+    tls = None
+    if settings.grpc_tls_cert_file and settings.grpc_tls_key_file:
+        tls = Tls(settings.grpc_tls_cert_file, settings.grpc_tls_key_file, settings.grpc_tls_client_ca_file)
+    return RpcPolicy(
+        host=settings.host,
+        port=settings.grpc_port,
+        max_concurrent_streams=settings.grpc_max_concurrent_streams,
+        reflection=settings.grpc_reflection,
+        tls=tls,
+    )
+
+
+def _dispatcher_policy(settings: Settings) -> DispatcherPolicy:
+    return DispatcherPolicy(
+        quota_events=settings.dispatcher_quota_events,
+        poll_s=settings.dispatcher_poll_seconds,
+        lease_s=settings.dispatcher_lease_seconds,
+        concurrent_shards=settings.dispatcher_concurrent_shards,
+    )
+
+
+def _router_policy(settings: Settings) -> RouterPolicy:
+    return RouterPolicy(
+        refill_events=settings.router_refill_events,
+        sweep_s=settings.router_sweep_seconds,
+        retry_s=settings.router_retry_seconds,
+        max_attempts=settings.router_max_attempts,
+    )
+
+
+def _webhook_policy(settings: Settings) -> WebhookPolicy:
+    return WebhookPolicy(
+        interval_s=settings.webhook_worker_interval_seconds,
+        limit=settings.webhook_worker_limit,
+        max_retries=settings.webhook_max_retries,
+        base_delay_s=settings.webhook_base_delay_seconds,
+        max_delay_s=settings.webhook_max_delay_seconds,
+        http_timeout_s=settings.webhook_http_timeout_seconds,
+        allow_private=settings.webhook_allow_private,
+    )

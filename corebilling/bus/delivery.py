@@ -1,0 +1,86 @@
+"""One delivery of one event: a row of the log on its way."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from billing.event.v1 import event_pb2 as eventv1
+from billing_db.models import BillingEvent
+from google.protobuf.any_pb2 import Any
+
+from corebilling.mapping import timestamp
+
+TYPE_URL = "type.googleapis.com/"
+
+_ENVELOPE_BYTES = 1024
+"""More than everything around a payload takes."""
+
+
+class Position(NamedTuple):
+    """Where a delivery stands in its shard. Positions compare like the log is ordered; they are not dense."""
+
+    epoch: int
+    xid: int
+    seq: int
+
+
+START = Position(0, 0, 0)
+
+
+@dataclass(slots=True)
+class Delivery:
+    """The event, its position, and the position before it: a consumer elsewhere has a gap to refill.
+
+    The message is built when someone asks for it: most deliveries of a batch interest no handler.
+    """
+
+    row: BillingEvent
+    predecessor: Position
+    _event: eventv1.Event | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def shard(self) -> int:
+        return self.row.shard
+
+    @property
+    def position(self) -> Position:
+        return Position(self.row.epoch, self.row.xid, self.row.seq)
+
+    @property
+    def size_bytes(self) -> int:
+        """At most what it takes on a bus."""
+        return len(self.row.payload) + _ENVELOPE_BYTES
+
+    @property
+    def event(self) -> eventv1.Event:
+        if self._event is None:
+            self._event = event_of(self.row)
+        return self._event
+
+
+def chain(predecessor: Position, rows: list[BillingEvent]) -> list[Delivery]:
+    """Rows of one shard, in order, as deliveries that follow the one at `predecessor`."""
+    deliveries = []
+    for row in rows:
+        deliveries.append(Delivery(row, predecessor))
+        predecessor = Position(row.epoch, row.xid, row.seq)
+    return deliveries
+
+
+def event_of(row: BillingEvent) -> eventv1.Event:
+    """The event that a row of the log holds. The payload is passed on undecoded."""
+    return eventv1.Event(
+        id=row.id,
+        subject=row.subject,
+        tenant_id=row.tenant_id,
+        resource_id=row.resource_id,
+        payload=Any(type_url=TYPE_URL + row.payload_type, value=row.payload),
+        metadata=eventv1.EventMetadata(
+            correlation_id=row.correlation_id,
+            causation_id=row.causation_id,
+            actor=row.actor,
+            traceparent=row.traceparent,
+            ordering_key=row.ordering_key,
+            resource_version=row.resource_version,
+        ),
+        created_at=timestamp(row.created_at),
+    )

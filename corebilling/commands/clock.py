@@ -1,0 +1,72 @@
+"""`corebilling clock`: the time of a sandbox tenant."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from billing.schedule.v1 import schedule_pb2
+from billing.schedule.v1 import schedule_service_pb2 as rpc
+from billing.schedule.v1.schedule_service_pb2_grpc import ScheduleServiceStub
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from corebilling.client import Client
+from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, run
+from corebilling.mapping import instant, timestamp
+from corebilling.values.ids import new_id
+
+clock_app = typer.Typer(no_args_is_help=True, help="Shows and advances a sandbox tenant's clock.")
+
+_POLL_S = 0.1
+
+
+@clock_app.command()
+def show(target: Target = TARGET, api_key: ApiKey = "", tenant: Tenant = "") -> None:
+    """Prints what time it is for the tenant."""
+
+    async def work(client: Client) -> schedule_pb2.TestClock:
+        request = rpc.GetTestClockRequest(tenant_id=tenant)
+        return (await client.stub(ScheduleServiceStub).GetTestClock(request)).clock
+
+    clock = run(target, api_key, work)
+    console.print(
+        f"{instant(clock.now).isoformat()}{'' if clock.ready else ' (on its way)'}", highlight=False
+    )
+
+
+@clock_app.command()
+def advance(
+    to: Annotated[datetime, typer.Argument(help="Where to, UTC, as in 2026-12-31T00:00:00.")],
+    target: Target = TARGET,
+    api_key: ApiKey = "",
+    tenant: Tenant = "",
+) -> None:
+    """Advances the clock and waits until everything that became due on the way has been done."""
+    run(target, api_key, lambda client: advance_clock(client, tenant, to.replace(tzinfo=UTC)))
+    console.print(
+        f"It is {to.isoformat()} now. Next: corebilling call billing.invoice.v1.InvoiceService/ListInvoices"
+    )
+
+
+async def advance_clock(client: Client, tenant_id: str, to: datetime) -> None:
+    """Sends the tenant's clock to `to` and waits for it, showing where it is."""
+    schedule = client.stub(ScheduleServiceStub)
+    request_id = new_id("req")
+    await schedule.AdvanceTestClock(
+        rpc.AdvanceTestClockRequest(tenant_id=tenant_id, request_id=request_id, target_at=timestamp(to)),
+        wait_for_ready=True,
+    )
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), transient=True, console=console
+    ) as progress:
+        task = progress.add_task("advancing")
+        while True:
+            answer = await schedule.GetTestClock(
+                rpc.GetTestClockRequest(tenant_id=tenant_id), wait_for_ready=True
+            )
+            progress.update(
+                task, description=f"it is {instant(answer.clock.now).isoformat(timespec='seconds')}"
+            )
+            if answer.clock.ready:
+                return
+            await asyncio.sleep(_POLL_S)

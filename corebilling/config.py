@@ -1,0 +1,116 @@
+"""Settings of the program: environment variables, checked once at the start.
+
+A field is named like its variable in lower case. Its unit is in its name; its bounds are checked.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class BusProvider(StrEnum):
+    LOCAL = "local"
+    NOOP = "noop"
+
+
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Settings(BaseSettings):
+    """Everything that may differ between two installations."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    # Database. Empty: the embedded server, in `data_dir`.
+    database_url: SecretStr = Field(
+        SecretStr(""), validation_alias=AliasChoices("DATABASE_URL", "BILLING_DATABASE_DSN")
+    )
+    data_dir: Path = Field(Path("corebilling-data"), validation_alias="COREBILLING_DATA_DIR")
+    database_app_connections: int = Field(16, ge=1, le=500)
+    database_worker_connections: int = Field(8, ge=2, le=500)
+    database_acquire_timeout_seconds: Seconds = 5
+    database_statement_timeout_seconds: Seconds = 30
+    database_lock_timeout_seconds: Seconds = 10
+
+    # Key that protects the tenants' data keys and API keys: base64 of 32 bytes, or a file that holds it.
+    master_key: SecretStr = Field(SecretStr(""), validation_alias="COREBILLING_MASTER_KEY")
+    master_key_file: Path | None = Field(None, validation_alias="COREBILLING_MASTER_KEY_FILE")
+
+    # Servers. Port 0 takes any free one.
+    host: str = Field("127.0.0.1", min_length=1)
+    port: Port = 8080
+    grpc_port: Port = 50051
+    grpc_tls_cert_file: Path | None = None
+    grpc_tls_key_file: Path | None = None
+    # Clients then need a certificate that one of these authorities signed.
+    grpc_tls_client_ca_file: Path | None = None
+    grpc_reflection: bool = True
+    grpc_max_concurrent_calls: int = Field(256, ge=1, le=10_000)
+    grpc_max_concurrent_streams: int = Field(128, ge=1, le=10_000)
+    # Applied to calls whose client set none or a longer one.
+    grpc_deadline_seconds: Seconds = 30
+    grpc_stream_deadline_seconds: Seconds = 600
+    # How long calls in progress may take to end when the server stops.
+    grpc_stop_grace_seconds: Seconds = 10
+    # How long a verified key, and a tenant that exists, is believed in without another look.
+    credential_cache_seconds: float = Field(3, ge=0, le=60)
+
+    # Events.
+    event_bus_provider: BusProvider = BusProvider.LOCAL
+    dispatcher_quota_events: int = Field(500, ge=1, le=10_000)
+    dispatcher_poll_seconds: float = Field(0.05, ge=0.001, le=60)
+    dispatcher_lease_seconds: float = Field(5, ge=1, le=300)
+    dispatcher_concurrent_shards: int = Field(4, ge=1, le=64)
+    router_refill_events: int = Field(500, ge=1, le=10_000)
+    router_sweep_seconds: Seconds = 5
+    router_retry_seconds: Seconds = 0.5
+    router_max_attempts: int = Field(10, ge=1, le=100)
+
+    # Webhooks. Delays double from the base to the maximum.
+    webhook_worker_interval_seconds: Seconds = 1
+    webhook_worker_limit: int = Field(100, ge=1, le=10_000)
+    webhook_max_retries: int = Field(5, ge=0, le=100)
+    webhook_base_delay_seconds: Seconds = 10
+    webhook_max_delay_seconds: Seconds = 300
+    webhook_http_timeout_seconds: float = Field(15, ge=0.1, le=120)
+    # Receivers on loopback and private networks, and plain http: for development alone.
+    webhook_allow_private: bool = False
+
+    # Billing.
+    usage_max_age_days: int = Field(35, ge=1, le=366)
+    usage_max_ahead_seconds: int = Field(300, ge=0, le=86_400)
+    # How long after a period's end its late usage still enters its own invoice.
+    billing_grace_seconds: int = Field(3600, ge=0, le=2_592_000)
+    scheduler_interval_seconds: Seconds = 1
+    invoice_number_prefix: str = Field("INV", pattern=r"^[A-Z0-9]{1,12}$")
+    invoice_due_days: int = Field(30, ge=0, le=365)
+
+    # Telemetry. Without an endpoint no traces are made.
+    otlp_endpoint: str = ""
+    log_format: LogFormat = LogFormat.TEXT
+    log_level: LogLevel = LogLevel.INFO
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.grpc_tls_cert_file is None) != (self.grpc_tls_key_file is None):
+            raise ValueError("GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE belong together: set both, or neither")
+        if self.grpc_tls_client_ca_file is not None and self.grpc_tls_cert_file is None:
+            raise ValueError("GRPC_TLS_CLIENT_CA_FILE needs GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE")
+        if self.webhook_max_delay_seconds < self.webhook_base_delay_seconds:
+            raise ValueError("WEBHOOK_MAX_DELAY_SECONDS must not be below WEBHOOK_BASE_DELAY_SECONDS")
+        return self

@@ -1,0 +1,1 @@
+"""Postgres: the pools, the transaction, the migrations and the embedded server."""

@@ -1,0 +1,234 @@
+"""One pool of connections per database role, and the two ways to use it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import orjson
+
+from corebilling.db.failure import (
+    CONNECT_ERRORS,
+    DRIVER_ERRORS,
+    translate,
+    translate_commit,
+    unavailable,
+)
+from corebilling.db.transaction import Transaction
+from corebilling.errors import Internal
+from corebilling.values.caller import Caller
+from corebilling.values.clock import Clock
+from corebilling.values.ids import TENANT_ID
+
+if TYPE_CHECKING:
+    from asyncpg.pool import Pool, PoolConnectionProxy
+
+_STATEMENT_CACHE_SIZE = 1000
+_CONNECT_TIMEOUT_S = 10.0
+_CLEAN_UP_TIMEOUT_S = 2.0
+
+_JSONB_VERSION = b"\x01"
+
+_EXCESS_PRIVILEGES = """
+SELECT role.rolname, role.rolsuper, role.rolbypassrls,
+    EXISTS (
+        SELECT FROM pg_class c
+        WHERE c.relnamespace = 'public'::regnamespace AND pg_has_role(role.oid, c.relowner, 'MEMBER')
+    ) AS owns
+FROM pg_roles role WHERE role.rolname IN (current_user, session_user)
+"""
+
+
+class ExcessPrivileges(Exception):
+    """The database role could read past row-level security; the message names it."""
+
+
+class _Connection(asyncpg.Connection):
+    def get_reset_query(self) -> str:
+        # Nothing to reset between uses: every setting we change is SET LOCAL. Saves a round trip.
+        return ""
+
+    async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 (asyncpg's)
+        # The pool calls this at release, once a cancelled statement has ended. It would roll back by itself,
+        # but reports that as a fault.
+        if self.is_in_transaction():
+            async with asyncio.timeout(timeout):
+                await self.execute("ROLLBACK")
+        await super().reset(timeout=timeout)
+
+
+class Database:
+    """A pool of connections that act as one role."""
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        role: str,
+        clock: Clock,
+        max_size: int,
+        flush: Callable[[Transaction], Awaitable[None]] | None = None,
+        committed: Callable[[Transaction], None] | None = None,
+        acquire_timeout_s: float = 5.0,
+        statement_timeout_s: float = 30.0,
+        lock_timeout_s: float = 10.0,
+        idle_in_transaction_timeout_s: float = 10.0,
+        settings: Mapping[str, str] | None = None,
+    ) -> "Database":
+        """Connect once, so that a wrong URL fails here; further connections follow on demand.
+
+        `flush` runs right before each COMMIT, `committed` right after. `settings` are added to those of every
+        session. Raises BillingError (UNAVAILABLE) when the server cannot be reached.
+        """
+        server_settings = {
+            "role": role,
+            "application_name": role,
+            "timezone": "UTC",
+            "jit": "off",
+            "statement_timeout": _milliseconds(statement_timeout_s),
+            "lock_timeout": _milliseconds(lock_timeout_s),
+            "idle_in_transaction_session_timeout": _milliseconds(idle_in_transaction_timeout_s),
+            # A statement whose client is gone ends, and with it its locks: a cancellation can miss it.
+            "client_connection_check_interval": "1s",
+            **(settings or {}),
+        }
+        try:
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=max_size,
+                timeout=_CONNECT_TIMEOUT_S,
+                statement_cache_size=_STATEMENT_CACHE_SIZE,
+                max_cached_statement_lifetime=0,
+                connection_class=_Connection,
+                server_settings=server_settings,
+                init=_register_codecs,
+            )
+        except CONNECT_ERRORS as error:
+            raise translate(error) from error
+        return cls(pool, clock, flush, committed, acquire_timeout_s)
+
+    def __init__(
+        self,
+        pool: "Pool[asyncpg.Record]",
+        clock: Clock,
+        flush: Callable[[Transaction], Awaitable[None]] | None,
+        committed: Callable[[Transaction], None] | None,
+        acquire_timeout_s: float,
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._flush = flush
+        self._committed = committed
+        self._acquire_timeout_s = acquire_timeout_s
+
+    async def close(self) -> None:
+        """Wait a little for connections in use, then close all."""
+        try:
+            async with asyncio.timeout(_CLEAN_UP_TIMEOUT_S):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def transaction(self, caller: Caller, *, causation_id: str = "") -> AsyncIterator[Transaction]:
+        """Commits when the block ends, rolls back when it raises or is cancelled.
+
+        Raises BillingError for every failure of the database; OutcomeUnknown if the connection was lost while
+        committing.
+        """
+        begin = _begin(caller.tenant_id)
+        # Written flat: each nested context manager costs as much as a tenth of a round trip.
+        connection = await self._acquire()
+        try:
+            try:
+                await connection.execute(begin)
+                tx = Transaction(connection, caller, causation_id, self._clock.now())
+                yield tx
+                if self._flush is not None:
+                    await self._flush(tx)
+            except DRIVER_ERRORS as error:
+                raise translate(error) from error
+            await _commit(connection)
+        finally:
+            await self._release(connection)
+        if self._committed is not None:
+            self._committed(tx)
+
+    @asynccontextmanager
+    async def connection(self) -> "AsyncIterator[PoolConnectionProxy[asyncpg.Record]]":
+        """A connection without a transaction or tenant: each statement commits. For queue tables."""
+        connection = await self._acquire()
+        try:
+            yield connection
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
+        finally:
+            await self._release(connection)
+
+    async def assert_least_privilege(self) -> None:
+        """Raises ExcessPrivileges if this role is a superuser, bypasses row-level security or owns tables."""
+        async with self.connection() as connection:
+            roles = await connection.fetch(_EXCESS_PRIVILEGES)
+        for role in roles:
+            if role["rolsuper"] or role["rolbypassrls"] or role["owns"]:
+                raise ExcessPrivileges(
+                    f"database role {role['rolname']} can read past row-level security (superuser, BYPASSRLS "
+                    "or owner of tables); connect as a member of corebilling_app or corebilling_worker"
+                )
+
+    async def _acquire(self) -> "PoolConnectionProxy[asyncpg.Record]":
+        try:
+            async with asyncio.timeout(self._acquire_timeout_s):
+                return await self._pool.acquire()
+        except TimeoutError:
+            raise unavailable("all database connections are busy") from None
+        except CONNECT_ERRORS as error:
+            raise translate(error) from error
+
+    async def _release(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+        # The pool waits for a cancelled statement to end, resets, and closes the connection if that fails or
+        # takes too long; it shields itself, so that cancelling us does not stop it half-way.
+        # A failure here changes nothing about what the block answered.
+        with contextlib.suppress(*CONNECT_ERRORS):
+            await self._pool.release(connection, timeout=_CLEAN_UP_TIMEOUT_S)
+
+
+def _begin(tenant_id: str) -> str:
+    if TENANT_ID.fullmatch(tenant_id) is None:
+        raise ValueError(f"not a tenant id: {tenant_id!r}")
+    # One message: a simple query may hold several statements but no parameters, hence the check above.
+    return f"BEGIN; SET LOCAL corebilling.tenant_id = '{tenant_id}'"
+
+
+async def _commit(connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+    try:
+        outcome = await connection.execute("COMMIT")
+    except DRIVER_ERRORS as error:
+        raise translate_commit(error) from error
+    if outcome != "COMMIT":
+        # Postgres answers COMMIT of a broken transaction with a friendly ROLLBACK: somebody caught an error
+        # of the database and went on.
+        raise Internal("INTERNAL", "the platform failed on this request", {"outcome": outcome})
+
+
+async def _register_codecs(connection: asyncpg.Connection) -> None:
+    # Binary, because COPY takes no text codecs.
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
+    )
+
+
+def _encode_jsonb(value: Any) -> bytes:
+    return _JSONB_VERSION + orjson.dumps(value)
+
+
+def _decode_jsonb(data: bytes) -> Any:
+    return orjson.loads(memoryview(data)[1:])
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"

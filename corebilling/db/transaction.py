@@ -1,0 +1,109 @@
+"""The transaction that doors open and services are given."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from corebilling.values.caller import Caller
+from corebilling.values.ids import new_id
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+    from billing.event.v1 import event_pb2 as eventv1
+
+# `unnest` keeps the order of the array, and the select list is evaluated row by row in that order. An
+# ORDER BY would not promise it: volatile functions may run before the sort.
+_LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key"
+_TRY_LOCK = "SELECT bool_and(pg_try_advisory_xact_lock(key)) FROM unnest($1::bigint[]) AS key"
+
+_SWITCH = "SELECT set_config('corebilling.tenant_id', $1, true)"
+
+
+class Transaction:
+    """One database transaction of one tenant; all its queries see and write that tenant's rows alone.
+
+    It is passed as the `conn` of the generated query functions. Driver errors leave it untranslated, so that
+    `refuse_on` can name them; `Database.transaction` translates the rest.
+    """
+
+    __slots__ = ("_connection", "caller", "causation_id", "correlation_id", "events", "now", "tenant_id")
+
+    def __init__(
+        self,
+        connection: "PoolConnectionProxy[asyncpg.Record]",
+        caller: Caller,
+        causation_id: str,
+        now: datetime,
+    ) -> None:
+        self._connection = connection
+        self.caller = caller
+        self.tenant_id = caller.tenant_id
+        self.now = now
+        """System time, read once when the transaction opened."""
+        self.correlation_id = caller.correlation_id or new_id("cor")
+        self.causation_id = causation_id
+        self.events: list[eventv1.Event] = []
+        """Appended by the outbox; written just before the commit."""
+
+    async def lock(self, *ordering_keys: str) -> None:
+        """Wait until this transaction alone holds the tenant's keys; they are free when it ends.
+
+        Take all of them in one call and before the first write. A transaction that already wrote has its
+        place in the event log: waiting after that would publish its later change first. Nothing checks this.
+        Raises asyncpg.LockNotAvailableError (ABORTED at the door) when the wait exceeds the lock timeout.
+        """
+        await self.lock_all((self.tenant_id, key) for key in ordering_keys)
+
+    async def lock_all(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """The same for (tenant id, key) pairs, for work that crosses tenants."""
+        # In the same order everywhere, so that two transactions never wait for each other.
+        numbers = sorted({_lock_number(tenant_id, key) for tenant_id, key in pairs})
+        await self._connection.execute(_LOCK, numbers)
+
+    async def try_lock(self, *keys: str) -> bool:
+        """Take the keys if all are free, without waiting; when not, some stay taken until the end."""
+        numbers = sorted({_lock_number(self.tenant_id, key) for key in keys})
+        taken = await self._connection.fetchval(_TRY_LOCK, numbers)
+        return taken is not False
+
+    async def act_for(self, caller: Caller, causation_id: str) -> None:
+        """Go on for another cause, and its tenant: the router runs the events of a batch in one transaction."""
+        self.caller = caller
+        self.correlation_id = caller.correlation_id
+        self.causation_id = causation_id
+        await self.switch_tenant(caller.tenant_id)
+
+    async def switch_tenant(self, tenant_id: str) -> None:
+        """See and write this tenant's rows from here on."""
+        if tenant_id != self.tenant_id:
+            await self._connection.execute(_SWITCH, tenant_id)
+            self.tenant_id = tenant_id
+
+    async def execute(self, query: str, *args: object) -> str:
+        return await self._connection.execute(query, *args)
+
+    async def executemany(self, query: str, args: Iterable[Sequence[object]]) -> None:
+        await self._connection.executemany(query, args)
+
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        return await self._connection.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
+        return await self._connection.fetchrow(query, *args)
+
+    async def fetchval(self, query: str, *args: object) -> Any:
+        return await self._connection.fetchval(query, *args)
+
+    async def copy_records_to_table(
+        self, table_name: str, *, records: Iterable[Sequence[object]], columns: Sequence[str]
+    ) -> str:
+        """Refused by Postgres on tables with row-level security, which is nearly all: prefer unnest."""
+        return await self._connection.copy_records_to_table(table_name, records=records, columns=columns)
+
+
+def _lock_number(tenant_id: str, key: str) -> int:
+    digest = blake2b(f"{tenant_id}\0{key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)

@@ -1,0 +1,117 @@
+"""Use cases of API keys."""
+
+from datetime import datetime
+from typing import Protocol
+
+from billing.access.v1 import access_service_pb2 as rpc
+from billing.access.v1 import api_key_events_pb2 as events
+from billing.access.v1 import api_key_pb2
+from billing_db import access as access_sql
+from billing_db.models import ApiKey
+
+from corebilling.db.transaction import Transaction
+from corebilling.domains.access.model import Role, check_expiry
+from corebilling.errors import NotFound
+from corebilling.events import outbox
+from corebilling.mapping import enum_text, instant, to_message
+from corebilling.values.api_key import new_api_key
+from corebilling.values.page import decode_page_token, next_page, page_limit
+
+# An API key has two states, and each its version.
+_CREATED, _REVOKED = 1, 2
+
+
+class KeyHasher(Protocol):
+    def hash_api_key(self, text: str) -> bytes:
+        """What is stored of a key instead of the key."""
+        ...
+
+
+class AccessService:
+    """Creates, lists and revokes API keys."""
+
+    def __init__(self, hasher: KeyHasher) -> None:
+        self._hasher = hasher
+
+    async def create_api_key(
+        self, tx: Transaction, request: rpc.CreateApiKeyRequest
+    ) -> rpc.CreateApiKeyResponse:
+        expires_at = check_expiry(
+            instant(request.expires_at) if request.HasField("expires_at") else None, tx.now
+        )
+        role = enum_text(api_key_pb2.Role, request.role)
+        row, text = await self._add_key(tx, request.name, role, expires_at)
+        return rpc.CreateApiKeyResponse(api_key=_message(row), secret=text)
+
+    async def list_api_keys(
+        self, tx: Transaction, request: rpc.ListApiKeysRequest
+    ) -> rpc.ListApiKeysResponse:
+        limit = page_limit(request.page_size)
+        (after,) = decode_page_token(request.page_token, 1)
+        rows = await access_sql.list_api_keys(tx, tenant_id=tx.tenant_id, after=after, limit_rows=limit + 1)
+        page, token = next_page(rows, limit, key=lambda row: row.id)
+        return rpc.ListApiKeysResponse(api_keys=map(_message, page), next_page_token=token)
+
+    async def revoke_api_key(
+        self, tx: Transaction, request: rpc.RevokeApiKeyRequest
+    ) -> rpc.RevokeApiKeyResponse:
+        """Revoking a revoked key changes nothing."""
+        await tx.lock(request.api_key_id)
+        revoked = await access_sql.mark_api_key_revoked(
+            tx, tenant_id=tx.tenant_id, id=request.api_key_id, revoked_at=tx.now
+        )
+        if revoked is None:
+            return rpc.RevokeApiKeyResponse(api_key=_message(await _find(tx, request.api_key_id)))
+        _announce(tx, revoked, events.ApiKeyRevoked(api_key_id=revoked.id), _REVOKED)
+        return rpc.RevokeApiKeyResponse(api_key=_message(revoked))
+
+    async def ensure_platform_key(self, tx: Transaction, *, always: bool = False) -> str | None:
+        """Creates the operators' first key in the platform's tenant; None when they have one that works.
+
+        `always` creates one all the same, as when its text was lost.
+
+        The key's text is known to the return value alone.
+        """
+        await tx.lock("platform_key")
+        role = Role.PLATFORM_ADMIN
+        if not always and await access_sql.has_usable_key(tx, tenant_id=tx.tenant_id, role=role, now=tx.now):
+            return None
+        _, text = await self._add_key(tx, "First platform key", role, None)
+        return text
+
+    async def _add_key(
+        self, tx: Transaction, name: str, role: str, expires_at: datetime | None
+    ) -> tuple[ApiKey, str]:
+        """The key's row, and its text: what is known here and nowhere else."""
+        key = new_api_key()
+        row = await access_sql.insert_api_key(
+            tx,
+            tenant_id=tx.tenant_id,
+            id=key.id,
+            name=name,
+            role=role,
+            prefix=key.prefix,
+            secret_hash=self._hasher.hash_api_key(key.text),
+            created_at=tx.now,
+            expires_at=expires_at,
+        )
+        announced = events.ApiKeyCreated(api_key_id=row.id, role=_message(row).role)
+        _announce(tx, row, announced, _CREATED)
+        return row, key.text
+
+
+async def _find(tx: Transaction, api_key_id: str) -> ApiKey:
+    row = await access_sql.find_api_key(tx, tenant_id=tx.tenant_id, id=api_key_id)
+    if row is None:
+        raise NotFound("API_KEY_NOT_FOUND", "There is no such API key.", {"api_key_id": api_key_id})
+    return row
+
+
+def _announce(
+    tx: Transaction, row: ApiKey, payload: events.ApiKeyCreated | events.ApiKeyRevoked, version: int
+) -> None:
+    outbox.append(tx, payload, resource_id=row.id, resource_version=version, ordering_key=row.id)
+
+
+def _message(row: ApiKey) -> api_key_pb2.ApiKey:
+    return to_message(row, api_key_pb2.ApiKey)

@@ -1,0 +1,26 @@
+"""gRPC door of API keys."""
+
+from billing.access.v1 import access_service_pb2 as rpc
+from billing.access.v1.access_service_pb2_grpc import AccessServiceServicer
+
+from corebilling.domains.access.service import AccessService
+from corebilling.rpc.door import Context, Door
+
+
+class AccessServicer(AccessServiceServicer):
+    def __init__(self, door: Door, access: AccessService) -> None:
+        self._door = door
+        self._access = access
+
+    async def CreateApiKey(
+        self, request: rpc.CreateApiKeyRequest, context: Context
+    ) -> rpc.CreateApiKeyResponse:
+        return await self._door.write(request, self._access.create_api_key)
+
+    async def ListApiKeys(self, request: rpc.ListApiKeysRequest, context: Context) -> rpc.ListApiKeysResponse:
+        return await self._door.read(request, self._access.list_api_keys)
+
+    async def RevokeApiKey(
+        self, request: rpc.RevokeApiKeyRequest, context: Context
+    ) -> rpc.RevokeApiKeyResponse:
+        return await self._door.write(request, self._access.revoke_api_key)

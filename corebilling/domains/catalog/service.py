@@ -1,0 +1,277 @@
+"""Use cases of the catalog: products, meters, prices and plans."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from billing.catalog.v1 import catalog_events_pb2 as events
+from billing.catalog.v1 import catalog_pb2 as pb
+from billing.catalog.v1 import catalog_service_pb2 as rpc
+from billing.types.v1 import period_pb2
+from billing_db import catalog as catalog_sql
+from billing_db.models import Plan, PlanItem, Price
+from google.protobuf.message import Message
+
+from corebilling.db.failure import refuse_on
+from corebilling.db.tenant import tenant_profile
+from corebilling.db.transaction import Transaction
+from corebilling.domains.catalog.model import PriceModel, PriceTerms, PriceUsage, Tier, check_price_terms
+from corebilling.errors import AlreadyExists, NotFound
+from corebilling.events import outbox
+from corebilling.mapping import decimal_text, enum_text, to_message
+from corebilling.values.currency import check_currency
+from corebilling.values.ids import new_id
+from corebilling.values.page import decode_page_token, next_page, page_limit
+
+
+class CatalogService:
+    """What a tenant sells. Catalog entries are created and read; only plans change, and only once."""
+
+    async def create_product(
+        self, tx: Transaction, request: rpc.CreateProductRequest
+    ) -> rpc.CreateProductResponse:
+        with refuse_on({"products_code_taken": _code_taken(request.code)}):
+            product = await catalog_sql.insert_product(
+                tx,
+                tenant_id=tx.tenant_id,
+                id=new_id("prd"),
+                code=request.code,
+                name=request.name,
+                created_at=tx.now,
+            )
+        _announce(tx, product.id, events.ProductCreated(product_id=product.id, code=product.code))
+        return rpc.CreateProductResponse(product=to_message(product, pb.Product))
+
+    async def get_product(self, tx: Transaction, request: rpc.GetProductRequest) -> rpc.GetProductResponse:
+        product = await catalog_sql.find_product(tx, tenant_id=tx.tenant_id, id=request.product_id)
+        if product is None:
+            raise NotFound(
+                "PRODUCT_NOT_FOUND", "There is no such product.", {"product_id": request.product_id}
+            )
+        return rpc.GetProductResponse(product=to_message(product, pb.Product))
+
+    async def list_products(
+        self, tx: Transaction, request: rpc.ListProductsRequest
+    ) -> rpc.ListProductsResponse:
+        limit = page_limit(request.page_size)
+        (after,) = decode_page_token(request.page_token, 1)
+        rows = await catalog_sql.list_products(
+            tx, tenant_id=tx.tenant_id, code=request.code, after=after, limit_rows=limit + 1
+        )
+        page, token = next_page(rows, limit, key=lambda row: row.id)
+        return rpc.ListProductsResponse(
+            products=(to_message(row, pb.Product) for row in page), next_page_token=token
+        )
+
+    async def create_meter(self, tx: Transaction, request: rpc.CreateMeterRequest) -> rpc.CreateMeterResponse:
+        with refuse_on({"meters_code_taken": _code_taken(request.code)}):
+            meter = await catalog_sql.insert_meter(
+                tx,
+                tenant_id=tx.tenant_id,
+                id=new_id("mtr"),
+                code=request.code,
+                name=request.name,
+                aggregation=enum_text(pb.Aggregation, request.aggregation),
+                unit=request.unit,
+                created_at=tx.now,
+            )
+        created = events.MeterCreated(meter_id=meter.id, code=meter.code, aggregation=request.aggregation)
+        _announce(tx, meter.id, created)
+        return rpc.CreateMeterResponse(meter=to_message(meter, pb.Meter))
+
+    async def get_meter(self, tx: Transaction, request: rpc.GetMeterRequest) -> rpc.GetMeterResponse:
+        meter = await catalog_sql.find_meter(tx, tenant_id=tx.tenant_id, id=request.meter_id)
+        if meter is None:
+            raise _meter_not_found(request.meter_id)
+        return rpc.GetMeterResponse(meter=to_message(meter, pb.Meter))
+
+    async def list_meters(self, tx: Transaction, request: rpc.ListMetersRequest) -> rpc.ListMetersResponse:
+        limit = page_limit(request.page_size)
+        (after,) = decode_page_token(request.page_token, 1)
+        rows = await catalog_sql.list_meters(
+            tx, tenant_id=tx.tenant_id, code=request.code, after=after, limit_rows=limit + 1
+        )
+        page, token = next_page(rows, limit, key=lambda row: row.id)
+        return rpc.ListMetersResponse(
+            meters=(to_message(row, pb.Meter) for row in page), next_page_token=token
+        )
+
+    async def create_price(self, tx: Transaction, request: rpc.CreatePriceRequest) -> rpc.CreatePriceResponse:
+        terms = _terms(request)
+        check_price_terms(terms)
+        tenant = await tenant_profile(tx)
+        currency = check_currency(request.currency or tenant.default_currency)
+        # Versions of one code are counted one after the other.
+        await tx.lock(f"price:{request.code}")
+        await self._check_references(tx, request)
+        last_version = await catalog_sql.get_last_price_version(tx, tenant_id=tx.tenant_id, code=request.code)
+        price = await catalog_sql.insert_price(
+            tx,
+            tenant_id=tx.tenant_id,
+            id=new_id("pri"),
+            product_id=request.product_id,
+            code=request.code,
+            price_version=last_version + 1,
+            currency=currency,
+            model=terms.model,
+            usage=terms.usage,
+            meter_id=terms.meter_id,
+            interval_unit=enum_text(period_pb2.IntervalUnit, request.interval_unit),
+            interval_count=request.interval_count or 1,
+            unit_amount=terms.unit_amount,
+            unit_size=terms.unit_size,
+            tiers=[_tier_object(tier) for tier in terms.tiers],
+            description=request.description or request.code,
+            created_at=tx.now,
+        )
+        created = events.PriceCreated(
+            price_id=price.id,
+            code=price.code,
+            price_version=price.price_version,
+            model=request.model,
+            currency=price.currency,
+        )
+        _announce(tx, price.id, created)
+        return rpc.CreatePriceResponse(price=_price_message(price))
+
+    async def get_price(self, tx: Transaction, request: rpc.GetPriceRequest) -> rpc.GetPriceResponse:
+        price = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
+        if price is None:
+            raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
+        return rpc.GetPriceResponse(price=_price_message(price))
+
+    async def list_prices(self, tx: Transaction, request: rpc.ListPricesRequest) -> rpc.ListPricesResponse:
+        limit = page_limit(request.page_size)
+        (after,) = decode_page_token(request.page_token, 1)
+        rows = await catalog_sql.list_prices(
+            tx, tenant_id=tx.tenant_id, code=request.code, after=after, limit_rows=limit + 1
+        )
+        page, token = next_page(rows, limit, key=lambda row: row.id)
+        return rpc.ListPricesResponse(prices=map(_price_message, page), next_page_token=token)
+
+    async def create_plan(self, tx: Transaction, request: rpc.CreatePlanRequest) -> rpc.CreatePlanResponse:
+        await self._check_prices(tx, {item.price_id for item in request.items})
+        with refuse_on({"plans_code_taken": _code_taken(request.code)}):
+            plan = await catalog_sql.insert_plan(
+                tx,
+                tenant_id=tx.tenant_id,
+                id=new_id("pln"),
+                code=request.code,
+                name=request.name,
+                created_at=tx.now,
+            )
+        await catalog_sql.insert_plan_items(
+            tx,
+            tenant_id=tx.tenant_id,
+            plan_id=plan.id,
+            positions=list(range(1, len(request.items) + 1)),
+            price_ids=[item.price_id for item in request.items],
+            quantities=[item.quantity for item in request.items],
+        )
+        _announce(tx, plan.id, events.PlanCreated(plan_id=plan.id, code=plan.code))
+        return rpc.CreatePlanResponse(plan=to_message(plan, pb.Plan, items=request.items))
+
+    async def get_plan(self, tx: Transaction, request: rpc.GetPlanRequest) -> rpc.GetPlanResponse:
+        plan = await catalog_sql.find_plan(tx, tenant_id=tx.tenant_id, id=request.plan_id)
+        if plan is None:
+            raise _plan_not_found(request.plan_id)
+        (message,) = await self._plan_messages(tx, [plan])
+        return rpc.GetPlanResponse(plan=message)
+
+    async def list_plans(self, tx: Transaction, request: rpc.ListPlansRequest) -> rpc.ListPlansResponse:
+        limit = page_limit(request.page_size)
+        (after,) = decode_page_token(request.page_token, 1)
+        rows = await catalog_sql.list_plans(
+            tx, tenant_id=tx.tenant_id, code=request.code, after=after, limit_rows=limit + 1
+        )
+        page, token = next_page(rows, limit, key=lambda row: row.id)
+        return rpc.ListPlansResponse(plans=await self._plan_messages(tx, page), next_page_token=token)
+
+    async def deprecate_plan(
+        self, tx: Transaction, request: rpc.DeprecatePlanRequest
+    ) -> rpc.DeprecatePlanResponse:
+        await tx.lock(request.plan_id)
+        plan = await catalog_sql.find_plan(tx, tenant_id=tx.tenant_id, id=request.plan_id)
+        if plan is None:
+            raise _plan_not_found(request.plan_id)
+        if plan.status == "active":
+            plan = await catalog_sql.mark_plan_deprecated(tx, tenant_id=tx.tenant_id, id=plan.id)
+            assert plan is not None, "the lock keeps the plan"
+            _announce(tx, plan.id, events.PlanDeprecated(plan_id=plan.id), version=plan.version)
+        (message,) = await self._plan_messages(tx, [plan])
+        return rpc.DeprecatePlanResponse(plan=message)
+
+    async def _plan_messages(self, tx: Transaction, plans: Iterable[Plan]) -> list[pb.Plan]:
+        plans = list(plans)
+        items = await catalog_sql.list_plan_items(
+            tx, tenant_id=tx.tenant_id, plan_ids=[plan.id for plan in plans]
+        )
+        return [
+            to_message(plan, pb.Plan, items=[_plan_item(item) for item in items if item.plan_id == plan.id])
+            for plan in plans
+        ]
+
+    async def _check_references(self, tx: Transaction, request: rpc.CreatePriceRequest) -> None:
+        """The product and the meter are the tenant's own."""
+        if await catalog_sql.find_product(tx, tenant_id=tx.tenant_id, id=request.product_id) is None:
+            raise NotFound(
+                "PRODUCT_NOT_FOUND", "There is no such product.", {"product_id": request.product_id}
+            )
+        if request.meter_id and not await catalog_sql.find_meter(
+            tx, tenant_id=tx.tenant_id, id=request.meter_id
+        ):
+            raise _meter_not_found(request.meter_id)
+
+    async def _check_prices(self, tx: Transaction, price_ids: set[str]) -> None:
+        for price_id in sorted(price_ids):
+            if await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=price_id) is None:
+                raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": price_id})
+
+
+def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
+    return PriceTerms(
+        model=PriceModel(enum_text(pb.PriceModel, request.model)),
+        usage=PriceUsage(enum_text(pb.PriceUsage, request.usage)),
+        meter_id=request.meter_id or None,
+        unit_amount=Decimal(request.unit_amount) if request.unit_amount else None,
+        unit_size=Decimal(request.unit_size or 1),
+        tiers=[
+            Tier(
+                up_to=Decimal(tier.up_to) if tier.up_to else None,
+                unit_amount=Decimal(tier.unit_amount),
+                flat_amount=Decimal(tier.flat_amount or 0),
+            )
+            for tier in request.tiers
+        ],
+    )
+
+
+def _tier_object(tier: Tier) -> Mapping[str, str]:
+    return {
+        "up_to": "" if tier.up_to is None else decimal_text(tier.up_to),
+        "unit_amount": decimal_text(tier.unit_amount),
+        "flat_amount": decimal_text(tier.flat_amount),
+    }
+
+
+def _price_message(price: Price) -> pb.Price:
+    return to_message(price, pb.Price)
+
+
+def _plan_item(item: PlanItem) -> pb.PlanItem:
+    return to_message(item, pb.PlanItem)
+
+
+def _announce(tx: Transaction, resource_id: str, payload: Message, *, version: int = 1) -> None:
+    outbox.append(tx, payload, resource_id=resource_id, resource_version=version, ordering_key=resource_id)
+
+
+def _code_taken(code: str) -> AlreadyExists:
+    return AlreadyExists("CODE_TAKEN", f"The code '{code}' is taken; choose another.", {"code": code})
+
+
+def _meter_not_found(meter_id: str) -> NotFound:
+    return NotFound("METER_NOT_FOUND", "There is no such meter.", {"meter_id": meter_id})
+
+
+def _plan_not_found(plan_id: str) -> NotFound:
+    return NotFound("PLAN_NOT_FOUND", "There is no such plan.", {"plan_id": plan_id})

@@ -1,0 +1,140 @@
+"""Use cases of customers."""
+
+from typing import Any
+
+from billing.customer.v1 import customer_events_pb2 as events
+from billing.customer.v1 import customer_pb2
+from billing.customer.v1 import customer_service_pb2 as rpc
+from billing_db import customer as customer_sql
+from billing_db.models import Customer
+from google.protobuf.json_format import MessageToDict
+
+from corebilling.db.failure import refuse_on
+from corebilling.db.tenant import tenant_profile
+from corebilling.db.transaction import Transaction
+from corebilling.domains.customer.model import decide_changed_fields
+from corebilling.errors import Aborted, AlreadyExists, NotFound
+from corebilling.events import outbox
+from corebilling.mapping import to_message
+from corebilling.values.currency import check_currency
+from corebilling.values.ids import new_id
+from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.period import time_zone
+
+
+class CustomerService:
+    """Creates, finds and changes customers."""
+
+    async def create_customer(
+        self, tx: Transaction, request: rpc.CreateCustomerRequest
+    ) -> rpc.CreateCustomerResponse:
+        tenant = await tenant_profile(tx)
+        details = request.details
+        currency = check_currency(request.currency or tenant.default_currency)
+        timezone = time_zone(details.timezone or tenant.timezone).key
+        taken = AlreadyExists(
+            "CUSTOMER_EXTERNAL_ID_TAKEN",
+            "A customer with this external id exists; find it with ListCustomers.",
+            {"external_id": request.external_id},
+        )
+        with refuse_on({"customers_external_id_taken": taken}):
+            customer = await customer_sql.insert_customer(
+                tx,
+                tenant_id=tx.tenant_id,
+                id=new_id("cus"),
+                external_id=request.external_id or None,
+                currency=currency,
+                timezone=timezone,
+                name=details.name,
+                company=details.company,
+                email=details.email,
+                tax_id=details.tax_id,
+                address=_address(details),
+                created_at=tx.now,
+            )
+        _announce(tx, customer, events.CustomerCreated(customer_id=customer.id, currency=currency))
+        return rpc.CreateCustomerResponse(customer=_message(customer))
+
+    async def get_customer(self, tx: Transaction, request: rpc.GetCustomerRequest) -> rpc.GetCustomerResponse:
+        return rpc.GetCustomerResponse(customer=_message(await _find(tx, request.customer_id)))
+
+    async def list_customers(
+        self, tx: Transaction, request: rpc.ListCustomersRequest
+    ) -> rpc.ListCustomersResponse:
+        limit = page_limit(request.page_size)
+        (after,) = decode_page_token(request.page_token, 1)
+        rows = await customer_sql.list_customers(
+            tx, tenant_id=tx.tenant_id, external_id=request.external_id, after=after, limit_rows=limit + 1
+        )
+        page, token = next_page(rows, limit, key=lambda row: row.id)
+        return rpc.ListCustomersResponse(customers=map(_message, page), next_page_token=token)
+
+    async def update_customer(
+        self, tx: Transaction, request: rpc.UpdateCustomerRequest
+    ) -> rpc.UpdateCustomerResponse:
+        fields = decide_changed_fields(request.update_mask.paths)
+        await tx.lock(request.customer_id)
+        customer = await _find(tx, request.customer_id)
+        if request.etag and request.etag != _etag(customer):
+            raise Aborted(
+                "ETAG_MISMATCH",
+                "The customer changed since; read it again and repeat.",
+                {"etag": _etag(customer)},
+            )
+        changed = await customer_sql.mark_customer_updated(
+            tx,
+            tenant_id=tx.tenant_id,
+            id=customer.id,
+            version=customer.version,
+            updated_at=tx.now,
+            **_changed_details(customer, request.details, fields),
+        )
+        assert changed is not None, "the lock keeps the version"
+        _announce(tx, changed, events.CustomerUpdated(customer_id=changed.id, changed_fields=fields))
+        return rpc.UpdateCustomerResponse(customer=_message(changed))
+
+
+async def _find(tx: Transaction, customer_id: str) -> Customer:
+    customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=customer_id)
+    if customer is None:
+        raise NotFound("CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": customer_id})
+    return customer
+
+
+def _changed_details(
+    customer: Customer, details: rpc.CustomerDetails, fields: tuple[str, ...]
+) -> dict[str, Any]:
+    """All details as they will be: the named ones from the request, the others as they are."""
+    new = {
+        "timezone": time_zone(details.timezone or customer.timezone).key,
+        "name": details.name,
+        "company": details.company,
+        "email": details.email,
+        "tax_id": details.tax_id,
+        "address": _address(details),
+    }
+    return {name: value if name in fields else getattr(customer, name) for name, value in new.items()}
+
+
+def _address(details: rpc.CustomerDetails) -> dict[str, Any] | None:
+    return (
+        MessageToDict(details.address, preserving_proto_field_name=True)
+        if details.HasField("address")
+        else None
+    )
+
+
+def _announce(
+    tx: Transaction, customer: Customer, payload: events.CustomerCreated | events.CustomerUpdated
+) -> None:
+    outbox.append(
+        tx, payload, resource_id=customer.id, resource_version=customer.version, ordering_key=customer.id
+    )
+
+
+def _etag(customer: Customer) -> str:
+    return str(customer.version)
+
+
+def _message(customer: Customer) -> customer_pb2.Customer:
+    return to_message(customer, customer_pb2.Customer, etag=_etag(customer))

@@ -1,0 +1,19 @@
+"""What other domains' events mean for invoices."""
+
+from billing.event.v1 import event_pb2 as eventv1
+from billing.rating.v1 import rating_events_pb2
+
+from corebilling.db.transaction import Transaction
+from corebilling.domains.invoice.service import InvoiceService
+from corebilling.events.envelope import payload
+
+
+class InvoiceHandlers:
+    def __init__(self, invoices: InvoiceService) -> None:
+        self._invoices = invoices
+
+    async def on_rating_completed(self, tx: Transaction, event: eventv1.Event) -> None:
+        """Invoices the cycle."""
+        completed = payload(event)
+        assert isinstance(completed, rating_events_pb2.RatingCompleted)
+        await self._invoices.generate(tx, completed.cycle_id)

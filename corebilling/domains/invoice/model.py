@@ -1,0 +1,135 @@
+"""Invoices: what a customer owes for a billing cycle.
+
+    draft ──> open ──> paid
+               └─────> void
+
+A draft has no number. An invoice over nothing is opened and paid at once.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from corebilling.errors import FailedPrecondition, InvalidArgument
+from corebilling.values.period import time_zone
+
+
+class InvoiceState(StrEnum):
+    DRAFT = "draft"
+    OPEN = "open"
+    PAID = "paid"
+    VOID = "void"
+
+
+_STEPS = {
+    InvoiceState.DRAFT: {InvoiceState.OPEN},
+    InvoiceState.OPEN: {InvoiceState.PAID, InvoiceState.VOID},
+    InvoiceState.PAID: set[InvoiceState](),
+    InvoiceState.VOID: set[InvoiceState](),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A step of the lifecycle, announced as `invoice.status.changed`."""
+
+    old: InvoiceState
+    new: InvoiceState
+
+
+def apply_lifecycle(old: InvoiceState, new: InvoiceState) -> StatusChange:
+    """The step from one state to another.
+
+    Raises:
+        FailedPrecondition: INVOICE_TRANSITION_INVALID, naming both states.
+    """
+    if new not in _STEPS[old]:
+        raise FailedPrecondition(
+            "INVOICE_TRANSITION_INVALID",
+            f"An invoice that is {old} cannot become {new}.",
+            {"from": old, "to": new},
+        )
+    return StatusChange(old, new)
+
+
+@dataclass(frozen=True, slots=True)
+class Finalization:
+    """The step a draft takes, by when it is to be paid, and the further step when nothing is due at all."""
+
+    opened: StatusChange
+    due_at: datetime
+    paid: StatusChange | None
+
+
+def decide_finalization(
+    state: InvoiceState, *, total_minor: int, now: datetime, due_days: int
+) -> Finalization:
+    """How a draft becomes final.
+
+    Raises:
+        FailedPrecondition: INVOICE_TRANSITION_INVALID when it is no draft.
+    """
+    opened = apply_lifecycle(state, InvoiceState.OPEN)
+    paid = None if total_minor else apply_lifecycle(InvoiceState.OPEN, InvoiceState.PAID)
+    return Finalization(opened, now + timedelta(days=due_days), paid)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an invoice stands at after a payment; `change` when nothing is due any more."""
+
+    amount_paid_minor: int
+    amount_due_minor: int
+    change: StatusChange | None
+
+
+def decide_settlement(
+    state: InvoiceState,
+    *,
+    amount_paid_minor: int,
+    amount_due_minor: int,
+    currency: str,
+    payment_minor: int,
+    payment_currency: str,
+) -> Settlement:
+    """What a payment does to an invoice.
+
+    Raises:
+        FailedPrecondition: INVOICE_TRANSITION_INVALID when the invoice is not open.
+        InvalidArgument: PAYMENT_AMOUNT_INVALID when it is more than what is due, or in another currency.
+    """
+    paid = apply_lifecycle(state, InvoiceState.PAID)
+    if payment_currency != currency or not 0 < payment_minor <= amount_due_minor:
+        raise InvalidArgument(
+            "PAYMENT_AMOUNT_INVALID",
+            f"A payment is in {currency}, above zero and at most what is due.",
+            {"amount_due_minor": str(amount_due_minor)},
+        )
+    rest = amount_due_minor - payment_minor
+    return Settlement(amount_paid_minor + payment_minor, rest, None if rest else paid)
+
+
+def decide_void(state: InvoiceState, *, amount_paid_minor: int) -> StatusChange:
+    """The step that withdraws an invoice.
+
+    Raises:
+        FailedPrecondition: INVOICE_HAS_PAYMENTS when money was received for it, INVOICE_TRANSITION_INVALID
+            when it is not open.
+    """
+    if amount_paid_minor:
+        raise FailedPrecondition(
+            "INVOICE_HAS_PAYMENTS",
+            "Money was received for the invoice; issue a credit note instead.",
+            {"amount_paid_minor": str(amount_paid_minor)},
+        )
+    return apply_lifecycle(state, InvoiceState.VOID)
+
+
+def number_year(now: datetime, timezone: str) -> int:
+    """The year that a number given now belongs to: the tenant's own, by its clock and time zone."""
+    return now.astimezone(time_zone(timezone)).year
+
+
+def invoice_number(prefix: str, year: int, ordinal: int) -> str:
+    """`INV-2026-000001`."""
+    return f"{prefix}-{year}-{ordinal:06d}"

@@ -1,0 +1,178 @@
+"""The printed invoice: facts become texts here, and the template sets them."""
+
+import json
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import typst
+from billing.invoice.v1 import invoice_pb2 as pb
+from billing.types.v1 import money_pb2, period_pb2
+
+from corebilling.domains.invoice.service import InvoiceFacts
+from corebilling.mapping import decimal_text, instant
+from corebilling.values.currency import EXPONENTS
+from corebilling.values.money import major_units
+from corebilling.values.period import time_zone
+
+_TEMPLATE = Path(__file__).parent / "template" / "invoice.typ"
+_STAMPS = {pb.INVOICE_STATE_DRAFT: "Draft", pb.INVOICE_STATE_PAID: "Paid", pb.INVOICE_STATE_VOID: "Void"}
+# An endless fraction is cut here; the line it belongs to was rounded from all of it.
+_SHOWN_DECIMALS = 12
+
+
+class InvoicePrinter:
+    """Prints invoices, the same bytes for the same facts.
+
+    One compiler is kept, which makes all but the first print fast; it serves one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._compiler = typst.Compiler(input=str(_TEMPLATE))
+        self._turn = threading.Lock()
+
+    def print(self, facts: InvoiceFacts) -> bytes:
+        """The invoice as a PDF. Takes milliseconds of one processor: call it off the event loop."""
+        texts = json.dumps(invoice_texts(facts), ensure_ascii=False)
+        with self._turn:
+            pdf = self._compiler.compile(format="pdf", sys_inputs={"invoice": texts})
+        assert isinstance(pdf, bytes), "all pages of a PDF are one file"
+        return pdf
+
+
+def file_name(invoice: pb.Invoice) -> str:
+    """`INV-2026-000001.pdf`; a draft bears its id."""
+    return f"{invoice.number or invoice.id}.pdf"
+
+
+def invoice_texts(facts: InvoiceFacts) -> Mapping[str, Any]:
+    """What the template shows, word for word. Days are the customer's."""
+    invoice, zone = facts.invoice, time_zone(facts.customer.timezone)
+    currency = invoice.currency
+    due_minor = invoice.amount_due_minor
+    return {
+        "title": f"Invoice {invoice.number}" if invoice.number else "Invoice draft",
+        "seller": facts.seller,
+        "stamp": _STAMPS.get(invoice.state, ""),
+        "currency": currency,
+        "customer": list(_customer_lines(facts)),
+        "facts": list(_facts(invoice, zone)),
+        "lines": [_line(line, currency, zone) for line in invoice.lines],
+        "sums": [
+            ("Total", _money(invoice.total_minor, currency)),
+            *([("Paid", _money(-invoice.amount_paid_minor, currency))] if invoice.amount_paid_minor else []),
+        ],
+        "due": {"name": "Amount due", "amount": f"{_money(due_minor, currency)} {currency}"},
+        "note": _note(invoice, zone),
+    }
+
+
+def _customer_lines(facts: InvoiceFacts) -> Iterable[str]:
+    customer = facts.customer
+    address = customer.address or {}
+    place = " ".join(filter(None, (address.get("postal_code"), address.get("city"))))
+    region = ", ".join(filter(None, (address.get("region"), address.get("country"))))
+    lines = (customer.company, customer.name, address.get("line1"), address.get("line2"), place, region)
+    named = [line for line in lines if line] or [customer.id]
+    yield from named
+    if customer.email:
+        yield customer.email
+    if customer.tax_id:
+        yield f"Tax ID {customer.tax_id}"
+
+
+def _facts(invoice: pb.Invoice, zone: ZoneInfo) -> Iterable[tuple[str, str]]:
+    yield "Invoice number", invoice.number or "not given yet"
+    if invoice.HasField("finalized_at"):
+        yield "Issued", _day(instant(invoice.finalized_at), zone)
+    if invoice.HasField("due_at"):
+        yield "Due", _day(instant(invoice.due_at), zone)
+    if invoice.HasField("paid_at"):
+        yield "Paid", _day(instant(invoice.paid_at), zone)
+    yield "Billing period", _days(invoice.period, zone)
+    yield "Currency", invoice.currency
+
+
+def _line(line: pb.InvoiceLine, currency: str, zone: ZoneInfo) -> Mapping[str, Any]:
+    unit_price = _unit_price(line.unit_amount, line.unit_size, currency) if line.unit_amount else "tiered"
+    return {
+        "description": line.description,
+        "period": _days(line.period, zone),
+        "quantity": _number(line.quantity),
+        "unit_price": unit_price,
+        "amount": _money(line.amount_minor, currency),
+        "tiers": [_tier(tier, line.unit_size, currency) for tier in line.tiers],
+    }
+
+
+def _tier(tier: money_pb2.TierCharge, unit_size: str, currency: str) -> Mapping[str, str]:
+    unit_price = _unit_price(tier.unit_amount, unit_size, currency)
+    flat = Decimal(tier.flat_amount or 0)
+    return {
+        "range": _range(tier),
+        "quantity": _number(tier.quantity),
+        "unit_price": f"{_amount(tier.flat_amount, currency)} + {unit_price}" if flat else unit_price,
+        "amount": _amount(tier.amount, currency),
+    }
+
+
+def _range(tier: money_pb2.TierCharge) -> str:
+    if not tier.up_to:
+        return f"over {_number(tier.from_quantity)}" if Decimal(tier.from_quantity) else "all"
+    if not Decimal(tier.from_quantity):
+        return f"first {_number(tier.up_to)}"
+    return f"over {_number(tier.from_quantity)}, to {_number(tier.up_to)}"
+
+
+def _unit_price(unit_amount: str, unit_size: str, currency: str) -> str:
+    amount = _amount(unit_amount, currency)
+    return amount if Decimal(unit_size) == 1 else f"{amount} per {_number(unit_size)}"
+
+
+def _note(invoice: pb.Invoice, zone: ZoneInfo) -> str:
+    match invoice.state:
+        case pb.INVOICE_STATE_DRAFT:
+            return "This is a draft. It can still change, and is not payable."
+        case pb.INVOICE_STATE_VOID:
+            return "This invoice was withdrawn. Nothing is owed for it."
+        case pb.INVOICE_STATE_OPEN if invoice.HasField("due_at"):
+            day = _day(instant(invoice.due_at), zone)
+            return f"Please pay by {day}, naming {invoice.number} as the reference."
+        case _:
+            return ""
+
+
+def _money(amount_minor: int, currency: str) -> str:
+    return _signed(f"{major_units(amount_minor, currency):,f}")
+
+
+def _amount(text: str, currency: str) -> str:
+    """An exact amount, with at least the decimals that the currency has."""
+    whole, _, decimals = decimal_text(Decimal(text)).partition(".")
+    cut = "…" if len(decimals) > _SHOWN_DECIMALS else ""
+    decimals = decimals[:_SHOWN_DECIMALS].ljust(EXPONENTS[currency], "0")
+    return _signed(f"{int(whole):,}") + (f".{decimals}{cut}" if decimals else "")
+
+
+def _number(text: str) -> str:
+    return _signed(f"{Decimal(decimal_text(Decimal(text))):,f}")
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", "−")
+
+
+def _days(period: period_pb2.Period, zone: ZoneInfo) -> str:
+    """Both days belong to the period, of which the end does not."""
+    start = instant(period.start)
+    last = max(start, instant(period.end) - timedelta(microseconds=1))
+    return f"{_day(start, zone)} – {_day(last, zone)}"
+
+
+def _day(moment: datetime, zone: ZoneInfo) -> str:
+    local = moment.astimezone(zone)
+    return f"{local.day} {local:%B %Y}"

@@ -1,0 +1,52 @@
+"""gRPC door of invoices."""
+
+import asyncio
+
+from billing.invoice.v1 import invoice_service_pb2 as rpc
+from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
+
+from corebilling.domains.invoice.pdf import InvoicePrinter, file_name
+from corebilling.domains.invoice.service import InvoiceService
+from corebilling.rpc.door import Context, Door
+
+
+class InvoiceServicer(InvoiceServiceServicer):
+    def __init__(self, door: Door, invoices: InvoiceService) -> None:
+        self._door = door
+        self._invoices = invoices
+        self._printer = InvoicePrinter()
+
+    async def GetInvoice(self, request: rpc.GetInvoiceRequest, context: Context) -> rpc.GetInvoiceResponse:
+        return await self._door.read(request, self._invoices.get_invoice)
+
+    async def ListInvoices(
+        self, request: rpc.ListInvoicesRequest, context: Context
+    ) -> rpc.ListInvoicesResponse:
+        return await self._door.read(request, self._invoices.list_invoices)
+
+    async def PreviewInvoice(
+        self, request: rpc.PreviewInvoiceRequest, context: Context
+    ) -> rpc.PreviewInvoiceResponse:
+        return await self._door.read(request, self._invoices.preview_invoice)
+
+    async def FinalizeInvoice(
+        self, request: rpc.FinalizeInvoiceRequest, context: Context
+    ) -> rpc.FinalizeInvoiceResponse:
+        return await self._door.write(request, self._invoices.finalize_invoice)
+
+    async def VoidInvoice(
+        self, request: rpc.VoidInvoiceRequest, context: Context
+    ) -> rpc.VoidInvoiceResponse:
+        return await self._door.write(request, self._invoices.void_invoice)
+
+    async def RecordPayment(
+        self, request: rpc.RecordPaymentRequest, context: Context
+    ) -> rpc.RecordPaymentResponse:
+        return await self._door.write(request, self._invoices.record_payment)
+
+    async def RenderInvoice(
+        self, request: rpc.RenderInvoiceRequest, context: Context
+    ) -> rpc.RenderInvoiceResponse:
+        facts = await self._door.read(request, self._invoices.read_facts)
+        pdf = await asyncio.to_thread(self._printer.print, facts)
+        return rpc.RenderInvoiceResponse(pdf=pdf, file_name=file_name(facts.invoice))

@@ -1,0 +1,31 @@
+"""gRPC door of the ledger."""
+
+from billing.ledger.v1 import ledger_service_pb2 as rpc
+from billing.ledger.v1.ledger_service_pb2_grpc import LedgerServiceServicer
+
+from corebilling.domains.ledger.service import LedgerService
+from corebilling.rpc.door import Context, Door
+
+
+class LedgerServicer(LedgerServiceServicer):
+    def __init__(self, door: Door, ledger: LedgerService) -> None:
+        self._door = door
+        self._ledger = ledger
+
+    async def ListAccounts(
+        self, request: rpc.ListAccountsRequest, context: Context
+    ) -> rpc.ListAccountsResponse:
+        return await self._door.read(request, self._ledger.list_accounts)
+
+    async def GetJournal(self, request: rpc.GetJournalRequest, context: Context) -> rpc.GetJournalResponse:
+        return await self._door.read(request, self._ledger.get_journal)
+
+    async def ListJournals(
+        self, request: rpc.ListJournalsRequest, context: Context
+    ) -> rpc.ListJournalsResponse:
+        return await self._door.read(request, self._ledger.list_journals)
+
+    async def GetTrialBalance(
+        self, request: rpc.GetTrialBalanceRequest, context: Context
+    ) -> rpc.GetTrialBalanceResponse:
+        return await self._door.read(request, self._ledger.get_trial_balance)

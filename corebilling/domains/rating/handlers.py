@@ -1,0 +1,26 @@
+"""What other domains' events mean for rating."""
+
+from billing.event.v1 import event_pb2 as eventv1
+from billing.schedule.v1 import schedule_events_pb2
+from billing.usage.v1 import usage_events_pb2
+
+from corebilling.db.transaction import Transaction
+from corebilling.domains.rating.service import RatingService
+from corebilling.events.envelope import payload
+
+
+class RatingHandlers:
+    def __init__(self, rating: RatingService) -> None:
+        self._rating = rating
+
+    async def on_billing_cycle_closed(self, tx: Transaction, event: eventv1.Event) -> None:
+        """Rates the cycle."""
+        closed = payload(event)
+        assert isinstance(closed, schedule_events_pb2.BillingCycleClosed)
+        await self._rating.rate_cycle(tx, closed.cycle_id)
+
+    async def on_usage_reported(self, tx: Transaction, event: eventv1.Event) -> None:
+        """Tells what the period's usage costs now."""
+        reported = payload(event)
+        assert isinstance(reported, usage_events_pb2.UsageReported)
+        await self._rating.announce_rated(tx, event, reported)

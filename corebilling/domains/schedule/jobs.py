@@ -1,0 +1,111 @@
+"""The scheduler: does what time makes due, however many schedulers run.
+
+Live tenants go by the wall clock. A sandbox tenant's clock is stepped from boundary to boundary: it moves
+on only when everything that fell due has been done and every event of the tenant has been handled, so that
+each invoice bears the time of its own boundary.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import structlog
+from billing_db import inbox as inbox_sql
+from billing_db import schedule as schedule_sql
+from billing_db.schedule import ListDueLiveCyclesRow, ListDueSandboxCyclesRow
+
+from corebilling.db.pool import Database
+from corebilling.db.transaction import Transaction
+from corebilling.domains.schedule.service import ScheduleService
+from corebilling.errors import Aborted, Unavailable
+from corebilling.values.caller import Caller
+from corebilling.values.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+BATCH_ROWS = 500
+MOVING_INTERVAL_S = 0.02
+
+DueCycle = ListDueLiveCyclesRow | ListDueSandboxCyclesRow
+
+
+class Scheduler:
+    """`interval_s`: how often to look for what the wall clock made due, in seconds."""
+
+    def __init__(
+        self, database: Database, schedule: ScheduleService, clock: Clock, interval_s: float
+    ) -> None:
+        self._database = database
+        self._schedule = schedule
+        self._clock = clock
+        self._interval_s = interval_s
+
+    async def run(self) -> None:
+        """Works until canceled. Losing the database pauses it; any other error ends it, loudly."""
+        while True:
+            try:
+                worked = await self.run_once()
+                moving = await self._moving_tenants()
+            except Unavailable as error:
+                log.warning("scheduler.paused", reason=error.reason)
+                worked, moving = 0, []
+            if not worked:
+                pause_s = MOVING_INTERVAL_S if moving else self._interval_s
+                await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
+
+    async def run_once(self) -> int:
+        """One round over everything due; returns how many steps it took."""
+        steps = await self._step_live()
+        for tenant_id in await self._moving_tenants():
+            steps += await self._step_sandbox(tenant_id)
+        return steps
+
+    async def _step_live(self) -> int:
+        async with self._database.connection() as connection:
+            due = await schedule_sql.list_due_live_cycles(
+                connection, now=self._clock.now(), limit_rows=BATCH_ROWS
+            )
+        return await self._step_cycles(due)
+
+    async def _step_sandbox(self, tenant_id: str) -> int:
+        """Does what is due by the tenant's clock, else moves the clock to its next boundary."""
+        caller = _caller(tenant_id)
+        async with self._database.transaction(caller) as tx:
+            clock = await schedule_sql.find_test_clock(tx, tenant_id=tenant_id)
+            if clock is None:
+                return 0
+            due = await schedule_sql.list_due_sandbox_cycles(
+                tx, tenant_id=tenant_id, now=clock.now_at, limit_rows=BATCH_ROWS
+            )
+        if due:
+            return await self._step_cycles(due)
+        if clock.now_at == clock.target_at:
+            return 0
+        async with self._database.transaction(caller) as tx:
+            if await inbox_sql.get_tenant_pending(tx, tenant_id=tenant_id):
+                return 0
+            next_due = await schedule_sql.find_next_due(tx, tenant_id=tenant_id)
+            boundary = clock.target_at if next_due is None else min(next_due, clock.target_at)
+            await self._schedule.move_test_clock(tx, boundary)
+        return 1
+
+    async def _step_cycles(self, due: Sequence[DueCycle]) -> int:
+        steps = 0
+        for cycle in due:
+            try:
+                async with self._database.transaction(_caller(cycle.tenant_id)) as tx:
+                    steps += await self._step_cycle(tx, cycle)
+            except Aborted:  # Another scheduler is at it; the next round sees what it left.
+                continue
+        return steps
+
+    async def _step_cycle(self, tx: Transaction, cycle: DueCycle) -> bool:
+        return await self._schedule.step_cycle(tx, customer_id=cycle.customer_id, cycle_id=cycle.id)
+
+    async def _moving_tenants(self) -> Sequence[str]:
+        async with self._database.connection() as connection:
+            return await schedule_sql.list_busy_clocks(connection, limit_rows=BATCH_ROWS)
+
+
+def _caller(tenant_id: str) -> Caller:
+    return Caller(tenant_id=tenant_id, actor="job:scheduler", role="worker", permissions=frozenset())

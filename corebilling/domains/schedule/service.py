@@ -1,0 +1,182 @@
+"""Use cases of billing cycles and test clocks."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from billing.schedule.v1 import schedule_events_pb2 as events
+from billing.schedule.v1 import schedule_pb2 as pb
+from billing.schedule.v1 import schedule_service_pb2 as rpc
+from billing_db import inbox as inbox_sql
+from billing_db import schedule as schedule_sql
+from billing_db.models import BillingCycle, TestClock
+from google.protobuf.message import Message
+
+from corebilling.db.tenant import tenant_profile
+from corebilling.db.transaction import Transaction
+from corebilling.domains.schedule.model import CycleState, check_clock_target, decide_step
+from corebilling.domains.subscription.service import SubscriptionService
+from corebilling.errors import FailedPrecondition
+from corebilling.events import outbox
+from corebilling.mapping import decimal_text, instant, timestamp, to_message
+from corebilling.values.page import decode_page_token, next_page, page_limit
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulePolicy:
+    """`grace_s`: how long after a period's end its late usage still enters, in seconds."""
+
+    grace_s: int
+
+
+class ScheduleService:
+    """Moves cycles when they fall due. Subscriptions move along in the same transaction."""
+
+    def __init__(self, subscriptions: SubscriptionService, policy: SchedulePolicy) -> None:
+        self._subscriptions = subscriptions
+        self._policy = policy
+
+    async def list_billing_cycles(
+        self, tx: Transaction, request: rpc.ListBillingCyclesRequest
+    ) -> rpc.ListBillingCyclesResponse:
+        limit = page_limit(request.page_size)
+        (after,) = decode_page_token(request.page_token, 1)
+        rows = await schedule_sql.list_billing_cycles(
+            tx,
+            tenant_id=tx.tenant_id,
+            subscription_id=request.subscription_id,
+            after=after,
+            limit_rows=limit + 1,
+        )
+        page, token = next_page(rows, limit, key=lambda row: row.id)
+        return rpc.ListBillingCyclesResponse(cycles=map(_cycle_message, page), next_page_token=token)
+
+    async def get_test_clock(
+        self, tx: Transaction, request: rpc.GetTestClockRequest
+    ) -> rpc.GetTestClockResponse:
+        return rpc.GetTestClockResponse(clock=await _clock_message(tx, await _clock(tx)))
+
+    async def advance_test_clock(
+        self, tx: Transaction, request: rpc.AdvanceTestClockRequest
+    ) -> rpc.AdvanceTestClockResponse:
+        await tx.lock(f"clock:{tx.tenant_id}")
+        clock = await _clock(tx)
+        wanted = instant(request.target_at)
+        check_clock_target(now=clock.now_at, target=clock.target_at, wanted=wanted)
+        moved = await schedule_sql.mark_test_clock_target(
+            tx, tenant_id=tx.tenant_id, target_at=wanted, version=clock.version
+        )
+        assert moved is not None, "the lock keeps the version"
+        return rpc.AdvanceTestClockResponse(clock=await _clock_message(tx, moved))
+
+    async def step_cycle(self, tx: Transaction, *, customer_id: str, cycle_id: str) -> bool:
+        """Takes the next step of a cycle if it is still due; False when another scheduler has taken it."""
+        await tx.lock(customer_id)
+        cycle = await schedule_sql.find_billing_cycle(tx, tenant_id=tx.tenant_id, id=cycle_id)
+        now = (await tenant_profile(tx)).now
+        if cycle is None or cycle.due_at is None or cycle.due_at > now:
+            return False
+        step = decide_step(CycleState(cycle.state), period_end=cycle.period_end, grace_s=self._policy.grace_s)
+        match step.state:
+            case CycleState.OPEN:
+                await self._subscriptions.begin(tx, cycle)
+            case CycleState.GRACE:
+                await self._subscriptions.renew(tx, cycle)
+        announced = await _closing_events(tx, cycle) if step.state is CycleState.CLOSED else []
+        await schedule_sql.mark_billing_cycle(
+            tx,
+            tenant_id=tx.tenant_id,
+            id=cycle.id,
+            version=cycle.version,
+            new_version=cycle.version + max(1, len(announced)),
+            state=step.state,
+            period_end=cycle.period_end,
+            due_at=step.due_at,
+            closed_at=now if step.state is CycleState.CLOSED else None,
+        )
+        for version, payload in enumerate(announced, start=cycle.version + 1):
+            outbox.append(
+                tx, payload, resource_id=cycle.id, resource_version=version, ordering_key=cycle.customer_id
+            )
+        return True
+
+    async def move_test_clock(self, tx: Transaction, to: datetime) -> None:
+        """Sets the tenant's clock to the next boundary; announces the arrival at its target."""
+        await tx.lock(f"clock:{tx.tenant_id}")
+        clock = await _clock(tx)
+        if not clock.now_at < to <= clock.target_at:
+            return
+        moved = await schedule_sql.mark_test_clock_moved(
+            tx, tenant_id=tx.tenant_id, now_at=to, version=clock.version
+        )
+        assert moved is not None, "the lock keeps the version"
+        if moved.now_at == moved.target_at:
+            outbox.append(
+                tx,
+                events.TestClockAdvanced(now=timestamp(moved.now_at)),
+                resource_id=tx.tenant_id,
+                resource_version=moved.version,
+                ordering_key=tx.tenant_id,
+            )
+
+
+async def _closing_events(tx: Transaction, cycle: BillingCycle) -> list[Message]:
+    """What a cycle's close announces: it can be rated, and an invoice will follow unless it is a trial."""
+    totals = await schedule_sql.list_usage_summary(
+        tx, tenant_id=tx.tenant_id, subscription_id=cycle.subscription_id, period_start=cycle.period_start
+    )
+    closed = events.BillingCycleClosed(
+        cycle_id=cycle.id,
+        tenant_id=tx.tenant_id,
+        subscription_id=cycle.subscription_id,
+        customer_id=cycle.customer_id,
+        period_start=timestamp(cycle.period_start),
+        period_end=timestamp(cycle.period_end),
+        usage_summary=[
+            events.UsageSummary(
+                subscription_item_id=total.subscription_item_id,
+                meter_code=total.meter_code,
+                quantity=decimal_text(total.quantity),
+                record_count=total.record_count,
+            )
+            for total in totals
+        ],
+    )
+    if cycle.trial:
+        return [closed]
+    pending = events.BillingInvoicePending(
+        cycle_id=cycle.id, subscription_id=cycle.subscription_id, customer_id=cycle.customer_id
+    )
+    return [closed, pending]
+
+
+async def _clock(tx: Transaction) -> TestClock:
+    clock = await schedule_sql.find_test_clock(tx, tenant_id=tx.tenant_id)
+    if clock is None:
+        raise FailedPrecondition(
+            "TEST_CLOCK_NOT_AVAILABLE", "Only sandbox tenants have a test clock.", {"tenant_id": tx.tenant_id}
+        )
+    return clock
+
+
+async def _clock_message(tx: Transaction, clock: TestClock) -> pb.TestClock:
+    return pb.TestClock(
+        tenant_id=clock.tenant_id,
+        now=timestamp(clock.now_at),
+        target_at=timestamp(clock.target_at),
+        ready=clock.now_at == clock.target_at and not await _busy(tx, clock),
+    )
+
+
+async def _busy(tx: Transaction, clock: TestClock) -> bool:
+    """Something is due, or an event is still on its way to a handler."""
+    due = await schedule_sql.find_next_due(tx, tenant_id=tx.tenant_id)
+    if due is not None and due <= clock.now_at:
+        return True
+    return await inbox_sql.get_tenant_pending(tx, tenant_id=tx.tenant_id)
+
+
+def _cycle_message(cycle: BillingCycle) -> pb.BillingCycle:
+    message = to_message(cycle, pb.BillingCycle)
+    message.full_period.start.CopyFrom(timestamp(cycle.period_start))
+    message.full_period.end.CopyFrom(timestamp(cycle.full_period_end))
+    return message

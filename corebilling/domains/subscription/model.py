@@ -1,0 +1,204 @@
+"""Subscriptions: a customer's agreement to pay, period after period.
+
+    created ──> trialing ──> active ──> canceled
+       │            │                      ^
+       ├────────────┼──────────────────────┤
+       └──> active  └──────────────────────┘
+
+`created` is skipped when the start has come, `trialing` when there is no trial.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from corebilling.errors import FailedPrecondition, InvalidArgument
+from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment
+
+MAX_START_AHEAD = timedelta(days=731)
+
+
+class SubscriptionState(StrEnum):
+    CREATED = "created"
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    CANCELED = "canceled"
+
+
+_STEPS = {
+    SubscriptionState.CREATED: {
+        SubscriptionState.TRIALING,
+        SubscriptionState.ACTIVE,
+        SubscriptionState.CANCELED,
+    },
+    SubscriptionState.TRIALING: {SubscriptionState.ACTIVE, SubscriptionState.CANCELED},
+    SubscriptionState.ACTIVE: {SubscriptionState.CANCELED},
+    SubscriptionState.CANCELED: set(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A step of the lifecycle, announced as `subscription.status.changed`."""
+
+    old: SubscriptionState
+    new: SubscriptionState
+
+
+def apply_lifecycle(old: SubscriptionState, new: SubscriptionState) -> StatusChange:
+    """The step from one state to another.
+
+    Raises:
+        FailedPrecondition: SUBSCRIPTION_TRANSITION_INVALID, naming both states.
+    """
+    if new not in _STEPS[old]:
+        raise FailedPrecondition(
+            "SUBSCRIPTION_TRANSITION_INVALID",
+            f"A subscription that is {old} cannot become {new}.",
+            {"from": old, "to": new},
+        )
+    return StatusChange(old, new)
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedPrice:
+    """What a subscription must know of a price to take it."""
+
+    id: str
+    currency: str
+    metered: bool
+    meter_id: str | None
+    interval_unit: IntervalUnit
+    interval_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantedItem:
+    price_id: str
+    quantity: Decimal | None
+
+
+def decide_items(
+    wanted: Sequence[WantedItem], prices: dict[str, OfferedPrice], currency: str
+) -> tuple[Sequence[WantedItem], IntervalUnit, int]:
+    """The items with their quantities filled in, and the interval they share.
+
+    Raises:
+        InvalidArgument: SUBSCRIPTION_ITEMS_INVALID, saying what contradicts what.
+    """
+    taken = [prices[item.price_id] for item in wanted]
+    first = taken[0]
+    meters = [price.meter_id for price in taken if price.metered]
+    if len(set(meters)) < len(meters):
+        raise _items_invalid("two items have the same meter")
+    for item, price in zip(wanted, taken, strict=True):
+        if (price.interval_unit, price.interval_count) != (first.interval_unit, first.interval_count):
+            raise _items_invalid("all prices have the same billing interval")
+        if price.currency != currency:
+            raise _items_invalid(f"the customer pays in {currency}, price {price.id} is in {price.currency}")
+        if price.metered and item.quantity is not None:
+            raise _items_invalid("a metered item's quantity comes from its meter: leave it empty")
+    filled = [
+        item
+        if prices[item.price_id].metered
+        else replace(item, quantity=Decimal(1) if item.quantity is None else item.quantity)
+        for item in wanted
+    ]
+    return filled, first.interval_unit, first.interval_count
+
+
+def _items_invalid(detail: str) -> InvalidArgument:
+    return InvalidArgument(
+        "SUBSCRIPTION_ITEMS_INVALID", f"The items do not fit: {detail}.", {"detail": detail}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a subscription begins: its state, and the segment it is in or will begin with."""
+
+    state: SubscriptionState
+    calendar: BillingCalendar
+    segment: Segment
+
+
+def decide_opening(
+    *,
+    start_at: datetime,
+    trial_days: int,
+    interval_unit: IntervalUnit,
+    interval_count: int,
+    timezone: str,
+    now: datetime,
+) -> Opening:
+    """The state and first period of a new subscription.
+
+    A trial lasts `trial_days` times 24 hours, and the billed periods count from its end.
+
+    Raises:
+        InvalidArgument: SUBSCRIPTION_START_INVALID when it starts more than one interval back, or more than
+            two years ahead.
+    """
+    trial_end_at = start_at + timedelta(days=trial_days) if trial_days else None
+    calendar = BillingCalendar(
+        anchor_at=trial_end_at or start_at,
+        interval_unit=interval_unit,
+        interval_count=interval_count,
+        timezone=timezone,
+        start_at=start_at,
+        trial_end_at=trial_end_at,
+    )
+    if start_at > now + MAX_START_AHEAD or replace(calendar, anchor_at=start_at).boundary(1) <= now:
+        raise InvalidArgument(
+            "SUBSCRIPTION_START_INVALID",
+            "A subscription starts at most one billing interval back and two years ahead.",
+            {"start_at": start_at.isoformat()},
+        )
+    segment = calendar.segment(start_at)
+    assert segment is not None, "the calendar begins with the start"
+    state = SubscriptionState.CREATED if start_at > now else running_state(segment)
+    return Opening(state, calendar, segment)
+
+
+def running_state(segment: Segment) -> SubscriptionState:
+    """The state of a subscription while the segment runs."""
+    return SubscriptionState.TRIALING if segment.trial else SubscriptionState.ACTIVE
+
+
+def next_segment(calendar: BillingCalendar, ended: Period) -> Segment:
+    """What follows a period that ended."""
+    segment = replace(calendar, ended_at=None).segment(ended.end)
+    assert segment is not None, "a running subscription has a next period"
+    return segment
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """When service ends: `state` is CANCELED at once, or unchanged until the period ends."""
+
+    change: StatusChange | None
+    ended_at: datetime
+    at_period_end: bool
+
+
+def decide_cancellation(
+    state: SubscriptionState,
+    *,
+    at_period_end: bool,
+    period_end: datetime | None,
+    start_at: datetime,
+    now: datetime,
+) -> Cancellation:
+    """How a cancellation takes effect. One that has not started ends at its start, whatever was asked.
+
+    Raises:
+        FailedPrecondition: SUBSCRIPTION_TRANSITION_INVALID when it is canceled already.
+    """
+    change = apply_lifecycle(state, SubscriptionState.CANCELED)
+    if state is SubscriptionState.CREATED:
+        return Cancellation(change, ended_at=start_at, at_period_end=False)
+    if at_period_end and period_end is not None and period_end > now:
+        return Cancellation(None, ended_at=period_end, at_period_end=True)
+    return Cancellation(change, ended_at=now, at_period_end=False)

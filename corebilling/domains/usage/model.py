@@ -1,0 +1,318 @@
+"""Usage records: which are accepted, and which billing period each belongs to.
+
+    reported record -> accepted | duplicate | conflict | rejected
+    period's total:    reported -> rated -> billed
+
+Records are handled by the thousand, so they come as columns and not as objects; a time is a whole number of
+microseconds since 1970, and what costs more than a comparison is done once per batch or per period.
+"""
+
+import re
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from hashlib import blake2b
+
+from corebilling.errors import AlreadyExists, BillingError, FailedPrecondition, InvalidArgument, NotFound
+from corebilling.values.period import BillingCalendar, Period
+
+MAX_KEY_CHARACTERS = 128
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_QUANTITY = r"[0-9]{1,20}(?:\.[0-9]{1,12})?"
+_ONE_QUANTITY = re.compile(_QUANTITY)
+_QUANTITY_LINES = re.compile(rf"(?:{_QUANTITY}\n)*")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NOWHERE = 0
+
+
+class Aggregation(StrEnum):
+    SUM = "sum"
+    COUNT = "count"
+    MAX = "max"
+
+
+def aggregate(aggregation: str, record_count: int, quantity_sum: Decimal, quantity_max: Decimal) -> Decimal:
+    """The quantity that a meter of this aggregation bills."""
+    if aggregation == Aggregation.COUNT:
+        return Decimal(record_count)
+    return quantity_max if aggregation == Aggregation.MAX else quantity_sum
+
+
+def microseconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def instant_at(recorded_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=recorded_us)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRecords:
+    """Reported records, one column per field; all columns are equally long."""
+
+    keys: Sequence[str]
+    subscription_ids: Sequence[str]
+    meter_codes: Sequence[str]
+    quantities: Sequence[str]
+    recorded_us: Sequence[int]
+    untimed: Collection[int] = ()
+    """Indexes of records whose time is missing or malformed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageItem:
+    """A metered item of a subscription."""
+
+    id: str
+    meter_code: str
+    aggregation: str
+    subscription_id: str
+    customer_id: str
+    subscription_version: int
+    calendar: BillingCalendar
+
+
+@dataclass(frozen=True, slots=True)
+class UsageWindow:
+    """How old, and how far ahead of the tenant's clock, a record may be; both limits are allowed."""
+
+    earliest_us: int
+    latest_us: int
+
+    @classmethod
+    def around(cls, now: datetime, *, back: timedelta, ahead: timedelta) -> "UsageWindow":
+        return cls(microseconds(now) - back // _MICROSECOND, microseconds(now) + ahead // _MICROSECOND)
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePeriod:
+    """A billing period of an item. Records count for it from `start_us` up to `end_us`, as service ran."""
+
+    item: UsageItem
+    period: Period
+    excluded: bool
+    start_us: int
+    end_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a batch's records belong: `places[i]` counts from 1 into `periods`; 0 is a refused record."""
+
+    places: list[int]
+    periods: list[UsagePeriod]
+    refused: dict[int, BillingError]
+
+
+def usage_total_id(subscription_item_id: str, period_start: datetime) -> str:
+    """The resource id of a period's total, whose version rises with each change."""
+    return f"{subscription_item_id}:{period_start.isoformat().replace('+00:00', 'Z')}"
+
+
+def decide_placement(
+    records: UsageRecords,
+    items: Mapping[tuple[str, str], UsageItem],
+    window: UsageWindow,
+    last_periods: MutableMapping[str, UsagePeriod],
+) -> Placement:
+    """Finds the period of every record, or why it is refused. One bad record never spoils the others.
+
+    `items` are by (subscription, meter). `last_periods`, by item, remembers periods across batches: usage
+    comes in order, and working a period out costs a hundred times more than comparing with its bounds.
+    """
+    refused = check_form(records)
+    places: list[int] = []
+    periods: list[UsagePeriod] = []
+    numbers: dict[tuple[str, int], int] = {}
+    current: dict[tuple[str, str], tuple[int, int, int]] = {}
+    columns = zip(records.subscription_ids, records.meter_codes, records.recorded_us, strict=True)
+    for index, (subscription_id, meter_code, at) in enumerate(columns):
+        pair = (subscription_id, meter_code)
+        bounds = current.get(pair)
+        if bounds is not None and bounds[0] <= at < bounds[1]:
+            places.append(bounds[2])
+            continue
+        if index in refused:
+            places.append(_NOWHERE)
+            continue
+        found = _find_period(pair, items.get(pair), at, window, last_periods)
+        if isinstance(found, BillingError):
+            refused[index] = found
+            places.append(_NOWHERE)
+            continue
+        number = numbers.setdefault((found.item.id, found.start_us), len(periods) + 1)
+        if number > len(periods):
+            periods.append(found)
+        # Within these bounds neither the period nor the window needs another look.
+        current[pair] = (
+            max(found.start_us, window.earliest_us),
+            min(found.end_us, window.latest_us + 1),
+            number,
+        )
+        places.append(number)
+    for index in refused:
+        places[index] = _NOWHERE
+    return Placement(places, periods, refused)
+
+
+def check_form(records: UsageRecords) -> dict[int, BillingError]:
+    """What is malformed, by index. A clean batch, the usual one, is recognized as a whole."""
+    refused: dict[int, BillingError] = {index: _malformed("recorded_at") for index in records.untimed}
+    if not _are_keys(records.keys):
+        for index, key in enumerate(records.keys):
+            if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
+                refused[index] = _malformed("idempotency_key")
+    if not _are_quantities(records.quantities):
+        for index, quantity in enumerate(records.quantities):
+            if _ONE_QUANTITY.fullmatch(quantity) is None:
+                refused[index] = _malformed("quantity")
+    return refused
+
+
+def stored_keys(keys: Sequence[str]) -> list[str]:
+    """Keys as UUIDs: those in a UUID's canonical form as they are, others as their hash."""
+    return [key if _UUID.fullmatch(key) else _hashed(key) for key in keys]
+
+
+def _conflict(key: str) -> BillingError:
+    return AlreadyExists(
+        "USAGE_KEY_CONFLICT",
+        "The idempotency key was used for another record; use a new key, or correct the content.",
+        {"idempotency_key": key},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What becomes of the records of a batch, by index."""
+
+    fresh: Sequence[int]
+    duplicates: Sequence[int]
+    refused: Mapping[int, BillingError]
+
+
+def decide_acceptance(
+    records: UsageRecords,
+    placement: Placement,
+    keys: Sequence[str],
+    known: Collection[str],
+    repeated: Collection[int],
+) -> Acceptance:
+    """Sorts out the keys accepted before, and those that a batch repeats: there the first record counts.
+
+    `keys` are the records' stored keys, `known` those accepted before, and `repeated` the indexes of records
+    with the very content that their key was accepted with.
+    """
+    if not placement.refused and not known and len(set(keys)) == len(keys):
+        return Acceptance(range(len(keys)), (), {})
+    refused = dict(placement.refused)
+    first: dict[str, tuple[str, Decimal, int]] = {}
+    fresh: list[int] = []
+    duplicates: list[int] = []
+    for index, (key, place) in enumerate(zip(keys, placement.places, strict=True)):
+        if place == _NOWHERE:
+            continue
+        item_id = placement.periods[place - 1].item.id
+        content = (item_id, Decimal(records.quantities[index]), records.recorded_us[index])
+        if key not in known and first.setdefault(key, content) is content:
+            fresh.append(index)
+        elif index in repeated or first.get(key) == content:
+            duplicates.append(index)
+        else:
+            refused[index] = _conflict(records.keys[index])
+    return Acceptance(fresh, duplicates, refused)
+
+
+def months_of(recorded_us: Collection[int]) -> set[date]:
+    """First days of the UTC months from the earliest to the latest of these times, both included."""
+    if not recorded_us:
+        return set()
+    first, last = instant_at(min(recorded_us)).date(), instant_at(max(recorded_us)).date()
+    numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
+    return {date(number // 12, number % 12 + 1, 1) for number in numbers}
+
+
+def _find_period(
+    pair: tuple[str, str],
+    item: UsageItem | None,
+    at: int,
+    window: UsageWindow,
+    last_periods: MutableMapping[str, UsagePeriod],
+) -> UsagePeriod | BillingError:
+    if item is None:
+        return NotFound(
+            "USAGE_ITEM_NOT_FOUND",
+            "The subscription has no item for the meter; check both names.",
+            {"subscription_id": pair[0], "meter_code": pair[1]},
+        )
+    if at < window.earliest_us:
+        return FailedPrecondition(
+            "USAGE_TOO_OLD",
+            "The record is older than what is still accepted.",
+            {"recorded_at": _text(at), "earliest": _text(window.earliest_us)},
+        )
+    if at > window.latest_us:
+        return FailedPrecondition(
+            "USAGE_IN_FUTURE",
+            "The record is ahead of the tenant's clock; correct its time or send it later.",
+            {"recorded_at": _text(at), "latest": _text(window.latest_us)},
+        )
+    last = last_periods.get(item.id)
+    same_terms = last is not None and last.item.subscription_version == item.subscription_version
+    if last is not None and same_terms and last.start_us <= at < last.end_us:
+        return last
+    found = _work_out_period(item, at)
+    if found is None:
+        return FailedPrecondition(
+            "USAGE_OUTSIDE_SUBSCRIPTION",
+            "The subscription was not running at that time.",
+            {"subscription_id": item.subscription_id, "recorded_at": _text(at)},
+        )
+    last_periods[item.id] = found
+    return found
+
+
+def _work_out_period(item: UsageItem, at: int) -> UsagePeriod | None:
+    segment = item.calendar.segment(instant_at(at))
+    if segment is None:
+        return None
+    calendar, period = item.calendar, segment.period
+    billed_from = calendar.start_at if segment.trial else calendar.trial_end_at or calendar.start_at
+    start = max(period.start, billed_from)
+    end = period.end if calendar.ended_at is None else min(period.end, calendar.ended_at)
+    return UsagePeriod(item, period, segment.trial, microseconds(start), microseconds(end))
+
+
+def _are_keys(keys: Sequence[str]) -> bool:
+    return all(1 <= length <= MAX_KEY_CHARACTERS for length in set(map(len, keys)))
+
+
+def _are_quantities(quantities: Sequence[str]) -> bool:
+    lines = "\n".join(quantities) + "\n"
+    # As many lines as quantities: none of them holds a line break of its own.
+    return lines.count("\n") == len(quantities) and _QUANTITY_LINES.fullmatch(lines) is not None
+
+
+def _hashed(key: str) -> str:
+    digest = blake2b(key.encode(), digest_size=16).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
+
+
+def _malformed(field: str) -> BillingError:
+    remedies = {
+        "idempotency_key": f"needs 1 to {MAX_KEY_CHARACTERS} characters",
+        "quantity": "is a decimal number, not negative, with up to 20 digits and 12 decimals",
+        "recorded_at": "is required, as a valid time",
+    }
+    return InvalidArgument("USAGE_RECORD_INVALID", f"{field} {remedies[field]}.", {"field": field})
+
+
+def _text(recorded_us: int) -> str:
+    try:
+        return instant_at(recorded_us).isoformat().replace("+00:00", "Z")
+    except OverflowError:
+        return f"{recorded_us} us"

@@ -1,0 +1,358 @@
+"""Use cases of usage: records come in, totals and hours come out."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar, cast
+
+from billing.types.v1 import period_pb2
+from billing.usage.v1 import usage_events_pb2 as events
+from billing.usage.v1 import usage_pb2
+from billing.usage.v1 import usage_service_pb2 as rpc
+from billing_db import usage as usage_sql
+from billing_db.models import UsageTotal
+
+from corebilling.db.tenant import tenant_profile
+from corebilling.db.transaction import Transaction
+from corebilling.domains.usage.model import (
+    Acceptance,
+    Placement,
+    UsageItem,
+    UsagePeriod,
+    UsageRecords,
+    UsageWindow,
+    aggregate,
+    decide_acceptance,
+    decide_placement,
+    months_of,
+    stored_keys,
+    usage_total_id,
+)
+from corebilling.errors import BillingError, InvalidArgument
+from corebilling.events import outbox
+from corebilling.mapping import decimal_text, instant, timestamp, to_message
+from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.period import BillingCalendar, IntervalUnit
+
+_MAX_REMEMBERED_PERIODS = 100_000
+_MAX_ID_CHARACTERS = 64
+
+T = TypeVar("T")
+
+
+class MonthsMissing(Exception):
+    """Records fall into months without a partition: make those in a transaction of its own, and repeat."""
+
+    def __init__(self, months: Collection[date]) -> None:
+        super().__init__(", ".join(f"{month:%Y-%m}" for month in sorted(months)))
+        self.months = months
+
+
+class UsageService:
+    """Accepts usage records, and lists what they come to.
+
+    Args:
+        back: How old a record may be, by the tenant's clock.
+        ahead: How far ahead of the tenant's clock a record may be.
+    """
+
+    def __init__(self, *, back: timedelta, ahead: timedelta) -> None:
+        self._back = back
+        self._ahead = ahead
+        self._months: set[date] = set()
+        self._last_periods: dict[str, UsagePeriod] = {}
+
+    async def report_usage(self, tx: Transaction, request: rpc.ReportUsageRequest) -> rpc.ReportUsageResponse:
+        acceptance = await self._accept(tx, [request.record])
+        for refusal in acceptance.refused.values():
+            raise refusal
+        duplicate = bool(acceptance.duplicates)
+        return rpc.ReportUsageResponse(
+            outcome=usage_pb2.USAGE_OUTCOME_DUPLICATE if duplicate else usage_pb2.USAGE_OUTCOME_ACCEPTED
+        )
+
+    async def batch_report_usage(
+        self, tx: Transaction, request: rpc.BatchReportUsageRequest | rpc.StreamUsageRequest
+    ) -> rpc.BatchReportUsageResponse:
+        acceptance = await self._accept(tx, list(request.records))
+        results = {index: _refusal(index, error) for index, error in acceptance.refused.items()}
+        results |= {index: _duplicate(index) for index in acceptance.duplicates}
+        return rpc.BatchReportUsageResponse(
+            accepted=len(acceptance.fresh),
+            duplicates=len(acceptance.duplicates),
+            results=(results[index] for index in sorted(results)),
+        )
+
+    async def make_partitions(self, tx: Transaction, months: Collection[date]) -> None:
+        """Makes what `MonthsMissing` named, in a transaction of its own: the batch may still roll back."""
+        for month in sorted(months):
+            await usage_sql.ensure_usage_partition(tx, month=month)
+
+    def know_partitions(self, months: Collection[date]) -> None:
+        """Call it once `make_partitions` is committed."""
+        self._months |= set(months)
+
+    async def list_usage_totals(
+        self, tx: Transaction, request: rpc.ListUsageTotalsRequest
+    ) -> rpc.ListUsageTotalsResponse:
+        limit = page_limit(request.page_size)
+        after_start, after_item_id = _decode_position(request.page_token)
+        rows = await usage_sql.list_usage_totals(
+            tx,
+            tenant_id=tx.tenant_id,
+            subscription_id=request.subscription_id,
+            after_start=after_start,
+            after_item_id=after_item_id,
+            limit_rows=limit + 1,
+        )
+        page, token = next_page(
+            rows, limit, key=lambda row: (row.period_start.isoformat(), row.subscription_item_id)
+        )
+        return rpc.ListUsageTotalsResponse(totals=map(_total, page), next_page_token=token)
+
+    async def list_usage_buckets(
+        self, tx: Transaction, request: rpc.ListUsageBucketsRequest
+    ) -> rpc.ListUsageBucketsResponse:
+        limit = page_limit(request.page_size)
+        after_hour, after_item_id = _decode_position(request.page_token)
+        rows = await usage_sql.list_usage_buckets(
+            tx,
+            tenant_id=tx.tenant_id,
+            subscription_id=request.subscription_id,
+            meter_code=request.meter_code,
+            start_at=instant(request.start),
+            end_at=instant(request.end),
+            after_hour=after_hour,
+            after_item_id=after_item_id,
+            limit_rows=limit + 1,
+        )
+        page, token = next_page(rows, limit, key=lambda row: (row.hour.isoformat(), row.subscription_item_id))
+        return rpc.ListUsageBucketsResponse(buckets=map(_bucket, page), next_page_token=token)
+
+    async def announce_billed(self, tx: Transaction, invoice_id: str) -> None:
+        """Appends `usage.billed` for every total that the invoice holds some of; again changes nothing."""
+        for total in await usage_sql.mark_usage_billed(tx, tenant_id=tx.tenant_id, invoice_id=invoice_id):
+            outbox.append(
+                tx,
+                events.UsageBilled(
+                    subscription_id=total.subscription_id,
+                    subscription_item_id=total.subscription_item_id,
+                    period=_period(total.period_start, total.period_end),
+                    quantity=decimal_text(total.quantity),
+                    invoice_id=invoice_id,
+                ),
+                resource_id=usage_total_id(total.subscription_item_id, total.period_start),
+                resource_version=total.version,
+                ordering_key=total.customer_id,
+            )
+
+    async def _accept(self, tx: Transaction, messages: Sequence[usage_pb2.UsageRecord]) -> Acceptance:
+        # Others wait while a batch holds its customers: what can be is prepared before, and then checked.
+        records = read_records(messages)
+        keys = stored_keys(records.keys)
+        tenant = await tenant_profile(tx)
+        window = UsageWindow.around(tenant.now, back=self._back, ahead=self._ahead)
+        items = await _items(tx, records)
+        placement = decide_placement(records, items, window, self._remembered())
+        if not placement.periods:
+            return Acceptance((), (), placement.refused)
+        await tx.lock(*{item.customer_id for item in items.values()})
+        versions = {item.subscription_id: item.subscription_version for item in items.values()}
+        state = await usage_sql.get_usage_state(
+            tx, tenant_id=tx.tenant_id, keys=_array(keys), subscription_ids=list(versions)
+        )
+        if state.versions != [versions[name] for name in sorted(versions)]:
+            placement = decide_placement(records, await _items(tx, records), window, self._remembered())
+        known = set(state.known_keys)
+        repeated = await _repeated(tx, records, keys, placement) if known else set()
+        acceptance = decide_acceptance(records, placement, keys, known, repeated)
+        if acceptance.fresh:
+            await self._write(tx, records, keys, placement, acceptance.fresh)
+        return acceptance
+
+    async def _write(
+        self,
+        tx: Transaction,
+        records: UsageRecords,
+        keys: list[str],
+        placement: Placement,
+        fresh: Sequence[int],
+    ) -> None:
+        recorded_us = _chosen(records.recorded_us, fresh)
+        missing = months_of(recorded_us) - self._months
+        if missing:
+            raise MonthsMissing(missing)
+        periods = placement.periods
+        changes = await usage_sql.insert_usage(
+            tx,
+            tenant_id=tx.tenant_id,
+            keys=_array(_chosen(keys, fresh)),
+            recorded_us=_array(map(str, recorded_us)),
+            quantities=_array(_chosen(records.quantities, fresh)),
+            places=_array(map(str, _chosen(placement.places, fresh))),
+            received_at=tx.now,
+            subscription_item_ids=[period.item.id for period in periods],
+            period_starts=[period.period.start for period in periods],
+            period_ends=[period.period.end for period in periods],
+            subscription_ids=[period.item.subscription_id for period in periods],
+            customer_ids=[period.item.customer_id for period in periods],
+            meter_codes=[period.item.meter_code for period in periods],
+            aggregations=[period.item.aggregation for period in periods],
+            excluded=[period.excluded for period in periods],
+        )
+        for change in changes:
+            _announce_reported(tx, periods[change.place - 1], change)
+
+    def _remembered(self) -> dict[str, UsagePeriod]:
+        if len(self._last_periods) > _MAX_REMEMBERED_PERIODS:
+            self._last_periods.clear()
+        return self._last_periods
+
+
+def read_records(messages: Sequence[usage_pb2.UsageRecord]) -> UsageRecords:
+    """The messages' fields as columns."""
+    times = [message.recorded_at for message in messages]
+    seconds = [time.seconds for time in times]
+    nanos = [time.nanos for time in times]
+    untimed: list[int] = []
+    if 0 in seconds or min(nanos, default=0) < 0 or max(nanos, default=0) > 999_999_999:
+        untimed = [
+            index
+            for index, message in enumerate(messages)
+            if not message.HasField("recorded_at") or not 0 <= nanos[index] <= 999_999_999
+        ]
+    return UsageRecords(
+        keys=[message.idempotency_key for message in messages],
+        subscription_ids=[message.subscription_id for message in messages],
+        meter_codes=[message.meter_code for message in messages],
+        quantities=[message.quantity for message in messages],
+        recorded_us=[second * 1_000_000 + nano // 1000 for second, nano in zip(seconds, nanos, strict=True)],
+        untimed=untimed,
+    )
+
+
+async def _items(tx: Transaction, records: UsageRecords) -> dict[tuple[str, str], UsageItem]:
+    """The metered items of the subscriptions that the records name, by subscription and meter."""
+    # Postgres holds no NUL in text, and no id is that long: such a record is refused, not the whole batch.
+    ids = [
+        name
+        for name in set(records.subscription_ids)
+        if 0 < len(name) <= _MAX_ID_CHARACTERS and "\0" not in name
+    ]
+    rows = await usage_sql.list_usage_items(tx, tenant_id=tx.tenant_id, subscription_ids=ids)
+    return {(row.subscription_id, row.meter_code): _item(row) for row in rows}
+
+
+def _item(row: usage_sql.ListUsageItemsRow) -> UsageItem:
+    return UsageItem(
+        id=row.id,
+        meter_code=row.meter_code,
+        aggregation=row.aggregation,
+        subscription_id=row.subscription_id,
+        customer_id=row.customer_id,
+        subscription_version=row.subscription_version,
+        calendar=BillingCalendar(
+            anchor_at=row.anchor_at,
+            interval_unit=cast("IntervalUnit", row.interval_unit),
+            interval_count=row.interval_count,
+            timezone=row.timezone,
+            start_at=row.start_at,
+            trial_end_at=row.trial_end_at,
+            ended_at=row.ended_at,
+        ),
+    )
+
+
+async def _repeated(
+    tx: Transaction, records: UsageRecords, keys: Sequence[str], placement: Placement
+) -> set[int]:
+    """Indexes of the records that say what their key was accepted with."""
+    placed = [index for index, place in enumerate(placement.places) if place]
+    numbers = await usage_sql.list_repeated_usage(
+        tx,
+        tenant_id=tx.tenant_id,
+        keys=[keys[index] for index in placed],
+        quantities=[records.quantities[index] for index in placed],
+        recorded_us=[records.recorded_us[index] for index in placed],
+        subscription_item_ids=[placement.periods[placement.places[index] - 1].item.id for index in placed],
+    )
+    return {placed[number - 1] for number in numbers}
+
+
+def _chosen(column: Sequence[T], indexes: Sequence[int]) -> Sequence[T]:
+    return column if len(indexes) == len(column) else [column[index] for index in indexes]
+
+
+def _array(elements: Iterable[str]) -> str:
+    """The Postgres literal of elements that need no quotes."""
+    return "{" + ",".join(elements) + "}"
+
+
+def _announce_reported(tx: Transaction, place: UsagePeriod, change: usage_sql.InsertUsageRow) -> None:
+    item = place.item
+    outbox.append(
+        tx,
+        events.UsageReported(
+            subscription_id=item.subscription_id,
+            subscription_item_id=item.id,
+            meter_code=item.meter_code,
+            period=_period(place.period.start, place.period.end),
+            record_count=change.record_count,
+            quantity=decimal_text(
+                aggregate(item.aggregation, change.record_count, change.quantity_sum, change.quantity_max)
+            ),
+            total_quantity=decimal_text(
+                aggregate(
+                    item.aggregation,
+                    change.total_record_count,
+                    change.total_quantity_sum,
+                    change.total_quantity_max,
+                )
+            ),
+            first_recorded_at=timestamp(change.first_recorded_at),
+            last_recorded_at=timestamp(change.last_recorded_at),
+        ),
+        resource_id=usage_total_id(item.id, place.period.start),
+        resource_version=change.total_version,
+        ordering_key=item.customer_id,
+    )
+
+
+def _period(start: datetime, end: datetime) -> period_pb2.Period:
+    return period_pb2.Period(start=timestamp(start), end=timestamp(end))
+
+
+def _refusal(index: int, error: BillingError) -> rpc.UsageResult:
+    conflict = error.reason == "USAGE_KEY_CONFLICT"
+    return rpc.UsageResult(
+        index=index,
+        outcome=usage_pb2.USAGE_OUTCOME_CONFLICT if conflict else usage_pb2.USAGE_OUTCOME_REJECTED,
+        reason=error.reason,
+        message=error.message,
+    )
+
+
+def _duplicate(index: int) -> rpc.UsageResult:
+    return rpc.UsageResult(index=index, outcome=usage_pb2.USAGE_OUTCOME_DUPLICATE)
+
+
+def _total(row: UsageTotal) -> usage_pb2.UsageTotal:
+    quantity = aggregate(row.aggregation, row.record_count, row.quantity_sum, row.quantity_max)
+    return to_message(row, usage_pb2.UsageTotal, quantity=decimal_text(quantity))
+
+
+def _bucket(row: usage_sql.ListUsageBucketsRow) -> usage_pb2.UsageBucket:
+    quantity = aggregate(row.aggregation, row.record_count, row.quantity_sum, row.quantity_max)
+    return to_message(row, usage_pb2.UsageBucket, quantity=decimal_text(quantity))
+
+
+def _decode_position(page_token: str) -> tuple[datetime, str]:
+    """Where the last page ended: a time and an item; no token gives an item ''."""
+    at, item_id = decode_page_token(page_token, 2)
+    if not item_id:
+        return datetime(1970, 1, 1, tzinfo=UTC), ""
+    try:
+        return datetime.fromisoformat(at).astimezone(UTC), item_id
+    except (ValueError, OverflowError):
+        raise InvalidArgument(
+            "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
+        ) from None

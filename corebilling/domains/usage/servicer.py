@@ -1,0 +1,92 @@
+"""gRPC door of usage."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from datetime import date
+from typing import TypeVar
+
+from billing.usage.v1 import usage_pb2
+from billing.usage.v1 import usage_service_pb2 as rpc
+from billing.usage.v1.usage_service_pb2_grpc import UsageServiceServicer
+
+from corebilling.db.transaction import Transaction
+from corebilling.domains.usage.service import MonthsMissing, UsageService
+from corebilling.rpc.door import Context, Door
+
+MAX_STREAM_PROBLEMS = 100
+
+Request = TypeVar("Request", rpc.ReportUsageRequest, rpc.BatchReportUsageRequest, rpc.StreamUsageRequest)
+Response = TypeVar("Response", rpc.ReportUsageResponse, rpc.BatchReportUsageResponse)
+
+
+class UsageServicer(UsageServiceServicer):
+    def __init__(self, door: Door, usage: UsageService) -> None:
+        self._door = door
+        self._usage = usage
+
+    async def ReportUsage(self, request: rpc.ReportUsageRequest, context: Context) -> rpc.ReportUsageResponse:
+        return await self._write(request, self._usage.report_usage)
+
+    async def BatchReportUsage(
+        self, request: rpc.BatchReportUsageRequest, context: Context
+    ) -> rpc.BatchReportUsageResponse:
+        return await self._write(request, self._usage.batch_report_usage)
+
+    async def StreamUsage(
+        self, requests: AsyncIterator[rpc.StreamUsageRequest], context: Context
+    ) -> rpc.StreamUsageResponse:
+        summary = rpc.StreamUsageResponse()
+        first_index = 0
+        async for request in requests:
+            add_batch(summary, await self._write(request, self._usage.batch_report_usage), first_index)
+            first_index += len(request.records)
+        return summary
+
+    async def ListUsageTotals(
+        self, request: rpc.ListUsageTotalsRequest, context: Context
+    ) -> rpc.ListUsageTotalsResponse:
+        return await self._door.read(request, self._usage.list_usage_totals)
+
+    async def ListUsageBuckets(
+        self, request: rpc.ListUsageBucketsRequest, context: Context
+    ) -> rpc.ListUsageBucketsResponse:
+        return await self._door.read(request, self._usage.list_usage_buckets)
+
+    async def _write(
+        self, request: Request, use_case: Callable[[Transaction, Request], Awaitable[Response]]
+    ) -> Response:
+        """Once a month this process meets a month for the first time, and takes a second attempt."""
+        try:
+            return await self._door.ingest(request, use_case)
+        except MonthsMissing as missing:
+            await self._make_partitions(request, missing.months)
+        return await self._door.ingest(request, use_case)
+
+    async def _make_partitions(self, request: Request, months: Collection[date]) -> None:
+        async def make(tx: Transaction, _: Request) -> rpc.BatchReportUsageResponse:
+            await self._usage.make_partitions(tx, months)
+            return rpc.BatchReportUsageResponse()
+
+        await self._door.ingest(request, make)
+        self._usage.know_partitions(months)
+
+
+def add_batch(
+    summary: rpc.StreamUsageResponse, batch: rpc.BatchReportUsageResponse, first_index: int
+) -> None:
+    """Adds a batch whose first record has this index in the stream."""
+    summary.accepted += batch.accepted
+    summary.duplicates += batch.duplicates
+    for result in batch.results:
+        if result.outcome == usage_pb2.USAGE_OUTCOME_DUPLICATE:
+            continue
+        if result.outcome == usage_pb2.USAGE_OUTCOME_CONFLICT:
+            summary.conflicts += 1
+        else:
+            summary.rejected += 1
+        if len(summary.problems) < MAX_STREAM_PROBLEMS:
+            summary.problems.add(
+                index=first_index + result.index,
+                outcome=result.outcome,
+                reason=result.reason,
+                message=result.message,
+            )

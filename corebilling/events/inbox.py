@@ -1,0 +1,158 @@
+"""What each handler has done: watermarks, and the exceptions below them.
+
+A watermark per (handler, shard) is moved in the transaction of the effects. A delivery at or below it is a
+duplicate. An event that a handler failed on is parked in a table of its own; later events of its ordering key
+queue up behind it, for that handler alone, and everything else goes on.
+
+    (new) ──> done
+      │
+      └──> failed ──> done | dead_letter
+             │ later events of the key
+             └──> blocked ──> failed (its turn, no attempt spent)
+"""
+
+import random
+from datetime import datetime, timedelta
+from typing import TypedDict
+
+from billing_db import inbox as inbox_sql
+from billing_db.connection import Connection
+from billing_db.models import EventHandlerFailure
+
+from corebilling.bus.delivery import Delivery, Position
+from corebilling.db.transaction import Transaction
+
+_MAX_ERROR_CHARACTERS = 500
+_BACKOFF_BASE_S = 1.0
+_BACKOFF_MAX_S = 300.0
+
+
+class IdempotencyTracker:
+    """The durable inbox of one set of handlers."""
+
+    def __init__(self, handlers: tuple[str, ...], max_attempts: int) -> None:
+        self._handlers = handlers
+        self._max_attempts = max_attempts
+
+    async def register(self, connection: Connection) -> None:
+        """Gives new handlers their watermarks: they begin at the cursors."""
+        await inbox_sql.insert_watermarks(connection, handlers=self._handlers)
+
+    async def watermarks(
+        self, tx: Transaction, shard: int
+    ) -> tuple[dict[str, Position], set[tuple[str, str, str]]]:
+        """How far each handler has come, and which (handler, tenant, ordering key) wait behind a failure."""
+        rows = await inbox_sql.list_watermarks(tx, shard=shard, handlers=self._handlers)
+        parked = set()
+        if any(row.parked for row in rows):
+            keys = await inbox_sql.list_parked_keys(tx, shard=shard)
+            parked = {(key.handler, key.tenant_id, key.ordering_key) for key in keys}
+        return {row.handler: Position(row.epoch, row.xid, row.seq) for row in rows}, parked
+
+    async def advance(self, tx: Transaction, handlers: list[str], shard: int, to: Position) -> None:
+        await inbox_sql.mark_watermarks(
+            tx, shard=shard, handlers=handlers, epoch=to.epoch, xid=to.xid, seq=to.seq
+        )
+
+    async def park_blocked(self, tx: Transaction, handler: str, delivery: Delivery) -> None:
+        """Queues the event behind the failed one of its key."""
+        await self._park(tx, handler, delivery, state="blocked", attempts=0, error="", next_attempt_at=tx.now)
+
+    async def park_failed(self, tx: Transaction, handler: str, delivery: Delivery, error: Exception) -> None:
+        """Keeps the event for another try."""
+        await self._park(
+            tx,
+            handler,
+            delivery,
+            state="failed",
+            attempts=1,
+            error=describe(error),
+            next_attempt_at=tx.now + _backoff(1),
+        )
+
+    async def settle(self, tx: Transaction, failure: EventHandlerFailure) -> None:
+        """The event is done: its key goes on."""
+        await inbox_sql.delete_handler_failure(tx, **_key(failure))
+        await self._unblock_next(tx, failure, tx.now)
+
+    async def fail_again(self, tx: Transaction, failure: EventHandlerFailure, error: Exception) -> bool:
+        """Counts the attempt; True when it was the last: the event is a dead letter, its key goes on."""
+        attempts = failure.attempts + 1
+        dead = attempts >= self._max_attempts
+        await inbox_sql.mark_handler_failure(
+            tx,
+            **_key(failure),
+            state="dead_letter" if dead else "failed",
+            attempts=attempts,
+            error=describe(error),
+            next_attempt_at=tx.now + _backoff(attempts),
+        )
+        if dead:
+            await self._unblock_next(tx, failure, tx.now)
+        return dead
+
+    async def _unblock_next(self, tx: Transaction, failure: EventHandlerFailure, now: datetime) -> None:
+        await inbox_sql.mark_next_unblocked(
+            tx,
+            tenant_id=failure.tenant_id,
+            handler=failure.handler,
+            shard=failure.shard,
+            ordering_key=failure.ordering_key,
+            now=now,
+        )
+
+    async def _park(
+        self,
+        tx: Transaction,
+        handler: str,
+        delivery: Delivery,
+        *,
+        state: str,
+        attempts: int,
+        error: str,
+        next_attempt_at: datetime,
+    ) -> None:
+        await inbox_sql.insert_handler_failure(
+            tx,
+            tenant_id=delivery.row.tenant_id,
+            handler=handler,
+            shard=delivery.shard,
+            **delivery.position._asdict(),
+            event_id=delivery.row.id,
+            ordering_key=delivery.row.ordering_key,
+            state=state,
+            attempts=attempts,
+            error=error,
+            next_attempt_at=next_attempt_at,
+            created_at=tx.now,
+        )
+
+
+def describe(error: Exception) -> str:
+    """The error as an operator sees it: its kind and its sentence, shortened."""
+    return f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARACTERS]
+
+
+def _backoff(attempts: int) -> timedelta:
+    seconds = min(_BACKOFF_BASE_S * 2 ** (attempts - 1), _BACKOFF_MAX_S)
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))
+
+
+class _Key(TypedDict):
+    tenant_id: str
+    handler: str
+    shard: int
+    epoch: int
+    xid: int
+    seq: int
+
+
+def _key(failure: EventHandlerFailure) -> _Key:
+    return _Key(
+        tenant_id=failure.tenant_id,
+        handler=failure.handler,
+        shard=failure.shard,
+        epoch=failure.epoch,
+        xid=failure.xid,
+        seq=failure.seq,
+    )

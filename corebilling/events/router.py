@@ -1,0 +1,309 @@
+"""Runs the handlers of each event, exactly once in effect.
+
+A batch of one shard is one transaction: the locks of all its ordering keys first, then the inbox check, the
+handlers in order, their follow-ups, the watermarks. If a handler fails, the batch is rolled back and gone
+through again one (event, handler) at a time, which finds the culprit and parks it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import structlog
+from billing.event.v1 import event_pb2 as eventv1
+from billing_db import inbox as inbox_sql
+from billing_db.models import EventHandlerFailure
+
+from corebilling.bus.delivery import START, Delivery, Position, chain
+from corebilling.bus.port import BusUnavailable
+from corebilling.db.pool import Database
+from corebilling.db.transaction import Transaction
+from corebilling.errors import BillingError, Code
+from corebilling.events import metrics
+from corebilling.events.inbox import IdempotencyTracker
+from corebilling.values.caller import Caller
+from corebilling.values.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+ANY_SUBJECT = "*"
+PLATFORM_TENANT = "ten_platform"
+
+Handle = Callable[[Transaction, eventv1.Event], Awaitable[None]]
+
+# The database is out of reach: no event's fault. The batch waits, and nobody's attempts are counted.
+_TRANSIENT = frozenset({Code.UNAVAILABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A reaction to events. `name` is what its watermark is kept under: never rename it."""
+
+    name: str
+    handle: Handle
+
+
+@dataclass(frozen=True, slots=True)
+class RouterPolicy:
+    """Times in seconds, sizes in events."""
+
+    refill_events: int = 500
+    sweep_s: float = 5.0
+    retry_s: float = 0.5
+    retry_events: int = 100
+    max_attempts: int = 10
+
+
+class Router:
+    """`table` maps each subject to its handlers; ANY_SUBJECT handlers see every event."""
+
+    def __init__(
+        self, database: Database, clock: Clock, table: Mapping[str, Sequence[Handler]], policy: RouterPolicy
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._table = table
+        self._policy = policy
+        self._handlers = {handler.name: handler for handlers in table.values() for handler in handlers}
+        self._inbox = IdempotencyTracker(tuple(self._handlers), policy.max_attempts)
+
+    async def register(self) -> None:
+        """Makes the handlers known; call it once before the first delivery."""
+        async with self._database.connection() as connection:
+            await self._inbox.register(connection)
+
+    async def run(self) -> None:
+        """Retries what failed, and refills what a bus lost, until canceled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._repeat(self.retry_due, self._policy.retry_s), name="router retries")
+            tasks.create_task(self._repeat(self.sweep, self._policy.sweep_s), name="router sweep")
+
+    async def consume(self, deliveries: Sequence[Delivery]) -> None:
+        """Handles deliveries of one shard, in order. Returns when their effects are committed.
+
+        Raises:
+            BusUnavailable: the database is out of reach; deliver again later.
+        """
+        if not deliveries:
+            return
+        try:
+            with metrics.HANDLE_DURATION.time():
+                await self._consume(deliveries)
+        except BillingError as error:
+            if error.code in _TRANSIENT:
+                raise BusUnavailable(f"handlers cannot work: {error.reason}") from error
+            raise
+
+    async def retry_due(self) -> int:
+        """Tries again what has waited long enough; returns how many events it worked on."""
+        async with self._database.connection() as connection:
+            due = await inbox_sql.list_due_handler_failures(
+                connection, now=self._clock.now(), limit_rows=self._policy.retry_events
+            )
+        for failure in due:
+            await self._retry(failure)
+        return len(due)
+
+    async def sweep(self) -> int:
+        """Refills every handler that is behind a dispatcher's cursor; returns how many shards were."""
+        async with self._database.connection() as connection:
+            lagging = await inbox_sql.list_lagging_shards(connection, handlers=tuple(self._handlers))
+        for row in lagging:
+            await self._refill(row.shard, Position(row.epoch, row.xid, row.seq))
+        return len(lagging)
+
+    async def _consume(self, deliveries: Sequence[Delivery]) -> None:
+        first, last = deliveries[0], deliveries[-1]
+        shard = first.shard
+        if not await self._try_batch(deliveries):
+            await self._refill(shard, first.predecessor)
+            if not await self._try_batch(deliveries):
+                raise BusUnavailable(f"shard {shard} has a gap before {last.position}")
+
+    async def _try_batch(self, deliveries: Sequence[Delivery]) -> bool:
+        """False when something before these deliveries is missing."""
+        try:
+            async with self._batch(deliveries) as tx:
+                return await self._handle_all(tx, deliveries)
+        except BillingError as error:
+            if error.code in _TRANSIENT:
+                raise
+            log.info("router.batch_failed", error=str(error))
+        except Exception as error:  # A handler's fault, whatever it is: found and parked one by one.
+            log.info("router.batch_failed", error=repr(error))
+        for delivery in deliveries:
+            await self._handle_one_by_one(delivery)
+        return True
+
+    @asynccontextmanager
+    async def _batch(self, deliveries: Sequence[Delivery]) -> AsyncIterator[Transaction]:
+        """The transaction of a batch: it holds the shard, and every ordering key in it, before it writes."""
+        pairs = {_shard_lock(deliveries[0].shard)} | {
+            (delivery.row.tenant_id, delivery.row.ordering_key) for delivery in deliveries
+        }
+        async with self._database.transaction(_caller(PLATFORM_TENANT)) as tx:
+            await tx.lock_all(pairs)
+            yield tx
+
+    async def _handle_all(self, tx: Transaction, deliveries: Sequence[Delivery]) -> bool:
+        shard = deliveries[0].shard
+        marks, parked = await self._inbox.watermarks(tx, shard)
+        if any(mark < deliveries[0].predecessor for mark in marks.values()):
+            return False
+        for delivery in deliveries:
+            position = delivery.position
+            for handler in self._handlers_of(delivery.row.subject):
+                if position <= marks[handler.name]:
+                    continue
+                if _parking_place(handler, delivery) in parked:
+                    await self._inbox.park_blocked(tx, handler.name, delivery)
+                else:
+                    await _run(tx, handler, delivery.event)
+        await self._inbox.advance(tx, list(marks), shard, deliveries[-1].position)
+        return True
+
+    async def _handle_one_by_one(self, delivery: Delivery) -> None:
+        """Each handler in a transaction of its own; who fails is parked, and the others get on."""
+        for handler in self._handlers_of(delivery.row.subject):
+            try:
+                async with self._batch([delivery]) as tx:
+                    await self._handle_single(tx, handler, delivery)
+            except Exception as error:
+                if isinstance(error, BillingError) and error.code in _TRANSIENT:
+                    raise
+                await self._park(handler, delivery, error)
+        async with self._batch([delivery]) as tx:
+            await self._inbox.advance(tx, list(self._handlers), delivery.shard, delivery.position)
+
+    async def _handle_single(self, tx: Transaction, handler: Handler, delivery: Delivery) -> None:
+        position = delivery.position
+        marks, parked = await self._inbox.watermarks(tx, delivery.shard)
+        if position <= marks[handler.name]:
+            return
+        if _parking_place(handler, delivery) in parked:
+            await self._inbox.park_blocked(tx, handler.name, delivery)
+        else:
+            await _run(tx, handler, delivery.event)
+        await self._inbox.advance(tx, [handler.name], delivery.shard, position)
+
+    async def _park(self, handler: Handler, delivery: Delivery, error: Exception) -> None:
+        metrics.handler_failed(handler.name)
+        log.warning(
+            "router.handler_failed",
+            handler=handler.name,
+            event_id=delivery.row.id,
+            tenant_id=delivery.row.tenant_id,
+            exc_info=error,
+        )
+        async with self._batch([delivery]) as tx:
+            await self._inbox.park_failed(tx, handler.name, delivery, error)
+            await self._inbox.advance(tx, [handler.name], delivery.shard, delivery.position)
+
+    async def _retry(self, failure: EventHandlerFailure) -> None:
+        handler = self._handlers.get(failure.handler)
+        delivery = await self._find(failure)
+        if handler is None or delivery is None:
+            return  # Of a handler this release does not have: another process, or a later release, works it.
+        try:
+            async with self._batch([delivery]) as tx:
+                if await self._still_due(tx, failure):
+                    await _run(tx, handler, delivery.event)
+                    await self._inbox.settle(tx, failure)
+        except Exception as error:
+            if isinstance(error, BillingError) and error.code in _TRANSIENT:
+                return  # Still due: the next round takes it up.
+            metrics.handler_failed(handler.name)
+            async with self._batch([delivery]) as tx:
+                if await self._still_due(tx, failure) and await self._inbox.fail_again(tx, failure, error):
+                    log.error(
+                        "router.dead_letter", handler=handler.name, event_id=failure.event_id, exc_info=error
+                    )
+
+    async def _still_due(self, tx: Transaction, failure: EventHandlerFailure) -> bool:
+        """No other router has worked on it since it was listed; the shard's lock keeps it so."""
+        found = await inbox_sql.find_handler_failure(
+            tx,
+            tenant_id=failure.tenant_id,
+            handler=failure.handler,
+            shard=failure.shard,
+            epoch=failure.epoch,
+            xid=failure.xid,
+            seq=failure.seq,
+        )
+        return found is not None and (found.state, found.attempts) == (failure.state, failure.attempts)
+
+    async def _find(self, failure: EventHandlerFailure) -> Delivery | None:
+        async with self._database.connection() as connection:
+            row = await inbox_sql.find_event_at(
+                connection, shard=failure.shard, epoch=failure.epoch, xid=failure.xid, seq=failure.seq
+            )
+        return None if row is None else Delivery(row, START)
+
+    async def _refill(self, shard: int, up_to: Position) -> None:
+        """Takes from the log what did not come over the bus, until every handler has come `up_to`."""
+        while True:
+            async with self._database.connection() as connection:
+                marks = await inbox_sql.list_watermarks(
+                    connection, shard=shard, handlers=tuple(self._handlers)
+                )
+                low = min(Position(mark.epoch, mark.xid, mark.seq) for mark in marks)
+                rows = await inbox_sql.list_events_between(
+                    connection,
+                    shard=shard,
+                    after_epoch=low.epoch,
+                    after_xid=low.xid,
+                    after_seq=low.seq,
+                    to_epoch=up_to.epoch,
+                    to_xid=up_to.xid,
+                    to_seq=up_to.seq,
+                    limit_rows=self._policy.refill_events,
+                )
+            if not rows:
+                await self._pass(shard, up_to)
+                return
+            await self._try_batch(chain(low, rows))
+
+    async def _pass(self, shard: int, up_to: Position) -> None:
+        """Moves every watermark past a stretch that holds nothing for the handlers."""
+        async with self._database.transaction(_caller(PLATFORM_TENANT)) as tx:
+            await tx.lock_all({_shard_lock(shard)})
+            await self._inbox.advance(tx, list(self._handlers), shard, up_to)
+
+    def _handlers_of(self, subject: str) -> Iterator[Handler]:
+        yield from self._table.get(subject, ())
+        yield from self._table.get(ANY_SUBJECT, ())
+
+    async def _repeat(self, work: Callable[[], Awaitable[int]], interval_s: float) -> None:
+        while True:
+            try:
+                await work()
+            except BillingError as error:
+                if error.code not in _TRANSIENT:
+                    raise
+                log.warning("router.database_unavailable", reason=error.reason)
+            await asyncio.sleep(interval_s)
+
+
+async def _run(tx: Transaction, handler: Handler, event: eventv1.Event) -> None:
+    caller = replace(
+        _caller(event.tenant_id),
+        actor=f"handler:{handler.name}",
+        correlation_id=event.metadata.correlation_id,
+        traceparent=event.metadata.traceparent,
+    )
+    await tx.act_for(caller, event.id)
+    await handler.handle(tx, event)
+
+
+def _caller(tenant_id: str) -> Caller:
+    return Caller(tenant_id=tenant_id, actor="router", role="worker", permissions=frozenset())
+
+
+def _shard_lock(shard: int) -> tuple[str, str]:
+    """Held while a shard's watermarks are read and moved: one router at a time."""
+    return PLATFORM_TENANT, f"router:{shard}"
+
+
+def _parking_place(handler: Handler, delivery: Delivery) -> tuple[str, str, str]:
+    return handler.name, delivery.row.tenant_id, delivery.row.ordering_key

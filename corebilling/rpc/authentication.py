@@ -1,0 +1,115 @@
+"""Who calls: the API key in the metadata, verified against the database every few seconds."""
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from billing_db import access as access_sql
+
+from corebilling.db.pool import Database
+from corebilling.errors import FailedPrecondition, Unauthenticated
+from corebilling.rpc.call import Behaviour, Call, Credential
+from corebilling.rpc.method import Method
+from corebilling.rpc.remembering import Remembering
+from corebilling.values.api_key import api_key_id
+from corebilling.values.clock import Clock
+
+_BEARER = "bearer "
+
+
+class KeyHasher(Protocol):
+    def hash_api_key(self, text: str) -> bytes: ...
+
+
+class _Presented(NamedTuple):
+    """A well-formed key. The memory holds hashes, never keys."""
+
+    key_id: str
+    secret_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    credential: Credential
+    tenant_status: str
+    expires_at: datetime | None
+
+
+class Authentication:
+    """`permissions` maps every role to what it may do."""
+
+    def __init__(
+        self,
+        database: Database,
+        hasher: KeyHasher,
+        clock: Clock,
+        permissions: Mapping[str, frozenset[str]],
+        *,
+        keep_s: float,
+    ) -> None:
+        self._database = database
+        self._hasher = hasher
+        self._clock = clock
+        self._permissions = permissions
+        self._verified = Remembering(self._verify, clock, keep_s)
+
+    def __call__(self, _: Method, following: Behaviour) -> Behaviour:
+        async def answer(request: Any, call: Call) -> Any:
+            call.credential = await self.authenticate(call.headers.get)
+            return await following(request, call)
+
+        return answer
+
+    async def authenticate(self, header: Callable[[str], str | bytes | None]) -> Credential:
+        """The credential that a call's headers hold.
+
+        Raises:
+            Unauthenticated: CREDENTIAL_MISSING, CREDENTIAL_INVALID.
+            FailedPrecondition: TENANT_NOT_ACTIVE.
+        """
+        text = _key_text(header)
+        if not text:
+            raise Unauthenticated(
+                "CREDENTIAL_MISSING", "Send an API key as `authorization: Bearer …` or `x-api-key`."
+            )
+        key_id = api_key_id(text)
+        if key_id is None:
+            raise _invalid()
+        verified = await self._verified.find(_Presented(key_id, self._hasher.hash_api_key(text)))
+        if verified is None or (verified.expires_at is not None and verified.expires_at <= self._clock.now()):
+            raise _invalid()
+        if verified.tenant_status != "active":
+            raise FailedPrecondition(
+                "TENANT_NOT_ACTIVE",
+                f"The tenant is {verified.tenant_status}.",
+                {"tenant_id": verified.credential.tenant_id, "status": verified.tenant_status},
+            )
+        return verified.credential
+
+    async def _verify(self, presented: _Presented) -> _Verified | None:
+        async with self._database.connection() as connection:
+            row = await access_sql.find_credential(connection, id=presented.key_id)
+        if (
+            row is None
+            or not hmac.compare_digest(row.secret_hash, presented.secret_hash)
+            or row.revoked_at is not None
+        ):
+            return None
+        credential = Credential(row.tenant_id, presented.key_id, row.role, self._permissions[row.role])
+        return _Verified(credential, row.tenant_status, row.expires_at)
+
+
+def _key_text(header: Callable[[str], str | bytes | None]) -> str:
+    bearer = header("authorization")
+    if isinstance(bearer, str) and bearer[: len(_BEARER)].lower() == _BEARER:
+        return bearer[len(_BEARER) :].strip()
+    key = header("x-api-key")
+    return key if isinstance(key, str) else ""
+
+
+def _invalid() -> Unauthenticated:
+    return Unauthenticated(
+        "CREDENTIAL_INVALID", "The API key is unknown, malformed, expired or revoked; create a new one."
+    )

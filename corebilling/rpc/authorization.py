@@ -1,0 +1,102 @@
+"""What the caller may do, and for which tenant."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from billing_db import tenant as tenant_sql
+
+from corebilling.db.pool import Database
+from corebilling.errors import InvalidArgument, NotFound, PermissionDenied
+from corebilling.rpc.call import Behaviour, Call, Credential
+from corebilling.rpc.method import Method
+from corebilling.rpc.remembering import Remembering
+from corebilling.values.caller import Caller
+from corebilling.values.clock import Clock
+from corebilling.values.ids import PLATFORM_TENANT, TENANT_ID
+
+_MAX_USER_AGENT = 200
+_MAX_ID = 64
+
+
+class Authorization:
+    """Requires the method's permission, and settles the tenant of every request.
+
+    A request without `tenant_id` gets the credential's: whatever comes after sees it filled in.
+    """
+
+    def __init__(self, database: Database, clock: Clock, *, keep_s: float) -> None:
+        self._database = database
+        self._existing = Remembering(self._exists, clock, keep_s)
+
+    def __call__(self, method: Method, following: Behaviour) -> Behaviour:
+        async def answer(request: Any, call: Call) -> Any:
+            await self._settle(method, request, call, _permitted(method, call))
+            return await following(request, call)
+
+        async def answer_stream(requests: AsyncIterator[Any], call: Call) -> Any:
+            credential = _permitted(method, call)
+
+            async def settled() -> AsyncIterator[Any]:
+                async for request in requests:
+                    await self._settle(method, request, call, credential)
+                    yield request
+
+            return await following(settled(), call)
+
+        return answer_stream if method.client_streaming else answer
+
+    async def _settle(self, method: Method, request: Any, call: Call, credential: Credential) -> None:
+        tenant_id = PLATFORM_TENANT
+        if method.tenant_scoped:
+            tenant_id = await self._tenant(request.tenant_id, credential)
+            request.tenant_id = tenant_id
+        if call.caller is None or call.caller.tenant_id != tenant_id:
+            call.caller = _caller(call, credential, tenant_id)
+
+    async def _tenant(self, asked: str, credential: Credential) -> str:
+        if credential.tenant_id != PLATFORM_TENANT:
+            if asked and asked != credential.tenant_id:
+                raise PermissionDenied(
+                    "TENANT_MISMATCH",
+                    "The credential belongs to another tenant; use a key of the tenant you name.",
+                    {"tenant_id": credential.tenant_id},
+                )
+            return credential.tenant_id
+        if not asked:
+            raise InvalidArgument("TENANT_REQUIRED", "A platform key names the tenant in `tenant_id`.")
+        # Checked here already, since the id becomes part of a statement.
+        if TENANT_ID.fullmatch(asked) is None or not await self._existing.find(asked):
+            raise NotFound("TENANT_NOT_FOUND", "There is no such tenant.", {"tenant_id": asked[:_MAX_ID]})
+        return asked
+
+    async def _exists(self, tenant_id: str) -> bool:
+        platform = Caller(PLATFORM_TENANT, actor="rpc", role="", permissions=frozenset())
+        async with self._database.transaction(platform) as tx:
+            return await tenant_sql.find_tenant(tx, tenant_id=tenant_id) is not None
+
+
+def _permitted(method: Method, call: Call) -> Credential:
+    credential = call.credential
+    assert credential is not None, "authentication comes first"
+    allowed = method.permission in credential.permissions
+    # What belongs to no tenant belongs to the platform, whatever a tenant's role is called.
+    if not allowed or not (method.tenant_scoped or credential.tenant_id == PLATFORM_TENANT):
+        raise PermissionDenied(
+            "PERMISSION_MISSING",
+            f"The role {credential.role} lacks the permission {method.permission}; use a key that has it.",
+            {"permission": method.permission},
+        )
+    return credential
+
+
+def _caller(call: Call, credential: Credential, tenant_id: str) -> Caller:
+    return Caller(
+        tenant_id=tenant_id,
+        actor=credential.key_id,
+        role=credential.role,
+        permissions=credential.permissions,
+        peer=call.context.peer(),
+        user_agent=str(call.headers.get("user-agent", ""))[:_MAX_USER_AGENT],
+        correlation_id=call.correlation_id,
+        traceparent=call.traceparent,
+    )

@@ -1,0 +1,60 @@
+"""One call on its way through the concerns, and how the door finds it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+
+from corebilling.errors import BillingError
+from corebilling.rpc.method import Method
+from corebilling.values.caller import Caller
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A verified API key."""
+
+    tenant_id: str
+    key_id: str
+    role: str
+    permissions: frozenset[str]
+
+
+@dataclass(slots=True)
+class Call:
+    """What is known about a call so far."""
+
+    method: Method
+    context: Context
+    headers: Mapping[str, str | bytes]
+    correlation_id: str
+    traceparent: str
+    credential: Credential | None = None
+    """Set by authentication."""
+    caller: Caller | None = None
+    """Set by authorization: the caller for the tenant that the (latest) request names."""
+    refusal: BillingError | None = None
+    """Set by the errors concern: why the call failed."""
+
+
+Behaviour: TypeAlias = Callable[[Any, Call], Awaitable[Any]]
+"""Answers a request, or an iterator of requests."""
+
+Concern: TypeAlias = Callable[[Method, Behaviour], Behaviour]
+"""Wraps the behaviour of a method, once for all its calls."""
+
+_current: ContextVar[Call] = ContextVar("corebilling_call")
+
+
+def enter(call: Call) -> None:
+    """Make it the current call of this task, which is the call's own: so nothing resets it."""
+    _current.set(call)
+
+
+def current() -> Call:
+    """The call that the running task answers."""
+    return _current.get()

@@ -1,0 +1,37 @@
+"""Everything a call passes before its servicer, from the outside in."""
+
+from dataclasses import dataclass
+
+from corebilling.rpc.authentication import Authentication
+from corebilling.rpc.authorization import Authorization
+from corebilling.rpc.call import Concern
+from corebilling.rpc.deadline import deadline
+from corebilling.rpc.errors import errors
+from corebilling.rpc.overload import concurrency_limit
+from corebilling.rpc.telemetry import telemetry
+from corebilling.rpc.validation import parsing, validation
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """Of all methods together (`max_calls`), and of each call."""
+
+    max_calls: int
+    deadline_s: float
+    stream_deadline_s: float
+
+
+def concerns(
+    authentication: Authentication, authorization: Authorization, limits: CallLimits
+) -> tuple[Concern, ...]:
+    """In this order: what costs least and refuses most comes first."""
+    return (
+        telemetry,
+        errors,
+        deadline(call_s=limits.deadline_s, stream_s=limits.stream_deadline_s),
+        concurrency_limit(limits.max_calls),
+        authentication,
+        parsing,
+        authorization,
+        validation,
+    )

@@ -1,0 +1,120 @@
+"""How servicers open transactions."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from billing_db import request_key as request_sql
+from google.protobuf.message import Message
+
+from corebilling.db.pool import Database
+from corebilling.db.transaction import Transaction
+from corebilling.errors import Aborted, InvalidArgument
+from corebilling.rpc.call import Call, Context, current
+from corebilling.values.caller import Caller
+from corebilling.values.ids import new_id
+
+__all__ = ["Context", "Door"]
+
+_IN_FLIGHT_RETRY_S = 0.1
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+
+
+class Door:
+    """Runs a use case for the current call's caller, in one transaction of the caller's tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(
+        self, request: Request, use_case: Callable[[Transaction, Request], Awaitable[Response]]
+    ) -> Response:
+        """For what changes nothing."""
+        async with self._database.transaction(_caller(current())) as tx:
+            return await use_case(tx, request)
+
+    async def ingest(
+        self, request: Request, use_case: Callable[[Transaction, Request], Awaitable[Response]]
+    ) -> Response:
+        """For records that carry their own keys: nothing needs to be kept of the call.
+
+        In a client stream, each message is a transaction of its own.
+        """
+        return await self.read(request, use_case)
+
+    async def write(
+        self, request: Request, use_case: Callable[[Transaction, Request], Awaitable[Response]]
+    ) -> Response:
+        """Runs the use case once per `request_id`: a repetition returns the first response.
+
+        The audit entry and the response are written in the same transaction.
+
+        Raises:
+            InvalidArgument: REQUEST_ID_REUSED when the id came with other input before.
+            Aborted: REQUEST_IN_FLIGHT while the same request is being worked on.
+        """
+        call = current()
+        caller = _caller(call)
+        request_hash = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+        request_id: str = request.request_id  # type: ignore[attr-defined] # its policy demands the field
+        async with self._database.transaction(caller) as tx:
+            answered: Response | None = await _answered(tx, call, request_id, request_hash)
+            if answered is not None:
+                return answered
+            response = await use_case(tx, request)
+            await request_sql.record_request(
+                tx,
+                tenant_id=caller.tenant_id,
+                method=call.method.full_name,
+                request_id=request_id,
+                request_hash=request_hash,
+                response=_kept(call, response),
+                created_at=tx.now,
+                audit_id=new_id("aud"),
+                actor=caller.actor,
+                correlation_id=tx.correlation_id,
+                peer=caller.peer,
+                user_agent=caller.user_agent,
+            )
+        return response
+
+
+async def _answered(tx: Transaction, call: Call, request_id: str, request_hash: bytes) -> Any:
+    """The first response, or None when this is the first request; from then on its id is ours."""
+    opened = await request_sql.open_request(
+        tx, tenant_id=tx.tenant_id, method=call.method.full_name, request_id=request_id
+    )
+    if opened.response is not None:
+        if opened.request_hash != request_hash:
+            raise InvalidArgument(
+                "REQUEST_ID_REUSED",
+                "This request id came with other input before; use a new one for a new request.",
+                {"request_id": request_id},
+            )
+        return call.method.response_class.FromString(opened.response)
+    if not opened.claimed:
+        raise Aborted(
+            "REQUEST_IN_FLIGHT",
+            "The same request is being worked on; ask again with the same id.",
+            {"request_id": request_id},
+            retry_after_s=_IN_FLIGHT_RETRY_S,
+        )
+    return None
+
+
+def _caller(call: Call) -> Caller:
+    assert call.caller is not None, "authorization settles the caller before any servicer runs"
+    return call.caller
+
+
+def _kept(call: Call, response: Message) -> bytes:
+    """The response without the fields that are shown once."""
+    if call.method.secret_fields:
+        kept = type(response)()
+        kept.CopyFrom(response)
+        for name in call.method.secret_fields:
+            kept.ClearField(name)
+        response = kept
+    return response.SerializeToString()

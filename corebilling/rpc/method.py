@@ -1,0 +1,97 @@
+"""What a service's descriptor says about its methods: read once, when the server is built."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from billing.options.v1 import options_pb2
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+# The generated stubs type extensions as plain descriptors.
+_POLICY: Any = options_pb2.policy
+_SECRET: Any = options_pb2.secret
+
+
+class PolicyMissing(Exception):
+    """A method declares no policy, or one that contradicts its messages; the message names it."""
+
+
+class Idempotency(Enum):
+    """What calling twice does."""
+
+    READ = options_pb2.IDEMPOTENCY_READ
+    REQUEST_ID = options_pb2.IDEMPOTENCY_REQUEST_ID
+    BY_KEY = options_pb2.IDEMPOTENCY_BY_KEY
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Method:
+    """One RPC and its declared policy."""
+
+    service: str
+    name: str
+    permission: str
+    tenant_scoped: bool
+    idempotency: Idempotency
+    client_streaming: bool
+    request_class: type[Message]
+    response_class: type[Message]
+    secret_fields: tuple[str, ...]
+    """Fields of the response that are shown once."""
+
+    @property
+    def full_name(self) -> str:
+        """As in billing.customer.v1.CustomerService/GetCustomer."""
+        return f"{self.service}/{self.name}"
+
+
+def methods_of(service: ServiceDescriptor) -> Iterator[Method]:
+    """Raises PolicyMissing."""
+    return map(_method, service.methods)
+
+
+def _method(descriptor: MethodDescriptor) -> Method:
+    options = descriptor.GetOptions()
+    if not options.HasExtension(_POLICY):
+        raise PolicyMissing(f"{descriptor.full_name} declares no policy")
+    policy: options_pb2.MethodPolicy = options.Extensions[_POLICY]
+    _check(descriptor, policy)
+    return Method(
+        service=descriptor.containing_service.full_name,
+        name=descriptor.name,
+        permission=policy.permission,
+        tenant_scoped=policy.tenant_scoped,
+        idempotency=Idempotency(policy.idempotency),
+        client_streaming=descriptor.client_streaming,
+        request_class=GetMessageClass(descriptor.input_type),
+        response_class=GetMessageClass(descriptor.output_type),
+        secret_fields=tuple(field.name for field in descriptor.output_type.fields if _is_secret(field)),
+    )
+
+
+def _check(method: MethodDescriptor, policy: options_pb2.MethodPolicy) -> None:
+    """The policy must be complete and fit the messages."""
+    fields = method.input_type.fields_by_name
+    by_request_id = policy.idempotency == options_pb2.IDEMPOTENCY_REQUEST_ID
+    problems = {
+        "names no permission": not policy.permission,
+        "declares no idempotency": policy.idempotency == options_pb2.IDEMPOTENCY_UNSPECIFIED,
+        "is tenant-scoped, but its request has no tenant_id": policy.tenant_scoped
+        and "tenant_id" not in fields,
+        "must have a request_id in its request, or not be IDEMPOTENCY_REQUEST_ID": by_request_id
+        != ("request_id" in fields),
+        "has a secret in its response exactly if it is sensitive": policy.sensitive
+        != any(map(_is_secret, method.output_type.fields)),
+        "streams responses, which this server does not do": method.server_streaming,
+        "streams requests that a request id cannot identify": method.client_streaming and by_request_id,
+    }
+    for problem, found in problems.items():
+        if found:
+            raise PolicyMissing(f"{method.full_name} {problem}")
+
+
+def _is_secret(field: FieldDescriptor) -> bool:
+    return bool(field.GetOptions().Extensions[_SECRET])

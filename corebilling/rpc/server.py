@@ -1,0 +1,190 @@
+"""The gRPC server: every method of every service, wrapped once in the concerns of a call."""
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf import descriptor_pool
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from corebilling.errors import Unimplemented
+from corebilling.rpc.call import Behaviour, Call, Concern, Context, enter
+from corebilling.rpc.errors import DETAILS_KEY, status_of
+from corebilling.rpc.method import Method, methods_of
+from corebilling.telemetry.traces import running_traceparent
+from corebilling.values.ids import new_id
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+_CORRELATION_HEADER = "x-correlation-id"
+_HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class MethodMissing(Exception):
+    """A servicer lacks a method that its contract declares; the message names it."""
+
+
+class AddressUnavailable(Exception):
+    """The server cannot listen there; the message names the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files of this server; with `client_ca_file`, clients need a certificate too."""
+
+    cert_file: Path
+    key_file: Path
+    client_ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RpcPolicy:
+    """Where the server listens, and what one connection may do."""
+
+    host: str
+    port: int
+    max_concurrent_streams: int
+    reflection: bool
+    tls: Tls | None = None
+
+
+class RpcServer:
+    """Raises PolicyMissing and MethodMissing when built, AddressUnavailable when started."""
+
+    def __init__(
+        self,
+        services: Mapping[str, object],
+        concerns: Sequence[Concern],
+        policy: RpcPolicy,
+        interceptors: Sequence[Any] = (),
+    ) -> None:
+        """`services` maps full service names to servicers; the first concern is the outermost."""
+        self._policy = policy
+        self._server = grpc.aio.server(options=_options(policy), interceptors=interceptors)
+        self._health = health.HealthServicer()
+        self._names = tuple(services)
+        self._server.add_generic_rpc_handlers(
+            tuple(_service_handler(name, servicer, concerns) for name, servicer in services.items())
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if policy.reflection:
+            names = (*services, _HEALTH_SERVICE, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+        # Last: it takes whatever the others do not know.
+        self._server.add_generic_rpc_handlers((_UnknownMethods(),))
+
+    async def start(self) -> int:
+        """Listen; returns the port."""
+        address = f"{self._policy.host}:{self._policy.port}"
+        try:
+            port = _listen(self._server, address, self._policy.tls)
+        except RuntimeError as error:
+            raise AddressUnavailable(f"cannot listen on {address}: {error}") from error
+        await self._server.start()
+        for name in ("", *self._names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        return port
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more calls, and give those in progress so long to end."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)
+
+
+def _options(policy: RpcPolicy) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_concurrent_streams", policy.max_concurrent_streams),
+        # A second server on a port is a mistake, not a way to share load.
+        ("grpc.so_reuseport", 0),
+        # Dead connections are noticed within two minutes; clients may ping every ten seconds, not faster.
+        ("grpc.keepalive_time_ms", 100_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.max_ping_strikes", 3),
+    ]
+
+
+def _listen(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
+    if tls is None:
+        return server.add_insecure_port(address)
+    credentials = grpc.ssl_server_credentials(
+        [(tls.key_file.read_bytes(), tls.cert_file.read_bytes())],
+        root_certificates=tls.client_ca_file.read_bytes() if tls.client_ca_file else None,
+        require_client_auth=tls.client_ca_file is not None,
+    )
+    return server.add_secure_port(address, credentials)
+
+
+def _service_handler(name: str, servicer: object, concerns: Sequence[Concern]) -> grpc.GenericRpcHandler:
+    descriptor = descriptor_pool.Default().FindServiceByName(name)
+    handlers = {method.name: _handler(method, servicer, concerns) for method in methods_of(descriptor)}
+    return grpc.method_handlers_generic_handler(name, handlers)
+
+
+def _handler(method: Method, servicer: object, concerns: Sequence[Concern]) -> Handler:
+    behaviour = _servicer_behaviour(method, servicer)
+    for concern in reversed(concerns):
+        behaviour = concern(method, behaviour)
+    make = (
+        grpc.stream_unary_rpc_method_handler
+        if method.client_streaming
+        else grpc.unary_unary_rpc_method_handler
+    )
+    # Requests stay bytes: the parsing concern makes messages of them.
+    return make(_received(method, behaviour), response_serializer=method.response_class.SerializeToString)
+
+
+def _servicer_behaviour(method: Method, servicer: object) -> Behaviour:
+    function = getattr(servicer, method.name, None)
+    if not inspect.iscoroutinefunction(function):
+        raise MethodMissing(f"{type(servicer).__name__} does not implement {method.full_name}")
+
+    async def answer(request: Any, call: Call) -> Any:
+        return await function(request, call.context)
+
+    return answer
+
+
+def _received(method: Method, behaviour: Behaviour) -> Any:
+    """What gRPC calls: makes the Call, and tells the client its correlation id."""
+
+    async def receive(request: Any, context: Context) -> Any:
+        headers = dict(context.invocation_metadata() or ())
+        correlation_id = _matching(_CORRELATION_ID, headers.get(_CORRELATION_HEADER)) or new_id("cor")
+        traceparent = running_traceparent() or _matching(_TRACEPARENT, headers.get("traceparent"))
+        call = Call(method, context, headers, correlation_id, traceparent)
+        enter(call)
+        await context.send_initial_metadata(((_CORRELATION_HEADER, correlation_id),))
+        return await behaviour(request, call)
+
+    return receive
+
+
+def _matching(pattern: re.Pattern[str], value: object) -> str:
+    return value if isinstance(value, str) and pattern.fullmatch(value) else ""
+
+
+class _UnknownMethods(grpc.GenericRpcHandler):
+    """Answers what no service offers, with a reason like every other refusal."""
+
+    def service(self, _: grpc.HandlerCallDetails) -> Handler:
+        return grpc.stream_unary_rpc_method_handler(self._refuse)
+
+    async def _refuse(self, _: Any, context: Context) -> None:
+        refusal = Unimplemented(
+            "METHOD_UNKNOWN", "The server does not offer this method; reflection lists all."
+        )
+        details = ((DETAILS_KEY, status_of(refusal).SerializeToString()),)
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, refusal.message, details)

@@ -1,0 +1,50 @@
+"""What is seen of a call from outside: one log line, its count and its time."""
+
+import time
+from typing import Any
+
+import structlog
+
+from corebilling.rpc.call import Behaviour, Call
+from corebilling.rpc.method import Method
+from corebilling.telemetry.metrics import call_observer
+
+_log = structlog.get_logger()
+
+
+def telemetry(method: Method, following: Behaviour) -> Behaviour:
+    """Around the errors concern: by then every failure has a status."""
+    observe = call_observer(method.full_name)
+    name = method.full_name
+
+    async def answer(request: Any, call: Call) -> Any:
+        started = time.perf_counter()
+        # Stays when the client goes away, or its deadline passes, before there is an answer.
+        status = "CANCELLED"
+        try:
+            response = await following(request, call)
+            status = "OK"
+            return response
+        finally:
+            seconds = time.perf_counter() - started
+            if call.refusal is not None:
+                status = call.refusal.code.value
+            observe(status, seconds)
+            log = _log.info if status == "OK" else _log.warning
+            log(
+                "call",
+                method=name,
+                status=status,
+                reason=call.refusal.reason if call.refusal is not None else "",
+                tenant_id=_tenant_id(call),
+                ms=round(seconds * 1000, 2),
+                correlation_id=call.correlation_id,
+            )
+
+    return answer
+
+
+def _tenant_id(call: Call) -> str:
+    if call.caller is not None:
+        return call.caller.tenant_id
+    return call.credential.tenant_id if call.credential is not None else ""

@@ -1,0 +1,1 @@
+"""Values shared by all layers; they import the standard library alone."""

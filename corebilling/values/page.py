@@ -1,0 +1,54 @@
+"""Paging by key: opaque tokens that say where the last page ended."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from corebilling.errors import InvalidArgument
+
+DEFAULT_PAGE_ROWS = 50
+MAX_PAGE_ROWS = 500
+
+Row = TypeVar("Row")
+
+
+def page_limit(page_size: int) -> int:
+    """Rows per page for a request's `page_size`; 0 means the default."""
+    return min(page_size or DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS)
+
+
+def encode_page_token(*keys: str) -> str:
+    """The token of a page that ends at the row with these sort keys."""
+    return base64.urlsafe_b64encode(json.dumps(keys).encode()).decode().rstrip("=")
+
+
+def decode_page_token(token: str, count: int) -> tuple[str, ...]:
+    """The `count` sort keys to go on after; empty strings when there is no token.
+
+    Raises:
+        InvalidArgument: PAGE_TOKEN_INVALID when the token is not one that `encode_page_token` made.
+    """
+    if not token:
+        return ("",) * count
+    try:
+        keys = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except (binascii.Error, ValueError):
+        keys = None
+    if not (isinstance(keys, list) and len(keys) == count and all(isinstance(key, str) for key in keys)):
+        raise InvalidArgument(
+            "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
+        )
+    return tuple(keys)
+
+
+def next_page(
+    rows: Sequence[Row], limit: int, key: Callable[[Row], str | tuple[str, ...]]
+) -> tuple[Sequence[Row], str]:
+    """Splits `limit + 1` fetched rows into the page and the token of the next one ('' on the last page)."""
+    if len(rows) <= limit:
+        return rows, ""
+    page = rows[:limit]
+    last = key(page[-1])
+    return page, encode_page_token(*((last,) if isinstance(last, str) else last))

@@ -1,0 +1,56 @@
+"""A webhook receiver as a customer of the platform would write it: verifies, answers, remembers."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+
+from aiohttp import web
+
+_WAIT_S = 30.0
+
+
+class Receiver:
+    """An HTTP server on a free port of the loopback interface. Set `secret` once it is known."""
+
+    def __init__(self) -> None:
+        self.secret = ""
+        self.url = ""
+        self.subjects: list[str] = []
+        self.event_ids: list[str] = []
+        self._arrived = asyncio.Condition()
+
+    async def __aenter__(self) -> "Receiver":
+        app = web.Application()
+        app.router.add_post("/webhook", self._receive)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{port}/webhook"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+    async def wait_for(self, subject: str) -> bool:
+        """True as soon as an event of this subject has arrived with a valid signature."""
+        async with self._arrived:
+            try:
+                async with asyncio.timeout(_WAIT_S):
+                    await self._arrived.wait_for(lambda: subject in self.subjects)
+            except TimeoutError:
+                return False
+        return True
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        signature = "sbwh_sig=v1:" + hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(signature, request.headers.get("X-Signature", "")):
+            return web.Response(status=401, text="wrong signature")
+        async with self._arrived:
+            self.subjects.append(json.loads(body)["subject"])
+            self.event_ids.append(request.headers["X-Event-ID"])
+            self._arrived.notify_all()
+        return web.Response(status=204)

@@ -1,0 +1,163 @@
+import datetime
+
+from billing.types.v1 import period_pb2 as _period_pb2
+from buf.validate import validate_pb2 as _validate_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Aggregation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AGGREGATION_UNSPECIFIED: _ClassVar[Aggregation]
+    AGGREGATION_SUM: _ClassVar[Aggregation]
+    AGGREGATION_COUNT: _ClassVar[Aggregation]
+    AGGREGATION_MAX: _ClassVar[Aggregation]
+
+class PriceModel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRICE_MODEL_UNSPECIFIED: _ClassVar[PriceModel]
+    PRICE_MODEL_FLAT: _ClassVar[PriceModel]
+    PRICE_MODEL_PER_UNIT: _ClassVar[PriceModel]
+    PRICE_MODEL_GRADUATED: _ClassVar[PriceModel]
+
+class PriceUsage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRICE_USAGE_UNSPECIFIED: _ClassVar[PriceUsage]
+    PRICE_USAGE_LICENSED: _ClassVar[PriceUsage]
+    PRICE_USAGE_METERED: _ClassVar[PriceUsage]
+
+class PlanStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PLAN_STATUS_UNSPECIFIED: _ClassVar[PlanStatus]
+    PLAN_STATUS_ACTIVE: _ClassVar[PlanStatus]
+    PLAN_STATUS_DEPRECATED: _ClassVar[PlanStatus]
+AGGREGATION_UNSPECIFIED: Aggregation
+AGGREGATION_SUM: Aggregation
+AGGREGATION_COUNT: Aggregation
+AGGREGATION_MAX: Aggregation
+PRICE_MODEL_UNSPECIFIED: PriceModel
+PRICE_MODEL_FLAT: PriceModel
+PRICE_MODEL_PER_UNIT: PriceModel
+PRICE_MODEL_GRADUATED: PriceModel
+PRICE_USAGE_UNSPECIFIED: PriceUsage
+PRICE_USAGE_LICENSED: PriceUsage
+PRICE_USAGE_METERED: PriceUsage
+PLAN_STATUS_UNSPECIFIED: PlanStatus
+PLAN_STATUS_ACTIVE: PlanStatus
+PLAN_STATUS_DEPRECATED: PlanStatus
+
+class Product(_message.Message):
+    __slots__ = ("id", "tenant_id", "code", "name", "created_at", "version")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    tenant_id: str
+    code: str
+    name: str
+    created_at: _timestamp_pb2.Timestamp
+    version: int
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+
+class Meter(_message.Message):
+    __slots__ = ("id", "tenant_id", "code", "name", "aggregation", "unit", "created_at", "version")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AGGREGATION_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    tenant_id: str
+    code: str
+    name: str
+    aggregation: Aggregation
+    unit: str
+    created_at: _timestamp_pb2.Timestamp
+    version: int
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., aggregation: _Optional[_Union[Aggregation, str]] = ..., unit: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+
+class Price(_message.Message):
+    __slots__ = ("id", "tenant_id", "product_id", "code", "price_version", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "created_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    PRICE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    METER_ID_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_UNIT_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    UNIT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TIERS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    tenant_id: str
+    product_id: str
+    code: str
+    price_version: int
+    currency: str
+    model: PriceModel
+    usage: PriceUsage
+    meter_id: str
+    interval_unit: _period_pb2.IntervalUnit
+    interval_count: int
+    unit_amount: str
+    unit_size: str
+    tiers: _containers.RepeatedCompositeFieldContainer[PriceTier]
+    description: str
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., price_version: _Optional[int] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[PriceModel, str]] = ..., usage: _Optional[_Union[PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class PriceTier(_message.Message):
+    __slots__ = ("up_to", "unit_amount", "flat_amount")
+    UP_TO_FIELD_NUMBER: _ClassVar[int]
+    UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    FLAT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    up_to: str
+    unit_amount: str
+    flat_amount: str
+    def __init__(self, up_to: _Optional[str] = ..., unit_amount: _Optional[str] = ..., flat_amount: _Optional[str] = ...) -> None: ...
+
+class Plan(_message.Message):
+    __slots__ = ("id", "tenant_id", "code", "name", "status", "items", "created_at", "version")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    tenant_id: str
+    code: str
+    name: str
+    status: PlanStatus
+    items: _containers.RepeatedCompositeFieldContainer[PlanItem]
+    created_at: _timestamp_pb2.Timestamp
+    version: int
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[_Union[PlanStatus, str]] = ..., items: _Optional[_Iterable[_Union[PlanItem, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+
+class PlanItem(_message.Message):
+    __slots__ = ("price_id", "quantity")
+    PRICE_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    price_id: str
+    quantity: str
+    def __init__(self, price_id: _Optional[str] = ..., quantity: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,121 @@
+import datetime
+
+from billing.types.v1 import money_pb2 as _money_pb2
+from billing.types.v1 import period_pb2 as _period_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class InvoiceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INVOICE_STATE_UNSPECIFIED: _ClassVar[InvoiceState]
+    INVOICE_STATE_DRAFT: _ClassVar[InvoiceState]
+    INVOICE_STATE_OPEN: _ClassVar[InvoiceState]
+    INVOICE_STATE_PAID: _ClassVar[InvoiceState]
+    INVOICE_STATE_VOID: _ClassVar[InvoiceState]
+
+class InvoiceLineType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INVOICE_LINE_TYPE_UNSPECIFIED: _ClassVar[InvoiceLineType]
+    INVOICE_LINE_TYPE_RECURRING: _ClassVar[InvoiceLineType]
+    INVOICE_LINE_TYPE_USAGE: _ClassVar[InvoiceLineType]
+    INVOICE_LINE_TYPE_ADJUSTMENT: _ClassVar[InvoiceLineType]
+INVOICE_STATE_UNSPECIFIED: InvoiceState
+INVOICE_STATE_DRAFT: InvoiceState
+INVOICE_STATE_OPEN: InvoiceState
+INVOICE_STATE_PAID: InvoiceState
+INVOICE_STATE_VOID: InvoiceState
+INVOICE_LINE_TYPE_UNSPECIFIED: InvoiceLineType
+INVOICE_LINE_TYPE_RECURRING: InvoiceLineType
+INVOICE_LINE_TYPE_USAGE: InvoiceLineType
+INVOICE_LINE_TYPE_ADJUSTMENT: InvoiceLineType
+
+class Invoice(_message.Message):
+    __slots__ = ("id", "tenant_id", "customer_id", "subscription_id", "cycle_id", "state", "number", "currency", "total_minor", "amount_paid_minor", "amount_due_minor", "period", "lines", "finalized_at", "due_at", "paid_at", "voided_at", "created_at", "version")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    CYCLE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_PAID_MINOR_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_DUE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    FINALIZED_AT_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    PAID_AT_FIELD_NUMBER: _ClassVar[int]
+    VOIDED_AT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    tenant_id: str
+    customer_id: str
+    subscription_id: str
+    cycle_id: str
+    state: InvoiceState
+    number: str
+    currency: str
+    total_minor: int
+    amount_paid_minor: int
+    amount_due_minor: int
+    period: _period_pb2.Period
+    lines: _containers.RepeatedCompositeFieldContainer[InvoiceLine]
+    finalized_at: _timestamp_pb2.Timestamp
+    due_at: _timestamp_pb2.Timestamp
+    paid_at: _timestamp_pb2.Timestamp
+    voided_at: _timestamp_pb2.Timestamp
+    created_at: _timestamp_pb2.Timestamp
+    version: int
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., state: _Optional[_Union[InvoiceState, str]] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., amount_paid_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[InvoiceLine, _Mapping]]] = ..., finalized_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paid_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., voided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+
+class InvoiceLine(_message.Message):
+    __slots__ = ("id", "type", "description", "period", "quantity", "unit_amount", "unit_size", "amount_minor", "price_id", "subscription_item_id", "tiers")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    UNIT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    PRICE_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    TIERS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    type: InvoiceLineType
+    description: str
+    period: _period_pb2.Period
+    quantity: str
+    unit_amount: str
+    unit_size: str
+    amount_minor: int
+    price_id: str
+    subscription_item_id: str
+    tiers: _containers.RepeatedCompositeFieldContainer[_money_pb2.TierCharge]
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[InvoiceLineType, str]] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., amount_minor: _Optional[int] = ..., price_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ...) -> None: ...
+
+class InvoicePayment(_message.Message):
+    __slots__ = ("id", "invoice_id", "amount_minor", "currency", "reference", "received_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    invoice_id: str
+    amount_minor: int
+    currency: str
+    reference: str
+    received_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., amount_minor: _Optional[int] = ..., currency: _Optional[str] = ..., reference: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

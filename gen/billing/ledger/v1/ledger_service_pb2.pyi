@@ -1,0 +1,72 @@
+from billing.ledger.v1 import ledger_pb2 as _ledger_pb2
+from billing.options.v1 import options_pb2 as _options_pb2
+from buf.validate import validate_pb2 as _validate_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ListAccountsRequest(_message.Message):
+    __slots__ = ("tenant_id",)
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    def __init__(self, tenant_id: _Optional[str] = ...) -> None: ...
+
+class ListAccountsResponse(_message.Message):
+    __slots__ = ("accounts",)
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    accounts: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Account]
+    def __init__(self, accounts: _Optional[_Iterable[_Union[_ledger_pb2.Account, _Mapping]]] = ...) -> None: ...
+
+class GetJournalRequest(_message.Message):
+    __slots__ = ("tenant_id", "journal_id")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    JOURNAL_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    journal_id: str
+    def __init__(self, tenant_id: _Optional[str] = ..., journal_id: _Optional[str] = ...) -> None: ...
+
+class GetJournalResponse(_message.Message):
+    __slots__ = ("journal",)
+    JOURNAL_FIELD_NUMBER: _ClassVar[int]
+    journal: _ledger_pb2.Journal
+    def __init__(self, journal: _Optional[_Union[_ledger_pb2.Journal, _Mapping]] = ...) -> None: ...
+
+class ListJournalsRequest(_message.Message):
+    __slots__ = ("tenant_id", "page_size", "page_token", "customer_id", "source_id")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    page_size: int
+    page_token: str
+    customer_id: str
+    source_id: str
+    def __init__(self, tenant_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., customer_id: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
+
+class ListJournalsResponse(_message.Message):
+    __slots__ = ("journals", "next_page_token")
+    JOURNALS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    journals: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Journal]
+    next_page_token: str
+    def __init__(self, journals: _Optional[_Iterable[_Union[_ledger_pb2.Journal, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetTrialBalanceRequest(_message.Message):
+    __slots__ = ("tenant_id",)
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    def __init__(self, tenant_id: _Optional[str] = ...) -> None: ...
+
+class GetTrialBalanceResponse(_message.Message):
+    __slots__ = ("balances", "balanced")
+    BALANCES_FIELD_NUMBER: _ClassVar[int]
+    BALANCED_FIELD_NUMBER: _ClassVar[int]
+    balances: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Balance]
+    balanced: bool
+    def __init__(self, balances: _Optional[_Iterable[_Union[_ledger_pb2.Balance, _Mapping]]] = ..., balanced: _Optional[bool] = ...) -> None: ...

@@ -1,0 +1,42 @@
+from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Idempotency(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    IDEMPOTENCY_UNSPECIFIED: _ClassVar[Idempotency]
+    IDEMPOTENCY_READ: _ClassVar[Idempotency]
+    IDEMPOTENCY_REQUEST_ID: _ClassVar[Idempotency]
+    IDEMPOTENCY_BY_KEY: _ClassVar[Idempotency]
+IDEMPOTENCY_UNSPECIFIED: Idempotency
+IDEMPOTENCY_READ: Idempotency
+IDEMPOTENCY_REQUEST_ID: Idempotency
+IDEMPOTENCY_BY_KEY: Idempotency
+POLICY_FIELD_NUMBER: _ClassVar[int]
+policy: _descriptor.FieldDescriptor
+EVENT_FIELD_NUMBER: _ClassVar[int]
+event: _descriptor.FieldDescriptor
+SECRET_FIELD_NUMBER: _ClassVar[int]
+secret: _descriptor.FieldDescriptor
+
+class MethodPolicy(_message.Message):
+    __slots__ = ("permission", "tenant_scoped", "idempotency", "sensitive")
+    PERMISSION_FIELD_NUMBER: _ClassVar[int]
+    TENANT_SCOPED_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_FIELD_NUMBER: _ClassVar[int]
+    SENSITIVE_FIELD_NUMBER: _ClassVar[int]
+    permission: str
+    tenant_scoped: bool
+    idempotency: Idempotency
+    sensitive: bool
+    def __init__(self, permission: _Optional[str] = ..., tenant_scoped: _Optional[bool] = ..., idempotency: _Optional[_Union[Idempotency, str]] = ..., sensitive: _Optional[bool] = ...) -> None: ...
+
+class EventType(_message.Message):
+    __slots__ = ("subject",)
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    def __init__(self, subject: _Optional[str] = ...) -> None: ...

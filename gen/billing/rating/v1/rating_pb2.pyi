@@ -1,0 +1,58 @@
+import datetime
+
+from billing.types.v1 import money_pb2 as _money_pb2
+from billing.types.v1 import period_pb2 as _period_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ChargeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHARGE_KIND_UNSPECIFIED: _ClassVar[ChargeKind]
+    CHARGE_KIND_RECURRING: _ClassVar[ChargeKind]
+    CHARGE_KIND_USAGE: _ClassVar[ChargeKind]
+    CHARGE_KIND_ADJUSTMENT: _ClassVar[ChargeKind]
+CHARGE_KIND_UNSPECIFIED: ChargeKind
+CHARGE_KIND_RECURRING: ChargeKind
+CHARGE_KIND_USAGE: ChargeKind
+CHARGE_KIND_ADJUSTMENT: ChargeKind
+
+class Charge(_message.Message):
+    __slots__ = ("id", "tenant_id", "cycle_id", "subscription_item_id", "kind", "price_id", "description", "period", "quantity", "unit_amount", "unit_size", "currency", "amount", "tiers", "created_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    CYCLE_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PRICE_ID_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    UNIT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    TIERS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    tenant_id: str
+    cycle_id: str
+    subscription_item_id: str
+    kind: ChargeKind
+    price_id: str
+    description: str
+    period: _period_pb2.Period
+    quantity: str
+    unit_amount: str
+    unit_size: str
+    currency: str
+    amount: str
+    tiers: _containers.RepeatedCompositeFieldContainer[_money_pb2.TierCharge]
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., kind: _Optional[_Union[ChargeKind, str]] = ..., price_id: _Optional[str] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., currency: _Optional[str] = ..., amount: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,81 @@
+import datetime
+
+from billing.types.v1 import period_pb2 as _period_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class SubscriptionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SUBSCRIPTION_STATE_UNSPECIFIED: _ClassVar[SubscriptionState]
+    SUBSCRIPTION_STATE_CREATED: _ClassVar[SubscriptionState]
+    SUBSCRIPTION_STATE_TRIALING: _ClassVar[SubscriptionState]
+    SUBSCRIPTION_STATE_ACTIVE: _ClassVar[SubscriptionState]
+    SUBSCRIPTION_STATE_CANCELED: _ClassVar[SubscriptionState]
+SUBSCRIPTION_STATE_UNSPECIFIED: SubscriptionState
+SUBSCRIPTION_STATE_CREATED: SubscriptionState
+SUBSCRIPTION_STATE_TRIALING: SubscriptionState
+SUBSCRIPTION_STATE_ACTIVE: SubscriptionState
+SUBSCRIPTION_STATE_CANCELED: SubscriptionState
+
+class Subscription(_message.Message):
+    __slots__ = ("id", "tenant_id", "customer_id", "plan_id", "state", "currency", "items", "interval_unit", "interval_count", "timezone", "anchor_at", "start_at", "trial_end_at", "current_period_start", "current_period_end", "cancel_at_period_end", "canceled_at", "ended_at", "created_at", "version")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    PLAN_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_UNIT_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TIMEZONE_FIELD_NUMBER: _ClassVar[int]
+    ANCHOR_AT_FIELD_NUMBER: _ClassVar[int]
+    START_AT_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_END_AT_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_PERIOD_START_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_PERIOD_END_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_AT_PERIOD_END_FIELD_NUMBER: _ClassVar[int]
+    CANCELED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    tenant_id: str
+    customer_id: str
+    plan_id: str
+    state: SubscriptionState
+    currency: str
+    items: _containers.RepeatedCompositeFieldContainer[SubscriptionItem]
+    interval_unit: _period_pb2.IntervalUnit
+    interval_count: int
+    timezone: str
+    anchor_at: _timestamp_pb2.Timestamp
+    start_at: _timestamp_pb2.Timestamp
+    trial_end_at: _timestamp_pb2.Timestamp
+    current_period_start: _timestamp_pb2.Timestamp
+    current_period_end: _timestamp_pb2.Timestamp
+    cancel_at_period_end: bool
+    canceled_at: _timestamp_pb2.Timestamp
+    ended_at: _timestamp_pb2.Timestamp
+    created_at: _timestamp_pb2.Timestamp
+    version: int
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., state: _Optional[_Union[SubscriptionState, str]] = ..., currency: _Optional[str] = ..., items: _Optional[_Iterable[_Union[SubscriptionItem, _Mapping]]] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., timezone: _Optional[str] = ..., anchor_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trial_end_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_at_period_end: _Optional[bool] = ..., canceled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+
+class SubscriptionItem(_message.Message):
+    __slots__ = ("id", "price_id", "meter_code", "quantity")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PRICE_ID_FIELD_NUMBER: _ClassVar[int]
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    price_id: str
+    meter_code: str
+    quantity: str
+    def __init__(self, id: _Optional[str] = ..., price_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., quantity: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,77 @@
+import datetime
+
+from billing.types.v1 import period_pb2 as _period_pb2
+from buf.validate import validate_pb2 as _validate_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class UsageOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    USAGE_OUTCOME_UNSPECIFIED: _ClassVar[UsageOutcome]
+    USAGE_OUTCOME_ACCEPTED: _ClassVar[UsageOutcome]
+    USAGE_OUTCOME_DUPLICATE: _ClassVar[UsageOutcome]
+    USAGE_OUTCOME_CONFLICT: _ClassVar[UsageOutcome]
+    USAGE_OUTCOME_REJECTED: _ClassVar[UsageOutcome]
+USAGE_OUTCOME_UNSPECIFIED: UsageOutcome
+USAGE_OUTCOME_ACCEPTED: UsageOutcome
+USAGE_OUTCOME_DUPLICATE: UsageOutcome
+USAGE_OUTCOME_CONFLICT: UsageOutcome
+USAGE_OUTCOME_REJECTED: UsageOutcome
+
+class UsageRecord(_message.Message):
+    __slots__ = ("idempotency_key", "subscription_id", "meter_code", "quantity", "recorded_at")
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    idempotency_key: str
+    subscription_id: str
+    meter_code: str
+    quantity: str
+    recorded_at: _timestamp_pb2.Timestamp
+    def __init__(self, idempotency_key: _Optional[str] = ..., subscription_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., quantity: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class UsageTotal(_message.Message):
+    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period", "quantity", "record_count", "billed_quantity", "excluded", "first_recorded_at", "last_recorded_at", "version")
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BILLED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDED_FIELD_NUMBER: _ClassVar[int]
+    FIRST_RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    subscription_id: str
+    subscription_item_id: str
+    meter_code: str
+    period: _period_pb2.Period
+    quantity: str
+    record_count: int
+    billed_quantity: str
+    excluded: bool
+    first_recorded_at: _timestamp_pb2.Timestamp
+    last_recorded_at: _timestamp_pb2.Timestamp
+    version: int
+    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., record_count: _Optional[int] = ..., billed_quantity: _Optional[str] = ..., excluded: _Optional[bool] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+
+class UsageBucket(_message.Message):
+    __slots__ = ("subscription_item_id", "hour", "quantity", "record_count")
+    SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    HOUR_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    subscription_item_id: str
+    hour: _timestamp_pb2.Timestamp
+    quantity: str
+    record_count: int
+    def __init__(self, subscription_item_id: _Optional[str] = ..., hour: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quantity: _Optional[str] = ..., record_count: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,145 @@
+-- migrate:up
+
+-- Generation of the cluster: transaction ids begin anew when a backup is restored into another one, so that
+-- the restore must replace this function by one that returns the next number.
+CREATE FUNCTION log_epoch() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1';
+GRANT EXECUTE ON FUNCTION log_epoch() TO corebilling_app, corebilling_worker;
+
+-- The log of everything that happened, and the outbox in one: append-only, read in the order
+-- (shard, epoch, xid, seq) up to the oldest transaction still running, so that a late commit is never
+-- passed over. See docs/decisions/0001-outbox.md.
+CREATE TABLE billing_events (
+    shard integer NOT NULL,
+    epoch integer NOT NULL DEFAULT log_epoch(),
+    xid bigint NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
+    seq bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    id text NOT NULL,
+    subject text NOT NULL,
+    tenant_id text NOT NULL,
+    resource_id text NOT NULL,
+    resource_version bigint NOT NULL,
+    ordering_key text NOT NULL,
+    -- Full name and bytes of the payload message.
+    payload_type text NOT NULL,
+    payload bytea NOT NULL,
+    correlation_id text NOT NULL,
+    causation_id text NOT NULL,
+    actor text NOT NULL,
+    traceparent text NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (shard, epoch, xid, seq)
+);
+CREATE INDEX billing_events_by_id ON billing_events (tenant_id, id);
+CREATE INDEX billing_events_by_correlation ON billing_events (tenant_id, correlation_id);
+CREATE INDEX billing_events_by_resource ON billing_events (tenant_id, resource_id, id);
+CALL isolate_tenant('billing_events');
+CALL share_with_workers('billing_events', 'SELECT');
+GRANT SELECT, INSERT ON billing_events TO corebilling_app, corebilling_worker;
+
+-- One row per shard: how far the dispatcher is, and who dispatches. `lease_epoch` rises with every new
+-- owner and fences the former one: its updates no longer match.
+CREATE TABLE outbox_shards (
+    shard integer PRIMARY KEY,
+    epoch integer NOT NULL DEFAULT 0,
+    xid bigint NOT NULL DEFAULT 0,
+    seq bigint NOT NULL DEFAULT 0,
+    owner text NOT NULL DEFAULT '',
+    lease_epoch bigint NOT NULL DEFAULT 0,
+    lease_until timestamptz NOT NULL DEFAULT '-infinity'
+) WITH (fillfactor = 20);
+INSERT INTO outbox_shards (shard) SELECT generate_series(0, 63);
+GRANT SELECT ON outbox_shards TO corebilling_app;
+GRANT SELECT, UPDATE ON outbox_shards TO corebilling_worker;
+
+-- Which workers are alive, so that each takes its fair share of the shards.
+CREATE TABLE workers (
+    role text NOT NULL,
+    id text NOT NULL,
+    alive_until timestamptz NOT NULL,
+    PRIMARY KEY (role, id)
+);
+GRANT SELECT, INSERT, UPDATE, DELETE ON workers TO corebilling_worker;
+
+-- Dead letters of the dispatcher: events that the bus will never take, for a fault of their own.
+CREATE TABLE outbox_failures (
+    tenant_id text NOT NULL,
+    shard integer NOT NULL,
+    epoch integer NOT NULL,
+    xid bigint NOT NULL,
+    seq bigint NOT NULL,
+    event_id text NOT NULL,
+    error text NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, shard, epoch, xid, seq)
+);
+CREATE INDEX outbox_failures_by_event ON outbox_failures (tenant_id, event_id);
+CALL isolate_tenant('outbox_failures');
+CALL share_with_workers('outbox_failures', 'ALL');
+GRANT SELECT ON outbox_failures TO corebilling_app;
+GRANT SELECT, INSERT ON outbox_failures TO corebilling_worker;
+
+-- The inbox: up to where each handler has done each shard, moved in the transaction of the effects.
+CREATE TABLE event_watermarks (
+    handler text NOT NULL,
+    shard integer NOT NULL,
+    epoch integer NOT NULL,
+    xid bigint NOT NULL,
+    seq bigint NOT NULL,
+    PRIMARY KEY (handler, shard)
+) WITH (fillfactor = 20);
+GRANT SELECT ON event_watermarks TO corebilling_app;
+GRANT SELECT, INSERT, UPDATE ON event_watermarks TO corebilling_worker;
+
+-- The exceptions below the watermark: events a handler failed on, and those queued behind them.
+CREATE TABLE event_handler_failures (
+    tenant_id text NOT NULL,
+    handler text NOT NULL,
+    shard integer NOT NULL,
+    epoch integer NOT NULL,
+    xid bigint NOT NULL,
+    seq bigint NOT NULL,
+    event_id text NOT NULL,
+    ordering_key text NOT NULL,
+    state text NOT NULL CHECK (state IN ('failed', 'blocked', 'dead_letter')),
+    attempts integer NOT NULL DEFAULT 0,
+    error text NOT NULL DEFAULT '',
+    next_attempt_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, handler, shard, epoch, xid, seq)
+);
+CREATE INDEX event_handler_failures_due ON event_handler_failures (next_attempt_at) WHERE state = 'failed';
+CREATE INDEX event_handler_failures_by_key
+    ON event_handler_failures (shard, handler, tenant_id, ordering_key) WHERE state <> 'dead_letter';
+CREATE INDEX event_handler_failures_by_event ON event_handler_failures (tenant_id, event_id);
+CALL isolate_tenant('event_handler_failures');
+CALL share_with_workers('event_handler_failures', 'ALL');
+GRANT SELECT ON event_handler_failures TO corebilling_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON event_handler_failures TO corebilling_worker;
+
+-- How far every delivery has come, for people and RPCs.
+CREATE VIEW billing_event_states WITH (security_invoker = true) AS
+SELECT
+    e.tenant_id, e.id, e.shard, e.epoch, e.xid, e.seq, e.subject, e.created_at,
+    (CASE
+        WHEN EXISTS (SELECT FROM outbox_failures f
+            WHERE (f.tenant_id, f.shard, f.epoch, f.xid, f.seq) = (e.tenant_id, e.shard, e.epoch, e.xid, e.seq))
+            OR EXISTS (SELECT FROM event_handler_failures h
+                WHERE h.tenant_id = e.tenant_id AND h.event_id = e.id AND h.state = 'dead_letter')
+            THEN 'dead_letter'
+        WHEN EXISTS (SELECT FROM event_handler_failures h WHERE h.tenant_id = e.tenant_id AND h.event_id = e.id)
+            THEN 'failed'
+        WHEN (e.epoch, e.xid, e.seq) <= (s.epoch, s.xid, s.seq) THEN 'dispatched'
+        ELSE 'pending'
+    END)::text AS state
+FROM billing_events e JOIN outbox_shards s ON s.shard = e.shard;
+GRANT SELECT ON billing_event_states TO corebilling_app, corebilling_worker;
+
+-- migrate:down
+DROP VIEW billing_event_states;
+DROP TABLE event_handler_failures;
+DROP TABLE event_watermarks;
+DROP TABLE outbox_failures;
+DROP TABLE workers;
+DROP TABLE outbox_shards;
+DROP TABLE billing_events;
+DROP FUNCTION log_epoch();

@@ -1,0 +1,26 @@
+-- migrate:up
+CREATE TABLE customers (
+    tenant_id text NOT NULL REFERENCES tenants (id),
+    id text NOT NULL,
+    external_id text,
+    currency text NOT NULL,
+    timezone text NOT NULL,
+    status text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'closed')),
+    -- Personal data: these columns and no others, and never in events, audit entries or logs.
+    name text NOT NULL DEFAULT '',
+    company text NOT NULL DEFAULT '',
+    email text NOT NULL DEFAULT '',
+    tax_id text NOT NULL DEFAULT '',
+    address jsonb,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT customers_external_id_taken UNIQUE (tenant_id, external_id)
+);
+CALL isolate_tenant('customers');
+GRANT SELECT, INSERT, UPDATE ON customers TO corebilling_app;
+GRANT SELECT ON customers TO corebilling_worker;
+
+-- migrate:down
+DROP TABLE customers;

@@ -1,0 +1,90 @@
+-- migrate:up
+CREATE TABLE products (
+    tenant_id text NOT NULL REFERENCES tenants (id),
+    id text NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    created_at timestamptz NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT products_code_taken UNIQUE (tenant_id, code)
+);
+
+CREATE TABLE meters (
+    tenant_id text NOT NULL REFERENCES tenants (id),
+    id text NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    aggregation text NOT NULL CHECK (aggregation IN ('sum', 'count', 'max')),
+    unit text NOT NULL,
+    created_at timestamptz NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT meters_code_taken UNIQUE (tenant_id, code)
+);
+
+-- One row per version of a price; never updated.
+CREATE TABLE prices (
+    tenant_id text NOT NULL REFERENCES tenants (id),
+    id text NOT NULL,
+    product_id text NOT NULL,
+    code text NOT NULL,
+    price_version integer NOT NULL,
+    currency text NOT NULL,
+    model text NOT NULL CHECK (model IN ('flat', 'per_unit', 'graduated')),
+    usage text NOT NULL CHECK (usage IN ('licensed', 'metered')),
+    meter_id text,
+    interval_unit text NOT NULL CHECK (interval_unit IN ('day', 'week', 'month', 'year')),
+    interval_count integer NOT NULL CHECK (interval_count > 0),
+    unit_amount numeric(32, 12),
+    unit_size numeric(32, 12) NOT NULL CHECK (unit_size > 0),
+    -- [{up_to, unit_amount, flat_amount}], decimals as strings, the last up_to empty.
+    tiers jsonb NOT NULL DEFAULT '[]',
+    description text NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT prices_version_taken UNIQUE (tenant_id, code, price_version),
+    FOREIGN KEY (tenant_id, product_id) REFERENCES products,
+    FOREIGN KEY (tenant_id, meter_id) REFERENCES meters,
+    CHECK ((usage = 'metered') = (meter_id IS NOT NULL)),
+    CHECK ((model = 'graduated') = (unit_amount IS NULL))
+);
+
+CREATE TABLE plans (
+    tenant_id text NOT NULL REFERENCES tenants (id),
+    id text NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    status text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'deprecated')),
+    created_at timestamptz NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT plans_code_taken UNIQUE (tenant_id, code)
+);
+
+CREATE TABLE plan_items (
+    tenant_id text NOT NULL,
+    plan_id text NOT NULL,
+    position integer NOT NULL,
+    price_id text NOT NULL,
+    quantity numeric(32, 12),
+    PRIMARY KEY (tenant_id, plan_id, position),
+    FOREIGN KEY (tenant_id, plan_id) REFERENCES plans,
+    FOREIGN KEY (tenant_id, price_id) REFERENCES prices
+);
+
+CALL isolate_tenant('products');
+CALL isolate_tenant('meters');
+CALL isolate_tenant('prices');
+CALL isolate_tenant('plans');
+CALL isolate_tenant('plan_items');
+GRANT SELECT, INSERT ON products, meters, prices, plan_items TO corebilling_app;
+GRANT SELECT, INSERT, UPDATE ON plans TO corebilling_app;
+GRANT SELECT ON products, meters, prices, plans, plan_items TO corebilling_worker;
+
+-- migrate:down
+DROP TABLE plan_items;
+DROP TABLE plans;
+DROP TABLE prices;
+DROP TABLE meters;
+DROP TABLE products;

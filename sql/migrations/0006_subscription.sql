@@ -1,0 +1,84 @@
+-- migrate:up
+CREATE TABLE subscriptions (
+    tenant_id text NOT NULL REFERENCES tenants (id),
+    id text NOT NULL,
+    customer_id text NOT NULL,
+    plan_id text,
+    state text NOT NULL CHECK (state IN ('created', 'trialing', 'active', 'canceled')),
+    currency text NOT NULL,
+    interval_unit text NOT NULL CHECK (interval_unit IN ('day', 'week', 'month', 'year')),
+    interval_count integer NOT NULL CHECK (interval_count > 0),
+    timezone text NOT NULL,
+    -- Every billed period starts at the anchor plus a whole number of intervals; never chained.
+    anchor_at timestamptz NOT NULL,
+    start_at timestamptz NOT NULL,
+    trial_end_at timestamptz,
+    current_period_start timestamptz,
+    current_period_end timestamptz,
+    cancel_at_period_end boolean NOT NULL DEFAULT false,
+    canceled_at timestamptz,
+    ended_at timestamptz,
+    created_at timestamptz NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, customer_id) REFERENCES customers,
+    FOREIGN KEY (tenant_id, plan_id) REFERENCES plans
+);
+CREATE INDEX subscriptions_by_customer ON subscriptions (tenant_id, customer_id);
+
+CREATE TABLE subscription_items (
+    tenant_id text NOT NULL,
+    id text NOT NULL,
+    subscription_id text NOT NULL,
+    position integer NOT NULL,
+    price_id text NOT NULL,
+    -- Of metered prices: what usage names, and how its records become a quantity.
+    meter_code text,
+    aggregation text CHECK (aggregation IN ('sum', 'count', 'max')),
+    -- Of licensed prices.
+    quantity numeric(32, 12),
+    PRIMARY KEY (tenant_id, id),
+    UNIQUE (tenant_id, subscription_id, position),
+    UNIQUE (tenant_id, subscription_id, meter_code),
+    FOREIGN KEY (tenant_id, subscription_id) REFERENCES subscriptions,
+    FOREIGN KEY (tenant_id, price_id) REFERENCES prices
+);
+
+-- The billing periods of a subscription, and the scheduler's queue: `due_at` is when the next step is
+-- taken (start, period end, end of grace), in the tenant's time.
+CREATE TABLE billing_cycles (
+    tenant_id text NOT NULL REFERENCES tenants (id),
+    id text NOT NULL,
+    subscription_id text NOT NULL,
+    customer_id text NOT NULL,
+    period_start timestamptz NOT NULL,
+    period_end timestamptz NOT NULL,
+    -- What a whole period would span: differs from period_end once a period is cut short.
+    full_period_end timestamptz NOT NULL,
+    state text NOT NULL CHECK (state IN ('scheduled', 'open', 'grace', 'closed', 'rated', 'invoiced')),
+    trial boolean NOT NULL,
+    -- Copied from the tenant, so that wall-clock work is found by one index range.
+    sandbox boolean NOT NULL,
+    due_at timestamptz,
+    closed_at timestamptz,
+    version bigint NOT NULL DEFAULT 1,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT billing_cycles_once UNIQUE (tenant_id, subscription_id, period_start),
+    FOREIGN KEY (tenant_id, subscription_id) REFERENCES subscriptions,
+    CHECK (period_start <= period_end AND period_end <= full_period_end)
+);
+CREATE INDEX billing_cycles_due_live ON billing_cycles (due_at) WHERE due_at IS NOT NULL AND NOT sandbox;
+CREATE INDEX billing_cycles_due_sandbox ON billing_cycles (tenant_id, due_at) WHERE due_at IS NOT NULL AND sandbox;
+
+CALL isolate_tenant('subscriptions');
+CALL isolate_tenant('subscription_items');
+CALL isolate_tenant('billing_cycles');
+CALL share_with_workers('billing_cycles', 'SELECT');
+GRANT SELECT, INSERT, UPDATE ON subscriptions, billing_cycles TO corebilling_app, corebilling_worker;
+GRANT SELECT, INSERT ON subscription_items TO corebilling_app;
+GRANT SELECT ON subscription_items TO corebilling_worker;
+
+-- migrate:down
+DROP TABLE billing_cycles;
+DROP TABLE subscription_items;
+DROP TABLE subscriptions;

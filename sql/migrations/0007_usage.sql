@@ -1,0 +1,112 @@
+-- migrate:up
+
+-- Which keys were accepted, whatever time their records bear. Apart from the records, because uniqueness
+-- does not survive partitioning by time; keys are UUIDs (others hashed into one), so the index stays narrow.
+-- The key comes first in the index: time-ordered keys of all tenants meet at its right edge, and comparing
+-- 16 bytes is cheaper than comparing the tenant's name (a quarter of the insert, measured).
+CREATE TABLE usage_keys (
+    tenant_id text NOT NULL,
+    key uuid NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    -- Hash of item, quantity and time: the same again is a duplicate, anything else under the key a conflict.
+    content bigint NOT NULL,
+    PRIMARY KEY (key, tenant_id)
+);
+
+CREATE FUNCTION usage_content(subscription_item_id text, quantity numeric, recorded_us bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT hashtextextended(subscription_item_id, hash_numeric_extended(quantity, recorded_us))
+$$;
+
+-- Without a unique index: `usage_keys` keeps records apart, and a second index would cost a sixth of the insert.
+CREATE TABLE usage_records (
+    tenant_id text NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    key uuid NOT NULL,
+    subscription_item_id text NOT NULL,
+    -- Without a declared scale, which would round each value a second time and pad it to 12 decimals.
+    quantity numeric NOT NULL CHECK (quantity >= 0),
+    received_at timestamptz NOT NULL
+) PARTITION BY RANGE (recorded_at);
+CREATE INDEX usage_records_by_time ON usage_records USING brin (recorded_at);
+
+-- What is billed: exact per subscription item and period, kept as records come in. All mergeable
+-- aggregates are kept; the meter's own says which of them is the quantity.
+CREATE TABLE usage_totals (
+    tenant_id text NOT NULL,
+    subscription_item_id text NOT NULL,
+    period_start timestamptz NOT NULL,
+    period_end timestamptz NOT NULL,
+    subscription_id text NOT NULL,
+    customer_id text NOT NULL,
+    meter_code text NOT NULL,
+    aggregation text NOT NULL CHECK (aggregation IN ('sum', 'count', 'max')),
+    record_count bigint NOT NULL,
+    quantity_sum numeric NOT NULL,
+    quantity_max numeric NOT NULL,
+    -- A trial's usage: never billed.
+    excluded boolean NOT NULL,
+    billed_quantity numeric NOT NULL DEFAULT 0,
+    -- Exact amount that invoices hold for it, in major units.
+    billed_amount numeric NOT NULL DEFAULT 0,
+    -- The newest invoice announced as holding it: a replayed announcement changes nothing.
+    invoice_id text,
+    first_recorded_at timestamptz NOT NULL,
+    last_recorded_at timestamptz NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    PRIMARY KEY (tenant_id, subscription_item_id, period_start)
+) WITH (fillfactor = 70);
+CREATE INDEX usage_totals_by_subscription ON usage_totals (tenant_id, subscription_id, period_start);
+
+-- Per hour, for queries and charts; billing never reads it (an hour cannot be split at a second). Outlives
+-- the records and is never dropped by month, hence no partitions.
+CREATE TABLE usage_rollups (
+    tenant_id text NOT NULL,
+    subscription_item_id text NOT NULL,
+    hour timestamptz NOT NULL,
+    record_count bigint NOT NULL,
+    quantity_sum numeric NOT NULL,
+    quantity_max numeric NOT NULL,
+    PRIMARY KEY (tenant_id, subscription_item_id, hour)
+) WITH (fillfactor = 70);
+
+-- Makes the month's partition if it is missing: for any time, since sandbox tenants live in theirs. Attached
+-- rather than created in place, which would stop all ingestion until it commits. The partition carries no
+-- grants; it is reached through its parent and the parent's policy.
+CREATE FUNCTION ensure_usage_partition(month date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
+    first timestamp := date_trunc('month', month);
+    child text := 'usage_records' || to_char(first, '_YYYY_MM');
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('ensure_usage_partition'));
+    IF to_regclass('public.' || child) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE TABLE public.%I (LIKE public.usage_records INCLUDING ALL)', child);
+    EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY', child);
+    EXECUTE format('ALTER TABLE public.%I FORCE ROW LEVEL SECURITY', child);
+    EXECUTE format('ALTER TABLE public.usage_records ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)', child,
+        first AT TIME ZONE 'UTC', (first + interval '1 month') AT TIME ZONE 'UTC');
+END
+$$;
+REVOKE ALL ON FUNCTION ensure_usage_partition(date) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ensure_usage_partition(date) TO corebilling_app, corebilling_worker;
+
+CALL isolate_tenant('usage_keys');
+CALL isolate_tenant('usage_records');
+CALL isolate_tenant('usage_totals');
+CALL isolate_tenant('usage_rollups');
+GRANT EXECUTE ON FUNCTION usage_content(text, numeric, bigint) TO corebilling_app;
+GRANT SELECT, INSERT ON usage_keys, usage_records TO corebilling_app;
+GRANT SELECT, INSERT, UPDATE ON usage_totals, usage_rollups TO corebilling_app;
+GRANT SELECT ON usage_keys, usage_records, usage_rollups TO corebilling_worker;
+GRANT SELECT, UPDATE ON usage_totals TO corebilling_worker;
+
+-- migrate:down
+DROP FUNCTION ensure_usage_partition(date);
+DROP TABLE usage_rollups;
+DROP TABLE usage_totals;
+DROP TABLE usage_records;
+DROP FUNCTION usage_content(text, numeric, bigint);
+DROP TABLE usage_keys;

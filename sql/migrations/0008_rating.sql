@@ -1,0 +1,32 @@
+-- migrate:up
+
+-- What a cycle's prices came to, with the evidence: written once, when the cycle is rated.
+CREATE TABLE charges (
+    tenant_id text NOT NULL,
+    id text NOT NULL,
+    cycle_id text NOT NULL,
+    subscription_item_id text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('recurring', 'usage', 'adjustment')),
+    price_id text NOT NULL,
+    description text NOT NULL,
+    period_start timestamptz NOT NULL,
+    period_end timestamptz NOT NULL,
+    quantity numeric NOT NULL,
+    -- Null when graduated: the tiers have theirs.
+    unit_amount numeric,
+    unit_size numeric NOT NULL,
+    currency text NOT NULL,
+    -- Exact, in major units; the invoice line rounds it.
+    amount numeric NOT NULL,
+    tiers jsonb NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT charges_once UNIQUE (tenant_id, cycle_id, subscription_item_id, kind, period_start),
+    FOREIGN KEY (tenant_id, cycle_id) REFERENCES billing_cycles
+);
+CALL isolate_tenant('charges');
+GRANT SELECT ON charges TO corebilling_app;
+GRANT SELECT, INSERT ON charges TO corebilling_worker;
+
+-- migrate:down
+DROP TABLE charges;

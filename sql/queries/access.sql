@@ -1,0 +1,38 @@
+-- name: FindCredential :one
+-- The only query without a tenant: it is what tells whose call this is.
+-- nullable: expires_at, revoked_at
+SELECT
+    k.tenant_id::text AS tenant_id, k.tenant_status::text AS tenant_status, k.role::text AS role,
+    k.secret_hash::bytea AS secret_hash, k.expires_at::timestamptz AS expires_at,
+    k.revoked_at::timestamptz AS revoked_at
+FROM find_api_key(sqlc.arg(id)::text) AS k (tenant_id, tenant_status, role, secret_hash, expires_at, revoked_at);
+
+-- name: InsertApiKey :one
+INSERT INTO api_keys (tenant_id, id, name, role, prefix, secret_hash, created_at, expires_at)
+VALUES (
+    sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(name), sqlc.arg(role), sqlc.arg(prefix), sqlc.arg(secret_hash),
+    sqlc.arg(created_at), sqlc.narg(expires_at)
+)
+RETURNING *;
+
+-- name: FindApiKey :one
+SELECT * FROM api_keys WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
+
+-- name: ListApiKeys :many
+-- Newest first.
+SELECT * FROM api_keys
+WHERE tenant_id = sqlc.arg(tenant_id) AND (sqlc.arg(after)::text = '' OR id < sqlc.arg(after)::text)
+ORDER BY id DESC
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: MarkApiKeyRevoked :one
+UPDATE api_keys SET revoked_at = sqlc.arg(revoked_at)::timestamptz
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND revoked_at IS NULL
+RETURNING *;
+
+-- name: HasUsableKey :one
+SELECT EXISTS (
+    SELECT FROM api_keys AS k
+    WHERE k.tenant_id = sqlc.arg(tenant_id) AND k.role = sqlc.arg(role) AND k.revoked_at IS NULL
+        AND (k.expires_at IS NULL OR k.expires_at > sqlc.arg(now)::timestamptz)
+) AS usable;

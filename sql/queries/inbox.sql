@@ -1,0 +1,125 @@
+-- name: InsertWatermarks :exec
+-- A new handler begins at the cursors: what was dispatched before it existed reaches it by replay only.
+INSERT INTO event_watermarks (handler, shard, epoch, xid, seq)
+SELECT h.handler, s.shard, s.epoch, s.xid, s.seq
+FROM unnest(sqlc.arg(handlers)::text[]) AS h (handler) CROSS JOIN outbox_shards s
+ON CONFLICT DO NOTHING;
+
+-- name: ListWatermarks :many
+-- Of one shard; `parked` says that some handler has failed events there.
+SELECT
+    w.handler, w.epoch, w.xid, w.seq,
+    EXISTS (
+        SELECT FROM event_handler_failures f
+        WHERE f.shard = w.shard AND f.handler = w.handler AND f.state <> 'dead_letter'
+    )::boolean AS parked
+FROM event_watermarks w
+WHERE w.shard = sqlc.arg(shard) AND w.handler = ANY (sqlc.arg(handlers)::text[]);
+
+-- name: MarkWatermarks :execrows
+UPDATE event_watermarks SET epoch = sqlc.arg(epoch), xid = sqlc.arg(xid), seq = sqlc.arg(seq)
+WHERE shard = sqlc.arg(shard) AND handler = ANY (sqlc.arg(handlers)::text[])
+    AND (epoch, xid, seq) < (sqlc.arg(epoch)::int, sqlc.arg(xid)::bigint, sqlc.arg(seq)::bigint);
+
+-- name: ListParkedKeys :many
+-- Keys whose later events queue up behind a failed one.
+SELECT DISTINCT handler, tenant_id, ordering_key
+FROM event_handler_failures
+WHERE shard = sqlc.arg(shard) AND state <> 'dead_letter';
+
+-- name: InsertHandlerFailure :exec
+INSERT INTO event_handler_failures (
+    tenant_id, handler, shard, epoch, xid, seq, event_id, ordering_key, state, attempts, error, next_attempt_at,
+    created_at
+)
+VALUES (
+    sqlc.arg(tenant_id), sqlc.arg(handler), sqlc.arg(shard), sqlc.arg(epoch), sqlc.arg(xid), sqlc.arg(seq),
+    sqlc.arg(event_id), sqlc.arg(ordering_key), sqlc.arg(state), sqlc.arg(attempts), sqlc.arg(error),
+    sqlc.arg(next_attempt_at), sqlc.arg(created_at)
+)
+ON CONFLICT DO NOTHING;
+
+-- name: ListDueHandlerFailures :many
+SELECT * FROM event_handler_failures
+WHERE state = 'failed' AND next_attempt_at <= sqlc.arg(now)
+ORDER BY next_attempt_at
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: FindHandlerFailure :one
+SELECT * FROM event_handler_failures
+WHERE tenant_id = sqlc.arg(tenant_id) AND handler = sqlc.arg(handler) AND shard = sqlc.arg(shard)
+    AND epoch = sqlc.arg(epoch) AND xid = sqlc.arg(xid) AND seq = sqlc.arg(seq);
+
+-- name: MarkHandlerFailure :exec
+UPDATE event_handler_failures
+SET state = sqlc.arg(state), attempts = sqlc.arg(attempts), error = sqlc.arg(error),
+    next_attempt_at = sqlc.arg(next_attempt_at)
+WHERE tenant_id = sqlc.arg(tenant_id) AND handler = sqlc.arg(handler) AND shard = sqlc.arg(shard)
+    AND epoch = sqlc.arg(epoch) AND xid = sqlc.arg(xid) AND seq = sqlc.arg(seq);
+
+-- name: DeleteHandlerFailure :exec
+DELETE FROM event_handler_failures
+WHERE tenant_id = sqlc.arg(tenant_id) AND handler = sqlc.arg(handler) AND shard = sqlc.arg(shard)
+    AND epoch = sqlc.arg(epoch) AND xid = sqlc.arg(xid) AND seq = sqlc.arg(seq);
+
+-- name: MarkNextUnblocked :exec
+-- The next event of the key comes to its turn: at once, with no attempt spent.
+UPDATE event_handler_failures f
+SET state = 'failed', next_attempt_at = sqlc.arg(now)
+FROM (
+    SELECT b.epoch, b.xid, b.seq FROM event_handler_failures b
+    WHERE b.tenant_id = sqlc.arg(tenant_id) AND b.handler = sqlc.arg(handler) AND b.shard = sqlc.arg(shard)
+        AND b.ordering_key = sqlc.arg(ordering_key) AND b.state = 'blocked'
+    ORDER BY b.epoch, b.xid, b.seq
+    LIMIT 1
+) first
+WHERE f.tenant_id = sqlc.arg(tenant_id) AND f.handler = sqlc.arg(handler) AND f.shard = sqlc.arg(shard)
+    AND f.epoch = first.epoch AND f.xid = first.xid AND f.seq = first.seq;
+
+-- name: FindEventAt :one
+SELECT * FROM billing_events
+WHERE shard = sqlc.arg(shard) AND epoch = sqlc.arg(epoch) AND xid = sqlc.arg(xid) AND seq = sqlc.arg(seq);
+
+-- name: ListEventsBetween :many
+-- A stretch of the log, for a consumer that has a gap: after the one position, up to the other, without the
+-- dispatcher's dead letters.
+SELECT * FROM billing_events b
+WHERE b.shard = sqlc.arg(shard)
+    AND (b.epoch, b.xid, b.seq) > (sqlc.arg(after_epoch)::int, sqlc.arg(after_xid)::bigint, sqlc.arg(after_seq)::bigint)
+    AND (b.epoch, b.xid, b.seq) <= (sqlc.arg(to_epoch)::int, sqlc.arg(to_xid)::bigint, sqlc.arg(to_seq)::bigint)
+    AND NOT EXISTS (
+        SELECT FROM outbox_failures f
+        WHERE f.tenant_id = b.tenant_id AND f.shard = b.shard AND f.epoch = b.epoch AND f.xid = b.xid AND f.seq = b.seq
+    )
+ORDER BY b.epoch, b.xid, b.seq
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: ListLaggingShards :many
+-- Shards that were dispatched further than some handler has come, with the cursor to catch up to.
+SELECT s.shard, s.epoch, s.xid, s.seq
+FROM outbox_shards s
+WHERE EXISTS (
+    SELECT FROM event_watermarks w
+    WHERE w.shard = s.shard AND w.handler = ANY (sqlc.arg(handlers)::text[])
+        AND (w.epoch, w.xid, w.seq) < (s.epoch, s.xid, s.seq)
+);
+
+-- name: GetTenantPending :one
+-- nullable: none
+-- Is any event of the tenant still on its way: above the lowest watermark of its shard, or to be tried again?
+SELECT (
+    EXISTS (
+        SELECT FROM event_handler_failures f WHERE f.tenant_id = sqlc.arg(tenant_id) AND f.state <> 'dead_letter'
+    )
+    OR EXISTS (
+        SELECT FROM outbox_shards s
+        LEFT JOIN LATERAL (
+            SELECT w.epoch, w.xid, w.seq FROM event_watermarks w WHERE w.shard = s.shard
+            ORDER BY w.epoch, w.xid, w.seq LIMIT 1
+        ) low ON true
+        JOIN billing_events e
+            ON e.shard = s.shard
+            AND (e.epoch, e.xid, e.seq) > (coalesce(low.epoch, 0), coalesce(low.xid, 0), coalesce(low.seq, 0))
+        WHERE e.tenant_id = sqlc.arg(tenant_id)
+    )
+)::boolean AS pending;

@@ -1,0 +1,75 @@
+-- name: ListAccounts :many
+SELECT * FROM ledger_accounts WHERE tenant_id = sqlc.arg(tenant_id) ORDER BY currency, type;
+
+-- name: ListAccountsOf :many
+-- At most one of each type.
+SELECT * FROM ledger_accounts WHERE tenant_id = sqlc.arg(tenant_id) AND currency = sqlc.arg(currency);
+
+-- name: InsertAccounts :exec
+-- Those that are missing; another transaction may be making the same.
+INSERT INTO ledger_accounts (tenant_id, id, type, currency)
+SELECT sqlc.arg(tenant_id), n.id, n.type, sqlc.arg(currency)
+FROM (SELECT unnest(sqlc.arg(ids)::text[]) AS id, unnest(sqlc.arg(types)::text[]) AS type) n
+ON CONFLICT ON CONSTRAINT ledger_accounts_once DO NOTHING;
+
+-- name: TryInsertJournal :one
+-- The journal with its entries, in the order given; no row when its source was posted before.
+WITH journal AS (
+    INSERT INTO ledger_journals (
+        tenant_id, id, source_type, source_id, customer_id, reverses_journal_id, posted_at, created_at
+    )
+    VALUES (
+        sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(source_type), sqlc.arg(source_id), sqlc.arg(customer_id),
+        sqlc.narg(reverses_journal_id), sqlc.arg(posted_at), sqlc.arg(created_at)
+    )
+    ON CONFLICT ON CONSTRAINT ledger_journals_once DO NOTHING
+    RETURNING *
+), entries AS (
+    INSERT INTO ledger_entries (tenant_id, journal_id, position, account_id, direction, currency, amount_minor)
+    SELECT j.tenant_id, j.id, n.position, n.account_id, n.direction, n.currency, n.amount_minor
+    FROM journal j CROSS JOIN (
+        SELECT
+            generate_series(1, cardinality(sqlc.arg(account_ids)::text[])) AS position,
+            unnest(sqlc.arg(account_ids)::text[]) AS account_id,
+            unnest(sqlc.arg(directions)::text[]) AS direction,
+            unnest(sqlc.arg(currencies)::text[]) AS currency,
+            unnest(sqlc.arg(amounts_minor)::bigint[]) AS amount_minor
+    ) n
+)
+SELECT j.* FROM journal j;
+
+-- name: FindJournalBySource :one
+SELECT * FROM ledger_journals
+WHERE tenant_id = sqlc.arg(tenant_id) AND source_type = sqlc.arg(source_type) AND source_id = sqlc.arg(source_id);
+
+-- name: FindJournal :one
+SELECT * FROM ledger_journals WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
+
+-- name: ListJournals :many
+-- Newest first; '' means any.
+SELECT * FROM ledger_journals
+WHERE tenant_id = sqlc.arg(tenant_id)
+    AND (sqlc.arg(customer_id)::text = '' OR customer_id = sqlc.arg(customer_id)::text)
+    AND (sqlc.arg(source_id)::text = '' OR source_id = sqlc.arg(source_id)::text)
+    AND (sqlc.arg(after)::text = '' OR id < sqlc.arg(after)::text)
+ORDER BY id DESC
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: ListEntries :many
+-- Of several journals at once, each journal's in its own order.
+SELECT e.journal_id, e.account_id, a.type AS account_type, e.direction, e.currency, e.amount_minor
+FROM ledger_entries e JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.id = e.account_id
+WHERE e.tenant_id = sqlc.arg(tenant_id) AND e.journal_id = ANY (sqlc.arg(journal_ids)::text[])
+ORDER BY e.journal_id, e.position;
+
+-- name: ListBalances :many
+-- Every account's sums, recomputed from all entries.
+SELECT
+    a.id AS account_id, a.type AS account_type, a.currency,
+    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'debit'), 0)::bigint AS debit_minor,
+    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'credit'), 0)::bigint AS credit_minor
+FROM ledger_accounts a
+LEFT JOIN ledger_entries e ON e.tenant_id = a.tenant_id AND e.account_id = a.id
+WHERE a.tenant_id = sqlc.arg(tenant_id)
+GROUP BY a.id, a.type, a.currency
+ORDER BY a.currency, a.type;

@@ -1,0 +1,23 @@
+-- name: OpenRequest :one
+-- Holds the request id until the transaction ends, if nobody else does, and reads the answer given before.
+-- nullable: request_hash, response
+SELECT c.claimed::boolean AS claimed, c.request_hash::bytea AS request_hash, c.response::bytea AS response
+FROM claim_request(sqlc.arg(tenant_id)::text, sqlc.arg(method)::text, sqlc.arg(request_id)::text)
+    AS c (claimed, request_hash, response);
+
+-- name: RecordRequest :exec
+-- The answer, and the audit entry of who asked for it.
+WITH audited AS (
+    INSERT INTO audit_entries (
+        tenant_id, id, occurred_at, actor, action, request_id, correlation_id, peer, user_agent
+    )
+    VALUES (
+        sqlc.arg(tenant_id), sqlc.arg(audit_id), sqlc.arg(created_at), sqlc.arg(actor), sqlc.arg(method),
+        sqlc.arg(request_id), sqlc.arg(correlation_id), sqlc.arg(peer), sqlc.arg(user_agent)
+    )
+)
+INSERT INTO request_keys (tenant_id, method, request_id, request_hash, response, created_at)
+VALUES (
+    sqlc.arg(tenant_id), sqlc.arg(method), sqlc.arg(request_id), sqlc.arg(request_hash), sqlc.arg(response),
+    sqlc.arg(created_at)
+);

@@ -1,0 +1,93 @@
+-- name: InsertBillingCycle :exec
+-- Once per subscription and period, however many schedulers run.
+INSERT INTO billing_cycles (
+    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at
+)
+VALUES (
+    sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(subscription_id), sqlc.arg(customer_id), sqlc.arg(period_start),
+    sqlc.arg(period_end), sqlc.arg(full_period_end), sqlc.arg(state), sqlc.arg(trial), sqlc.arg(sandbox), sqlc.narg(due_at)
+)
+ON CONFLICT ON CONSTRAINT billing_cycles_once DO NOTHING;
+
+-- name: FindBillingCycle :one
+SELECT * FROM billing_cycles WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
+
+-- name: FindRunningCycle :one
+-- The cycle whose period runs now (or has yet to begin): a subscription has at most one.
+SELECT * FROM billing_cycles
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND state IN ('scheduled', 'open');
+
+-- name: MarkBillingCycle :one
+UPDATE billing_cycles
+SET state = sqlc.arg(state), period_end = sqlc.arg(period_end), due_at = sqlc.narg(due_at),
+    closed_at = sqlc.narg(closed_at), version = sqlc.arg(new_version)
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version)
+RETURNING *;
+
+-- name: ListBillingCycles :many
+-- Newest period first; ids are time-ordered like the periods.
+SELECT * FROM billing_cycles
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id)
+    AND (sqlc.arg(after)::text = '' OR id < sqlc.arg(after)::text)
+ORDER BY id DESC
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: ListDueLiveCycles :many
+-- Across tenants: what the wall clock makes due, longest due first.
+SELECT tenant_id, id, subscription_id, customer_id, due_at
+FROM billing_cycles
+WHERE NOT sandbox AND due_at <= sqlc.arg(now)
+ORDER BY due_at
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: ListDueSandboxCycles :many
+-- Of one sandbox tenant, by its own clock.
+SELECT tenant_id, id, subscription_id, customer_id, due_at
+FROM billing_cycles
+WHERE sandbox AND tenant_id = sqlc.arg(tenant_id) AND due_at <= sqlc.arg(now)
+ORDER BY due_at
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: FindNextDue :one
+-- When a sandbox tenant's next boundary comes; no row when there is none.
+SELECT due_at
+FROM billing_cycles
+WHERE sandbox AND tenant_id = sqlc.arg(tenant_id) AND due_at IS NOT NULL
+ORDER BY due_at
+LIMIT 1;
+
+-- name: ListUsageSummary :many
+-- What the period's usage came to, per metered item.
+SELECT
+    subscription_item_id, meter_code, record_count,
+    (CASE aggregation WHEN 'sum' THEN quantity_sum WHEN 'count' THEN record_count ELSE quantity_max END)::numeric
+        AS quantity
+FROM usage_totals
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id)
+    AND period_start = sqlc.arg(period_start)
+ORDER BY subscription_item_id;
+
+-- name: FindTestClock :one
+SELECT * FROM test_clocks WHERE tenant_id = sqlc.arg(tenant_id);
+
+-- name: ListBusyClocks :many
+-- Across tenants: clocks on their way, and clocks at rest with something due. Fairly: those that moved
+-- least come first.
+SELECT c.tenant_id
+FROM test_clocks c
+WHERE c.now_at < c.target_at
+    OR EXISTS (
+        SELECT FROM billing_cycles b WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at
+    )
+ORDER BY c.version
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: MarkTestClockTarget :one
+UPDATE test_clocks SET target_at = sqlc.arg(target_at), version = version + 1
+WHERE tenant_id = sqlc.arg(tenant_id) AND version = sqlc.arg(version)
+RETURNING *;
+
+-- name: MarkTestClockMoved :one
+UPDATE test_clocks SET now_at = sqlc.arg(now_at), version = version + 1
+WHERE tenant_id = sqlc.arg(tenant_id) AND version = sqlc.arg(version)
+RETURNING *;

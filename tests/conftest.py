@@ -1,0 +1,21 @@
+from tests.support.postgres import (
+    app_db,
+    database,
+    empty_database,
+    migrated_template,
+    postgres,
+    postgres_url,
+    server_folder,
+    worker_db,
+)
+
+__all__ = [
+    "app_db",
+    "database",
+    "empty_database",
+    "migrated_template",
+    "postgres",
+    "postgres_url",
+    "server_folder",
+    "worker_db",
+]

@@ -1,0 +1,192 @@
+"""Effects exactly once, order per key, and failures that harm nobody else."""
+
+import pytest
+from billing_db.models import BillingEvent
+
+from corebilling.bus.delivery import START, Delivery, chain
+from corebilling.bus.port import BusUnavailable
+from corebilling.errors import Unavailable
+from tests.support.pipeline import TENANT, Pipeline, Witness, append, caller, pipeline
+from tests.support.postgres import TestDatabase
+
+
+async def deliveries(pipe: Pipeline) -> list[Delivery]:
+    """The log of the one shard in use, as a bus would deliver it."""
+    async with pipe.worker.connection() as connection:
+        rows = await connection.fetch("SELECT * FROM billing_events ORDER BY xid, seq")
+    return chain(START, [BillingEvent(**row) for row in rows])
+
+
+async def test_every_handler_sees_every_event_once(database: TestDatabase):
+    async with pipeline(database, [Witness("first"), Witness("second")]) as pipe:
+        for number in range(5):
+            await pipe.write(f"r{number}", key="k")
+        await pipe.drain()
+        await pipe.drain()
+        assert await pipe.effects("first") == await pipe.effects("second") == [f"r{n}" for n in range(5)]
+
+
+async def test_a_delivery_that_comes_again_changes_nothing(database: TestDatabase):
+    async with pipeline(database, [Witness("first")]) as pipe:
+        for number in range(3):
+            await pipe.write(f"r{number}", key="k")
+        await pipe.drain()
+        events = await deliveries(pipe)
+        for _ in range(5):
+            await pipe.router.consume(events)
+            await pipe.router.consume(events[1:2])
+        assert await pipe.effects() == ["r0", "r1", "r2"]
+
+
+async def test_a_gap_is_refilled_from_the_log_in_order(database: TestDatabase):
+    async with pipeline(database, [Witness("first")]) as pipe:
+        for number in range(4):
+            await pipe.write(f"r{number}", key="k")
+        events = await deliveries(pipe)
+        await pipe.router.consume(events[3:])
+        assert await pipe.effects() == ["r0", "r1", "r2", "r3"]
+
+
+async def test_reordered_deliveries_take_effect_in_order(database: TestDatabase):
+    async with pipeline(database, [Witness("first")]) as pipe:
+        for number in range(4):
+            await pipe.write(f"r{number}", key="k")
+        events = await deliveries(pipe)
+        for delivery in reversed(events):
+            await pipe.router.consume([delivery])
+        assert await pipe.effects() == ["r0", "r1", "r2", "r3"]
+
+
+async def test_what_a_bus_lost_at_its_end_is_swept_up(database: TestDatabase):
+    async with pipeline(database, [Witness("first")]) as pipe:
+        await pipe.write("r0")
+        events = await deliveries(pipe)
+        position = events[0].position
+        await database.admin(
+            "UPDATE outbox_shards SET epoch = $2, xid = $3, seq = $4 WHERE shard = $1",
+            events[0].shard,
+            position.epoch,
+            position.xid,
+            position.seq,
+        )
+        assert await pipe.router.sweep() == 1
+        assert await pipe.effects() == ["r0"]
+        assert await pipe.router.sweep() == 0
+
+
+async def test_a_failing_handler_holds_up_its_key_only_and_the_key_goes_on_in_order(database: TestDatabase):
+    broken = {"bad"}
+    first = Witness("first", fails_on=lambda event: event.resource_id in broken)
+    async with pipeline(database, [first, Witness("second")]) as pipe:
+        bad = await pipe.write("bad", key="k")
+        later = await pipe.write("later", key="k")
+        await pipe.write("elsewhere", key="other")
+        await pipe.drain()
+        assert await pipe.effects("first") == ["elsewhere"]
+        assert sorted(await pipe.effects("second")) == ["bad", "elsewhere", "later"]
+        assert await pipe.failures() == [(bad.id, "failed", 1), (later.id, "blocked", 0)]
+
+        broken.clear()
+        assert await pipe.router.retry_due() == 0  # not yet due
+        pipe.clock.advance(seconds=2)
+        while await pipe.router.retry_due():
+            pass
+        assert await pipe.effects("first") == ["elsewhere", "bad", "later"]
+        assert await pipe.failures() == []
+
+
+async def test_an_event_that_never_succeeds_is_a_dead_letter_and_its_key_goes_on(database: TestDatabase):
+    first = Witness("first", fails_on=lambda event: event.resource_id == "bad")
+    async with pipeline(database, [first], max_attempts=3) as pipe:
+        bad = await pipe.write("bad", key="k")
+        await pipe.write("later", key="k")
+        await pipe.drain()
+        for _ in range(4):
+            pipe.clock.advance(minutes=10)
+            while await pipe.router.retry_due():
+                pass
+        assert await pipe.effects() == ["later"]
+        assert await pipe.failures() == [(bad.id, "dead_letter", 3)]
+        states = await database.admin("SELECT id, state FROM billing_event_states ORDER BY xid, seq")
+        assert [row["state"] for row in states] == ["dead_letter", "dispatched"]
+
+
+async def test_a_failed_attempt_leaves_no_half_effects(database: TestDatabase):
+    first = Witness("first", fails_on=lambda event: True)
+    async with pipeline(database, [first]) as pipe:
+        await pipe.write("bad")
+        await pipe.drain()
+        assert first.calls >= 1
+        assert await pipe.effects() == []
+
+
+async def test_a_payload_nobody_knows_harms_no_other_event(database: TestDatabase):
+    from corebilling.events.envelope import payload
+
+    class Unpacking(Witness):
+        async def __call__(self, tx, event):
+            payload(event)
+            await super().__call__(tx, event)
+
+    async with pipeline(database, [Unpacking("first")]) as pipe:
+        async with pipe.writer.transaction(caller()) as tx:
+            poison = append(tx, "poison", key="k")
+            poison.payload.type_url = "type.googleapis.com/of.the.Future"
+        async with pipe.writer.transaction(caller()) as tx:
+            append(tx, "garbled", key="k2").payload.value = b"\xff\xff"
+        await pipe.write("good", key="other")
+        await pipe.drain()
+        assert await pipe.effects() == ["good"]
+        assert len(await pipe.failures()) == 2
+
+
+async def test_an_unreachable_database_is_nobodys_attempt(database: TestDatabase):
+    class Down(Witness):
+        down = True
+
+        async def __call__(self, tx, event):
+            if self.down:
+                raise Unavailable("DATABASE_UNAVAILABLE", "gone")
+            await super().__call__(tx, event)
+
+    first = Down("first")
+    async with pipeline(database, [first]) as pipe:
+        await pipe.write("r0")
+        with pytest.raises(BusUnavailable):
+            await pipe.router.consume(await deliveries(pipe))
+        await pipe.drain()
+        assert await pipe.failures() == []
+        first.down = False
+        pipe.clock.advance(seconds=3)
+        await pipe.drain()
+        assert await pipe.effects() == ["r0"]
+
+
+async def test_follow_ups_carry_their_cause_and_the_same_id_however_often_handled(database: TestDatabase):
+    fail_once = {"yes"}
+
+    async def follow(tx, event):
+        if event.resource_id == "cause":
+            append(tx, "effect", key="k")
+            append(tx, "effect", version=2, key="k")
+            if fail_once:
+                fail_once.pop()
+                raise RuntimeError("after appending")
+
+    async with pipeline(database, [follow]) as pipe:
+        cause = await pipe.write("cause", key="k")
+        await pipe.drain()
+        pipe.clock.advance(seconds=2)
+        while await pipe.router.retry_due():
+            pass
+        await pipe.drain()
+        rows = await database.admin(
+            "SELECT * FROM billing_events WHERE resource_id = 'effect' ORDER BY xid, seq"
+        )
+        assert len({row["id"] for row in rows}) == len(rows) == 2
+        for row in rows:
+            assert row["causation_id"] == cause.id
+            assert row["correlation_id"] == cause.metadata.correlation_id
+            assert row["actor"] == "handler:first"
+            assert row["tenant_id"] == TENANT
+            assert row["id"][:14] == cause.id[:14]

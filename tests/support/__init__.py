@@ -1,0 +1,1 @@
+"""What tests need beside the program: servers, factories, the outside world."""

@@ -1,0 +1,1 @@
+"""The sqlc plugin behind `tools/sqlc-gen-python`: typed asyncpg functions from named SQL queries."""
