@@ -41,7 +41,8 @@ from corebilling.domains.usage.handlers import UsageHandlers
 from corebilling.domains.usage.service import UsageService
 from corebilling.domains.usage.servicer import UsageServicer
 from corebilling.domains.webhook.handlers import WebhookHandlers
-from corebilling.domains.webhook.jobs import WebhookPolicy, WebhookWorker
+from corebilling.domains.webhook.jobs import WebhookWorker
+from corebilling.domains.webhook.model import WebhookPolicy
 from corebilling.domains.webhook.service import WebhookService
 from corebilling.domains.webhook.servicer import WebhookServicer
 from corebilling.errors import BillingError

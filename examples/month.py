@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from billing.access.v1 import access_service_pb2, api_key_pb2
 from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
@@ -29,7 +30,7 @@ from billing.customer.v1 import customer_pb2, customer_service_pb2
 from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 from billing.invoice.v1 import invoice_pb2, invoice_service_pb2
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
-from billing.ledger.v1 import ledger_service_pb2
+from billing.ledger.v1 import ledger_pb2, ledger_service_pb2
 from billing.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
@@ -43,8 +44,9 @@ from rich.table import Table
 
 from corebilling.client import Client
 from corebilling.commands.clock import advance_clock
+from corebilling.commands.usage import report, upload_file
 from corebilling.mapping import enum_text, instant, timestamp
-from corebilling.usage_import import Import, parse_instant
+from corebilling.usage_file import ColumnMapping, parse_time
 from examples.platform import Platform
 from examples.receiver import Receiver
 
@@ -69,7 +71,7 @@ class Usage:
 def read_usage(file: Path) -> Usage:
     """When the file's requests begin and end."""
     with file.open(newline="") as lines:
-        times = [parse_instant(row["TIMESTAMP"]) for row in csv.DictReader(lines)]
+        times = [instant(parse_time(row["TIMESTAMP"])) for row in csv.DictReader(lines)]
     if not times:
         sys.exit(f"{file} has no rows.")
     return Usage(file, len(times), min(times), max(times))
@@ -120,7 +122,7 @@ async def create_prices(client: Client) -> list[str]:
     product = await catalog.CreateProduct(
         catalog_service_pb2.CreateProductRequest(request_id="product", code="llm", name="Language model")
     )
-    monthly = {
+    monthly: dict[str, Any] = {
         "product_id": product.product.id,
         "currency": "USD",
         "interval_unit": period_pb2.INTERVAL_UNIT_MONTH,
@@ -262,8 +264,7 @@ async def show_ledger(client: Client) -> bool:
         "balance", justify="right", footer=major(sum(row.balance_minor for row in answer.balances))
     )
     for row in answer.balances:
-        account_type = type(row).DESCRIPTOR.fields_by_name["account_type"].enum_type.values_by_number
-        name = account_type[row.account_type].name.removeprefix("ACCOUNT_TYPE_").lower()
+        name = enum_text(ledger_pb2.AccountType, row.account_type)
         table.add_row(f"{name}, {row.currency}", major(row.balance_minor))
     console.print(table)
     return answer.balanced
@@ -287,14 +288,8 @@ async def play(usage: Usage, data_dir: Path, out_dir: Path) -> bool:
             await advance_clock(client, tenant.id, usage.last + timedelta(seconds=1))
             for attempt in ("importing", "importing the same file again"):
                 step(f"{attempt}: {usage.file.name}, {usage.rows:,} rows")
-                await Import(
-                    client,
-                    file=usage.file,
-                    subscription_id=subscription.id,
-                    recorded_at="TIMESTAMP",
-                    meters=METERS,
-                    state_dir=data_dir,
-                ).run(console)
+                mapping = ColumnMapping(subscription.id, "TIMESTAMP", tuple(METERS.items()))
+                report(await upload_file(client, tenant.id, usage.file, mapping, platform.grpc))
             step("advancing the clock past the month and its grace")
             invoice = await close_month(client, tenant.id, subscription)
             console.print(invoice_table(invoice))
@@ -319,6 +314,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="where the PDF goes")
     options = parser.parse_args()
     data_dir = Path(tempfile.mkdtemp(prefix="corebilling-demo-"))
+    data_dir.chmod(0o711)  # run as root, the server is another user and must get in
     try:
         file = options.usage
         if file is None:

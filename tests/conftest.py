@@ -1,3 +1,4 @@
+from tests.support.platform import platform
 from tests.support.postgres import (
     app_db,
     database,
@@ -14,6 +15,7 @@ __all__ = [
     "database",
     "empty_database",
     "migrated_template",
+    "platform",
     "postgres",
     "postgres_url",
     "server_folder",

@@ -1,5 +1,6 @@
 """`corebilling usage`: usage records from files."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -45,21 +46,26 @@ def import_file(
 ) -> None:
     """Reports every row of a file. Safe to repeat and to interrupt: no record counts twice."""
     mapping = ColumnMapping(subscription, recorded_at, tuple(_meter(text) for text in meter or ()))
-    checkpoint = Checkpoint.of(file, mapping, f"{target} {tenant}")
-    opened = UsageFile(file, mapping)
     try:
-        summary = run(target, api_key, lambda client: _upload(client, tenant, opened, checkpoint))
+        summary = run(target, api_key, lambda client: upload_file(client, tenant, file, mapping, target))
     except FileInvalid as error:
         problems.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None
-    finally:
-        opened.close()
-    _report(summary, opened.rows, subscription)
+    report(summary)
+    console.print(
+        "Next: corebilling call billing.usage.v1.UsageService/ListUsageTotals "
+        f"""-d '{{"subscription_id": "{subscription or "SUBSCRIPTION"}"}}'""",
+        highlight=False,
+        soft_wrap=True,
+    )
     if not summary.clean:
         raise typer.Exit(1)
 
 
-async def _upload(client: Client, tenant_id: str, file: UsageFile, checkpoint: Checkpoint) -> ImportSummary:
+async def upload_file(
+    client: Client, tenant_id: str, file: Path, mapping: ColumnMapping, target: str
+) -> ImportSummary:
+    """Sends the file, showing how far it is; goes on where an interrupted import of it ended."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -67,30 +73,31 @@ async def _upload(client: Client, tenant_id: str, file: UsageFile, checkpoint: C
         TextColumn("bytes"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, transient=True, console=console) as progress:
-        task = progress.add_task("importing", total=file.size_bytes)
+    checkpoint = Checkpoint.of(file, mapping, f"{target} {tenant_id}")
+    with (
+        closing(UsageFile(file, mapping)) as opened,
+        Progress(*columns, transient=True, console=console) as progress,
+    ):
+        task = progress.add_task("importing", total=opened.size_bytes)
 
         def show(summary: ImportSummary) -> None:
-            progress.update(task, completed=file.read_bytes, description=f"{summary.records:,} records")
+            progress.update(task, completed=opened.read_bytes, description=f"{summary.records:,} records")
 
-        return await upload(client.stub(UsageServiceStub), tenant_id, file, checkpoint, show)
+        return await upload(client.stub(UsageServiceStub), tenant_id, opened, checkpoint, show)
 
 
-def _report(summary: ImportSummary, rows: int, subscription_id: str) -> None:
-    table = Table("rows", "accepted", "duplicate", "conflict", "rejected")
-    counts = (rows, summary.accepted, summary.duplicates, summary.conflicts, summary.rejected)
+def report(summary: ImportSummary) -> None:
+    """Prints what became of the records."""
+    table = Table("records", "accepted", "duplicate", "conflict", "rejected")
+    counts = (summary.records, summary.accepted, summary.duplicates, summary.conflicts, summary.rejected)
     table.add_row(*(f"{count:,}" for count in counts))
     console.print(table)
     for problem in summary.problems:
         console.print(problem, highlight=False, markup=False)
     if summary.nothing_changed:
-        console.print("Nothing changed: every record was known." if rows else "The file has no rows.")
-    console.print(
-        "Next: corebilling call billing.usage.v1.UsageService/ListUsageTotals "
-        f"""-d '{{"subscription_id": "{subscription_id or "SUBSCRIPTION"}"}}'""",
-        highlight=False,
-        soft_wrap=True,
-    )
+        console.print(
+            "Nothing changed: every record was known." if summary.records else "The file has no rows."
+        )
 
 
 def _meter(text: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from billing_db import access as access_sql
 
@@ -21,13 +21,6 @@ _BEARER = "bearer "
 
 class KeyHasher(Protocol):
     def hash_api_key(self, text: str) -> bytes: ...
-
-
-class _Presented(NamedTuple):
-    """A well-formed key. The memory holds hashes, never keys."""
-
-    key_id: str
-    secret_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +67,9 @@ class Authentication:
             raise Unauthenticated(
                 "CREDENTIAL_MISSING", "Send an API key as `authorization: Bearer …` or `x-api-key`."
             )
-        key_id = api_key_id(text)
-        if key_id is None:
+        if api_key_id(text) is None:
             raise _invalid()
-        verified = await self._verified.find(_Presented(key_id, self._hasher.hash_api_key(text)))
+        verified = await self._verified.find(text)
         if verified is None or (verified.expires_at is not None and verified.expires_at <= self._clock.now()):
             raise _invalid()
         if verified.tenant_status != "active":
@@ -88,16 +80,16 @@ class Authentication:
             )
         return verified.credential
 
-    async def _verify(self, presented: _Presented) -> _Verified | None:
+    async def _verify(self, text: str) -> _Verified | None:
+        key_id = api_key_id(text)
+        assert key_id is not None, "checked before"
         async with self._database.connection() as connection:
-            row = await access_sql.find_credential(connection, id=presented.key_id)
-        if (
-            row is None
-            or not hmac.compare_digest(row.secret_hash, presented.secret_hash)
-            or row.revoked_at is not None
-        ):
+            row = await access_sql.find_credential(connection, id=key_id)
+        if row is None or row.revoked_at is not None:
             return None
-        credential = Credential(row.tenant_id, presented.key_id, row.role, self._permissions[row.role])
+        if not hmac.compare_digest(row.secret_hash, self._hasher.hash_api_key(text)):
+            return None
+        credential = Credential(row.tenant_id, key_id, row.role, self._permissions[row.role])
         return _Verified(credential, row.tenant_status, row.expires_at)
 
 

@@ -20,6 +20,7 @@ _IN_FLIGHT_RETRY_S = 0.1
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
+Result = TypeVar("Result")
 
 
 class Door:
@@ -29,8 +30,8 @@ class Door:
         self._database = database
 
     async def read(
-        self, request: Request, use_case: Callable[[Transaction, Request], Awaitable[Response]]
-    ) -> Response:
+        self, request: Request, use_case: Callable[[Transaction, Request], Awaitable[Result]]
+    ) -> Result:
         """For what changes nothing."""
         async with self._database.transaction(_caller(current())) as tx:
             return await use_case(tx, request)

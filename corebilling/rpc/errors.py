@@ -14,6 +14,7 @@ from corebilling.rpc.method import Method
 
 DOMAIN = "corebilling"
 DETAILS_KEY = "grpc-status-details-bin"
+CORRELATION_HEADER = "x-correlation-id"
 
 # Details travel as metadata, which clients take 8 KiB of by default.
 _MAX_VIOLATIONS = 20
@@ -77,8 +78,11 @@ def _fault(call: Call, error: Exception) -> BillingError:
 
 
 async def _abort(call: Call, refusal: BillingError) -> NoReturn:
-    details = ((DETAILS_KEY, status_of(refusal).SerializeToString()),)
-    await call.context.abort(_STATUS[refusal.code], refusal.message, details)
+    trailing = (
+        (CORRELATION_HEADER, call.correlation_id),
+        (DETAILS_KEY, status_of(refusal).SerializeToString()),
+    )
+    await call.context.abort(_STATUS[refusal.code], refusal.message, trailing)
 
 
 def _bad_request(refusal: BillingError) -> error_details_pb2.BadRequest:

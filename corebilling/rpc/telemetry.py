@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from corebilling.rpc.call import Behaviour, Call
-from corebilling.rpc.method import Method
+from corebilling.rpc.method import Idempotency, Method
 from corebilling.telemetry.metrics import call_observer
 
 _log = structlog.get_logger()
@@ -16,6 +16,8 @@ def telemetry(method: Method, following: Behaviour) -> Behaviour:
     """Around the errors concern: by then every failure has a status."""
     observe = call_observer(method.full_name)
     name = method.full_name
+    # Reads are counted; a line for each would cost more than it tells.
+    log_answered = _log.debug if method.idempotency is Idempotency.READ else _log.info
 
     async def answer(request: Any, call: Call) -> Any:
         started = time.perf_counter()
@@ -30,7 +32,7 @@ def telemetry(method: Method, following: Behaviour) -> Behaviour:
             if call.refusal is not None:
                 status = call.refusal.code.value
             observe(status, seconds)
-            log = _log.info if status == "OK" else _log.warning
+            log = _log.warning if status != "OK" else log_answered
             log(
                 "call",
                 method=name,

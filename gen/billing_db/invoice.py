@@ -56,7 +56,8 @@ WITH invoice AS (
             unnest($19::bigint[]) AS amount_minor,
             unnest($20::text[]) AS price_id,
             unnest($21::text[]) AS subscription_item_id,
-            unnest($22::jsonb[]) AS tiers
+            -- One document, for the driver takes lists of lists for arrays of two dimensions.
+            jsonb_array_elements($22::jsonb) AS tiers
     ) n
 )
 SELECT i.tenant_id, i.id, i.customer_id, i.subscription_id, i.cycle_id, i.state, i.number, i.currency, i.total_minor, i.amount_paid_minor, i.amount_due_minor, i.period_start, i.period_end, i.finalized_at, i.due_at, i.paid_at, i.voided_at, i.created_at, i.version FROM invoice i
@@ -87,7 +88,7 @@ async def insert_invoice(
     line_amounts_minor: Sequence[int],
     line_price_ids: Sequence[str],
     line_item_ids: Sequence[str],
-    line_tiers: Sequence[Json],
+    line_tiers: Json,
 ) -> Invoice:
     """A draft with its lines. The arrays run in parallel; '' is no unit amount."""
     row = await conn.fetchrow(

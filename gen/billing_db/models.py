@@ -376,3 +376,49 @@ class UsageTotal:
     first_recorded_at: datetime.datetime
     last_recorded_at: datetime.datetime
     version: int
+
+
+@dataclass(slots=True)
+class WebhookDelivery:
+    """A row of `webhook_deliveries`."""
+
+    tenant_id: str
+    id: str
+    webhook_id: str
+    event_id: str
+    subject: str
+    state: str
+    attempts: int
+    attempts_before: int
+    next_attempt_at: datetime.datetime
+    created_at: datetime.datetime
+    delivered_at: datetime.datetime | None
+    last_error: str
+
+
+@dataclass(slots=True)
+class WebhookDeliveryAttempt:
+    """A row of `webhook_delivery_attempts`."""
+
+    tenant_id: str
+    delivery_id: str
+    attempt: int
+    started_at: datetime.datetime
+    duration_ms: int
+    status_code: int
+    error: str
+
+
+@dataclass(slots=True)
+class Webhook:
+    """A row of `webhooks`."""
+
+    tenant_id: str
+    id: str
+    url: str
+    filters: list[str]
+    enabled: bool
+    secret_ciphertext: bytes
+    created_at: datetime.datetime
+    deleted_at: datetime.datetime | None
+    version: int

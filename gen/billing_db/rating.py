@@ -134,7 +134,8 @@ WITH rated AS (
             unnest($13::numeric[]) AS unit_size,
             unnest($14::text[]) AS currency,
             unnest($15::numeric[]) AS amount,
-            unnest($16::jsonb[]) AS tiers
+            -- One document, for the driver takes lists of lists for arrays of two dimensions.
+            jsonb_array_elements($16::jsonb) AS tiers
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )
@@ -165,7 +166,7 @@ async def insert_charges(
     unit_sizes: Sequence[Decimal],
     currencies: Sequence[str],
     amounts: Sequence[Decimal],
-    tiers: Sequence[Json],
+    tiers: Json,
 ) -> None:
     """A cycle's charges, and in the totals what they bill. The arrays run in parallel; '' is no unit amount."""
     await conn.execute(

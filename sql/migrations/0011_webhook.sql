@@ -5,13 +5,15 @@ CREATE TABLE webhooks (
     url text NOT NULL,
     filters text[] NOT NULL,
     enabled boolean NOT NULL DEFAULT true,
-    -- AES-256-GCM under the tenant's data key, bound to this row.
+    -- AES-256-GCM under the tenant's data key, bound to this row; emptied with the endpoint's deletion.
     secret_ciphertext bytea NOT NULL,
     created_at timestamptz NOT NULL,
     deleted_at timestamptz,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id)
 );
+-- Deleted ones pile up, and every event of the tenant looks for endpoints.
+CREATE INDEX webhooks_live ON webhooks (tenant_id, id) WHERE deleted_at IS NULL;
 
 -- The queue: one row per event and endpoint. A worker that dies leaves its lease to run out, and another
 -- takes the row: delivered at least once, always under the same event id.
@@ -22,7 +24,11 @@ CREATE TABLE webhook_deliveries (
     event_id text NOT NULL,
     subject text NOT NULL,
     state text NOT NULL CHECK (state IN ('pending', 'delivered', 'dead')),
+    -- Claims so far. Never counted back: the number fences a late outcome from those of later attempts.
     attempts integer NOT NULL DEFAULT 0,
+    -- How many there were when it was last sent again: tries are counted from here.
+    attempts_before integer NOT NULL DEFAULT 0,
+    -- While an attempt runs: when its lease ends and another may be made.
     next_attempt_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
     delivered_at timestamptz,
@@ -62,7 +68,7 @@ CALL isolate_tenant('webhook_delivery_attempts');
 CALL isolate_tenant('webhook_dlq');
 CALL share_with_workers('webhook_deliveries', 'ALL');
 GRANT SELECT, INSERT, UPDATE ON webhooks TO corebilling_app;
-GRANT SELECT ON webhooks TO corebilling_worker;
+GRANT SELECT, UPDATE (enabled, version) ON webhooks TO corebilling_worker;
 GRANT SELECT, UPDATE ON webhook_deliveries TO corebilling_app;
 GRANT SELECT, INSERT, UPDATE ON webhook_deliveries TO corebilling_worker;
 GRANT SELECT ON webhook_delivery_attempts TO corebilling_app;

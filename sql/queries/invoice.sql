@@ -40,7 +40,8 @@ WITH invoice AS (
             unnest(sqlc.arg(line_amounts_minor)::bigint[]) AS amount_minor,
             unnest(sqlc.arg(line_price_ids)::text[]) AS price_id,
             unnest(sqlc.arg(line_item_ids)::text[]) AS subscription_item_id,
-            unnest(sqlc.arg(line_tiers)::jsonb[]) AS tiers
+            -- One document, for the driver takes lists of lists for arrays of two dimensions.
+            jsonb_array_elements(sqlc.arg(line_tiers)::jsonb) AS tiers
     ) n
 )
 SELECT i.* FROM invoice i;

@@ -57,7 +57,8 @@ WITH rated AS (
             unnest(sqlc.arg(unit_sizes)::numeric[]) AS unit_size,
             unnest(sqlc.arg(currencies)::text[]) AS currency,
             unnest(sqlc.arg(amounts)::numeric[]) AS amount,
-            unnest(sqlc.arg(tiers)::jsonb[]) AS tiers
+            -- One document, for the driver takes lists of lists for arrays of two dimensions.
+            jsonb_array_elements(sqlc.arg(tiers)::jsonb) AS tiers
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )

@@ -11,13 +11,13 @@ from corebilling.values.currency import EXPONENTS, check_currency
 from corebilling.values.money import exact_amount, major_units, minor_units, round_half_up
 
 
-def test_our_currencies_and_exponents_are_those_of_iso_4217():
+def test_our_currencies_and_exponents_are_those_of_iso_4217() -> None:
     iso = {currency.code: currency.exponent for currency in Currency if currency.exponent is not None}
     assert iso == EXPONENTS
 
 
 @pytest.mark.parametrize("code", ["", "usd", "XXX", "XTS", "XAU", "ABC"])
-def test_what_is_no_currency_is_refused_by_name(code):
+def test_what_is_no_currency_is_refused_by_name(code: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         check_currency(code)
     assert (refused.value.reason, refused.value.facts) == ("CURRENCY_UNKNOWN", {"currency": code})
@@ -38,7 +38,7 @@ def test_what_is_no_currency_is_refused_by_name(code):
         ("0", "USD", 0),
     ],
 )
-def test_amounts_round_half_up_to_the_currencys_own_exponent(amount, currency, minor):
+def test_amounts_round_half_up_to_the_currencys_own_exponent(amount: str, currency: str, minor: int) -> None:
     assert minor_units(Decimal(amount), currency) == minor
 
 
@@ -46,24 +46,28 @@ def test_amounts_round_half_up_to_the_currencys_own_exponent(amount, currency, m
     ("minor", "currency", "text"),
     [(2580, "USD", "25.80"), (-5, "USD", "-0.05"), (7, "JPY", "7"), (1, "KWD", "0.001")],
 )
-def test_minor_units_read_back_with_all_the_decimals_of_the_currency(minor, currency, text):
+def test_minor_units_read_back_with_all_the_decimals_of_the_currency(
+    minor: int, currency: str, text: str
+) -> None:
     assert str(major_units(minor, currency)) == text
 
 
 @given(st.fractions(), st.sampled_from(sorted(EXPONENTS)))
-def test_rounding_moves_an_amount_by_at_most_half_a_minor_unit_and_mirrors_its_reversal(amount, currency):
+def test_rounding_moves_an_amount_by_at_most_half_a_minor_unit_and_mirrors_its_reversal(
+    amount: Fraction, currency: str
+) -> None:
     scaled = amount * 10 ** EXPONENTS[currency]
     assert abs(round_half_up(scaled) - scaled) <= Fraction(1, 2)
     assert round_half_up(-scaled) == -round_half_up(scaled)
 
 
 @given(st.decimals(-(10**20), 10**20, places=12), st.decimals(0, 10**20, places=12))
-def test_a_product_of_quantity_and_price_is_kept_to_the_last_digit(quantity, price):
+def test_a_product_of_quantity_and_price_is_kept_to_the_last_digit(quantity: Decimal, price: Decimal) -> None:
     product = Fraction(quantity) * Fraction(price)
     assert Fraction(exact_amount(product)) == product
 
 
-def test_a_third_three_times_is_a_whole_as_long_as_it_is_a_fraction():
+def test_a_third_three_times_is_a_whole_as_long_as_it_is_a_fraction() -> None:
     third = Fraction(Decimal("0.01")) / 3
     assert exact_amount(third + third + third) == Decimal("0.01")
     assert str(exact_amount(third)).startswith("0.00333333333333333333333333333333333333")

@@ -4,6 +4,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
+from billing.catalog.v1 import catalog_pb2 as pb
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,26 +31,24 @@ amounts = st.decimals(0, 10**6, places=12)
 unit_sizes = st.sampled_from([Decimal(1), Decimal(3), Decimal(1000), Decimal(1_000_000), Decimal("0.5")])
 
 
-def flat(amount, **more):
-    return Price("pri_flat", "Plan", "USD", PriceModel.FLAT, False, Decimal(amount), **more)
+def flat(amount: str) -> Price:
+    return Price("pri_flat", "Plan", "USD", PriceModel.FLAT, False, Decimal(amount))
 
 
-def per_unit(amount, unit_size="1"):
+def per_unit(amount: str, unit_size: str = "1") -> Price:
     return Price("pri_unit", "Calls", "USD", PriceModel.PER_UNIT, True, Decimal(amount), Decimal(unit_size))
 
 
-def graduated(*tiers, unit_size="1", metered=True):
-    """Each tier as (up_to, unit_amount) or (up_to, unit_amount, flat_amount)."""
-    made = tuple(
-        Tier(None if up_to is None else Decimal(up_to), *map(Decimal, prices)) for up_to, *prices in tiers
-    )
+def graduated(*tiers: tuple[str, ...], unit_size: str = "1", metered: bool = True) -> Price:
+    """Each tier as (up_to, unit_amount) or (up_to, unit_amount, flat_amount); '' is open-ended."""
+    made = tuple(Tier(Decimal(up_to) if up_to else None, *map(Decimal, prices)) for up_to, *prices in tiers)
     return Price(
         "pri_tiers", "Calls", "USD", PriceModel.GRADUATED, metered, unit_size=Decimal(unit_size), tiers=made
     )
 
 
 @st.composite
-def graduated_prices(draw):
+def graduated_prices(draw: st.DrawFn) -> Price:
     bounds = sorted(draw(st.sets(st.decimals("0.000000000001", 10**12, places=12), max_size=5)))
     tiers = tuple(Tier(up_to, draw(amounts), draw(amounts)) for up_to in [*bounds, None])
     unit_size = draw(unit_sizes)
@@ -57,7 +56,7 @@ def graduated_prices(draw):
 
 
 @st.composite
-def prices(draw):
+def prices(draw: st.DrawFn) -> Price:
     model = draw(st.sampled_from(PriceModel))
     if model is PriceModel.GRADUATED:
         return draw(graduated_prices())
@@ -65,7 +64,7 @@ def prices(draw):
 
 
 @given(graduated_prices(), quantities)
-def test_tiers_partition_the_quantity(price, quantity):
+def test_tiers_partition_the_quantity(price: Price, quantity: Decimal) -> None:
     tiers = rate(price, quantity).tiers
     assert sum(tier.quantity for tier in tiers) == quantity
     starts = [tier.from_quantity for tier in tiers]
@@ -75,12 +74,12 @@ def test_tiers_partition_the_quantity(price, quantity):
 
 
 @given(prices(), quantities, quantities)
-def test_more_never_costs_less(price, one, other):
+def test_more_never_costs_less(price: Price, one: Decimal, other: Decimal) -> None:
     assert rate(price, min(one, other)).amount <= rate(price, max(one, other)).amount
 
 
 @given(prices(), st.lists(quantities, min_size=1, max_size=6))
-def test_usage_billed_in_parts_costs_what_the_whole_does(price, parts):
+def test_usage_billed_in_parts_costs_what_the_whole_does(price: Price, parts: list[Decimal]) -> None:
     totals = [Decimal(0)]
     for part in parts:
         totals.append(totals[-1] + part)
@@ -92,7 +91,7 @@ def test_usage_billed_in_parts_costs_what_the_whole_does(price, parts):
 
 
 @given(graduated_prices(), quantities, quantities)
-def test_the_tiers_of_an_increase_account_for_all_of_it(price, one, other):
+def test_the_tiers_of_an_increase_account_for_all_of_it(price: Price, one: Decimal, other: Decimal) -> None:
     before, after = min(one, other), max(one, other)
     increase = rate_increase(price, before, after)
     assert sum((tier.amount for tier in increase.tiers), Fraction(0)) == increase.amount
@@ -100,7 +99,7 @@ def test_the_tiers_of_an_increase_account_for_all_of_it(price, one, other):
 
 
 @given(graduated_prices(), quantities)
-def test_the_tiers_amounts_sum_to_the_amount(price, quantity):
+def test_the_tiers_amounts_sum_to_the_amount(price: Price, quantity: Decimal) -> None:
     rated = rate(price, quantity)
     assert sum(tier.amount for tier in rated.tiers) == rated.amount
 
@@ -108,17 +107,19 @@ def test_the_tiers_amounts_sum_to_the_amount(price, quantity):
 @pytest.mark.parametrize(
     ("quantity", "amount"), [("0", "5"), ("10", "15"), ("10.5", "25.25"), ("11", "25.5"), ("20", "30")]
 )
-def test_a_bound_belongs_to_the_tier_it_ends_and_the_next_tiers_flat_amount_comes_with_it(quantity, amount):
-    price = graduated(("10", "1", "5"), (None, "0.5", "10"))
+def test_a_bound_belongs_to_the_tier_it_ends_and_the_next_ones_flat_amount_comes_with_it(
+    quantity: str, amount: str
+) -> None:
+    price = graduated(("10", "1", "5"), ("", "0.5", "10"))
     assert rate(price, Decimal(quantity)).amount == Decimal(amount)
 
 
-def test_an_endless_fraction_of_a_price_rounds_once_at_the_end():
-    price = graduated(("1", "0.005"), ("2", "0.005"), (None, "0.005"), unit_size="3")
+def test_an_endless_fraction_of_a_price_rounds_once_at_the_end() -> None:
+    price = graduated(("1", "0.005"), ("2", "0.005"), ("", "0.005"), unit_size="3")
     assert minor_units(rate(price, Decimal(3)).amount, "USD") == 1
 
 
-def test_a_flat_fee_and_two_rates_per_million_tokens_come_to_25_80():
+def test_a_flat_fee_and_two_rates_per_million_tokens_come_to_25_80() -> None:
     items = [
         PricedItem("sit_1", flat("20.00"), Decimal(1)),
         PricedItem("sit_2", per_unit("0.15", "1000000"), None),
@@ -134,10 +135,8 @@ def test_a_flat_fee_and_two_rates_per_million_tokens_come_to_25_80():
     assert [minor_units(charge.amount, "USD") for charge in charges] == [2000, 335, 245]
 
 
-def plan_items(code):
+def plan_items(code: str) -> list[PricedItem]:
     """The default plan's items, with the meter of each by its id."""
-    from billing.catalog.v1 import catalog_pb2 as pb
-
     models = {
         pb.PRICE_MODEL_FLAT: PriceModel.FLAT,
         pb.PRICE_MODEL_PER_UNIT: PriceModel.PER_UNIT,
@@ -178,62 +177,64 @@ def plan_items(code):
         ("enterprise", "250000000", "6000", "10001", [249900, 15000, 10000, 10, 0]),
     ],
 )
-def test_a_month_of_each_default_plan(plan, calls, stored, moved, lines):
+def test_a_month_of_each_default_plan(
+    plan: str, calls: str, stored: str, moved: str, lines: list[int]
+) -> None:
     usage = {"api_calls": Decimal(calls), "storage_gb": Decimal(stored), "transfer_gb_out": Decimal(moved)}
     charges = decide_charges(MARCH, MARCH, plan_items(plan), usage, [])
     assert [minor_units(charge.amount, "USD") for charge in charges] == lines
 
 
-def test_seats_beyond_those_included_are_charged_each():
-    items = [PricedItem("sit_1", graduated(("5", "0"), (None, "49"), metered=False), Decimal(8))]
+def test_seats_beyond_those_included_are_charged_each() -> None:
+    items = [PricedItem("sit_1", graduated(("5", "0"), ("", "49"), metered=False), Decimal(8))]
     (charge,) = decide_charges(MARCH, MARCH, items, {}, [])
     assert (charge.kind, charge.amount) == (ChargeKind.RECURRING, Decimal(147))
-    assert [(tier.quantity, tier.amount) for tier in charge.tiers] == [(5, 0), (3, 147)]
+    assert [int(tier.quantity) for tier in charge.tiers] == [5, 3]
+    assert [int(tier.amount) for tier in charge.tiers] == [0, 147]
 
 
-def test_a_flat_fee_is_due_once_whatever_the_quantity():
+def test_a_flat_fee_is_due_once_whatever_the_quantity() -> None:
     (charge,) = decide_charges(MARCH, MARCH, [PricedItem("sit_1", flat("20"), Decimal(7))], {}, [])
-    assert (charge.amount, charge.quantity) == (20, 1)
+    assert (int(charge.amount), int(charge.quantity)) == (20, 1)
 
 
-def test_a_period_cut_short_prorates_fees_by_the_second_and_usage_not_at_all():
+def test_a_period_cut_short_prorates_fees_by_the_second_and_usage_not_at_all() -> None:
     cut = Period(MARCH.start, MARCH.start + timedelta(days=10, seconds=1))
     items = [PricedItem("sit_1", flat("31"), Decimal(1)), PricedItem("sit_2", per_unit("2"), None)]
     fee, usage = decide_charges(cut, MARCH, items, {"sit_2": Decimal(5)}, [])
     seconds = 31 * 86400
     assert minor_units(fee.amount * 10**6, "USD") == round(Fraction(31 * 864001, seconds) * 10**8)
-    assert (fee.description, usage.description, usage.amount) == ("Plan (prorated)", "Calls", 10)
+    assert (fee.description, usage.description) == ("Plan (prorated)", "Calls")
+    assert usage.amount == 10
 
 
-def test_a_prorated_fees_tiers_still_sum_to_it():
+def test_a_prorated_fees_tiers_still_sum_to_it() -> None:
     cut = Period(MARCH.start, MARCH.start + timedelta(days=7))
-    items = [PricedItem("sit_1", graduated(("5", "1"), (None, "2"), metered=False), Decimal(8))]
+    items = [PricedItem("sit_1", graduated(("5", "1"), ("", "2"), metered=False), Decimal(8))]
     (charge,) = decide_charges(cut, MARCH, items, {}, [])
     assert sum(tier.amount for tier in charge.tiers) == Fraction(11 * 7, 31)
 
 
-def test_a_period_ended_at_its_start_charges_no_fee():
+def test_a_period_ended_at_its_start_charges_no_fee() -> None:
     items = [PricedItem("sit_1", flat("20"), Decimal(1))]
     (charge,) = decide_charges(Period(MARCH.start, MARCH.start), MARCH, items, {}, [])
     assert charge.amount == 0
 
 
-def test_late_usage_is_charged_as_an_adjustment_in_its_own_period_and_tier():
-    item = PricedItem("sit_1", graduated(("100", "0"), (None, "0.5"), metered=True), None)
+def test_late_usage_is_charged_as_an_adjustment_in_its_own_period_and_tier() -> None:
+    item = PricedItem("sit_1", graduated(("100", "0"), ("", "0.5"), metered=True), None)
     late = LateUsage("sit_1", FEBRUARY, quantity=Decimal(120), billed_quantity=Decimal(90))
     usage, adjustment = decide_charges(MARCH, MARCH, [item], {"sit_1": Decimal(10)}, [late])
-    assert (usage.kind, usage.amount, usage.period) == (ChargeKind.USAGE, 0, MARCH)
-    assert (adjustment.kind, adjustment.amount, adjustment.quantity) == (ChargeKind.ADJUSTMENT, 10, 30)
-    assert adjustment.period == FEBRUARY
-    assert [(tier.from_quantity, tier.quantity, tier.amount) for tier in adjustment.tiers] == [
-        (0, 10, 0),
-        (100, 20, 10),
-    ]
+    assert (usage.kind, usage.period, str(usage.amount)) == (ChargeKind.USAGE, MARCH, "0")
+    assert (adjustment.kind, adjustment.period) == (ChargeKind.ADJUSTMENT, FEBRUARY)
+    assert (int(adjustment.amount), int(adjustment.quantity)) == (10, 30)
+    shown = [(int(tier.from_quantity), int(tier.quantity), int(tier.amount)) for tier in adjustment.tiers]
+    assert shown == [(0, 10, 0), (100, 20, 10)]
 
 
-def test_late_usage_of_a_period_billed_as_unused_does_not_pay_the_first_tiers_fee_again():
-    item = PricedItem("sit_1", graduated((None, "1", "5"), metered=True), None)
+def test_late_usage_of_a_period_billed_as_unused_does_not_pay_the_first_tiers_fee_again() -> None:
+    item = PricedItem("sit_1", graduated(("", "1", "5"), metered=True), None)
     (unused,) = decide_charges(FEBRUARY, FEBRUARY, [item], {}, [])
     late = LateUsage("sit_1", FEBRUARY, quantity=Decimal(3), billed_quantity=Decimal(0))
     _, adjustment = decide_charges(MARCH, MARCH, [item], {}, [late])
-    assert (unused.amount, adjustment.amount) == (5, 3)
+    assert (int(unused.amount), int(adjustment.amount)) == (5, 3)

@@ -1,5 +1,7 @@
 """Tenants through the server: who may see them, and what creating one leaves behind."""
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from billing.tenant.v1 import tenant_pb2 as pb
 from billing.tenant.v1 import tenant_service_pb2 as rpc
@@ -9,15 +11,18 @@ from corebilling.mapping import timestamp
 from tests.support.app import App, app, refused
 from tests.support.clock import FakeClock
 
+if TYPE_CHECKING:
+    from billing.tenant.v1.tenant_service_pb2_grpc import TenantServiceAsyncStub
+
 __all__ = ["app"]
 
 
-def tenants(app: App, key: str | None = None) -> TenantServiceStub:
+def tenants(app: App, key: str | None = None) -> "TenantServiceAsyncStub":
     return app.stub(TenantServiceStub, key=app.platform_key if key is None else key)
 
 
-def creation(request_id: str = "req-1", **fields: object) -> rpc.CreateTenantRequest:
-    values = {"name": "Umbrella", "slug": "umbrella", "mode": pb.TENANT_MODE_LIVE, **fields}
+def creation(request_id: str = "req-1", **fields: Any) -> rpc.CreateTenantRequest:
+    values: dict[str, Any] = {"name": "Umbrella", "slug": "umbrella", "mode": pb.TENANT_MODE_LIVE, **fields}
     return rpc.CreateTenantRequest(request_id=request_id, **values)
 
 
@@ -65,7 +70,7 @@ async def test_sandbox_tenant_has_a_clock_that_stands_where_it_was_set(app: App)
         {"mode": pb.TENANT_MODE_LIVE, "clock_time": timestamp(FakeClock().now())},
     ],
 )
-async def test_only_and_every_sandbox_tenant_has_a_clock(app: App, fields: dict[str, object]) -> None:
+async def test_only_and_every_sandbox_tenant_has_a_clock(app: App, fields: dict[str, Any]) -> None:
     refusal = await refused(tenants(app).CreateTenant(creation(**fields)))
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "TENANT_CLOCK_INVALID")
     assert await app.database.admin("SELECT FROM tenants WHERE slug = 'umbrella'") == []
@@ -88,7 +93,7 @@ async def test_a_slug_belongs_to_one_tenant(app: App) -> None:
         ({"mode": 9}, "REQUEST_INVALID"),
     ],
 )
-async def test_wrong_tenant_is_refused(app: App, fields: dict[str, object], reason: str) -> None:
+async def test_wrong_tenant_is_refused(app: App, fields: dict[str, Any], reason: str) -> None:
     refusal = await refused(tenants(app).CreateTenant(creation(**fields)))
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", reason)
 

@@ -81,7 +81,6 @@ class Billing:
     scheduler: Scheduler
     dispatcher: Dispatcher
     meters: dict[str, str] = field(default_factory=dict)
-    product_id: str = ""
 
     async def call(self, use_case: UseCase[Response], request: Any, tenant_id: str = TENANT) -> Response:
         return await TenantDoor(self.pool, tenant_id).read(request, use_case)
@@ -133,7 +132,7 @@ class Billing:
     ) -> subscription_pb2.Subscription:
         request = subscription_service_pb2.CreateSubscriptionRequest(
             customer_id=customer_id,
-            items=[subscription_service_pb2.NewSubscriptionItem(price_id=id) for id in price_ids],
+            items=[subscription_service_pb2.NewSubscriptionItem(price_id=price_id) for price_id in price_ids],
             **options,
         )
         return (await self.call(self.subscriptions.create_subscription, request, tenant_id)).subscription
@@ -195,7 +194,9 @@ class Billing:
         return [(event, envelope.payload(event)) for event in events]
 
     async def _product(self, tenant_id: str) -> str:
-        request = catalog_service_pb2.CreateProductRequest(code=new_id("p").replace("_", "-"), name="Platform")
+        request = catalog_service_pb2.CreateProductRequest(
+            code=new_id("p").replace("_", "-"), name="Platform"
+        )
         return (await self.call(CatalogService().create_product, request, tenant_id)).product.id
 
     async def _meter(self, code: str, tenant_id: str) -> str:

@@ -1,6 +1,7 @@
 """Use cases of the event log."""
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 from billing.event.v1 import event_pb2 as eventv1
 from billing.event.v1 import event_service_pb2 as rpc
@@ -100,12 +101,16 @@ async def _outcomes(
 ) -> tuple[dict[str, eventv1.EventState], dict[str, list[rpc.HandlerFailure]]]:
     """How far each event has come, and which handlers have not managed it."""
     states = {
-        row.id: eventv1.EventState.Value(f"EVENT_STATE_{row.state.upper()}")
+        row.id: _state(row.state)
         for row in await event_sql.list_event_states(tx, tenant_id=tx.tenant_id, ids=ids)
     }
     failures: dict[str, list[rpc.HandlerFailure]] = {}
     for row in await event_sql.list_handler_failures(tx, tenant_id=tx.tenant_id, ids=ids):
         state = "failed" if row.state == "blocked" else row.state
-        message = to_message(row, rpc.HandlerFailure, state=enum_number(eventv1.EventState, state))
+        message = to_message(row, rpc.HandlerFailure, state=_state(state))
         failures.setdefault(row.event_id, []).append(message)
     return states, failures
+
+
+def _state(state: str) -> eventv1.EventState:
+    return cast("eventv1.EventState", enum_number(eventv1.EventState, state))

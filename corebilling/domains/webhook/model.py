@@ -1,0 +1,154 @@
+"""Endpoints and deliveries: what is sent where, and what becomes of it.
+
+pending -> delivered            the receiver answered 2xx
+pending -> pending              it did not: again after a delay that doubles
+pending -> dead                 tries are used up, or the endpoint is gone, disabled or deleted
+delivered, dead -> pending      sent again, by request
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from corebilling.errors import InvalidArgument
+
+MAX_WEBHOOKS = 100
+"""Endpoints per tenant."""
+
+MAX_RETRY_AFTER_S = 3600.0
+"""The longest wait that a receiver may ask for."""
+
+CHANGEABLE_FIELDS = frozenset({"url", "filters", "enabled"})
+
+# Of a delay, how much chance may take off, so that what failed together does not come back together.
+_JITTER = 0.2
+# A process that died is followed after the timeout of its call, and time enough to load and to record.
+_LEASE_MARGIN_S = 45.0
+
+_ALL = "*"
+_GONE = 410
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPolicy:
+    """Times in seconds. `limit`: deliveries under way at once in this process.
+
+    `allow_private` permits http, any port, loopback and private networks: for development alone.
+    """
+
+    interval_s: float = 1.0
+    limit: int = 100
+    max_retries: int = 5
+    base_delay_s: float = 10.0
+    max_delay_s: float = 300.0
+    http_timeout_s: float = 15.0
+    allow_private: bool = False
+
+    @property
+    def lease_s(self) -> float:
+        return self.http_timeout_s + _LEASE_MARGIN_S
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver said; `status_code` 0 and `error` when it said nothing."""
+
+    status_code: int
+    error: str = ""
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of a delivery. `endpoint_gone`: nothing more is to be sent there."""
+
+    state: DeliveryState
+    error: str = ""
+    retry_s: float = 0.0
+    endpoint_gone: bool = False
+
+
+def matches(filter_: str, subject: str) -> bool:
+    """Whether an endpoint's filter wants the subject: `*`, the subject itself, or a prefix `invoice.*`."""
+    return filter_ in (_ALL, subject) or (filter_.endswith(".*") and subject.startswith(filter_[:-1]))
+
+
+def filters_matching(subject: str) -> tuple[str, ...]:
+    """All filters that match the subject: what the database compares an endpoint's with."""
+    parts = subject.split(".")
+    prefixes = (".".join(parts[:length]) + ".*" for length in range(1, len(parts)))
+    return (_ALL, subject, *prefixes)
+
+
+def decide_outcome(answer: Answer, tries: int, policy: WebhookPolicy, jitter: float) -> Outcome:
+    """After the `tries`-th try, from 1. `jitter` is a random number from 0 to 1."""
+    if 200 <= answer.status_code < 300:
+        return Outcome(DeliveryState.DELIVERED)
+    if answer.status_code == _GONE:
+        return Outcome(
+            DeliveryState.DEAD, "the receiver answered 410: the endpoint is disabled", endpoint_gone=True
+        )
+    error = answer.error or f"the receiver answered {answer.status_code}"
+    if tries > policy.max_retries:
+        return Outcome(DeliveryState.DEAD, error)
+    asked_s = min(answer.retry_after_s, MAX_RETRY_AFTER_S)
+    return Outcome(DeliveryState.PENDING, error, max(retry_delay_s(tries, policy, jitter), asked_s))
+
+
+def retry_delay_s(tries: int, policy: WebhookPolicy, jitter: float) -> float:
+    """The wait after the `tries`-th try: it doubles up to the maximum, less what chance takes off."""
+    doubled = policy.base_delay_s * 2.0 ** min(tries - 1, 64)
+    return min(doubled, policy.max_delay_s) * (1 - _JITTER * jitter)
+
+
+def parse_retry_after(text: str, now: datetime) -> float:
+    """Seconds to wait by a Retry-After header, which holds seconds or a date; 0 when it holds neither."""
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, (aware - now).total_seconds())
+
+
+def check_filters(filters: Iterable[str]) -> tuple[str, ...]:
+    """The filters, once each.
+
+    Raises:
+        InvalidArgument: REQUEST_INVALID when there are none.
+    """
+    unique = tuple(dict.fromkeys(filters))
+    if not unique:
+        raise InvalidArgument(
+            "REQUEST_INVALID",
+            "An endpoint needs a filter; '*' means every event.",
+            violations=(("filters", "must not be empty"),),
+        )
+    return unique
+
+
+def decide_changed_fields(mask: Iterable[str]) -> tuple[str, ...]:
+    """The fields that an update mask names, once each and sorted.
+
+    Raises:
+        InvalidArgument: UPDATE_MASK_INVALID when it is empty or names something else.
+    """
+    fields = tuple(sorted(set(mask)))
+    wrong = next((field for field in fields if field not in CHANGEABLE_FIELDS), "")
+    if wrong or not fields:
+        allowed = ", ".join(sorted(CHANGEABLE_FIELDS))
+        raise InvalidArgument(
+            "UPDATE_MASK_INVALID", f"Name in update_mask what to change, of {allowed}.", {"path": wrong}
+        )
+    return fields

@@ -1,0 +1,107 @@
+from billing.catalog.v1 import catalog_pb2, catalog_service_pb2
+from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+
+from corebilling.client import Client
+from corebilling.commands.catalog import Importer
+from corebilling.domains.catalog.defaults import METERS, PLANS
+from corebilling.values.ids import new_id
+from tests.support.app import refused
+from tests.support.catalog import new_meter, new_price, new_product, subscribe
+from tests.support.platform import Platform
+
+GRADUATED = {
+    "model": catalog_pb2.PRICE_MODEL_GRADUATED,
+    "unit_amount": "",
+    "tiers": [
+        catalog_pb2.PriceTier(up_to="10", unit_amount="2"),
+        catalog_pb2.PriceTier(unit_amount="0.000000000001", flat_amount="5"),
+    ],
+}
+
+
+async def test_a_price_keeps_twelve_decimals_and_its_tiers(platform: Platform):
+    product = await new_product(platform)
+    await new_price(platform, product.id, "tiered", **GRADUATED)
+    answer = await platform.stub(CatalogServiceStub).ListPrices(
+        catalog_service_pb2.ListPricesRequest(code="tiered")
+    )
+    (price,) = answer.prices
+    assert [(tier.up_to, tier.unit_amount, tier.flat_amount) for tier in price.tiers] == [
+        ("10", "2", "0"),
+        ("", "0.000000000001", "5"),
+    ]
+    (event,) = await platform.events("price.created")
+    assert (event.price_id, event.price_version) == (price.id, 1)
+
+
+async def test_the_same_code_again_is_the_next_version(platform: Platform):
+    product = await new_product(platform)
+    first = await new_price(platform, product.id, "fee")
+    second = await new_price(platform, product.id, "fee", unit_amount="25")
+    assert (first.price_version, second.price_version) == (1, 2)
+    again = await platform.stub(CatalogServiceStub).GetPrice(
+        catalog_service_pb2.GetPriceRequest(price_id=first.id)
+    )
+    assert again.price.unit_amount == "20"
+
+
+async def test_a_price_that_contradicts_itself_is_refused(platform: Platform):
+    product = await new_product(platform)
+    refusal = await refused(new_price(platform, product.id, "odd", tiers=GRADUATED["tiers"]))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "PRICE_INVALID")
+
+
+async def test_references_must_be_the_tenants_own(platform: Platform):
+    product = await new_product(platform)
+    assert (await refused(new_price(platform, "prd_none", "fee"))).reason == "PRODUCT_NOT_FOUND"
+    metered = {"model": catalog_pb2.PRICE_MODEL_PER_UNIT, "usage": catalog_pb2.PRICE_USAGE_METERED}
+    refusal = await refused(new_price(platform, product.id, "use", meter_id="mtr_none", **metered))
+    assert (refusal.code, refusal.reason) == ("NOT_FOUND", "METER_NOT_FOUND")
+
+
+async def test_codes_are_taken_once(platform: Platform):
+    await new_product(platform, "llm")
+    await new_meter(platform, "tokens")
+    assert (await refused(new_product(platform, "llm"))).reason == "CODE_TAKEN"
+    assert (await refused(new_meter(platform, "tokens"))).facts == {"code": "tokens"}
+
+
+async def test_a_deprecated_plan_takes_no_new_subscriptions(platform: Platform):
+    product = await new_product(platform)
+    price = await new_price(platform, product.id, "fee")
+    catalog = platform.stub(CatalogServiceStub)
+    created = await catalog.CreatePlan(
+        catalog_service_pb2.CreatePlanRequest(
+            request_id=new_id("req"),
+            code="basic",
+            name="Basic",
+            items=[catalog_pb2.PlanItem(price_id=price.id)],
+        )
+    )
+    for _ in range(2):
+        answer = await catalog.DeprecatePlan(
+            catalog_service_pb2.DeprecatePlanRequest(request_id=new_id("req"), plan_id=created.plan.id)
+        )
+        assert answer.plan.status == catalog_pb2.PLAN_STATUS_DEPRECATED
+    assert len(await platform.events("plan.deprecated")) == 1
+    refusal = await refused(subscribe(platform, plan_id=created.plan.id))
+    assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "PLAN_DEPRECATED")
+
+
+async def test_default_plans_are_imported_once(platform: Platform):
+    async with Client(platform.app.grpc_address, platform.tenant_key) as client:
+        assert await Importer(client, "").run() == {plan.code for plan in PLANS}
+        assert await Importer(client, "").run() == set()
+    catalog = platform.stub(CatalogServiceStub)
+    plans = (await catalog.ListPlans(catalog_service_pb2.ListPlansRequest())).plans
+    meters = (await catalog.ListMeters(catalog_service_pb2.ListMetersRequest())).meters
+    assert {plan.code: len(plan.items) for plan in plans} == {plan.code: 5 for plan in PLANS}
+    assert {meter.code for meter in meters} == {code for code, *_ in METERS}
+
+
+async def test_other_tenant_gets_not_found(platform: Platform):
+    product = await new_product(platform)
+    _, other_key = await platform.new_tenant("other")
+    stub = platform.stub(CatalogServiceStub, key=other_key)
+    refusal = await refused(stub.GetProduct(catalog_service_pb2.GetProductRequest(product_id=product.id)))
+    assert (refusal.code, refusal.reason) == ("NOT_FOUND", "PRODUCT_NOT_FOUND")

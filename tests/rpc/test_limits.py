@@ -1,0 +1,188 @@
+"""What the server bears, and what it refuses to protect the rest."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from billing.customer.v1 import customer_service_pb2 as rpc
+from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceServicer, CustomerServiceStub
+from billing.usage.v1 import usage_service_pb2
+from billing.usage.v1.usage_service_pb2_grpc import UsageServiceServicer, UsageServiceStub
+
+from corebilling.db.transaction import Transaction
+from corebilling.rpc.call import current
+from corebilling.rpc.concerns import CallLimits
+from corebilling.rpc.door import Context, Door
+from corebilling.rpc.server import MAX_MESSAGE_BYTES
+from tests.support.app import App, app, refused, running_app
+from tests.support.postgres import TestDatabase
+
+__all__ = ["app"]
+
+GET = rpc.GetCustomerRequest(customer_id="cus_1")
+
+
+class Waiting(CustomerServiceServicer):
+    """Answers GetCustomer when told to."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.cancelled = asyncio.Event()
+        self.arrived = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def GetCustomer(self, request: rpc.GetCustomerRequest, context: Context) -> rpc.GetCustomerResponse:
+        self.waiting += 1
+        self.arrived.set()
+        try:
+            await self.released.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return rpc.GetCustomerResponse()
+
+    async def CreateCustomer(self, request: Any, context: Any) -> Any: ...
+    async def ListCustomers(self, request: Any, context: Any) -> Any: ...
+    async def UpdateCustomer(self, request: Any, context: Any) -> Any: ...
+
+
+def limits(max_calls: int = 64, deadline_s: float = 10, stream_deadline_s: float = 10) -> CallLimits:
+    return CallLimits(max_calls, deadline_s, stream_deadline_s)
+
+
+def waiting_service(servicer: Waiting) -> Any:
+    return lambda _: {"billing.customer.v1.CustomerService": servicer}
+
+
+async def test_call_beyond_the_limit_is_told_to_come_back(database: TestDatabase) -> None:
+    servicer = Waiting()
+    async with running_app(database, extra=waiting_service(servicer), limits=limits(max_calls=2)) as app:
+        stub = app.stub(CustomerServiceStub)
+        calls = [asyncio.ensure_future(stub.GetCustomer(GET)) for _ in range(2)]
+        while servicer.waiting < 2:
+            servicer.arrived.clear()
+            await servicer.arrived.wait()
+        refusal = await refused(stub.GetCustomer(GET))
+        assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+        assert (refusal.facts, refusal.retry_after_s) == ({"limit": "2"}, 1.0)
+        servicer.released.set()
+        await asyncio.gather(*calls)
+        await stub.GetCustomer(GET)
+
+
+async def test_call_without_a_deadline_gets_one(database: TestDatabase) -> None:
+    servicer = Waiting()
+    async with running_app(database, extra=waiting_service(servicer), limits=limits(deadline_s=0.05)) as app:
+        refusal = await refused(app.stub(CustomerServiceStub).GetCustomer(GET))
+        assert (refusal.code, refusal.reason) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
+        assert servicer.cancelled.is_set()
+
+
+async def test_too_long_a_deadline_is_cut(database: TestDatabase) -> None:
+    servicer = Waiting()
+    async with running_app(database, extra=waiting_service(servicer), limits=limits(deadline_s=0.05)) as app:
+        refusal = await refused(app.stub(CustomerServiceStub).GetCustomer(GET, timeout=3600))
+        assert refusal.facts == {"limit_seconds": "0.05"}
+
+
+async def test_work_stops_when_the_clients_deadline_has_passed(database: TestDatabase) -> None:
+    servicer = Waiting()
+    async with running_app(database, extra=waiting_service(servicer)) as app:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await app.stub(CustomerServiceStub).GetCustomer(GET, timeout=0.1)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await asyncio.wait_for(servicer.cancelled.wait(), 5)
+
+
+async def test_message_above_four_mebibytes_is_refused(app: App) -> None:
+    async with grpc.aio.insecure_channel(app.target) as channel:
+        call: Any = channel.unary_unary("/billing.customer.v1.CustomerService/GetCustomer")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(b"\0" * (MAX_MESSAGE_BYTES + 1), metadata=(("x-api-key", app.tenant_key),))
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_refusal_fits_into_metadata_however_much_is_wrong(app: App) -> None:
+    request = rpc.UpdateCustomerRequest(request_id="", customer_id="")
+    request.update_mask.paths.extend("x" * 300 for _ in range(2000))
+    refusal = await refused(app.stub(CustomerServiceStub).UpdateCustomer(request))
+    assert refusal.reason == "REQUEST_INVALID"
+    assert len(refusal.fields) <= 20
+
+
+class Streaming(UsageServiceServicer):
+    """Notes the tenant of every message, by the transaction it would be written in."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self.tenants: list[str] = []
+
+    async def StreamUsage(
+        self, requests: AsyncIterator[usage_service_pb2.StreamUsageRequest], context: Context
+    ) -> usage_service_pb2.StreamUsageResponse:
+        async for request in requests:
+            await self._door.ingest(request, self._note)
+        return usage_service_pb2.StreamUsageResponse(accepted=len(self.tenants))
+
+    async def _note(
+        self, tx: Transaction, request: usage_service_pb2.StreamUsageRequest
+    ) -> usage_service_pb2.StreamUsageResponse:
+        assert current().caller is tx.caller
+        self.tenants.append(tx.tenant_id)
+        return usage_service_pb2.StreamUsageResponse()
+
+    async def ReportUsage(self, request: Any, context: Any) -> Any: ...
+    async def BatchReportUsage(self, request: Any, context: Any) -> Any: ...
+    async def ListUsageTotals(self, request: Any, context: Any) -> Any: ...
+    async def ListUsageBuckets(self, request: Any, context: Any) -> Any: ...
+
+
+def streamed(tenant_id: str, records: int = 1) -> usage_service_pb2.StreamUsageRequest:
+    request = usage_service_pb2.StreamUsageRequest(tenant_id=tenant_id)
+    for n in range(records):
+        request.records.add(idempotency_key=str(n))
+    return request
+
+
+class Streams:
+    """Builds the streaming servicer once the door exists."""
+
+    servicer: Streaming
+
+    def __call__(self, door: Door) -> dict[str, object]:
+        self.servicer = Streaming(door)
+        return {"billing.usage.v1.UsageService": self.servicer}
+
+
+async def test_every_message_of_a_stream_has_its_tenant_settled(database: TestDatabase) -> None:
+    streams = Streams()
+    async with running_app(database, extra=streams) as app:
+        other = await app.new_tenant("other")
+        stub = app.stub(UsageServiceStub, key=app.platform_key)
+        order = [app.tenant_id, other, app.tenant_id]
+        answer = await stub.StreamUsage(iter([streamed(tenant_id) for tenant_id in order]))
+        assert answer.accepted == 3
+        assert streams.servicer.tenants == order
+
+
+async def test_stream_ends_at_the_first_message_for_another_tenant(database: TestDatabase) -> None:
+    streams = Streams()
+    async with running_app(database, extra=streams) as app:
+        other = await app.new_tenant("other")
+        stub = app.stub(UsageServiceStub)
+        refusal = await refused(stub.StreamUsage(iter([streamed(""), streamed(other)])))
+        assert (refusal.code, refusal.reason) == ("PERMISSION_DENIED", "TENANT_MISMATCH")
+        assert streams.servicer.tenants == [app.tenant_id]
+
+
+async def test_every_message_of_a_stream_is_checked(database: TestDatabase) -> None:
+    streams = Streams()
+    async with running_app(database, extra=streams) as app:
+        refusal = await refused(app.stub(UsageServiceStub).StreamUsage(iter([streamed(""), streamed("", 0)])))
+        assert (refusal.reason, refusal.fields) == ("REQUEST_INVALID", ("records",))
+        refusal = await refused(
+            app.stub(UsageServiceStub, key="").StreamUsage(iter([streamed(app.tenant_id)]))
+        )
+        assert refusal.reason == "CREDENTIAL_MISSING"

@@ -1,0 +1,167 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
+from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
+
+from corebilling.mapping import instant, timestamp
+from corebilling.values.ids import new_id
+from tests.support.app import refused
+from tests.support.catalog import new_customer, new_price, new_product, subscribe, subscription
+from tests.support.platform import Platform
+
+ACTIVE = subscription_pb2.SUBSCRIPTION_STATE_ACTIVE
+CREATED = subscription_pb2.SUBSCRIPTION_STATE_CREATED
+TRIALING = subscription_pb2.SUBSCRIPTION_STATE_TRIALING
+CANCELED = subscription_pb2.SUBSCRIPTION_STATE_CANCELED
+
+
+async def fee(platform: Platform):
+    return await new_price(platform, (await new_product(platform)).id, "fee")
+
+
+async def cancel(platform: Platform, subscription_id: str, *, at_period_end: bool = False):
+    answer = await platform.stub(SubscriptionServiceStub).CancelSubscription(
+        subscription_service_pb2.CancelSubscriptionRequest(
+            request_id=new_id("req"), subscription_id=subscription_id, at_period_end=at_period_end
+        )
+    )
+    return answer.subscription
+
+
+async def cycle_states(platform: Platform) -> list[str]:
+    return [
+        row["state"] for row in await platform.rows("SELECT state FROM billing_cycles ORDER BY period_start")
+    ]
+
+
+async def test_a_subscription_begins_active_with_its_first_period(platform: Platform):
+    created = await subscribe(platform, await fee(platform))
+    assert created.state == ACTIVE
+    assert instant(created.current_period_start) == platform.clock.now()
+    assert instant(created.current_period_end) == datetime(2026, 4, 1, 12, tzinfo=UTC)
+    assert created.items[0].quantity == "1"
+    (event,) = await platform.events("subscription.created")
+    assert (event.subscription_id, event.state) == (created.id, ACTIVE)
+
+
+async def test_a_renewal_opens_the_next_period_and_keeps_the_anchor(platform: Platform):
+    created = await subscribe(platform, await fee(platform))
+    for days in (31, 30, 31):
+        platform.clock.advance(days=days)
+        await platform.drain()
+    now = await subscription(platform, created.id)
+    assert instant(now.current_period_start) == datetime(2026, 6, 1, 12, tzinfo=UTC)
+    assert len(await platform.events("subscription.renewed")) == 3
+
+
+async def test_downtime_is_caught_up_period_by_period(platform: Platform):
+    await subscribe(platform, await fee(platform))
+    platform.clock.advance(days=100)
+    await platform.drain()
+    assert await cycle_states(platform) == ["invoiced"] * 3 + ["open"]
+    assert len(await platform.events("invoice.generated")) == 3
+
+
+async def test_a_trial_is_followed_by_billed_periods_from_its_end(platform: Platform):
+    created = await subscribe(platform, await fee(platform), trial_days=14)
+    assert created.state == TRIALING
+    platform.clock.advance(days=14, hours=1)
+    await platform.drain()
+    now = await subscription(platform, created.id)
+    assert now.state == ACTIVE
+    assert instant(now.current_period_start) == instant(created.trial_end_at)
+    (change,) = await platform.events("subscription.status.changed")
+    assert (getattr(change, "from"), change.to) == (TRIALING, ACTIVE)
+    assert await cycle_states(platform) == ["closed", "open"]
+    assert await platform.events("invoice.generated") == []
+
+
+async def test_a_future_start_waits_and_then_begins(platform: Platform):
+    start = platform.clock.now() + timedelta(days=3)
+    created = await subscribe(platform, await fee(platform), start_at=timestamp(start))
+    assert created.state == CREATED
+    await platform.drain()
+    platform.clock.advance(days=3)
+    await platform.drain()
+    now = await subscription(platform, created.id)
+    assert (now.state, instant(now.current_period_start)) == (ACTIVE, start)
+
+
+async def test_cancel_at_period_end_keeps_service_until_then(platform: Platform):
+    created = await subscribe(platform, await fee(platform))
+    pending = await cancel(platform, created.id, at_period_end=True)
+    assert (pending.state, pending.cancel_at_period_end) == (ACTIVE, True)
+    assert pending.ended_at == created.current_period_end
+    platform.clock.advance(days=40)
+    await platform.drain()
+    assert (await subscription(platform, created.id)).state == CANCELED
+    (event,) = await platform.events("subscription.canceled")
+    assert event.at_period_end
+    assert await cycle_states(platform) == ["invoiced"]
+
+
+async def test_cancel_now_bills_what_was_served(platform: Platform):
+    created = await subscribe(platform, await fee(platform))
+    platform.clock.advance(days=15, hours=12)  # half of March
+    canceled = await cancel(platform, created.id)
+    assert (canceled.state, instant(canceled.ended_at)) == (CANCELED, platform.clock.now())
+    platform.clock.advance(hours=2)
+    await platform.drain()
+    (invoice,) = await platform.events("invoice.generated")
+    assert invoice.total_minor == 1000
+
+
+async def test_canceling_before_the_start_bills_nothing(platform: Platform):
+    start = platform.clock.now() + timedelta(days=3)
+    created = await subscribe(platform, await fee(platform), start_at=timestamp(start))
+    assert (await cancel(platform, created.id)).state == CANCELED
+    platform.clock.advance(days=60)
+    await platform.drain()
+    assert await platform.events("invoice.generated") == []
+
+
+async def test_a_canceled_subscription_cannot_be_canceled_again(platform: Platform):
+    created = await subscribe(platform, await fee(platform))
+    await cancel(platform, created.id)
+    refusal = await refused(cancel(platform, created.id))
+    assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "SUBSCRIPTION_TRANSITION_INVALID")
+    assert refusal.facts == {"from": "canceled", "to": "canceled"}
+
+
+async def test_items_come_from_a_plan_or_the_request_but_not_both(platform: Platform):
+    refusal = await refused(subscribe(platform))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "SUBSCRIPTION_ITEMS_INVALID")
+    price = await fee(platform)
+    assert (await refused(subscribe(platform, price, plan_id="pln_x"))).reason == "SUBSCRIPTION_ITEMS_INVALID"
+    assert (await refused(subscribe(platform, plan_id="pln_x"))).reason == "PLAN_NOT_FOUND"
+
+
+@pytest.mark.parametrize("customer_id", ["cus_none", "x"])
+async def test_an_unknown_customer_is_refused(platform: Platform, customer_id: str):
+    refusal = await refused(subscribe(platform, await fee(platform), customer_id=customer_id))
+    assert (refusal.code, refusal.reason) == ("NOT_FOUND", "CUSTOMER_NOT_FOUND")
+
+
+async def test_events_of_a_subscription_carry_rising_versions(platform: Platform):
+    created = await subscribe(platform, await fee(platform), trial_days=1)
+    platform.clock.advance(days=40)
+    await platform.drain()
+    await cancel(platform, created.id)
+    rows = await platform.rows(
+        "SELECT resource_version FROM billing_events WHERE resource_id = $1 ORDER BY xid, seq", created.id
+    )
+    versions = [row["resource_version"] for row in rows]
+    assert versions == list(range(1, len(versions) + 1))
+    assert len(versions) >= 5
+
+
+async def test_other_tenant_gets_not_found(platform: Platform):
+    created = await subscribe(platform, await fee(platform))
+    _, other_key = await platform.new_tenant("other")
+    stub = platform.stub(SubscriptionServiceStub, key=other_key)
+    request = subscription_service_pb2.GetSubscriptionRequest(subscription_id=created.id)
+    assert (await refused(stub.GetSubscription(request))).reason == "SUBSCRIPTION_NOT_FOUND"
+    customer = await new_customer(platform)
+    foreign = subscription_service_pb2.ListSubscriptionsRequest(customer_id=customer.id)
+    assert not (await stub.ListSubscriptions(foreign)).subscriptions
