@@ -42,6 +42,7 @@ gen: $(INSTALLED) $(VALIDATE) ## generate gen/ from proto/ and sql/
 ifneq ($(SQL),)
 	sqlc generate
 endif
+	python tools/event_catalogue.py
 
 .PHONY: format
 format: $(INSTALLED) $(VALIDATE) ## format Python and proto files, fix what ruff can
@@ -59,6 +60,7 @@ verify: $(INSTALLED) $(VALIDATE) ## check format, lint, types, import rules, con
 	buf lint proto
 	python tools/generate.py --check
 	sqlc diff
+	python tools/event_catalogue.py --check
 	@if [ -f $(RELEASED) ]; then echo buf breaking proto --against $(RELEASED); buf breaking proto --against $(RELEASED); \
 	else echo "$(RELEASED) does not exist: no released contract to break"; fi
 

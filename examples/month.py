@@ -97,20 +97,20 @@ class Tenant:
     api_key: str
 
 
-async def create_tenant(platform: Client, clock_time: datetime) -> Tenant:
+async def create_tenant(platform: Client, clock_time: datetime, name: str = "token-works") -> Tenant:
     """A sandbox tenant whose clock starts at `clock_time`, with a key of its own."""
     created = await platform.stub(TenantServiceStub).CreateTenant(
         tenant_service_pb2.CreateTenantRequest(
-            request_id="demo-tenant",
-            name="Token Works",
-            slug="token-works",
+            request_id=f"tenant {name}",
+            name=name,
+            slug=name,
             mode=tenant_pb2.TENANT_MODE_SANDBOX,
             clock_time=timestamp(clock_time),
         )
     )
     key = await platform.stub(AccessServiceStub).CreateApiKey(
         access_service_pb2.CreateApiKeyRequest(
-            tenant_id=created.tenant.id, request_id="demo-key", name="demo", role=api_key_pb2.ROLE_OWNER
+            tenant_id=created.tenant.id, request_id="key", name="demo", role=api_key_pb2.ROLE_OWNER
         )
     )
     return Tenant(created.tenant.id, key.secret)

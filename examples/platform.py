@@ -36,7 +36,9 @@ class Platform:
             await platform.stop()
 
     @staticmethod
-    async def spawn(data_dir: Path, settings: Mapping[str, str] | None = None) -> "Platform":
+    async def spawn(
+        data_dir: Path, settings: Mapping[str, str] | None = None, *, grpc_port: int = 0
+    ) -> "Platform":
         """The same without the end: the caller stops or kills it."""
         data_dir.mkdir(parents=True, exist_ok=True)
         endpoints = data_dir / "endpoints.json"
@@ -49,7 +51,7 @@ class Platform:
                 "up",
                 "--data-dir",
                 str(data_dir),
-                "--grpc-port=0",
+                f"--grpc-port={grpc_port}",
                 "--http-port=0",
                 stdout=log,
                 stderr=log,

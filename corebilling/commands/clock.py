@@ -13,7 +13,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from corebilling.client import Client
 from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, run
 from corebilling.mapping import instant, timestamp
-from corebilling.values.ids import new_id
 
 clock_app = typer.Typer(no_args_is_help=True, help="Shows and advances a sandbox tenant's clock.")
 
@@ -49,9 +48,9 @@ def advance(
 
 
 async def advance_clock(client: Client, tenant_id: str, to: datetime) -> None:
-    """Sends the tenant's clock to `to` and waits for it, showing where it is."""
+    """Sends the tenant's clock to `to` and waits for it, showing where it is. Safe to repeat."""
     schedule = client.stub(ScheduleServiceStub)
-    request_id = new_id("req")
+    request_id = f"advance to {to.isoformat()}"
     await schedule.AdvanceTestClock(
         rpc.AdvanceTestClockRequest(tenant_id=tenant_id, request_id=request_id, target_at=timestamp(to)),
         wait_for_ready=True,

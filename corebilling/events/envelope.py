@@ -77,12 +77,12 @@ def type_name(event: eventv1.Event) -> str:
     return event.payload.type_url.removeprefix(TYPE_URL)
 
 
-def follow_up_id(handler: str, cause_id: str, subject: str, resource_id: str, nth: int) -> str:
+def follow_up_id(handler: str, cause_id: str, subject: str, resource_id: str, version: int) -> str:
     """The id of what a handler makes of an event: the same however often it is handled.
 
     It begins with the cause's time, so that it sorts next to it.
     """
-    digest = blake2b("\0".join((handler, cause_id, subject, resource_id, str(nth))).encode(), digest_size=10)
+    digest = blake2b("\0".join((handler, cause_id, subject, resource_id, str(version))).encode(), digest_size=10)
     number = int.from_bytes(digest.digest())
     tail = "".join(_ALPHABET[(number >> shift) & 31] for shift in range(75, -1, -5))
     return cause_id[: -len(tail)] + tail

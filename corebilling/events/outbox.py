@@ -23,6 +23,7 @@ def append(
     ordering_key: str,
     subject: str = "",
     tenant_id: str = "",
+    cause: eventv1.Event | None = None,
 ) -> eventv1.Event:
     """Adds an event to the transaction; it is written right before the commit, or not at all.
 
@@ -33,41 +34,38 @@ def append(
         ordering_key: Events of one key are delivered in order. The transaction holds its lock.
         subject: Of custom events, whose message has none of its own.
         tenant_id: Whose event it is, when not the transaction's tenant's (a tenant being created).
+        cause: The event that led to this one, where a handler takes several together.
 
     In a handler the event's id derives from its cause, so that handling it again appends the same event.
     """
     subject = subject or subject_of(cast("Descriptor", payload.DESCRIPTOR))
     event = eventv1.Event(
-        id=_event_id(tx, subject, resource_id),
         subject=subject,
         tenant_id=tenant_id or tx.tenant_id,
         resource_id=resource_id,
         payload=pack(payload),
         metadata=eventv1.EventMetadata(
-            correlation_id=tx.correlation_id,
-            causation_id=tx.causation_id,
+            correlation_id=cause.metadata.correlation_id if cause else tx.correlation_id,
+            causation_id=cause.id if cause else tx.causation_id,
             actor=tx.caller.actor,
-            traceparent=tx.caller.traceparent,
+            traceparent=cause.metadata.traceparent if cause else tx.caller.traceparent,
             ordering_key=ordering_key,
             resource_version=resource_version,
         ),
         created_at=timestamp(tx.now),
     )
+    event.id = _event_id(event)
     tx.events.append(event)
     return event
 
 
-def _event_id(tx: Transaction, subject: str, resource_id: str) -> str:
-    if not tx.causation_id:
+def _event_id(event: eventv1.Event) -> str:
+    data = event.metadata
+    if not data.causation_id:
         return new_id("evt")
-    nth = sum(
-        event.metadata.causation_id == tx.causation_id
-        and event.subject == subject
-        and event.resource_id == resource_id
-        and event.metadata.actor == tx.caller.actor
-        for event in tx.events
+    return follow_up_id(
+        data.actor, data.causation_id, event.subject, event.resource_id, data.resource_version
     )
-    return follow_up_id(tx.caller.actor, tx.causation_id, subject, resource_id, nth)
 
 
 async def flush(tx: Transaction) -> None:

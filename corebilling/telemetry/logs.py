@@ -7,9 +7,15 @@ from typing import Any
 import orjson
 import structlog
 
+_without_locals = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
 
 def configure_logs(form: str, level: str) -> None:
     """Once, before anything is logged. `form` is text or json; `level` is debug, info, warning or error."""
+    # Never with local variables: they hold keys and names.
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -21,7 +27,7 @@ def configure_logs(form: str, level: str) -> None:
         structlog.configure(
             processors=[
                 *shared,
-                structlog.processors.dict_tracebacks,
+                structlog.processors.ExceptionRenderer(_without_locals),
                 structlog.processors.JSONRenderer(_dumps),
             ],
             wrapper_class=wrapper,
@@ -30,7 +36,7 @@ def configure_logs(form: str, level: str) -> None:
         )
     else:
         structlog.configure(
-            processors=[*shared, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())],
+            processors=[*shared, console],
             wrapper_class=wrapper,
             logger_factory=structlog.WriteLoggerFactory(sys.stdout),
             cache_logger_on_first_use=True,

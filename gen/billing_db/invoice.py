@@ -8,76 +8,84 @@ from typing import Final
 from .connection import Connection, Json, RowNotFound
 from .models import BillingCycle, Invoice, InvoiceLine, InvoicePayment
 
-CLAIM_RATED_CYCLE: Final = """-- name: ClaimRatedCycle :one
-UPDATE billing_cycles
-SET state = 'invoiced', version = version + 1
-WHERE tenant_id = $1 AND id = $2 AND state = 'rated'
-RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, version
+CLAIM_RATED_CYCLES: Final = """-- name: ClaimRatedCycles :many
+WITH claimed AS (
+    UPDATE billing_cycles
+    SET state = 'invoiced', version = version + 1
+    WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'rated'
+    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, version
+)
+SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.version FROM claimed c ORDER BY c.period_start, c.id
 """
 
 
-async def claim_rated_cycle(conn: Connection, *, tenant_id: str, id: str) -> BillingCycle | None:
-    """Takes a cycle to be invoiced; no row when it is not rated yet, or was invoiced before."""
-    row = await conn.fetchrow(CLAIM_RATED_CYCLE, tenant_id, id)
-    return None if row is None else BillingCycle(*row)
+async def claim_rated_cycles(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[BillingCycle]:
+    """Takes cycles to be invoiced, in the order of time; not those that are not rated yet, or invoiced before."""
+    rows = await conn.fetch(CLAIM_RATED_CYCLES, tenant_id, ids)
+    return [BillingCycle(*row) for row in rows]
 
 
-INSERT_INVOICE: Final = """-- name: InsertInvoice :one
-WITH invoice AS (
+INSERT_INVOICES: Final = """-- name: InsertInvoices :exec
+WITH written AS (
     INSERT INTO invoices (
-        tenant_id, id, customer_id, subscription_id, cycle_id, state, currency, total_minor, amount_due_minor,
-        period_start, period_end, created_at
-    )
-    VALUES (
-        $1, $2, $3, $4, $5, 'draft',
-        $6, $7, $7, $8, $9,
-        $10
-    )
-    RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version
-), lines AS (
-    INSERT INTO invoice_lines (
-        tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount,
-        unit_size, amount_minor, price_id, subscription_item_id, tiers
+        tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_due_minor,
+        period_start, period_end, finalized_at, due_at, paid_at, created_at, version
     )
     SELECT
-        i.tenant_id, n.id, i.id, n.position, n.type, n.description, n.period_start, n.period_end, n.quantity,
-        nullif(n.unit_amount, '')::numeric, n.unit_size, n.amount_minor, n.price_id, n.subscription_item_id, n.tiers
-    FROM invoice i CROSS JOIN (
+        $1, n.id, n.customer_id, n.subscription_id, n.cycle_id, n.state, nullif(n.number, ''),
+        n.currency, n.total_minor, n.total_minor, n.period_start, n.period_end, $16::timestamptz,
+        $17::timestamptz, CASE n.state WHEN 'paid' THEN $16::timestamptz END,
+        $18, n.version
+    FROM (
         SELECT
-            unnest($11::text[]) AS id,
-            generate_series(1, cardinality($11::text[])) AS position,
-            unnest($12::text[]) AS type,
-            unnest($13::text[]) AS description,
-            unnest($14::timestamptz[]) AS period_start,
-            unnest($15::timestamptz[]) AS period_end,
-            unnest($16::numeric[]) AS quantity,
-            unnest($17::text[]) AS unit_amount,
-            unnest($18::numeric[]) AS unit_size,
-            unnest($19::bigint[]) AS amount_minor,
-            unnest($20::text[]) AS price_id,
-            unnest($21::text[]) AS subscription_item_id,
-            -- One document, for the driver takes lists of lists for arrays of two dimensions.
-            jsonb_array_elements($22::jsonb) AS tiers
+            unnest($19::text[]) AS id,
+            unnest($20::text[]) AS customer_id,
+            unnest($21::text[]) AS subscription_id,
+            unnest($22::text[]) AS cycle_id,
+            unnest($23::text[]) AS state,
+            unnest($24::text[]) AS number,
+            unnest($25::text[]) AS currency,
+            unnest($26::bigint[]) AS total_minor,
+            unnest($27::timestamptz[]) AS period_start,
+            unnest($28::timestamptz[]) AS period_end,
+            unnest($29::bigint[]) AS version
     ) n
 )
-SELECT i.tenant_id, i.id, i.customer_id, i.subscription_id, i.cycle_id, i.state, i.number, i.currency, i.total_minor, i.amount_paid_minor, i.amount_due_minor, i.period_start, i.period_end, i.finalized_at, i.due_at, i.paid_at, i.voided_at, i.created_at, i.version FROM invoice i
+INSERT INTO invoice_lines (
+    tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
+    amount_minor, price_id, subscription_item_id, tiers
+)
+SELECT
+    $1, l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
+    nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, l.price_id, l.subscription_item_id, l.tiers
+FROM (
+    SELECT
+        unnest($2::text[]) AS id,
+        unnest($3::text[]) AS invoice_id,
+        unnest($4::int[]) AS position,
+        unnest($5::text[]) AS type,
+        unnest($6::text[]) AS description,
+        unnest($7::timestamptz[]) AS period_start,
+        unnest($8::timestamptz[]) AS period_end,
+        unnest($9::numeric[]) AS quantity,
+        unnest($10::text[]) AS unit_amount,
+        unnest($11::numeric[]) AS unit_size,
+        unnest($12::bigint[]) AS amount_minor,
+        unnest($13::text[]) AS price_id,
+        unnest($14::text[]) AS subscription_item_id,
+        -- One document, for the driver takes lists of lists for arrays of two dimensions.
+        jsonb_array_elements($15::jsonb) AS tiers
+) l
 """
 
 
-async def insert_invoice(
+async def insert_invoices(
     conn: Connection,
     *,
     tenant_id: str,
-    id: str,
-    customer_id: str,
-    subscription_id: str,
-    cycle_id: str,
-    currency: str,
-    total_minor: int,
-    period_start: datetime.datetime,
-    period_end: datetime.datetime,
-    created_at: datetime.datetime,
     line_ids: Sequence[str],
+    line_invoice_ids: Sequence[str],
+    line_positions: Sequence[int],
     line_types: Sequence[str],
     line_descriptions: Sequence[str],
     line_period_starts: Sequence[datetime.datetime],
@@ -89,21 +97,30 @@ async def insert_invoice(
     line_price_ids: Sequence[str],
     line_item_ids: Sequence[str],
     line_tiers: Json,
-) -> Invoice:
-    """A draft with its lines. The arrays run in parallel; '' is no unit amount."""
-    row = await conn.fetchrow(
-        INSERT_INVOICE,
+    finalized_at: datetime.datetime | None,
+    due_at: datetime.datetime | None,
+    created_at: datetime.datetime,
+    ids: Sequence[str],
+    customer_ids: Sequence[str],
+    subscription_ids: Sequence[str],
+    cycle_ids: Sequence[str],
+    states: Sequence[str],
+    numbers: Sequence[str],
+    currencies: Sequence[str],
+    totals_minor: Sequence[int],
+    period_starts: Sequence[datetime.datetime],
+    period_ends: Sequence[datetime.datetime],
+    versions: Sequence[int],
+) -> None:
+    """Invoices as they were decided, drafts or final, with their lines. Of both, the arrays run in parallel; '' is no
+    number and no unit amount, and those that are paid were so when they were finalized.
+    """
+    await conn.execute(
+        INSERT_INVOICES,
         tenant_id,
-        id,
-        customer_id,
-        subscription_id,
-        cycle_id,
-        currency,
-        total_minor,
-        period_start,
-        period_end,
-        created_at,
         line_ids,
+        line_invoice_ids,
+        line_positions,
         line_types,
         line_descriptions,
         line_period_starts,
@@ -115,10 +132,21 @@ async def insert_invoice(
         line_price_ids,
         line_item_ids,
         line_tiers,
+        finalized_at,
+        due_at,
+        created_at,
+        ids,
+        customer_ids,
+        subscription_ids,
+        cycle_ids,
+        states,
+        numbers,
+        currencies,
+        totals_minor,
+        period_starts,
+        period_ends,
+        versions,
     )
-    if row is None:
-        raise RowNotFound("insert_invoice")
-    return Invoice(*row)
 
 
 FIND_INVOICE: Final = """-- name: FindInvoice :one
@@ -172,15 +200,17 @@ async def list_invoices(
 
 UPSERT_INVOICE_COUNTER: Final = """-- name: UpsertInvoiceCounter :one
 INSERT INTO invoice_counters AS c (tenant_id, year, last_number)
-VALUES ($1, $2, 1)
-ON CONFLICT (tenant_id, year) DO UPDATE SET last_number = c.last_number + 1
+VALUES ($1, $2, $3::bigint)
+ON CONFLICT (tenant_id, year) DO UPDATE SET last_number = c.last_number + EXCLUDED.last_number
 RETURNING last_number
 """
 
 
-async def upsert_invoice_counter(conn: Connection, *, tenant_id: str, year: int) -> int:
-    """The next number of the tenant's year. Its row stays locked until the transaction ends, so it comes last."""
-    value: int | None = await conn.fetchval(UPSERT_INVOICE_COUNTER, tenant_id, year)
+async def upsert_invoice_counter(conn: Connection, *, tenant_id: str, year: int, count: int) -> int:
+    """The last of the next `count` numbers of the tenant's year. Its row stays locked until the transaction ends, so
+    it comes last.
+    """
+    value: int | None = await conn.fetchval(UPSERT_INVOICE_COUNTER, tenant_id, year, count)
     if value is None:
         raise RowNotFound("upsert_invoice_counter")
     return value

@@ -18,21 +18,15 @@ async def list_accounts(conn: Connection, *, tenant_id: str) -> list[LedgerAccou
     return [LedgerAccount(*row) for row in rows]
 
 
-LIST_ACCOUNTS_OF: Final = """-- name: ListAccountsOf :many
-SELECT tenant_id, id, type, currency FROM ledger_accounts WHERE tenant_id = $1 AND currency = $2
-"""
-
-
-async def list_accounts_of(conn: Connection, *, tenant_id: str, currency: str) -> list[LedgerAccount]:
-    """At most one of each type."""
-    rows = await conn.fetch(LIST_ACCOUNTS_OF, tenant_id, currency)
-    return [LedgerAccount(*row) for row in rows]
-
-
 INSERT_ACCOUNTS: Final = """-- name: InsertAccounts :exec
 INSERT INTO ledger_accounts (tenant_id, id, type, currency)
-SELECT $1, n.id, n.type, $2
-FROM (SELECT unnest($3::text[]) AS id, unnest($4::text[]) AS type) n
+SELECT $1, n.id, n.type, n.currency
+FROM (
+    SELECT
+        unnest($2::text[]) AS id,
+        unnest($3::text[]) AS type,
+        unnest($4::text[]) AS currency
+) n
 ON CONFLICT ON CONSTRAINT ledger_accounts_once DO NOTHING
 """
 
@@ -41,74 +35,89 @@ async def insert_accounts(
     conn: Connection,
     *,
     tenant_id: str,
-    currency: str,
     ids: Sequence[str],
     types: Sequence[str],
+    currencies: Sequence[str],
 ) -> None:
-    """Those that are missing; another transaction may be making the same."""
-    await conn.execute(INSERT_ACCOUNTS, tenant_id, currency, ids, types)
+    """Those that are missing; another transaction may be making the same. The arrays run in parallel."""
+    await conn.execute(INSERT_ACCOUNTS, tenant_id, ids, types, currencies)
 
 
-TRY_INSERT_JOURNAL: Final = """-- name: TryInsertJournal :one
-WITH journal AS (
+INSERT_JOURNALS: Final = """-- name: InsertJournals :many
+WITH posted AS (
     INSERT INTO ledger_journals (
         tenant_id, id, source_type, source_id, customer_id, reverses_journal_id, posted_at, created_at
     )
-    VALUES (
-        $1, $2, $3, $4, $5,
-        $6, $7, $8
-    )
+    SELECT
+        $1, n.id, n.source_type, n.source_id, n.customer_id, nullif(n.reverses_journal_id, ''),
+        n.posted_at, $2
+    FROM (
+        SELECT
+            unnest($3::text[]) AS id,
+            unnest($4::text[]) AS source_type,
+            unnest($5::text[]) AS source_id,
+            unnest($6::text[]) AS customer_id,
+            unnest($7::text[]) AS reverses_journal_id,
+            unnest($8::timestamptz[]) AS posted_at
+    ) n
     ON CONFLICT ON CONSTRAINT ledger_journals_once DO NOTHING
-    RETURNING tenant_id, id, source_type, source_id, customer_id, reverses_journal_id, posted_at, created_at
+    RETURNING id
 ), entries AS (
     INSERT INTO ledger_entries (tenant_id, journal_id, position, account_id, direction, currency, amount_minor)
-    SELECT j.tenant_id, j.id, n.position, n.account_id, n.direction, n.currency, n.amount_minor
-    FROM journal j CROSS JOIN (
+    SELECT $1, p.id, e.position, e.account_id, e.direction, e.currency, e.amount_minor
+    FROM posted p JOIN (
         SELECT
-            generate_series(1, cardinality($9::text[])) AS position,
-            unnest($9::text[]) AS account_id,
-            unnest($10::text[]) AS direction,
-            unnest($11::text[]) AS currency,
-            unnest($12::bigint[]) AS amount_minor
-    ) n
+            unnest($9::text[]) AS journal_id,
+            unnest($10::int[]) AS position,
+            unnest($11::text[]) AS account_id,
+            unnest($12::text[]) AS direction,
+            unnest($13::text[]) AS currency,
+            unnest($14::bigint[]) AS amount_minor
+    ) e ON e.journal_id = p.id
 )
-SELECT j.tenant_id, j.id, j.source_type, j.source_id, j.customer_id, j.reverses_journal_id, j.posted_at, j.created_at FROM journal j
+SELECT p.id FROM posted p
 """
 
 
-async def try_insert_journal(
+async def insert_journals(
     conn: Connection,
     *,
     tenant_id: str,
-    id: str,
-    source_type: str,
-    source_id: str,
-    customer_id: str,
-    reverses_journal_id: str | None,
-    posted_at: datetime.datetime,
     created_at: datetime.datetime,
-    account_ids: Sequence[str],
-    directions: Sequence[str],
-    currencies: Sequence[str],
-    amounts_minor: Sequence[int],
-) -> LedgerJournal | None:
-    """The journal with its entries, in the order given; no row when its source was posted before."""
-    row = await conn.fetchrow(
-        TRY_INSERT_JOURNAL,
+    ids: Sequence[str],
+    source_types: Sequence[str],
+    source_ids: Sequence[str],
+    customer_ids: Sequence[str],
+    reverses_journal_ids: Sequence[str],
+    posted_at: Sequence[datetime.datetime],
+    entry_journal_ids: Sequence[str],
+    entry_positions: Sequence[int],
+    entry_account_ids: Sequence[str],
+    entry_directions: Sequence[str],
+    entry_currencies: Sequence[str],
+    entry_amounts_minor: Sequence[int],
+) -> list[str]:
+    """Journals with their entries; returns those whose source was not posted before. Of both, the arrays run in
+    parallel; '' reverses nothing.
+    """
+    rows = await conn.fetch(
+        INSERT_JOURNALS,
         tenant_id,
-        id,
-        source_type,
-        source_id,
-        customer_id,
-        reverses_journal_id,
-        posted_at,
         created_at,
-        account_ids,
-        directions,
-        currencies,
-        amounts_minor,
+        ids,
+        source_types,
+        source_ids,
+        customer_ids,
+        reverses_journal_ids,
+        posted_at,
+        entry_journal_ids,
+        entry_positions,
+        entry_account_ids,
+        entry_directions,
+        entry_currencies,
+        entry_amounts_minor,
     )
-    return None if row is None else LedgerJournal(*row)
+    return [row[0] for row in rows]
 
 
 FIND_JOURNAL_BY_SOURCE: Final = """-- name: FindJournalBySource :one

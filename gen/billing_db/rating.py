@@ -9,25 +9,28 @@ from typing import Final
 from .connection import Connection, Json
 from .models import BillingCycle, Charge, Price
 
-CLAIM_CLOSED_CYCLE: Final = """-- name: ClaimClosedCycle :one
-UPDATE billing_cycles
-SET state = 'rated', version = version + 1
-WHERE tenant_id = $1 AND id = $2 AND state = 'closed' AND NOT trial
-RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, version
+CLAIM_CLOSED_CYCLES: Final = """-- name: ClaimClosedCycles :many
+WITH claimed AS (
+    UPDATE billing_cycles
+    SET state = 'rated', version = version + 1
+    WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'closed' AND NOT trial
+    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, version
+)
+SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.version FROM claimed c ORDER BY c.period_start, c.id
 """
 
 
-async def claim_closed_cycle(conn: Connection, *, tenant_id: str, id: str) -> BillingCycle | None:
-    """Takes a cycle to be rated; no row when it is a trial, is not closed yet, or was rated before."""
-    row = await conn.fetchrow(CLAIM_CLOSED_CYCLE, tenant_id, id)
-    return None if row is None else BillingCycle(*row)
+async def claim_closed_cycles(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[BillingCycle]:
+    """Takes cycles to be rated, in the order of time; not those that are trials, not closed yet, or rated before."""
+    rows = await conn.fetch(CLAIM_CLOSED_CYCLES, tenant_id, ids)
+    return [BillingCycle(*row) for row in rows]
 
 
 LIST_RATED_ITEMS: Final = """-- name: ListRatedItems :many
-SELECT i.id AS item_id, i.quantity, p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.description, p.created_at
-FROM subscription_items i JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
-WHERE i.tenant_id = $1 AND i.subscription_id = $2
-ORDER BY i.position
+SELECT id, subscription_id, price_id, quantity
+FROM subscription_items
+WHERE tenant_id = $1 AND subscription_id = ANY ($2::text[])
+ORDER BY subscription_id, position
 """
 
 
@@ -35,55 +38,58 @@ ORDER BY i.position
 class ListRatedItemsRow:
     """A row of `list_rated_items`."""
 
-    item_id: str
-    quantity: Decimal | None
-    tenant_id: str
     id: str
-    product_id: str
-    code: str
-    price_version: int
-    currency: str
-    model: str
-    usage: str
-    meter_id: str | None
-    interval_unit: str
-    interval_count: int
-    unit_amount: Decimal | None
-    unit_size: Decimal
-    tiers: Json
-    description: str
-    created_at: datetime.datetime
+    subscription_id: str
+    price_id: str
+    quantity: Decimal | None
 
 
 async def list_rated_items(
     conn: Connection,
     *,
     tenant_id: str,
-    subscription_id: str,
+    subscription_ids: Sequence[str],
 ) -> list[ListRatedItemsRow]:
-    """A subscription's items in their order, each with its price."""
-    rows = await conn.fetch(LIST_RATED_ITEMS, tenant_id, subscription_id)
+    """Of several subscriptions at once, each subscription's in its own order."""
+    rows = await conn.fetch(LIST_RATED_ITEMS, tenant_id, subscription_ids)
     return [ListRatedItemsRow(*row) for row in rows]
 
 
+LIST_RATED_PRICES: Final = """-- name: ListRatedPrices :many
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
+"""
+
+
+async def list_rated_prices(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[Price]:
+    rows = await conn.fetch(LIST_RATED_PRICES, tenant_id, ids)
+    return [Price(*row) for row in rows]
+
+
 LIST_UNBILLED_USAGE: Final = """-- name: ListUnbilledUsage :many
-SELECT t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity, t.quantity::numeric AS quantity
+SELECT
+    t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
+    t.quantity::numeric AS quantity
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
+        n.period_start AS rated_start,
         CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
             AS quantity
-    FROM usage_totals u
-    WHERE u.tenant_id = $1 AND u.subscription_id = $2
-        AND u.period_start <= $3::timestamptz AND NOT u.excluded
+    FROM (
+        SELECT
+            unnest($1::text[]) AS subscription_id,
+            unnest($2::timestamptz[]) AS period_start
+    ) n
+    JOIN usage_totals u ON u.tenant_id = $3 AND u.subscription_id = n.subscription_id
+        AND u.period_start <= n.period_start AND NOT u.excluded
 ) t
 WHERE t.quantity <> t.billed_quantity
-    AND (t.period_start = $3::timestamptz OR EXISTS (
+    AND (t.period_start = t.rated_start OR EXISTS (
         SELECT FROM billing_cycles c
         WHERE c.tenant_id = t.tenant_id AND c.subscription_id = t.subscription_id
             AND c.period_start = t.period_start AND c.state IN ('rated', 'invoiced')
     ))
-ORDER BY t.period_start, t.subscription_item_id
+ORDER BY t.subscription_id, t.period_start, t.subscription_item_id
 """
 
 
@@ -91,6 +97,7 @@ ORDER BY t.period_start, t.subscription_item_id
 class ListUnbilledUsageRow:
     """A row of `list_unbilled_usage`."""
 
+    subscription_id: str
     subscription_item_id: str
     period_start: datetime.datetime
     period_end: datetime.datetime
@@ -101,12 +108,12 @@ class ListUnbilledUsageRow:
 async def list_unbilled_usage(
     conn: Connection,
     *,
+    subscription_ids: Sequence[str],
+    period_starts: Sequence[datetime.datetime],
     tenant_id: str,
-    subscription_id: str,
-    period_start: datetime.datetime,
 ) -> list[ListUnbilledUsageRow]:
-    """Of the cycle's own period, and of earlier periods whose cycles are rated: there it came late."""
-    rows = await conn.fetch(LIST_UNBILLED_USAGE, tenant_id, subscription_id, period_start)
+    """Of some cycles' own periods, and of earlier periods whose cycles are rated: there it came late."""
+    rows = await conn.fetch(LIST_UNBILLED_USAGE, subscription_ids, period_starts, tenant_id)
     return [ListUnbilledUsageRow(*row) for row in rows]
 
 
@@ -117,12 +124,13 @@ WITH rated AS (
         unit_amount, unit_size, currency, amount, tiers, created_at
     )
     SELECT
-        $1, n.id, $2, n.subscription_item_id, n.kind, n.price_id, n.description,
+        $1, n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
         n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.tiers, $3
+        n.tiers, $2
     FROM (
         SELECT
-            unnest($4::text[]) AS id,
+            unnest($3::text[]) AS id,
+            unnest($4::text[]) AS cycle_id,
             unnest($5::text[]) AS subscription_item_id,
             unnest($6::text[]) AS kind,
             unnest($7::text[]) AS price_id,
@@ -152,9 +160,9 @@ async def insert_charges(
     conn: Connection,
     *,
     tenant_id: str,
-    cycle_id: str,
     created_at: datetime.datetime,
     ids: Sequence[str],
+    cycle_ids: Sequence[str],
     subscription_item_ids: Sequence[str],
     kinds: Sequence[str],
     price_ids: Sequence[str],
@@ -168,13 +176,13 @@ async def insert_charges(
     amounts: Sequence[Decimal],
     tiers: Json,
 ) -> None:
-    """A cycle's charges, and in the totals what they bill. The arrays run in parallel; '' is no unit amount."""
+    """Charges of several cycles, and in the totals what they bill. The arrays run in parallel; '' is no unit amount."""
     await conn.execute(
         INSERT_CHARGES,
         tenant_id,
-        cycle_id,
         created_at,
         ids,
+        cycle_ids,
         subscription_item_ids,
         kinds,
         price_ids,
@@ -193,14 +201,14 @@ async def insert_charges(
 LIST_CHARGES: Final = """-- name: ListCharges :many
 SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.tiers, c.created_at
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
-WHERE c.tenant_id = $1 AND c.cycle_id = $2
-ORDER BY c.kind = 'adjustment', c.period_start, i.position
+WHERE c.tenant_id = $1 AND c.cycle_id = ANY ($2::text[])
+ORDER BY c.cycle_id, c.kind = 'adjustment', c.period_start, i.position
 """
 
 
-async def list_charges(conn: Connection, *, tenant_id: str, cycle_id: str) -> list[Charge]:
-    """Of one cycle: its items in their order, then what came late, by period."""
-    rows = await conn.fetch(LIST_CHARGES, tenant_id, cycle_id)
+async def list_charges(conn: Connection, *, tenant_id: str, cycle_ids: Sequence[str]) -> list[Charge]:
+    """Of several cycles at once: each cycle's items in their order, then what came late, by period."""
+    rows = await conn.fetch(LIST_CHARGES, tenant_id, cycle_ids)
     return [Charge(*row) for row in rows]
 
 

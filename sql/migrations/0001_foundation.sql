@@ -29,8 +29,6 @@ $$;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO corebilling_owner;
 GRANT USAGE ON SCHEMA public TO corebilling_app, corebilling_worker;
--- A process is ready when the database has every migration it was built with.
-GRANT SELECT ON public.schema_migrations TO corebilling_app, corebilling_worker;
 
 -- So that a server can tell whether the schema is the one it was written for.
 GRANT SELECT ON schema_migrations TO corebilling_app, corebilling_worker;
@@ -43,7 +41,6 @@ ALTER DEFAULT PRIVILEGES FOR ROLE corebilling_owner REVOKE EXECUTE ON FUNCTIONS 
 -- '' outside of a transaction, which equals no tenant.
 
 -- migrate:down
-REVOKE ALL ON public.schema_migrations FROM corebilling_app, corebilling_worker;
 ALTER DEFAULT PRIVILEGES FOR ROLE corebilling_owner GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
 REVOKE ALL ON schema_migrations FROM corebilling_app, corebilling_worker;
 REVOKE ALL ON SCHEMA public FROM corebilling_owner, corebilling_app, corebilling_worker;

@@ -1,50 +1,66 @@
--- name: ClaimRatedCycle :one
--- Takes a cycle to be invoiced; no row when it is not rated yet, or was invoiced before.
-UPDATE billing_cycles
-SET state = 'invoiced', version = version + 1
-WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND state = 'rated'
-RETURNING *;
-
--- name: InsertInvoice :one
--- A draft with its lines. The arrays run in parallel; '' is no unit amount.
-WITH invoice AS (
-    INSERT INTO invoices (
-        tenant_id, id, customer_id, subscription_id, cycle_id, state, currency, total_minor, amount_due_minor,
-        period_start, period_end, created_at
-    )
-    VALUES (
-        sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(customer_id), sqlc.arg(subscription_id), sqlc.arg(cycle_id), 'draft',
-        sqlc.arg(currency), sqlc.arg(total_minor), sqlc.arg(total_minor), sqlc.arg(period_start), sqlc.arg(period_end),
-        sqlc.arg(created_at)
-    )
+-- name: ClaimRatedCycles :many
+-- Takes cycles to be invoiced, in the order of time; not those that are not rated yet, or invoiced before.
+WITH claimed AS (
+    UPDATE billing_cycles
+    SET state = 'invoiced', version = version + 1
+    WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]) AND state = 'rated'
     RETURNING *
-), lines AS (
-    INSERT INTO invoice_lines (
-        tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount,
-        unit_size, amount_minor, price_id, subscription_item_id, tiers
+)
+SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
+
+-- name: InsertInvoices :exec
+-- Invoices as they were decided, drafts or final, with their lines. Of both, the arrays run in parallel; '' is no
+-- number and no unit amount, and those that are paid were so when they were finalized.
+WITH written AS (
+    INSERT INTO invoices (
+        tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_due_minor,
+        period_start, period_end, finalized_at, due_at, paid_at, created_at, version
     )
     SELECT
-        i.tenant_id, n.id, i.id, n.position, n.type, n.description, n.period_start, n.period_end, n.quantity,
-        nullif(n.unit_amount, '')::numeric, n.unit_size, n.amount_minor, n.price_id, n.subscription_item_id, n.tiers
-    FROM invoice i CROSS JOIN (
+        sqlc.arg(tenant_id), n.id, n.customer_id, n.subscription_id, n.cycle_id, n.state, nullif(n.number, ''),
+        n.currency, n.total_minor, n.total_minor, n.period_start, n.period_end, sqlc.narg(finalized_at)::timestamptz,
+        sqlc.narg(due_at)::timestamptz, CASE n.state WHEN 'paid' THEN sqlc.narg(finalized_at)::timestamptz END,
+        sqlc.arg(created_at), n.version
+    FROM (
         SELECT
-            unnest(sqlc.arg(line_ids)::text[]) AS id,
-            generate_series(1, cardinality(sqlc.arg(line_ids)::text[])) AS position,
-            unnest(sqlc.arg(line_types)::text[]) AS type,
-            unnest(sqlc.arg(line_descriptions)::text[]) AS description,
-            unnest(sqlc.arg(line_period_starts)::timestamptz[]) AS period_start,
-            unnest(sqlc.arg(line_period_ends)::timestamptz[]) AS period_end,
-            unnest(sqlc.arg(line_quantities)::numeric[]) AS quantity,
-            unnest(sqlc.arg(line_unit_amounts)::text[]) AS unit_amount,
-            unnest(sqlc.arg(line_unit_sizes)::numeric[]) AS unit_size,
-            unnest(sqlc.arg(line_amounts_minor)::bigint[]) AS amount_minor,
-            unnest(sqlc.arg(line_price_ids)::text[]) AS price_id,
-            unnest(sqlc.arg(line_item_ids)::text[]) AS subscription_item_id,
-            -- One document, for the driver takes lists of lists for arrays of two dimensions.
-            jsonb_array_elements(sqlc.arg(line_tiers)::jsonb) AS tiers
+            unnest(sqlc.arg(ids)::text[]) AS id,
+            unnest(sqlc.arg(customer_ids)::text[]) AS customer_id,
+            unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
+            unnest(sqlc.arg(cycle_ids)::text[]) AS cycle_id,
+            unnest(sqlc.arg(states)::text[]) AS state,
+            unnest(sqlc.arg(numbers)::text[]) AS number,
+            unnest(sqlc.arg(currencies)::text[]) AS currency,
+            unnest(sqlc.arg(totals_minor)::bigint[]) AS total_minor,
+            unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
+            unnest(sqlc.arg(period_ends)::timestamptz[]) AS period_end,
+            unnest(sqlc.arg(versions)::bigint[]) AS version
     ) n
 )
-SELECT i.* FROM invoice i;
+INSERT INTO invoice_lines (
+    tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
+    amount_minor, price_id, subscription_item_id, tiers
+)
+SELECT
+    sqlc.arg(tenant_id), l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
+    nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, l.price_id, l.subscription_item_id, l.tiers
+FROM (
+    SELECT
+        unnest(sqlc.arg(line_ids)::text[]) AS id,
+        unnest(sqlc.arg(line_invoice_ids)::text[]) AS invoice_id,
+        unnest(sqlc.arg(line_positions)::int[]) AS position,
+        unnest(sqlc.arg(line_types)::text[]) AS type,
+        unnest(sqlc.arg(line_descriptions)::text[]) AS description,
+        unnest(sqlc.arg(line_period_starts)::timestamptz[]) AS period_start,
+        unnest(sqlc.arg(line_period_ends)::timestamptz[]) AS period_end,
+        unnest(sqlc.arg(line_quantities)::numeric[]) AS quantity,
+        unnest(sqlc.arg(line_unit_amounts)::text[]) AS unit_amount,
+        unnest(sqlc.arg(line_unit_sizes)::numeric[]) AS unit_size,
+        unnest(sqlc.arg(line_amounts_minor)::bigint[]) AS amount_minor,
+        unnest(sqlc.arg(line_price_ids)::text[]) AS price_id,
+        unnest(sqlc.arg(line_item_ids)::text[]) AS subscription_item_id,
+        -- One document, for the driver takes lists of lists for arrays of two dimensions.
+        jsonb_array_elements(sqlc.arg(line_tiers)::jsonb) AS tiers
+) l;
 
 -- name: FindInvoice :one
 SELECT * FROM invoices WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
@@ -66,10 +82,11 @@ ORDER BY id DESC
 LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: UpsertInvoiceCounter :one
--- The next number of the tenant's year. Its row stays locked until the transaction ends, so it comes last.
+-- The last of the next `count` numbers of the tenant's year. Its row stays locked until the transaction ends, so
+-- it comes last.
 INSERT INTO invoice_counters AS c (tenant_id, year, last_number)
-VALUES (sqlc.arg(tenant_id), sqlc.arg(year), 1)
-ON CONFLICT (tenant_id, year) DO UPDATE SET last_number = c.last_number + 1
+VALUES (sqlc.arg(tenant_id), sqlc.arg(year), sqlc.arg(count)::bigint)
+ON CONFLICT (tenant_id, year) DO UPDATE SET last_number = c.last_number + EXCLUDED.last_number
 RETURNING last_number;
 
 -- name: MarkInvoice :one

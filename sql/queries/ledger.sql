@@ -1,42 +1,53 @@
 -- name: ListAccounts :many
 SELECT * FROM ledger_accounts WHERE tenant_id = sqlc.arg(tenant_id) ORDER BY currency, type;
 
--- name: ListAccountsOf :many
--- At most one of each type.
-SELECT * FROM ledger_accounts WHERE tenant_id = sqlc.arg(tenant_id) AND currency = sqlc.arg(currency);
-
 -- name: InsertAccounts :exec
--- Those that are missing; another transaction may be making the same.
+-- Those that are missing; another transaction may be making the same. The arrays run in parallel.
 INSERT INTO ledger_accounts (tenant_id, id, type, currency)
-SELECT sqlc.arg(tenant_id), n.id, n.type, sqlc.arg(currency)
-FROM (SELECT unnest(sqlc.arg(ids)::text[]) AS id, unnest(sqlc.arg(types)::text[]) AS type) n
+SELECT sqlc.arg(tenant_id), n.id, n.type, n.currency
+FROM (
+    SELECT
+        unnest(sqlc.arg(ids)::text[]) AS id,
+        unnest(sqlc.arg(types)::text[]) AS type,
+        unnest(sqlc.arg(currencies)::text[]) AS currency
+) n
 ON CONFLICT ON CONSTRAINT ledger_accounts_once DO NOTHING;
 
--- name: TryInsertJournal :one
--- The journal with its entries, in the order given; no row when its source was posted before.
-WITH journal AS (
+-- name: InsertJournals :many
+-- Journals with their entries; returns those whose source was not posted before. Of both, the arrays run in
+-- parallel; '' reverses nothing.
+WITH posted AS (
     INSERT INTO ledger_journals (
         tenant_id, id, source_type, source_id, customer_id, reverses_journal_id, posted_at, created_at
     )
-    VALUES (
-        sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(source_type), sqlc.arg(source_id), sqlc.arg(customer_id),
-        sqlc.narg(reverses_journal_id), sqlc.arg(posted_at), sqlc.arg(created_at)
-    )
+    SELECT
+        sqlc.arg(tenant_id), n.id, n.source_type, n.source_id, n.customer_id, nullif(n.reverses_journal_id, ''),
+        n.posted_at, sqlc.arg(created_at)
+    FROM (
+        SELECT
+            unnest(sqlc.arg(ids)::text[]) AS id,
+            unnest(sqlc.arg(source_types)::text[]) AS source_type,
+            unnest(sqlc.arg(source_ids)::text[]) AS source_id,
+            unnest(sqlc.arg(customer_ids)::text[]) AS customer_id,
+            unnest(sqlc.arg(reverses_journal_ids)::text[]) AS reverses_journal_id,
+            unnest(sqlc.arg(posted_at)::timestamptz[]) AS posted_at
+    ) n
     ON CONFLICT ON CONSTRAINT ledger_journals_once DO NOTHING
-    RETURNING *
+    RETURNING id
 ), entries AS (
     INSERT INTO ledger_entries (tenant_id, journal_id, position, account_id, direction, currency, amount_minor)
-    SELECT j.tenant_id, j.id, n.position, n.account_id, n.direction, n.currency, n.amount_minor
-    FROM journal j CROSS JOIN (
+    SELECT sqlc.arg(tenant_id), p.id, e.position, e.account_id, e.direction, e.currency, e.amount_minor
+    FROM posted p JOIN (
         SELECT
-            generate_series(1, cardinality(sqlc.arg(account_ids)::text[])) AS position,
-            unnest(sqlc.arg(account_ids)::text[]) AS account_id,
-            unnest(sqlc.arg(directions)::text[]) AS direction,
-            unnest(sqlc.arg(currencies)::text[]) AS currency,
-            unnest(sqlc.arg(amounts_minor)::bigint[]) AS amount_minor
-    ) n
+            unnest(sqlc.arg(entry_journal_ids)::text[]) AS journal_id,
+            unnest(sqlc.arg(entry_positions)::int[]) AS position,
+            unnest(sqlc.arg(entry_account_ids)::text[]) AS account_id,
+            unnest(sqlc.arg(entry_directions)::text[]) AS direction,
+            unnest(sqlc.arg(entry_currencies)::text[]) AS currency,
+            unnest(sqlc.arg(entry_amounts_minor)::bigint[]) AS amount_minor
+    ) e ON e.journal_id = p.id
 )
-SELECT j.* FROM journal j;
+SELECT p.id FROM posted p;
 
 -- name: FindJournalBySource :one
 SELECT * FROM ledger_journals

@@ -1,51 +1,65 @@
--- name: ClaimClosedCycle :one
--- Takes a cycle to be rated; no row when it is a trial, is not closed yet, or was rated before.
-UPDATE billing_cycles
-SET state = 'rated', version = version + 1
-WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND state = 'closed' AND NOT trial
-RETURNING *;
+-- name: ClaimClosedCycles :many
+-- Takes cycles to be rated, in the order of time; not those that are trials, not closed yet, or rated before.
+WITH claimed AS (
+    UPDATE billing_cycles
+    SET state = 'rated', version = version + 1
+    WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]) AND state = 'closed' AND NOT trial
+    RETURNING *
+)
+SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
 
 -- name: ListRatedItems :many
--- A subscription's items in their order, each with its price.
-SELECT i.id AS item_id, i.quantity, p.*
-FROM subscription_items i JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
-WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = sqlc.arg(subscription_id)
-ORDER BY i.position;
+-- Of several subscriptions at once, each subscription's in its own order.
+SELECT id, subscription_id, price_id, quantity
+FROM subscription_items
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
+ORDER BY subscription_id, position;
+
+-- name: ListRatedPrices :many
+SELECT * FROM prices WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
 
 -- name: ListUnbilledUsage :many
--- Of the cycle's own period, and of earlier periods whose cycles are rated: there it came late.
-SELECT t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity, t.quantity::numeric AS quantity
+-- Of some cycles' own periods, and of earlier periods whose cycles are rated: there it came late.
+SELECT
+    t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
+    t.quantity::numeric AS quantity
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
+        n.period_start AS rated_start,
         CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
             AS quantity
-    FROM usage_totals u
-    WHERE u.tenant_id = sqlc.arg(tenant_id) AND u.subscription_id = sqlc.arg(subscription_id)
-        AND u.period_start <= sqlc.arg(period_start)::timestamptz AND NOT u.excluded
+    FROM (
+        SELECT
+            unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
+            unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start
+    ) n
+    JOIN usage_totals u ON u.tenant_id = sqlc.arg(tenant_id) AND u.subscription_id = n.subscription_id
+        AND u.period_start <= n.period_start AND NOT u.excluded
 ) t
 WHERE t.quantity <> t.billed_quantity
-    AND (t.period_start = sqlc.arg(period_start)::timestamptz OR EXISTS (
+    AND (t.period_start = t.rated_start OR EXISTS (
         SELECT FROM billing_cycles c
         WHERE c.tenant_id = t.tenant_id AND c.subscription_id = t.subscription_id
             AND c.period_start = t.period_start AND c.state IN ('rated', 'invoiced')
     ))
-ORDER BY t.period_start, t.subscription_item_id;
+ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
 
 -- name: InsertCharges :exec
--- A cycle's charges, and in the totals what they bill. The arrays run in parallel; '' is no unit amount.
+-- Charges of several cycles, and in the totals what they bill. The arrays run in parallel; '' is no unit amount.
 WITH rated AS (
     INSERT INTO charges (
         tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
         unit_amount, unit_size, currency, amount, tiers, created_at
     )
     SELECT
-        sqlc.arg(tenant_id), n.id, sqlc.arg(cycle_id), n.subscription_item_id, n.kind, n.price_id, n.description,
+        sqlc.arg(tenant_id), n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
         n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
         n.tiers, sqlc.arg(created_at)
     FROM (
         SELECT
             unnest(sqlc.arg(ids)::text[]) AS id,
+            unnest(sqlc.arg(cycle_ids)::text[]) AS cycle_id,
             unnest(sqlc.arg(subscription_item_ids)::text[]) AS subscription_item_id,
             unnest(sqlc.arg(kinds)::text[]) AS kind,
             unnest(sqlc.arg(price_ids)::text[]) AS price_id,
@@ -70,11 +84,11 @@ WHERE r.kind <> 'recurring' AND t.tenant_id = sqlc.arg(tenant_id)
     AND t.subscription_item_id = r.subscription_item_id AND t.period_start = r.period_start;
 
 -- name: ListCharges :many
--- Of one cycle: its items in their order, then what came late, by period.
+-- Of several cycles at once: each cycle's items in their order, then what came late, by period.
 SELECT c.*
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
-WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.cycle_id = sqlc.arg(cycle_id)
-ORDER BY c.kind = 'adjustment', c.period_start, i.position;
+WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.cycle_id = ANY (sqlc.arg(cycle_ids)::text[])
+ORDER BY c.cycle_id, c.kind = 'adjustment', c.period_start, i.position;
 
 -- name: FindBilledPrice :one
 -- The price of an item's usage in a period; no row when the period is a trial, where nothing is billed.

@@ -6,6 +6,7 @@ import pytest
 
 from corebilling.domains.subscription.model import (
     OfferedPrice,
+    StatusChange,
     SubscriptionState,
     WantedItem,
     apply_lifecycle,
@@ -74,8 +75,8 @@ def test_a_start_out_of_reach_is_refused(start_at):
     assert refused.value.reason == "SUBSCRIPTION_START_INVALID"
 
 
-def offered(id="pri_1", currency="USD", meter_id=None, unit="month", count=1):
-    return OfferedPrice(id, currency, meter_id is not None, meter_id, unit, count)
+def offered(price_id="pri_1", currency="USD", meter_id=None, unit="month", count=1):
+    return OfferedPrice(price_id, currency, meter_id is not None, meter_id, unit, count)
 
 
 def test_licensed_items_count_one_unless_told_otherwise_and_metered_ones_nothing():
@@ -110,7 +111,7 @@ def cancellation(state=SubscriptionState.ACTIVE, at_period_end=False):
 
 def test_cancel_now_ends_service_now():
     decided = cancellation()
-    assert decided.change is not None and decided.change.new is SubscriptionState.CANCELED
+    assert decided.change == StatusChange(SubscriptionState.ACTIVE, SubscriptionState.CANCELED)
     assert decided.ended_at == NOW
 
 

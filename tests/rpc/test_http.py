@@ -1,66 +1,57 @@
-"""Health, readiness and metrics over HTTP."""
-
-from collections.abc import AsyncIterator
+"""Health, readiness and metrics over HTTP, of the platform as it is composed."""
 
 import aiohttp
 import pytest
 from billing.tenant.v1 import tenant_service_pb2 as rpc
 from billing.tenant.v1.tenant_service_pb2_grpc import TenantServiceStub
 
-from corebilling.db import migrate, readiness
 from corebilling.http.server import AddressUnavailable, HttpServer
-from tests.support.app import App, app, refused
-from tests.support.postgres import MIGRATIONS
+from tests.support.app import refused
+from tests.support.platform import Platform
 
-__all__ = ["app"]
-
-
-@pytest.fixture
-async def url(app: App) -> AsyncIterator[str]:
-    migrations = migrate.load(MIGRATIONS)
-    server = HttpServer("127.0.0.1", 0, lambda: readiness.problem_of(app.pool, migrations))
-    yield f"http://127.0.0.1:{await server.start()}"
-    await server.stop()
+# Nobody but an administrator can connect any more, and who was connected is thrown out.
+CUT_OFF = """
+WITH closed AS (UPDATE pg_database SET datconnlimit = 0 WHERE datname = current_database() RETURNING datname)
+SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN closed c ON c.datname = a.datname
+WHERE a.pid <> pg_backend_pid()
+"""
 
 
-async def get(url: str) -> tuple[int, str]:
+async def get(platform: Platform, path: str) -> tuple[int, str]:
+    url = platform.app.http_address + path
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         return response.status, await response.text()
 
 
-@pytest.mark.parametrize("path", ["/health", "/healthz"])
-async def test_living_process_says_so_even_without_its_database(app: App, url: str, path: str) -> None:
-    await app.pool.close()
-    assert await get(url + path) == (200, '{"status": "ok"}')
+async def test_process_with_a_migrated_database_lives_and_is_ready(platform: Platform) -> None:
+    assert await get(platform, "/health") == (200, '{"status": "ok"}')
+    assert await get(platform, "/healthz") == (200, '{"status": "ok"}')
+    assert await get(platform, "/ready") == (200, '{"status": "ready"}')
 
 
-async def test_process_with_a_migrated_database_is_ready(url: str) -> None:
-    assert await get(url + "/ready") == (200, '{"status": "ready"}')
+async def test_process_is_not_ready_while_a_migration_is_missing(platform: Platform) -> None:
+    await platform.rows("DELETE FROM schema_migrations WHERE version = '0002'")
+    status, body = await get(platform, "/ready")
+    assert (status, "0002_tenant.sql" in body) == (503, True)
 
 
-async def test_process_is_not_ready_while_a_migration_is_missing(app: App, url: str) -> None:
-    await app.database.admin("DELETE FROM schema_migrations WHERE version = '0002'")
-    status, body = await get(url + "/ready")
-    assert status == 503
-    assert "0002_tenant.sql is not applied" in body
-
-
-async def test_process_without_its_database_is_not_ready(app: App, url: str) -> None:
-    await app.pool.close()
-    status, body = await get(url + "/ready")
+async def test_process_without_its_database_lives_but_is_not_ready(platform: Platform) -> None:
+    await platform.rows(CUT_OFF)
+    status, body = await get(platform, "/ready")
     assert (status, "the database cannot be reached" in body) == (503, True)
+    assert (await get(platform, "/health"))[0] == 200
 
 
-async def test_metrics_count_calls_by_method_and_status(app: App, url: str) -> None:
-    await refused(app.stub(TenantServiceStub, key="").GetTenant(rpc.GetTenantRequest()))
-    _, metrics = await get(url + "/metrics")
+async def test_metrics_count_calls_by_method_and_status(platform: Platform) -> None:
+    await refused(platform.stub(TenantServiceStub, key="").GetTenant(rpc.GetTenantRequest()))
+    _, metrics = await get(platform, "/metrics")
     method = 'method="billing.tenant.v1.TenantService/GetTenant"'
     assert f'corebilling_api_requests_total{{{method},status="UNAUTHENTICATED"}}' in metrics
     assert f"corebilling_api_duration_seconds_count{{{method}}}" in metrics
 
 
-async def test_taken_port_is_named(url: str) -> None:
-    port = int(url.rpartition(":")[2])
+async def test_taken_port_is_named(platform: Platform) -> None:
+    port = int(platform.app.http_address.rpartition(":")[2])
 
     async def ready() -> str:
         return ""

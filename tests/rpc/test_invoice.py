@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pypdf
 import pytest
+from billing.event.v1 import event_pb2 as eventv1
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.ledger.v1 import ledger_pb2, ledger_service_pb2
@@ -117,7 +118,7 @@ async def test_an_invoice_announces_its_birth_and_each_step(billing: Billing) ->
 
 async def test_a_cycle_has_one_invoice_however_often_it_is_asked_for(billing: Billing) -> None:
     invoice = await month(billing)
-    await billing.call(billing.invoices.generate, invoice.cycle_id)
+    await billing.call(billing.invoices.generate, {invoice.cycle_id: eventv1.Event()})
     assert len(await billing.invoices_of(invoice.subscription_id)) == 1
     assert len(await billing.events("invoice.generated")) == 1
 

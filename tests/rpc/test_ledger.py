@@ -11,6 +11,7 @@ from billing.ledger.v1 import ledger_service_pb2 as rpc
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.ledger.model import AccountType, Direction, Entry, Source, transfer
+from corebilling.domains.ledger.service import Posting
 from corebilling.errors import BillingError, NotFound
 from tests.support.billing import OTHER_TENANT, Billing, billing, caller
 
@@ -23,14 +24,8 @@ SALE = transfer(2580, "USD", debit=AccountType.RECEIVABLE, credit=AccountType.RE
 async def post(
     tx: Transaction, billing: Billing, customer_id: str, source_id: str, entries: tuple[Entry, ...] = SALE
 ) -> None:
-    await billing.ledger.post(
-        tx,
-        source_type=Source.INVOICE_FINALIZED,
-        source_id=source_id,
-        customer_id=customer_id,
-        entries=entries,
-        posted_at=NOW,
-    )
+    posting = Posting(Source.INVOICE_FINALIZED, source_id, customer_id, entries, NOW)
+    await billing.ledger.post(tx, [posting])
 
 
 async def posted(billing: Billing, source_id: str = "inv_1") -> tuple[str, pb.Journal]:

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pytest
 from billing.catalog.v1 import catalog_pb2
+from billing.event.v1 import event_pb2 as eventv1
 from billing.rating.v1 import rating_pb2
 from billing.rating.v1 import rating_service_pb2 as rpc
 from billing.subscription.v1 import subscription_service_pb2
@@ -70,7 +71,7 @@ async def test_rating_a_cycle_again_changes_nothing(billing: Billing) -> None:
     await billing.advance(APRIL + AFTER_GRACE)
     cycle = (await billing.cycles(subscription.id))[0]
     before = await charges(billing, cycle.id)
-    await billing.call(billing.rating.rate_cycle, cycle.id)
+    await billing.call(billing.rating.rate_cycles, {cycle.id: eventv1.Event()})
     assert await charges(billing, cycle.id) == before
     assert len(await billing.events("rating.completed")) == 1
 

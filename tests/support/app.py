@@ -1,6 +1,6 @@
 """The server that tests call: in this process, on a free port, on a real Postgres, at a time of their own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -146,6 +146,7 @@ async def running_app(
     extra: Callable[[Door], Mapping[str, object]] = lambda door: {},
     limits: CallLimits | None = None,
     reflection: bool = True,
+    interceptors: Sequence[Any] = (),
 ) -> AsyncIterator[App]:
     """`extra` adds services, or replaces them."""
     clock, secrets = FakeClock(), Secrets(MASTER_KEY)
@@ -159,7 +160,7 @@ async def running_app(
         limits or CallLimits(max_calls=64, deadline_s=10, stream_deadline_s=10),
     )
     policy = RpcPolicy(host="127.0.0.1", port=0, max_concurrent_streams=128, reflection=reflection)
-    server = RpcServer({**services(door, secrets), **extra(door)}, order, policy)
+    server = RpcServer({**services(door, secrets), **extra(door)}, order, policy, interceptors)
     port = await server.start()
     platform = Caller(PLATFORM_TENANT, actor="test", role="platform_admin", permissions=frozenset())
     async with pool.transaction(platform) as tx:

@@ -22,7 +22,8 @@ MAX_EVENT_BYTES = 100_000
 
 SCRATCH = """
 CREATE TABLE effects (
-    nr bigint GENERATED ALWAYS AS IDENTITY, handler text, tenant_id text, event_id text, resource_id text, version bigint
+    nr bigint GENERATED ALWAYS AS IDENTITY,
+    handler text, tenant_id text, event_id text, resource_id text, version bigint
 );
 CREATE TABLE aggregates (id text PRIMARY KEY, version bigint NOT NULL);
 CREATE TABLE notes (text text);
@@ -45,7 +46,8 @@ class Witness:
     async def __call__(self, tx: Transaction, event: eventv1.Event) -> None:
         self.calls += 1
         await tx.execute(
-            "INSERT INTO effects (handler, tenant_id, event_id, resource_id, version) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO effects (handler, tenant_id, event_id, resource_id, version) "
+            "VALUES ($1, $2, $3, $4, $5)",
             self.name,
             tx.tenant_id,
             event.id,

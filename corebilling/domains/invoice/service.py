@@ -1,10 +1,12 @@
 """Use cases of invoices: from a rated cycle to money received."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
+from billing.event.v1 import event_pb2 as eventv1
 from billing.invoice.v1 import invoice_events_pb2 as events
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.invoice.v1 import invoice_service_pb2 as rpc
@@ -18,6 +20,7 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.invoice import draft
 from corebilling.domains.invoice.model import (
     InvoiceState,
     StatusChange,
@@ -28,13 +31,12 @@ from corebilling.domains.invoice.model import (
     number_year,
 )
 from corebilling.domains.ledger.model import AccountType, Source, transfer
-from corebilling.domains.ledger.service import LedgerService
+from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.domains.rating.service import RatingService
 from corebilling.errors import NotFound
 from corebilling.events import outbox
-from corebilling.mapping import decimal_text, enum_number, enum_text, to_message
+from corebilling.mapping import enum_number, enum_text, to_message
 from corebilling.values.ids import new_id
-from corebilling.values.money import minor_units
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 
@@ -63,28 +65,30 @@ class InvoiceService:
         self._ledger = ledger
         self._policy = policy
 
-    async def generate(self, tx: Transaction, cycle_id: str) -> None:
-        """Invoices a rated cycle once, and finalizes the invoice if the tenant wants that.
+    async def generate(self, tx: Transaction, causes: Mapping[str, eventv1.Event]) -> None:
+        """Invoices rated cycles of the tenant, once each; finalizes the invoices if the tenant wants that.
 
-        The caller holds the customer's lock.
+        Args:
+            causes: What each cycle is invoiced for, by the cycle's id.
+
+        The caller holds the customers' locks.
         """
-        cycle = await invoice_sql.claim_rated_cycle(tx, tenant_id=tx.tenant_id, id=cycle_id)
-        if cycle is None:
+        cycles = await invoice_sql.claim_rated_cycles(tx, tenant_id=tx.tenant_id, ids=list(causes))
+        if not cycles:
             return
-        charges = await rating_sql.list_charges(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
-        invoice = await _insert(tx, cycle, charges)
-        generated = events.InvoiceGenerated(
-            invoice_id=invoice.id,
-            customer_id=invoice.customer_id,
-            subscription_id=invoice.subscription_id,
-            cycle_id=invoice.cycle_id,
-            currency=invoice.currency,
-            total_minor=invoice.total_minor,
-        )
-        _announce(tx, invoice, generated, version=invoice.version)
+        charges = await _charges(tx, [cycle.id for cycle in cycles])
+        drafts = [draft.new_draft(tx, cycle, charges[cycle.id]) for cycle in cycles]
+        invoices = [made.invoice for made in drafts]
+        announced = {invoice.id: [_generated(invoice)] for invoice in invoices}
         tenant = await tenant_profile(tx)
         if tenant.auto_finalize:
-            await self._finalize(tx, invoice, tenant)
+            for invoice_id, steps in (await self._finalize(tx, invoices, tenant, causes)).items():
+                announced[invoice_id] += steps
+        for invoice in invoices:
+            invoice.version = len(announced[invoice.id])
+        await draft.insert(tx, drafts)
+        for invoice in invoices:
+            _announce(tx, invoice, announced[invoice.id], first=1, cause=causes[invoice.cycle_id])
 
     async def get_invoice(self, tx: Transaction, request: rpc.GetInvoiceRequest) -> rpc.GetInvoiceResponse:
         invoice = await _find(tx, request.invoice_id)
@@ -127,29 +131,16 @@ class InvoiceService:
                 {"subscription_id": request.subscription_id},
             )
         cycle = await _current_cycle(tx, subscription.id)
-        charges = [] if cycle.trial else await self._rating.charges_of(tx, cycle)
-        lines = [_preview_line(charge) for charge in charges]
-        total_minor = sum(line.amount_minor for line in lines)
-        preview = to_message(
-            cycle,
-            pb.Invoice,
-            id="",
-            version=0,
-            cycle_id=cycle.id,
-            state=pb.INVOICE_STATE_DRAFT,
-            currency=subscription.currency,
-            total_minor=total_minor,
-            amount_due_minor=total_minor,
-            lines=lines,
-        )
-        return rpc.PreviewInvoiceResponse(invoice=preview)
+        charges = [] if cycle.trial else (await self._rating.charges_of(tx, [cycle]))[cycle.id]
+        return rpc.PreviewInvoiceResponse(invoice=draft.preview(cycle, charges, subscription.currency))
 
     async def finalize_invoice(
         self, tx: Transaction, request: rpc.FinalizeInvoiceRequest
     ) -> rpc.FinalizeInvoiceResponse:
         invoice = await _find_locked(tx, request.invoice_id)
-        finalized = await self._finalize(tx, invoice, await tenant_profile(tx))
-        return rpc.FinalizeInvoiceResponse(invoice=await _message(tx, finalized))
+        announced = await self._finalize(tx, [invoice], await tenant_profile(tx), causes={})
+        invoice = await _save(tx, invoice, announced[invoice.id])
+        return rpc.FinalizeInvoiceResponse(invoice=await _message(tx, invoice))
 
     async def void_invoice(self, tx: Transaction, request: rpc.VoidInvoiceRequest) -> rpc.VoidInvoiceResponse:
         invoice = await _find_locked(tx, request.invoice_id)
@@ -166,7 +157,7 @@ class InvoiceService:
         invoice.amount_due_minor = 0
         invoice.voided_at = now
         voided = events.InvoiceVoided(invoice_id=invoice.id, number=invoice.number or "")
-        invoice = await _save(tx, invoice, _status_changed(invoice, change), voided)
+        invoice = await _save(tx, invoice, [_status_changed(invoice, change), voided])
         return rpc.VoidInvoiceResponse(invoice=await _message(tx, invoice))
 
     async def record_payment(
@@ -192,22 +183,17 @@ class InvoiceService:
             reference=request.reference,
             received_at=now,
         )
-        await self._ledger.post(
-            tx,
-            source_type=Source.PAYMENT_RECORDED,
-            source_id=payment.id,
-            customer_id=invoice.customer_id,
-            entries=transfer(
-                payment.amount_minor, payment.currency, debit=AccountType.CASH, credit=AccountType.RECEIVABLE
-            ),
-            posted_at=now,
+        entries = transfer(
+            payment.amount_minor, payment.currency, debit=AccountType.CASH, credit=AccountType.RECEIVABLE
         )
+        posting = Posting(Source.PAYMENT_RECORDED, payment.id, invoice.customer_id, entries, now)
+        await self._ledger.post(tx, [posting])
         invoice.amount_paid_minor = settlement.amount_paid_minor
         invoice.amount_due_minor = settlement.amount_due_minor
         announced: list[Message] = [_payment_recorded(invoice, payment)]
         if settlement.change:
             announced += _settle(invoice, settlement.change, now)
-        invoice = await _save(tx, invoice, *announced)
+        invoice = await _save(tx, invoice, announced)
         return rpc.RecordPaymentResponse(
             payment=to_message(payment, pb.InvoicePayment), invoice=await _message(tx, invoice)
         )
@@ -220,38 +206,61 @@ class InvoiceService:
         seller = await invoice_sql.get_seller_name(tx, tenant_id=tx.tenant_id)
         return InvoiceFacts(await _message(tx, invoice), seller, customer)
 
-    async def _finalize(self, tx: Transaction, invoice: Invoice, tenant: TenantProfile) -> Invoice:
-        """Posts, numbers and opens a draft. The number comes last: its lock is held until the commit."""
-        finalization = decide_finalization(
-            InvoiceState(invoice.state),
-            total_minor=invoice.total_minor,
-            now=tenant.now,
-            due_days=self._policy.due_days,
-        )
-        if invoice.total_minor:
-            await self._ledger.post(
-                tx,
-                source_type=Source.INVOICE_FINALIZED,
-                source_id=invoice.id,
-                customer_id=invoice.customer_id,
-                entries=transfer(
-                    invoice.total_minor,
-                    invoice.currency,
-                    debit=AccountType.RECEIVABLE,
-                    credit=AccountType.REVENUE,
-                ),
-                posted_at=tenant.now,
+    async def _finalize(
+        self,
+        tx: Transaction,
+        invoices: Sequence[Invoice],
+        tenant: TenantProfile,
+        causes: Mapping[str, eventv1.Event],
+    ) -> dict[str, list[Message]]:
+        """Posts, numbers and opens drafts; what is to be announced, by the invoice's id.
+
+        The rows are left to be written, right after this: the numbers come last, for their counter is locked
+        until the commit.
+        """
+        decided = [
+            decide_finalization(
+                InvoiceState(invoice.state),
+                total_minor=invoice.total_minor,
+                now=tenant.now,
+                due_days=self._policy.due_days,
             )
+            for invoice in invoices
+        ]
+        await self._ledger.post(
+            tx,
+            [
+                _sale(invoice, tenant, causes.get(invoice.cycle_id))
+                for invoice in invoices
+                if invoice.total_minor
+            ],
+        )
         year = number_year(tenant.now, tenant.timezone)
-        ordinal = await invoice_sql.upsert_invoice_counter(tx, tenant_id=tx.tenant_id, year=year)
-        invoice.number = invoice_number(self._policy.number_prefix, year, ordinal)
-        invoice.state = finalization.opened.new
-        invoice.finalized_at = tenant.now
-        invoice.due_at = finalization.due_at
-        announced: list[Message] = [_status_changed(invoice, finalization.opened)]
-        if finalization.paid:
-            announced += _settle(invoice, finalization.paid, tenant.now)
-        return await _save(tx, invoice, *announced)
+        last = await invoice_sql.upsert_invoice_counter(
+            tx, tenant_id=tx.tenant_id, year=year, count=len(invoices)
+        )
+        announced: dict[str, list[Message]] = {}
+        for ordinal, (invoice, step) in enumerate(
+            zip(invoices, decided, strict=True), start=last - len(invoices) + 1
+        ):
+            invoice.number = invoice_number(self._policy.number_prefix, year, ordinal)
+            invoice.state = step.opened.new
+            invoice.finalized_at = tenant.now
+            invoice.due_at = step.due_at
+            announced[invoice.id] = [_status_changed(invoice, step.opened)]
+            if step.paid:
+                announced[invoice.id] += _settle(invoice, step.paid, tenant.now)
+        return announced
+
+
+def _sale(invoice: Invoice, tenant: TenantProfile, cause: eventv1.Event | None) -> Posting:
+    """What finalizing the invoice enters into the books."""
+    entries = transfer(
+        invoice.total_minor, invoice.currency, debit=AccountType.RECEIVABLE, credit=AccountType.REVENUE
+    )
+    return Posting(
+        Source.INVOICE_FINALIZED, invoice.id, invoice.customer_id, entries, tenant.now, cause=cause
+    )
 
 
 def _settle(invoice: Invoice, change: StatusChange, now: datetime) -> list[Message]:
@@ -267,7 +276,7 @@ def _settle(invoice: Invoice, change: StatusChange, now: datetime) -> list[Messa
     return [_status_changed(invoice, change), paid]
 
 
-async def _save(tx: Transaction, invoice: Invoice, *announced: Message) -> Invoice:
+async def _save(tx: Transaction, invoice: Invoice, announced: Sequence[Message]) -> Invoice:
     """Writes the invoice, and appends its events; each is a version of its own."""
     saved = await invoice_sql.mark_invoice(
         tx,
@@ -285,14 +294,38 @@ async def _save(tx: Transaction, invoice: Invoice, *announced: Message) -> Invoi
         voided_at=invoice.voided_at,
     )
     assert saved is not None, "the customer's lock keeps the version"
-    for version, payload in enumerate(announced, start=invoice.version + 1):
-        _announce(tx, saved, payload, version=version)
+    _announce(tx, saved, announced, first=invoice.version + 1)
     return saved
 
 
-def _announce(tx: Transaction, invoice: Invoice, payload: Message, *, version: int) -> None:
-    outbox.append(
-        tx, payload, resource_id=invoice.id, resource_version=version, ordering_key=invoice.customer_id
+def _announce(
+    tx: Transaction,
+    invoice: Invoice,
+    announced: Sequence[Message],
+    *,
+    first: int,
+    cause: eventv1.Event | None = None,
+) -> None:
+    """Appends the invoice's events; each is a version of its own, counted from `first`."""
+    for version, payload in enumerate(announced, start=first):
+        outbox.append(
+            tx,
+            payload,
+            resource_id=invoice.id,
+            resource_version=version,
+            ordering_key=invoice.customer_id,
+            cause=cause,
+        )
+
+
+def _generated(invoice: Invoice) -> Message:
+    return events.InvoiceGenerated(
+        invoice_id=invoice.id,
+        customer_id=invoice.customer_id,
+        subscription_id=invoice.subscription_id,
+        cycle_id=invoice.cycle_id,
+        currency=invoice.currency,
+        total_minor=invoice.total_minor,
     )
 
 
@@ -316,47 +349,11 @@ def _state(state: str) -> pb.InvoiceState:
     return cast("pb.InvoiceState", enum_number(pb.InvoiceState, state))
 
 
-async def _insert(tx: Transaction, cycle: BillingCycle, charges: Sequence[Charge]) -> Invoice:
-    """A draft of the cycle: each charge is a line, rounded once."""
-    currency = charges[0].currency
-    amounts_minor = [minor_units(charge.amount, currency) for charge in charges]
-    return await invoice_sql.insert_invoice(
-        tx,
-        tenant_id=tx.tenant_id,
-        id=new_id("inv"),
-        customer_id=cycle.customer_id,
-        subscription_id=cycle.subscription_id,
-        cycle_id=cycle.id,
-        currency=currency,
-        total_minor=sum(amounts_minor),
-        period_start=cycle.period_start,
-        period_end=cycle.period_end,
-        created_at=tx.now,
-        line_ids=[new_id("ili") for _ in charges],
-        line_types=[charge.kind for charge in charges],
-        line_descriptions=[charge.description for charge in charges],
-        line_period_starts=[charge.period_start for charge in charges],
-        line_period_ends=[charge.period_end for charge in charges],
-        line_quantities=[charge.quantity for charge in charges],
-        line_unit_amounts=[
-            "" if charge.unit_amount is None else decimal_text(charge.unit_amount) for charge in charges
-        ],
-        line_unit_sizes=[charge.unit_size for charge in charges],
-        line_amounts_minor=amounts_minor,
-        line_price_ids=[charge.price_id for charge in charges],
-        line_item_ids=[charge.subscription_item_id for charge in charges],
-        line_tiers=[charge.tiers for charge in charges],
-    )
-
-
-def _preview_line(charge: Charge) -> pb.InvoiceLine:
-    return to_message(
-        charge,
-        pb.InvoiceLine,
-        id="",
-        type=enum_number(pb.InvoiceLineType, charge.kind),
-        amount_minor=minor_units(charge.amount, charge.currency),
-    )
+async def _charges(tx: Transaction, cycle_ids: Sequence[str]) -> dict[str, list[Charge]]:
+    charges: dict[str, list[Charge]] = defaultdict(list)
+    for row in await rating_sql.list_charges(tx, tenant_id=tx.tenant_id, cycle_ids=cycle_ids):
+        charges[row.cycle_id].append(row)
+    return charges
 
 
 async def _current_cycle(tx: Transaction, subscription_id: str) -> BillingCycle:

@@ -34,9 +34,7 @@ class InvoiceServicer(InvoiceServiceServicer):
     ) -> rpc.FinalizeInvoiceResponse:
         return await self._door.write(request, self._invoices.finalize_invoice)
 
-    async def VoidInvoice(
-        self, request: rpc.VoidInvoiceRequest, context: Context
-    ) -> rpc.VoidInvoiceResponse:
+    async def VoidInvoice(self, request: rpc.VoidInvoiceRequest, context: Context) -> rpc.VoidInvoiceResponse:
         return await self._door.write(request, self._invoices.void_invoice)
 
     async def RecordPayment(

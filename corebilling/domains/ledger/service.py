@@ -1,8 +1,10 @@
 """Use cases of the ledger: posting journals, and reading the books."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from billing.event.v1 import event_pb2 as eventv1
 from billing.ledger.v1 import ledger_events_pb2 as events
 from billing.ledger.v1 import ledger_pb2 as pb
 from billing.ledger.v1 import ledger_service_pb2 as rpc
@@ -26,60 +28,53 @@ from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A money fact on its way into the books.
+
+    Args:
+        entries: Of one currency, debits equal to credits; the database refuses others.
+        posted_at: By the tenant's clock.
+        cause: The event that led to it, where a handler takes several together.
+    """
+
+    source_type: Source
+    source_id: str
+    customer_id: str
+    entries: Sequence[Entry]
+    posted_at: datetime
+    reverses_journal_id: str = ""
+    cause: eventv1.Event | None = None
+
+
 class LedgerService:
     """Posts what others decide, in their transaction; nothing posted ever changes."""
 
-    async def post(
-        self,
-        tx: Transaction,
-        *,
-        source_type: Source,
-        source_id: str,
-        customer_id: str,
-        entries: Sequence[Entry],
-        posted_at: datetime,
-        reverses_journal_id: str | None = None,
-    ) -> None:
-        """Posts a money fact once: a source that was posted before is left as it is.
+    async def post(self, tx: Transaction, postings: Sequence[Posting]) -> None:
+        """Posts money facts once each: a source that was posted before is left as it is.
 
-        Args:
-            entries: Of one currency, debits equal to credits; the database refuses others.
-            posted_at: By the tenant's clock.
-
-        The caller holds the customer's lock.
+        The caller holds the customers' locks.
         """
-        currency = entries[0].currency
-        accounts = await _accounts(tx, currency, {entry.account for entry in entries})
-        journal = await ledger_sql.try_insert_journal(
-            tx,
-            tenant_id=tx.tenant_id,
-            id=new_id("jrn"),
-            source_type=source_type,
-            source_id=source_id,
-            customer_id=customer_id,
-            reverses_journal_id=reverses_journal_id,
-            posted_at=posted_at,
-            created_at=tx.now,
-            account_ids=[accounts[entry.account] for entry in entries],
-            directions=[entry.direction for entry in entries],
-            currencies=[entry.currency for entry in entries],
-            amounts_minor=[entry.amount_minor for entry in entries],
-        )
-        if journal is None:
+        if not postings:
             return
-        outbox.append(
-            tx,
-            events.JournalPosted(
-                journal_id=journal.id,
-                source_type=source_type,
-                source_id=source_id,
-                currency=currency,
-                amount_minor=debited(entries),
-            ),
-            resource_id=journal.id,
-            resource_version=1,
-            ordering_key=customer_id,
-        )
+        accounts = await _accounts(tx, {_account(entry) for posting in postings for entry in posting.entries})
+        by_id = {new_id("jrn"): posting for posting in postings}
+        for journal_id in await _insert(tx, by_id, accounts):
+            posting = by_id[journal_id]
+            outbox.append(
+                tx,
+                events.JournalPosted(
+                    journal_id=journal_id,
+                    source_type=posting.source_type,
+                    source_id=posting.source_id,
+                    currency=posting.entries[0].currency,
+                    amount_minor=debited(posting.entries),
+                ),
+                resource_id=journal_id,
+                resource_version=1,
+                ordering_key=posting.customer_id,
+                cause=posting.cause,
+            )
 
     async def reverse(
         self, tx: Transaction, *, posted: Source, source_type: Source, source_id: str, posted_at: datetime
@@ -91,15 +86,15 @@ class LedgerService:
         if journal is None:
             return
         rows = await ledger_sql.list_entries(tx, tenant_id=tx.tenant_id, journal_ids=[journal.id])
-        await self.post(
-            tx,
-            source_type=source_type,
-            source_id=source_id,
-            customer_id=journal.customer_id,
-            entries=reverse([_entry(row) for row in rows]),
-            posted_at=posted_at,
+        posting = Posting(
+            source_type,
+            source_id,
+            journal.customer_id,
+            reverse([_entry(row) for row in rows]),
+            posted_at,
             reverses_journal_id=journal.id,
         )
+        await self.post(tx, [posting])
 
     async def list_accounts(
         self, tx: Transaction, request: rpc.ListAccountsRequest
@@ -140,21 +135,61 @@ class LedgerService:
         return rpc.GetTrialBalanceResponse(balances=map(_balance, rows), balanced=is_balanced(sums))
 
 
-async def _accounts(tx: Transaction, currency: str, needed: set[AccountType]) -> dict[AccountType, str]:
+_Account = tuple[str, AccountType]
+
+
+def _account(entry: Entry) -> _Account:
+    return entry.currency, entry.account
+
+
+async def _accounts(tx: Transaction, needed: set[_Account]) -> dict[_Account, str]:
     """The ids of the accounts, made where missing; whoever else makes the same now is waited for."""
-    found = await _known_accounts(tx, currency)
+    found = await _known_accounts(tx)
     missing = sorted(needed - found.keys())
     if not missing:
         return found
     await ledger_sql.insert_accounts(
-        tx, tenant_id=tx.tenant_id, currency=currency, ids=[new_id("acc") for _ in missing], types=missing
+        tx,
+        tenant_id=tx.tenant_id,
+        ids=[new_id("acc") for _ in missing],
+        types=[account for _, account in missing],
+        currencies=[currency for currency, _ in missing],
     )
-    return await _known_accounts(tx, currency)
+    return await _known_accounts(tx)
 
 
-async def _known_accounts(tx: Transaction, currency: str) -> dict[AccountType, str]:
-    rows = await ledger_sql.list_accounts_of(tx, tenant_id=tx.tenant_id, currency=currency)
-    return {AccountType(row.type): row.id for row in rows}
+async def _known_accounts(tx: Transaction) -> dict[_Account, str]:
+    rows = await ledger_sql.list_accounts(tx, tenant_id=tx.tenant_id)
+    return {(row.currency, AccountType(row.type)): row.id for row in rows}
+
+
+async def _insert(
+    tx: Transaction, by_id: Mapping[str, Posting], accounts: Mapping[_Account, str]
+) -> Sequence[str]:
+    """The ids of the journals that are new."""
+    postings = by_id.values()
+    entries = [
+        (journal_id, position, entry)
+        for journal_id, posting in by_id.items()
+        for position, entry in enumerate(posting.entries, start=1)
+    ]
+    return await ledger_sql.insert_journals(
+        tx,
+        tenant_id=tx.tenant_id,
+        created_at=tx.now,
+        ids=list(by_id),
+        source_types=[posting.source_type for posting in postings],
+        source_ids=[posting.source_id for posting in postings],
+        customer_ids=[posting.customer_id for posting in postings],
+        reverses_journal_ids=[posting.reverses_journal_id for posting in postings],
+        posted_at=[posting.posted_at for posting in postings],
+        entry_journal_ids=[journal_id for journal_id, _, _ in entries],
+        entry_positions=[position for _, position, _ in entries],
+        entry_account_ids=[accounts[_account(entry)] for _, _, entry in entries],
+        entry_directions=[entry.direction for _, _, entry in entries],
+        entry_currencies=[entry.currency for _, _, entry in entries],
+        entry_amounts_minor=[entry.amount_minor for _, _, entry in entries],
+    )
 
 
 async def _messages(tx: Transaction, journals: Sequence[LedgerJournal]) -> list[pb.Journal]:

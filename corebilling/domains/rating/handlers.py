@@ -1,5 +1,7 @@
 """What other domains' events mean for rating."""
 
+from collections.abc import Sequence
+
 from billing.event.v1 import event_pb2 as eventv1
 from billing.schedule.v1 import schedule_events_pb2
 from billing.usage.v1 import usage_events_pb2
@@ -15,12 +17,20 @@ class RatingHandlers:
 
     async def on_billing_cycle_closed(self, tx: Transaction, event: eventv1.Event) -> None:
         """Rates the cycle."""
-        closed = payload(event)
-        assert isinstance(closed, schedule_events_pb2.BillingCycleClosed)
-        await self._rating.rate_cycle(tx, closed.cycle_id)
+        await self.on_billing_cycles_closed(tx, [event])
+
+    async def on_billing_cycles_closed(self, tx: Transaction, events: Sequence[eventv1.Event]) -> None:
+        """Rates cycles of one tenant together."""
+        await self._rating.rate_cycles(tx, {_cycle_id(event): event for event in events})
 
     async def on_usage_reported(self, tx: Transaction, event: eventv1.Event) -> None:
         """Tells what the period's usage costs now."""
         reported = payload(event)
         assert isinstance(reported, usage_events_pb2.UsageReported)
         await self._rating.announce_rated(tx, event, reported)
+
+
+def _cycle_id(event: eventv1.Event) -> str:
+    closed = payload(event)
+    assert isinstance(closed, schedule_events_pb2.BillingCycleClosed)
+    return closed.cycle_id

@@ -1,6 +1,7 @@
 """Use cases of rating: a closed cycle becomes charges."""
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
@@ -34,61 +35,50 @@ from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.period import Period
 
-_PriceRow = models.Price | rating_sql.ListRatedItemsRow
-
 
 class RatingService:
     """Rates cycles once they are closed; previews what they and single prices come to."""
 
-    async def rate_cycle(self, tx: Transaction, cycle_id: str) -> None:
-        """Charges a closed cycle, and announces it. Trials, and what was rated before, are left alone.
+    async def rate_cycles(self, tx: Transaction, causes: Mapping[str, eventv1.Event]) -> None:
+        """Charges closed cycles of the tenant, and announces it. Trials, and what was rated, are left alone.
 
-        The caller holds the customer's lock.
+        Args:
+            causes: What each cycle is rated for, by the cycle's id.
+
+        The caller holds the customers' locks.
         """
-        cycle = await rating_sql.claim_closed_cycle(tx, tenant_id=tx.tenant_id, id=cycle_id)
-        if cycle is None:
-            return
-        charges = await self.charges_of(tx, cycle)
-        await _insert(tx, cycle.id, charges)
-        amount = sum((Fraction(charge.amount) for charge in charges), Fraction(0))
-        outbox.append(
-            tx,
-            events.RatingCompleted(
-                cycle_id=cycle.id,
-                subscription_id=cycle.subscription_id,
-                customer_id=cycle.customer_id,
-                charge_count=len(charges),
-                currency=charges[0].currency,
-                amount=decimal_text(exact_amount(amount)),
-            ),
-            resource_id=cycle.id,
-            resource_version=cycle.version,
-            ordering_key=cycle.customer_id,
-        )
+        cycles = await rating_sql.claim_closed_cycles(tx, tenant_id=tx.tenant_id, ids=list(causes))
+        for batch in _one_per_subscription(cycles):
+            charges = await self.charges_of(tx, batch)
+            await _insert(tx, [charge for cycle in batch for charge in charges[cycle.id]])
+            for cycle in batch:
+                _announce_completed(tx, cycle, charges[cycle.id], causes[cycle.id])
 
-    async def charges_of(self, tx: Transaction, cycle: models.BillingCycle) -> list[models.Charge]:
-        """What the cycle's fees and its usage so far come to, with what came late for earlier ones.
+    async def charges_of(
+        self, tx: Transaction, cycles: Sequence[models.BillingCycle]
+    ) -> dict[str, list[models.Charge]]:
+        """What fees and usage so far come to, with what came late for earlier cycles; by the cycle's id.
 
-        The rows are not written yet.
+        The cycles are of different subscriptions. The rows are not written yet.
         """
-        items = await rating_sql.list_rated_items(
-            tx, tenant_id=tx.tenant_id, subscription_id=cycle.subscription_id
-        )
-        usage = await rating_sql.list_unbilled_usage(
+        subscription_ids = [cycle.subscription_id for cycle in cycles]
+        items = await _priced_items(tx, subscription_ids)
+        rows = await rating_sql.list_unbilled_usage(
             tx,
             tenant_id=tx.tenant_id,
-            subscription_id=cycle.subscription_id,
-            period_start=cycle.period_start,
+            subscription_ids=subscription_ids,
+            period_starts=[cycle.period_start for cycle in cycles],
         )
-        start = cycle.period_start
-        charges = decide_charges(
-            Period(start, cycle.period_end),
-            Period(start, cycle.full_period_end),
-            [PricedItem(row.item_id, _price(row), row.quantity) for row in items],
-            {row.subscription_item_id: row.quantity for row in usage if row.period_start == start},
-            [_late_usage(row) for row in usage if row.period_start < start],
-        )
-        return [_row(tx, cycle.id, charge) for charge in charges]
+        usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
+        for row in rows:
+            usage[row.subscription_id].append(row)
+        return {
+            cycle.id: [
+                _row(tx, cycle.id, charge)
+                for charge in _decide(cycle, items[cycle.subscription_id], usage[cycle.subscription_id])
+            ]
+            for cycle in cycles
+        }
 
     async def announce_rated(
         self, tx: Transaction, event: eventv1.Event, reported: usage_events_pb2.UsageReported
@@ -127,7 +117,7 @@ class RatingService:
             raise NotFound(
                 "BILLING_CYCLE_NOT_FOUND", "There is no such billing cycle.", {"cycle_id": request.cycle_id}
             )
-        rows = await rating_sql.list_charges(tx, tenant_id=tx.tenant_id, cycle_id=request.cycle_id)
+        rows = await rating_sql.list_charges(tx, tenant_id=tx.tenant_id, cycle_ids=[request.cycle_id])
         return rpc.ListChargesResponse(charges=(to_message(row, rating_pb2.Charge) for row in rows))
 
     async def preview_price(
@@ -144,7 +134,67 @@ class RatingService:
         )
 
 
-def _price(row: _PriceRow) -> Price:
+def _one_per_subscription(cycles: Sequence[models.BillingCycle]) -> Iterator[list[models.BillingCycle]]:
+    """In rounds, older cycles first: what one bills is late usage for the next unless written before."""
+    rounds: list[list[models.BillingCycle]] = []
+    seen: Counter[str] = Counter()
+    for cycle in cycles:
+        turn = seen[cycle.subscription_id]
+        seen[cycle.subscription_id] += 1
+        if turn == len(rounds):
+            rounds.append([])
+        rounds[turn].append(cycle)
+    yield from rounds
+
+
+def _decide(
+    cycle: models.BillingCycle,
+    items: Sequence[PricedItem],
+    usage: Sequence[rating_sql.ListUnbilledUsageRow],
+) -> list[Charge]:
+    start = cycle.period_start
+    return decide_charges(
+        Period(start, cycle.period_end),
+        Period(start, cycle.full_period_end),
+        items,
+        {row.subscription_item_id: row.quantity for row in usage if row.period_start == start},
+        [_late_usage(row) for row in usage if row.period_start < start],
+    )
+
+
+def _announce_completed(
+    tx: Transaction, cycle: models.BillingCycle, charges: Sequence[models.Charge], cause: eventv1.Event
+) -> None:
+    amount = sum((Fraction(charge.amount) for charge in charges), Fraction(0))
+    outbox.append(
+        tx,
+        events.RatingCompleted(
+            cycle_id=cycle.id,
+            subscription_id=cycle.subscription_id,
+            customer_id=cycle.customer_id,
+            charge_count=len(charges),
+            currency=charges[0].currency,
+            amount=decimal_text(exact_amount(amount)),
+        ),
+        resource_id=cycle.id,
+        resource_version=cycle.version,
+        ordering_key=cycle.customer_id,
+        cause=cause,
+    )
+
+
+async def _priced_items(tx: Transaction, subscription_ids: Sequence[str]) -> dict[str, list[PricedItem]]:
+    rows = await rating_sql.list_rated_items(tx, tenant_id=tx.tenant_id, subscription_ids=subscription_ids)
+    price_ids = sorted({row.price_id for row in rows})
+    found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
+    prices = {row.id: _price(row) for row in found}
+    items: dict[str, list[PricedItem]] = defaultdict(list)
+    for row in rows:
+        items[row.subscription_id].append(PricedItem(row.id, prices[row.price_id], row.quantity))
+    return items
+
+
+def _price(row: models.Price) -> Price:
     """The price of a row, its tiers' decimals read from their texts."""
     return Price(
         id=row.id,
@@ -207,13 +257,13 @@ def _row(tx: Transaction, cycle_id: str, charge: Charge) -> models.Charge:
     )
 
 
-async def _insert(tx: Transaction, cycle_id: str, rows: Sequence[models.Charge]) -> None:
+async def _insert(tx: Transaction, rows: Sequence[models.Charge]) -> None:
     await rating_sql.insert_charges(
         tx,
         tenant_id=tx.tenant_id,
-        cycle_id=cycle_id,
         created_at=tx.now,
         ids=[row.id for row in rows],
+        cycle_ids=[row.cycle_id for row in rows],
         subscription_item_ids=[row.subscription_item_id for row in rows],
         kinds=[row.kind for row in rows],
         price_ids=[row.price_id for row in rows],

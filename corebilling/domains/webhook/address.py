@@ -4,6 +4,7 @@ Lists of our own: `ipaddress.is_global` lets multicast, NAT64, 6to4 and mapped a
 """
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from corebilling.errors import InvalidArgument
@@ -59,7 +60,8 @@ _URL = re.compile(
 )
 _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.IGNORECASE)
 _NAME = re.compile(
-    r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.?", re.I
+    r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.?",
+    re.IGNORECASE,
 )
 _MAX_NAME = 253
 
@@ -77,7 +79,7 @@ def is_allowed(address: str, *, allow_private: bool) -> bool:
 
 
 def check_url(url: str, *, allow_private: bool) -> None:
-    """Refuses what could never be delivered to. Names are looked up, and their addresses vetted, on connecting.
+    """Refuses what could never be delivered to. What a name stands for is vetted on connecting.
 
     Raises:
         InvalidArgument: WEBHOOK_URL_INVALID.
@@ -89,6 +91,7 @@ def check_url(url: str, *, allow_private: bool) -> None:
         )
 
 
+@lru_cache(maxsize=1000)
 def _fault(url: str, allow_private: bool) -> str:
     # Our own strict form, so that no other parser can take the URL for something else.
     parts = _URL.fullmatch(url)

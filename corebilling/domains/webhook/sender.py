@@ -1,4 +1,4 @@
-"""Sends one request to one receiver, whom we do not trust: neither its name, nor its address, nor its answer."""
+"""Sends one request to one receiver, whose name, address and answer are not to be trusted."""
 
 import socket
 import ssl
@@ -22,7 +22,7 @@ class AddressRefused(OSError):
 
 
 class WebhookSender:
-    """Posts without following redirects, without proxies and cookies, and without reading what is answered."""
+    """Posts without redirects, proxies or cookies, and without reading what is answered."""
 
     def __init__(self, session: aiohttp.ClientSession, policy: WebhookPolicy, clock: Clock) -> None:
         self._session = session
@@ -69,7 +69,7 @@ class WebhookSender:
 
 
 def _vetting_socket(allow_private: bool) -> aiohttp.SocketFactoryType:
-    """Vets each address right where it is connected to, be it from a URL or from a name whose meaning changed."""
+    """Vets each address where it is connected to: one in a URL, or one that a name stands for by now."""
 
     def create(info: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, protocol, _, address = info

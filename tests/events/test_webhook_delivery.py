@@ -1,0 +1,607 @@
+"""Events on their way to receivers: through the real router, Postgres and HTTP."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+from billing.event.v1 import event_pb2 as eventv1
+from billing.invoice.v1 import invoice_events_pb2
+from billing.webhook.v1 import webhook_pb2
+from billing.webhook.v1 import webhook_service_pb2 as rpc
+from google.protobuf.field_mask_pb2 import FieldMask
+from prometheus_client import REGISTRY
+from standardwebhooks.webhooks import Webhook as Verifier
+
+from corebilling.domains.webhook.handlers import WebhookHandlers
+from corebilling.domains.webhook.jobs import WebhookWorker
+from corebilling.domains.webhook.model import Answer, WebhookPolicy
+from corebilling.domains.webhook.sender import WebhookSender
+from corebilling.domains.webhook.service import WebhookService
+from corebilling.events import outbox
+from corebilling.secrets import Secrets
+from tests.support.clock import FakeClock
+from tests.support.pipeline import OTHER_TENANT, TENANT, Pipeline, caller, pipeline
+from tests.support.postgres import TestDatabase
+from tests.support.receiver import Receiver, is_signed_by, running_receiver
+
+POLICY = WebhookPolicy(http_timeout_s=5, allow_private=True)
+MASTER_KEY = bytes(range(32))
+SEED = """
+INSERT INTO tenants (id, name, slug, mode, default_currency, timezone, created_at)
+VALUES ($1, $1, $1, 'live', 'USD', 'UTC', now())
+"""
+PENDING = webhook_pb2.WEBHOOK_DELIVERY_STATE_PENDING
+DELIVERED = webhook_pb2.WEBHOOK_DELIVERY_STATE_DELIVERED
+DEAD = webhook_pb2.WEBHOOK_DELIVERY_STATE_DEAD
+
+
+@dataclass
+class Webhooks:
+    """What the tests talk to. Time stands still, at the present: verifiers refuse old signatures."""
+
+    events: Pipeline
+    receiver: Receiver
+    worker: WebhookWorker
+    service: WebhookService
+
+    async def call(
+        self, use_case: Callable[..., Awaitable[Any]], request: Any, tenant_id: str = TENANT
+    ) -> Any:
+        async with self.events.writer.transaction(caller(tenant_id)) as tx:
+            return await use_case(tx, request)
+
+    async def endpoint(
+        self, *filters: str, url: str = "", tenant_id: str = TENANT
+    ) -> rpc.CreateWebhookResponse:
+        request = rpc.CreateWebhookRequest(url=url or self.receiver.url, filters=filters or ["thing.*"])
+        created: rpc.CreateWebhookResponse = await self.call(self.service.create_webhook, request, tenant_id)
+        return created
+
+    async def happen(self, resource_id: str = "a", *, tenant_id: str = TENANT) -> eventv1.Event:
+        """One event, handled: its deliveries are due."""
+        event = await self.events.write(resource_id, tenant_id=tenant_id)
+        await self.events.drain()
+        return event
+
+    async def deliveries(self, tenant_id: str = TENANT) -> list[webhook_pb2.WebhookDelivery]:
+        request = rpc.ListWebhookDeliveriesRequest()
+        return list((await self.call(self.service.list_webhook_deliveries, request, tenant_id)).deliveries)
+
+    async def delivery(self) -> webhook_pb2.WebhookDelivery:
+        (delivery,) = await self.deliveries()
+        return delivery
+
+    async def attempts(self) -> list[tuple[int, int, str]]:
+        request = rpc.ListWebhookDeliveryAttemptsRequest(delivery_id=(await self.delivery()).id)
+        response = await self.call(self.service.list_webhook_delivery_attempts, request)
+        return [(one.attempt, one.status_code, one.error) for one in response.attempts]
+
+    async def dead_letters(self) -> list[tuple[str, str]]:
+        rows = await self.events.database.admin("SELECT delivery_id, reason FROM webhook_dlq")
+        return [(row["delivery_id"], row["reason"]) for row in rows]
+
+    async def move_endpoint(self, url: str) -> None:
+        await self.events.database.admin("UPDATE webhooks SET url = $1", url)
+
+    @asynccontextmanager
+    async def another_worker(self, policy: WebhookPolicy = POLICY) -> AsyncIterator[WebhookWorker]:
+        """As in another process, which shares nothing but the database and the master key."""
+        async with WebhookWorker.open(
+            self.events.worker, Secrets(MASTER_KEY), self.events.clock, policy, jitter=lambda: 0.0
+        ) as worker:
+            yield worker
+
+
+@pytest.fixture
+async def webhooks(database: TestDatabase) -> AsyncIterator[Webhooks]:
+    for tenant_id in (TENANT, OTHER_TENANT):
+        await database.admin(SEED, tenant_id)
+    async with AsyncExitStack() as stack:
+        events = await stack.enter_async_context(pipeline(database, [WebhookHandlers().on_any_event]))
+        events.clock.advance(seconds=(datetime.now(UTC) - events.clock.now()).total_seconds())
+        receiver = await stack.enter_async_context(running_receiver())
+        worker = await stack.enter_async_context(
+            WebhookWorker.open(events.worker, Secrets(MASTER_KEY), events.clock, POLICY, jitter=lambda: 0.0)
+        )
+        yield Webhooks(events, receiver, worker, WebhookService(Secrets(MASTER_KEY), POLICY))
+
+
+async def test_an_event_reaches_the_receiver_signed_and_whole(webhooks: Webhooks) -> None:
+    secret = (await webhooks.endpoint("thing.*")).secret
+    event = await webhooks.happen("a")
+
+    assert await webhooks.worker.run_once() == 1
+
+    (received,) = webhooks.receiver.received
+    body = Verifier(secret).verify(received.body, dict(received.headers))
+    assert is_signed_by(secret, received)
+    assert received.headers["X-Event-ID"] == received.headers["webhook-id"] == event.id
+    assert received.headers["X-Event-Type"] == "thing.happened"
+    assert received.headers["X-Tenant-ID"] == TENANT
+    assert received.headers["Content-Type"] == "application/json"
+    assert body == {
+        "id": event.id,
+        "subject": "thing.happened",
+        "tenant_id": TENANT,
+        "created_at": event.created_at.ToJsonString(),
+        "payload": {},
+        "metadata": {
+            "correlation_id": event.metadata.correlation_id,
+            "causation_id": "",
+            "actor": "key:test",
+            "traceparent": "",
+            "ordering_key": "a",
+            "resource_version": "1",
+        },
+    }
+    delivery = await webhooks.delivery()
+    assert (delivery.state, delivery.attempts, delivery.last_error) == (DELIVERED, 1, "")
+    assert await webhooks.attempts() == [(1, 200, "")]
+
+
+async def test_another_secret_verifies_nothing(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    other = await webhooks.endpoint("nothing.at.all")
+    await webhooks.happen()
+    await webhooks.worker.run_once()
+    (received,) = webhooks.receiver.received
+    assert not is_signed_by(other.secret, received)
+
+
+async def test_the_payload_is_a_plain_object_with_the_contracts_names(webhooks: Webhooks) -> None:
+    await webhooks.endpoint("invoice.generated", "own.*")
+    generated = invoice_events_pb2.InvoiceGenerated(invoice_id="inv_1", customer_id="cus_1")
+    own = eventv1.CustomEvent()
+    own.data.update({"answer": 42, "deep": {"list": [True, None]}})
+    async with webhooks.events.writer.transaction(caller()) as tx:
+        outbox.append(tx, generated, resource_id="inv_1", resource_version=1, ordering_key="cus_1")
+        outbox.append(tx, own, subject="own.one", resource_id="x", resource_version=1, ordering_key="cus_1")
+    await webhooks.events.drain()
+    await webhooks.worker.run_once()
+
+    payloads = {
+        received.headers["X-Event-Type"]: json.loads(received.body)["payload"]
+        for received in webhooks.receiver.received
+    }
+    assert payloads["own.one"] == {"answer": 42, "deep": {"list": [True, None]}}
+    assert payloads["invoice.generated"]["invoice_id"] == "inv_1"
+    assert payloads["invoice.generated"].keys() == set(generated.DESCRIPTOR.fields_by_name)
+
+
+async def test_the_database_fans_out_to_matching_enabled_endpoints_of_the_tenant_alone(
+    webhooks: Webhooks,
+) -> None:
+    wanting = [
+        await webhooks.endpoint(*filters) for filters in (["*"], ["thing.*"], ["x.*", "thing.happened"])
+    ]
+    for filters in (["thing"], ["things.*"], ["thing.happened.twice"], ["thing.happened.*"]):
+        await webhooks.endpoint(*filters)
+    disabled, deleted = await webhooks.endpoint("*"), await webhooks.endpoint("*")
+    await webhooks.call(webhooks.service.update_webhook, _disable(disabled.webhook.id))
+    await webhooks.call(
+        webhooks.service.delete_webhook, rpc.DeleteWebhookRequest(webhook_id=deleted.webhook.id)
+    )
+    await webhooks.endpoint("*", tenant_id=OTHER_TENANT)
+
+    event = await webhooks.happen()
+
+    about = [delivery for delivery in await webhooks.deliveries() if delivery.event_id == event.id]
+    assert {delivery.webhook_id for delivery in about} == {created.webhook.id for created in wanting}
+
+
+async def test_handling_an_event_again_delivers_it_once(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    event = await webhooks.happen()
+    for _ in range(2):
+        async with webhooks.events.worker.transaction(caller()) as tx:
+            await WebhookHandlers().on_any_event(tx, event)
+    assert len(await webhooks.deliveries()) == 1
+
+
+async def test_a_failing_receiver_is_tried_again_after_doubling_delays_until_it_recovers(
+    webhooks: Webhooks,
+) -> None:
+    await webhooks.endpoint()
+    event = await webhooks.happen()
+    webhooks.receiver.status = 503
+    for delay_s in (10, 20, 40):
+        assert await webhooks.worker.run_once() == 1
+        delivery = await webhooks.delivery()
+        assert (delivery.state, delivery.last_error) == (PENDING, "the receiver answered 503")
+        webhooks.events.clock.advance(seconds=delay_s - 0.001)
+        assert await webhooks.worker.run_once() == 0
+        webhooks.events.clock.advance(seconds=0.001)
+    webhooks.receiver.status = 200
+    assert await webhooks.worker.run_once() == 1
+
+    assert (await webhooks.delivery()).state == DELIVERED
+    assert [status for _, status, _ in await webhooks.attempts()] == [503, 503, 503, 200]
+    assert {received.event_id for received in webhooks.receiver.received} == {event.id}
+    assert len({received.body for received in webhooks.receiver.received}) == 1
+
+
+async def test_a_delivery_that_used_up_its_tries_is_dead_and_can_be_sent_again(webhooks: Webhooks) -> None:
+    before = _metric("dlq")
+    await webhooks.endpoint()
+    await webhooks.happen()
+    webhooks.receiver.status = 500
+    await _exhaust(webhooks)
+
+    delivery = await webhooks.delivery()
+    assert (delivery.state, delivery.attempts) == (DEAD, 6)
+    assert await webhooks.dead_letters() == [(delivery.id, "the receiver answered 500")]
+    assert _metric("dlq") - before == 1
+
+    webhooks.receiver.status = 200
+    again = await webhooks.call(
+        webhooks.service.redeliver_webhook, rpc.RedeliverWebhookRequest(delivery_id=delivery.id)
+    )
+    assert again.delivery.state == PENDING
+    assert await webhooks.worker.run_once() == 1
+    delivery = await webhooks.delivery()
+    assert (delivery.state, delivery.attempts) == (DELIVERED, 7)
+    assert await webhooks.dead_letters() == []
+    assert len({received.event_id for received in webhooks.receiver.received}) == 1
+
+
+async def test_what_is_sent_again_has_all_its_tries_again(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    await webhooks.happen()
+    webhooks.receiver.status = 500
+    await _exhaust(webhooks)
+    request = rpc.RedeliverWebhookRequest(delivery_id=(await webhooks.delivery()).id)
+    await webhooks.call(webhooks.service.redeliver_webhook, request)
+    await webhooks.worker.run_once()
+    assert (await webhooks.delivery()).state == PENDING
+    await _exhaust(webhooks)
+    assert ((await webhooks.delivery()).state, len(webhooks.receiver.received)) == (DEAD, 12)
+
+
+async def test_a_worker_killed_while_the_receiver_hangs_is_followed_by_another_under_the_same_event_id(
+    webhooks: Webhooks,
+) -> None:
+    await webhooks.endpoint()
+    event = await webhooks.happen()
+    webhooks.receiver.hang()
+    killed = asyncio.create_task(webhooks.worker.run())
+    await webhooks.receiver.arrival()
+    killed.cancel()
+    with suppress(asyncio.CancelledError):
+        await killed
+    webhooks.receiver.go_on()
+
+    async with webhooks.another_worker() as other:
+        webhooks.events.clock.advance(seconds=POLICY.lease_s - 0.001)
+        assert await other.run_once() == 0
+        webhooks.events.clock.advance(seconds=0.001)
+        assert await other.run_once() == 1
+
+    assert [received.event_id for received in webhooks.receiver.received] == [event.id, event.id]
+    assert ((await webhooks.delivery()).state, await webhooks.attempts()) == (DELIVERED, [(2, 200, "")])
+
+
+async def test_an_outcome_after_the_lease_ran_out_leaves_the_delivery_to_the_later_attempt(
+    webhooks: Webhooks,
+) -> None:
+    await webhooks.endpoint()
+    await webhooks.happen()
+    webhooks.receiver.status = 500
+    webhooks.receiver.hang()
+    late = asyncio.create_task(webhooks.worker.run_once())
+    await webhooks.receiver.arrival()
+    webhooks.events.clock.advance(seconds=POLICY.lease_s)
+    async with running_receiver() as second, webhooks.another_worker() as other:
+        await webhooks.move_endpoint(second.url)
+        second.hang()
+        later = asyncio.create_task(other.run_once())
+        await second.arrival()
+        webhooks.receiver.go_on()
+        await late
+        delivery = await webhooks.delivery()
+        assert (delivery.state, delivery.attempts, delivery.last_error) == (PENDING, 2, "")
+        assert await webhooks.worker.run_once() == 0, "the later attempt's lease still runs"
+        second.go_on()
+        await later
+    assert (await webhooks.delivery()).state == DELIVERED
+    assert await webhooks.attempts() == [(1, 500, "the receiver answered 500"), (2, 200, "")]
+
+
+async def test_a_success_stays_when_an_earlier_attempt_fails_late(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    await webhooks.happen()
+    webhooks.receiver.hang()
+    late = asyncio.create_task(webhooks.worker.run_once())
+    await webhooks.receiver.arrival()
+    webhooks.events.clock.advance(seconds=POLICY.lease_s)
+    async with running_receiver() as healthy, webhooks.another_worker() as other:
+        await webhooks.move_endpoint(healthy.url)
+        await other.run_once()
+    webhooks.receiver.status = 410
+    webhooks.receiver.go_on()
+    await late
+    assert (await webhooks.delivery()).state == DELIVERED
+    enabled = await webhooks.events.database.admin("SELECT enabled FROM webhooks")
+    assert [row["enabled"] for row in enabled] == [True]
+    assert [status for _, status, _ in await webhooks.attempts()] == [410, 200]
+
+
+async def test_two_workers_never_send_the_same_delivery(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    for number in range(30):
+        await webhooks.events.write(f"r{number}")
+    await webhooks.events.drain()
+    async with webhooks.another_worker() as other:
+        done = await asyncio.gather(*(worker.run_once() for worker in (webhooks.worker, other) * 3))
+    assert sum(done) == 30
+    ids = [received.event_id for received in webhooks.receiver.received]
+    assert len(ids) == len(set(ids)) == 30
+
+
+async def test_no_more_deliveries_than_the_limit_are_under_way_at_once(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    for number in range(12):
+        await webhooks.events.write(f"r{number}")
+    await webhooks.events.drain()
+    webhooks.receiver.hang()
+    async with webhooks.another_worker(
+        WebhookPolicy(limit=4, http_timeout_s=5, allow_private=True)
+    ) as worker:
+        running = asyncio.create_task(worker.run())
+        await webhooks.receiver.arrival(4)
+        webhooks.receiver.go_on()
+        await webhooks.receiver.arrival(12)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    assert (webhooks.receiver.most_at_once, len(webhooks.receiver.received)) == (4, 12)
+
+
+async def test_a_woken_worker_does_not_wait_for_its_interval(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    policy = WebhookPolicy(interval_s=3600, http_timeout_s=5, allow_private=True)
+    async with webhooks.another_worker(policy) as worker:
+        running = asyncio.create_task(worker.run())
+        for number in range(3):
+            await webhooks.happen(f"r{number}")
+            worker.wake()
+            await webhooks.receiver.arrival(number + 1)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+async def test_a_receiver_that_is_gone_disables_its_endpoint_and_says_so(webhooks: Webhooks) -> None:
+    created = await webhooks.endpoint()
+    await webhooks.happen("a")
+    await webhooks.happen("b")
+    webhooks.receiver.status = 410
+    await webhooks.worker.run_once()
+
+    found = await webhooks.call(
+        webhooks.service.get_webhook, rpc.GetWebhookRequest(webhook_id=created.webhook.id)
+    )
+    assert (found.webhook.enabled, found.webhook.version) == (False, 2)
+    assert {delivery.state for delivery in await webhooks.deliveries()} == {DEAD}
+    updated = await webhooks.events.database.admin(
+        "SELECT actor FROM billing_events WHERE subject = 'webhook.updated' AND resource_id = $1",
+        created.webhook.id,
+    )
+    assert [row["actor"] for row in updated] == ["job:webhook"]
+    await webhooks.happen("c")
+    assert len(await webhooks.deliveries()) == 2
+
+
+@pytest.mark.parametrize("way", ["disabled", "deleted"])
+async def test_what_is_still_on_its_way_is_given_up_with_the_endpoint(webhooks: Webhooks, way: str) -> None:
+    created = await webhooks.endpoint()
+    await webhooks.happen()
+    if way == "disabled":
+        await webhooks.call(webhooks.service.update_webhook, _disable(created.webhook.id))
+    else:
+        await webhooks.call(
+            webhooks.service.delete_webhook, rpc.DeleteWebhookRequest(webhook_id=created.webhook.id)
+        )
+    await webhooks.worker.run_once()
+    delivery = await webhooks.delivery()
+    assert (delivery.state, delivery.last_error) == (DEAD, f"the endpoint is {way}")
+    assert webhooks.receiver.received == []
+
+
+async def test_a_redirect_is_not_followed(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    await webhooks.happen()
+    async with running_receiver() as elsewhere:
+        webhooks.receiver.status, webhooks.receiver.headers = 307, {"Location": elsewhere.url}
+        await webhooks.worker.run_once()
+        assert elsewhere.received == []
+    assert await webhooks.attempts() == [(1, 307, "the receiver answered 307")]
+
+
+async def test_a_receiver_that_asks_for_time_gets_it(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    await webhooks.happen()
+    webhooks.receiver.status, webhooks.receiver.headers = 429, {"Retry-After": "90"}
+    await webhooks.worker.run_once()
+    webhooks.events.clock.advance(seconds=89)
+    assert await webhooks.worker.run_once() == 0
+    webhooks.events.clock.advance(seconds=1)
+    assert await webhooks.worker.run_once() == 1
+
+
+async def test_a_hanging_receiver_is_given_up_after_the_timeout(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    await webhooks.happen()
+    webhooks.receiver.hang()
+    async with webhooks.another_worker(WebhookPolicy(http_timeout_s=0.2, allow_private=True)) as worker:
+        await worker.run_once()
+    assert await webhooks.attempts() == [(1, 0, "the receiver did not answer in time")]
+
+
+async def test_an_endless_answer_is_not_read(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    await webhooks.happen()
+    webhooks.receiver.answer = b"x" * 50_000_000
+    await webhooks.worker.run_once()
+    assert (await webhooks.delivery()).state == DELIVERED
+
+
+async def test_a_receiver_that_is_not_there_is_tried_again(webhooks: Webhooks) -> None:
+    async with running_receiver() as stopped:
+        await webhooks.endpoint(url=stopped.url)
+    await webhooks.happen()
+    await webhooks.worker.run_once()
+    assert await webhooks.attempts() == [(1, 0, "no connection came about")]
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        # Only the address that the name stands for gives it away.
+        ("https://localhost/", "the host's address is not public"),
+        ("https://localhost:8443/", "the host's address is not public"),
+        ("https://127.0.0.1/", "The URL is refused: the address is not public."),
+        ("http://localhost:{port}/", "The URL is refused: use https."),
+    ],
+)
+async def test_outside_development_nothing_private_is_connected_to(
+    webhooks: Webhooks, url: str, error: str
+) -> None:
+    port = webhooks.receiver.url.rpartition(":")[2].partition("/")[0]
+    await webhooks.endpoint(url=url.format(port=port))
+    await webhooks.happen()
+    async with webhooks.another_worker(WebhookPolicy(http_timeout_s=5)) as worker:
+        await worker.run_once()
+    assert await webhooks.attempts() == [(1, 0, error)]
+    assert webhooks.receiver.received == []
+
+
+@dataclass
+class Names(AbstractResolver):
+    """What an attacker's name server answers, differently each time."""
+
+    answers: list[str]
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        address = self.answers.pop(0)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return [
+            ResolveResult(
+                hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
+            )
+        ]
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "fe80::1"],
+)
+async def test_a_name_is_not_believed(address: str) -> None:
+    async with WebhookSender.open(WebhookPolicy(http_timeout_s=5), FakeClock(), Names([address])) as sender:
+        answer = await sender.post("https://hooks.example.com/", {}, b"")
+    assert answer == Answer(0, "the host's address is not public")
+
+
+async def test_proxies_of_the_environment_are_not_used(
+    webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_receiver() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        await webhooks.endpoint()
+        await webhooks.happen()
+        await webhooks.worker.run_once()
+        assert (len(proxy.received), len(webhooks.receiver.received)) == (0, 1)
+
+
+async def test_the_secret_is_nowhere_in_the_database_in_the_clear(webhooks: Webhooks) -> None:
+    secret = (await webhooks.endpoint()).secret
+    await webhooks.happen()
+    await webhooks.worker.run_once()
+    dump = await _dump(webhooks.events.database)
+    assert b"whsec" not in dump
+    assert secret.removeprefix("whsec_").encode() not in dump
+
+
+async def test_a_delivery_that_cannot_be_made_does_not_hold_up_others(webhooks: Webhooks) -> None:
+    broken = await webhooks.endpoint()
+    await webhooks.endpoint()
+    await webhooks.happen()
+    await webhooks.events.database.admin(
+        "UPDATE webhooks SET secret_ciphertext = '\\x01deadbeefdeadbeefdeadbeefdeadbeef' WHERE id = $1",
+        broken.webhook.id,
+    )
+    await webhooks.worker.run_once()
+    states = {delivery.webhook_id: delivery.state for delivery in await webhooks.deliveries()}
+    assert sorted(states.values()) == [PENDING, DELIVERED]
+    assert states[broken.webhook.id] == PENDING
+
+
+async def test_deliveries_of_several_tenants_go_out_in_one_round(webhooks: Webhooks) -> None:
+    mine, theirs = await webhooks.endpoint(), await webhooks.endpoint(tenant_id=OTHER_TENANT)
+    await webhooks.happen("a")
+    await webhooks.happen("b", tenant_id=OTHER_TENANT)
+    assert await webhooks.worker.run_once() == 2
+    by_tenant = {received.headers["X-Tenant-ID"]: received for received in webhooks.receiver.received}
+    assert is_signed_by(mine.secret, by_tenant[TENANT])
+    assert is_signed_by(theirs.secret, by_tenant[OTHER_TENANT])
+
+
+async def test_attempts_are_counted(webhooks: Webhooks) -> None:
+    before = {name: _metric(name) for name in ("success", "failure")}
+    await webhooks.endpoint()
+    await webhooks.happen()
+    webhooks.receiver.status = 500
+    await webhooks.worker.run_once()
+    webhooks.events.clock.advance(seconds=10)
+    webhooks.receiver.status = 200
+    await webhooks.worker.run_once()
+    assert {name: _metric(name) - before[name] for name in before} == {"success": 1, "failure": 1}
+
+
+def _metric(name: str) -> float:
+    value = REGISTRY.get_sample_value(f"corebilling_webhook_delivery_{name}_total")
+    assert value is not None
+    return value
+
+
+def _disable(webhook_id: str) -> rpc.UpdateWebhookRequest:
+    return rpc.UpdateWebhookRequest(
+        webhook_id=webhook_id, enabled=False, update_mask=FieldMask(paths=["enabled"])
+    )
+
+
+async def _exhaust(webhooks: Webhooks) -> None:
+    """Tries until nothing is left to try, however long the waits."""
+    while (await webhooks.delivery()).state == PENDING:
+        webhooks.events.clock.advance(seconds=POLICY.max_delay_s)
+        await webhooks.worker.run_once()
+
+
+async def _dump(database: TestDatabase) -> bytes:
+    """Every row of every table, as text and with byte strings as they are."""
+    connection = await asyncpg.connect(database.admin_url)
+    try:
+        tables = await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
+        rows = [
+            value if isinstance(value, bytes) else str(value).encode()
+            for table in tables
+            for row in await connection.fetch(f'SELECT * FROM "{table["relname"]}"')
+            for value in row.values()
+        ]
+        return b"\n".join(rows)
+    finally:
+        await connection.close()

@@ -1,0 +1,88 @@
+"""TLS of the gRPC server, and certificates of its clients."""
+
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from corebilling.rpc.server import AddressUnavailable, RpcPolicy, RpcServer, Tls
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Certificate and key of 127.0.0.1, signed by itself."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    address = x509.IPAddress(IPv4Address("127.0.0.1"))
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "corebilling")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    cert_file, key_file = folder / "cert.pem", folder / "key.pem"
+    cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return cert_file, key_file
+
+
+def server(tls: Tls | None, port: int = 0) -> RpcServer:
+    policy = RpcPolicy("127.0.0.1", port, max_concurrent_streams=10, reflection=False, tls=tls)
+    return RpcServer({}, (), policy)
+
+
+async def check(port: int, credentials: grpc.ChannelCredentials) -> Any:
+    async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        return (await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)).status
+
+
+async def test_server_with_a_certificate_speaks_tls_alone(pair: tuple[Path, Path]) -> None:
+    cert_file, key_file = pair
+    running = server(Tls(cert_file, key_file))
+    port = await running.start()
+    trusting = grpc.ssl_channel_credentials(cert_file.read_bytes())
+    assert await check(port, trusting) == health_pb2.HealthCheckResponse.SERVING
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    await running.stop(grace_s=0)
+
+
+async def test_clients_need_a_certificate_where_an_authority_is_named(pair: tuple[Path, Path]) -> None:
+    cert_file, key_file = pair
+    running = server(Tls(cert_file, key_file, client_ca_file=cert_file))
+    port = await running.start()
+    root, key = cert_file.read_bytes(), key_file.read_bytes()
+    known = grpc.ssl_channel_credentials(root, key, root)
+    assert await check(port, known) == health_pb2.HealthCheckResponse.SERVING
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await check(port, grpc.ssl_channel_credentials(root))
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    await running.stop(grace_s=0)
+
+
+async def test_taken_port_is_named() -> None:
+    first = server(None)
+    port = await first.start()
+    with pytest.raises(AddressUnavailable, match=f"127.0.0.1:{port}"):
+        await server(None, port).start()
+    await first.stop(grace_s=0)
