@@ -9,7 +9,7 @@ from datetime import timedelta
 from corebilling.bus.local import LocalBus
 from corebilling.bus.noop import NoopBus
 from corebilling.bus.port import Bus
-from corebilling.config import BusProvider, Settings
+from corebilling.config import ROLES, BusProvider, Settings
 from corebilling.db import migrate
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
@@ -60,8 +60,6 @@ from corebilling.telemetry.traces import start_traces, stop_traces
 from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
 from corebilling.values.ids import PLATFORM_TENANT
-
-ROLES = ("api", "dispatcher", "router", "webhook", "scheduler")
 
 MAX_EVENT_BYTES = 1024 * 1024
 

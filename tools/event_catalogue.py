@@ -11,8 +11,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from billing.options.v1 import options_pb2  # noqa: F401 (its options must be known before parsing)
+from billing.options.v1 import options_pb2
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     FieldDescriptorProto,
@@ -67,8 +68,8 @@ def file_sections(file: FileDescriptorProto) -> Iterator[str]:
         return
     said = comments(file)
     for index, message in enumerate(file.message_type):
-        subject = message.options.Extensions[options_pb2.event].subject
-        if subject:
+        extensions: Any = message.options.Extensions
+        if subject := str(extensions[options_pb2.event].subject):
             yield section(file, message, subject, said, (4, index))
 
 

@@ -50,7 +50,7 @@ def load(folder: Path) -> list[Migration]:
 
 
 async def create_database(url: str, name: str) -> None:
-    """Create the database unless it exists. `url` connects to another one of the server, as an administrator."""
+    """Create the database unless it exists; `url` connects to another one, as an administrator."""
     connection = await asyncpg.connect(url)
     try:
         if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):

@@ -70,7 +70,7 @@ class Transaction:
         return taken is not False
 
     async def act_for(self, caller: Caller, causation_id: str) -> None:
-        """Go on for another cause, and its tenant: the router runs the events of a batch in one transaction."""
+        """Go on for another cause, and its tenant: a batch of events is handled in one transaction."""
         self.caller = caller
         self.correlation_id = caller.correlation_id
         self.causation_id = causation_id

@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 ROLE = "dispatcher"
 
 _LOOK_AGAIN_S = 0.002
+_OBSERVE_S = 5.0
 _MAX_VAIN_LOOKS = 10
 
 CONNECTION_SETTINGS = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
@@ -102,6 +103,7 @@ class Dispatcher:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._keep_leases(), name="dispatcher leases")
                 tasks.create_task(self._dispatch_forever(), name="dispatcher")
+                tasks.create_task(self._observe(), name="dispatcher backlog")
         finally:
             with contextlib.suppress(BillingError):
                 await asyncio.shield(self._give_back())
@@ -110,6 +112,16 @@ class Dispatcher:
         """One round over all shards it can get; returns how many events it handed over."""
         await self._renew()
         return await self._round(list(self._held.values()))
+
+    async def _observe(self) -> None:
+        """Keeps the backlog's metrics up to date."""
+        while True:
+            with contextlib.suppress(BillingError):  # Whoever dispatches says that the database is gone.
+                async with self._database.connection() as connection:
+                    backlog = await outbox_sql.get_backlog(connection, now=self._clock.now())
+                metrics.BACKLOG.set(backlog.events)
+                metrics.BACKLOG_AGE.set(backlog.oldest_s)
+            await asyncio.sleep(_OBSERVE_S)
 
     async def _keep_leases(self) -> None:
         while True:

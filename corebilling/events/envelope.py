@@ -82,7 +82,9 @@ def follow_up_id(handler: str, cause_id: str, subject: str, resource_id: str, ve
 
     It begins with the cause's time, so that it sorts next to it.
     """
-    digest = blake2b("\0".join((handler, cause_id, subject, resource_id, str(version))).encode(), digest_size=10)
+    digest = blake2b(
+        "\0".join((handler, cause_id, subject, resource_id, str(version))).encode(), digest_size=10
+    )
     number = int.from_bytes(digest.digest())
     tail = "".join(_ALPHABET[(number >> shift) & 31] for shift in range(75, -1, -5))
     return cause_id[: -len(tail)] + tail

@@ -273,9 +273,7 @@ async def test_a_worker_killed_while_the_receiver_hangs_is_followed_by_another_u
     webhooks.receiver.hang()
     killed = asyncio.create_task(webhooks.worker.run())
     await webhooks.receiver.arrival()
-    killed.cancel()
-    with suppress(asyncio.CancelledError):
-        await killed
+    await stop(killed)
     webhooks.receiver.go_on()
 
     async with webhooks.another_worker() as other:
@@ -358,9 +356,7 @@ async def test_no_more_deliveries_than_the_limit_are_under_way_at_once(webhooks:
         await webhooks.receiver.arrival(4)
         webhooks.receiver.go_on()
         await webhooks.receiver.arrival(12)
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
+        await stop(running)
     assert (webhooks.receiver.most_at_once, len(webhooks.receiver.received)) == (4, 12)
 
 
@@ -373,9 +369,7 @@ async def test_a_woken_worker_does_not_wait_for_its_interval(webhooks: Webhooks)
             await webhooks.happen(f"r{number}")
             worker.wake()
             await webhooks.receiver.arrival(number + 1)
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
+        await stop(running)
 
 
 async def test_a_receiver_that_is_gone_disables_its_endpoint_and_says_so(webhooks: Webhooks) -> None:
@@ -568,6 +562,12 @@ async def test_attempts_are_counted(webhooks: Webhooks) -> None:
     webhooks.receiver.status = 200
     await webhooks.worker.run_once()
     assert {name: _metric(name) - before[name] for name in before} == {"success": 1, "failure": 1}
+
+
+async def stop(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def _metric(name: str) -> float:

@@ -181,3 +181,20 @@ async def test_what_does_not_exist_or_is_anothers_is_not_found(billing: Billing)
     with pytest.raises(NotFound) as no_cycle:
         await charges(billing, "cyc_0")
     assert no_cycle.value.reason == "BILLING_CYCLE_NOT_FOUND"
+
+
+async def test_two_cycles_of_one_subscription_rated_together_bill_nothing_twice(billing: Billing) -> None:
+    price = await billing.price("calls", meter="calls", unit_amount="1")
+    subscription = await billing.subscribe(await billing.customer(), price)
+    await billing.use(subscription.id, "calls", "7")
+    billing.clock.advance(days=40)
+    while await billing.scheduler.run_once():
+        await billing.use(subscription.id, "calls", "5")
+    billing.clock.advance(days=30)
+    while await billing.scheduler.run_once():
+        pass
+    march, april, _ = await billing.cycles(subscription.id)
+    causes = {cycle.id: eventv1.Event() for cycle in (april, march)}
+    await billing.call(billing.rating.rate_cycles, causes)
+    assert [charge.amount for charge in await charges(billing, march.id)] == ["7"]
+    assert [charge.amount for charge in await charges(billing, april.id)] == ["10"]

@@ -1,6 +1,8 @@
 """Endpoints and their deliveries, through the generated stub and the running server."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +22,7 @@ from corebilling.rpc.door import Door
 from corebilling.secrets import Secrets
 from corebilling.values.ids import new_id
 from tests.support.app import MASTER_KEY, refused, running_app
-from tests.support.platform import Platform
+from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
 from tests.support.receiver import Receiver, is_signed_by, running_receiver
 
@@ -106,6 +108,21 @@ async def test_an_event_reaches_the_receiver_without_personal_data(
     assert b"Ada" not in received.body
     assert b"example.com" not in received.body
     assert (await delivery(platform)).state == webhook_pb2.WEBHOOK_DELIVERY_STATE_DELIVERED
+
+
+async def test_the_commit_of_a_delivery_wakes_the_worker(database: TestDatabase, receiver: Receiver) -> None:
+    async with running_platform(database, webhook_worker_interval_seconds=3600) as platform:
+        await create(platform, receiver.url, "customer.*")
+        working = asyncio.create_task(platform.app.webhooks.run())
+        await customer_created(platform)
+        await receiver.arrival()
+        await stop(working)
+
+
+async def stop(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 async def test_endpoints_are_listed_newest_first_page_by_page(platform: Platform) -> None:

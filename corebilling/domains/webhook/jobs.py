@@ -100,7 +100,8 @@ class WebhookWorker:
         self._sender = sender
         self._jitter = jitter
         self._woken = asyncio.Event()
-        self._free = policy.limit
+        # How many more deliveries may be under way, and those that await their recording.
+        self._free = 0
         self._done: asyncio.Queue[Attempted] = asyncio.Queue()
 
     def wake(self) -> None:
@@ -109,6 +110,7 @@ class WebhookWorker:
 
     async def run(self) -> None:
         """Losing the database pauses it; any other error ends it, loudly."""
+        self._free, self._done = self._policy.limit, asyncio.Queue()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._record_as_they_end(), name="webhook outcomes")
             tasks.create_task(self._measure_backlog(), name="webhook backlog")

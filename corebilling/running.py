@@ -1,0 +1,151 @@
+"""A process that runs the platform: embedded with its own Postgres, or some roles against a given one."""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+from base64 import b64encode
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+
+from corebilling.app import App, DatabaseUrls
+from corebilling.config import Settings
+from corebilling.db import migrate
+from corebilling.db.embedded import SUPERUSER, EmbeddedPostgres, EmbeddedPostgresError
+from corebilling.db.migrate import MIGRATIONS, MigrationError
+from corebilling.db.pool import ExcessPrivileges
+from corebilling.errors import BillingError
+from corebilling.http.server import AddressUnavailable as HttpAddressUnavailable
+from corebilling.rpc.server import AddressUnavailable as RpcAddressUnavailable
+from corebilling.secrets import MasterKeyInvalid
+from corebilling.telemetry.logs import configure_logs
+from corebilling.values.clock import SystemClock
+
+DATABASE = "corebilling"
+
+console = Console(highlight=False)
+
+_REASONS = (
+    EmbeddedPostgresError,
+    ExcessPrivileges,
+    HttpAddressUnavailable,
+    MasterKeyInvalid,
+    MigrationError,
+    RpcAddressUnavailable,
+)
+
+
+class StartFailed(Exception):
+    """The platform cannot start; the message says why and what to do."""
+
+
+def run_embedded(settings: Settings, folder: Path) -> None:
+    """Everything in this process, on a Postgres in the folder, until SIGINT or SIGTERM.
+
+    Raises:
+        StartFailed: The folder, an address or the database cannot be used.
+    """
+    configure_logs(settings.log_format, settings.log_level)
+    try:
+        postgres = EmbeddedPostgres.start(folder)
+    except EmbeddedPostgresError as error:
+        raise StartFailed(str(error)) from error
+    try:
+        _run(_embedded(settings, folder, postgres))
+    finally:
+        postgres.stop()
+
+
+def run_roles(settings: Settings, url: str, roles: Sequence[str]) -> None:
+    """These roles against the database of the URL, until SIGINT or SIGTERM.
+
+    Raises:
+        StartFailed: An address or the database cannot be used.
+    """
+    configure_logs(settings.log_format, settings.log_level)
+    _run(_serve(settings, DatabaseUrls(app=url, worker=url), roles))
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    try:
+        uvloop.run(work)
+    except _REASONS as error:
+        raise StartFailed(str(error)) from error
+    except BillingError as error:
+        raise StartFailed(error.message) from error
+
+
+async def _embedded(settings: Settings, folder: Path, postgres: EmbeddedPostgres) -> None:
+    await migrate.create_database(postgres.url(SUPERUSER, "postgres"), DATABASE)
+    await migrate.up(postgres.url(SUPERUSER, DATABASE), MIGRATIONS)
+    settings = settings.model_copy(
+        update={"master_key_file": _master_key_file(folder), "webhook_allow_private": True}
+    )
+    urls = DatabaseUrls(
+        app=postgres.url("corebilling_app", DATABASE), worker=postgres.url("corebilling_worker", DATABASE)
+    )
+    key_file = folder / "platform.key"
+    async with App.open(
+        settings, urls, SystemClock(), issue_platform_key=not key_file.exists(), worker_id="embedded"
+    ) as app:
+        if app.new_platform_key:
+            _write_private(key_file, app.new_platform_key)
+        _write_private(
+            folder / "endpoints.json", json.dumps({"grpc": app.grpc_address, "http": app.http_address})
+        )
+        console.print(
+            f"CoreBilling is up.\n"
+            f"  gRPC  {app.grpc_address}\n"
+            f"  HTTP  {app.http_address}/health /ready /metrics\n"
+            f"  data  {folder}, operators' key in {key_file}\n\n"
+            f"Try:\n"
+            f'  grpcurl -plaintext -H "x-api-key: $(cat {key_file})" {app.grpc_address} '
+            f"billing.tenant.v1.TenantService/ListTenants\n"
+            f"  COREBILLING_API_KEY=$(cat {key_file}) corebilling call --target {app.grpc_address} "
+            f"billing.tenant.v1.TenantService/ListTenants\n\n"
+            f"Ctrl-C stops it.",
+            soft_wrap=True,
+        )
+        await _until_stopped(app)
+
+
+async def _serve(settings: Settings, urls: DatabaseUrls, roles: Sequence[str]) -> None:
+    async with App.open(settings, urls, SystemClock(), roles) as app:
+        console.print(f"serving {', '.join(roles)}: gRPC {app.grpc_address or '-'}, HTTP {app.http_address}")
+        if app.new_platform_key:
+            console.print(f"operators' key, shown this once: {app.new_platform_key}")
+        await _until_stopped(app)
+
+
+async def _until_stopped(app: App) -> None:
+    """Runs the roles until SIGINT or SIGTERM. A role that dies takes the process down with its error."""
+    running = asyncio.create_task(app.run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+def _master_key_file(folder: Path) -> Path:
+    """The embedded installation's own master key, made at its first start."""
+    file = folder / "master.key"
+    if not file.exists():
+        _write_private(file, b64encode(secrets.token_bytes(32)).decode())
+    return file
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Whole or not at all, and for the owner's eyes only."""
+    unfinished = file.with_suffix(".unfinished")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    unfinished.replace(file)
