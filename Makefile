@@ -7,6 +7,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 VALIDATE := build/proto/buf/validate/validate.proto
 RELEASED := proto/released.binpb
+POSTGRES_15 := /usr/lib/postgresql/15/bin
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 CODE := $(wildcard corebilling tools bench examples tests)
@@ -69,8 +70,11 @@ released: $(INSTALLED) $(VALIDATE) ## record the contracts as released: from now
 	buf build proto --exclude-source-info --output $(RELEASED)
 
 .PHONY: test
-test: $(INSTALLED) ## run all tests but the long ones, on an embedded Postgres
+test: $(INSTALLED) ## run all tests but the long ones, on the embedded Postgres and on Debian's 15 if it is there
 	pytest -q -m "not long"
+	@if [ -x $(POSTGRES_15)/postgres ]; then echo "again on Postgres 15, what the database decides:"; \
+	COREBILLING_TEST_POSTGRES_BIN=$(POSTGRES_15) pytest -q -m "not long" tests/queries tests/rpc tests/events; \
+	else echo "skipped: Postgres 15 is not in $(POSTGRES_15)"; fi
 
 .PHONY: test-fast
 test-fast: $(INSTALLED) ## run the tests that need no database: models, numeric cases, contracts
@@ -81,8 +85,8 @@ demo: $(INSTALLED) ## play a billing month, from contract to paid invoice; USAGE
 	python -m examples.month $(if $(USAGE),--usage $(USAGE))
 
 .PHONY: bench
-bench: $(INSTALLED) ## measure throughput and latency on this machine
-	python -m bench
+bench: $(INSTALLED) ## measure throughput and latency on this machine; LONG=1 adds 20 million usage records
+	python -m bench $(if $(LONG),--long)
 
 .PHONY: faults
 faults: $(INSTALLED) ## run the long fault campaign: crashes, lost connections, two of everything

@@ -4,58 +4,77 @@ import argparse
 import shutil
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import uvloop
 
-from bench import events
+from bench import billing_run, events, rpc, usage
+from bench.platform import BenchDatabase, NewDatabase
 from bench.report import Row, console, show
 from corebilling.db import migrate
 from corebilling.db.embedded import SUPERUSER, EmbeddedPostgres
 
 
-async def new_database(server: EmbeddedPostgres, name: str) -> str:
-    """A migrated database of the bench's own."""
+async def new_database(server: EmbeddedPostgres, name: str) -> BenchDatabase:
     await migrate.create_database(server.url(SUPERUSER, "postgres"), name)
-    url = server.url(SUPERUSER, name)
-    await migrate.up(url, migrate.MIGRATIONS)
-    return url
+    database = BenchDatabase(
+        admin=server.url(SUPERUSER, name),
+        app=server.url("corebilling_app", name),
+        worker=server.url("corebilling_worker", name),
+    )
+    await migrate.up(database.admin, migrate.MIGRATIONS)
+    return database
 
 
-async def bench_events(server: EmbeddedPostgres) -> list[Row]:
-    connection = await asyncpg.connect(await new_database(server, "events"))
+async def bench_events(new_database: NewDatabase) -> list[Row]:
+    database = await new_database("events")
+    connection = await asyncpg.connect(database.admin)
     for statement in events.SCRATCH:
         await connection.execute(statement)
     await connection.close()
-    return await events.measure(
-        server.url("corebilling_app", "events"), server.url("corebilling_worker", "events")
-    )
+    return await events.measure(database.app, database.worker)
 
 
-async def run(server: EmbeddedPostgres, only: str) -> list[Row]:
-    benches = {"events": bench_events}
+async def bench_billing_run(new_database: NewDatabase) -> list[Row]:
+    database = await new_database("billing_run")
+    return await billing_run.measure(database.admin, database.worker)
+
+
+async def run(server: EmbeddedPostgres, only: str, long: bool) -> list[Row]:
     rows = []
-    for name, bench in benches.items():
+    for name, bench in benches(long).items():
         if only in ("", name):
-            rows += await bench(server)
+            rows += await bench(partial(new_database, server))
     return rows
+
+
+def benches(long: bool) -> dict[str, Callable[[NewDatabase], Awaitable[list[Row]]]]:
+    return {
+        "events": bench_events,
+        "usage": partial(usage.measure, filled=long),
+        "rpc": rpc.measure,
+        "billing_run": bench_billing_run,
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the platform against baselines of the same run.")
-    parser.add_argument("only", nargs="?", default="", help="one bench instead of all: events")
+    parser.add_argument("only", nargs="?", default="", choices=["", *benches(False)], help="one bench alone")
+    parser.add_argument("--long", action="store_true", help="also with 20 million usage records there")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="corebilling-bench-"))
     folder.chmod(0o711)
     server = EmbeddedPostgres.start(folder / "data")
     try:
-        rows = uvloop.run(run(server, options.only))
+        rows = uvloop.run(run(server, options.only, options.long))
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
     show(rows)
-    if missed := [row.path for row in rows if not row.met]:
+    if missed := [row.path for row in rows if not row.met and not row.informative]:
         console.print(f"[red]Below must: {', '.join(missed)}[/red]")
         sys.exit(1)
 

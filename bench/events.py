@@ -13,7 +13,8 @@ from billing.event.v1 import event_pb2 as eventv1
 from billing_db import outbox as outbox_sql
 from billing_db.outbox import LIST_PENDING_EVENTS
 
-from bench.report import Row, console, median_ratio
+from bench.platform import TENANT
+from bench.report import Row, console, median_ratio, rates
 from corebilling.bus.delivery import START, Delivery, chain
 from corebilling.bus.local import LocalBus
 from corebilling.bus.noop import NoopBus
@@ -26,7 +27,6 @@ from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
 from corebilling.values.caller import Caller
 from corebilling.values.clock import SystemClock
 
-TENANT = "ten_000000000000000000000bench"
 CALLER = Caller(tenant_id=TENANT, actor="key:bench", role="owner", permissions=frozenset())
 
 LOG_EVENTS = 100_000
@@ -285,8 +285,3 @@ async def measure_producers(writer: Database, worker_url: str) -> Row:
         process.kill()
         process.join()
     return Row("producers, 1 event per tx", "same tx without", median_ratio(pairs), 0.40, 0.55, rates(pairs))
-
-
-def rates(pairs: Sequence[tuple[float, float]]) -> str:
-    measured, baseline = pairs[len(pairs) // 2]
-    return f"{measured:,.0f}/s ÷ {baseline:,.0f}/s"

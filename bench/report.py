@@ -12,7 +12,7 @@ console = Console(width=120)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A measured path. `must` and `goal` are ratios to reach; latency rows name milliseconds not to exceed."""
+    """A measured path: `must` and `goal` are ratios to reach, or milliseconds not to exceed."""
 
     path: str
     baseline: str
@@ -21,6 +21,8 @@ class Row:
     goal: float
     detail: str = ""
     lower_is_better: bool = False
+    informative: bool = False
+    """Shown, but its `must` is not asked for yet."""
 
     @property
     def met(self) -> bool:
@@ -39,7 +41,7 @@ def show(rows: Sequence[Row]) -> None:
         title_justify="left",
     )
     for row in rows:
-        colour = "green" if row.met else "red"
+        colour = "green" if row.met else "yellow" if row.informative else "red"
         unit = " ms" if row.lower_is_better else ""
         table.add_row(
             row.path,
@@ -55,3 +57,9 @@ def show(rows: Sequence[Row]) -> None:
 def median_ratio(pairs: Sequence[tuple[float, float]]) -> float:
     """Of (measured, baseline) rates taken in turn, so that a slow moment of the machine hits both."""
     return statistics.median(measured / baseline for measured, baseline in pairs)
+
+
+def rates(pairs: Sequence[tuple[float, float]]) -> str:
+    """The medians of what was measured and of its baseline."""
+    measured, baseline = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return f"{measured:,.0f}/s ÷ {baseline:,.0f}/s"

@@ -5,39 +5,23 @@ one run mean anything.
 """
 
 import asyncio
-import multiprocessing
-import os
 import random
-import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import asyncpg
-import uvloop
 from billing.usage.v1 import usage_pb2
 from billing.usage.v1 import usage_service_pb2 as rpc
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from bench.report import Row, median_ratio
+from bench.platform import TENANT, BenchDatabase, NewDatabase, running_api
+from bench.report import Row, console, median_ratio, rates
 from corebilling.client import Client
-from corebilling.db.pool import Database
-from corebilling.domains.usage.service import UsageService
-from corebilling.domains.usage.servicer import UsageServicer
-from corebilling.events import outbox
-from corebilling.rpc.authentication import Authentication
-from corebilling.rpc.authorization import Authorization
-from corebilling.rpc.door import Door
-from corebilling.rpc.server import RpcPolicy, RpcServer
-from corebilling.rpc.validation import parsing, validation
-from corebilling.secrets import Secrets
-from corebilling.values.api_key import new_api_key
-from corebilling.values.clock import SystemClock
 
-TENANT = "ten_000000000000000000000bench"
 BATCH_RECORDS = 1000
 BATCHES = 200
 IN_FLIGHT = 4
@@ -46,40 +30,6 @@ FILL_RECORDS = 20_000_000
 SUBSCRIPTIONS = 8
 
 Keys = Callable[[int], str]
-NewDatabase = Callable[[str], Awaitable[str]]
-"""Makes a migrated database of this name; returns its URL for a superuser."""
-
-
-def serve(url: str, api_key_hash_key: bytes, ports: Any) -> None:
-    """The server under test, with everything that a call passes through."""
-
-    async def run() -> None:
-        clock = SystemClock()
-        database = await Database.open(
-            url,
-            role="corebilling_app",
-            clock=clock,
-            max_size=IN_FLIGHT,
-            flush=outbox.flush,
-            settings={"enable_seqscan": "off"},
-        )
-        permissions = {role: frozenset({"usage.write"}) for role in ("owner",)}
-        concerns = (
-            parsing,
-            Authentication(database, Secrets(api_key_hash_key), clock, permissions, keep_s=10.0),
-            Authorization(database, clock, keep_s=10.0),
-            validation,
-        )
-        usage = UsageService(back=timedelta(days=35), ahead=timedelta(minutes=5))
-        server = RpcServer(
-            {"billing.usage.v1.UsageService": UsageServicer(Door(database), usage)},
-            concerns,
-            RpcPolicy(host="127.0.0.1", port=0, max_concurrent_streams=100, reflection=False),
-        )
-        ports.put(await server.start())
-        await asyncio.Event().wait()
-
-    uvloop.run(run())
 
 
 def time_ordered(milliseconds: int) -> str:
@@ -158,34 +108,25 @@ async def send(stub: Any, batches: Sequence[rpc.BatchReportUsageRequest]) -> flo
     return BATCHES * BATCH_RECORDS / (time.perf_counter() - started)
 
 
-async def rounds(admin: asyncpg.Connection, url: str, keys: Keys, mixed: bool) -> list[tuple[float, float]]:
+async def rounds(
+    admin: asyncpg.Connection, database: BenchDatabase, keys: Keys, mixed: bool
+) -> list[tuple[float, float]]:
     """Rates over gRPC, each with the B0 measured right before it."""
-    key, master_key = new_api_key(), os.urandom(32)
-    await admin.execute(
-        "INSERT INTO api_keys (tenant_id, id, name, role, prefix, secret_hash, created_at) "
-        "VALUES ($1, $2, 'bench', 'owner', '', $3, now())",
-        TENANT,
-        key.id,
-        Secrets(master_key).hash_api_key(key.text),
-    )
-    spawn = multiprocessing.get_context("spawn")
-    ports = spawn.Queue()
-    server = spawn.Process(target=serve, args=(url, master_key, ports), daemon=True)
-    server.start()
-    port = await asyncio.to_thread(ports.get, True, 60)
-    rates = []
+    pairs = []
     now_ms = time.time_ns() // 1_000_000 - 86_400_000
-    async with Client(f"127.0.0.1:{port}", key.text) as client:
+    async with (
+        running_api(database) as api,
+        Client(api.address, await api.tenant_key(TENANT)) as client,
+    ):
         stub = client.stub(UsageServiceStub)
         # Connections, partitions and plans.
         await send(stub, requests(now_ms, keys, mixed))
         for round_number in range(1, ROUNDS + 1):
             batches = requests(now_ms + round_number * BATCHES * BATCH_RECORDS, keys, mixed)
             bare = await baseline(admin, batches)
-            rates.append((await send(stub, batches), bare))
-    server.terminate()
-    server.join()
-    return rates
+            pairs.append((await send(stub, batches), bare))
+            console.print(f"usage: {pairs[-1][0]:,.0f} records/s, COPY {bare:,.0f}")
+    return pairs
 
 
 async def fill(admin: asyncpg.Connection, ordered: bool) -> None:
@@ -255,6 +196,7 @@ async def measure(new_database: NewDatabase, *, filled: bool) -> list[Row]:
         _row("the same, all 8 customers in each message", mixed, 0.45, 0.60),
     ]
     if filled:
+        console.print(f"usage: filling {FILL_RECORDS:,} records, twice")
         ordered = await run_on(new_database, "usage_ordered", time_ordered, filled=True)
         unordered = await run_on(new_database, "usage_random", any_order, filled=True)
         # Both shares of their own B0, since the machine is not the same after half an hour.
@@ -267,22 +209,21 @@ async def measure(new_database: NewDatabase, *, filled: bool) -> list[Row]:
     return rows
 
 
-def _row(path: str, rates: list[tuple[float, float]], must: float, goal: float) -> Row:
-    rate = statistics.median(measured for measured, _ in rates)
-    return Row(path, "B0: bare COPY", median_ratio(rates), must, goal, f"{rate:,.0f} records/s")
+def _row(path: str, pairs: list[tuple[float, float]], must: float, goal: float) -> Row:
+    return Row(path, "B0: bare COPY", median_ratio(pairs), must, goal, rates(pairs))
 
 
 async def run_on(
     new_database: NewDatabase, name: str, keys: Keys, *, mixed: bool = False, filled: bool = False
 ) -> list[tuple[float, float]]:
     """Rates on a database of its own."""
-    url = await new_database(name)
-    admin = await asyncpg.connect(url)
+    database = await new_database(name)
+    admin = await asyncpg.connect(database.admin)
     try:
         await furnish(admin)
         if filled:
             await fill(admin, ordered=keys is time_ordered)
-        return await rounds(admin, url, keys, mixed)
+        return await rounds(admin, database, keys, mixed)
     finally:
         await admin.close()
 

@@ -24,11 +24,11 @@ from corebilling.events import metrics
 from corebilling.events.inbox import IdempotencyTracker
 from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
+from corebilling.values.ids import PLATFORM_TENANT
 
 log = structlog.get_logger(__name__)
 
 ANY_SUBJECT = "*"
-PLATFORM_TENANT = "ten_platform"
 
 Handle = Callable[[Transaction, eventv1.Event], Awaitable[None]]
 

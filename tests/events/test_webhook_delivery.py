@@ -2,16 +2,9 @@
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 import asyncpg
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 from billing.event.v1 import event_pb2 as eventv1
 from billing.invoice.v1 import invoice_events_pb2
 from billing.webhook.v1 import webhook_pb2
@@ -21,97 +14,18 @@ from prometheus_client import REGISTRY
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from corebilling.domains.webhook.handlers import WebhookHandlers
-from corebilling.domains.webhook.jobs import WebhookWorker
-from corebilling.domains.webhook.model import Answer, WebhookPolicy
-from corebilling.domains.webhook.sender import WebhookSender
-from corebilling.domains.webhook.service import WebhookService
+from corebilling.domains.webhook.model import WebhookPolicy
 from corebilling.events import outbox
-from corebilling.secrets import Secrets
-from tests.support.clock import FakeClock
-from tests.support.pipeline import OTHER_TENANT, TENANT, Pipeline, caller, pipeline
+from tests.support.pipeline import OTHER_TENANT, TENANT, caller
 from tests.support.postgres import TestDatabase
-from tests.support.receiver import Receiver, is_signed_by, running_receiver
+from tests.support.receiver import is_signed_by, running_receiver
+from tests.support.webhook import POLICY, Webhooks, stop, webhooks
 
-POLICY = WebhookPolicy(http_timeout_s=5, allow_private=True)
-MASTER_KEY = bytes(range(32))
-SEED = """
-INSERT INTO tenants (id, name, slug, mode, default_currency, timezone, created_at)
-VALUES ($1, $1, $1, 'live', 'USD', 'UTC', now())
-"""
+__all__ = ["webhooks"]
+
 PENDING = webhook_pb2.WEBHOOK_DELIVERY_STATE_PENDING
 DELIVERED = webhook_pb2.WEBHOOK_DELIVERY_STATE_DELIVERED
 DEAD = webhook_pb2.WEBHOOK_DELIVERY_STATE_DEAD
-
-
-@dataclass
-class Webhooks:
-    """What the tests talk to. Time stands still, at the present: verifiers refuse old signatures."""
-
-    events: Pipeline
-    receiver: Receiver
-    worker: WebhookWorker
-    service: WebhookService
-
-    async def call(
-        self, use_case: Callable[..., Awaitable[Any]], request: Any, tenant_id: str = TENANT
-    ) -> Any:
-        async with self.events.writer.transaction(caller(tenant_id)) as tx:
-            return await use_case(tx, request)
-
-    async def endpoint(
-        self, *filters: str, url: str = "", tenant_id: str = TENANT
-    ) -> rpc.CreateWebhookResponse:
-        request = rpc.CreateWebhookRequest(url=url or self.receiver.url, filters=filters or ["thing.*"])
-        created: rpc.CreateWebhookResponse = await self.call(self.service.create_webhook, request, tenant_id)
-        return created
-
-    async def happen(self, resource_id: str = "a", *, tenant_id: str = TENANT) -> eventv1.Event:
-        """One event, handled: its deliveries are due."""
-        event = await self.events.write(resource_id, tenant_id=tenant_id)
-        await self.events.drain()
-        return event
-
-    async def deliveries(self, tenant_id: str = TENANT) -> list[webhook_pb2.WebhookDelivery]:
-        request = rpc.ListWebhookDeliveriesRequest()
-        return list((await self.call(self.service.list_webhook_deliveries, request, tenant_id)).deliveries)
-
-    async def delivery(self) -> webhook_pb2.WebhookDelivery:
-        (delivery,) = await self.deliveries()
-        return delivery
-
-    async def attempts(self) -> list[tuple[int, int, str]]:
-        request = rpc.ListWebhookDeliveryAttemptsRequest(delivery_id=(await self.delivery()).id)
-        response = await self.call(self.service.list_webhook_delivery_attempts, request)
-        return [(one.attempt, one.status_code, one.error) for one in response.attempts]
-
-    async def dead_letters(self) -> list[tuple[str, str]]:
-        rows = await self.events.database.admin("SELECT delivery_id, reason FROM webhook_dlq")
-        return [(row["delivery_id"], row["reason"]) for row in rows]
-
-    async def move_endpoint(self, url: str) -> None:
-        await self.events.database.admin("UPDATE webhooks SET url = $1", url)
-
-    @asynccontextmanager
-    async def another_worker(self, policy: WebhookPolicy = POLICY) -> AsyncIterator[WebhookWorker]:
-        """As in another process, which shares nothing but the database and the master key."""
-        async with WebhookWorker.open(
-            self.events.worker, Secrets(MASTER_KEY), self.events.clock, policy, jitter=lambda: 0.0
-        ) as worker:
-            yield worker
-
-
-@pytest.fixture
-async def webhooks(database: TestDatabase) -> AsyncIterator[Webhooks]:
-    for tenant_id in (TENANT, OTHER_TENANT):
-        await database.admin(SEED, tenant_id)
-    async with AsyncExitStack() as stack:
-        events = await stack.enter_async_context(pipeline(database, [WebhookHandlers().on_any_event]))
-        events.clock.advance(seconds=(datetime.now(UTC) - events.clock.now()).total_seconds())
-        receiver = await stack.enter_async_context(running_receiver())
-        worker = await stack.enter_async_context(
-            WebhookWorker.open(events.worker, Secrets(MASTER_KEY), events.clock, POLICY, jitter=lambda: 0.0)
-        )
-        yield Webhooks(events, receiver, worker, WebhookService(Secrets(MASTER_KEY), POLICY))
 
 
 async def test_an_event_reaches_the_receiver_signed_and_whole(webhooks: Webhooks) -> None:
@@ -360,6 +274,21 @@ async def test_no_more_deliveries_than_the_limit_are_under_way_at_once(webhooks:
     assert (webhooks.receiver.most_at_once, len(webhooks.receiver.received)) == (4, 12)
 
 
+async def test_what_a_busy_worker_has_no_room_for_is_left_to_another(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    for number in range(12):
+        await webhooks.events.write(f"r{number}")
+    await webhooks.events.drain()
+    webhooks.receiver.hang()
+    async with webhooks.another_worker(WebhookPolicy(limit=4, http_timeout_s=5, allow_private=True)) as busy:
+        running = asyncio.create_task(busy.run())
+        await webhooks.receiver.arrival(4)
+        async with running_receiver() as second:
+            await webhooks.move_endpoint(second.url)
+            assert await webhooks.worker.run_once() == 8
+        await stop(running)
+
+
 async def test_a_woken_worker_does_not_wait_for_its_interval(webhooks: Webhooks) -> None:
     await webhooks.endpoint()
     policy = WebhookPolicy(interval_s=3600, http_timeout_s=5, allow_private=True)
@@ -409,116 +338,6 @@ async def test_what_is_still_on_its_way_is_given_up_with_the_endpoint(webhooks: 
     assert webhooks.receiver.received == []
 
 
-async def test_a_redirect_is_not_followed(webhooks: Webhooks) -> None:
-    await webhooks.endpoint()
-    await webhooks.happen()
-    async with running_receiver() as elsewhere:
-        webhooks.receiver.status, webhooks.receiver.headers = 307, {"Location": elsewhere.url}
-        await webhooks.worker.run_once()
-        assert elsewhere.received == []
-    assert await webhooks.attempts() == [(1, 307, "the receiver answered 307")]
-
-
-async def test_a_receiver_that_asks_for_time_gets_it(webhooks: Webhooks) -> None:
-    await webhooks.endpoint()
-    await webhooks.happen()
-    webhooks.receiver.status, webhooks.receiver.headers = 429, {"Retry-After": "90"}
-    await webhooks.worker.run_once()
-    webhooks.events.clock.advance(seconds=89)
-    assert await webhooks.worker.run_once() == 0
-    webhooks.events.clock.advance(seconds=1)
-    assert await webhooks.worker.run_once() == 1
-
-
-async def test_a_hanging_receiver_is_given_up_after_the_timeout(webhooks: Webhooks) -> None:
-    await webhooks.endpoint()
-    await webhooks.happen()
-    webhooks.receiver.hang()
-    async with webhooks.another_worker(WebhookPolicy(http_timeout_s=0.2, allow_private=True)) as worker:
-        await worker.run_once()
-    assert await webhooks.attempts() == [(1, 0, "the receiver did not answer in time")]
-
-
-async def test_an_endless_answer_is_not_read(webhooks: Webhooks) -> None:
-    await webhooks.endpoint()
-    await webhooks.happen()
-    webhooks.receiver.answer = b"x" * 50_000_000
-    await webhooks.worker.run_once()
-    assert (await webhooks.delivery()).state == DELIVERED
-
-
-async def test_a_receiver_that_is_not_there_is_tried_again(webhooks: Webhooks) -> None:
-    async with running_receiver() as stopped:
-        await webhooks.endpoint(url=stopped.url)
-    await webhooks.happen()
-    await webhooks.worker.run_once()
-    assert await webhooks.attempts() == [(1, 0, "no connection came about")]
-
-
-@pytest.mark.parametrize(
-    ("url", "error"),
-    [
-        # Only the address that the name stands for gives it away.
-        ("https://localhost/", "the host's address is not public"),
-        ("https://localhost:8443/", "the host's address is not public"),
-        ("https://127.0.0.1/", "The URL is refused: the address is not public."),
-        ("http://localhost:{port}/", "The URL is refused: use https."),
-    ],
-)
-async def test_outside_development_nothing_private_is_connected_to(
-    webhooks: Webhooks, url: str, error: str
-) -> None:
-    port = webhooks.receiver.url.rpartition(":")[2].partition("/")[0]
-    await webhooks.endpoint(url=url.format(port=port))
-    await webhooks.happen()
-    async with webhooks.another_worker(WebhookPolicy(http_timeout_s=5)) as worker:
-        await worker.run_once()
-    assert await webhooks.attempts() == [(1, 0, error)]
-    assert webhooks.receiver.received == []
-
-
-@dataclass
-class Names(AbstractResolver):
-    """What an attacker's name server answers, differently each time."""
-
-    answers: list[str]
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        address = self.answers.pop(0)
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return [
-            ResolveResult(
-                hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
-            )
-        ]
-
-    async def close(self) -> None: ...
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "fe80::1"],
-)
-async def test_a_name_is_not_believed(address: str) -> None:
-    async with WebhookSender.open(WebhookPolicy(http_timeout_s=5), FakeClock(), Names([address])) as sender:
-        answer = await sender.post("https://hooks.example.com/", {}, b"")
-    assert answer == Answer(0, "the host's address is not public")
-
-
-async def test_proxies_of_the_environment_are_not_used(
-    webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with running_receiver() as proxy:
-        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
-            monkeypatch.setenv(name, proxy.url)
-        await webhooks.endpoint()
-        await webhooks.happen()
-        await webhooks.worker.run_once()
-        assert (len(proxy.received), len(webhooks.receiver.received)) == (0, 1)
-
-
 async def test_the_secret_is_nowhere_in_the_database_in_the_clear(webhooks: Webhooks) -> None:
     secret = (await webhooks.endpoint()).secret
     await webhooks.happen()
@@ -562,12 +381,6 @@ async def test_attempts_are_counted(webhooks: Webhooks) -> None:
     webhooks.receiver.status = 200
     await webhooks.worker.run_once()
     assert {name: _metric(name) - before[name] for name in before} == {"success": 1, "failure": 1}
-
-
-async def stop(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 def _metric(name: str) -> float:

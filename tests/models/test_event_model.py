@@ -58,4 +58,4 @@ def test_a_follow_up_sorts_with_its_cause_and_depends_on_all_its_parts():
         for nth in (0, 1)
     }
     assert len(ids) == 16
-    assert all(len(id) == len(cause) and id[:14] == cause[:14] for id in ids)
+    assert {(len(derived), derived[:14]) for derived in ids} == {(len(cause), cause[:14])}

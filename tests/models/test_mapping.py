@@ -57,7 +57,8 @@ def test_a_timestamp_out_of_range_is_refused(seconds):
 def test_decimal_text_is_plain_and_exact(number):
     text = decimal_text(number)
     assert Decimal(text) == number
-    assert "E" not in text and not (("." in text) and text.endswith(("0", ".")))
+    assert "E" not in text
+    assert not ("." in text and text.endswith(("0", ".")))
 
 
 @given(st.lists(st.text(), min_size=2, max_size=2))

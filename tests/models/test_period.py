@@ -20,8 +20,8 @@ def calendar(anchor: datetime, unit="month", count=1, timezone="UTC", **rest) ->
     )
 
 
-def utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)
+def utc(year: int, month: int, day: int, hour: int = 0) -> datetime:
+    return datetime(year, month, day, hour, tzinfo=UTC)
 
 
 def test_month_end_anchor_is_clamped_and_never_chained():

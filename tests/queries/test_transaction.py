@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import asyncpg
 import pytest
@@ -220,7 +221,7 @@ async def test_cancelling_does_not_alarm_the_loop(open_app):
 
 
 async def test_broken_transaction_that_somebody_goes_on_with_is_not_taken_for_committed(open_app, notes):
-    done = []
+    done: list[object] = []
     db = await open_app(committed=done.append)
 
     async def go_on(tx):
@@ -511,7 +512,7 @@ async def test_point_read_takes_three_round_trips(open_app, notes):
     db = await open_app()
     async with db.transaction(_caller()) as tx:
         await tx.fetchval("SELECT 1")
-    messages = []
+    messages: list[Any] = []
     async with db.connection() as connection:
         connection.add_query_logger(messages.append)
     async with db.transaction(_caller()) as tx:

@@ -74,7 +74,7 @@ async def test_call_beyond_the_limit_is_told_to_come_back(database: TestDatabase
 
 async def test_call_without_a_deadline_gets_one(database: TestDatabase) -> None:
     servicer = Waiting()
-    async with running_app(database, extra=waiting_service(servicer), limits=limits(deadline_s=0.05)) as app:
+    async with running_app(database, extra=waiting_service(servicer), limits=limits(deadline_s=1.5)) as app:
         refusal = await refused(app.stub(CustomerServiceStub).GetCustomer(GET))
         assert (refusal.code, refusal.reason) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
         assert servicer.cancelled.is_set()
@@ -82,9 +82,9 @@ async def test_call_without_a_deadline_gets_one(database: TestDatabase) -> None:
 
 async def test_too_long_a_deadline_is_cut(database: TestDatabase) -> None:
     servicer = Waiting()
-    async with running_app(database, extra=waiting_service(servicer), limits=limits(deadline_s=0.05)) as app:
+    async with running_app(database, extra=waiting_service(servicer), limits=limits(deadline_s=1.5)) as app:
         refusal = await refused(app.stub(CustomerServiceStub).GetCustomer(GET, timeout=3600))
-        assert refusal.facts == {"limit_seconds": "0.05"}
+        assert refusal.facts == {"limit_seconds": "1.5"}
 
 
 async def test_work_stops_when_the_clients_deadline_has_passed(database: TestDatabase) -> None:

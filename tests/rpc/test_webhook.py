@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +24,7 @@ from tests.support.app import MASTER_KEY, refused, running_app
 from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
 from tests.support.receiver import Receiver, is_signed_by, running_receiver
+from tests.support.webhook import stop
 
 if TYPE_CHECKING:
     from billing.webhook.v1.webhook_service_pb2_grpc import WebhookServiceAsyncStub
@@ -117,12 +117,6 @@ async def test_the_commit_of_a_delivery_wakes_the_worker(database: TestDatabase,
         await customer_created(platform)
         await receiver.arrival()
         await stop(working)
-
-
-async def stop(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 async def test_endpoints_are_listed_newest_first_page_by_page(platform: Platform) -> None:
