@@ -31,6 +31,7 @@ Reader = Callable[[Any], Any]
 _readers_by_pair: dict[tuple[type, type[Message]], tuple[tuple[str, Reader], ...]] = {}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_INFINITY = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 _TIMESTAMP = "google.protobuf.Timestamp"
 _PERIOD = "billing.types.v1.Period"
 
@@ -65,9 +66,13 @@ def instant(message: Timestamp) -> datetime:
         InvalidArgument: REQUEST_INVALID when it lies outside the years 1 to 9999.
     """
     try:
-        return _EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
+        moment = _EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
     except OverflowError:
-        raise InvalidArgument("REQUEST_INVALID", "A timestamp must lie in the years 1 to 9999.") from None
+        moment = _INFINITY[0]
+    # The driver stores the first and the last moment as -infinity and infinity.
+    if moment in _INFINITY:
+        raise InvalidArgument("REQUEST_INVALID", "A timestamp must lie in the years 1 to 9999.")
+    return moment
 
 
 def decimal_text(number: Decimal) -> str:

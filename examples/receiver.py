@@ -7,8 +7,6 @@ import json
 
 from aiohttp import web
 
-_WAIT_S = 30.0
-
 
 class Receiver:
     """An HTTP server on a free port of the loopback interface. Set `secret` once it is known."""
@@ -34,11 +32,11 @@ class Receiver:
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
 
-    async def wait_for(self, subject: str) -> bool:
+    async def wait_for(self, subject: str, *, longest_s: float = 30.0) -> bool:
         """True as soon as an event of this subject has arrived with a valid signature."""
         async with self._arrived:
             try:
-                async with asyncio.timeout(_WAIT_S):
+                async with asyncio.timeout(longest_s):
                     await self._arrived.wait_for(lambda: subject in self.subjects)
             except TimeoutError:
                 return False

@@ -46,15 +46,15 @@ class Delivery:
         return Position(self.row.epoch, self.row.xid, self.row.seq)
 
     @property
-    def size_bytes(self) -> int:
-        """At most what it takes on a bus."""
-        return len(self.row.payload) + _ENVELOPE_BYTES
-
-    @property
     def event(self) -> eventv1.Event:
         if self._event is None:
             self._event = event_of(self.row)
         return self._event
+
+
+def size_bytes(row: BillingEvent) -> int:
+    """At most what the event takes on a bus."""
+    return len(row.payload) + _ENVELOPE_BYTES
 
 
 def chain(predecessor: Position, rows: list[BillingEvent]) -> list[Delivery]:

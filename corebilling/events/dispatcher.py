@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -17,12 +17,14 @@ import structlog
 from billing_db import outbox as outbox_sql
 from billing_db.models import BillingEvent
 
-from corebilling.bus.delivery import Delivery, Position, chain
+from corebilling.bus.delivery import Position, chain, size_bytes
 from corebilling.bus.port import Bus, BusUnavailable
 from corebilling.db.pool import Database
 from corebilling.errors import BillingError
 from corebilling.events import metrics
 from corebilling.events.envelope import SHARDS
+from corebilling.events.transient import RETRY_LATER
+from corebilling.events.wakes import Wakes
 from corebilling.values.clock import Clock
 from corebilling.values.ids import new_id
 
@@ -30,9 +32,8 @@ log = structlog.get_logger(__name__)
 
 ROLE = "dispatcher"
 
-_LOOK_AGAIN_S = 0.002
 _OBSERVE_S = 5.0
-_MAX_VAIN_LOOKS = 10
+_MAX_COUNTED_PER_SHARD = 10_000
 
 CONNECTION_SETTINGS = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
 """For its pool: a plan made while the log was empty must not scan it once it has grown."""
@@ -61,14 +62,6 @@ class _Shard:
     pauses: int = 0
 
 
-@dataclass(slots=True)
-class _Wakes:
-    """Shards that were just written to, and the bell that says so."""
-
-    shards: set[int] = field(default_factory=set)
-    bell: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class Dispatcher:
     """Dispatches the shards it can lease.
 
@@ -89,13 +82,14 @@ class Dispatcher:
         self._held: dict[int, _Shard] = {}
         self._lease_until: datetime | None = None
         self._log_epoch = 0
-        self._wakes = _Wakes()
-        self._vain_looks = 0
+        self._wakes = Wakes()
+        self._poll_at = 0.0
+        self._horizon = 0
+        self._horizon_since = clock.now()
 
     def wake(self, shards: Iterable[int]) -> None:
-        """These shards have new events: look there now instead of at the next poll."""
-        self._wakes.shards.update(shards)
-        self._wakes.bell.set()
+        """These shards have new events, one entry for each: look there now instead of at the next poll."""
+        self._wakes.expect(shards)
 
     async def run(self) -> None:
         """Dispatches until canceled, then gives its shards back."""
@@ -117,66 +111,67 @@ class Dispatcher:
         """Keeps the backlog's metrics up to date."""
         while True:
             with contextlib.suppress(BillingError):  # Whoever dispatches says that the database is gone.
-                async with self._database.connection() as connection:
-                    backlog = await outbox_sql.get_backlog(connection, now=self._clock.now())
-                metrics.BACKLOG.set(backlog.events)
-                metrics.BACKLOG_AGE.set(backlog.oldest_s)
+                await self.observe()
             await asyncio.sleep(_OBSERVE_S)
+
+    async def observe(self) -> None:
+        """Measures the backlog, and for how long one transaction has held the log back."""
+        now = self._clock.now()
+        async with self._database.connection() as connection:
+            backlog = await outbox_sql.get_backlog(
+                connection, now=now, limit_per_shard=_MAX_COUNTED_PER_SHARD
+            )
+            horizon = await outbox_sql.get_horizon(connection)
+        metrics.BACKLOG.set(backlog.events)
+        metrics.BACKLOG_AGE.set(backlog.oldest_s)
+        if horizon.oldest == horizon.next or horizon.oldest != self._horizon:
+            self._horizon, self._horizon_since = horizon.oldest, now
+        metrics.HORIZON_AGE.set((now - self._horizon_since).total_seconds())
 
     async def _keep_leases(self) -> None:
         while True:
             try:
                 await self._renew()
             except BillingError as error:  # The lease runs out if this lasts; others take over.
+                if error.code not in RETRY_LATER:
+                    raise
                 log.warning("dispatcher.lease_not_renewed", reason=error.reason)
             await asyncio.sleep(self._policy.lease_s / 3)
 
     async def _dispatch_forever(self) -> None:
         while True:
-            woken = await self._wait()
+            numbers = await self._next_shards()
             try:
-                await self._dispatch(woken)
+                await self._dispatch(numbers)
             except BillingError as error:
+                if error.code not in RETRY_LATER:
+                    raise
                 metrics.DISPATCHER_ERRORS.inc()
                 log.warning("dispatcher.database_unavailable", reason=error.reason)
                 await asyncio.sleep(self._jitter(self._policy.pause_base_s))
 
-    async def _wait(self) -> set[int]:
-        """The shards that woke it; empty when the poll interval passed."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._jitter(self._policy.poll_s)):
-                await self._wakes.bell.wait()
-        woken, self._wakes.shards = self._wakes.shards, set()
-        self._wakes.bell.clear()
-        return woken
+    async def _next_shards(self) -> set[int]:
+        """The shards to look at now: those that were woken, or all when it is time for a poll.
 
-    async def _dispatch(self, woken: set[int]) -> None:
-        """Rounds until nothing is left: over the woken shards only, which is cheap, else over all."""
-        shards = (
-            [self._held[number] for number in woken if number in self._held]
-            if woken
-            else list(self._held.values())
-        )
-        found = 0
-        while events := await self._round(shards):
-            found += events
-        if found:
-            self._vain_looks = 0
-        elif woken:
-            self._look_again(woken)
+        The poll is never put off: events of other processes wake nobody here.
+        """
+        loop = asyncio.get_running_loop()
+        await self._wakes.wait(self._poll_at)
+        woken = self._wakes.take()
+        if loop.time() < self._poll_at:
+            return woken
+        self._poll_at = loop.time() + self._jitter(self._policy.poll_s)
+        return set(self._held)
 
-    def _look_again(self, shards: set[int]) -> None:
-        """A woken shard shows nothing while an older transaction still runs: it will end any moment now."""
-        self._vain_looks += 1
-        if self._vain_looks <= _MAX_VAIN_LOOKS:
-            asyncio.get_running_loop().call_later(_LOOK_AGAIN_S, self.wake, shards)
-        else:
-            self._vain_looks = 0  # A longer one; the poll finds the events when it has ended.
+    async def _dispatch(self, numbers: set[int]) -> None:
+        """One round over these shards. Who has more to come gets another, after all that was woken since."""
+        await self._round([self._held[number] for number in numbers if number in self._held])
+        self._wakes.look_again(numbers)
 
     async def _round(self, shards: Sequence[_Shard]) -> int:
-        now = self._clock.now()
-        if self._lease_until is None or now >= self._lease_until:
+        if not self._is_leased():
             return 0
+        now = self._clock.now()
         ready = [shard for shard in shards if shard.paused_until is None or shard.paused_until <= now]
         if not ready:
             return 0
@@ -187,6 +182,9 @@ class Dispatcher:
         moved = await self._hand_over(ready, rows)
         metrics.DISPATCHER_INFLIGHT.set(0)
         return await self._move_cursors(moved)
+
+    def _is_leased(self) -> bool:
+        return self._lease_until is not None and self._clock.now() < self._lease_until
 
     async def _read(self, shards: Sequence[_Shard]) -> Sequence[BillingEvent]:
         async with self._database.connection() as connection:
@@ -209,21 +207,25 @@ class Dispatcher:
 
         async def publish(number: int, batch: list[BillingEvent]) -> tuple[_Shard, Position, int] | None:
             async with limit:
+                if not self._is_leased():
+                    return None
                 shard = by_number[number]
                 taken = await self._publish(shard, batch)
                 last = batch[-1]
                 return (shard, Position(last.epoch, last.xid, last.seq), len(batch)) if taken else None
 
         batches = [(number, list(batch)) for number, batch in groupby(rows, key=lambda row: row.shard)]
-        return [result for result in await asyncio.gather(*(publish(*batch) for batch in batches)) if result]
+        # All have ended before an error goes on: none may still be at it when its shard is read again.
+        results = await asyncio.gather(*(publish(*batch) for batch in batches), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [result for result in results if isinstance(result, tuple)]
 
     async def _publish(self, shard: _Shard, batch: list[BillingEvent]) -> bool:
         """False when the bus cannot take anything now: the shard pauses, longer each time."""
-        deliveries = chain(shard.cursor, batch)
-        if too_large := [d for d in deliveries if d.size_bytes > self._bus.max_event_bytes]:
-            await self._bury(too_large)
-            deliveries = [d for d in deliveries if d.size_bytes <= self._bus.max_event_bytes]
         try:
+            deliveries = chain(shard.cursor, await self._bury_too_large(batch))
             with metrics.DISPATCH_DURATION.time():
                 await self._bus.publish(deliveries)
         except BusUnavailable as error:
@@ -231,29 +233,37 @@ class Dispatcher:
             pause_s = min(self._policy.pause_base_s * 2 ** (shard.pauses - 1), self._policy.pause_max_s)
             shard.paused_until = self._clock.now() + timedelta(seconds=self._jitter(pause_s))
             metrics.DISPATCHER_ERRORS.inc()
-            metrics.DISPATCHED["failed"].inc(len(deliveries))
+            metrics.DISPATCHED["failed"].inc(len(batch))
             log.warning("dispatcher.bus_unavailable", shard=shard.number, error=str(error), pause_s=pause_s)
             return False
         shard.pauses, shard.paused_until = 0, None
         metrics.DISPATCHED["dispatched"].inc(len(deliveries))
         return True
 
-    async def _bury(self, deliveries: Sequence[Delivery]) -> None:
-        """Makes dead letters of what the bus would never take; the router passes them by from then on."""
-        metrics.DISPATCHED["dead_letter"].inc(len(deliveries))
-        error = f"larger than the bus takes ({self._bus.max_event_bytes} bytes)"
+    async def _bury_too_large(self, batch: list[BillingEvent]) -> list[BillingEvent]:
+        """Makes dead letters of what the bus would never take; returns the rest. The router, too, passes
+        them by from then on."""
+        limit = self._bus.max_event_bytes
+        too_large = [row for row in batch if size_bytes(row) > limit]
+        if not too_large:
+            return batch
+        metrics.DISPATCHED["dead_letter"].inc(len(too_large))
         async with self._database.connection() as connection:
-            for delivery in deliveries:
-                log.error("dispatcher.dead_letter", event_id=delivery.row.id, error=error)
+            for row in too_large:
+                error = f"larger than the bus takes ({limit} bytes)"
+                log.error("dispatcher.dead_letter", event_id=row.id, tenant_id=row.tenant_id, error=error)
                 await outbox_sql.insert_outbox_failure(
                     connection,
-                    tenant_id=delivery.row.tenant_id,
-                    shard=delivery.shard,
-                    **delivery.position._asdict(),
-                    event_id=delivery.row.id,
+                    tenant_id=row.tenant_id,
+                    shard=row.shard,
+                    epoch=row.epoch,
+                    xid=row.xid,
+                    seq=row.seq,
+                    event_id=row.id,
                     error=error,
                     created_at=self._clock.now(),
                 )
+        return [row for row in batch if size_bytes(row) <= limit]
 
     async def _move_cursors(self, moved: Sequence[tuple[_Shard, Position, int]]) -> int:
         if not moved:
@@ -273,6 +283,9 @@ class Dispatcher:
             if shard.number in kept:
                 shard.cursor = position
                 events += count
+                self._wakes.seen(shard.number, count)
+                if count >= self._policy.quota_events:
+                    self._wakes.look_at([shard.number])
             else:
                 log.warning("dispatcher.lease_lost", shard=shard.number)
                 self._held.pop(shard.number, None)

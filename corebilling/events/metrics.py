@@ -18,8 +18,12 @@ DISPATCH_DURATION = Histogram(
     "corebilling_outbox_dispatch_duration_seconds",
     "Time the bus took for one batch of one shard, in seconds.",
 )
-BACKLOG = Gauge("corebilling_outbox_backlog", "Events behind the cursors.")
+BACKLOG = Gauge("corebilling_outbox_backlog", "Events behind the cursors, counted to 10,000 per shard.")
 BACKLOG_AGE = Gauge("corebilling_outbox_backlog_age_seconds", "Age of the oldest event behind the cursors.")
+HORIZON_AGE = Gauge(
+    "corebilling_outbox_horizon_age_seconds",
+    "For how long one unfinished transaction has held the log back, to within the 5 s between looks.",
+)
 
 HANDLE_DURATION = Histogram(
     "corebilling_event_router_handle_duration", "Time one batch of one shard took to handle, in seconds."

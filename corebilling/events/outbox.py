@@ -99,6 +99,6 @@ async def _insert(tx: Transaction, tenant_id: str, events: Sequence[eventv1.Even
     )
 
 
-def shards_of(tx: Transaction) -> set[int]:
-    """The shards that the transaction's events went to: who wakes the dispatcher names them."""
-    return {shard_of(event.tenant_id, event.metadata.ordering_key) for event in tx.events}
+def shards_of(tx: Transaction) -> list[int]:
+    """The shard of each of the transaction's events: who wakes the dispatcher names them."""
+    return [shard_of(event.tenant_id, event.metadata.ordering_key) for event in tx.events]

@@ -1,14 +1,27 @@
 """Runs the handlers of each event, exactly once in effect.
 
 A batch of one shard is one transaction: the locks of all its ordering keys first, then the inbox check, the
-handlers in order, their follow-ups, the watermarks. If a handler fails, the batch is rolled back and gone
-through again one (event, handler) at a time, which finds the culprit and parks it.
+handlers in order, their follow-ups, the watermarks. If a handler fails, the batch is rolled back and halved
+until the culprit stands alone; then each of its handlers gets a transaction, and who fails is parked.
+
+Every one of these transactions looks at the watermarks for itself, since another router may have been here:
+what is done is not done again, and nothing before a gap is passed over.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import structlog
 from billing.event.v1 import event_pb2 as eventv1
@@ -19,9 +32,10 @@ from corebilling.bus.delivery import START, Delivery, Position, chain
 from corebilling.bus.port import BusUnavailable
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
-from corebilling.errors import BillingError, Code
+from corebilling.errors import BillingError
 from corebilling.events import metrics
 from corebilling.events.inbox import IdempotencyTracker
+from corebilling.events.transient import RETRY_LATER, is_transient
 from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
 from corebilling.values.ids import PLATFORM_TENANT
@@ -32,8 +46,9 @@ ANY_SUBJECT = "*"
 
 Handle = Callable[[Transaction, eventv1.Event], Awaitable[None]]
 
-# The database is out of reach: no event's fault. The batch waits, and nobody's attempts are counted.
-_TRANSIENT = frozenset({Code.UNAVAILABLE})
+
+class _Gap(Exception):
+    """Something before these deliveries is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +95,18 @@ class Router:
             tasks.create_task(self._repeat(self.sweep, self._policy.sweep_s), name="router sweep")
 
     async def consume(self, deliveries: Sequence[Delivery]) -> None:
-        """Handles deliveries of one shard, in order. Returns when their effects are committed.
+        """Handles deliveries of one shard, whatever the bus did to them. Returns when their effects are
+        committed.
 
         Raises:
-            BusUnavailable: the database is out of reach; deliver again later.
+            BusUnavailable: the database cannot do it now; deliver again later.
         """
-        if not deliveries:
-            return
         try:
             with metrics.HANDLE_DURATION.time():
-                await self._consume(deliveries)
+                for unbroken in _unbroken(deliveries):
+                    await self._consume(unbroken)
         except BillingError as error:
-            if error.code in _TRANSIENT:
+            if is_transient(error):
                 raise BusUnavailable(f"handlers cannot work: {error.reason}") from error
             raise
 
@@ -99,11 +114,12 @@ class Router:
         """Tries again what has waited long enough; returns how many events it worked on."""
         async with self._database.connection() as connection:
             due = await inbox_sql.list_due_handler_failures(
-                connection, now=self._clock.now(), limit_rows=self._policy.retry_events
+                connection,
+                handlers=tuple(self._handlers),
+                now=self._clock.now(),
+                limit_rows=self._policy.retry_events,
             )
-        for failure in due:
-            await self._retry(failure)
-        return len(due)
+        return sum([await self._retry(failure) for failure in due])
 
     async def sweep(self) -> int:
         """Refills every handler that is behind a dispatcher's cursor; returns how many shards were."""
@@ -114,27 +130,35 @@ class Router:
         return len(lagging)
 
     async def _consume(self, deliveries: Sequence[Delivery]) -> None:
-        first, last = deliveries[0], deliveries[-1]
-        shard = first.shard
-        if not await self._try_batch(deliveries):
-            await self._refill(shard, first.predecessor)
-            if not await self._try_batch(deliveries):
-                raise BusUnavailable(f"shard {shard} has a gap before {last.position}")
+        try:
+            await self._handle(deliveries)
+        except _Gap:
+            await self._refill(deliveries[0].shard, deliveries[0].predecessor)
+            await self._handle(deliveries)
 
-    async def _try_batch(self, deliveries: Sequence[Delivery]) -> bool:
-        """False when something before these deliveries is missing."""
+    async def _handle(self, deliveries: Sequence[Delivery]) -> None:
+        """In one transaction; in smaller ones when a handler fails.
+
+        Raises:
+            _Gap: something before these deliveries is missing.
+        """
         try:
             async with self._batch(deliveries) as tx:
-                return await self._handle_all(tx, deliveries)
-        except BillingError as error:
-            if error.code in _TRANSIENT:
+                await self._handle_all(tx, deliveries)
+        except _Gap:
+            raise
+        except Exception as error:  # A handler's fault, whatever it is: found and parked.
+            if is_transient(error):
                 raise
-            log.info("router.batch_failed", error=str(error))
-        except Exception as error:  # A handler's fault, whatever it is: found and parked one by one.
-            log.info("router.batch_failed", error=repr(error))
-        for delivery in deliveries:
-            await self._handle_one_by_one(delivery)
-        return True
+            log.info("router.batch_failed", events=len(deliveries), error=repr(error))
+        else:
+            return
+        if len(deliveries) == 1:
+            await self._handle_by_handler(deliveries[0])
+            return
+        middle = len(deliveries) // 2
+        await self._handle(deliveries[:middle])
+        await self._handle(deliveries[middle:])
 
     @asynccontextmanager
     async def _batch(self, deliveries: Sequence[Delivery]) -> AsyncIterator[Transaction]:
@@ -146,46 +170,56 @@ class Router:
             await tx.lock_all(pairs)
             yield tx
 
-    async def _handle_all(self, tx: Transaction, deliveries: Sequence[Delivery]) -> bool:
-        shard = deliveries[0].shard
-        marks, parked = await self._inbox.watermarks(tx, shard)
-        if any(mark < deliveries[0].predecessor for mark in marks.values()):
-            return False
-        for delivery in deliveries:
+    async def _handle_all(self, tx: Transaction, deliveries: Sequence[Delivery]) -> None:
+        marks, parked = await self._marks(tx, deliveries[0], self._handlers)
+        # Tenant by tenant, in the same order everywhere: handlers keep row locks that are a tenant's (its
+        # invoice counter), and two batches must not wait for each other's. Order within a tenant stays.
+        for delivery in sorted(deliveries, key=lambda delivery: delivery.row.tenant_id):
             position = delivery.position
             for handler in self._handlers_of(delivery.row.subject):
-                if position <= marks[handler.name]:
-                    continue
-                if _parking_place(handler, delivery) in parked:
-                    await self._inbox.park_blocked(tx, handler.name, delivery)
-                else:
-                    await _run(tx, handler, delivery.event)
-        await self._inbox.advance(tx, list(marks), shard, deliveries[-1].position)
-        return True
+                if position > marks[handler.name]:
+                    await self._handle_or_queue(tx, handler, delivery, parked)
+        await self._inbox.advance(tx, list(marks), deliveries[0].shard, deliveries[-1].position)
 
-    async def _handle_one_by_one(self, delivery: Delivery) -> None:
+    async def _handle_by_handler(self, delivery: Delivery) -> None:
         """Each handler in a transaction of its own; who fails is parked, and the others get on."""
         for handler in self._handlers_of(delivery.row.subject):
             try:
                 async with self._batch([delivery]) as tx:
                     await self._handle_single(tx, handler, delivery)
+            except _Gap:
+                raise
             except Exception as error:
-                if isinstance(error, BillingError) and error.code in _TRANSIENT:
+                if is_transient(error):
                     raise
                 await self._park(handler, delivery, error)
         async with self._batch([delivery]) as tx:
-            await self._inbox.advance(tx, list(self._handlers), delivery.shard, delivery.position)
+            marks, _ = await self._marks(tx, delivery, self._handlers)
+            await self._inbox.advance(tx, list(marks), delivery.shard, delivery.position)
 
     async def _handle_single(self, tx: Transaction, handler: Handler, delivery: Delivery) -> None:
-        position = delivery.position
-        marks, parked = await self._inbox.watermarks(tx, delivery.shard)
-        if position <= marks[handler.name]:
-            return
+        marks, parked = await self._marks(tx, delivery, [handler.name])
+        if delivery.position > marks[handler.name]:
+            await self._handle_or_queue(tx, handler, delivery, parked)
+            await self._inbox.advance(tx, [handler.name], delivery.shard, delivery.position)
+
+    async def _handle_or_queue(
+        self, tx: Transaction, handler: Handler, delivery: Delivery, parked: Container[tuple[str, str, str]]
+    ) -> None:
         if _parking_place(handler, delivery) in parked:
             await self._inbox.park_blocked(tx, handler.name, delivery)
         else:
             await _run(tx, handler, delivery.event)
-        await self._inbox.advance(tx, [handler.name], delivery.shard, position)
+
+    async def _marks(
+        self, tx: Transaction, first: Delivery, handlers: Iterable[str]
+    ) -> tuple[dict[str, Position], set[tuple[str, str, str]]]:
+        """How far these handlers are, and who waits behind a failure. Raises _Gap if one is not yet there."""
+        marks, parked = await self._inbox.watermarks(tx, first.shard)
+        marks = {name: marks[name] for name in handlers}
+        if any(mark < first.predecessor for mark in marks.values()):
+            raise _Gap
+        return marks, parked
 
     async def _park(self, handler: Handler, delivery: Delivery, error: Exception) -> None:
         metrics.handler_failed(handler.name)
@@ -197,28 +231,33 @@ class Router:
             exc_info=error,
         )
         async with self._batch([delivery]) as tx:
-            await self._inbox.park_failed(tx, handler.name, delivery, error)
-            await self._inbox.advance(tx, [handler.name], delivery.shard, delivery.position)
+            marks, _ = await self._marks(tx, delivery, [handler.name])
+            if delivery.position > marks[handler.name]:
+                await self._inbox.park_failed(tx, handler.name, delivery, error)
+                await self._inbox.advance(tx, [handler.name], delivery.shard, delivery.position)
 
-    async def _retry(self, failure: EventHandlerFailure) -> None:
-        handler = self._handlers.get(failure.handler)
+    async def _retry(self, failure: EventHandlerFailure) -> bool:
+        """False when the database cannot do it now: it is still due."""
+        handler = self._handlers[failure.handler]
         delivery = await self._find(failure)
-        if handler is None or delivery is None:
-            return  # Of a handler this release does not have: another process, or a later release, works it.
+        if delivery is None:
+            log.error("router.failed_event_is_gone", handler=handler.name, event_id=failure.event_id)
+            return False
         try:
             async with self._batch([delivery]) as tx:
                 if await self._still_due(tx, failure):
                     await _run(tx, handler, delivery.event)
                     await self._inbox.settle(tx, failure)
         except Exception as error:
-            if isinstance(error, BillingError) and error.code in _TRANSIENT:
-                return  # Still due: the next round takes it up.
+            if is_transient(error):
+                return False
             metrics.handler_failed(handler.name)
             async with self._batch([delivery]) as tx:
                 if await self._still_due(tx, failure) and await self._inbox.fail_again(tx, failure, error):
                     log.error(
                         "router.dead_letter", handler=handler.name, event_id=failure.event_id, exc_info=error
                     )
+        return True
 
     async def _still_due(self, tx: Transaction, failure: EventHandlerFailure) -> bool:
         """No other router has worked on it since it was listed; the shard's lock keeps it so."""
@@ -262,7 +301,7 @@ class Router:
             if not rows:
                 await self._pass(shard, up_to)
                 return
-            await self._try_batch(chain(low, rows))
+            await self._handle(chain(low, rows))
 
     async def _pass(self, shard: int, up_to: Position) -> None:
         """Moves every watermark past a stretch that holds nothing for the handlers."""
@@ -279,10 +318,27 @@ class Router:
             try:
                 await work()
             except BillingError as error:
-                if error.code not in _TRANSIENT:
+                if error.code not in RETRY_LATER:
                     raise
                 log.warning("router.database_unavailable", reason=error.reason)
             await asyncio.sleep(interval_s)
+
+
+def _unbroken(deliveries: Iterable[Delivery]) -> Iterator[list[Delivery]]:
+    """The deliveries in the order of the log and each once, divided where one between them is missing."""
+    stretch: list[Delivery] = []
+    last = START
+    for delivery in sorted(deliveries, key=attrgetter("position")):
+        position = delivery.position
+        if stretch and position == last:
+            continue
+        if stretch and delivery.predecessor > last:
+            yield stretch
+            stretch = []
+        stretch.append(delivery)
+        last = position
+    if stretch:
+        yield stretch
 
 
 async def _run(tx: Transaction, handler: Handler, event: eventv1.Event) -> None:

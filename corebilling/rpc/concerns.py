@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from corebilling.rpc.answer import serializing
 from corebilling.rpc.authentication import Authentication
 from corebilling.rpc.authorization import Authorization
 from corebilling.rpc.call import Concern
@@ -31,6 +32,7 @@ def concerns(
         deadline(call_s=limits.deadline_s, stream_s=limits.stream_deadline_s),
         concurrency_limit(limits.max_calls),
         authentication,
+        serializing,
         parsing,
         authorization,
         validation,

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.errors import Aborted, InvalidArgument
+from corebilling.rpc.answer import serialized
 from corebilling.rpc.call import Call, Context, current
 from corebilling.values.caller import Caller
 from corebilling.values.ids import new_id
@@ -55,6 +56,7 @@ class Door:
         Raises:
             InvalidArgument: REQUEST_ID_REUSED when the id came with other input before.
             Aborted: REQUEST_IN_FLIGHT while the same request is being worked on.
+            ResourceExhausted: ANSWER_TOO_LARGE; nothing is done then.
         """
         call = current()
         caller = _caller(call)
@@ -111,11 +113,11 @@ def _caller(call: Call) -> Caller:
 
 
 def _kept(call: Call, response: Message) -> bytes:
-    """The response without the fields that are shown once."""
+    """The response without the fields that are shown once; refused here when too large, before it is done."""
     if call.method.secret_fields:
         kept = type(response)()
         kept.CopyFrom(response)
         for name in call.method.secret_fields:
             kept.ClearField(name)
         response = kept
-    return response.SerializeToString()
+    return serialized(response)

@@ -14,13 +14,12 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from corebilling.errors import Unimplemented
+from corebilling.rpc.answer import MAX_MESSAGE_BYTES
 from corebilling.rpc.call import Behaviour, Call, Concern, Context, enter
 from corebilling.rpc.errors import CORRELATION_HEADER, DETAILS_KEY, status_of
 from corebilling.rpc.method import Method, methods_of
 from corebilling.telemetry.traces import running_traceparent
 from corebilling.values.ids import new_id
-
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -141,8 +140,8 @@ def _handler(method: Method, servicer: object, concerns: Sequence[Concern]) -> H
         if method.client_streaming
         else grpc.unary_unary_rpc_method_handler
     )
-    # Requests stay bytes: the parsing concern makes messages of them.
-    return make(_received(method, behaviour), response_serializer=method.response_class.SerializeToString)
+    # Bytes on both sides: the parsing and serializing concerns know the messages.
+    return make(_received(method, behaviour))
 
 
 def _servicer_behaviour(method: Method, servicer: object) -> Behaviour:

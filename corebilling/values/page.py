@@ -34,6 +34,8 @@ def decode_page_token(token: str, count: int) -> tuple[str, ...]:
         return ("",) * count
     try:
         keys = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        # JSON can spell half of a character, which the database cannot take.
+        json.dumps(keys, ensure_ascii=False).encode()
     except (binascii.Error, ValueError):
         keys = None
     if not (isinstance(keys, list) and len(keys) == count and all(isinstance(key, str) for key in keys)):

@@ -148,9 +148,9 @@ async def insert_handler_failure(
 
 LIST_DUE_HANDLER_FAILURES: Final = """-- name: ListDueHandlerFailures :many
 SELECT tenant_id, handler, shard, epoch, xid, seq, event_id, ordering_key, state, attempts, error, next_attempt_at, created_at FROM event_handler_failures
-WHERE state = 'failed' AND next_attempt_at <= $1
+WHERE state = 'failed' AND next_attempt_at <= $1 AND handler = ANY ($2::text[])
 ORDER BY next_attempt_at
-LIMIT $2::int
+LIMIT $3::int
 """
 
 
@@ -158,9 +158,11 @@ async def list_due_handler_failures(
     conn: Connection,
     *,
     now: datetime.datetime,
+    handlers: Sequence[str],
     limit_rows: int,
 ) -> list[EventHandlerFailure]:
-    rows = await conn.fetch(LIST_DUE_HANDLER_FAILURES, now, limit_rows)
+    """Of these handlers: what a handler left behind that is gone must not fill the list."""
+    rows = await conn.fetch(LIST_DUE_HANDLER_FAILURES, now, handlers, limit_rows)
     return [EventHandlerFailure(*row) for row in rows]
 
 

@@ -262,8 +262,13 @@ GET_BACKLOG: Final = """-- name: GetBacklog :one
 SELECT
     count(*)::bigint AS events,
     coalesce(extract(epoch FROM $1::timestamptz - min(e.created_at)), 0)::float8 AS oldest_s
-FROM outbox_shards s JOIN billing_events e
-    ON e.shard = s.shard AND (e.epoch, e.xid, e.seq) > (s.epoch, s.xid, s.seq)
+FROM outbox_shards s
+CROSS JOIN LATERAL (
+    SELECT b.created_at FROM billing_events b
+    WHERE b.shard = s.shard AND (b.epoch, b.xid, b.seq) > (s.epoch, s.xid, s.seq)
+    ORDER BY b.epoch, b.xid, b.seq
+    LIMIT $2::int
+) e
 """
 
 
@@ -275,9 +280,34 @@ class GetBacklogRow:
     oldest_s: float
 
 
-async def get_backlog(conn: Connection, *, now: datetime.datetime) -> GetBacklogRow:
-    """What waits behind the cursors, and since when: the age of the oldest, in seconds."""
-    row = await conn.fetchrow(GET_BACKLOG, now)
+async def get_backlog(conn: Connection, *, now: datetime.datetime, limit_per_shard: int) -> GetBacklogRow:
+    """What waits behind the cursors, and since when: the age of the oldest, in seconds. Counted up to a limit per
+    shard: the figure must not cost more the worse things are.
+    """
+    row = await conn.fetchrow(GET_BACKLOG, now, limit_per_shard)
     if row is None:
         raise RowNotFound("get_backlog")
     return GetBacklogRow(*row)
+
+
+GET_HORIZON: Final = """-- name: GetHorizon :one
+SELECT
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
+    pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next
+"""
+
+
+@dataclass(slots=True)
+class GetHorizonRow:
+    """A row of `get_horizon`."""
+
+    oldest: int
+    next: int
+
+
+async def get_horizon(conn: Connection) -> GetHorizonRow:
+    """The log is read below `oldest`, the oldest transaction still running; equal to `next` when it holds nothing back."""
+    row = await conn.fetchrow(GET_HORIZON)
+    if row is None:
+        raise RowNotFound("get_horizon")
+    return GetHorizonRow(*row)

@@ -45,10 +45,12 @@ CREATE INDEX ledger_entries_by_account ON ledger_entries (tenant_id, account_id)
 
 -- Debits equal credits per journal and currency within every INSERT: an unbalanced journal cannot exist,
 -- not even inside a transaction. Per statement, so that posting many journals at once costs one check.
+-- Each journal begins at position 1, which the primary key gives once: nothing is added to it afterwards.
 CREATE FUNCTION demand_balance() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
     unbalanced text;
+    posted text;
 BEGIN
     SELECT e.journal_id INTO unbalanced
     FROM added e
@@ -58,6 +60,15 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'journal % does not balance', unbalanced
             USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_entries_balance';
+    END IF;
+    SELECT e.journal_id INTO posted
+    FROM added e
+    GROUP BY e.tenant_id, e.journal_id
+    HAVING min(e.position) <> 1
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'journal % is posted: all its entries come in one INSERT, from position 1', posted
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_entries_whole';
     END IF;
     RETURN NULL;
 END

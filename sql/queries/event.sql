@@ -36,7 +36,12 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND event_id = ANY (sqlc.arg(ids)::text[])
 ORDER BY event_id, handler;
 
 -- name: GetNextVersion :one
--- Of a resource that only its events know; the caller holds its lock.
+-- Of a resource that only its events know; the caller holds its lock. The newest thousand are enough, however
+-- many there are: ids are ordered by time, but the clocks of two servers may differ a little.
 SELECT (coalesce(max(e.resource_version), 0) + 1)::bigint AS version
-FROM billing_events e
-WHERE e.tenant_id = sqlc.arg(tenant_id) AND e.resource_id = sqlc.arg(resource_id);
+FROM (
+    SELECT b.resource_version FROM billing_events b
+    WHERE b.tenant_id = sqlc.arg(tenant_id) AND b.resource_id = sqlc.arg(resource_id)
+    ORDER BY b.id DESC
+    LIMIT 1000
+) e;

@@ -40,8 +40,9 @@ VALUES (
 ON CONFLICT DO NOTHING;
 
 -- name: ListDueHandlerFailures :many
+-- Of these handlers: what a handler left behind that is gone must not fill the list.
 SELECT * FROM event_handler_failures
-WHERE state = 'failed' AND next_attempt_at <= sqlc.arg(now)
+WHERE state = 'failed' AND next_attempt_at <= sqlc.arg(now) AND handler = ANY (sqlc.arg(handlers)::text[])
 ORDER BY next_attempt_at
 LIMIT sqlc.arg(limit_rows)::int;
 

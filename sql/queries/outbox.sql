@@ -97,9 +97,21 @@ VALUES (
 ON CONFLICT DO NOTHING;
 
 -- name: GetBacklog :one
--- What waits behind the cursors, and since when: the age of the oldest, in seconds.
+-- What waits behind the cursors, and since when: the age of the oldest, in seconds. Counted up to a limit per
+-- shard: the figure must not cost more the worse things are.
 SELECT
     count(*)::bigint AS events,
     coalesce(extract(epoch FROM sqlc.arg(now)::timestamptz - min(e.created_at)), 0)::float8 AS oldest_s
-FROM outbox_shards s JOIN billing_events e
-    ON e.shard = s.shard AND (e.epoch, e.xid, e.seq) > (s.epoch, s.xid, s.seq);
+FROM outbox_shards s
+CROSS JOIN LATERAL (
+    SELECT b.created_at FROM billing_events b
+    WHERE b.shard = s.shard AND (b.epoch, b.xid, b.seq) > (s.epoch, s.xid, s.seq)
+    ORDER BY b.epoch, b.xid, b.seq
+    LIMIT sqlc.arg(limit_per_shard)::int
+) e;
+
+-- name: GetHorizon :one
+-- The log is read below `oldest`, the oldest transaction still running; equal to `next` when it holds nothing back.
+SELECT
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
+    pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next;

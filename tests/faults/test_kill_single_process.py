@@ -37,6 +37,8 @@ from examples.platform import Platform
 from examples.receiver import Receiver
 
 KILLS_PER_MONTH = 5
+# An attempt that died with its worker is made again when its lease has run out.
+LONGEST_LEASE_S = 120.0
 SETTINGS = {
     "WEBHOOK_BASE_DELAY_SECONDS": "0.2",
     "WEBHOOK_MAX_DELAY_SECONDS": "1",
@@ -148,7 +150,7 @@ async def play_month(victim: Victim, usage: month.Usage, number: int) -> None:
             assert balance.balanced
             assert sum(row.balance_minor for row in balance.balances) == 0
             for subject in SUBJECTS:
-                assert await receiver.wait_for(subject), subject
+                assert await receiver.wait_for(subject, longest_s=LONGEST_LEASE_S), subject
                 arrived = zip(receiver.subjects, receiver.event_ids, strict=True)
                 assert len({event_id for name, event_id in arrived if name == subject}) == 1
 

@@ -41,12 +41,12 @@ def test_enum_names_are_the_lower_case_texts_of_the_schema():
     assert enum_text(states, subscription_pb2.SUBSCRIPTION_STATE_CANCELED) == "canceled"
 
 
-@given(st.datetimes(timezones=st.just(UTC)))
+@given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_instants_survive_the_round_trip_to_the_microsecond(moment):
     assert instant(timestamp(moment)) == moment
 
 
-@pytest.mark.parametrize("seconds", [10**12, -(10**12)])
+@pytest.mark.parametrize("seconds", [10**12, -(10**12), -62135596800])
 def test_a_timestamp_out_of_range_is_refused(seconds):
     with pytest.raises(InvalidArgument) as refused:
         instant(Timestamp(seconds=seconds))
@@ -78,3 +78,14 @@ def test_a_page_has_a_next_token_only_when_more_was_fetched():
     page, token = next_page([1, 2, 3], 2, key=str)
     assert (page, decode_page_token(token, 1)) == ([1, 2], ("2",))
     assert (page_limit(0), page_limit(9), page_limit(10_000)) == (50, 9, 500)
+
+
+def test_the_moment_that_the_driver_takes_for_infinity_is_refused():
+    with pytest.raises(InvalidArgument):
+        instant(Timestamp(seconds=253402300799, nanos=999_999_999))
+
+
+def test_a_page_token_with_half_a_character_is_refused():
+    with pytest.raises(InvalidArgument) as refused:
+        decode_page_token(encode_page_token("\ud800"), 1)
+    assert refused.value.reason == "PAGE_TOKEN_INVALID"

@@ -163,7 +163,9 @@ async def test_call_without_a_key_is_refused(app: App) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [UNKNOWN_KEY, "nonsense", UNKNOWN_KEY[:-1], UNKNOWN_KEY + "0", UNKNOWN_KEY.upper()]
+    "key",
+    [UNKNOWN_KEY, "nonsense", UNKNOWN_KEY[:-1], UNKNOWN_KEY + "0", UNKNOWN_KEY.upper()],
+    ids=["unknown", "nonsense", "too short", "too long", "upper case"],
 )
 async def test_key_nobody_made_is_refused(app: App, key: str) -> None:
     refusal = await refused(list_customers(app, key))

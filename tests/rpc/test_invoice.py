@@ -10,6 +10,7 @@ from billing.invoice.v1 import invoice_pb2 as pb
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.ledger.v1 import ledger_pb2, ledger_service_pb2
 from billing.subscription.v1 import subscription_service_pb2
+from structlog.testing import capture_logs
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.defaults import PLANS
@@ -286,6 +287,33 @@ async def test_invoices_are_listed_newest_first_by_state_and_page(billing: Billi
     assert [invoice.id for invoice in listed.invoices] == [first.id]
 
 
+async def test_a_total_beyond_what_an_invoice_holds_is_refused_by_name(billing: Billing) -> None:
+    price = await billing.price("calls", meter="calls", unit_amount="99999999999999999999")
+    subscription = await billing.subscribe(await billing.customer(), price)
+    await billing.use(subscription.id, "calls", "99999999999999999999")
+    with pytest.raises(InvalidArgument) as refused:
+        await preview(billing, subscription.id)
+    assert refused.value.reason == "VALUE_OUT_OF_RANGE"
+    assert refused.value.facts == {"field": "total_minor", "limit": str(2**63 - 1)}
+
+
+async def test_the_month_end_of_two_tenants_does_not_deadlock(billing: Billing) -> None:
+    prices = {
+        tenant_id: await billing.price("plan", unit_amount="20", tenant_id=tenant_id)
+        for tenant_id in (TENANT, OTHER_TENANT)
+    }
+    # Alternating, and in both orders, so that shards hold the tenants mixed.
+    tenants = [TENANT, OTHER_TENANT] * 40 + [OTHER_TENANT, TENANT] * 40
+    for tenant_id in tenants:
+        customer_id = await billing.customer(tenant_id=tenant_id)
+        await billing.subscribe(customer_id, prices[tenant_id], tenant_id=tenant_id)
+    with capture_logs() as logs:
+        await billing.advance(SETTLED)
+    assert [line for line in logs if line["event"].startswith(("router.", "dispatcher."))] == []
+    (row,) = await billing.db.admin("SELECT count(*) FROM invoices WHERE number IS NOT NULL")
+    assert row["count"] == len(tenants)
+
+
 async def test_another_tenants_invoice_is_not_found(billing: Billing) -> None:
     invoice = await month(billing)
     with pytest.raises(NotFound) as refused:
@@ -328,6 +356,18 @@ async def test_the_pdf_shows_customer_lines_tiers_and_the_amount_due(billing: Bi
         assert part in text, part
     again = await billing.servicer().RenderInvoice(request, CONTEXT)
     assert again.pdf == rendered.pdf
+
+
+async def test_a_word_longer_than_its_column_breaks_instead_of_covering_the_figures(billing: Billing) -> None:
+    price = await billing.price("plan", unit_amount="20", description="W" * 200)
+    subscription = await billing.subscribe(await billing.customer(), price)
+    await billing.advance(SETTLED)
+    (invoice,) = await billing.invoices_of(subscription.id)
+    request = rpc.RenderInvoiceRequest(invoice_id=invoice.id)
+    rendered = await billing.servicer().RenderInvoice(request, CONTEXT)
+    text = pypdf.PdfReader(io.BytesIO(rendered.pdf)).pages[0].extract_text()
+    assert text.count("W") == 200
+    assert max(line.count("W") for line in text.splitlines()) < 30
 
 
 async def test_a_draft_is_printed_as_such(billing: Billing) -> None:

@@ -167,6 +167,24 @@ async def test_the_database_refuses_a_journal_that_balances_only_across_currenci
     assert "does not balance" in str(refusal)
 
 
+async def test_the_database_refuses_entries_added_to_a_posted_journal_though_they_balance(
+    billing: Billing,
+) -> None:
+    _, journal = await posted(billing)
+    statement = """
+        INSERT INTO ledger_entries (
+            tenant_id, journal_id, position, account_id, direction, currency, amount_minor
+        )
+        SELECT tenant_id, journal_id, position + 2, account_id, direction, currency, amount_minor
+        FROM ledger_entries
+    """
+    for database in (billing.pool, billing.worker):
+        refusal = await database_refusal(database, lambda tx: tx.execute(statement))
+        assert isinstance(refusal, asyncpg.CheckViolationError)
+        assert "is posted" in str(refusal)
+    assert await journals(billing) == [journal]
+
+
 @pytest.mark.parametrize("table", ["ledger_accounts", "ledger_journals", "ledger_entries"])
 @pytest.mark.parametrize(
     "statement", ["UPDATE {} SET tenant_id = tenant_id", "DELETE FROM {}", "TRUNCATE {}"]

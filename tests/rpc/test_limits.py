@@ -6,16 +6,19 @@ from typing import Any
 
 import grpc
 import pytest
+from billing.customer.v1 import customer_pb2
 from billing.customer.v1 import customer_service_pb2 as rpc
 from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceServicer, CustomerServiceStub
 from billing.usage.v1 import usage_service_pb2
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceServicer, UsageServiceStub
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.customer.service import CustomerService
+from corebilling.domains.customer.servicer import CustomerServicer
+from corebilling.rpc.answer import MAX_MESSAGE_BYTES
 from corebilling.rpc.call import current
 from corebilling.rpc.concerns import CallLimits
 from corebilling.rpc.door import Context, Door
-from corebilling.rpc.server import MAX_MESSAGE_BYTES
 from tests.support.app import App, app, refused, running_app
 from tests.support.postgres import TestDatabase
 
@@ -102,6 +105,44 @@ async def test_message_above_four_mebibytes_is_refused(app: App) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call(b"\0" * (MAX_MESSAGE_BYTES + 1), metadata=(("x-api-key", app.tenant_key),))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class Verbose(CustomerService):
+    """Does what it is asked, and answers with more than a message may hold."""
+
+    async def get_customer(self, tx: Transaction, request: rpc.GetCustomerRequest) -> rpc.GetCustomerResponse:
+        return rpc.GetCustomerResponse(customer=_long())
+
+    async def create_customer(
+        self, tx: Transaction, request: rpc.CreateCustomerRequest
+    ) -> rpc.CreateCustomerResponse:
+        await super().create_customer(tx, request)
+        return rpc.CreateCustomerResponse(customer=_long())
+
+
+def _long() -> customer_pb2.Customer:
+    return customer_pb2.Customer(name="x" * MAX_MESSAGE_BYTES)
+
+
+async def test_answer_above_four_mebibytes_is_refused_and_nothing_is_done(database: TestDatabase) -> None:
+    def verbose(door: Door) -> dict[str, object]:
+        return {"billing.customer.v1.CustomerService": CustomerServicer(door, Verbose())}
+
+    creation = rpc.CreateCustomerRequest(
+        request_id="req-1", currency="EUR", details=rpc.CustomerDetails(name="Ada")
+    )
+    async with running_app(database, extra=verbose) as app:
+        stub = app.stub(CustomerServiceStub)
+        for call in (stub.GetCustomer(GET), stub.CreateCustomer(creation)):
+            refusal = await refused(call)
+            assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "ANSWER_TOO_LARGE")
+            assert refusal.facts == {"limit_bytes": str(MAX_MESSAGE_BYTES)}
+        for left in (
+            "FROM customers",
+            "FROM request_keys WHERE request_id = 'req-1'",
+            "FROM billing_events WHERE subject = 'customer.created'",
+        ):
+            assert await app.database.admin(f"SELECT {left}") == []
 
 
 async def test_refusal_fits_into_metadata_however_much_is_wrong(app: App) -> None:

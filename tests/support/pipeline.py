@@ -113,13 +113,14 @@ async def pipeline(
     handlers: Sequence[Callable[[Transaction, eventv1.Event], Awaitable[None]]],
     *,
     max_attempts: int = 10,
+    lock_timeout_s: float = 10.0,
 ) -> AsyncIterator[Pipeline]:
     """Opens the event path; the handlers see every event, and are named first, second, …"""
     clock = FakeClock()
     await scratch(database)
     async with AsyncExitStack() as stack:
         writer = await open_database(stack, database, clock, "corebilling_app")
-        worker = await open_database(stack, database, clock, "corebilling_worker")
+        worker = await open_database(stack, database, clock, "corebilling_worker", lock_timeout_s)
         names = ("first", "second", "third")
         table = {ANY_SUBJECT: [Handler(name, handle) for name, handle in zip(names, handlers, strict=False)]}
         router = Router(worker, clock, table, RouterPolicy(max_attempts=max_attempts))
@@ -140,7 +141,7 @@ async def scratch(database: TestDatabase) -> None:
 
 
 async def open_database(
-    stack: AsyncExitStack, database: TestDatabase, clock: FakeClock, role: str
+    stack: AsyncExitStack, database: TestDatabase, clock: FakeClock, role: str, lock_timeout_s: float = 10.0
 ) -> Database:
     opened = await Database.open(
         database.url(role),
@@ -148,6 +149,7 @@ async def open_database(
         clock=clock,
         max_size=16,
         flush=outbox.flush,
+        lock_timeout_s=lock_timeout_s,
         settings=CONNECTION_SETTINGS,
     )
     stack.push_async_callback(opened.close)

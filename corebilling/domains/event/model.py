@@ -17,6 +17,8 @@ class Caused(Protocol):
     def causation_id(self) -> str: ...
 
 
+MAX_CUSTOM_EVENT_BYTES = 256 * 1024
+
 E = TypeVar("E", bound=Caused)
 
 
@@ -40,6 +42,20 @@ def check_custom_subject(subject: str, reserved: Collection[str]) -> None:
             "EVENT_SUBJECT_RESERVED",
             f"'{subject}' begins with a resource of the platform's; choose a prefix of your own.",
             {"subject": subject},
+        )
+
+
+def check_custom_size(size_bytes: int) -> None:
+    """Refuses data that no bus and no list of events should carry.
+
+    Raises:
+        InvalidArgument: EVENT_TOO_LARGE.
+    """
+    if size_bytes > MAX_CUSTOM_EVENT_BYTES:
+        raise InvalidArgument(
+            "EVENT_TOO_LARGE",
+            "Put large data elsewhere, and where it is into the event.",
+            {"limit_bytes": str(MAX_CUSTOM_EVENT_BYTES)},
         )
 
 

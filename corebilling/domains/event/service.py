@@ -10,7 +10,7 @@ from billing_db.models import BillingEvent
 
 from corebilling.bus.delivery import event_of
 from corebilling.db.transaction import Transaction
-from corebilling.domains.event.model import causation_tree, check_custom_subject
+from corebilling.domains.event.model import causation_tree, check_custom_size, check_custom_subject
 from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.events.envelope import catalogue
@@ -53,7 +53,9 @@ class EventService:
         self, tx: Transaction, request: rpc.PublishEventRequest
     ) -> rpc.PublishEventResponse:
         check_custom_subject(request.subject, catalogue().keys())
-        ordering_key = f"{request.subject.partition('.')[0]}:{request.resource_id}"
+        check_custom_size(request.data.ByteSize())
+        # One key whatever the subject: the resource's versions are counted under its lock.
+        ordering_key = f"custom:{request.resource_id}"
         await tx.lock(ordering_key)
         version = await event_sql.get_next_version(
             tx, tenant_id=tx.tenant_id, resource_id=request.resource_id

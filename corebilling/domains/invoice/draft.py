@@ -8,7 +8,7 @@ from billing_db import invoice as invoice_sql
 from billing_db.models import BillingCycle, Charge, Invoice
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.invoice.model import InvoiceState
+from corebilling.domains.invoice.model import InvoiceState, check_total
 from corebilling.mapping import decimal_text, enum_number, to_message
 from corebilling.values.ids import new_id
 from corebilling.values.money import minor_units
@@ -25,6 +25,7 @@ class Draft:
 
 def new_draft(tx: Transaction, cycle: BillingCycle, charges: Sequence[Charge]) -> Draft:
     amounts_minor = [minor_units(charge.amount, charge.currency) for charge in charges]
+    total_minor = check_total(amounts_minor)
     invoice = Invoice(
         tenant_id=tx.tenant_id,
         id=new_id("inv"),
@@ -34,9 +35,9 @@ def new_draft(tx: Transaction, cycle: BillingCycle, charges: Sequence[Charge]) -
         state=InvoiceState.DRAFT,
         number=None,
         currency=charges[0].currency,
-        total_minor=sum(amounts_minor),
+        total_minor=total_minor,
         amount_paid_minor=0,
-        amount_due_minor=sum(amounts_minor),
+        amount_due_minor=total_minor,
         period_start=cycle.period_start,
         period_end=cycle.period_end,
         finalized_at=None,
@@ -51,17 +52,18 @@ def new_draft(tx: Transaction, cycle: BillingCycle, charges: Sequence[Charge]) -
 
 def preview(cycle: BillingCycle, charges: Sequence[Charge], currency: str) -> pb.Invoice:
     """The invoice that these charges would give; it has neither id nor number."""
+    amounts_minor = [minor_units(charge.amount, currency) for charge in charges]
+    total_minor = check_total(amounts_minor)
     lines = [
         to_message(
             charge,
             pb.InvoiceLine,
             id="",
             type=enum_number(pb.InvoiceLineType, charge.kind),
-            amount_minor=minor_units(charge.amount, currency),
+            amount_minor=amount_minor,
         )
-        for charge in charges
+        for charge, amount_minor in zip(charges, amounts_minor, strict=True)
     ]
-    total_minor = sum(line.amount_minor for line in lines)
     return to_message(
         cycle,
         pb.Invoice,

@@ -6,6 +6,7 @@
 A draft has no number. An invoice over nothing is opened and paid at once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -123,6 +124,26 @@ def decide_void(state: InvoiceState, *, amount_paid_minor: int) -> StatusChange:
             {"amount_paid_minor": str(amount_paid_minor)},
         )
     return apply_lifecycle(state, InvoiceState.VOID)
+
+
+MAX_MINOR = 2**63 - 1
+"""The largest amount that rows and messages hold, in minor units."""
+
+
+def check_total(amounts_minor: Sequence[int]) -> int:
+    """The sum of an invoice's lines.
+
+    Raises:
+        InvalidArgument: VALUE_OUT_OF_RANGE when it, or a line, is more than an invoice can hold.
+    """
+    total_minor = sum(amounts_minor)
+    if max(map(abs, [*amounts_minor, total_minor])) > MAX_MINOR:
+        raise InvalidArgument(
+            "VALUE_OUT_OF_RANGE",
+            "An amount is larger than an invoice can hold; correct the price or the usage.",
+            {"field": "total_minor", "limit": str(MAX_MINOR)},
+        )
+    return total_minor
 
 
 def number_year(now: datetime, timezone: str) -> int:

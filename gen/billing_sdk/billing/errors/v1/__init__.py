@@ -77,7 +77,7 @@ class ErrorReason(betterproto2.Enum):
 
     DEADLINE_EXCEEDED = 12
     """
-    DEADLINE_EXCEEDED. The work did not end in time; repeat with the same request id.
+    DEADLINE_EXCEEDED {limit_seconds}. The work did not end in time; repeat with the same request id.
     """
 
     OVERLOADED = 13
@@ -103,7 +103,7 @@ class ErrorReason(betterproto2.Enum):
 
     VALUE_OUT_OF_RANGE = 17
     """
-    INVALID_ARGUMENT {field, limit}. A number is larger than the platform can hold.
+    INVALID_ARGUMENT {field, limit} where they are known. A number is larger than the platform can hold.
     """
 
     TENANT_NOT_ACTIVE = 18
@@ -119,6 +119,12 @@ class ErrorReason(betterproto2.Enum):
     INTERNAL = 20
     """
     INTERNAL {correlation_id}. A fault of the platform itself; report it with the correlation id.
+    """
+
+    ANSWER_TOO_LARGE = 21
+    """
+    RESOURCE_EXHAUSTED {limit_bytes}. The answer would not fit into a message, and nothing was done; ask for
+    a smaller page, or send less.
     """
 
     TENANT_NOT_FOUND = 100
@@ -312,6 +318,11 @@ class ErrorReason(betterproto2.Enum):
     INVALID_ARGUMENT {subject}. The subject is one of the platform's own; choose another.
     """
 
+    EVENT_TOO_LARGE = 192
+    """
+    INVALID_ARGUMENT {limit_bytes}. Put large data elsewhere, and where it is into the event.
+    """
+
     TEST_CLOCK_NOT_AVAILABLE = 200
     """
     FAILED_PRECONDITION {tenant_id}. Only sandbox tenants have a test clock.
@@ -351,6 +362,7 @@ class ErrorReason(betterproto2.Enum):
             18: "ERROR_REASON_TENANT_NOT_ACTIVE",
             19: "ERROR_REASON_METHOD_UNKNOWN",
             20: "ERROR_REASON_INTERNAL",
+            21: "ERROR_REASON_ANSWER_TOO_LARGE",
             100: "ERROR_REASON_TENANT_NOT_FOUND",
             101: "ERROR_REASON_TENANT_SLUG_TAKEN",
             102: "ERROR_REASON_TENANT_CLOCK_INVALID",
@@ -389,6 +401,7 @@ class ErrorReason(betterproto2.Enum):
             184: "ERROR_REASON_WEBHOOK_LIMIT_REACHED",
             190: "ERROR_REASON_EVENT_NOT_FOUND",
             191: "ERROR_REASON_EVENT_SUBJECT_RESERVED",
+            192: "ERROR_REASON_EVENT_TOO_LARGE",
             200: "ERROR_REASON_TEST_CLOCK_NOT_AVAILABLE",
             201: "ERROR_REASON_TEST_CLOCK_TARGET_INVALID",
             202: "ERROR_REASON_TEST_CLOCK_ADVANCING",
@@ -418,6 +431,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TENANT_NOT_ACTIVE": 18,
             "ERROR_REASON_METHOD_UNKNOWN": 19,
             "ERROR_REASON_INTERNAL": 20,
+            "ERROR_REASON_ANSWER_TOO_LARGE": 21,
             "ERROR_REASON_TENANT_NOT_FOUND": 100,
             "ERROR_REASON_TENANT_SLUG_TAKEN": 101,
             "ERROR_REASON_TENANT_CLOCK_INVALID": 102,
@@ -456,6 +470,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_WEBHOOK_LIMIT_REACHED": 184,
             "ERROR_REASON_EVENT_NOT_FOUND": 190,
             "ERROR_REASON_EVENT_SUBJECT_RESERVED": 191,
+            "ERROR_REASON_EVENT_TOO_LARGE": 192,
             "ERROR_REASON_TEST_CLOCK_NOT_AVAILABLE": 200,
             "ERROR_REASON_TEST_CLOCK_TARGET_INVALID": 201,
             "ERROR_REASON_TEST_CLOCK_ADVANCING": 202,
