@@ -1,78 +1,151 @@
-"""The event log as clients see it."""
-
 import asyncio
 from typing import Any
 
 from billing.access.v1 import api_key_pb2
 from billing.access.v1.access_service_pb2 import CreateApiKeyRequest
 from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
+from billing.customer.v1 import customer_service_pb2
+from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 from billing.event.v1 import event_pb2 as eventv1
-from billing.event.v1 import event_service_pb2 as rpc
+from billing.event.v1 import event_service_pb2
 from billing.event.v1.event_service_pb2_grpc import EventServiceStub
-
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
 
+from corebilling.domains.event.model import MAX_CUSTOM_EVENT_BYTES
 from corebilling.values.ids import new_id
 from tests.support.app import refused
-from tests.support.catalog import new_customer
+from tests.support.catalog import new_customer, new_price, new_product, subscribe
 from tests.support.platform import Platform
 
 
-async def publish(platform: Platform, resource_id: str = "o-1", **fields) -> eventv1.Event:
-    request = rpc.PublishEventRequest(
-        request_id=fields.pop("request_id", "") or new_id("req"),
-        subject=fields.pop("subject", "order.shipped"),
-        resource_id=resource_id,
+def publishing(
+    subject: str = "order.shipped", request_id: str = "", **data
+) -> event_service_pb2.PublishEventRequest:
+    struct = Struct()
+    struct.update(data)
+    return event_service_pb2.PublishEventRequest(
+        request_id=request_id or new_id("req"), subject=subject, resource_id="order-7", data=struct
     )
-    request.data.update(fields.pop("data", {"parcels": 2}))
-    return (await events(platform, **fields).PublishEvent(request)).event
 
 
-def events(platform: Platform, **options) -> Any:
-    return platform.stub(EventServiceStub, **options)
+async def test_a_custom_event_is_published_once_and_handled(platform: Platform):
+    stub = platform.stub(EventServiceStub)
+    request = publishing(request_id="once", parcel=3)
+    first, second = await stub.PublishEvent(request), await stub.PublishEvent(request)
+    assert first == second
+    pending = await stub.GetEvent(event_service_pb2.GetEventRequest(event_id=first.event.id))
+    assert pending.state == eventv1.EVENT_STATE_PENDING
+    await platform.drain()
+    handled = await stub.GetEvent(event_service_pb2.GetEventRequest(event_id=first.event.id))
+    assert handled.state == eventv1.EVENT_STATE_DISPATCHED
+    custom = eventv1.CustomEvent()
+    assert handled.event.payload.Unpack(custom)
+    assert custom.data["parcel"] == 3
 
 
-async def get(platform: Platform, event_id: str, **options) -> rpc.GetEventResponse:
-    return await events(platform, **options).GetEvent(rpc.GetEventRequest(event_id=event_id))
+async def test_versions_of_a_custom_resource_rise(platform: Platform):
+    stub = platform.stub(EventServiceStub)
+    versions = [(await stub.PublishEvent(publishing())).event.metadata.resource_version for _ in range(3)]
+    assert versions == [1, 2, 3]
 
 
-async def listed(platform: Platform, **filters) -> list[eventv1.Event]:
-    return list((await events(platform).ListEvents(rpc.ListEventsRequest(**filters))).events)
+async def test_the_platforms_own_subjects_are_reserved(platform: Platform):
+    refusal = await refused(platform.stub(EventServiceStub).PublishEvent(publishing("invoice.paid")))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "EVENT_SUBJECT_RESERVED")
+    assert refusal.facts == {"subject": "invoice.paid"}
+
+
+async def test_events_are_found_by_subject_prefix_resource_and_correlation(platform: Platform):
+    customer = await new_customer(platform)
+    await new_product(platform)
+    stub = platform.stub(EventServiceStub)
+
+    async def subjects(**filters) -> list[str]:
+        answer = await stub.ListEvents(event_service_pb2.ListEventsRequest(**filters))
+        return [event.subject for event in answer.events]
+
+    assert (await subjects())[:2] == ["product.created", "customer.created"]
+    assert await subjects(subject="customer.*") == ["customer.created"]
+    assert await subjects(subject="product.created") == ["product.created"]
+    assert await subjects(resource_id=customer.id) == ["customer.created"]
+    (event,) = (await stub.ListEvents(event_service_pb2.ListEventsRequest(resource_id=customer.id))).events
+    assert await subjects(correlation_id=event.metadata.correlation_id) == ["customer.created"]
+
+
+async def test_a_trace_shows_what_led_to_what(platform: Platform):
+    price = await new_price(platform, (await new_product(platform)).id, "fee")
+    await subscribe(platform, price)
+    platform.clock.advance(days=40)
+    await platform.drain()
+    stub = platform.stub(EventServiceStub)
+    (paid,) = (await stub.ListEvents(event_service_pb2.ListEventsRequest(subject="invoice.generated"))).events
+    answer = await stub.TraceEvents(
+        event_service_pb2.TraceEventsRequest(correlation_id=paid.metadata.correlation_id)
+    )
+    tree = [(traced.depth, traced.event.subject) for traced in answer.events]
+    assert tree[:2] == [(0, "billing.cycle.closed"), (1, "rating.completed")]
+    assert {(2, "invoice.generated"), (2, "invoice.status.changed"), (2, "ledger.journal.posted")} <= set(
+        tree
+    )
+    assert (0, "billing.invoice.pending") in tree
+    assert {traced.state for traced in answer.events} == {eventv1.EVENT_STATE_DISPATCHED}
+    actors = {traced.event.subject: traced.event.metadata.actor for traced in answer.events}
+    assert actors["billing.cycle.closed"] == "job:scheduler"
+    assert actors["rating.completed"] == "handler:rating.on_billing_cycle_closed"
+
+
+async def test_the_callers_correlation_id_is_kept(platform: Platform):
+    request = customer_service_pb2.CreateCustomerRequest(
+        request_id="r", details=customer_service_pb2.CustomerDetails(name="Ada")
+    )
+    stub = platform.stub(CustomerServiceStub)
+    await stub.CreateCustomer(request, metadata=(("x-correlation-id", "mine-1"),))
+    answer = await platform.stub(EventServiceStub).TraceEvents(
+        event_service_pb2.TraceEventsRequest(correlation_id="mine-1")
+    )
+    assert [traced.event.subject for traced in answer.events] == ["customer.created"]
+
+
+async def test_other_tenant_gets_not_found(platform: Platform):
+    published = await platform.stub(EventServiceStub).PublishEvent(publishing())
+    _, other_key = await platform.new_tenant("other")
+    stub = platform.stub(EventServiceStub, key=other_key)
+    refusal = await refused(stub.GetEvent(event_service_pb2.GetEventRequest(event_id=published.event.id)))
+    assert (refusal.code, refusal.reason) == ("NOT_FOUND", "EVENT_NOT_FOUND")
+    trace = event_service_pb2.TraceEventsRequest(correlation_id=published.event.metadata.correlation_id)
+    assert not (await stub.TraceEvents(trace)).events
+
+
+async def publish(
+    platform: Platform, resource_id: str = "order-7", *, key: str | None = None, **fields
+) -> Any:
+    request = publishing(fields.get("subject", "order.shipped"), **fields.get("data", {}))
+    request.resource_id = resource_id
+    return (await platform.stub(EventServiceStub, key=key).PublishEvent(request)).event
+
+
+async def get(platform: Platform, event_id: str, *, key: str | None = None) -> Any:
+    request = event_service_pb2.GetEventRequest(event_id=event_id)
+    return await platform.stub(EventServiceStub, key=key).GetEvent(request)
+
+
+async def listed(platform: Platform, *, key: str | None = None, **filters) -> list[eventv1.Event]:
+    request = event_service_pb2.ListEventsRequest(**filters)
+    return list((await platform.stub(EventServiceStub, key=key).ListEvents(request)).events)
 
 
 async def test_a_published_event_is_read_back_as_it_was_published(platform: Platform):
     published = await publish(platform, data={"parcels": 2, "to": {"city": "Łódź"}})
     found = await get(platform, published.id)
     assert found.event == published
-    assert (published.subject, published.resource_id) == ("order.shipped", "o-1")
+    assert (published.subject, published.resource_id) == ("order.shipped", "order-7")
     assert published.tenant_id == platform.tenant_id
     assert published.metadata.actor
     assert (published.metadata.resource_version, published.metadata.causation_id) == (1, "")
     custom = eventv1.CustomEvent()
     assert published.payload.Unpack(custom)
     assert MessageToDict(custom.data) == {"parcels": 2, "to": {"city": "Łódź"}}
-
-
-async def test_an_event_is_pending_until_it_is_dispatched(platform: Platform):
-    published = await publish(platform)
-    assert (await get(platform, published.id)).state == eventv1.EVENT_STATE_PENDING
-    await platform.drain()
-    found = await get(platform, published.id)
-    assert (found.state, list(found.failures)) == (eventv1.EVENT_STATE_DISPATCHED, [])
-
-
-async def test_same_request_id_publishes_once(platform: Platform):
-    first = await publish(platform, request_id="once")
-    second = await publish(platform, request_id="once")
-    assert first == second
-    assert len(await listed(platform, subject="order.shipped")) == 1
-
-
-async def test_a_subject_of_the_platforms_is_refused(platform: Platform):
-    refusal = await refused(publish(platform, subject="invoice.paid"))
-    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "EVENT_SUBJECT_RESERVED")
-    assert refusal.facts == {"subject": "invoice.paid"}
-    assert await listed(platform, subject="invoice.paid") == []
 
 
 async def test_malformed_events_are_refused_by_field(platform: Platform):
@@ -98,9 +171,11 @@ async def test_versions_of_a_resource_rise_whoever_publishes_and_under_whatever_
 
 async def test_events_are_listed_newest_first_and_page_by_page(platform: Platform):
     published = [await publish(platform, f"o-{number}") for number in range(5)]
-    first = await events(platform).ListEvents(rpc.ListEventsRequest(subject="order.*", page_size=3))
-    second = await events(platform).ListEvents(
-        rpc.ListEventsRequest(subject="order.*", page_size=3, page_token=first.next_page_token)
+    first = await platform.stub(EventServiceStub).ListEvents(
+        event_service_pb2.ListEventsRequest(subject="order.*", page_size=3)
+    )
+    second = await platform.stub(EventServiceStub).ListEvents(
+        event_service_pb2.ListEventsRequest(subject="order.*", page_size=3, page_token=first.next_page_token)
     )
     assert [*first.events, *second.events] == published[::-1]
     assert (len(first.events), second.next_page_token) == (3, "")
@@ -122,42 +197,6 @@ async def test_events_are_filtered_by_subject_prefix_resource_and_correlation(pl
     assert await listed(platform, subject="order.nothing") == []
 
 
-async def test_a_trace_shows_each_event_with_its_state_and_none_of_another_cause(platform: Platform):
-    await new_customer(platform)
-    (created,) = await listed(platform, subject="customer.created")
-    await publish(platform)
-    await platform.drain()
-    trace = await events(platform).TraceEvents(
-        rpc.TraceEventsRequest(correlation_id=created.metadata.correlation_id)
-    )
-    assert [(traced.event, traced.depth, traced.state) for traced in trace.events] == [
-        (created, 0, eventv1.EVENT_STATE_DISPATCHED)
-    ]
-    assert not trace.truncated
-
-
-async def test_a_trace_shows_follow_ups_below_their_cause(platform: Platform):
-    cause = await publish(platform, "o-1")
-    await platform.drain()
-    follow_up_of = (
-        "INSERT INTO billing_events (shard, id, subject, tenant_id, resource_id, resource_version, "
-        "ordering_key, payload_type, payload, correlation_id, causation_id, actor, traceparent, created_at) "
-        "SELECT shard, $2, 'order.billed', tenant_id, 'o-9', 1, ordering_key, payload_type, payload, "
-        "correlation_id, $1, 'handler:test', '', created_at FROM billing_events WHERE id = $1"
-    )
-    effect, effect_of_effect = new_id("evt"), new_id("evt")
-    await platform.rows(follow_up_of, cause.id, effect)
-    await platform.rows(follow_up_of, effect, effect_of_effect)
-    trace = await events(platform).TraceEvents(
-        rpc.TraceEventsRequest(correlation_id=cause.metadata.correlation_id)
-    )
-    assert [(traced.event.id, traced.depth) for traced in trace.events] == [
-        (cause.id, 0),
-        (effect, 1),
-        (effect_of_effect, 2),
-    ]
-
-
 async def test_a_failing_handler_is_named_with_the_event_it_failed_on(platform: Platform):
     published = await publish(platform)
     await platform.drain()
@@ -175,20 +214,6 @@ async def test_a_failing_handler_is_named_with_the_event_it_failed_on(platform: 
     assert (await get(platform, published.id)).state == eventv1.EVENT_STATE_DEAD_LETTER
 
 
-async def test_other_tenant_gets_not_found(platform: Platform):
-    published = await publish(platform)
-    _, key = await platform.new_tenant("rival")
-    refusal = await refused(get(platform, published.id, key=key))
-    assert (refusal.code, refusal.reason) == ("NOT_FOUND", "EVENT_NOT_FOUND")
-    assert refusal.facts == {"event_id": published.id}
-    rival = events(platform, key=key)
-    found = await rival.ListEvents(rpc.ListEventsRequest(subject="order.*"))
-    assert list(found.events) == []
-    correlation_id = published.metadata.correlation_id
-    trace = await rival.TraceEvents(rpc.TraceEventsRequest(correlation_id=correlation_id))
-    assert list(trace.events) == []
-
-
 async def test_a_viewer_reads_events_and_publishes_none(platform: Platform):
     published = await publish(platform)
     created = await platform.stub(AccessServiceStub, key=platform.operator_key).CreateApiKey(
@@ -202,3 +227,16 @@ async def test_a_viewer_reads_events_and_publishes_none(platform: Platform):
     assert (await get(platform, published.id, key=created.secret)).event == published
     refusal = await refused(publish(platform, key=created.secret))
     assert refusal.code == "PERMISSION_DENIED"
+
+
+async def test_events_of_another_tenant_are_not_listed(platform: Platform):
+    await publish(platform)
+    _, key = await platform.new_tenant("rival")
+    assert await listed(platform, key=key, subject="order.*") == []
+
+
+async def test_data_that_is_too_large_is_refused_by_name(platform: Platform):
+    refusal = await refused(publish(platform, data={"text": "x" * MAX_CUSTOM_EVENT_BYTES}))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "EVENT_TOO_LARGE")
+    assert refusal.facts == {"limit_bytes": str(MAX_CUSTOM_EVENT_BYTES)}
+    assert await listed(platform, subject="order.*") == []
