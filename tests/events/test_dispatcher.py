@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+from corebilling.bus.delivery import Position
 from corebilling.events import outbox
 from corebilling.events.envelope import SHARDS
 from tests.support.pipeline import (
@@ -135,18 +136,44 @@ async def test_a_dispatcher_that_lost_its_lease_cannot_move_the_cursor(database:
         await pipe.write("r0")
         rows = await stalled._read(list(stalled._held.values()))
         (shard,) = [held for held in stalled._held.values() if held.number == rows[0].shard]
+        moved = await stalled._hand_over([shard], rows)
+        assert moved
 
-        pipe.clock.advance(seconds=6)  # stopped past its lease
+        pipe.clock.advance(seconds=6)  # stopped here, past its lease
         successor = new_dispatcher(pipe.worker, pipe.bus, pipe.clock)
         await successor.run_once()
         await pipe.write("r1")
         await successor.run_once()
         before = await database.admin("SELECT * FROM outbox_shards ORDER BY shard")
 
-        moved = await stalled._hand_over([shard], rows)
         assert await stalled._move_cursors(moved) == 0
         assert await database.admin("SELECT * FROM outbox_shards ORDER BY shard") == before
         assert sorted(await pipe.effects()) == ["r0", "r1"]
+
+
+async def test_a_round_under_an_earlier_lease_cannot_move_the_cursor_of_a_later_one(database: TestDatabase):
+    """The same dispatcher lost the shard and got it back: its name alone does not fence it off."""
+    async with pipeline(database, [Witness("first")]) as pipe:
+        dispatcher = pipe.dispatcher
+        await dispatcher.run_once()
+        await pipe.write("r0", key="k")
+        (row,) = await dispatcher._read(list(dispatcher._held.values()))
+        earlier = dispatcher._held[row.shard]
+
+        pipe.clock.advance(seconds=6)  # stopped past its lease
+        other = new_dispatcher(pipe.worker, pipe.bus, pipe.clock)
+        await other.run_once()
+        await pipe.write("r1", key="k")
+        await other.run_once()
+        pipe.clock.advance(seconds=6)  # and now the other one is gone
+        await dispatcher.run_once()
+        before = await database.admin("SELECT * FROM outbox_shards ORDER BY shard")
+
+        stale = (earlier, Position(row.epoch, row.xid, row.seq), 1)
+        assert await dispatcher._move_cursors([stale]) == 0
+        assert await database.admin("SELECT * FROM outbox_shards ORDER BY shard") == before
+        assert dispatcher._held[row.shard] is not earlier
+        assert await pipe.effects() == ["r0", "r1"]
 
 
 async def test_a_dispatcher_that_died_before_moving_the_cursor_repeats_without_effect(database: TestDatabase):

@@ -100,6 +100,21 @@ async def test_a_busy_shard_does_not_starve_one_that_is_woken_after_it(database:
         assert seen.resources.index("other") < 5
 
 
+async def test_a_backlog_is_worked_off_without_waiting_for_polls(database: TestDatabase):
+    """Who finds as much as it may take at once expects that there is more."""
+    async with pipeline(database, []) as pipe:
+        dispatcher = dispatcher_of(pipe, DispatcherPolicy(poll_s=NEVER_S, quota_events=2))
+        seen = Recorder()
+        pipe.bus.subscribe(seen)
+        async with running(dispatcher):
+            await until(lambda: dispatcher._poll_at > 0)
+            async with pipe.writer.transaction(caller()) as tx:
+                for number in range(9):
+                    append(tx, f"r{number}", key=KEYS[0])
+            dispatcher.wake([0])  # of one event; the others are another process's
+            await until(lambda: len(seen.resources) == 9)
+
+
 async def test_an_event_still_behind_a_running_transaction_is_looked_for_again(database: TestDatabase):
     """Its shard had another event to hand over: that one must not count for it."""
     async with pipeline(database, []) as pipe:

