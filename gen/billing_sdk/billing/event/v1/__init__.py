@@ -171,7 +171,7 @@ class EventMetadata(betterproto2.Message):
 
     actor: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    Who caused it: `key:<id>`, `job:<name>` or `handler:<name>`.
+    Who caused it: an API key's id, `job:<name>` or `handler:<name>`.
     """
 
     traceparent: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
