@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import uvloop
 
-from bench import billing_run, events, rpc, usage
+from bench import billing_run, events, rpc, usage, webhooks
 from bench.platform import BenchDatabase, NewDatabase
 from bench.report import Row, console, show
 from corebilling.db import migrate
@@ -57,13 +57,14 @@ def benches(long: bool) -> dict[str, Callable[[NewDatabase], Awaitable[list[Row]
         "usage": partial(usage.measure, filled=long),
         "rpc": rpc.measure,
         "billing_run": bench_billing_run,
+        "webhooks": partial(webhooks.measure, long=long),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the platform against baselines of the same run.")
     parser.add_argument("only", nargs="?", default="", choices=["", *benches(False)], help="one bench alone")
-    parser.add_argument("--long", action="store_true", help="also with 20 million usage records there")
+    parser.add_argument("--long", action="store_true", help="20 million usage records more, and longer runs")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="corebilling-bench-"))
     folder.chmod(0o711)

@@ -6,7 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from corebilling.bus.kafka import KafkaAddress, KafkaBus
 from corebilling.bus.local import LocalBus
+from corebilling.bus.nats import NatsAddress, NatsBus
 from corebilling.bus.noop import NoopBus
 from corebilling.bus.port import Bus
 from corebilling.config import ROLES, BusProvider, Settings
@@ -31,7 +33,7 @@ from corebilling.domains.rating.handlers import RatingHandlers
 from corebilling.domains.rating.service import RatingService
 from corebilling.domains.rating.servicer import RatingServicer
 from corebilling.domains.schedule.jobs import Scheduler
-from corebilling.domains.schedule.service import SchedulePolicy, ScheduleService
+from corebilling.domains.schedule.service import ScheduleService
 from corebilling.domains.schedule.servicer import ScheduleServicer
 from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
 from corebilling.domains.subscription.servicer import SubscriptionServicer
@@ -40,6 +42,7 @@ from corebilling.domains.tenant.servicer import TenantServicer
 from corebilling.domains.usage.handlers import UsageHandlers
 from corebilling.domains.usage.service import UsageService
 from corebilling.domains.usage.servicer import UsageServicer
+from corebilling.domains.webhook.delivery_service import WebhookDeliveryService
 from corebilling.domains.webhook.handlers import WebhookHandlers
 from corebilling.domains.webhook.jobs import WebhookWorker
 from corebilling.domains.webhook.model import WebhookPolicy
@@ -48,7 +51,10 @@ from corebilling.domains.webhook.servicer import WebhookServicer
 from corebilling.errors import BillingError
 from corebilling.events import outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, DispatcherPolicy
+from corebilling.events.envelope import SHARDS
+from corebilling.events.leases import ShardLeases
 from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
+from corebilling.events.tail import Tail, TailPolicy
 from corebilling.http.server import HttpServer
 from corebilling.rpc.authentication import Authentication
 from corebilling.rpc.authorization import Authorization
@@ -56,7 +62,7 @@ from corebilling.rpc.concerns import CallLimits, concerns
 from corebilling.rpc.door import Door
 from corebilling.rpc.server import RpcPolicy, RpcServer, Tls
 from corebilling.secrets import Secrets, load_master_key
-from corebilling.telemetry.traces import start_traces, stop_traces
+from corebilling.telemetry.traces import call_interceptors, start_traces, stop_traces
 from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
 from corebilling.values.ids import PLATFORM_TENANT
@@ -66,7 +72,7 @@ MAX_EVENT_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrls:
-    """Where each database role logs in. One administrator's URL serves both: connections step down."""
+    """Where each database role logs in. A login that is a member of both roles will do for both."""
 
     app: str
     worker: str
@@ -77,10 +83,13 @@ class App:
     """The opened platform. `run` works until canceled; tests call `drain` instead, at their own time."""
 
     roles: Sequence[str]
+    bus: Bus
+    leases: ShardLeases | None
     dispatcher: Dispatcher
     router: Router
     scheduler: Scheduler
     webhooks: WebhookWorker
+    tail: Tail
     grpc_address: str
     http_address: str
     new_platform_key: str | None
@@ -103,13 +112,12 @@ class App:
             worker_id: Of the dispatcher, when no other process can have it.
         """
         async with AsyncExitStack() as stack:
-            interceptors = start_traces(settings.otlp_endpoint) if settings.otlp_endpoint else ()
+            if settings.otlp_endpoint:
+                start_traces(settings.otlp_endpoint)
             stack.callback(stop_traces)
             secrets = Secrets(
                 load_master_key(settings.master_key.get_secret_value(), settings.master_key_file)
             )
-            bus = _bus(settings)
-
             worker = await _database(
                 stack, settings, clock, urls.worker, "corebilling_worker", lambda tx: wake(tx)
             )
@@ -120,16 +128,22 @@ class App:
                 stack, settings, clock, urls.app, "corebilling_app", lambda tx: wake(tx)
             )
 
+            leases = None
+            if settings.event_bus_provider is BusProvider.NATS:
+                leases = ShardLeases(worker, clock, settings.router_lease_seconds)
+            bus = await open_bus(stack, settings, leases)
+
             rating = RatingService()
             ledger = LedgerService()
             invoices = InvoiceService(
                 rating, ledger, InvoicePolicy(settings.invoice_number_prefix, settings.invoice_due_days)
             )
             subscriptions = SubscriptionService(SubscriptionPolicy(grace_s=settings.billing_grace_seconds))
-            schedule = ScheduleService(subscriptions, SchedulePolicy(grace_s=settings.billing_grace_seconds))
+            schedule = ScheduleService(subscriptions)
             usage = UsageService(
                 back=timedelta(days=settings.usage_max_age_days),
                 ahead=timedelta(seconds=settings.usage_max_ahead_seconds),
+                grace=timedelta(seconds=settings.billing_grace_seconds),
             )
             webhook = WebhookService(secrets, _webhook_policy(settings))
             access = AccessService(secrets)
@@ -140,6 +154,7 @@ class App:
                 await router.register()
                 bus.subscribe(router.consume)
             dispatcher = Dispatcher(reader, bus, clock, _dispatcher_policy(settings), worker_id)
+            tail = Tail(reader, _tail_policy(settings))
             scheduler = Scheduler(worker, schedule, clock, settings.scheduler_interval_seconds)
             webhooks = await stack.enter_async_context(
                 WebhookWorker.open(worker, secrets, clock, _webhook_policy(settings))
@@ -148,6 +163,7 @@ class App:
             def wake(tx: Transaction) -> None:
                 if tx.events:
                     dispatcher.wake(outbox.shards_of(tx))
+                    tail.wake(event.tenant_id for event in tx.events)
                 webhooks.wake()
 
             grpc_address, new_platform_key = "", None
@@ -158,7 +174,13 @@ class App:
                     "billing.access.v1.AccessService": AccessServicer(door, access),
                     "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),
                     "billing.customer.v1.CustomerService": CustomerServicer(door, CustomerService()),
-                    "billing.event.v1.EventService": EventServicer(door, EventService()),
+                    "billing.event.v1.EventService": EventServicer(
+                        door,
+                        EventService(
+                            {subject: [one.name for one in several] for subject, several in table.items()}
+                        ),
+                        tail,
+                    ),
                     "billing.invoice.v1.InvoiceService": InvoiceServicer(door, invoices),
                     "billing.ledger.v1.LedgerService": LedgerServicer(door, ledger),
                     "billing.rating.v1.RatingService": RatingServicer(door, rating),
@@ -166,7 +188,9 @@ class App:
                     "billing.subscription.v1.SubscriptionService": SubscriptionServicer(door, subscriptions),
                     "billing.tenant.v1.TenantService": TenantServicer(door, TenantService()),
                     "billing.usage.v1.UsageService": UsageServicer(door, usage),
-                    "billing.webhook.v1.WebhookService": WebhookServicer(door, webhook),
+                    "billing.webhook.v1.WebhookService": WebhookServicer(
+                        door, webhook, WebhookDeliveryService()
+                    ),
                 }
                 passed = concerns(
                     Authentication(
@@ -175,30 +199,42 @@ class App:
                     Authorization(database, clock, keep_s=settings.credential_cache_seconds),
                     _call_limits(settings),
                 )
-                server = RpcServer(services, passed, _rpc_policy(settings), interceptors)
+                server = RpcServer(services, passed, _rpc_policy(settings), call_interceptors())
                 grpc_address = f"{settings.host}:{await server.start()}"
                 stack.push_async_callback(server.stop, settings.grpc_stop_grace_seconds)
+                # First, so that streams have ended when the server waits for its calls.
+                stack.push_async_callback(tail.stop)
 
             http = HttpServer(settings.host, settings.port, ready=lambda: _problem(database))
             http_address = f"http://{settings.host}:{await http.start()}"
             stack.push_async_callback(http.stop)
 
             yield App(
-                roles, dispatcher, router, scheduler, webhooks, grpc_address, http_address, new_platform_key
+                roles,
+                bus,
+                leases,
+                dispatcher,
+                router,
+                scheduler,
+                webhooks,
+                tail,
+                grpc_address,
+                http_address,
+                new_platform_key,
             )
 
     async def run(self) -> None:
         """Works until canceled. A loop that dies takes the others, and the process, down with its error."""
         loops = {
-            "dispatcher": self.dispatcher.run,
-            "router": self.router.run,
-            "webhook": self.webhooks.run,
-            "scheduler": self.scheduler.run,
+            "dispatcher": [self.dispatcher.run],
+            "router": [self.router.run, self.bus.run, *([self.leases.run] if self.leases else [])],
+            "webhook": [self.webhooks.run],
+            "scheduler": [self.scheduler.run],
         }
         async with asyncio.TaskGroup() as tasks:
             for role in self.roles:
-                if role in loops:
-                    tasks.create_task(loops[role](), name=role)
+                for loop in loops.get(role, ()):
+                    tasks.create_task(loop(), name=role)
             tasks.create_task(asyncio.Event().wait(), name="until canceled")
 
     async def drain(self) -> None:
@@ -227,12 +263,39 @@ def handler_table(
     }
 
 
-def _bus(settings: Settings) -> Bus:
+async def open_bus(stack: AsyncExitStack, settings: Settings, leases: ShardLeases | None) -> Bus:
     match settings.event_bus_provider:
         case BusProvider.LOCAL:
             return LocalBus(MAX_EVENT_BYTES)
         case BusProvider.NOOP:
             return NoopBus()
+        case BusProvider.NATS:
+            assert leases is not None
+            address = NatsAddress(
+                url=settings.nats_url,
+                stream=settings.nats_stream,
+                username=settings.nats_username,
+                password=settings.nats_password.get_secret_value(),
+                tls_ca_file=settings.nats_tls_ca_file,
+                replicas=settings.nats_replicas,
+            )
+            return await stack.enter_async_context(
+                NatsBus.open(address, leases.held, settings.router_concurrent_shards)
+            )
+        case BusProvider.KAFKA:
+            brokers = KafkaAddress(
+                brokers=settings.kafka_brokers,
+                topic=settings.kafka_topic,
+                group_id=settings.kafka_group_id,
+                partitions=SHARDS,
+                replicas=settings.kafka_replicas,
+                security=settings.kafka_security,
+                sasl_mechanism=settings.kafka_sasl_mechanism,
+                sasl_username=settings.kafka_sasl_username,
+                sasl_password=settings.kafka_sasl_password.get_secret_value(),
+                ssl_ca_file=settings.kafka_ssl_ca_file,
+            )
+            return await stack.enter_async_context(KafkaBus.open(brokers, settings.router_concurrent_shards))
 
 
 async def _database(
@@ -281,6 +344,7 @@ async def _problem(database: Database) -> str:
 def _call_limits(settings: Settings) -> CallLimits:
     return CallLimits(
         max_calls=settings.grpc_max_concurrent_calls,
+        max_response_streams=settings.grpc_max_response_streams,
         deadline_s=settings.grpc_deadline_seconds,
         stream_deadline_s=settings.grpc_stream_deadline_seconds,
     )
@@ -314,6 +378,17 @@ def _router_policy(settings: Settings) -> RouterPolicy:
         sweep_s=settings.router_sweep_seconds,
         retry_s=settings.router_retry_seconds,
         max_attempts=settings.router_max_attempts,
+        batch_retention_days=settings.router_batch_retention_days,
+    )
+
+
+def _tail_policy(settings: Settings) -> TailPolicy:
+    return TailPolicy(
+        watches_per_tenant=settings.event_watches_per_tenant,
+        heartbeat_s=settings.event_watch_heartbeat_seconds,
+        poll_s=settings.event_watch_poll_seconds,
+        # Before the deadline that every stream has: it ends well.
+        watch_s=settings.grpc_stream_deadline_seconds * 0.95,
     )
 
 
@@ -325,5 +400,7 @@ def _webhook_policy(settings: Settings) -> WebhookPolicy:
         base_delay_s=settings.webhook_base_delay_seconds,
         max_delay_s=settings.webhook_max_delay_seconds,
         http_timeout_s=settings.webhook_http_timeout_seconds,
+        rate_per_second=settings.webhook_rate_per_second,
+        disable_after_s=settings.webhook_disable_after_days * 86_400.0,
         allow_private=settings.webhook_allow_private,
     )

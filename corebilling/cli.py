@@ -12,6 +12,7 @@ from rich.table import Table
 from corebilling.commands.call import call
 from corebilling.commands.catalog import catalog_app
 from corebilling.commands.clock import clock_app
+from corebilling.commands.events import events_app
 from corebilling.commands.usage import usage_app
 from corebilling.config import ROLES, Settings
 from corebilling.db import migrate
@@ -24,6 +25,7 @@ main = typer.Typer(no_args_is_help=True, help="CoreBilling: usage, rating, invoi
 main.command()(call)
 main.add_typer(catalog_app, name="catalog")
 main.add_typer(clock_app, name="clock")
+main.add_typer(events_app, name="events")
 main.add_typer(usage_app, name="usage")
 
 T = TypeVar("T")

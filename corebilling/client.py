@@ -20,6 +20,9 @@ class Client:
         options = [
             ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+            # gRPC's own default grows to two minutes: long after a server is back.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1000),
         ]
         # A call waits while the server restarts instead of failing at once.
         self._channel = grpc.aio.insecure_channel(
@@ -41,7 +44,7 @@ class Client:
 
 
 def _credential(api_key: str) -> Sequence[grpc.aio.ClientInterceptor]:
-    return [_UnaryCredential(api_key), _StreamCredential(api_key)]
+    return [_UnaryCredential(api_key), _StreamCredential(api_key), _ResponseStreamCredential(api_key)]
 
 
 def _with_key(details: grpc.aio.ClientCallDetails, api_key: str) -> grpc.aio.ClientCallDetails:
@@ -66,3 +69,11 @@ class _StreamCredential(grpc.aio.StreamUnaryClientInterceptor):
 
     async def intercept_stream_unary(self, continuation, client_call_details, request_iterator):  # type: ignore[no-untyped-def]
         return await continuation(_with_key(client_call_details, self._api_key), request_iterator)
+
+
+class _ResponseStreamCredential(grpc.aio.UnaryStreamClientInterceptor):
+    def __init__(self, api_key: str) -> None:
+        self._api_key = api_key
+
+    async def intercept_unary_stream(self, continuation, client_call_details, request):  # type: ignore[no-untyped-def]
+        return await continuation(_with_key(client_call_details, self._api_key), request)

@@ -19,7 +19,22 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 class BusProvider(StrEnum):
     LOCAL = "local"
+    NATS = "nats"
+    KAFKA = "kafka"
     NOOP = "noop"
+
+
+class KafkaSecurity(StrEnum):
+    PLAINTEXT = "PLAINTEXT"
+    SSL = "SSL"
+    SASL_PLAINTEXT = "SASL_PLAINTEXT"
+    SASL_SSL = "SASL_SSL"
+
+
+class SaslMechanism(StrEnum):
+    PLAIN = "PLAIN"
+    SCRAM_SHA_256 = "SCRAM-SHA-256"
+    SCRAM_SHA_512 = "SCRAM-SHA-512"
 
 
 class LogFormat(StrEnum):
@@ -64,6 +79,8 @@ class Settings(BaseSettings):
     grpc_tls_client_ca_file: Path | None = None
     grpc_reflection: bool = True
     grpc_max_concurrent_calls: int = Field(256, ge=1, le=10_000)
+    # Calls whose responses are a stream, as when events are watched: mostly idle, counted by themselves.
+    grpc_max_response_streams: int = Field(1000, ge=1, le=100_000)
     grpc_max_concurrent_streams: int = Field(128, ge=1, le=10_000)
     # Applied to calls whose client set none or a longer one.
     grpc_deadline_seconds: Seconds = 30
@@ -83,6 +100,33 @@ class Settings(BaseSettings):
     router_sweep_seconds: Seconds = 5
     router_retry_seconds: Seconds = 0.5
     router_max_attempts: int = Field(10, ge=1, le=100)
+    # For how long it is known when which events were handled.
+    router_batch_retention_days: int = Field(7, ge=1, le=366)
+    # Streams of events: how many a tenant may have open in one process, how long one is silent at most, and
+    # how often is looked for what other processes wrote.
+    event_watches_per_tenant: int = Field(20, ge=1, le=10_000)
+    event_watch_heartbeat_seconds: float = Field(10, ge=0.01, le=300)
+    event_watch_poll_seconds: float = Field(0.25, ge=0.01, le=60)
+    router_lease_seconds: float = Field(5, ge=1, le=300)
+    # Shards that one router works on at once: each takes a connection of the workers' pool.
+    router_concurrent_shards: int = Field(4, ge=1, le=64)
+
+    # The bus. The stream and the topic are made if they are missing.
+    nats_url: str = "nats://127.0.0.1:4222"
+    nats_stream: str = Field("COREBILLING", pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    nats_username: str = ""
+    nats_password: SecretStr = SecretStr("")
+    nats_tls_ca_file: Path | None = None
+    nats_replicas: int = Field(1, ge=1, le=5)
+    kafka_brokers: str = "127.0.0.1:9092"
+    kafka_topic: str = Field("corebilling.events", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    kafka_group_id: str = Field("corebilling", min_length=1, max_length=200)
+    kafka_security: KafkaSecurity = KafkaSecurity.PLAINTEXT
+    kafka_sasl_mechanism: SaslMechanism = SaslMechanism.SCRAM_SHA_512
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: SecretStr = SecretStr("")
+    kafka_ssl_ca_file: Path | None = None
+    kafka_replicas: int = Field(1, ge=1, le=5)
 
     # Webhooks. Delays double from the base to the maximum.
     webhook_worker_interval_seconds: Seconds = 1
@@ -91,6 +135,10 @@ class Settings(BaseSettings):
     webhook_base_delay_seconds: Seconds = 10
     webhook_max_delay_seconds: Seconds = 300
     webhook_http_timeout_seconds: float = Field(15, ge=0.1, le=120)
+    # Attempts per second to an endpoint that sets no rate of its own.
+    webhook_rate_per_second: int = Field(100, ge=1, le=1000)
+    # An endpoint is disabled after so long of nothing but failures.
+    webhook_disable_after_days: float = Field(5, gt=0, le=366)
     # Receivers on loopback and private networks, and plain http: for development alone.
     webhook_allow_private: bool = False
 

@@ -18,7 +18,7 @@ from corebilling.config import Settings
 from corebilling.db import migrate
 from corebilling.db.embedded import SUPERUSER, EmbeddedPostgres, EmbeddedPostgresError
 from corebilling.db.migrate import MIGRATIONS, MigrationError
-from corebilling.db.pool import ExcessPrivileges
+from corebilling.db.pool import ExcessPrivileges, RoleNotGranted
 from corebilling.errors import BillingError
 from corebilling.http.server import AddressUnavailable as HttpAddressUnavailable
 from corebilling.rpc.server import AddressUnavailable as RpcAddressUnavailable
@@ -36,6 +36,7 @@ _REASONS = (
     HttpAddressUnavailable,
     MasterKeyInvalid,
     MigrationError,
+    RoleNotGranted,
     RpcAddressUnavailable,
 )
 
@@ -118,7 +119,7 @@ async def _serve(settings: Settings, urls: DatabaseUrls, roles: Sequence[str]) -
     async with App.open(settings, urls, SystemClock(), roles) as app:
         console.print(f"serving {', '.join(roles)}: gRPC {app.grpc_address or '-'}, HTTP {app.http_address}")
         if app.new_platform_key:
-            console.print(f"operators' key, shown this once: {app.new_platform_key}")
+            console.print(f"operators' key, shown this once: {app.new_platform_key}", soft_wrap=True)
         await _until_stopped(app)
 
 

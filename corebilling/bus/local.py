@@ -1,5 +1,6 @@
 """The bus within one process: publishing is handling."""
 
+import asyncio
 from collections.abc import Sequence
 
 from corebilling.bus.delivery import Delivery
@@ -28,3 +29,7 @@ class LocalBus:
 
     def subscribe(self, consumer: Consumer) -> None:
         self._consumer = consumer
+
+    async def run(self) -> None:
+        """Nothing arrives from elsewhere."""
+        await asyncio.Event().wait()

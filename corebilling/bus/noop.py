@@ -1,5 +1,6 @@
 """The bus that goes nowhere: for installations that only keep the log, and for measuring the dispatcher."""
 
+import asyncio
 import sys
 from collections.abc import Sequence
 
@@ -17,3 +18,7 @@ class NoopBus:
 
     def subscribe(self, consumer: Consumer) -> None:
         """Nothing will ever reach it."""
+
+    async def run(self) -> None:
+        """Nothing arrives."""
+        await asyncio.Event().wait()

@@ -80,6 +80,13 @@ def translate(error: Exception) -> BillingError:
     return Internal("INTERNAL", "the platform failed on this request", {"sqlstate": _sqlstate(error)})
 
 
+def translate_connect(error: Exception) -> BillingError:
+    """As `translate`; while connecting, a server that is not ready for us is one that cannot be reached."""
+    if isinstance(error, pg.ObjectNotInPrerequisiteStateError):
+        return unavailable("the database takes no connections now")
+    return translate(error)
+
+
 def translate_commit(error: Exception) -> BillingError:
     """As `translate`; but whatever took the connection away may have done so after the commit."""
     if isinstance(error, pg.QueryCanceledError):

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import orjson
+from asyncpg import exceptions as pg
 
 from corebilling.db.failure import (
     CONNECT_ERRORS,
     DRIVER_ERRORS,
     translate,
     translate_commit,
+    translate_connect,
     unavailable,
 )
 from corebilling.db.transaction import Transaction
@@ -39,6 +41,14 @@ SELECT role.rolname, role.rolsuper, role.rolbypassrls,
     ) AS owns
 FROM pg_roles role WHERE role.rolname IN (current_user, session_user)
 """
+
+
+_ROLE_REFUSED = (pg.InsufficientPrivilegeError, pg.InvalidParameterValueError)
+"""What `SET ROLE` answers when the login is no member of the role, or when there is no such role."""
+
+
+class RoleNotGranted(Exception):
+    """The login cannot become the role; the message says how to let it."""
 
 
 class ExcessPrivileges(Exception):
@@ -81,7 +91,11 @@ class Database:
         """Connect once, so that a wrong URL fails here; further connections follow on demand.
 
         `flush` runs right before each COMMIT, `committed` right after. `settings` are added to those of every
-        session. Raises BillingError (UNAVAILABLE) when the server cannot be reached.
+        session.
+
+        Raises:
+            BillingError: UNAVAILABLE when the server cannot be reached.
+            RoleNotGranted: the login of the URL may not act as this role.
         """
         server_settings = {
             "role": role,
@@ -107,8 +121,13 @@ class Database:
                 server_settings=server_settings,
                 init=_register_codecs,
             )
+        except _ROLE_REFUSED as error:
+            raise RoleNotGranted(
+                f"the login of the database URL may not act as {role} ({error}); as an administrator: "
+                f"GRANT {role} TO <the login>"
+            ) from error
         except CONNECT_ERRORS as error:
-            raise translate(error) from error
+            raise translate_connect(error) from error
         return cls(pool, clock, flush, committed, acquire_timeout_s)
 
     def __init__(
@@ -187,7 +206,7 @@ class Database:
         except TimeoutError:
             raise unavailable("all database connections are busy") from None
         except CONNECT_ERRORS as error:
-            raise translate(error) from error
+            raise translate_connect(error) from error
 
     async def _release(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
         # The pool waits for a cancelled statement to end, resets, and closes the connection if that fails or

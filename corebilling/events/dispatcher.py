@@ -17,14 +17,16 @@ import structlog
 from billing_db import outbox as outbox_sql
 from billing_db.models import BillingEvent
 
-from corebilling.bus.delivery import Position, chain, size_bytes
+from corebilling.bus.delivery import Position, chain
 from corebilling.bus.port import Bus, BusUnavailable
 from corebilling.db.pool import Database
 from corebilling.errors import BillingError
 from corebilling.events import metrics
 from corebilling.events.envelope import SHARDS
+from corebilling.events.refusals import Refusals
 from corebilling.events.transient import RETRY_LATER
 from corebilling.events.wakes import Wakes
+from corebilling.telemetry.traces import batch_span
 from corebilling.values.clock import Clock
 from corebilling.values.ids import new_id
 
@@ -49,6 +51,8 @@ class DispatcherPolicy:
     pause_base_s: float = 1.0
     pause_max_s: float = 30.0
     concurrent_shards: int = 4
+    retry_s: float = 1.0
+    max_attempts: int = 10
 
 
 @dataclass(slots=True)
@@ -75,14 +79,14 @@ class Dispatcher:
         self, database: Database, bus: Bus, clock: Clock, policy: DispatcherPolicy, worker_id: str = ""
     ) -> None:
         self._database = database
-        self._bus = bus
+        self._refusals = Refusals(database, bus, clock, policy.max_attempts)
         self._clock = clock
         self._policy = policy
         self._id = worker_id or new_id("wrk")
         self._held: dict[int, _Shard] = {}
         self._lease_until: datetime | None = None
         self._log_epoch = 0
-        self._wakes = Wakes()
+        self._wakes: Wakes[int] = Wakes()
         self._poll_at = 0.0
         self._horizon = 0
         self._horizon_since = clock.now()
@@ -97,6 +101,7 @@ class Dispatcher:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._keep_leases(), name="dispatcher leases")
                 tasks.create_task(self._dispatch_forever(), name="dispatcher")
+                tasks.create_task(self._retry_forever(), name="dispatcher retries")
                 tasks.create_task(self._observe(), name="dispatcher backlog")
         finally:
             with contextlib.suppress(BillingError):
@@ -106,6 +111,24 @@ class Dispatcher:
         """One round over all shards it can get; returns how many events it handed over."""
         await self._renew()
         return await self._round(list(self._held.values()))
+
+    async def retry_due(self) -> int:
+        """Offers the bus again what it refused; returns how many events that was."""
+        if not self._is_leased():
+            return 0
+        return await self._refusals.retry_due(self._held)
+
+    async def _retry_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._jitter(self._policy.retry_s))
+            try:
+                await self.retry_due()
+            except BusUnavailable as error:
+                log.info("dispatcher.retry_put_off", error=str(error))
+            except BillingError as error:
+                if error.code not in RETRY_LATER:
+                    raise
+                log.warning("dispatcher.retry_put_off", error=error.reason)
 
     async def _observe(self) -> None:
         """Keeps the backlog's metrics up to date."""
@@ -225,9 +248,10 @@ class Dispatcher:
     async def _publish(self, shard: _Shard, batch: list[BillingEvent]) -> bool:
         """False when the bus cannot take anything now: the shard pauses, longer each time."""
         try:
-            deliveries = chain(shard.cursor, await self._bury_too_large(batch))
-            with metrics.DISPATCH_DURATION.time():
-                await self._bus.publish(deliveries)
+            traceparents = (row.traceparent for row in batch)
+            size = {"shard": shard.number, "events": len(batch)}
+            with metrics.DISPATCH_DURATION.time(), batch_span("dispatch", traceparents, size):
+                await self._refusals.publish(chain(shard.cursor, batch))
         except BusUnavailable as error:
             shard.pauses += 1
             pause_s = min(self._policy.pause_base_s * 2 ** (shard.pauses - 1), self._policy.pause_max_s)
@@ -237,33 +261,7 @@ class Dispatcher:
             log.warning("dispatcher.bus_unavailable", shard=shard.number, error=str(error), pause_s=pause_s)
             return False
         shard.pauses, shard.paused_until = 0, None
-        metrics.DISPATCHED["dispatched"].inc(len(deliveries))
         return True
-
-    async def _bury_too_large(self, batch: list[BillingEvent]) -> list[BillingEvent]:
-        """Makes dead letters of what the bus would never take; returns the rest. The router, too, passes
-        them by from then on."""
-        limit = self._bus.max_event_bytes
-        too_large = [row for row in batch if size_bytes(row) > limit]
-        if not too_large:
-            return batch
-        metrics.DISPATCHED["dead_letter"].inc(len(too_large))
-        async with self._database.connection() as connection:
-            for row in too_large:
-                error = f"larger than the bus takes ({limit} bytes)"
-                log.error("dispatcher.dead_letter", event_id=row.id, tenant_id=row.tenant_id, error=error)
-                await outbox_sql.insert_outbox_failure(
-                    connection,
-                    tenant_id=row.tenant_id,
-                    shard=row.shard,
-                    epoch=row.epoch,
-                    xid=row.xid,
-                    seq=row.seq,
-                    event_id=row.id,
-                    error=error,
-                    created_at=self._clock.now(),
-                )
-        return [row for row in batch if size_bytes(row) <= limit]
 
     async def _move_cursors(self, moved: Sequence[tuple[_Shard, Position, int]]) -> int:
         if not moved:

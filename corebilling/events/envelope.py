@@ -10,7 +10,7 @@ from typing import Any
 import billing
 from billing.event.v1 import event_pb2 as eventv1
 from billing.options.v1 import options_pb2
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, json_format
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -69,6 +69,36 @@ def pack(message: Message) -> any_pb2.Any:
     """The message as an event carries it."""
     return any_pb2.Any(
         type_url=TYPE_URL + message.DESCRIPTOR.full_name, value=message.SerializeToString(deterministic=True)
+    )
+
+
+def as_object(event: eventv1.Event) -> dict[str, Any]:
+    """The event as JSON: {id, subject, tenant_id, created_at, payload, metadata}, with the contract's field
+    names. Webhooks send it like this; docs/events/ has the payloads' schemas.
+
+    Raises what `payload` raises, and ValueError for a time that JSON cannot show.
+    """
+    return {
+        "id": event.id,
+        "subject": event.subject,
+        "tenant_id": event.tenant_id,
+        "created_at": event.created_at.ToJsonString(),
+        "payload": payload_object(payload(event)),
+        "metadata": _object(event.metadata),
+    }
+
+
+def payload_object(message: Message) -> dict[str, Any]:
+    """A payload as JSON shows it; a tenant's own event is the object that the tenant published."""
+    if isinstance(message, eventv1.CustomEvent):
+        return json_format.MessageToDict(message.data)
+    return _object(message)
+
+
+def _object(message: Message) -> dict[str, Any]:
+    # Zeros and empty lists too, so that readers find every field.
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
 
 

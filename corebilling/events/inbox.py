@@ -11,8 +11,7 @@ queue up behind it, for that handler alone, and everything else goes on.
              └──> blocked ──> failed (its turn, no attempt spent)
 """
 
-import random
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypedDict
 
 from billing_db import inbox as inbox_sql
@@ -21,10 +20,11 @@ from billing_db.models import EventHandlerFailure
 
 from corebilling.bus.delivery import Delivery, Position
 from corebilling.db.transaction import Transaction
+from corebilling.events.backoff import backoff
+from corebilling.values.ids import new_id
 
 _MAX_ERROR_CHARACTERS = 500
-_BACKOFF_BASE_S = 1.0
-_BACKOFF_MAX_S = 300.0
+_FORGET_ROWS_PER_SHARD = 100
 
 
 class IdempotencyTracker:
@@ -33,6 +33,7 @@ class IdempotencyTracker:
     def __init__(self, handlers: tuple[str, ...], max_attempts: int) -> None:
         self._handlers = handlers
         self._max_attempts = max_attempts
+        self._worker = new_id("wrk")
 
     async def register(self, connection: Connection) -> None:
         """Gives new handlers their watermarks: they begin at the cursors."""
@@ -54,6 +55,35 @@ class IdempotencyTracker:
             tx, shard=shard, handlers=handlers, epoch=to.epoch, xid=to.xid, seq=to.seq
         )
 
+    async def note_handled(
+        self, tx: Transaction, handlers: list[str], first: Delivery, last: Delivery, *, alone: str = ""
+    ) -> None:
+        """Advances past a batch that was handled in this transaction, and notes when.
+
+        `alone` is the handler that did it when they are tried one by one.
+        """
+        after, to = first.predecessor, last.position
+        await inbox_sql.mark_batch_handled(
+            tx,
+            shard=first.shard,
+            handlers=handlers,
+            epoch=to.epoch,
+            xid=to.xid,
+            seq=to.seq,
+            handler=alone,
+            after_epoch=after.epoch,
+            after_xid=after.xid,
+            after_seq=after.seq,
+            started_at=tx.now,
+            worker=self._worker,
+        )
+
+    async def forget(self, connection: Connection, before: datetime) -> int:
+        """Deletes the first notes of each shard that are older; returns how many."""
+        return await inbox_sql.delete_old_batches(
+            connection, limit_per_shard=_FORGET_ROWS_PER_SHARD, before=before
+        )
+
     async def park_blocked(self, tx: Transaction, handler: str, delivery: Delivery) -> None:
         """Queues the event behind the failed one of its key."""
         await self._park(tx, handler, delivery, state="blocked", attempts=0, error="", next_attempt_at=tx.now)
@@ -67,12 +97,22 @@ class IdempotencyTracker:
             state="failed",
             attempts=1,
             error=describe(error),
-            next_attempt_at=tx.now + _backoff(1),
+            next_attempt_at=tx.now + backoff(1),
         )
 
     async def settle(self, tx: Transaction, failure: EventHandlerFailure) -> None:
         """The event is done: its key goes on."""
         await inbox_sql.delete_handler_failure(tx, **_key(failure))
+        await inbox_sql.upsert_retried_batch(
+            tx,
+            shard=failure.shard,
+            epoch=failure.epoch,
+            xid=failure.xid,
+            seq=failure.seq,
+            handler=failure.handler,
+            started_at=tx.now,
+            worker=self._worker,
+        )
         await self._unblock_next(tx, failure, tx.now)
 
     async def fail_again(self, tx: Transaction, failure: EventHandlerFailure, error: Exception) -> bool:
@@ -85,7 +125,7 @@ class IdempotencyTracker:
             state="dead_letter" if dead else "failed",
             attempts=attempts,
             error=describe(error),
-            next_attempt_at=tx.now + _backoff(attempts),
+            next_attempt_at=tx.now + backoff(attempts),
         )
         if dead:
             await self._unblock_next(tx, failure, tx.now)
@@ -131,11 +171,6 @@ class IdempotencyTracker:
 def describe(error: Exception) -> str:
     """The error as an operator sees it: its kind and its sentence, shortened."""
     return f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARACTERS]
-
-
-def _backoff(attempts: int) -> timedelta:
-    seconds = min(_BACKOFF_BASE_S * 2 ** (attempts - 1), _BACKOFF_MAX_S)
-    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))
 
 
 class _Key(TypedDict):

@@ -25,6 +25,8 @@ HORIZON_AGE = Gauge(
     "For how long one unfinished transaction has held the log back, to within the 5 s between looks.",
 )
 
+WATCHES = Gauge("corebilling_event_watches", "Streams of events that are open.")
+
 HANDLE_DURATION = Histogram(
     "corebilling_event_router_handle_duration", "Time one batch of one shard took to handle, in seconds."
 )

@@ -21,6 +21,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from operator import attrgetter
 
 import structlog
@@ -36,6 +37,7 @@ from corebilling.errors import BillingError
 from corebilling.events import metrics
 from corebilling.events.inbox import IdempotencyTracker
 from corebilling.events.transient import RETRY_LATER, is_transient
+from corebilling.telemetry.traces import event_span, running_traceparent
 from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
 from corebilling.values.ids import PLATFORM_TENANT
@@ -68,6 +70,8 @@ class RouterPolicy:
     retry_s: float = 0.5
     retry_events: int = 100
     max_attempts: int = 10
+    forget_s: float = 60.0
+    batch_retention_days: int = 7
 
 
 class Router:
@@ -82,6 +86,7 @@ class Router:
         self._policy = policy
         self._handlers = {handler.name: handler for handlers in table.values() for handler in handlers}
         self._inbox = IdempotencyTracker(tuple(self._handlers), policy.max_attempts)
+        self._lagging: dict[int, Position] = {}
 
     async def register(self) -> None:
         """Makes the handlers known; call it once before the first delivery."""
@@ -93,6 +98,7 @@ class Router:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._repeat(self.retry_due, self._policy.retry_s), name="router retries")
             tasks.create_task(self._repeat(self.sweep, self._policy.sweep_s), name="router sweep")
+            tasks.create_task(self._repeat(self.forget, self._policy.forget_s), name="router forgetting")
 
     async def consume(self, deliveries: Sequence[Delivery]) -> None:
         """Handles deliveries of one shard, whatever the bus did to them. Returns when their effects are
@@ -122,12 +128,28 @@ class Router:
         return sum([await self._retry(failure) for failure in due])
 
     async def sweep(self) -> int:
-        """Refills every handler that is behind a dispatcher's cursor; returns how many shards were."""
+        """Refills every shard that stands still behind a dispatcher's cursor since the last look: what it
+        waits for was lost on the way. Returns how many shards were."""
         async with self._database.connection() as connection:
-            lagging = await inbox_sql.list_lagging_shards(connection, handlers=tuple(self._handlers))
-        for row in lagging:
+            rows = await inbox_sql.list_lagging_shards(connection, handlers=tuple(self._handlers))
+        lagging = {row.shard: Position(row.done_epoch, row.done_xid, row.done_seq) for row in rows}
+        still = [row for row in rows if self._lagging.get(row.shard) == lagging[row.shard]]
+        for row in still:
+            log.info("router.refills", shard=row.shard)
             await self._refill(row.shard, Position(row.epoch, row.xid, row.seq))
-        return len(lagging)
+        self._lagging = lagging
+        return len(still)
+
+    async def forget(self) -> int:
+        """Deletes what was noted of batches long ago, in small steps; returns how many notes."""
+        before = self._clock.now() - timedelta(days=self._policy.batch_retention_days)
+        forgotten = 0
+        while True:
+            async with self._database.connection() as connection:
+                step = await self._inbox.forget(connection, before)
+            if not step:
+                return forgotten
+            forgotten += step
 
     async def _consume(self, deliveries: Sequence[Delivery]) -> None:
         try:
@@ -179,7 +201,7 @@ class Router:
             for handler in self._handlers_of(delivery.row.subject):
                 if position > marks[handler.name]:
                     await self._handle_or_queue(tx, handler, delivery, parked)
-        await self._inbox.advance(tx, list(marks), deliveries[0].shard, deliveries[-1].position)
+        await self._inbox.note_handled(tx, list(marks), deliveries[0], deliveries[-1])
 
     async def _handle_by_handler(self, delivery: Delivery) -> None:
         """Each handler in a transaction of its own; who fails is parked, and the others get on."""
@@ -201,7 +223,7 @@ class Router:
         marks, parked = await self._marks(tx, delivery, [handler.name])
         if delivery.position > marks[handler.name]:
             await self._handle_or_queue(tx, handler, delivery, parked)
-            await self._inbox.advance(tx, [handler.name], delivery.shard, delivery.position)
+            await self._inbox.note_handled(tx, [handler.name], delivery, delivery, alone=handler.name)
 
     async def _handle_or_queue(
         self, tx: Transaction, handler: Handler, delivery: Delivery, parked: Container[tuple[str, str, str]]
@@ -342,14 +364,17 @@ def _unbroken(deliveries: Iterable[Delivery]) -> Iterator[list[Delivery]]:
 
 
 async def _run(tx: Transaction, handler: Handler, event: eventv1.Event) -> None:
-    caller = replace(
-        _caller(event.tenant_id),
-        actor=f"handler:{handler.name}",
-        correlation_id=event.metadata.correlation_id,
-        traceparent=event.metadata.traceparent,
-    )
-    await tx.act_for(caller, event.id)
-    await handler.handle(tx, event)
+    stored = event.metadata.traceparent
+    described = {"event.id": event.id, "event.subject": event.subject, "tenant.id": event.tenant_id}
+    with event_span(handler.name, stored, described):
+        caller = replace(
+            _caller(event.tenant_id),
+            actor=f"handler:{handler.name}",
+            correlation_id=event.metadata.correlation_id,
+            traceparent=running_traceparent() or stored,
+        )
+        await tx.act_for(caller, event.id)
+        await handler.handle(tx, event)
 
 
 def _caller(tenant_id: str) -> Caller:

@@ -1,35 +1,39 @@
-"""Which shards to look at before the next poll."""
+"""What to look at before the next poll: shards, or tenants."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from typing import Generic, TypeVar
 
 _LOOK_AGAIN_S = 0.002
 _MAX_VAIN_LOOKS = 10
 
 
-class Wakes:
-    """Events that were just committed in this process, by shard, until they have been handed over.
+K = TypeVar("K", bound=Hashable)
 
-    An event shows only once every older transaction has ended, which is any moment now: its shard is looked
+
+class Wakes(Generic[K]):
+    """Events that were just committed in this process, by place, until they have been seen.
+
+    An event shows only once every older transaction has ended, which is any moment now: its place is looked
     at again and again, for a while. After that the poll finds it.
     """
 
     def __init__(self) -> None:
         self._bell = asyncio.Event()
-        self._shards: set[int] = set()
-        self._awaited: Counter[int] = Counter()
-        self._vain_looks: Counter[int] = Counter()
+        self._places: set[K] = set()
+        self._awaited: Counter[K] = Counter()
+        self._vain_looks: Counter[K] = Counter()
 
-    def expect(self, shards: Iterable[int]) -> None:
+    def expect(self, places: Iterable[K]) -> None:
         """New events, one entry for each."""
-        shards = tuple(shards)
-        self._awaited.update(shards)
-        self.look_at(shards)
+        places = tuple(places)
+        self._awaited.update(places)
+        self.look_at(places)
 
-    def look_at(self, shards: Iterable[int]) -> None:
+    def look_at(self, places: Iterable[K]) -> None:
         """Look there at once."""
-        self._shards.update(shards)
+        self._places.update(places)
         self._bell.set()
 
     async def wait(self, until: float) -> bool:
@@ -41,25 +45,25 @@ class Wakes:
             return False
         return True
 
-    def take(self) -> set[int]:
-        """The shards to look at; they are not mentioned again unless something new happens."""
-        taken, self._shards = self._shards, set()
+    def take(self) -> set[K]:
+        """The places to look at; they are not mentioned again unless something new happens."""
+        taken, self._places = self._places, set()
         self._bell.clear()
         return taken
 
-    def seen(self, shard: int, events: int) -> None:
-        """So many events of the shard were handed over."""
-        self._awaited[shard] -= events
-        self._vain_looks.pop(shard, None)
-        if self._awaited[shard] <= 0:
-            del self._awaited[shard]
+    def seen(self, place: K, events: int) -> None:
+        """So many events were found there."""
+        self._awaited[place] -= events
+        self._vain_looks.pop(place, None)
+        if self._awaited[place] <= 0:
+            del self._awaited[place]
 
-    def look_again(self, shards: Iterable[int]) -> None:
-        """Those of the shards that still have events to come get another look in a moment."""
-        missing = {shard for shard in shards if shard in self._awaited}
+    def look_again(self, places: Iterable[K]) -> None:
+        """Those of the places that still have events to come get another look in a moment."""
+        missing = {place for place in places if place in self._awaited}
         self._vain_looks.update(missing)
-        for shard in [shard for shard in missing if self._vain_looks[shard] > _MAX_VAIN_LOOKS]:
-            missing.remove(shard)
-            del self._awaited[shard], self._vain_looks[shard]
+        for place in [place for place in missing if self._vain_looks[place] > _MAX_VAIN_LOOKS]:
+            missing.remove(place)
+            del self._awaited[place], self._vain_looks[place]
         if missing:
             asyncio.get_running_loop().call_later(_LOOK_AGAIN_S, self.look_at, missing)

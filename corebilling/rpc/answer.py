@@ -11,13 +11,22 @@ from corebilling.rpc.method import Method
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
-def serializing(_: Method, following: Behaviour) -> Behaviour:
+def serializing(method: Method, following: Behaviour) -> Behaviour:
     """Turns responses into bytes: in here, so that one too large is refused like anything else."""
 
     async def answer(request: Any, call: Call) -> Any:
         return serialized(await following(request, call))
 
-    return answer
+    async def answer_with_many(request: Any, call: Call) -> Any:
+        send = call.send
+
+        async def send_serialized(response: Message) -> None:
+            await send(serialized(response))
+
+        call.send = send_serialized
+        await following(request, call)
+
+    return answer_with_many if method.server_streaming else answer
 
 
 def serialized(response: Message) -> bytes:

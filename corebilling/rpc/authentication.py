@@ -48,12 +48,23 @@ class Authentication:
         self._permissions = permissions
         self._verified = Remembering(self._verify, clock, keep_s)
 
-    def __call__(self, _: Method, following: Behaviour) -> Behaviour:
+    def __call__(self, method: Method, following: Behaviour) -> Behaviour:
         async def answer(request: Any, call: Call) -> Any:
             call.credential = await self.authenticate(call.headers.get)
             return await following(request, call)
 
-        return answer
+        async def answer_with_many(request: Any, call: Call) -> Any:
+            send = call.send
+
+            async def send_while_valid(response: Any) -> None:
+                # A key that was revoked meanwhile opens nothing more.
+                await self.authenticate(call.headers.get)
+                await send(response)
+
+            call.send = send_while_valid
+            return await answer(request, call)
+
+        return answer_with_many if method.server_streaming else answer
 
     async def authenticate(self, header: Callable[[str], str | bytes | None]) -> Credential:
         """The credential that a call's headers hold.

@@ -24,6 +24,10 @@ class Credential:
     permissions: frozenset[str]
 
 
+Send: TypeAlias = Callable[[Any], Awaitable[None]]
+"""Sends one response of several, and returns when the connection has taken it."""
+
+
 @dataclass(slots=True)
 class Call:
     """What is known about a call so far."""
@@ -33,6 +37,8 @@ class Call:
     headers: Mapping[str, str | bytes]
     correlation_id: str
     traceparent: str
+    send: Send
+    """How a servicer that streams responses sends one; concerns wrap it."""
     credential: Credential | None = None
     """Set by authentication."""
     caller: Caller | None = None

@@ -15,9 +15,10 @@ from corebilling.rpc.validation import parsing, validation
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """Of all methods together (`max_calls`), and of each call."""
+    """Of all methods together (`max_calls`, `max_response_streams`), and of each call."""
 
     max_calls: int
+    max_response_streams: int
     deadline_s: float
     stream_deadline_s: float
 
@@ -30,7 +31,7 @@ def concerns(
         telemetry,
         errors,
         deadline(call_s=limits.deadline_s, stream_s=limits.stream_deadline_s),
-        concurrency_limit(limits.max_calls),
+        concurrency_limit(limits.max_calls, limits.max_response_streams),
         authentication,
         serializing,
         parsing,

@@ -9,10 +9,10 @@ from corebilling.rpc.method import Method
 
 
 def deadline(*, call_s: float, stream_s: float) -> Concern:
-    """At most so many seconds per call; client streams have their own number."""
+    """At most so many seconds per call; streams have their own number."""
 
     def wrap(method: Method, following: Behaviour) -> Behaviour:
-        limit_s = stream_s if method.client_streaming else call_s
+        limit_s = stream_s if method.client_streaming or method.server_streaming else call_s
 
         async def answer(request: Any, call: Call) -> Any:
             remaining_s = call.context.time_remaining()

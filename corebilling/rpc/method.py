@@ -37,6 +37,7 @@ class Method:
     tenant_scoped: bool
     idempotency: Idempotency
     client_streaming: bool
+    server_streaming: bool
     request_class: type[Message]
     response_class: type[Message]
     secret_fields: tuple[str, ...]
@@ -66,6 +67,7 @@ def _method(descriptor: MethodDescriptor) -> Method:
         tenant_scoped=policy.tenant_scoped,
         idempotency=Idempotency(policy.idempotency),
         client_streaming=descriptor.client_streaming,
+        server_streaming=descriptor.server_streaming,
         request_class=GetMessageClass(descriptor.input_type),
         response_class=GetMessageClass(descriptor.output_type),
         secret_fields=tuple(field.name for field in descriptor.output_type.fields if _is_secret(field)),
@@ -85,7 +87,8 @@ def _check(method: MethodDescriptor, policy: options_pb2.MethodPolicy) -> None:
         != ("request_id" in fields),
         "has a secret in its response exactly if it is sensitive": policy.sensitive
         != any(map(_is_secret, method.output_type.fields)),
-        "streams responses, which this server does not do": method.server_streaming,
+        "streams both ways, which this server does not do": method.client_streaming
+        and method.server_streaming,
         "streams requests that a request id cannot identify": method.client_streaming and by_request_id,
     }
     for problem, found in problems.items():

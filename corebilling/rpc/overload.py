@@ -9,25 +9,30 @@ from corebilling.rpc.method import Method
 _RETRY_S = 1.0
 
 
-def concurrency_limit(max_calls: int) -> Concern:
-    """At most so many calls at once, over all methods that it wraps."""
-    in_progress = 0
+def concurrency_limit(max_calls: int, max_streams: int) -> Concern:
+    """At most so many calls at once, over all methods that it wraps.
 
-    def wrap(_: Method, following: Behaviour) -> Behaviour:
+    Streams of responses are counted by themselves: they last, mostly idle, and must not crowd out calls.
+    """
+    in_progress = {False: 0, True: 0}
+    limits = {False: max_calls, True: max_streams}
+
+    def wrap(method: Method, following: Behaviour) -> Behaviour:
+        kind = method.server_streaming
+
         async def answer(request: Any, call: Call) -> Any:
-            nonlocal in_progress
-            if in_progress >= max_calls:
+            if in_progress[kind] >= limits[kind]:
                 raise ResourceExhausted(
                     "OVERLOADED",
                     "Too many calls at once; back off and repeat with the same request id.",
-                    {"limit": str(max_calls)},
+                    {"limit": str(limits[kind])},
                     retry_after_s=_RETRY_S,
                 )
-            in_progress += 1
+            in_progress[kind] += 1
             try:
                 return await following(request, call)
             finally:
-                in_progress -= 1
+                in_progress[kind] -= 1
 
         return answer
 

@@ -1,5 +1,6 @@
 """The gRPC server: every method of every service, wrapped once in the concerns of a call."""
 
+import contextlib
 import inspect
 import re
 from collections.abc import Mapping, Sequence
@@ -135,24 +136,31 @@ def _handler(method: Method, servicer: object, concerns: Sequence[Concern]) -> H
     behaviour = _servicer_behaviour(method, servicer)
     for concern in reversed(concerns):
         behaviour = concern(method, behaviour)
-    make = (
-        grpc.stream_unary_rpc_method_handler
-        if method.client_streaming
-        else grpc.unary_unary_rpc_method_handler
-    )
+    make = grpc.unary_unary_rpc_method_handler
+    if method.client_streaming:
+        make = grpc.stream_unary_rpc_method_handler
+    elif method.server_streaming:
+        make = grpc.unary_stream_rpc_method_handler
     # Bytes on both sides: the parsing and serializing concerns know the messages.
     return make(_received(method, behaviour))
 
 
 def _servicer_behaviour(method: Method, servicer: object) -> Behaviour:
-    function = getattr(servicer, method.name, None)
-    if not inspect.iscoroutinefunction(function):
+    """A coroutine function for all kinds: what streams responses is a generator, whose yields are sent."""
+    function: Any = getattr(servicer, method.name, None)
+    is_kind = inspect.isasyncgenfunction if method.server_streaming else inspect.iscoroutinefunction
+    if not is_kind(function):
         raise MethodMissing(f"{type(servicer).__name__} does not implement {method.full_name}")
 
     async def answer(request: Any, call: Call) -> Any:
         return await function(request, call.context)
 
-    return answer
+    async def answer_with_many(request: Any, call: Call) -> None:
+        async with contextlib.aclosing(function(request, call.context)) as responses:
+            async for response in responses:
+                await call.send(response)
+
+    return answer_with_many if method.server_streaming else answer
 
 
 def _received(method: Method, behaviour: Behaviour) -> Any:
@@ -162,7 +170,7 @@ def _received(method: Method, behaviour: Behaviour) -> Any:
         headers = dict(context.invocation_metadata() or ())
         correlation_id = _matching(_CORRELATION_ID, headers.get(CORRELATION_HEADER)) or new_id("cor")
         traceparent = running_traceparent() or _matching(_TRACEPARENT, headers.get("traceparent"))
-        call = Call(method, context, headers, correlation_id, traceparent)
+        call = Call(method, context, headers, correlation_id, traceparent, context.write)
         enter(call)
         # In the trailing metadata: initial metadata would be a message of its own, a tenth of a read's cost.
         context.set_trailing_metadata(((CORRELATION_HEADER, correlation_id),))

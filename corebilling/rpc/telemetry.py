@@ -32,7 +32,8 @@ def telemetry(method: Method, following: Behaviour) -> Behaviour:
             if call.refusal is not None:
                 status = call.refusal.code.value
             observe(status, seconds)
-            log = _log.warning if status != "OK" else log_answered
+            expected = status == "OK" or (status == "CANCELLED" and method.server_streaming)
+            log = log_answered if expected else _log.warning
             log(
                 "call",
                 method=name,

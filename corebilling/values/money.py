@@ -13,6 +13,10 @@ AMOUNT_DECIMALS = 40
 """What an exact amount keeps of an endless fraction. Any quantity times any price (12 decimals each) per
 10^16 units still fits; what is cut lies far below what an invoice rounds."""
 
+MAX_MINOR = 10**15
+"""The most that an invoice may come to, in minor units: ten trillion dollars. Thousands of such invoices
+still add up to what rows and messages hold."""
+
 # Above all digits that a product of two 20-digit numbers with these decimals can have.
 _WIDE = Context(prec=AMOUNT_DECIMALS + 80)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .connection import Connection, RowNotFound
-from .models import BillingEvent
+from .models import BillingEvent, EventWatermark
 
 FIND_EVENT: Final = """-- name: FindEvent :one
 SELECT e.shard, e.epoch, e.xid, e.seq, e.id, e.subject, e.tenant_id, e.resource_id, e.resource_version, e.ordering_key, e.payload_type, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent, e.created_at FROM billing_events e
@@ -154,3 +154,194 @@ async def get_next_version(conn: Connection, *, tenant_id: str, resource_id: str
     if value is None:
         raise RowNotFound("get_next_version")
     return value
+
+
+GET_LOG_END: Final = """-- name: GetLogEnd :one
+SELECT
+    log_epoch()::int AS epoch,
+    (pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1)::bigint AS xid
+"""
+
+
+@dataclass(slots=True)
+class GetLogEndRow:
+    """A row of `get_log_end`."""
+
+    epoch: int
+    xid: int
+
+
+async def get_log_end(conn: Connection) -> GetLogEndRow:
+    """Up to where the log is complete: what a running transaction still writes comes after it."""
+    row = await conn.fetchrow(GET_LOG_END)
+    if row is None:
+        raise RowNotFound("get_log_end")
+    return GetLogEndRow(*row)
+
+
+LIST_NEW_EVENTS: Final = """-- name: ListNewEvents :many
+SELECT e.shard, e.epoch, e.xid, e.seq, e.id, e.subject, e.tenant_id, e.resource_id, e.resource_version, e.ordering_key, e.payload_type, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent, e.created_at
+FROM ROWS FROM (
+    unnest($1::text[]), unnest($2::int[]), unnest($3::bigint[]),
+    unnest($4::bigint[])
+) AS c (tenant_id, epoch, xid, seq)
+CROSS JOIN LATERAL (
+    SELECT shard, epoch, xid, seq, id, subject, tenant_id, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id, causation_id, actor, traceparent, created_at FROM billing_events b
+    WHERE b.tenant_id = c.tenant_id AND (b.epoch, b.xid, b.seq) > (c.epoch::int, c.xid::bigint, c.seq::bigint)
+        AND (b.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint OR b.epoch < log_epoch())
+    ORDER BY b.epoch, b.xid, b.seq
+    LIMIT $5::int
+) e
+"""
+
+
+async def list_new_events(
+    conn: Connection,
+    *,
+    tenant_ids: Sequence[str],
+    epochs: Sequence[int],
+    xids: Sequence[int],
+    seqs: Sequence[int],
+    quota: int,
+) -> list[BillingEvent]:
+    """What came to the log after a position per tenant, at most a quota each, in order; nothing that a running
+    transaction could still precede. For the reader that serves those who watch: it knows the tenants.
+    """
+    rows = await conn.fetch(LIST_NEW_EVENTS, tenant_ids, epochs, xids, seqs, quota)
+    return [BillingEvent(*row) for row in rows]
+
+
+LIST_TENANT_EVENTS_BETWEEN: Final = """-- name: ListTenantEventsBetween :many
+SELECT shard, epoch, xid, seq, id, subject, tenant_id, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id, causation_id, actor, traceparent, created_at FROM billing_events b
+WHERE b.tenant_id = $1
+    AND (b.epoch, b.xid, b.seq) > ($2::int, $3::bigint, $4::bigint)
+    AND (b.epoch, b.xid, b.seq) <= ($5::int, $6::bigint, $7::bigint)
+ORDER BY b.epoch, b.xid, b.seq
+LIMIT $8::int
+"""
+
+
+async def list_tenant_events_between(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    after_epoch: int,
+    after_xid: int,
+    after_seq: int,
+    to_epoch: int,
+    to_xid: int,
+    to_seq: int,
+    limit_rows: int,
+) -> list[BillingEvent]:
+    """A stretch of the tenant's log, after the one position, up to the other, below which nothing more is written."""
+    rows = await conn.fetch(
+        LIST_TENANT_EVENTS_BETWEEN,
+        tenant_id,
+        after_epoch,
+        after_xid,
+        after_seq,
+        to_epoch,
+        to_xid,
+        to_seq,
+        limit_rows,
+    )
+    return [BillingEvent(*row) for row in rows]
+
+
+LIST_WATERMARKS_OF_SHARDS: Final = """-- name: ListWatermarksOfShards :many
+SELECT handler, shard, epoch, xid, seq FROM event_watermarks
+WHERE shard = ANY ($1::int[]) AND handler = ANY ($2::text[])
+"""
+
+
+async def list_watermarks_of_shards(
+    conn: Connection,
+    *,
+    shards: Sequence[int],
+    handlers: Sequence[str],
+) -> list[EventWatermark]:
+    """How far the handlers are."""
+    rows = await conn.fetch(LIST_WATERMARKS_OF_SHARDS, shards, handlers)
+    return [EventWatermark(*row) for row in rows]
+
+
+LIST_EVENT_BATCHES: Final = """-- name: ListEventBatches :many
+SELECT e.id AS event_id, b.handler, b.started_at, b.duration_us, b.worker
+FROM billing_events e
+JOIN event_batches b
+    ON b.shard = e.shard AND b.epoch = e.epoch AND b.xid = e.xid AND b.seq = e.seq AND b.handler <> ''
+WHERE e.tenant_id = $1 AND e.id = ANY ($2::text[])
+UNION ALL
+SELECT e.id AS event_id, b.handler, b.started_at, b.duration_us, b.worker
+FROM billing_events e
+CROSS JOIN LATERAL (
+    SELECT o.handler, o.started_at, o.duration_us, o.worker, o.after_epoch, o.after_xid, o.after_seq
+    FROM event_batches o
+    WHERE o.shard = e.shard AND (o.epoch, o.xid, o.seq) >= (e.epoch, e.xid, e.seq) AND o.handler = ''
+    ORDER BY o.epoch, o.xid, o.seq
+    LIMIT 1
+) b
+WHERE e.tenant_id = $1 AND e.id = ANY ($2::text[])
+    AND (b.after_epoch, b.after_xid, b.after_seq) < (e.epoch, e.xid, e.seq)
+"""
+
+
+@dataclass(slots=True)
+class ListEventBatchesRow:
+    """A row of `list_event_batches`."""
+
+    event_id: str
+    handler: str
+    started_at: datetime.datetime
+    duration_us: int
+    worker: str
+
+
+async def list_event_batches(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    ids: Sequence[str],
+) -> list[ListEventBatchesRow]:
+    """When some events were handled: each with the batch it was in, and with the tries of its own."""
+    rows = await conn.fetch(LIST_EVENT_BATCHES, tenant_id, ids)
+    return [ListEventBatchesRow(*row) for row in rows]
+
+
+LIST_WEBHOOK_OUTCOMES: Final = """-- name: ListWebhookOutcomes :many
+SELECT
+    d.event_id, d.webhook_id, d.id AS delivery_id, d.state, d.attempts, d.last_error,
+    coalesce((
+        SELECT a.status_code FROM webhook_delivery_attempts a
+        WHERE a.tenant_id = d.tenant_id AND a.delivery_id = d.id
+        ORDER BY a.attempt DESC
+        LIMIT 1
+    ), 0)::int AS last_status_code
+FROM webhook_deliveries d
+WHERE d.tenant_id = $1 AND d.event_id = ANY ($2::text[])
+ORDER BY d.event_id, d.webhook_id, d.id
+"""
+
+
+@dataclass(slots=True)
+class ListWebhookOutcomesRow:
+    """A row of `list_webhook_outcomes`."""
+
+    event_id: str
+    webhook_id: str
+    delivery_id: str
+    state: str
+    attempts: int
+    last_error: str
+    last_status_code: int
+
+
+async def list_webhook_outcomes(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    ids: Sequence[str],
+) -> list[ListWebhookOutcomesRow]:
+    """What has become of some events at the tenant's endpoints."""
+    rows = await conn.fetch(LIST_WEBHOOK_OUTCOMES, tenant_id, ids)
+    return [ListWebhookOutcomesRow(*row) for row in rows]

@@ -75,6 +75,107 @@ async def mark_watermarks(
     return rows_affected(tag)
 
 
+MARK_BATCH_HANDLED: Final = """-- name: MarkBatchHandled :exec
+WITH moved AS (
+    UPDATE event_watermarks w SET epoch = $2, xid = $3, seq = $4
+    WHERE w.shard = $1 AND w.handler = ANY ($11::text[])
+        AND (w.epoch, w.xid, w.seq) < ($2::int, $3::bigint, $4::bigint)
+    RETURNING w.handler
+)
+INSERT INTO event_batches (
+    shard, epoch, xid, seq, handler, after_epoch, after_xid, after_seq, started_at, duration_us, worker
+)
+SELECT
+    $1::int, $2::int, $3::bigint, $4::bigint, $5::text,
+    $6::int, $7::bigint, $8::bigint,
+    $9::timestamptz, least(extract(epoch FROM clock_timestamp() - now()) * 1000000, 2147483647)::int, $10::text
+WHERE EXISTS (SELECT FROM moved)
+ON CONFLICT (shard, epoch, xid, seq, handler) DO NOTHING
+"""
+
+
+async def mark_batch_handled(
+    conn: Connection,
+    *,
+    shard: int,
+    epoch: int,
+    xid: int,
+    seq: int,
+    handler: str,
+    after_epoch: int,
+    after_xid: int,
+    after_seq: int,
+    started_at: datetime.datetime,
+    worker: str,
+    handlers: Sequence[str],
+) -> None:
+    """The same, for a batch that was handled in this transaction: it is noted when, and for how long."""
+    await conn.execute(
+        MARK_BATCH_HANDLED,
+        shard,
+        epoch,
+        xid,
+        seq,
+        handler,
+        after_epoch,
+        after_xid,
+        after_seq,
+        started_at,
+        worker,
+        handlers,
+    )
+
+
+UPSERT_RETRIED_BATCH: Final = """-- name: UpsertRetriedBatch :exec
+INSERT INTO event_batches (
+    shard, epoch, xid, seq, handler, after_epoch, after_xid, after_seq, started_at, duration_us, worker
+)
+VALUES (
+    $1::int, $2::int, $3::bigint, $4::bigint, $5::text,
+    $2::int, $3::bigint, $4::bigint - 1,
+    $6::timestamptz, least(extract(epoch FROM clock_timestamp() - now()) * 1000000, 2147483647)::int, $7::text
+)
+ON CONFLICT (shard, epoch, xid, seq, handler) DO UPDATE
+SET started_at = EXCLUDED.started_at, duration_us = EXCLUDED.duration_us, worker = EXCLUDED.worker
+"""
+
+
+async def upsert_retried_batch(
+    conn: Connection,
+    *,
+    shard: int,
+    epoch: int,
+    xid: int,
+    seq: int,
+    handler: str,
+    started_at: datetime.datetime,
+    worker: str,
+) -> None:
+    """One event that one handler managed at a later try."""
+    await conn.execute(UPSERT_RETRIED_BATCH, shard, epoch, xid, seq, handler, started_at, worker)
+
+
+DELETE_OLD_BATCHES: Final = """-- name: DeleteOldBatches :execrows
+DELETE FROM event_batches b
+USING outbox_shards s
+CROSS JOIN LATERAL (
+    SELECT o.epoch, o.xid, o.seq, o.handler, o.started_at FROM event_batches o
+    WHERE o.shard = s.shard
+    ORDER BY o.epoch, o.xid, o.seq, o.handler
+    LIMIT $1::int
+    FOR UPDATE SKIP LOCKED
+) old
+WHERE b.shard = s.shard AND b.epoch = old.epoch AND b.xid = old.xid AND b.seq = old.seq AND b.handler = old.handler
+    AND old.started_at < $2::timestamptz
+"""
+
+
+async def delete_old_batches(conn: Connection, *, limit_per_shard: int, before: datetime.datetime) -> int:
+    """A step: the first of each shard. SKIP LOCKED: another router may be at it."""
+    tag = await conn.execute(DELETE_OLD_BATCHES, limit_per_shard, before)
+    return rows_affected(tag)
+
+
 LIST_PARKED_KEYS: Final = """-- name: ListParkedKeys :many
 SELECT DISTINCT handler, tenant_id, ordering_key
 FROM event_handler_failures
@@ -296,10 +397,6 @@ SELECT shard, epoch, xid, seq, id, subject, tenant_id, resource_id, resource_ver
 WHERE b.shard = $1
     AND (b.epoch, b.xid, b.seq) > ($2::int, $3::bigint, $4::bigint)
     AND (b.epoch, b.xid, b.seq) <= ($5::int, $6::bigint, $7::bigint)
-    AND NOT EXISTS (
-        SELECT FROM outbox_failures f
-        WHERE f.tenant_id = b.tenant_id AND f.shard = b.shard AND f.epoch = b.epoch AND f.xid = b.xid AND f.seq = b.seq
-    )
 ORDER BY b.epoch, b.xid, b.seq
 LIMIT $8::int
 """
@@ -317,9 +414,7 @@ async def list_events_between(
     to_seq: int,
     limit_rows: int,
 ) -> list[BillingEvent]:
-    """A stretch of the log, for a consumer that has a gap: after the one position, up to the other, without the
-    dispatcher's dead letters.
-    """
+    """A stretch of the log, for a consumer that has a gap: after the one position, up to the other."""
     rows = await conn.fetch(
         LIST_EVENTS_BETWEEN,
         shard,
@@ -335,13 +430,15 @@ async def list_events_between(
 
 
 LIST_LAGGING_SHARDS: Final = """-- name: ListLaggingShards :many
-SELECT s.shard, s.epoch, s.xid, s.seq
+SELECT s.shard, s.epoch, s.xid, s.seq, w.epoch AS done_epoch, w.xid AS done_xid, w.seq AS done_seq
 FROM outbox_shards s
-WHERE EXISTS (
-    SELECT FROM event_watermarks w
-    WHERE w.shard = s.shard AND w.handler = ANY ($1::text[])
-        AND (w.epoch, w.xid, w.seq) < (s.epoch, s.xid, s.seq)
-)
+CROSS JOIN LATERAL (
+    SELECT m.epoch, m.xid, m.seq FROM event_watermarks m
+    WHERE m.shard = s.shard AND m.handler = ANY ($1::text[])
+    ORDER BY m.epoch, m.xid, m.seq
+    LIMIT 1
+) w
+WHERE (w.epoch, w.xid, w.seq) < (s.epoch, s.xid, s.seq)
 """
 
 
@@ -353,10 +450,15 @@ class ListLaggingShardsRow:
     epoch: int
     xid: int
     seq: int
+    done_epoch: int
+    done_xid: int
+    done_seq: int
 
 
 async def list_lagging_shards(conn: Connection, *, handlers: Sequence[str]) -> list[ListLaggingShardsRow]:
-    """Shards that were dispatched further than some handler has come, with the cursor to catch up to."""
+    """Shards that were dispatched further than some handler has come: how far the last handler is, and the cursor
+    to catch up to.
+    """
     rows = await conn.fetch(LIST_LAGGING_SHARDS, handlers)
     return [ListLaggingShardsRow(*row) for row in rows]
 

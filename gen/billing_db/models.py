@@ -38,6 +38,8 @@ class BillingCycle:
     sandbox: bool
     due_at: datetime.datetime | None
     closed_at: datetime.datetime | None
+    failed_attempts: int
+    retry_at: datetime.datetime
     version: int
 
 
@@ -123,6 +125,17 @@ class EventHandlerFailure:
     error: str
     next_attempt_at: datetime.datetime
     created_at: datetime.datetime
+
+
+@dataclass(slots=True)
+class EventWatermark:
+    """A row of `event_watermarks`."""
+
+    handler: str
+    shard: int
+    epoch: int
+    xid: int
+    seq: int
 
 
 @dataclass(slots=True)
@@ -220,6 +233,23 @@ class Meter:
     unit: str
     created_at: datetime.datetime
     version: int
+
+
+@dataclass(slots=True)
+class OutboxFailure:
+    """A row of `outbox_failures`."""
+
+    tenant_id: str
+    shard: int
+    epoch: int
+    xid: int
+    seq: int
+    event_id: str
+    state: str
+    attempts: int
+    error: str
+    next_attempt_at: datetime.datetime
+    created_at: datetime.datetime
 
 
 @dataclass(slots=True)
@@ -391,9 +421,11 @@ class WebhookDelivery:
     attempts: int
     attempts_before: int
     next_attempt_at: datetime.datetime
+    leased_until: datetime.datetime
     created_at: datetime.datetime
     delivered_at: datetime.datetime | None
     last_error: str
+    discard_reason: str
 
 
 @dataclass(slots=True)
@@ -407,6 +439,7 @@ class WebhookDeliveryAttempt:
     duration_ms: int
     status_code: int
     error: str
+    response: str
 
 
 @dataclass(slots=True)
@@ -417,8 +450,14 @@ class Webhook:
     id: str
     url: str
     filters: list[str]
+    rate_per_second: int
     enabled: bool
+    disabled_reason: str | None
+    disabled_at: datetime.datetime | None
+    failing_since: datetime.datetime | None
     secret_ciphertext: bytes
+    previous_secret_ciphertext: bytes | None
+    previous_secret_expires_at: datetime.datetime | None
     created_at: datetime.datetime
     deleted_at: datetime.datetime | None
     version: int

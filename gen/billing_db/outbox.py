@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .connection import Connection, RowNotFound
-from .models import BillingEvent
+from .models import BillingEvent, OutboxFailure
 
 INSERT_EVENTS: Final = """-- name: InsertEvents :exec
 INSERT INTO billing_events (
@@ -232,11 +232,11 @@ async def mark_shards_dispatched(
 
 INSERT_OUTBOX_FAILURE: Final = """-- name: InsertOutboxFailure :exec
 INSERT INTO outbox_failures (
-    tenant_id, shard, epoch, xid, seq, event_id, error, created_at
+    tenant_id, shard, epoch, xid, seq, event_id, state, attempts, error, next_attempt_at, created_at
 )
 VALUES (
     $1, $2, $3, $4, $5, $6,
-    $7, $8
+    $7, 1, $8, $9, $10
 )
 ON CONFLICT DO NOTHING
 """
@@ -251,11 +251,101 @@ async def insert_outbox_failure(
     xid: int,
     seq: int,
     event_id: str,
+    state: str,
     error: str,
+    next_attempt_at: datetime.datetime,
     created_at: datetime.datetime,
 ) -> None:
-    """An event that the bus will never take. Again for the same delivery changes nothing."""
-    await conn.execute(INSERT_OUTBOX_FAILURE, tenant_id, shard, epoch, xid, seq, event_id, error, created_at)
+    """An event that the bus refused. Again for the same delivery changes nothing."""
+    await conn.execute(
+        INSERT_OUTBOX_FAILURE,
+        tenant_id,
+        shard,
+        epoch,
+        xid,
+        seq,
+        event_id,
+        state,
+        error,
+        next_attempt_at,
+        created_at,
+    )
+
+
+LIST_DUE_OUTBOX_FAILURES: Final = """-- name: ListDueOutboxFailures :many
+SELECT tenant_id, shard, epoch, xid, seq, event_id, state, attempts, error, next_attempt_at, created_at FROM outbox_failures
+WHERE state = 'failed' AND next_attempt_at <= $1 AND shard = ANY ($2::int[])
+ORDER BY next_attempt_at
+LIMIT $3::int
+"""
+
+
+async def list_due_outbox_failures(
+    conn: Connection,
+    *,
+    now: datetime.datetime,
+    shards: Sequence[int],
+    limit_rows: int,
+) -> list[OutboxFailure]:
+    """Of these shards: their dispatcher alone tries again."""
+    rows = await conn.fetch(LIST_DUE_OUTBOX_FAILURES, now, shards, limit_rows)
+    return [OutboxFailure(*row) for row in rows]
+
+
+MARK_OUTBOX_FAILURE: Final = """-- name: MarkOutboxFailure :exec
+UPDATE outbox_failures
+SET state = $1, attempts = $2, error = $3,
+    next_attempt_at = $4
+WHERE tenant_id = $5 AND shard = $6
+    AND epoch = $7 AND xid = $8 AND seq = $9
+"""
+
+
+async def mark_outbox_failure(
+    conn: Connection,
+    *,
+    state: str,
+    attempts: int,
+    error: str,
+    next_attempt_at: datetime.datetime,
+    tenant_id: str,
+    shard: int,
+    epoch: int,
+    xid: int,
+    seq: int,
+) -> None:
+    await conn.execute(
+        MARK_OUTBOX_FAILURE,
+        state,
+        attempts,
+        error,
+        next_attempt_at,
+        tenant_id,
+        shard,
+        epoch,
+        xid,
+        seq,
+    )
+
+
+DELETE_OUTBOX_FAILURE: Final = """-- name: DeleteOutboxFailure :exec
+DELETE FROM outbox_failures
+WHERE tenant_id = $1 AND shard = $2
+    AND epoch = $3 AND xid = $4 AND seq = $5
+"""
+
+
+async def delete_outbox_failure(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    shard: int,
+    epoch: int,
+    xid: int,
+    seq: int,
+) -> None:
+    """The bus took it."""
+    await conn.execute(DELETE_OUTBOX_FAILURE, tenant_id, shard, epoch, xid, seq)
 
 
 GET_BACKLOG: Final = """-- name: GetBacklog :one

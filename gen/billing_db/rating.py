@@ -14,9 +14,9 @@ WITH claimed AS (
     UPDATE billing_cycles
     SET state = 'rated', version = version + 1
     WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'closed' AND NOT trial
-    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, version
+    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version
 )
-SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.version FROM claimed c ORDER BY c.period_start, c.id
+SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.period_start, c.id
 """
 
 
@@ -72,7 +72,7 @@ SELECT
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
-        n.period_start AS rated_start,
+        n.period_start AS rated_start, s.ended_at,
         CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
             AS quantity
     FROM (
@@ -80,14 +80,17 @@ FROM (
             unnest($1::text[]) AS subscription_id,
             unnest($2::timestamptz[]) AS period_start
     ) n
-    JOIN usage_totals u ON u.tenant_id = $3 AND u.subscription_id = n.subscription_id
-        AND u.period_start <= n.period_start AND NOT u.excluded
+    JOIN subscriptions s ON s.tenant_id = $3 AND s.id = n.subscription_id
+    JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
 ) t
 WHERE t.quantity <> t.billed_quantity
-    AND (t.period_start = t.rated_start OR EXISTS (
-        SELECT FROM billing_cycles c
-        WHERE c.tenant_id = t.tenant_id AND c.subscription_id = t.subscription_id
-            AND c.period_start = t.period_start AND c.state IN ('rated', 'invoiced')
+    AND (t.period_start = t.rated_start OR coalesce(
+        (
+            SELECT c.state IN ('rated', 'invoiced') AND c.period_start < t.rated_start FROM billing_cycles c
+            WHERE c.tenant_id = t.tenant_id AND c.subscription_id = t.subscription_id
+                AND c.period_start = t.period_start
+        ),
+        t.period_start >= t.ended_at
     ))
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id
 """
@@ -112,7 +115,9 @@ async def list_unbilled_usage(
     period_starts: Sequence[datetime.datetime],
     tenant_id: str,
 ) -> list[ListUnbilledUsageRow]:
-    """Of some cycles' own periods, and of earlier periods whose cycles are rated: there it came late."""
+    """Of some cycles' own periods; of earlier periods whose cycles are rated, where it came late; and of periods that
+    never come since service ended before, where it was reported ahead of the clock.
+    """
     rows = await conn.fetch(LIST_UNBILLED_USAGE, subscription_ids, period_starts, tenant_id)
     return [ListUnbilledUsageRow(*row) for row in rows]
 

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from .connection import Connection, RowNotFound
@@ -105,7 +106,7 @@ async def insert_subscription_items(
 
 
 LIST_PRICES_FOR_ITEMS: Final = """-- name: ListPricesForItems :many
-SELECT id, code, currency, usage, meter_id, interval_unit, interval_count
+SELECT id, code, currency, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size
 FROM prices
 WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
@@ -122,6 +123,8 @@ class ListPricesForItemsRow:
     meter_id: str | None
     interval_unit: str
     interval_count: int
+    unit_amount: Decimal | None
+    unit_size: Decimal
 
 
 async def list_prices_for_items(

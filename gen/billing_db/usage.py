@@ -362,6 +362,24 @@ async def list_usage_buckets(
     return [ListUsageBucketsRow(*row) for row in rows]
 
 
+MARK_USAGE_EXCLUDED: Final = """-- name: MarkUsageExcluded :exec
+UPDATE usage_totals SET excluded = true
+WHERE tenant_id = $1 AND subscription_id = $2
+    AND period_start >= $3::timestamptz
+"""
+
+
+async def mark_usage_excluded(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subscription_id: str,
+    from_start: datetime.datetime,
+) -> None:
+    """The usage of periods that were to start then or later is free."""
+    await conn.execute(MARK_USAGE_EXCLUDED, tenant_id, subscription_id, from_start)
+
+
 MARK_USAGE_BILLED: Final = """-- name: MarkUsageBilled :many
 WITH billed AS (
     SELECT l.subscription_item_id, l.period_start, sum(l.quantity) AS quantity

@@ -9,12 +9,12 @@ from .connection import Connection, RowNotFound
 from .models import BillingEvent, Webhook, WebhookDelivery, WebhookDeliveryAttempt
 
 INSERT_WEBHOOK: Final = """-- name: InsertWebhook :one
-INSERT INTO webhooks (tenant_id, id, url, filters, secret_ciphertext, created_at)
+INSERT INTO webhooks (tenant_id, id, url, filters, rate_per_second, secret_ciphertext, created_at)
 VALUES (
     $1, $2, $3, $4, $5,
-    $6
+    $6, $7
 )
-RETURNING tenant_id, id, url, filters, enabled, secret_ciphertext, created_at, deleted_at, version
+RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
 """
 
 
@@ -25,10 +25,20 @@ async def insert_webhook(
     id: str,
     url: str,
     filters: Sequence[str],
+    rate_per_second: int,
     secret_ciphertext: bytes,
     created_at: datetime.datetime,
 ) -> Webhook:
-    row = await conn.fetchrow(INSERT_WEBHOOK, tenant_id, id, url, filters, secret_ciphertext, created_at)
+    row = await conn.fetchrow(
+        INSERT_WEBHOOK,
+        tenant_id,
+        id,
+        url,
+        filters,
+        rate_per_second,
+        secret_ciphertext,
+        created_at,
+    )
     if row is None:
         raise RowNotFound("insert_webhook")
     return Webhook(*row)
@@ -47,7 +57,7 @@ async def count_webhooks(conn: Connection, *, tenant_id: str) -> int:
 
 
 FIND_WEBHOOK: Final = """-- name: FindWebhook :one
-SELECT tenant_id, id, url, filters, enabled, secret_ciphertext, created_at, deleted_at, version FROM webhooks WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL
+SELECT tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version FROM webhooks WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL
 """
 
 
@@ -57,7 +67,7 @@ async def find_webhook(conn: Connection, *, tenant_id: str, id: str) -> Webhook 
 
 
 LIST_WEBHOOKS: Final = """-- name: ListWebhooks :many
-SELECT tenant_id, id, url, filters, enabled, secret_ciphertext, created_at, deleted_at, version FROM webhooks
+SELECT tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version FROM webhooks
 WHERE tenant_id = $1 AND deleted_at IS NULL
     AND ($2::text = '' OR id < $2::text)
 ORDER BY id DESC
@@ -73,9 +83,10 @@ async def list_webhooks(conn: Connection, *, tenant_id: str, after: str, limit_r
 
 MARK_WEBHOOK_UPDATED: Final = """-- name: MarkWebhookUpdated :one
 UPDATE webhooks
-SET url = $1, filters = $2, enabled = $3, version = version + 1
+SET url = $1, filters = $2, rate_per_second = $3,
+    version = version + 1
 WHERE tenant_id = $4 AND id = $5 AND version = $6 AND deleted_at IS NULL
-RETURNING tenant_id, id, url, filters, enabled, secret_ciphertext, created_at, deleted_at, version
+RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
 """
 
 
@@ -84,20 +95,135 @@ async def mark_webhook_updated(
     *,
     url: str,
     filters: Sequence[str],
-    enabled: bool,
+    rate_per_second: int,
     tenant_id: str,
     id: str,
     version: int,
 ) -> Webhook | None:
-    row = await conn.fetchrow(MARK_WEBHOOK_UPDATED, url, filters, enabled, tenant_id, id, version)
+    row = await conn.fetchrow(MARK_WEBHOOK_UPDATED, url, filters, rate_per_second, tenant_id, id, version)
+    return None if row is None else Webhook(*row)
+
+
+MARK_WEBHOOK_ENABLED: Final = """-- name: MarkWebhookEnabled :one
+UPDATE webhooks
+SET enabled = true, disabled_reason = NULL, disabled_at = NULL, failing_since = NULL, version = version + 1
+WHERE tenant_id = $1 AND id = $2 AND NOT enabled AND deleted_at IS NULL
+RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
+"""
+
+
+async def mark_webhook_enabled(conn: Connection, *, tenant_id: str, id: str) -> Webhook | None:
+    """Its failures begin to count anew."""
+    row = await conn.fetchrow(MARK_WEBHOOK_ENABLED, tenant_id, id)
+    return None if row is None else Webhook(*row)
+
+
+MARK_WEBHOOK_DISABLED: Final = """-- name: MarkWebhookDisabled :one
+UPDATE webhooks
+SET enabled = false, disabled_reason = $1::text,
+    disabled_at = $2::timestamptz, version = version + 1
+WHERE tenant_id = $3 AND id = $4 AND enabled AND deleted_at IS NULL
+RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
+"""
+
+
+async def mark_webhook_disabled(
+    conn: Connection,
+    *,
+    disabled_reason: str,
+    disabled_at: datetime.datetime,
+    tenant_id: str,
+    id: str,
+) -> Webhook | None:
+    row = await conn.fetchrow(MARK_WEBHOOK_DISABLED, disabled_reason, disabled_at, tenant_id, id)
+    return None if row is None else Webhook(*row)
+
+
+MARK_WEBHOOK_FAILED: Final = """-- name: MarkWebhookFailed :one
+UPDATE webhooks
+SET enabled = false, disabled_reason = 'failing', disabled_at = $1::timestamptz,
+    version = version + 1
+WHERE tenant_id = $2 AND id = $3 AND enabled AND deleted_at IS NULL
+    AND failing_since = $4::timestamptz
+RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
+"""
+
+
+async def mark_webhook_failed(
+    conn: Connection,
+    *,
+    disabled_at: datetime.datetime,
+    tenant_id: str,
+    id: str,
+    failing_since: datetime.datetime,
+) -> Webhook | None:
+    """Disabled for nothing but failures since `failing_since`: not if it answered well or was enabled meanwhile."""
+    row = await conn.fetchrow(MARK_WEBHOOK_FAILED, disabled_at, tenant_id, id, failing_since)
+    return None if row is None else Webhook(*row)
+
+
+MARK_WEBHOOK_FAILING: Final = """-- name: MarkWebhookFailing :exec
+UPDATE webhooks SET failing_since = $1::timestamptz
+WHERE tenant_id = $2 AND id = $3 AND failing_since IS NULL
+"""
+
+
+async def mark_webhook_failing(
+    conn: Connection,
+    *,
+    failing_since: datetime.datetime,
+    tenant_id: str,
+    id: str,
+) -> None:
+    await conn.execute(MARK_WEBHOOK_FAILING, failing_since, tenant_id, id)
+
+
+MARK_WEBHOOK_ANSWERING: Final = """-- name: MarkWebhookAnswering :exec
+UPDATE webhooks SET failing_since = NULL
+WHERE tenant_id = $1 AND id = $2 AND failing_since IS NOT NULL
+"""
+
+
+async def mark_webhook_answering(conn: Connection, *, tenant_id: str, id: str) -> None:
+    await conn.execute(MARK_WEBHOOK_ANSWERING, tenant_id, id)
+
+
+MARK_WEBHOOK_SECRET_ROTATED: Final = """-- name: MarkWebhookSecretRotated :one
+UPDATE webhooks
+SET secret_ciphertext = $1::bytea,
+    previous_secret_ciphertext = $2::bytea,
+    previous_secret_expires_at = $3::timestamptz, version = version + 1
+WHERE tenant_id = $4 AND id = $5 AND deleted_at IS NULL
+RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
+"""
+
+
+async def mark_webhook_secret_rotated(
+    conn: Connection,
+    *,
+    secret_ciphertext: bytes,
+    previous_secret_ciphertext: bytes | None,
+    previous_secret_expires_at: datetime.datetime | None,
+    tenant_id: str,
+    id: str,
+) -> Webhook | None:
+    row = await conn.fetchrow(
+        MARK_WEBHOOK_SECRET_ROTATED,
+        secret_ciphertext,
+        previous_secret_ciphertext,
+        previous_secret_expires_at,
+        tenant_id,
+        id,
+    )
     return None if row is None else Webhook(*row)
 
 
 MARK_WEBHOOK_DELETED: Final = """-- name: MarkWebhookDeleted :one
 UPDATE webhooks
-SET deleted_at = $1::timestamptz, secret_ciphertext = '', version = version + 1
+SET deleted_at = $1::timestamptz, secret_ciphertext = '', previous_secret_ciphertext = NULL,
+    version = version + 1
 WHERE tenant_id = $2 AND id = $3 AND deleted_at IS NULL
-RETURNING tenant_id, id, url, filters, enabled, secret_ciphertext, created_at, deleted_at, version
+RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
 """
 
 
@@ -110,27 +236,6 @@ async def mark_webhook_deleted(
 ) -> Webhook | None:
     row = await conn.fetchrow(MARK_WEBHOOK_DELETED, deleted_at, tenant_id, id)
     return None if row is None else Webhook(*row)
-
-
-MARK_WEBHOOK_GONE: Final = """-- name: MarkWebhookGone :one
-UPDATE webhooks SET enabled = false, version = version + 1
-WHERE tenant_id = $1 AND id = $2 AND enabled AND deleted_at IS NULL
-RETURNING id, version
-"""
-
-
-@dataclass(slots=True)
-class MarkWebhookGoneRow:
-    """A row of `mark_webhook_gone`."""
-
-    id: str
-    version: int
-
-
-async def mark_webhook_gone(conn: Connection, *, tenant_id: str, id: str) -> MarkWebhookGoneRow | None:
-    """Its receiver answered that it is gone for good."""
-    row = await conn.fetchrow(MARK_WEBHOOK_GONE, tenant_id, id)
-    return None if row is None else MarkWebhookGoneRow(*row)
 
 
 INSERT_DELIVERIES: Final = """-- name: InsertDeliveries :exec
@@ -163,16 +268,159 @@ async def insert_deliveries(
     await conn.execute(INSERT_DELIVERIES, event_id, subject, now, tenant_id, filters)
 
 
+INSERT_DELIVERY: Final = """-- name: InsertDelivery :one
+INSERT INTO webhook_deliveries (tenant_id, id, webhook_id, event_id, subject, state, next_attempt_at, created_at)
+VALUES (
+    $1, $2, $3, $4, $5, 'pending',
+    to_timestamp(0), $6::timestamptz
+)
+RETURNING tenant_id, id, webhook_id, event_id, subject, state, attempts, attempts_before, next_attempt_at, leased_until, created_at, delivered_at, last_error, discard_reason
+"""
+
+
+async def insert_delivery(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    id: str,
+    webhook_id: str,
+    event_id: str,
+    subject: str,
+    now: datetime.datetime,
+) -> WebhookDelivery:
+    """To one endpoint, whatever its filters; urgent."""
+    row = await conn.fetchrow(INSERT_DELIVERY, tenant_id, id, webhook_id, event_id, subject, now)
+    if row is None:
+        raise RowNotFound("insert_delivery")
+    return WebhookDelivery(*row)
+
+
+UPSERT_WEBHOOK_WORKER: Final = """-- name: UpsertWebhookWorker :one
+WITH me AS (
+    INSERT INTO workers (role, id, alive_until)
+    VALUES ('webhook', $1, $3::timestamptz)
+    ON CONFLICT (role, id) DO UPDATE SET alive_until = EXCLUDED.alive_until
+    RETURNING role
+)
+SELECT
+    ((SELECT count(*) FROM me) + count(o.id))::int AS workers,
+    (count(o.id) FILTER (WHERE o.id < $1::text))::int AS place
+FROM workers AS o
+WHERE o.role = 'webhook' AND o.id <> $1::text AND o.alive_until > $2::timestamptz
+"""
+
+
+@dataclass(slots=True)
+class UpsertWebhookWorkerRow:
+    """A row of `upsert_webhook_worker`."""
+
+    workers: int
+    place: int
+
+
+async def upsert_webhook_worker(
+    conn: Connection,
+    *,
+    id: str,
+    now: datetime.datetime,
+    alive_until: datetime.datetime,
+) -> UpsertWebhookWorkerRow:
+    """A sign of life; returns how many workers share the endpoints, and the place of this one among them."""
+    row = await conn.fetchrow(UPSERT_WEBHOOK_WORKER, id, now, alive_until)
+    if row is None:
+        raise RowNotFound("upsert_webhook_worker")
+    return UpsertWebhookWorkerRow(*row)
+
+
+LIST_DUE_LANES: Final = """-- name: ListDueLanes :many
+WITH RECURSIVE lane AS (
+    (
+        SELECT d.tenant_id, d.webhook_id, d.next_attempt_at, 1 AS position
+        FROM webhook_deliveries AS d
+        WHERE d.state = 'pending' AND d.webhook_id > $2::text
+            AND d.leased_until <= $3::timestamptz
+        ORDER BY d.webhook_id, d.next_attempt_at, d.id
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT n.tenant_id, n.webhook_id, n.next_attempt_at, lane.position + 1
+    FROM lane CROSS JOIN LATERAL (
+        SELECT d.tenant_id, d.webhook_id, d.next_attempt_at
+        FROM webhook_deliveries AS d
+        WHERE d.state = 'pending' AND d.webhook_id > lane.webhook_id
+            AND d.leased_until <= $3::timestamptz
+        ORDER BY d.webhook_id, d.next_attempt_at, d.id
+        LIMIT 1
+    ) AS n
+    WHERE lane.position < $1::int
+), found AS (
+    SELECT
+        l.tenant_id, l.webhook_id, l.position, l.next_attempt_at = to_timestamp(0) AS urgent,
+        (
+            l.next_attempt_at <= $3::timestamptz
+            AND (l.next_attempt_at = to_timestamp(0) OR c.webhook_id IS NULL)
+            AND mod(hashtext(l.webhook_id) & 2147483647, $4::int) = $5::int
+        ) AS due
+    FROM lane AS l
+    LEFT JOIN unnest($6::text[]) AS c (webhook_id) ON c.webhook_id = l.webhook_id
+)
+SELECT f.tenant_id::text AS tenant_id, f.webhook_id::text AS webhook_id, f.due::boolean AS due,
+    f.urgent::boolean AS urgent,
+    (f.position = $1::int)::boolean AS more
+FROM found AS f
+WHERE f.due OR f.position = $1::int
+ORDER BY f.position
+"""
+
+
+@dataclass(slots=True)
+class ListDueLanesRow:
+    """A row of `list_due_lanes`."""
+
+    tenant_id: str
+    webhook_id: str
+    due: bool
+    urgent: bool
+    more: bool
+
+
+async def list_due_lanes(
+    conn: Connection,
+    *,
+    limit_rows: int,
+    after: str,
+    now: datetime.datetime,
+    workers: int,
+    place: int,
+    closed: Sequence[str],
+) -> list[ListDueLanesRow]:
+    """Across tenants: the endpoints with something due, by stepping from one to the next in the index: the cost is
+    that of the endpoints with anything pending, however much. Each worker looks at its share of them. Once it
+    stepped over `limit_rows`, the last row tells where to go on, due or not. Urgent is what someone asked for: it
+    is found although the lane is closed.
+    """
+    rows = await conn.fetch(LIST_DUE_LANES, limit_rows, after, now, workers, place, closed)
+    return [ListDueLanesRow(*row) for row in rows]
+
+
 CLAIM_DELIVERIES: Final = """-- name: ClaimDeliveries :many
 WITH due AS (
-    SELECT d.tenant_id, d.id FROM webhook_deliveries AS d
-    WHERE d.state = 'pending' AND d.next_attempt_at <= $2::timestamptz
-    ORDER BY d.next_attempt_at
-    LIMIT $3::int
-    FOR UPDATE SKIP LOCKED
+    SELECT q.tenant_id, q.id
+    FROM ROWS FROM (
+        unnest($2::text[]), unnest($3::text[]), unnest($4::int[])
+    ) AS lane (tenant_id, webhook_id, room)
+    CROSS JOIN LATERAL (
+        SELECT d.tenant_id, d.id FROM webhook_deliveries AS d
+        WHERE d.state = 'pending' AND d.webhook_id = lane.webhook_id AND d.tenant_id = lane.tenant_id
+            AND d.next_attempt_at <= $5::timestamptz
+            AND d.leased_until <= $5::timestamptz
+        ORDER BY d.next_attempt_at, d.id
+        LIMIT lane.room
+        FOR UPDATE SKIP LOCKED
+    ) AS q
 )
 UPDATE webhook_deliveries AS c
-SET attempts = c.attempts + 1, next_attempt_at = $1::timestamptz
+SET attempts = c.attempts + 1, leased_until = $1::timestamptz
 FROM due
 WHERE c.tenant_id = due.tenant_id AND c.id = due.id
 RETURNING c.tenant_id, c.id, c.webhook_id, c.event_id, c.attempts, c.attempts_before
@@ -194,140 +442,205 @@ class ClaimDeliveriesRow:
 async def claim_deliveries(
     conn: Connection,
     *,
-    lease_until: datetime.datetime,
+    leased_until: datetime.datetime,
+    tenant_ids: Sequence[str],
+    webhook_ids: Sequence[str],
+    rooms: Sequence[int],
     now: datetime.datetime,
-    limit_rows: int,
 ) -> list[ClaimDeliveriesRow]:
-    """Across tenants: what is due, longest due first. SKIP LOCKED, so that workers take different ones. Whoever
-    does not record an outcome before `lease_until` has died, and another claims the delivery again.
+    """Of each endpoint as many as there is room for, longest due first. SKIP LOCKED, so that workers take different
+    ones. Whoever does not record an outcome before `leased_until` has died, and another claims the delivery again.
     """
-    rows = await conn.fetch(CLAIM_DELIVERIES, lease_until, now, limit_rows)
+    rows = await conn.fetch(CLAIM_DELIVERIES, leased_until, tenant_ids, webhook_ids, rooms, now)
     return [ClaimDeliveriesRow(*row) for row in rows]
 
 
-LIST_CLAIMED_WEBHOOKS: Final = """-- name: ListClaimedWebhooks :many
-SELECT tenant_id, id, url, filters, enabled, secret_ciphertext, created_at, deleted_at, version FROM webhooks WHERE tenant_id = $1 AND id = ANY ($2::text[])
+LIST_LANE_WEBHOOKS: Final = """-- name: ListLaneWebhooks :many
+SELECT tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version FROM webhooks WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
 
 
-async def list_claimed_webhooks(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[Webhook]:
-    """The endpoints of claimed deliveries, deleted ones too."""
-    rows = await conn.fetch(LIST_CLAIMED_WEBHOOKS, tenant_id, ids)
+async def list_lane_webhooks(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[Webhook]:
+    """The endpoints of lanes, deleted ones too."""
+    rows = await conn.fetch(LIST_LANE_WEBHOOKS, tenant_id, ids)
     return [Webhook(*row) for row in rows]
 
 
 LIST_CLAIMED_EVENTS: Final = """-- name: ListClaimedEvents :many
-SELECT DISTINCT ON (id) shard, epoch, xid, seq, id, subject, tenant_id, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id, causation_id, actor, traceparent, created_at FROM billing_events
-WHERE tenant_id = $1 AND id = ANY ($2::text[])
-ORDER BY id
+SELECT e.shard, e.epoch, e.xid, e.seq, e.id, e.subject, e.tenant_id, e.resource_id, e.resource_version, e.ordering_key, e.payload_type, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent, e.created_at
+FROM ROWS FROM (
+    unnest($1::text[]), unnest($2::text[])
+) AS claimed (tenant_id, id)
+CROSS JOIN LATERAL (
+    SELECT l.shard, l.epoch, l.xid, l.seq FROM billing_events AS l
+    WHERE l.tenant_id = claimed.tenant_id AND l.id = claimed.id
+    LIMIT 1
+) AS one
+JOIN billing_events AS e ON e.shard = one.shard AND e.epoch = one.epoch AND e.xid = one.xid AND e.seq = one.seq
 """
 
 
-async def list_claimed_events(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[BillingEvent]:
-    """The events of claimed deliveries. A replay repeats an event's id: any of its rows will do."""
-    rows = await conn.fetch(LIST_CLAIMED_EVENTS, tenant_id, ids)
+async def list_claimed_events(
+    conn: Connection,
+    *,
+    tenant_ids: Sequence[str],
+    ids: Sequence[str],
+) -> list[BillingEvent]:
+    """Across tenants: the events of claimed deliveries. A replay repeats an event's id: any of its rows will do."""
+    rows = await conn.fetch(LIST_CLAIMED_EVENTS, tenant_ids, ids)
     return [BillingEvent(*row) for row in rows]
 
 
-MARK_DELIVERIES_ATTEMPTED: Final = """-- name: MarkDeliveriesAttempted :many
-UPDATE webhook_deliveries AS d
-SET state = u.state, next_attempt_at = u.next_attempt_at, last_error = u.error,
-    delivered_at = (CASE WHEN u.state = 'delivered' THEN $1::timestamptz END)
-FROM ROWS FROM (
-    unnest($3::text[]), unnest($4::int[]), unnest($5::text[]),
-    unnest($6::timestamptz[]), unnest($7::text[])
-) AS u (id, attempt, state, next_attempt_at, error)
-WHERE d.tenant_id = $2 AND d.id = u.id AND d.attempts = u.attempt AND d.state = 'pending'
-RETURNING d.id
+RECORD_ATTEMPTS: Final = """-- name: RecordAttempts :many
+WITH ended AS (
+    SELECT
+        u.tenant_id, u.delivery_id, u.attempt, u.state, u.next_attempt_at, u.started_at,
+        u.duration_ms, u.status_code, u.error, u.response
+    FROM ROWS FROM (
+        unnest($1::text[]), unnest($2::text[]),
+        unnest($3::int[]),
+        unnest($4::text[]), unnest($5::timestamptz[]),
+        unnest($6::timestamptz[]), unnest($7::int[]),
+        unnest($8::int[]), unnest($9::text[]),
+        unnest($10::text[])
+    ) AS u (
+        tenant_id, delivery_id, attempt, state, next_attempt_at, started_at, duration_ms, status_code,
+        error, response
+    )
+), marked AS (
+    UPDATE webhook_deliveries AS d
+    SET state = e.state, next_attempt_at = e.next_attempt_at, leased_until = '-infinity', last_error = e.error,
+        delivered_at = (CASE WHEN e.state = 'delivered' THEN $11::timestamptz END)
+    FROM ended AS e
+    WHERE d.tenant_id = e.tenant_id AND d.id = e.delivery_id AND d.attempts = e.attempt AND d.state = 'pending'
+    RETURNING d.tenant_id, d.id, d.webhook_id, d.attempts, d.state, d.last_error
+), logged AS (
+    INSERT INTO webhook_delivery_attempts (
+        tenant_id, delivery_id, attempt, started_at, duration_ms, status_code, error, response
+    )
+    SELECT
+        e.tenant_id, e.delivery_id, e.attempt, e.started_at, e.duration_ms, e.status_code, e.error, e.response
+    FROM ended AS e
+    ON CONFLICT DO NOTHING
+), buried AS (
+    INSERT INTO webhook_dlq (tenant_id, delivery_id, webhook_id, reason, dead_at)
+    SELECT m.tenant_id, m.id, m.webhook_id, m.last_error, $11::timestamptz
+    FROM marked AS m
+    WHERE m.state = 'dead'
+)
+SELECT m.id, m.attempts FROM marked AS m
 """
 
 
-async def mark_deliveries_attempted(
+@dataclass(slots=True)
+class RecordAttemptsRow:
+    """A row of `record_attempts`."""
+
+    id: str
+    attempts: int
+
+
+async def record_attempts(
     conn: Connection,
     *,
-    now: datetime.datetime,
-    tenant_id: str,
-    ids: Sequence[str],
+    tenant_ids: Sequence[str],
+    delivery_ids: Sequence[str],
     attempts: Sequence[int],
     states: Sequence[str],
     next_attempts_at: Sequence[datetime.datetime],
-    errors: Sequence[str],
-) -> list[str]:
-    """Only the latest attempt decides: the outcome of one whose lease ran out comes too late. Returns the
-    deliveries that took their outcome.
-    """
-    rows = await conn.fetch(
-        MARK_DELIVERIES_ATTEMPTED,
-        now,
-        tenant_id,
-        ids,
-        attempts,
-        states,
-        next_attempts_at,
-        errors,
-    )
-    return [row[0] for row in rows]
-
-
-INSERT_ATTEMPTS: Final = """-- name: InsertAttempts :exec
-INSERT INTO webhook_delivery_attempts (
-    tenant_id, delivery_id, attempt, started_at, duration_ms, status_code, error
-)
-SELECT
-    $1::text, u.delivery_id, u.attempt, u.started_at, u.duration_ms, u.status_code, u.error
-FROM ROWS FROM (
-    unnest($2::text[]), unnest($3::int[]),
-    unnest($4::timestamptz[]), unnest($5::int[]),
-    unnest($6::int[]), unnest($7::text[])
-) AS u (delivery_id, attempt, started_at, duration_ms, status_code, error)
-"""
-
-
-async def insert_attempts(
-    conn: Connection,
-    *,
-    tenant_id: str,
-    delivery_ids: Sequence[str],
-    attempts: Sequence[int],
     started_at: Sequence[datetime.datetime],
     durations_ms: Sequence[int],
     status_codes: Sequence[int],
     errors: Sequence[str],
-) -> None:
-    await conn.execute(
-        INSERT_ATTEMPTS,
-        tenant_id,
+    responses: Sequence[str],
+    now: datetime.datetime,
+) -> list[RecordAttemptsRow]:
+    """What became of claimed deliveries: each attempt is logged, and the latest of its delivery decides; the outcome
+    of one whose lease ran out comes too late. Returns the deliveries that took their outcome. Repeating it after
+    a lost answer changes nothing.
+    """
+    rows = await conn.fetch(
+        RECORD_ATTEMPTS,
+        tenant_ids,
         delivery_ids,
         attempts,
+        states,
+        next_attempts_at,
         started_at,
         durations_ms,
         status_codes,
         errors,
+        responses,
+        now,
     )
+    return [RecordAttemptsRow(*row) for row in rows]
 
 
-INSERT_DEAD_LETTERS: Final = """-- name: InsertDeadLetters :exec
-INSERT INTO webhook_dlq (tenant_id, delivery_id, reason, dead_at)
-SELECT $1::text, u.delivery_id, u.reason, $2::timestamptz
-FROM ROWS FROM (
-    unnest($3::text[]), unnest($4::text[])
-) AS u (delivery_id, reason)
+BURY_DELIVERIES: Final = """-- name: BuryDeliveries :one
+WITH pending AS (
+    SELECT d.id FROM webhook_deliveries AS d
+    WHERE d.state = 'pending' AND d.webhook_id = $1::text
+        AND d.tenant_id = $2::text AND d.leased_until <= $3::timestamptz
+    ORDER BY d.next_attempt_at, d.id
+    LIMIT $4::int
+    FOR UPDATE SKIP LOCKED
+), marked AS (
+    UPDATE webhook_deliveries AS m
+    SET state = 'dead', last_error = $5::text
+    FROM pending AS p
+    WHERE m.tenant_id = $2::text AND m.id = p.id
+    RETURNING m.tenant_id, m.id, m.webhook_id
+), buried AS (
+    INSERT INTO webhook_dlq (tenant_id, delivery_id, webhook_id, reason, dead_at)
+    SELECT m.tenant_id, m.id, m.webhook_id, $5::text, $3::timestamptz FROM marked AS m
+)
+SELECT count(*)::bigint AS deliveries FROM marked
 """
 
 
-async def insert_dead_letters(
+async def bury_deliveries(
+    conn: Connection,
+    *,
+    webhook_id: str,
+    tenant_id: str,
+    now: datetime.datetime,
+    limit_rows: int,
+    reason: str,
+) -> int:
+    """What is still on its way to a deleted endpoint; returns how many it were."""
+    value: int | None = await conn.fetchval(BURY_DELIVERIES, webhook_id, tenant_id, now, limit_rows, reason)
+    if value is None:
+        raise RowNotFound("bury_deliveries")
+    return value
+
+
+MARK_OLDEST_DELIVERY_URGENT: Final = """-- name: MarkOldestDeliveryUrgent :exec
+UPDATE webhook_deliveries AS d
+SET next_attempt_at = to_timestamp(0)
+WHERE d.tenant_id = $1::text AND d.state = 'pending' AND d.id = (
+    SELECT o.id FROM webhook_deliveries AS o
+    WHERE o.tenant_id = $1::text AND o.webhook_id = $2::text
+        AND o.state = 'pending' AND o.leased_until <= $3::timestamptz
+    ORDER BY o.next_attempt_at, o.id
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+)
+"""
+
+
+async def mark_oldest_delivery_urgent(
     conn: Connection,
     *,
     tenant_id: str,
-    dead_at: datetime.datetime,
-    delivery_ids: Sequence[str],
-    reasons: Sequence[str],
+    webhook_id: str,
+    now: datetime.datetime,
 ) -> None:
-    await conn.execute(INSERT_DEAD_LETTERS, tenant_id, dead_at, delivery_ids, reasons)
+    """Of what waited while the endpoint was disabled."""
+    await conn.execute(MARK_OLDEST_DELIVERY_URGENT, tenant_id, webhook_id, now)
 
 
 FIND_DELIVERY: Final = """-- name: FindDelivery :one
-SELECT tenant_id, id, webhook_id, event_id, subject, state, attempts, attempts_before, next_attempt_at, created_at, delivered_at, last_error FROM webhook_deliveries WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, webhook_id, event_id, subject, state, attempts, attempts_before, next_attempt_at, leased_until, created_at, delivered_at, last_error, discard_reason FROM webhook_deliveries WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -339,37 +652,112 @@ async def find_delivery(conn: Connection, *, tenant_id: str, id: str) -> Webhook
 MARK_DELIVERY_SENT_AGAIN: Final = """-- name: MarkDeliverySentAgain :one
 WITH revived AS (
     DELETE FROM webhook_dlq AS q
-    WHERE q.tenant_id = $2 AND q.delivery_id = $3
+    WHERE q.tenant_id = $1 AND q.delivery_id = $2
 )
 UPDATE webhook_deliveries AS d
-SET state = 'pending', attempts_before = d.attempts, next_attempt_at = $1, delivered_at = NULL,
+SET state = 'pending', attempts_before = d.attempts, next_attempt_at = to_timestamp(0), delivered_at = NULL,
     last_error = ''
-WHERE d.tenant_id = $2 AND d.id = $3 AND d.state <> 'pending'
-RETURNING d.tenant_id, d.id, d.webhook_id, d.event_id, d.subject, d.state, d.attempts, d.attempts_before, d.next_attempt_at, d.created_at, d.delivered_at, d.last_error
+WHERE d.tenant_id = $1 AND d.id = $2 AND d.state IN ('delivered', 'dead')
+RETURNING d.tenant_id, d.id, d.webhook_id, d.event_id, d.subject, d.state, d.attempts, d.attempts_before, d.next_attempt_at, d.leased_until, d.created_at, d.delivered_at, d.last_error, d.discard_reason
 """
 
 
-async def mark_delivery_sent_again(
+async def mark_delivery_sent_again(conn: Connection, *, tenant_id: str, id: str) -> WebhookDelivery | None:
+    """Its tries begin anew, and it leaves the dead letter queue. At the beginning of time, so that it is urgent."""
+    row = await conn.fetchrow(MARK_DELIVERY_SENT_AGAIN, tenant_id, id)
+    return None if row is None else WebhookDelivery(*row)
+
+
+MARK_DELIVERIES_SENT_AGAIN: Final = """-- name: MarkDeliveriesSentAgain :many
+WITH chosen AS (
+    SELECT c.id, c.event_id FROM webhook_deliveries AS c
+    WHERE c.tenant_id = $2::text AND c.webhook_id = $3::text
+        AND c.state = $4::text AND c.state IN ('delivered', 'dead')
+        AND c.created_at >= $5::timestamptz
+        AND c.created_at < $6::timestamptz
+    ORDER BY c.event_id
+    LIMIT $7::int
+    FOR UPDATE
+), revived AS (
+    DELETE FROM webhook_dlq AS q USING chosen AS h
+    WHERE q.tenant_id = $2::text AND q.delivery_id = h.id
+)
+UPDATE webhook_deliveries AS d
+SET state = 'pending', attempts_before = d.attempts, delivered_at = NULL, last_error = '',
+    next_attempt_at = (CASE
+        WHEN d.event_id = (SELECT min(f.event_id) FROM chosen AS f) THEN to_timestamp(0) ELSE $1::timestamptz
+    END)
+FROM chosen AS k
+WHERE d.tenant_id = $2::text AND d.id = k.id
+RETURNING d.id
+"""
+
+
+async def mark_deliveries_sent_again(
     conn: Connection,
     *,
     now: datetime.datetime,
     tenant_id: str,
+    webhook_id: str,
+    state: str,
+    created_from: datetime.datetime,
+    created_before: datetime.datetime,
+    limit_rows: int,
+) -> list[str]:
+    """Those of an endpoint and a state whose event was queued in a time span, oldest first, up to a bound. The
+    first is urgent: if it arrives, the others follow.
+    """
+    rows = await conn.fetch(
+        MARK_DELIVERIES_SENT_AGAIN,
+        now,
+        tenant_id,
+        webhook_id,
+        state,
+        created_from,
+        created_before,
+        limit_rows,
+    )
+    return [row[0] for row in rows]
+
+
+MARK_DELIVERY_DISCARDED: Final = """-- name: MarkDeliveryDiscarded :one
+WITH discarded AS (
+    DELETE FROM webhook_dlq AS q
+    WHERE q.tenant_id = $2::text AND q.delivery_id = $3::text
+    RETURNING q.delivery_id
+)
+UPDATE webhook_deliveries AS d
+SET state = 'discarded', discard_reason = $1::text
+FROM discarded AS x
+WHERE d.tenant_id = $2::text AND d.id = x.delivery_id AND d.state = 'dead'
+RETURNING d.tenant_id, d.id, d.webhook_id, d.event_id, d.subject, d.state, d.attempts, d.attempts_before, d.next_attempt_at, d.leased_until, d.created_at, d.delivered_at, d.last_error, d.discard_reason
+"""
+
+
+async def mark_delivery_discarded(
+    conn: Connection,
+    *,
+    discard_reason: str,
+    tenant_id: str,
     id: str,
 ) -> WebhookDelivery | None:
-    """Its tries begin anew, and it leaves the dead letter queue."""
-    row = await conn.fetchrow(MARK_DELIVERY_SENT_AGAIN, now, tenant_id, id)
+    """A dead one, given up for good."""
+    row = await conn.fetchrow(MARK_DELIVERY_DISCARDED, discard_reason, tenant_id, id)
     return None if row is None else WebhookDelivery(*row)
 
 
 LIST_DELIVERIES: Final = """-- name: ListDeliveries :many
-SELECT tenant_id, id, webhook_id, event_id, subject, state, attempts, attempts_before, next_attempt_at, created_at, delivered_at, last_error FROM webhook_deliveries
+SELECT tenant_id, id, webhook_id, event_id, subject, state, attempts, attempts_before, next_attempt_at, leased_until, created_at, delivered_at, last_error, discard_reason FROM webhook_deliveries
 WHERE tenant_id = $1
     AND ($2::text = '' OR webhook_id = $2::text)
     AND ($3::text = '' OR event_id = $3::text)
     AND ($4::text = '' OR state = $4::text)
-    AND ($5::text = '' OR id < $5::text)
-ORDER BY id DESC
-LIMIT $6::int
+    AND (
+        $5::text = ''
+        OR (event_id, id) < ($5::text, $6::text)
+    )
+ORDER BY event_id DESC, id DESC
+LIMIT $7::int
 """
 
 
@@ -380,17 +768,74 @@ async def list_deliveries(
     webhook_id: str,
     event_id: str,
     state: str,
-    after: str,
+    after_event_id: str,
+    after_id: str,
     limit_rows: int,
 ) -> list[WebhookDelivery]:
     """Newest event first; '' means any."""
-    rows = await conn.fetch(LIST_DELIVERIES, tenant_id, webhook_id, event_id, state, after, limit_rows)
+    rows = await conn.fetch(
+        LIST_DELIVERIES,
+        tenant_id,
+        webhook_id,
+        event_id,
+        state,
+        after_event_id,
+        after_id,
+        limit_rows,
+    )
     return [WebhookDelivery(*row) for row in rows]
 
 
+LIST_DEAD_LETTERS: Final = """-- name: ListDeadLetters :many
+SELECT d.tenant_id, d.id, d.webhook_id, d.event_id, d.subject, d.state, d.attempts, d.attempts_before, d.next_attempt_at, d.leased_until, d.created_at, d.delivered_at, d.last_error, d.discard_reason, q.reason, q.dead_at
+FROM webhook_dlq AS q
+JOIN webhook_deliveries AS d ON d.tenant_id = q.tenant_id AND d.id = q.delivery_id
+WHERE q.tenant_id = $1::text
+    AND ($2::text = '' OR q.webhook_id = $2::text)
+    AND ($3::text = '' OR q.delivery_id < $3::text)
+ORDER BY q.delivery_id DESC
+LIMIT $4::int
+"""
+
+
+@dataclass(slots=True)
+class ListDeadLettersRow:
+    """A row of `list_dead_letters`."""
+
+    tenant_id: str
+    id: str
+    webhook_id: str
+    event_id: str
+    subject: str
+    state: str
+    attempts: int
+    attempts_before: int
+    next_attempt_at: datetime.datetime
+    leased_until: datetime.datetime
+    created_at: datetime.datetime
+    delivered_at: datetime.datetime | None
+    last_error: str
+    discard_reason: str
+    reason: str
+    dead_at: datetime.datetime
+
+
+async def list_dead_letters(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    webhook_id: str,
+    after: str,
+    limit_rows: int,
+) -> list[ListDeadLettersRow]:
+    """Newest event first; '' means any endpoint."""
+    rows = await conn.fetch(LIST_DEAD_LETTERS, tenant_id, webhook_id, after, limit_rows)
+    return [ListDeadLettersRow(*row) for row in rows]
+
+
 LIST_ATTEMPTS: Final = """-- name: ListAttempts :many
-SELECT tenant_id, delivery_id, attempt, started_at, duration_ms, status_code, error FROM (
-    SELECT tenant_id, delivery_id, attempt, started_at, duration_ms, status_code, error FROM webhook_delivery_attempts AS a
+SELECT tenant_id, delivery_id, attempt, started_at, duration_ms, status_code, error, response FROM (
+    SELECT tenant_id, delivery_id, attempt, started_at, duration_ms, status_code, error, response FROM webhook_delivery_attempts AS a
     WHERE a.tenant_id = $1 AND a.delivery_id = $2
     ORDER BY a.attempt DESC
     LIMIT $3::int
@@ -412,13 +857,14 @@ async def list_attempts(
 
 
 COUNT_PENDING_DELIVERIES: Final = """-- name: CountPendingDeliveries :one
-SELECT count(*)::bigint AS deliveries FROM webhook_deliveries WHERE state = 'pending'
+SELECT count(*)::bigint AS deliveries
+FROM (SELECT FROM webhook_deliveries AS d WHERE d.state = 'pending' LIMIT $1::int) AS pending
 """
 
 
-async def count_pending_deliveries(conn: Connection) -> int:
-    """Across tenants, for the metric."""
-    value: int | None = await conn.fetchval(COUNT_PENDING_DELIVERIES)
+async def count_pending_deliveries(conn: Connection, *, limit_rows: int) -> int:
+    """Across tenants, for the metric; it counts no further than a bound."""
+    value: int | None = await conn.fetchval(COUNT_PENDING_DELIVERIES, limit_rows)
     if value is None:
         raise RowNotFound("count_pending_deliveries")
     return value

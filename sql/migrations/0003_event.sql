@@ -32,6 +32,8 @@ CREATE TABLE billing_events (
 CREATE INDEX billing_events_by_id ON billing_events (tenant_id, id);
 CREATE INDEX billing_events_by_correlation ON billing_events (tenant_id, correlation_id);
 CREATE INDEX billing_events_by_resource ON billing_events (tenant_id, resource_id, id);
+-- A tenant's events in the order of the log, for those who watch them.
+CREATE INDEX billing_events_by_position ON billing_events (tenant_id, epoch, xid, seq);
 CALL isolate_tenant('billing_events');
 CALL share_with_workers('billing_events', 'SELECT');
 GRANT SELECT, INSERT ON billing_events TO corebilling_app, corebilling_worker;
@@ -51,6 +53,16 @@ INSERT INTO outbox_shards (shard) SELECT generate_series(0, 63);
 GRANT SELECT ON outbox_shards TO corebilling_app;
 GRANT SELECT, UPDATE ON outbox_shards TO corebilling_worker;
 
+-- Who routes which shard, where the bus does not assign them itself. Only to spare routers each other's work:
+-- the watermarks keep them apart.
+CREATE TABLE router_shards (
+    shard integer PRIMARY KEY,
+    owner text NOT NULL DEFAULT '',
+    lease_until timestamptz NOT NULL DEFAULT '-infinity'
+) WITH (fillfactor = 20);
+INSERT INTO router_shards (shard) SELECT generate_series(0, 63);
+GRANT SELECT, UPDATE ON router_shards TO corebilling_worker;
+
 -- Which workers are alive, so that each takes its fair share of the shards.
 CREATE TABLE workers (
     role text NOT NULL,
@@ -60,7 +72,8 @@ CREATE TABLE workers (
 );
 GRANT SELECT, INSERT, UPDATE, DELETE ON workers TO corebilling_worker;
 
--- Dead letters of the dispatcher: events that the bus will never take, for a fault of their own.
+-- Events that the bus refused for a fault of their own, until it takes them or tries are used up. The platform's
+-- own handlers do not depend on it: their router reads from the log what the bus did not bring.
 CREATE TABLE outbox_failures (
     tenant_id text NOT NULL,
     shard integer NOT NULL,
@@ -68,15 +81,19 @@ CREATE TABLE outbox_failures (
     xid bigint NOT NULL,
     seq bigint NOT NULL,
     event_id text NOT NULL,
+    state text NOT NULL CHECK (state IN ('failed', 'dead_letter')),
+    attempts integer NOT NULL,
     error text NOT NULL,
+    next_attempt_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, shard, epoch, xid, seq)
 );
 CREATE INDEX outbox_failures_by_event ON outbox_failures (tenant_id, event_id);
+CREATE INDEX outbox_failures_due ON outbox_failures (next_attempt_at) WHERE state = 'failed';
 CALL isolate_tenant('outbox_failures');
 CALL share_with_workers('outbox_failures', 'ALL');
 GRANT SELECT ON outbox_failures TO corebilling_app;
-GRANT SELECT, INSERT ON outbox_failures TO corebilling_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_failures TO corebilling_worker;
 
 -- The inbox: up to where each handler has done each shard, moved in the transaction of the effects.
 CREATE TABLE event_watermarks (
@@ -89,6 +106,26 @@ CREATE TABLE event_watermarks (
 ) WITH (fillfactor = 20);
 GRANT SELECT ON event_watermarks TO corebilling_app;
 GRANT SELECT, INSERT, UPDATE ON event_watermarks TO corebilling_worker;
+
+-- What was handled together, in one transaction, and when: everything after the one position of the shard, up
+-- to the other. `handler` is '' for all that were not done yet, or the one that had to be tried by itself.
+-- Written with the effects, never changed but by a later try, and deleted after some days.
+CREATE TABLE event_batches (
+    started_at timestamptz NOT NULL,
+    xid bigint NOT NULL,
+    seq bigint NOT NULL,
+    after_xid bigint NOT NULL,
+    after_seq bigint NOT NULL,
+    shard integer NOT NULL,
+    epoch integer NOT NULL,
+    after_epoch integer NOT NULL,
+    duration_us integer NOT NULL,
+    handler text NOT NULL,
+    worker text NOT NULL,
+    PRIMARY KEY (shard, epoch, xid, seq, handler)
+);
+GRANT SELECT ON event_batches TO corebilling_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON event_batches TO corebilling_worker;
 
 -- The exceptions below the watermark: events a handler failed on, and those queued behind them.
 CREATE TABLE event_handler_failures (
@@ -122,11 +159,12 @@ SELECT
     e.tenant_id, e.id, e.shard, e.epoch, e.xid, e.seq, e.subject, e.created_at,
     (CASE
         WHEN EXISTS (SELECT FROM outbox_failures f
-            WHERE (f.tenant_id, f.shard, f.epoch, f.xid, f.seq) = (e.tenant_id, e.shard, e.epoch, e.xid, e.seq))
+                WHERE f.tenant_id = e.tenant_id AND f.event_id = e.id AND f.state = 'dead_letter')
             OR EXISTS (SELECT FROM event_handler_failures h
                 WHERE h.tenant_id = e.tenant_id AND h.event_id = e.id AND h.state = 'dead_letter')
             THEN 'dead_letter'
-        WHEN EXISTS (SELECT FROM event_handler_failures h WHERE h.tenant_id = e.tenant_id AND h.event_id = e.id)
+        WHEN EXISTS (SELECT FROM outbox_failures f WHERE f.tenant_id = e.tenant_id AND f.event_id = e.id)
+            OR EXISTS (SELECT FROM event_handler_failures h WHERE h.tenant_id = e.tenant_id AND h.event_id = e.id)
             THEN 'failed'
         WHEN (e.epoch, e.xid, e.seq) <= (s.epoch, s.xid, s.seq) THEN 'dispatched'
         ELSE 'pending'
@@ -137,9 +175,11 @@ GRANT SELECT ON billing_event_states TO corebilling_app, corebilling_worker;
 -- migrate:down
 DROP VIEW billing_event_states;
 DROP TABLE event_handler_failures;
+DROP TABLE event_batches;
 DROP TABLE event_watermarks;
 DROP TABLE outbox_failures;
 DROP TABLE workers;
+DROP TABLE router_shards;
 DROP TABLE outbox_shards;
 DROP TABLE billing_events;
 DROP FUNCTION log_epoch();

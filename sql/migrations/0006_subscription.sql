@@ -53,7 +53,8 @@ CREATE TABLE billing_cycles (
     customer_id text NOT NULL,
     period_start timestamptz NOT NULL,
     period_end timestamptz NOT NULL,
-    -- What a whole period would span: differs from period_end once a period is cut short.
+    -- What a whole period would span: differs from period_end once a period is cut short. A closing cycle, which
+    -- bills late usage of a subscription that ended, has no length at all.
     full_period_end timestamptz NOT NULL,
     state text NOT NULL CHECK (state IN ('scheduled', 'open', 'grace', 'closed', 'rated', 'invoiced')),
     trial boolean NOT NULL,
@@ -61,6 +62,9 @@ CREATE TABLE billing_cycles (
     sandbox boolean NOT NULL,
     due_at timestamptz,
     closed_at timestamptz,
+    -- A step that failed for a fault of its own is set aside until then, by the wall clock, and holds up nobody.
+    failed_attempts integer NOT NULL DEFAULT 0,
+    retry_at timestamptz NOT NULL DEFAULT '-infinity',
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),
     CONSTRAINT billing_cycles_once UNIQUE (tenant_id, subscription_id, period_start),

@@ -21,6 +21,51 @@ UPDATE event_watermarks SET epoch = sqlc.arg(epoch), xid = sqlc.arg(xid), seq = 
 WHERE shard = sqlc.arg(shard) AND handler = ANY (sqlc.arg(handlers)::text[])
     AND (epoch, xid, seq) < (sqlc.arg(epoch)::int, sqlc.arg(xid)::bigint, sqlc.arg(seq)::bigint);
 
+-- name: MarkBatchHandled :exec
+-- The same, for a batch that was handled in this transaction: it is noted when, and for how long.
+WITH moved AS (
+    UPDATE event_watermarks w SET epoch = sqlc.arg(epoch), xid = sqlc.arg(xid), seq = sqlc.arg(seq)
+    WHERE w.shard = sqlc.arg(shard) AND w.handler = ANY (sqlc.arg(handlers)::text[])
+        AND (w.epoch, w.xid, w.seq) < (sqlc.arg(epoch)::int, sqlc.arg(xid)::bigint, sqlc.arg(seq)::bigint)
+    RETURNING w.handler
+)
+INSERT INTO event_batches (
+    shard, epoch, xid, seq, handler, after_epoch, after_xid, after_seq, started_at, duration_us, worker
+)
+SELECT
+    sqlc.arg(shard)::int, sqlc.arg(epoch)::int, sqlc.arg(xid)::bigint, sqlc.arg(seq)::bigint, sqlc.arg(handler)::text,
+    sqlc.arg(after_epoch)::int, sqlc.arg(after_xid)::bigint, sqlc.arg(after_seq)::bigint,
+    sqlc.arg(started_at)::timestamptz, least(extract(epoch FROM clock_timestamp() - now()) * 1000000, 2147483647)::int, sqlc.arg(worker)::text
+WHERE EXISTS (SELECT FROM moved)
+ON CONFLICT (shard, epoch, xid, seq, handler) DO NOTHING;
+
+-- name: UpsertRetriedBatch :exec
+-- One event that one handler managed at a later try.
+INSERT INTO event_batches (
+    shard, epoch, xid, seq, handler, after_epoch, after_xid, after_seq, started_at, duration_us, worker
+)
+VALUES (
+    sqlc.arg(shard)::int, sqlc.arg(epoch)::int, sqlc.arg(xid)::bigint, sqlc.arg(seq)::bigint, sqlc.arg(handler)::text,
+    sqlc.arg(epoch)::int, sqlc.arg(xid)::bigint, sqlc.arg(seq)::bigint - 1,
+    sqlc.arg(started_at)::timestamptz, least(extract(epoch FROM clock_timestamp() - now()) * 1000000, 2147483647)::int, sqlc.arg(worker)::text
+)
+ON CONFLICT (shard, epoch, xid, seq, handler) DO UPDATE
+SET started_at = EXCLUDED.started_at, duration_us = EXCLUDED.duration_us, worker = EXCLUDED.worker;
+
+-- name: DeleteOldBatches :execrows
+-- A step: the first of each shard. SKIP LOCKED: another router may be at it.
+DELETE FROM event_batches b
+USING outbox_shards s
+CROSS JOIN LATERAL (
+    SELECT o.epoch, o.xid, o.seq, o.handler, o.started_at FROM event_batches o
+    WHERE o.shard = s.shard
+    ORDER BY o.epoch, o.xid, o.seq, o.handler
+    LIMIT sqlc.arg(limit_per_shard)::int
+    FOR UPDATE SKIP LOCKED
+) old
+WHERE b.shard = s.shard AND b.epoch = old.epoch AND b.xid = old.xid AND b.seq = old.seq AND b.handler = old.handler
+    AND old.started_at < sqlc.arg(before)::timestamptz;
+
 -- name: ListParkedKeys :many
 -- Keys whose later events queue up behind a failed one.
 SELECT DISTINCT handler, tenant_id, ordering_key
@@ -82,28 +127,26 @@ SELECT * FROM billing_events
 WHERE shard = sqlc.arg(shard) AND epoch = sqlc.arg(epoch) AND xid = sqlc.arg(xid) AND seq = sqlc.arg(seq);
 
 -- name: ListEventsBetween :many
--- A stretch of the log, for a consumer that has a gap: after the one position, up to the other, without the
--- dispatcher's dead letters.
+-- A stretch of the log, for a consumer that has a gap: after the one position, up to the other.
 SELECT * FROM billing_events b
 WHERE b.shard = sqlc.arg(shard)
     AND (b.epoch, b.xid, b.seq) > (sqlc.arg(after_epoch)::int, sqlc.arg(after_xid)::bigint, sqlc.arg(after_seq)::bigint)
     AND (b.epoch, b.xid, b.seq) <= (sqlc.arg(to_epoch)::int, sqlc.arg(to_xid)::bigint, sqlc.arg(to_seq)::bigint)
-    AND NOT EXISTS (
-        SELECT FROM outbox_failures f
-        WHERE f.tenant_id = b.tenant_id AND f.shard = b.shard AND f.epoch = b.epoch AND f.xid = b.xid AND f.seq = b.seq
-    )
 ORDER BY b.epoch, b.xid, b.seq
 LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListLaggingShards :many
--- Shards that were dispatched further than some handler has come, with the cursor to catch up to.
-SELECT s.shard, s.epoch, s.xid, s.seq
+-- Shards that were dispatched further than some handler has come: how far the last handler is, and the cursor
+-- to catch up to.
+SELECT s.shard, s.epoch, s.xid, s.seq, w.epoch AS done_epoch, w.xid AS done_xid, w.seq AS done_seq
 FROM outbox_shards s
-WHERE EXISTS (
-    SELECT FROM event_watermarks w
-    WHERE w.shard = s.shard AND w.handler = ANY (sqlc.arg(handlers)::text[])
-        AND (w.epoch, w.xid, w.seq) < (s.epoch, s.xid, s.seq)
-);
+CROSS JOIN LATERAL (
+    SELECT m.epoch, m.xid, m.seq FROM event_watermarks m
+    WHERE m.shard = s.shard AND m.handler = ANY (sqlc.arg(handlers)::text[])
+    ORDER BY m.epoch, m.xid, m.seq
+    LIMIT 1
+) w
+WHERE (w.epoch, w.xid, w.seq) < (s.epoch, s.xid, s.seq);
 
 -- name: GetTenantPending :one
 -- nullable: none

@@ -86,15 +86,35 @@ WHERE s.shard = u.shard AND s.owner = sqlc.arg(owner)::text AND s.lease_epoch = 
 RETURNING s.shard;
 
 -- name: InsertOutboxFailure :exec
--- An event that the bus will never take. Again for the same delivery changes nothing.
+-- An event that the bus refused. Again for the same delivery changes nothing.
 INSERT INTO outbox_failures (
-    tenant_id, shard, epoch, xid, seq, event_id, error, created_at
+    tenant_id, shard, epoch, xid, seq, event_id, state, attempts, error, next_attempt_at, created_at
 )
 VALUES (
     sqlc.arg(tenant_id), sqlc.arg(shard), sqlc.arg(epoch), sqlc.arg(xid), sqlc.arg(seq), sqlc.arg(event_id),
-    sqlc.arg(error), sqlc.arg(created_at)
+    sqlc.arg(state), 1, sqlc.arg(error), sqlc.arg(next_attempt_at), sqlc.arg(created_at)
 )
 ON CONFLICT DO NOTHING;
+
+-- name: ListDueOutboxFailures :many
+-- Of these shards: their dispatcher alone tries again.
+SELECT * FROM outbox_failures
+WHERE state = 'failed' AND next_attempt_at <= sqlc.arg(now) AND shard = ANY (sqlc.arg(shards)::int[])
+ORDER BY next_attempt_at
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: MarkOutboxFailure :exec
+UPDATE outbox_failures
+SET state = sqlc.arg(state), attempts = sqlc.arg(attempts), error = sqlc.arg(error),
+    next_attempt_at = sqlc.arg(next_attempt_at)
+WHERE tenant_id = sqlc.arg(tenant_id) AND shard = sqlc.arg(shard)
+    AND epoch = sqlc.arg(epoch) AND xid = sqlc.arg(xid) AND seq = sqlc.arg(seq);
+
+-- name: DeleteOutboxFailure :exec
+-- The bus took it.
+DELETE FROM outbox_failures
+WHERE tenant_id = sqlc.arg(tenant_id) AND shard = sqlc.arg(shard)
+    AND epoch = sqlc.arg(epoch) AND xid = sqlc.arg(xid) AND seq = sqlc.arg(seq);
 
 -- name: GetBacklog :one
 -- What waits behind the cursors, and since when: the age of the oldest, in seconds. Counted up to a limit per

@@ -19,14 +19,15 @@ ORDER BY subscription_id, position;
 SELECT * FROM prices WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
 
 -- name: ListUnbilledUsage :many
--- Of some cycles' own periods, and of earlier periods whose cycles are rated: there it came late.
+-- Of some cycles' own periods; of earlier periods whose cycles are rated, where it came late; and of periods that
+-- never come since service ended before, where it was reported ahead of the clock.
 SELECT
     t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
     t.quantity::numeric AS quantity
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
-        n.period_start AS rated_start,
+        n.period_start AS rated_start, s.ended_at,
         CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
             AS quantity
     FROM (
@@ -34,14 +35,17 @@ FROM (
             unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
             unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start
     ) n
-    JOIN usage_totals u ON u.tenant_id = sqlc.arg(tenant_id) AND u.subscription_id = n.subscription_id
-        AND u.period_start <= n.period_start AND NOT u.excluded
+    JOIN subscriptions s ON s.tenant_id = sqlc.arg(tenant_id) AND s.id = n.subscription_id
+    JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
 ) t
 WHERE t.quantity <> t.billed_quantity
-    AND (t.period_start = t.rated_start OR EXISTS (
-        SELECT FROM billing_cycles c
-        WHERE c.tenant_id = t.tenant_id AND c.subscription_id = t.subscription_id
-            AND c.period_start = t.period_start AND c.state IN ('rated', 'invoiced')
+    AND (t.period_start = t.rated_start OR coalesce(
+        (
+            SELECT c.state IN ('rated', 'invoiced') AND c.period_start < t.rated_start FROM billing_cycles c
+            WHERE c.tenant_id = t.tenant_id AND c.subscription_id = t.subscription_id
+                AND c.period_start = t.period_start
+        ),
+        t.period_start >= t.ended_at
     ))
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
 

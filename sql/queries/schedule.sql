@@ -9,6 +9,35 @@ VALUES (
 )
 ON CONFLICT ON CONSTRAINT billing_cycles_once DO NOTHING;
 
+-- name: InsertClosingCycles :exec
+-- For those of some subscriptions that have usage to bill, but no cycle left to bill it with: a cycle of no length,
+-- as of now. The customers are locked, so there is one at a time; without a grace the next may start at the same
+-- instant, hence the microsecond.
+INSERT INTO billing_cycles (
+    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at
+)
+SELECT
+    s.tenant_id, n.id, s.id, s.customer_id, l.starts_at, l.starts_at, l.starts_at, 'grace', false, sqlc.arg(sandbox),
+    sqlc.arg(due_at)::timestamptz
+FROM (
+    SELECT
+        unnest(sqlc.arg(ids)::text[]) AS id,
+        unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id
+) n
+JOIN subscriptions s ON s.tenant_id = sqlc.arg(tenant_id) AND s.id = n.subscription_id
+CROSS JOIN LATERAL (
+    SELECT greatest(sqlc.arg(now)::timestamptz, max(c.period_start) + interval '1 microsecond') AS starts_at
+    FROM billing_cycles c
+    WHERE c.tenant_id = s.tenant_id AND c.subscription_id = s.id
+    HAVING bool_and(c.trial OR c.state IN ('rated', 'invoiced'))
+) l
+WHERE EXISTS (
+    SELECT FROM usage_totals t
+    WHERE t.tenant_id = s.tenant_id AND t.subscription_id = s.id AND NOT t.excluded
+        AND t.billed_quantity <>
+            CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END
+);
+
 -- name: FindBillingCycle :one
 SELECT * FROM billing_cycles WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
 
@@ -36,17 +65,25 @@ LIMIT sqlc.arg(limit_rows)::int;
 -- Across tenants: what the wall clock makes due, longest due first.
 SELECT tenant_id, id, subscription_id, customer_id, due_at
 FROM billing_cycles
-WHERE NOT sandbox AND due_at <= sqlc.arg(now)
+WHERE NOT sandbox AND due_at <= sqlc.arg(now) AND retry_at <= sqlc.arg(now)
 ORDER BY due_at
 LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListDueSandboxCycles :many
--- Of one sandbox tenant, by its own clock.
+-- Of one sandbox tenant, by its own clock; `wall` is what time it really is.
 SELECT tenant_id, id, subscription_id, customer_id, due_at
 FROM billing_cycles
-WHERE sandbox AND tenant_id = sqlc.arg(tenant_id) AND due_at <= sqlc.arg(now)
+WHERE sandbox AND tenant_id = sqlc.arg(tenant_id) AND due_at <= sqlc.arg(now) AND retry_at <= sqlc.arg(wall)
 ORDER BY due_at
 LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: MarkCycleFailed :one
+-- Sets a due cycle aside, longer each time; any other change of it leaves this as it is.
+UPDATE billing_cycles
+SET failed_attempts = failed_attempts + 1,
+    retry_at = sqlc.arg(now)::timestamptz + least(interval '1 second' * power(2, failed_attempts), interval '5 minutes')
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
+RETURNING failed_attempts;
 
 -- name: FindNextDue :one
 -- When a sandbox tenant's next boundary comes; no row when there is none.
@@ -77,7 +114,8 @@ SELECT c.tenant_id
 FROM test_clocks c
 WHERE c.now_at < c.target_at
     OR EXISTS (
-        SELECT FROM billing_cycles b WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at
+        SELECT FROM billing_cycles b
+        WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at AND b.retry_at <= sqlc.arg(wall)
     )
 ORDER BY c.version
 LIMIT sqlc.arg(limit_rows)::int;

@@ -150,6 +150,12 @@ WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = sqlc.arg(subscri
 ORDER BY u.hour, u.subscription_item_id
 LIMIT sqlc.arg(limit_rows)::int;
 
+-- name: MarkUsageExcluded :exec
+-- The usage of periods that were to start then or later is free.
+UPDATE usage_totals SET excluded = true
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id)
+    AND period_start >= sqlc.arg(from_start)::timestamptz;
+
 -- name: MarkUsageBilled :many
 -- Which totals the invoice holds some of, once per invoice: only a newer one (ids are time-ordered) counts.
 WITH billed AS (

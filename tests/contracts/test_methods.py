@@ -222,7 +222,7 @@ SECRET = (
         ({"policy": _policy(), "request": REQUEST_ID}, "must have a request_id"),
         ({"policy": _policy(sensitive=True)}, "has a secret in its response exactly if"),
         ({"policy": _policy(), "response": SECRET}, "has a secret in its response exactly if"),
-        ({"policy": _policy(), "method": "server_streaming: true"}, "streams responses"),
+        ({"policy": _policy(), "method": "server_streaming: true client_streaming: true"}, "streams both"),
         (
             {
                 "policy": _policy(idempotency="IDEMPOTENCY_REQUEST_ID"),

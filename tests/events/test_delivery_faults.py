@@ -10,7 +10,7 @@ from corebilling.bus.delivery import START, Delivery, chain
 from corebilling.bus.port import BusUnavailable
 from corebilling.db.transaction import Transaction
 from corebilling.events.router import Handler
-from tests.support.pipeline import Pipeline, Witness, append, caller, pipeline
+from tests.support.pipeline import Pipeline, Witness, caller, pipeline
 from tests.support.postgres import TestDatabase
 
 
@@ -142,22 +142,3 @@ async def test_failures_of_a_handler_that_is_gone_hold_up_no_other(database: Tes
         pipe.clock.advance(seconds=2)
         assert await pipe.router.retry_due() == 1
         assert await pipe.effects() == ["bad"]
-
-
-async def test_an_oversized_event_between_others_leaves_no_gap(database: TestDatabase):
-    async with pipeline(database, [Witness("first")]) as pipe:
-        async with pipe.writer.transaction(caller()) as tx:
-            append(tx, "before", key="k")
-            append(tx, "large", key="k").payload.value = b"\0" * 200_000
-            append(tx, "after", key="k")
-        taken: list[Delivery] = []
-
-        async def look(deliveries: Sequence[Delivery]) -> None:
-            taken.extend(deliveries)
-            await pipe.router.consume(deliveries)
-
-        pipe.bus.subscribe(look)
-        await pipe.drain()
-        before, after = taken
-        assert after.predecessor == before.position
-        assert await pipe.effects() == ["before", "after"]

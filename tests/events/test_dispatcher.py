@@ -1,4 +1,4 @@
-"""Order and loss under concurrency, leases, fencing, and what a bus refuses."""
+"""Order and loss under concurrency, leases, fencing, and a bus that is down."""
 
 import asyncio
 import random
@@ -7,7 +7,6 @@ from corebilling.bus.delivery import Position
 from corebilling.events import outbox
 from corebilling.events.envelope import SHARDS
 from tests.support.pipeline import (
-    MAX_EVENT_BYTES,
     OTHER_TENANT,
     TENANT,
     Witness,
@@ -199,20 +198,6 @@ async def test_a_clean_stop_gives_the_shards_back_at_once(database: TestDatabase
         await pipe.write("r0")
         await new_dispatcher(pipe.worker, pipe.bus, pipe.clock).run_once()
         assert await pipe.effects() == ["r0"]
-
-
-async def test_an_oversized_event_is_a_dead_letter_and_blocks_nobody(database: TestDatabase):
-    async with pipeline(database, [Witness("first")]) as pipe:
-        async with pipe.writer.transaction(caller()) as tx:
-            large = append(tx, "large", key="k")
-            large.payload.value = b"\0" * MAX_EVENT_BYTES
-        await pipe.write("small", key="k")
-        await pipe.drain()
-        assert await pipe.effects() == ["small"]
-        assert await pipe.router.sweep() == 0
-        (failure,) = await database.admin("SELECT event_id, error FROM outbox_failures")
-        assert failure["event_id"] == large.id
-        assert "larger than the bus takes" in failure["error"]
 
 
 async def test_a_bus_that_is_down_pauses_the_shard_and_loses_nothing(database: TestDatabase):

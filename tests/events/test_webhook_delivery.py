@@ -4,13 +4,11 @@ import asyncio
 import json
 
 import asyncpg
-import pytest
 from billing.event.v1 import event_pb2 as eventv1
 from billing.invoice.v1 import invoice_events_pb2
 from billing.webhook.v1 import webhook_pb2
 from billing.webhook.v1 import webhook_service_pb2 as rpc
 from google.protobuf.field_mask_pb2 import FieldMask
-from prometheus_client import REGISTRY
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from corebilling.domains.webhook.handlers import WebhookHandlers
@@ -18,8 +16,8 @@ from corebilling.domains.webhook.model import WebhookPolicy
 from corebilling.events import outbox
 from tests.support.pipeline import OTHER_TENANT, TENANT, caller
 from tests.support.postgres import TestDatabase
-from tests.support.receiver import is_signed_by, running_receiver
-from tests.support.webhook import POLICY, Webhooks, stop, webhooks
+from tests.support.receiver import is_signed_by
+from tests.support.webhook import POLICY, Webhooks, metric, stop, webhooks
 
 __all__ = ["webhooks"]
 
@@ -143,7 +141,7 @@ async def test_a_failing_receiver_is_tried_again_after_doubling_delays_until_it_
 
 
 async def test_a_delivery_that_used_up_its_tries_is_dead_and_can_be_sent_again(webhooks: Webhooks) -> None:
-    before = _metric("dlq")
+    before = metric("dlq")
     await webhooks.endpoint()
     await webhooks.happen()
     webhooks.receiver.status = 500
@@ -152,11 +150,11 @@ async def test_a_delivery_that_used_up_its_tries_is_dead_and_can_be_sent_again(w
     delivery = await webhooks.delivery()
     assert (delivery.state, delivery.attempts) == (DEAD, 6)
     assert await webhooks.dead_letters() == [(delivery.id, "the receiver answered 500")]
-    assert _metric("dlq") - before == 1
+    assert metric("dlq") - before == 1
 
     webhooks.receiver.status = 200
     again = await webhooks.call(
-        webhooks.service.redeliver_webhook, rpc.RedeliverWebhookRequest(delivery_id=delivery.id)
+        webhooks.log.redeliver_webhook, rpc.RedeliverWebhookRequest(delivery_id=delivery.id)
     )
     assert again.delivery.state == PENDING
     assert await webhooks.worker.run_once() == 1
@@ -172,121 +170,11 @@ async def test_what_is_sent_again_has_all_its_tries_again(webhooks: Webhooks) ->
     webhooks.receiver.status = 500
     await _exhaust(webhooks)
     request = rpc.RedeliverWebhookRequest(delivery_id=(await webhooks.delivery()).id)
-    await webhooks.call(webhooks.service.redeliver_webhook, request)
+    await webhooks.call(webhooks.log.redeliver_webhook, request)
     await webhooks.worker.run_once()
     assert (await webhooks.delivery()).state == PENDING
     await _exhaust(webhooks)
     assert ((await webhooks.delivery()).state, len(webhooks.receiver.received)) == (DEAD, 12)
-
-
-async def test_a_worker_killed_while_the_receiver_hangs_is_followed_by_another_under_the_same_event_id(
-    webhooks: Webhooks,
-) -> None:
-    await webhooks.endpoint()
-    event = await webhooks.happen()
-    webhooks.receiver.hang()
-    killed = asyncio.create_task(webhooks.worker.run())
-    await webhooks.receiver.arrival()
-    await stop(killed)
-    webhooks.receiver.go_on()
-
-    async with webhooks.another_worker() as other:
-        webhooks.events.clock.advance(seconds=POLICY.lease_s - 0.001)
-        assert await other.run_once() == 0
-        webhooks.events.clock.advance(seconds=0.001)
-        assert await other.run_once() == 1
-
-    assert [received.event_id for received in webhooks.receiver.received] == [event.id, event.id]
-    assert ((await webhooks.delivery()).state, await webhooks.attempts()) == (DELIVERED, [(2, 200, "")])
-
-
-async def test_an_outcome_after_the_lease_ran_out_leaves_the_delivery_to_the_later_attempt(
-    webhooks: Webhooks,
-) -> None:
-    await webhooks.endpoint()
-    await webhooks.happen()
-    webhooks.receiver.status = 500
-    webhooks.receiver.hang()
-    late = asyncio.create_task(webhooks.worker.run_once())
-    await webhooks.receiver.arrival()
-    webhooks.events.clock.advance(seconds=POLICY.lease_s)
-    async with running_receiver() as second, webhooks.another_worker() as other:
-        await webhooks.move_endpoint(second.url)
-        second.hang()
-        later = asyncio.create_task(other.run_once())
-        await second.arrival()
-        webhooks.receiver.go_on()
-        await late
-        delivery = await webhooks.delivery()
-        assert (delivery.state, delivery.attempts, delivery.last_error) == (PENDING, 2, "")
-        assert await webhooks.worker.run_once() == 0, "the later attempt's lease still runs"
-        second.go_on()
-        await later
-    assert (await webhooks.delivery()).state == DELIVERED
-    assert await webhooks.attempts() == [(1, 500, "the receiver answered 500"), (2, 200, "")]
-
-
-async def test_a_success_stays_when_an_earlier_attempt_fails_late(webhooks: Webhooks) -> None:
-    await webhooks.endpoint()
-    await webhooks.happen()
-    webhooks.receiver.hang()
-    late = asyncio.create_task(webhooks.worker.run_once())
-    await webhooks.receiver.arrival()
-    webhooks.events.clock.advance(seconds=POLICY.lease_s)
-    async with running_receiver() as healthy, webhooks.another_worker() as other:
-        await webhooks.move_endpoint(healthy.url)
-        await other.run_once()
-    webhooks.receiver.status = 410
-    webhooks.receiver.go_on()
-    await late
-    assert (await webhooks.delivery()).state == DELIVERED
-    enabled = await webhooks.events.database.admin("SELECT enabled FROM webhooks")
-    assert [row["enabled"] for row in enabled] == [True]
-    assert [status for _, status, _ in await webhooks.attempts()] == [410, 200]
-
-
-async def test_two_workers_never_send_the_same_delivery(webhooks: Webhooks) -> None:
-    await webhooks.endpoint()
-    for number in range(30):
-        await webhooks.events.write(f"r{number}")
-    await webhooks.events.drain()
-    async with webhooks.another_worker() as other:
-        done = await asyncio.gather(*(worker.run_once() for worker in (webhooks.worker, other) * 3))
-    assert sum(done) == 30
-    ids = [received.event_id for received in webhooks.receiver.received]
-    assert len(ids) == len(set(ids)) == 30
-
-
-async def test_no_more_deliveries_than_the_limit_are_under_way_at_once(webhooks: Webhooks) -> None:
-    await webhooks.endpoint()
-    for number in range(12):
-        await webhooks.events.write(f"r{number}")
-    await webhooks.events.drain()
-    webhooks.receiver.hang()
-    async with webhooks.another_worker(
-        WebhookPolicy(limit=4, http_timeout_s=5, allow_private=True)
-    ) as worker:
-        running = asyncio.create_task(worker.run())
-        await webhooks.receiver.arrival(4)
-        webhooks.receiver.go_on()
-        await webhooks.receiver.arrival(12)
-        await stop(running)
-    assert (webhooks.receiver.most_at_once, len(webhooks.receiver.received)) == (4, 12)
-
-
-async def test_what_a_busy_worker_has_no_room_for_is_left_to_another(webhooks: Webhooks) -> None:
-    await webhooks.endpoint()
-    for number in range(12):
-        await webhooks.events.write(f"r{number}")
-    await webhooks.events.drain()
-    webhooks.receiver.hang()
-    async with webhooks.another_worker(WebhookPolicy(limit=4, http_timeout_s=5, allow_private=True)) as busy:
-        running = asyncio.create_task(busy.run())
-        await webhooks.receiver.arrival(4)
-        async with running_receiver() as second:
-            await webhooks.move_endpoint(second.url)
-            assert await webhooks.worker.run_once() == 8
-        await stop(running)
 
 
 async def test_a_woken_worker_does_not_wait_for_its_interval(webhooks: Webhooks) -> None:
@@ -299,43 +187,6 @@ async def test_a_woken_worker_does_not_wait_for_its_interval(webhooks: Webhooks)
             worker.wake()
             await webhooks.receiver.arrival(number + 1)
         await stop(running)
-
-
-async def test_a_receiver_that_is_gone_disables_its_endpoint_and_says_so(webhooks: Webhooks) -> None:
-    created = await webhooks.endpoint()
-    await webhooks.happen("a")
-    await webhooks.happen("b")
-    webhooks.receiver.status = 410
-    await webhooks.worker.run_once()
-
-    found = await webhooks.call(
-        webhooks.service.get_webhook, rpc.GetWebhookRequest(webhook_id=created.webhook.id)
-    )
-    assert (found.webhook.enabled, found.webhook.version) == (False, 2)
-    assert {delivery.state for delivery in await webhooks.deliveries()} == {DEAD}
-    updated = await webhooks.events.database.admin(
-        "SELECT actor FROM billing_events WHERE subject = 'webhook.updated' AND resource_id = $1",
-        created.webhook.id,
-    )
-    assert [row["actor"] for row in updated] == ["job:webhook"]
-    await webhooks.happen("c")
-    assert len(await webhooks.deliveries()) == 2
-
-
-@pytest.mark.parametrize("way", ["disabled", "deleted"])
-async def test_what_is_still_on_its_way_is_given_up_with_the_endpoint(webhooks: Webhooks, way: str) -> None:
-    created = await webhooks.endpoint()
-    await webhooks.happen()
-    if way == "disabled":
-        await webhooks.call(webhooks.service.update_webhook, _disable(created.webhook.id))
-    else:
-        await webhooks.call(
-            webhooks.service.delete_webhook, rpc.DeleteWebhookRequest(webhook_id=created.webhook.id)
-        )
-    await webhooks.worker.run_once()
-    delivery = await webhooks.delivery()
-    assert (delivery.state, delivery.last_error) == (DEAD, f"the endpoint is {way}")
-    assert webhooks.receiver.received == []
 
 
 async def test_the_secret_is_nowhere_in_the_database_in_the_clear(webhooks: Webhooks) -> None:
@@ -372,7 +223,7 @@ async def test_deliveries_of_several_tenants_go_out_in_one_round(webhooks: Webho
 
 
 async def test_attempts_are_counted(webhooks: Webhooks) -> None:
-    before = {name: _metric(name) for name in ("success", "failure")}
+    before = {name: metric(name) for name in ("success", "failure")}
     await webhooks.endpoint()
     await webhooks.happen()
     webhooks.receiver.status = 500
@@ -380,13 +231,7 @@ async def test_attempts_are_counted(webhooks: Webhooks) -> None:
     webhooks.events.clock.advance(seconds=10)
     webhooks.receiver.status = 200
     await webhooks.worker.run_once()
-    assert {name: _metric(name) - before[name] for name in before} == {"success": 1, "failure": 1}
-
-
-def _metric(name: str) -> float:
-    value = REGISTRY.get_sample_value(f"corebilling_webhook_delivery_{name}_total")
-    assert value is not None
-    return value
+    assert {name: metric(name) - before[name] for name in before} == {"success": 1, "failure": 1}
 
 
 def _disable(webhook_id: str) -> rpc.UpdateWebhookRequest:

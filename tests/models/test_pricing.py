@@ -238,3 +238,24 @@ def test_late_usage_of_a_period_billed_as_unused_does_not_pay_the_first_tiers_fe
     late = LateUsage("sit_1", FEBRUARY, quantity=Decimal(3), billed_quantity=Decimal(0))
     _, adjustment = decide_charges(MARCH, MARCH, [item], {}, [late])
     assert (int(unused.amount), int(adjustment.amount)) == (5, 3)
+
+
+def test_a_closing_cycle_bills_what_came_late_without_fees_and_usage_of_its_own() -> None:
+    items = [PricedItem("sit_1", flat("20"), Decimal(1)), PricedItem("sit_2", per_unit("2"), None)]
+    late = LateUsage("sit_2", FEBRUARY, quantity=Decimal(5), billed_quantity=Decimal(2))
+    closing = Period(MARCH.start, MARCH.start)
+    (adjustment,) = decide_charges(closing, closing, items, {}, [late])
+    assert (adjustment.kind, adjustment.period, int(adjustment.amount)) == (
+        ChargeKind.ADJUSTMENT,
+        FEBRUARY,
+        6,
+    )
+    assert adjustment.description.endswith("(late usage)")
+
+
+def test_usage_ahead_of_a_period_that_never_comes_says_so() -> None:
+    ahead = LateUsage("sit_1", MARCH, quantity=Decimal(5), billed_quantity=Decimal(0))
+    item = PricedItem("sit_1", per_unit("2"), None)
+    _, adjustment = decide_charges(FEBRUARY, FEBRUARY, [item], {}, [ahead])
+    assert (adjustment.period, int(adjustment.amount)) == (MARCH, 10)
+    assert adjustment.description.endswith("(usage ahead)")

@@ -8,16 +8,17 @@ from corebilling.errors import BillingError
 END = datetime(2025, 2, 1, tzinfo=UTC)
 
 
-def test_a_due_cycle_opens_then_waits_out_the_grace_then_closes():
+def test_a_cycle_opens_when_its_period_begins_and_waits_out_the_grace_when_it_ends():
     assert decide_step(CycleState.SCHEDULED, period_end=END, grace_s=3600) == CycleStep(CycleState.OPEN, END)
     assert decide_step(CycleState.OPEN, period_end=END, grace_s=3600) == CycleStep(
         CycleState.GRACE, END + timedelta(hours=1)
     )
-    assert decide_step(CycleState.GRACE, period_end=END, grace_s=3600) == CycleStep(CycleState.CLOSED, None)
 
 
-@pytest.mark.parametrize("state", [CycleState.CLOSED, CycleState.RATED, CycleState.INVOICED])
-def test_a_settled_cycle_is_never_due(state):
+@pytest.mark.parametrize(
+    "state", [CycleState.GRACE, CycleState.CLOSED, CycleState.RATED, CycleState.INVOICED]
+)
+def test_a_cycle_whose_period_ended_has_no_boundary_ahead(state):
     with pytest.raises(ValueError, match=state):
         decide_step(state, period_end=END, grace_s=0)
 

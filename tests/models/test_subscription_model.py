@@ -76,7 +76,9 @@ def test_a_start_out_of_reach_is_refused(start_at):
 
 
 def offered(price_id="pri_1", currency="USD", meter_id=None, unit="month", count=1):
-    return OfferedPrice(price_id, currency, meter_id is not None, meter_id, unit, count)
+    return OfferedPrice(
+        price_id, currency, meter_id is not None, meter_id, unit, count, Decimal(20), Decimal(1)
+    )
 
 
 def test_licensed_items_count_one_unless_told_otherwise_and_metered_ones_nothing():
@@ -119,6 +121,13 @@ def test_cancel_at_period_end_keeps_service_until_then():
     decided = cancellation(at_period_end=True)
     assert decided.change is None
     assert decided.ended_at == NOW + timedelta(days=9)
+
+
+@pytest.mark.parametrize("state", [SubscriptionState.CREATED, SubscriptionState.TRIALING])
+@pytest.mark.parametrize("at_period_end", [False, True])
+def test_usage_is_free_when_no_billed_period_begins(state, at_period_end):
+    assert cancellation(state, at_period_end).before_billing
+    assert not cancellation(SubscriptionState.ACTIVE, at_period_end).before_billing
 
 
 def test_a_canceled_subscription_cannot_be_canceled_again():

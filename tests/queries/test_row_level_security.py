@@ -13,8 +13,17 @@ QUEUES = {
     "outbox_failures",
     "test_clocks",
     "webhook_deliveries",
+    "webhook_delivery_attempts",
+    "webhook_dlq",
 }
-SHARED = {"event_watermarks", "outbox_shards", "schema_migrations", "workers"}
+SHARED = {
+    "event_batches",
+    "event_watermarks",
+    "outbox_shards",
+    "router_shards",
+    "schema_migrations",
+    "workers",
+}
 
 
 async def tenant_tables(platform: Platform) -> list[str]:

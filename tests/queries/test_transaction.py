@@ -8,8 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from corebilling.db.embedded import SUPERUSER
 from corebilling.db.failure import refuse_on
-from corebilling.db.pool import Database, ExcessPrivileges
+from corebilling.db.pool import Database, ExcessPrivileges, RoleNotGranted
 from corebilling.errors import (
     Aborted,
     AlreadyExists,
@@ -524,3 +525,24 @@ async def test_point_read_takes_three_round_trips(open_app, notes):
         "SELECT 1",
         "COMMIT",
     ]
+
+
+async def test_a_login_that_may_not_become_the_role_learns_how(database):
+    await database.admin("CREATE ROLE stranger LOGIN")
+    try:
+        with pytest.raises(RoleNotGranted, match="GRANT corebilling_worker TO"):
+            await Database.open(
+                database.url("stranger"), role="corebilling_worker", clock=SystemClock(), max_size=1
+            )
+    finally:
+        await database.admin("DROP ROLE stranger")
+
+
+async def test_a_database_that_takes_no_connections_is_unavailable(database):
+    administrator = await asyncpg.connect(database.server.url(SUPERUSER, "postgres"))
+    await administrator.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false")
+    await administrator.close()
+    with pytest.raises(Unavailable):
+        await Database.open(
+            database.url("corebilling_app"), role="corebilling_app", clock=SystemClock(), max_size=1
+        )

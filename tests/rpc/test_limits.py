@@ -52,7 +52,7 @@ class Waiting(CustomerServiceServicer):
 
 
 def limits(max_calls: int = 64, deadline_s: float = 10, stream_deadline_s: float = 10) -> CallLimits:
-    return CallLimits(max_calls, deadline_s, stream_deadline_s)
+    return CallLimits(max_calls, max_calls, deadline_s, stream_deadline_s)
 
 
 def waiting_service(servicer: Waiting) -> Any:

@@ -1,14 +1,19 @@
 """Cycles close once, at their time; a sandbox tenant's clock stops at every boundary."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 from billing.schedule.v1 import schedule_pb2, schedule_service_pb2
 from billing.schedule.v1.schedule_service_pb2_grpc import ScheduleServiceStub
+from billing.types.v1 import period_pb2
 
 from corebilling.domains.schedule.jobs import Scheduler
 from corebilling.mapping import instant, timestamp
+from corebilling.values.clock import LATEST
 from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import new_price, new_product, subscribe
@@ -111,3 +116,109 @@ async def test_cycles_are_listed_newest_first_with_what_becomes_due(platform: Pl
     stub = platform.stub(ScheduleServiceStub, key=other_key)
     request = schedule_service_pb2.ListBillingCyclesRequest(subscription_id=created.id)
     assert not (await stub.ListBillingCycles(request)).cycles
+
+
+async def failing_cycle(platform: Platform, subscription_id: str) -> None:
+    """From now on no step of this subscription's cycles succeeds, whatever the reason may be."""
+    await platform.rows(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no step'; END $$"
+    )
+    await platform.rows(
+        "CREATE TRIGGER fail BEFORE UPDATE ON billing_cycles FOR EACH ROW WHEN (NEW.state <> OLD.state "
+        f"AND NEW.subscription_id = '{subscription_id}') EXECUTE FUNCTION fail()"
+    )
+
+
+@asynccontextmanager
+async def running(platform: Platform) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(platform.app.run())
+    yield task
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_cycle_that_fails_is_set_aside_and_holds_up_nobody(platform: Platform):
+    price = await fee(platform)
+    broken, sound = await subscribe(platform, price), await subscribe(platform, price)
+    await failing_cycle(platform, broken.id)
+    platform.clock.advance(days=40)
+    await platform.drain()
+    rows = await platform.rows("SELECT subscription_id FROM invoices")
+    assert [row["subscription_id"] for row in rows] == [sound.id]
+    (cycle,) = await platform.rows(
+        "SELECT state, failed_attempts FROM billing_cycles WHERE subscription_id = $1", broken.id
+    )
+    assert (cycle["state"], cycle["failed_attempts"]) == ("open", 1)
+    platform.clock.advance(seconds=2)
+    assert await platform.app.scheduler.run_once() == 0  # tried again, and set aside for longer
+    assert await platform.app.scheduler.run_once() == 0  # not yet due
+    (attempts,) = await platform.rows("SELECT max(failed_attempts) AS n FROM billing_cycles")
+    assert attempts["n"] == 2
+
+    await platform.rows("DROP TRIGGER fail ON billing_cycles")
+    platform.clock.advance(seconds=5)
+    await platform.drain()
+    rows = await platform.rows("SELECT subscription_id FROM invoices ORDER BY number")
+    assert [row["subscription_id"] for row in rows] == [sound.id, broken.id]
+
+
+async def test_a_failing_cycle_of_a_sandbox_holds_its_clock_and_no_other(sandbox: Platform):
+    broken = await subscribe(sandbox, await fee(sandbox))
+    await failing_cycle(sandbox, broken.id)
+    await advance(sandbox, JANUARY + timedelta(days=40))
+    other_id, other_key = await sandbox.new_tenant("other", clock_time=JANUARY)
+    stub = sandbox.stub(ScheduleServiceStub, key=other_key)
+    await stub.AdvanceTestClock(
+        schedule_service_pb2.AdvanceTestClockRequest(
+            request_id="go", target_at=timestamp(JANUARY + timedelta(days=40))
+        )
+    )
+    await sandbox.drain()
+    assert instant((await clock(sandbox)).now) == instant(broken.current_period_end)
+    assert (await stub.GetTestClock(schedule_service_pb2.GetTestClockRequest())).clock.ready
+    assert other_id
+
+    await sandbox.rows("DROP TRIGGER fail ON billing_cycles")
+    sandbox.clock.advance(seconds=2)
+    await sandbox.drain()
+    assert (await clock(sandbox)).ready
+
+
+async def test_a_canceled_statement_ends_no_loop(platform: Platform):
+    """As statement_timeout does it: everything that waits for the cycles is told to stop waiting."""
+    async with running(platform) as task:
+        holder, killer = [await asyncpg.connect(platform.database.admin_url) for _ in range(2)]
+        async with holder.transaction():
+            await holder.execute("LOCK TABLE billing_cycles IN ACCESS EXCLUSIVE MODE")
+            canceled = 0
+            async with asyncio.timeout(30):
+                while canceled < 3:
+                    canceled += len(
+                        await killer.fetch(
+                            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity "
+                            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                        )
+                    )
+                    await asyncio.sleep(0.01)
+        assert not task.done(), repr(task.exception())
+        await asyncio.gather(holder.close(), killer.close())
+
+
+@pytest.mark.parametrize("year", [1, 1969, 2201, 9999])
+async def test_a_clock_outside_of_business_time_is_refused(platform: Platform, year: int):
+    refusal = await refused(platform.new_tenant("box", clock_time=datetime(year, 6, 1, tzinfo=UTC)))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "TENANT_CLOCK_INVALID")
+
+
+async def test_a_clock_stops_at_the_end_of_business_time(platform: Platform):
+    begin = datetime(2199, 6, 1, tzinfo=UTC)
+    platform.tenant_id, platform.tenant_key = await platform.new_tenant("box", clock_time=begin)
+    price = await new_price(
+        platform, (await new_product(platform)).id, "fee", interval_unit=period_pb2.INTERVAL_UNIT_YEAR
+    )
+    await subscribe(platform, price)
+    refusal = await refused(advance(platform, LATEST + timedelta(days=1)))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "TEST_CLOCK_TARGET_INVALID")
+    await advance(platform, LATEST)
+    await platform.drain()
+    assert (await clock(platform)).ready

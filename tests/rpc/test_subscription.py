@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from billing.catalog.v1 import catalog_pb2
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 
@@ -165,3 +166,51 @@ async def test_other_tenant_gets_not_found(platform: Platform):
     customer = await new_customer(platform)
     foreign = subscription_service_pb2.ListSubscriptionsRequest(customer_id=customer.id)
     assert not (await stub.ListSubscriptions(foreign)).subscriptions
+
+
+@pytest.mark.parametrize("timezone", ["UTC", "Pacific/Auckland", "Pacific/Honolulu"])
+@pytest.mark.parametrize("start_at", ["0001-01-02T00:00:00", "9999-12-31T23:59:59", "1969-12-31T23:59:59"])
+@pytest.mark.parametrize("trial_days", [0, 730])
+async def test_a_start_outside_of_business_time_is_refused_by_name(
+    platform: Platform, timezone: str, start_at: str, trial_days: int
+):
+    await platform.rows("UPDATE tenants SET timezone = $2 WHERE id = $1", platform.tenant_id, timezone)
+    start = timestamp(datetime.fromisoformat(start_at).replace(tzinfo=UTC))
+    price = await fee(platform)
+    refusal = await refused(subscribe(platform, price, start_at=start, trial_days=trial_days))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "SUBSCRIPTION_START_INVALID")
+
+
+async def test_a_subscription_begins_on_the_whole_second(platform: Platform):
+    """So that usage which a client stamps in whole seconds is never before it."""
+    platform.clock.advance(seconds=0.9)
+    created = await subscribe(platform, await fee(platform))
+    now = platform.clock.now()
+    assert now.microsecond == 900_000
+    assert instant(created.start_at) == now.replace(microsecond=0)
+    assert instant(created.current_period_start) == now.replace(microsecond=0)
+    assert created.state == ACTIVE
+
+
+async def test_fees_that_no_invoice_can_hold_are_refused_at_the_subscription(platform: Platform):
+    price = await new_price(
+        platform,
+        (await new_product(platform)).id,
+        "seat",
+        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
+        unit_amount="10000000000",
+    )
+    customer = await new_customer(platform)
+
+    def create(quantity: str):
+        return platform.stub(SubscriptionServiceStub).CreateSubscription(
+            subscription_service_pb2.CreateSubscriptionRequest(
+                request_id=new_id("req"),
+                customer_id=customer.id,
+                items=[subscription_service_pb2.NewSubscriptionItem(price_id=price.id, quantity=quantity)],
+            )
+        )
+
+    refusal = await refused(create("1001"))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "SUBSCRIPTION_ITEMS_INVALID")
+    assert (await create("1000")).subscription.state == ACTIVE

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from billing.access.v1 import access_service_pb2, api_key_pb2
 from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
-from billing.customer.v1 import customer_service_pb2
-from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 from billing.webhook.v1 import webhook_events_pb2, webhook_pb2
 from billing.webhook.v1 import webhook_service_pb2 as rpc
 from billing.webhook.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from corebilling.domains.webhook.delivery_service import WebhookDeliveryService
 from corebilling.domains.webhook.model import MAX_WEBHOOKS, WebhookPolicy
 from corebilling.domains.webhook.service import WebhookService
 from corebilling.domains.webhook.servicer import WebhookServicer
@@ -24,7 +23,7 @@ from tests.support.app import MASTER_KEY, refused, running_app
 from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
 from tests.support.receiver import Receiver, is_signed_by, running_receiver
-from tests.support.webhook import stop
+from tests.support.webhook import customer_created, stop
 
 if TYPE_CHECKING:
     from billing.webhook.v1.webhook_service_pb2_grpc import WebhookServiceAsyncStub
@@ -48,16 +47,6 @@ def creation(url: str = URL, filters: tuple[str, ...] = ("*",)) -> rpc.CreateWeb
 
 async def create(platform: Platform, url: str = URL, *filters: str) -> rpc.CreateWebhookResponse:
     return await stub(platform).CreateWebhook(creation(url, filters or ("*",)))
-
-
-async def customer_created(platform: Platform) -> None:
-    await platform.stub(CustomerServiceStub).CreateCustomer(
-        customer_service_pb2.CreateCustomerRequest(
-            request_id=new_id("req"),
-            details=customer_service_pb2.CustomerDetails(name="Ada Lovelace", email="ada@example.com"),
-        )
-    )
-    await platform.drain()
 
 
 async def delivery(platform: Platform) -> webhook_pb2.WebhookDelivery:
@@ -146,9 +135,14 @@ async def test_an_update_changes_what_its_mask_names_and_nothing_else(platform: 
         ["invoice.*"],
         False,
     )
-    assert updated.webhook.version == 2
+    assert updated.webhook.version == 3
     assert await platform.events("webhook.updated") == [
         webhook_events_pb2.WebhookUpdated(webhook_id=webhook.id, changed_fields=["enabled", "filters"])
+    ]
+    assert await platform.events("webhook.disabled") == [
+        webhook_events_pb2.WebhookDisabled(
+            webhook_id=webhook.id, reason=webhook_pb2.WEBHOOK_DISABLED_REASON_REQUESTED
+        )
     ]
 
 
@@ -214,7 +208,7 @@ async def test_a_tenant_has_at_most_a_hundred_endpoints(platform: Platform) -> N
 async def test_outside_development_only_public_https_is_accepted(database: TestDatabase) -> None:
     def strict(door: Door) -> Mapping[str, object]:
         service = WebhookService(Secrets(MASTER_KEY), WebhookPolicy())
-        return {"billing.webhook.v1.WebhookService": WebhookServicer(door, service)}
+        return {"billing.webhook.v1.WebhookService": WebhookServicer(door, service, WebhookDeliveryService())}
 
     async with running_app(database, extra=strict) as app:
         request = creation("https://169.254.169.254/latest")

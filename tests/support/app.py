@@ -157,7 +157,7 @@ async def running_app(
     order = concerns(
         Authentication(pool, secrets, clock, PERMISSIONS, keep_s=CACHE_S),
         Authorization(pool, clock, keep_s=CACHE_S),
-        limits or CallLimits(max_calls=64, deadline_s=10, stream_deadline_s=10),
+        limits or CallLimits(max_calls=64, max_response_streams=64, deadline_s=10, stream_deadline_s=10),
     )
     policy = RpcPolicy(host="127.0.0.1", port=0, max_concurrent_streams=128, reflection=reflection)
     server = RpcServer({**services(door, secrets), **extra(door)}, order, policy, interceptors)

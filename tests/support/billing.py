@@ -28,7 +28,7 @@ from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.rating.handlers import RatingHandlers
 from corebilling.domains.rating.service import RatingService
 from corebilling.domains.schedule.jobs import Scheduler
-from corebilling.domains.schedule.service import SchedulePolicy, ScheduleService
+from corebilling.domains.schedule.service import ScheduleService
 from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
 from corebilling.domains.usage.handlers import UsageHandlers
 from corebilling.domains.usage.service import MonthsMissing, UsageService
@@ -158,7 +158,7 @@ class Billing:
 
     async def cycles(self, subscription_id: str) -> Sequence[schedule_pb2.BillingCycle]:
         """Oldest first."""
-        schedule = ScheduleService(self.subscriptions, SchedulePolicy(GRACE_S))
+        schedule = ScheduleService(self.subscriptions)
         request = schedule_service_pb2.ListBillingCyclesRequest(subscription_id=subscription_id)
         return list(reversed((await self.call(schedule.list_billing_cycles, request)).cycles))
 
@@ -247,7 +247,9 @@ async def _open(stack: AsyncExitStack, database: TestDatabase) -> Billing:
     rating, ledger = RatingService(), LedgerService()
     invoices = InvoiceService(rating, ledger, InvoicePolicy(number_prefix="INV", due_days=30))
     subscriptions = SubscriptionService(SubscriptionPolicy(GRACE_S))
-    usage = UsageService(back=timedelta(days=35), ahead=timedelta(minutes=5))
+    usage = UsageService(
+        back=timedelta(days=35), ahead=timedelta(minutes=5), grace=timedelta(seconds=GRACE_S)
+    )
     table = {
         "usage.reported": [Handler("rating.usage", RatingHandlers(rating).on_usage_reported)],
         "billing.cycle.closed": [Handler("rating.cycle", RatingHandlers(rating).on_billing_cycle_closed)],
@@ -258,7 +260,7 @@ async def _open(stack: AsyncExitStack, database: TestDatabase) -> Billing:
     await router.register()
     bus = LocalBus(1_000_000)
     bus.subscribe(router.consume)
-    schedule = ScheduleService(subscriptions, SchedulePolicy(GRACE_S))
+    schedule = ScheduleService(subscriptions)
     return Billing(
         db=database,
         clock=clock,

@@ -43,6 +43,11 @@ class Receiver:
     def go_on(self) -> None:
         self._answering.set()
 
+    def answer_one(self) -> None:
+        """Whoever hangs is answered; who comes later hangs."""
+        self._answering.set()
+        self._answering = asyncio.Event()
+
     async def arrival(self, count: int = 1) -> None:
         """Returns when this many requests have come in all."""
         async with asyncio.timeout(10), self._arrived:

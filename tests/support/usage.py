@@ -98,7 +98,7 @@ class Usage:
 @pytest.fixture
 async def usage(database: TestDatabase) -> AsyncIterator[Usage]:
     await run_script(database, "usage_seed.sql")
-    service = UsageService(back=timedelta(days=35), ahead=timedelta(minutes=5))
+    service = UsageService(back=timedelta(days=35), ahead=timedelta(minutes=5), grace=timedelta(hours=1))
     events: list[eventv1.Event] = []
     pool = await Database.open(
         database.url("corebilling_app"),

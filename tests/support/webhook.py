@@ -8,16 +8,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from billing.customer.v1 import customer_service_pb2
+from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 from billing.event.v1 import event_pb2 as eventv1
 from billing.webhook.v1 import webhook_pb2
 from billing.webhook.v1 import webhook_service_pb2 as rpc
+from prometheus_client import REGISTRY
 
+from corebilling.domains.webhook.delivery_service import WebhookDeliveryService
 from corebilling.domains.webhook.handlers import WebhookHandlers
 from corebilling.domains.webhook.jobs import WebhookWorker
 from corebilling.domains.webhook.model import WebhookPolicy
 from corebilling.domains.webhook.service import WebhookService
 from corebilling.secrets import Secrets
+from corebilling.values.ids import new_id
 from tests.support.pipeline import OTHER_TENANT, TENANT, Pipeline, caller, pipeline
+from tests.support.platform import Platform
 from tests.support.postgres import TestDatabase
 from tests.support.receiver import Receiver, running_receiver
 
@@ -37,6 +43,7 @@ class Webhooks:
     receiver: Receiver
     worker: WebhookWorker
     service: WebhookService
+    log: WebhookDeliveryService
 
     async def call(
         self, use_case: Callable[..., Awaitable[Any]], request: Any, tenant_id: str = TENANT
@@ -59,7 +66,7 @@ class Webhooks:
 
     async def deliveries(self, tenant_id: str = TENANT) -> list[webhook_pb2.WebhookDelivery]:
         request = rpc.ListWebhookDeliveriesRequest()
-        return list((await self.call(self.service.list_webhook_deliveries, request, tenant_id)).deliveries)
+        return list((await self.call(self.log.list_webhook_deliveries, request, tenant_id)).deliveries)
 
     async def delivery(self) -> webhook_pb2.WebhookDelivery:
         (delivery,) = await self.deliveries()
@@ -67,7 +74,7 @@ class Webhooks:
 
     async def attempts(self) -> list[tuple[int, int, str]]:
         request = rpc.ListWebhookDeliveryAttemptsRequest(delivery_id=(await self.delivery()).id)
-        response = await self.call(self.service.list_webhook_delivery_attempts, request)
+        response = await self.call(self.log.list_webhook_delivery_attempts, request)
         return [(one.attempt, one.status_code, one.error) for one in response.attempts]
 
     async def dead_letters(self) -> list[tuple[str, str]]:
@@ -97,10 +104,29 @@ async def webhooks(database: TestDatabase) -> AsyncIterator[Webhooks]:
         worker = await stack.enter_async_context(
             WebhookWorker.open(events.worker, Secrets(MASTER_KEY), events.clock, POLICY, jitter=lambda: 0.0)
         )
-        yield Webhooks(events, receiver, worker, WebhookService(Secrets(MASTER_KEY), POLICY))
+        yield Webhooks(
+            events, receiver, worker, WebhookService(Secrets(MASTER_KEY), POLICY), WebhookDeliveryService()
+        )
 
 
 async def stop(task: "asyncio.Task[None]") -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+def metric(name: str) -> float:
+    """A counter of deliveries, by the middle of its name."""
+    value = REGISTRY.get_sample_value(f"corebilling_webhook_delivery_{name}_total")
+    assert value is not None
+    return value
+
+
+async def customer_created(platform: Platform) -> None:
+    await platform.stub(CustomerServiceStub).CreateCustomer(
+        customer_service_pb2.CreateCustomerRequest(
+            request_id=new_id("req"),
+            details=customer_service_pb2.CustomerDetails(name="Ada Lovelace", email="ada@example.com"),
+        )
+    )
+    await platform.drain()

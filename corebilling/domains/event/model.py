@@ -1,10 +1,11 @@
-"""What may be published, and how events led to one another."""
+"""What may be published, which events are wanted, and how events led to one another."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from corebilling.errors import InvalidArgument
+from corebilling.values.page import decode_page_token, encode_page_token
 
 
 class Caused(Protocol):
@@ -17,7 +18,22 @@ class Caused(Protocol):
     def causation_id(self) -> str: ...
 
 
+class Described(Protocol):
+    """An event, as far as filters look at it."""
+
+    @property
+    def subject(self) -> str: ...
+
+    @property
+    def resource_id(self) -> str: ...
+
+    @property
+    def correlation_id(self) -> str: ...
+
+
 MAX_CUSTOM_EVENT_BYTES = 256 * 1024
+
+_MAX_BIGINT = 2**63 - 1
 
 E = TypeVar("E", bound=Caused)
 
@@ -28,6 +44,50 @@ class Traced(Generic[E]):
 
     event: E
     depth: int
+
+
+class EventFilter:
+    """Which events are wanted: of any of the subjects, of the resource, of the correlation id.
+
+    A subject is exact, a prefix that ends in `.*`, or `*`. What is empty rules nothing out.
+    """
+
+    def __init__(self, subjects: Collection[str], resource_id: str, correlation_id: str) -> None:
+        self._exact = frozenset(subjects)
+        self._prefixes = tuple(subject[:-1] for subject in subjects if subject.endswith(".*"))
+        self._any_subject = not subjects or "*" in subjects
+        self._resource_id = resource_id
+        self._correlation_id = correlation_id
+
+    def wants(self, event: Described) -> bool:
+        return (
+            (self._any_subject or event.subject in self._exact or event.subject.startswith(self._prefixes))
+            and self._resource_id in ("", event.resource_id)
+            and self._correlation_id in ("", event.correlation_id)
+        )
+
+
+def resume_token(epoch: int, xid: int, seq: int) -> str:
+    """The token of a stream that stands at this position."""
+    return encode_page_token(str(epoch), str(xid), str(seq))
+
+
+def decode_resume_token(token: str) -> tuple[int, int, int]:
+    """The position: epoch, xid, seq.
+
+    Raises:
+        InvalidArgument: RESUME_TOKEN_INVALID when the token is not one that `resume_token` made.
+    """
+    try:
+        epoch, xid, seq = (int(number) for number in decode_page_token(token, 3))
+    except (InvalidArgument, ValueError):
+        epoch = xid = seq = -1
+    if not all(0 <= number <= _MAX_BIGINT for number in (epoch, xid, seq)):
+        raise InvalidArgument(
+            "RESUME_TOKEN_INVALID",
+            "The token is not one that a stream of events gave; watch from now on without it.",
+        )
+    return epoch, xid, seq
 
 
 def check_custom_subject(subject: str, reserved: Collection[str]) -> None:

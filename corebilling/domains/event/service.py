@@ -1,35 +1,41 @@
 """Use cases of the event log."""
 
 from collections.abc import Iterable, Sequence
-from typing import cast
 
 from billing.event.v1 import event_pb2 as eventv1
 from billing.event.v1 import event_service_pb2 as rpc
 from billing_db import event as event_sql
 from billing_db.models import BillingEvent
 
-from corebilling.bus.delivery import event_of
+from corebilling.bus.delivery import Position, event_of
 from corebilling.db.transaction import Transaction
 from corebilling.domains.event.model import causation_tree, check_custom_size, check_custom_subject
+from corebilling.domains.event.outcomes import HandlerNames, find_outcomes
 from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.events.envelope import catalogue
-from corebilling.mapping import enum_number, to_message
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 MAX_TRACED_EVENTS = 1000
 
 
 class EventService:
-    """Reads the log, and publishes events of the tenant's own."""
+    """Reads the log, and publishes events of the tenant's own. `handlers` is the platform's table."""
+
+    def __init__(self, handlers: HandlerNames) -> None:
+        self._handlers = handlers
 
     async def get_event(self, tx: Transaction, request: rpc.GetEventRequest) -> rpc.GetEventResponse:
         row = await event_sql.find_event(tx, tenant_id=tx.tenant_id, id=request.event_id)
         if row is None:
             raise NotFound("EVENT_NOT_FOUND", "There is no such event.", {"event_id": request.event_id})
-        states, failures = await _outcomes(tx, [row.id])
+        outcome = (await find_outcomes(tx, [row], self._handlers))[row.id]
         return rpc.GetEventResponse(
-            event=event_of(row), state=states[row.id], failures=failures.get(row.id, ())
+            event=event_of(row),
+            state=outcome.state,
+            failures=outcome.failures,
+            handlers=outcome.handlers,
+            webhooks=outcome.webhooks,
         )
 
     async def list_events(self, tx: Transaction, request: rpc.ListEventsRequest) -> rpc.ListEventsResponse:
@@ -48,6 +54,22 @@ class EventService:
         )
         page, token = next_page(rows, limit, key=lambda row: row.id)
         return rpc.ListEventsResponse(events=map(event_of, page), next_page_token=token)
+
+    async def list_stretch(
+        self, tx: Transaction, request: rpc.WatchEventsRequest, *, after: Position, to: Position, limit: int
+    ) -> Sequence[BillingEvent]:
+        """The tenant's events after the one position, up to the other."""
+        return await event_sql.list_tenant_events_between(
+            tx,
+            tenant_id=tx.tenant_id,
+            after_epoch=after.epoch,
+            after_xid=after.xid,
+            after_seq=after.seq,
+            to_epoch=to.epoch,
+            to_xid=to.xid,
+            to_seq=to.seq,
+            limit_rows=limit,
+        )
 
     async def publish_event(
         self, tx: Transaction, request: rpc.PublishEventRequest
@@ -77,42 +99,24 @@ class EventService:
             correlation_id=request.correlation_id,
             limit_rows=MAX_TRACED_EVENTS + 1,
         )
-        shown = rows[:MAX_TRACED_EVENTS]
-        states, failures = await _outcomes(tx, [row.id for row in shown])
+        shown = _first_deliveries(rows[:MAX_TRACED_EVENTS])
+        outcomes = await find_outcomes(tx, shown, self._handlers)
         return rpc.TraceEventsResponse(
             events=(
                 rpc.TracedEvent(
                     event=event_of(traced.event),
                     depth=traced.depth,
-                    state=states[traced.event.id],
-                    failures=failures.get(traced.event.id, ()),
+                    state=outcomes[traced.event.id].state,
+                    failures=outcomes[traced.event.id].failures,
+                    handlers=outcomes[traced.event.id].handlers,
+                    webhooks=outcomes[traced.event.id].webhooks,
                 )
-                for traced in causation_tree(_first_deliveries(shown))
+                for traced in causation_tree(shown)
             ),
-            truncated=len(rows) > len(shown),
+            truncated=len(rows) > MAX_TRACED_EVENTS,
         )
 
 
 def _first_deliveries(rows: Iterable[BillingEvent]) -> Sequence[BillingEvent]:
     """One row per event: a replay delivers the same event once more."""
     return list({row.id: row for row in reversed(list(rows))}.values())[::-1]
-
-
-async def _outcomes(
-    tx: Transaction, ids: Sequence[str]
-) -> tuple[dict[str, eventv1.EventState], dict[str, list[rpc.HandlerFailure]]]:
-    """How far each event has come, and which handlers have not managed it."""
-    states = {
-        row.id: _state(row.state)
-        for row in await event_sql.list_event_states(tx, tenant_id=tx.tenant_id, ids=ids)
-    }
-    failures: dict[str, list[rpc.HandlerFailure]] = {}
-    for row in await event_sql.list_handler_failures(tx, tenant_id=tx.tenant_id, ids=ids):
-        state = "failed" if row.state == "blocked" else row.state
-        message = to_message(row, rpc.HandlerFailure, state=_state(state))
-        failures.setdefault(row.event_id, []).append(message)
-    return states, failures
-
-
-def _state(state: str) -> eventv1.EventState:
-    return cast("eventv1.EventState", enum_number(eventv1.EventState, state))

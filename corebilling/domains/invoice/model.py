@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from corebilling.errors import FailedPrecondition, InvalidArgument
+from corebilling.values.money import MAX_MINOR
 from corebilling.values.period import time_zone
 
 
@@ -124,10 +125,6 @@ def decide_void(state: InvoiceState, *, amount_paid_minor: int) -> StatusChange:
             {"amount_paid_minor": str(amount_paid_minor)},
         )
     return apply_lifecycle(state, InvoiceState.VOID)
-
-
-MAX_MINOR = 2**63 - 1
-"""The largest amount that rows and messages hold, in minor units."""
 
 
 def check_total(amounts_minor: Sequence[int]) -> int:

@@ -150,7 +150,11 @@ class PricedItem:
 
 @dataclass(frozen=True, slots=True)
 class LateUsage:
-    """Usage of an earlier, settled period that grew since: all of it, and what was billed."""
+    """Usage outside the cycle's own period: all of it, and what was billed.
+
+    Of an earlier, settled period that grew since; or, when service ends, of the period that would have
+    come: there it was reported ahead of the clock.
+    """
 
     item_id: str
     period: Period
@@ -179,14 +183,18 @@ def decide_charges(
     usage: Mapping[str, Decimal],
     late: Sequence[LateUsage],
 ) -> list[Charge]:
-    """All that a cycle is charged for: fees, usage, and what earlier periods turned out to cost more.
+    """All that a cycle is charged for: fees, usage, and what other periods turned out to cost more.
 
     Args:
         period: The cycle's period; fees are prorated when it was cut shorter than `full_period`.
+        full_period: A closing cycle's is empty: it has neither fees nor usage of its own.
         usage: The period's quantities by metered item; an item without any used nothing.
-        late: Of earlier periods whose cycles are rated.
+        late: Of periods that no other cycle bills.
     """
     by_id = {item.id: item for item in items}
+    adjustments = [_adjustment(by_id[total.item_id], total, period) for total in late]
+    if full_period.start == full_period.end:
+        return adjustments
     share = period.share_of(full_period)
     charges = [
         _usage_charge(item, usage.get(item.id, Decimal(0)), period)
@@ -194,7 +202,7 @@ def decide_charges(
         else _recurring_charge(item, period, share)
         for item in items
     ]
-    return charges + [_adjustment(by_id[total.item_id], total) for total in late]
+    return charges + adjustments
 
 
 def _recurring_charge(item: PricedItem, period: Period, share: Fraction) -> Charge:
@@ -211,9 +219,10 @@ def _usage_charge(item: PricedItem, quantity: Decimal, period: Period) -> Charge
     return _charge(item, ChargeKind.USAGE, item.price.description, period, quantity, rated)
 
 
-def _adjustment(item: PricedItem, late: LateUsage) -> Charge:
+def _adjustment(item: PricedItem, late: LateUsage, period: Period) -> Charge:
     rated = rate_increase(item.price, late.billed_quantity, late.quantity)
-    description = f"{item.price.description} (late usage)"
+    when = "late usage" if late.period.start < period.start else "usage ahead"
+    description = f"{item.price.description} ({when})"
     added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
     return _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated)
 

@@ -158,7 +158,7 @@ def _decide(
         Period(start, cycle.full_period_end),
         items,
         {row.subscription_item_id: row.quantity for row in usage if row.period_start == start},
-        [_late_usage(row) for row in usage if row.period_start < start],
+        [_late_usage(row) for row in usage if row.period_start != start],
     )
 
 

@@ -13,16 +13,21 @@ import structlog
 from billing_db import inbox as inbox_sql
 from billing_db import schedule as schedule_sql
 from billing_db.schedule import ListDueLiveCyclesRow, ListDueSandboxCyclesRow
+from prometheus_client import Counter
 
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.schedule.service import ScheduleService
-from corebilling.errors import Aborted, Unavailable
+from corebilling.errors import Aborted, BillingError, Unavailable
+from corebilling.events.transient import RETRY_LATER
 from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
 
 log = structlog.get_logger(__name__)
 
+CYCLE_FAILURES = Counter(
+    "corebilling_scheduler_cycle_failures_total", "Billing cycles whose step failed and was set aside."
+)
 BATCH_ROWS = 500
 MOVING_INTERVAL_S = 0.02
 
@@ -41,12 +46,14 @@ class Scheduler:
         self._interval_s = interval_s
 
     async def run(self) -> None:
-        """Works until canceled. Losing the database pauses it; any other error ends it, loudly."""
+        """Works until canceled. Losing the database pauses it; an error of its own ends it, loudly."""
         while True:
             try:
                 worked = await self.run_once()
                 moving = await self._moving_tenants()
-            except Unavailable as error:
+            except BillingError as error:
+                if error.code not in RETRY_LATER:
+                    raise
                 log.warning("scheduler.paused", reason=error.reason)
                 worked, moving = 0, []
             if not worked:
@@ -75,7 +82,11 @@ class Scheduler:
             if clock is None:
                 return 0
             due = await schedule_sql.list_due_sandbox_cycles(
-                tx, tenant_id=tenant_id, now=clock.now_at, limit_rows=BATCH_ROWS
+                tx,
+                tenant_id=tenant_id,
+                now=clock.now_at,
+                wall=self._clock.now(),
+                limit_rows=BATCH_ROWS,
             )
         if due:
             return await self._step_cycles(due)
@@ -85,6 +96,8 @@ class Scheduler:
             if await inbox_sql.get_tenant_pending(tx, tenant_id=tenant_id):
                 return 0
             next_due = await schedule_sql.find_next_due(tx, tenant_id=tenant_id)
+            if next_due is not None and next_due <= clock.now_at:
+                return 0  # What failed comes first, when its time comes.
             boundary = clock.target_at if next_due is None else min(next_due, clock.target_at)
             await self._schedule.move_test_clock(tx, boundary)
         return 1
@@ -97,14 +110,34 @@ class Scheduler:
                     steps += await self._step_cycle(tx, cycle)
             except Aborted:  # Another scheduler is at it; the next round sees what it left.
                 continue
+            except Unavailable:
+                raise
+            except Exception as error:  # A fault of this cycle, whatever it is: the others go on.
+                await self._set_aside(cycle, error)
         return steps
+
+    async def _set_aside(self, cycle: DueCycle, error: Exception) -> None:
+        CYCLE_FAILURES.inc()
+        async with self._database.transaction(_caller(cycle.tenant_id)) as tx:
+            attempts = await schedule_sql.mark_cycle_failed(
+                tx, tenant_id=cycle.tenant_id, id=cycle.id, now=self._clock.now()
+            )
+        log.error(
+            "scheduler.cycle_failed",
+            tenant_id=cycle.tenant_id,
+            cycle_id=cycle.id,
+            attempts=attempts,
+            exc_info=error,
+        )
 
     async def _step_cycle(self, tx: Transaction, cycle: DueCycle) -> bool:
         return await self._schedule.step_cycle(tx, customer_id=cycle.customer_id, cycle_id=cycle.id)
 
     async def _moving_tenants(self) -> Sequence[str]:
         async with self._database.connection() as connection:
-            return await schedule_sql.list_busy_clocks(connection, limit_rows=BATCH_ROWS)
+            return await schedule_sql.list_busy_clocks(
+                connection, wall=self._clock.now(), limit_rows=BATCH_ROWS
+            )
 
 
 def _caller(tenant_id: str) -> Caller:

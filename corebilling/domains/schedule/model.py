@@ -4,6 +4,9 @@
         start_at   period_end  end of grace
 
 The scheduler takes the first three steps when they fall due; rating and invoicing take the others.
+
+A subscription that ended has no next cycle to bill late usage with. It gets a closing cycle then, which has
+no length and begins in grace: nothing but what came late is billed with it.
 """
 
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from corebilling.errors import FailedPrecondition, InvalidArgument
+from corebilling.values.clock import LATEST
 
 MAX_CLOCK_ADVANCE = timedelta(days=731)
 
@@ -26,23 +30,21 @@ class CycleState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CycleStep:
-    """The state a due cycle moves to, and when it falls due again (None: no more)."""
+    """The state that a cycle moves to at a boundary of its period, and when it falls due again."""
 
     state: CycleState
-    due_at: datetime | None
+    due_at: datetime
 
 
 def decide_step(state: CycleState, *, period_end: datetime, grace_s: int) -> CycleStep:
-    """What the scheduler does with a cycle that is due."""
+    """What happens to a cycle whose period begins or ends. (After the grace, it is closed.)"""
     match state:
         case CycleState.SCHEDULED:
             return CycleStep(CycleState.OPEN, due_at=period_end)
         case CycleState.OPEN:
             return CycleStep(CycleState.GRACE, due_at=period_end + timedelta(seconds=grace_s))
-        case CycleState.GRACE:
-            return CycleStep(CycleState.CLOSED, due_at=None)
         case _:
-            raise ValueError(f"a cycle that is {state} is never due")
+            raise ValueError(f"a cycle that is {state} has no boundary ahead")
 
 
 def check_clock_target(*, now: datetime, target: datetime, wanted: datetime) -> None:
@@ -58,9 +60,9 @@ def check_clock_target(*, now: datetime, target: datetime, wanted: datetime) -> 
             "The clock is on its way; wait until GetTestClock says it is ready.",
             {"target_at": target.isoformat()},
         )
-    if not now <= wanted <= now + MAX_CLOCK_ADVANCE:
+    if not now <= wanted <= min(now + MAX_CLOCK_ADVANCE, LATEST):
         raise InvalidArgument(
             "TEST_CLOCK_TARGET_INVALID",
-            "A clock moves forward, at most two years at once.",
+            f"A clock moves forward, at most two years at once, and not past the year {LATEST.year}.",
             {"now": now.isoformat()},
         )

@@ -1,6 +1,5 @@
 """Use cases of billing cycles and test clocks."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from billing.schedule.v1 import schedule_events_pb2 as events
@@ -13,7 +12,7 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.schedule.model import CycleState, check_clock_target, decide_step
+from corebilling.domains.schedule.model import CycleState, check_clock_target
 from corebilling.domains.subscription.service import SubscriptionService
 from corebilling.errors import FailedPrecondition
 from corebilling.events import outbox
@@ -21,19 +20,11 @@ from corebilling.mapping import decimal_text, instant, timestamp, to_message
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 
-@dataclass(frozen=True, slots=True)
-class SchedulePolicy:
-    """`grace_s`: how long after a period's end its late usage still enters, in seconds."""
-
-    grace_s: int
-
-
 class ScheduleService:
     """Moves cycles when they fall due. Subscriptions move along in the same transaction."""
 
-    def __init__(self, subscriptions: SubscriptionService, policy: SchedulePolicy) -> None:
+    def __init__(self, subscriptions: SubscriptionService) -> None:
         self._subscriptions = subscriptions
-        self._policy = policy
 
     async def list_billing_cycles(
         self, tx: Transaction, request: rpc.ListBillingCyclesRequest
@@ -75,28 +66,10 @@ class ScheduleService:
         now = (await tenant_profile(tx)).now
         if cycle is None or cycle.due_at is None or cycle.due_at > now:
             return False
-        step = decide_step(CycleState(cycle.state), period_end=cycle.period_end, grace_s=self._policy.grace_s)
-        match step.state:
-            case CycleState.OPEN:
-                await self._subscriptions.begin(tx, cycle)
-            case CycleState.GRACE:
-                await self._subscriptions.renew(tx, cycle)
-        announced = await _closing_events(tx, cycle) if step.state is CycleState.CLOSED else []
-        await schedule_sql.mark_billing_cycle(
-            tx,
-            tenant_id=tx.tenant_id,
-            id=cycle.id,
-            version=cycle.version,
-            new_version=cycle.version + max(1, len(announced)),
-            state=step.state,
-            period_end=cycle.period_end,
-            due_at=step.due_at,
-            closed_at=now if step.state is CycleState.CLOSED else None,
-        )
-        for version, payload in enumerate(announced, start=cycle.version + 1):
-            outbox.append(
-                tx, payload, resource_id=cycle.id, resource_version=version, ordering_key=cycle.customer_id
-            )
+        if cycle.state == CycleState.GRACE:
+            await _close(tx, cycle, now)
+        else:
+            await self._subscriptions.pass_boundary(tx, cycle)
         return True
 
     async def move_test_clock(self, tx: Transaction, to: datetime) -> None:
@@ -117,6 +90,25 @@ class ScheduleService:
                 resource_version=moved.version,
                 ordering_key=tx.tenant_id,
             )
+
+
+async def _close(tx: Transaction, cycle: BillingCycle, now: datetime) -> None:
+    announced = await _closing_events(tx, cycle)
+    await schedule_sql.mark_billing_cycle(
+        tx,
+        tenant_id=tx.tenant_id,
+        id=cycle.id,
+        version=cycle.version,
+        new_version=cycle.version + len(announced),
+        state=CycleState.CLOSED,
+        period_end=cycle.period_end,
+        due_at=None,
+        closed_at=now,
+    )
+    for version, payload in enumerate(announced, start=cycle.version + 1):
+        outbox.append(
+            tx, payload, resource_id=cycle.id, resource_version=version, ordering_key=cycle.customer_id
+        )
 
 
 async def _closing_events(tx: Transaction, cycle: BillingCycle) -> list[Message]:

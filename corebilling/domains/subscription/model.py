@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from corebilling.errors import FailedPrecondition, InvalidArgument
+from corebilling.values.clock import EARLIEST, LATEST
+from corebilling.values.money import MAX_MINOR, minor_units
 from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment
 
 MAX_START_AHEAD = timedelta(days=731)
@@ -64,7 +67,7 @@ def apply_lifecycle(old: SubscriptionState, new: SubscriptionState) -> StatusCha
 
 @dataclass(frozen=True, slots=True)
 class OfferedPrice:
-    """What a subscription must know of a price to take it."""
+    """What a subscription must know of a price to take it. A price with tiers has no unit amount."""
 
     id: str
     currency: str
@@ -72,6 +75,8 @@ class OfferedPrice:
     meter_id: str | None
     interval_unit: IntervalUnit
     interval_count: int
+    unit_amount: Decimal | None
+    unit_size: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,17 @@ def decide_items(
         else replace(item, quantity=Decimal(1) if item.quantity is None else item.quantity)
         for item in wanted
     ]
+    fees = sum((_fee(item, prices[item.price_id]) for item in filled), Fraction(0))
+    if minor_units(fees, currency) > MAX_MINOR:
+        raise _items_invalid("the fees of one period are more than an invoice can hold: lower a quantity")
     return filled, first.interval_unit, first.interval_count
+
+
+def _fee(item: WantedItem, price: OfferedPrice) -> Fraction:
+    """What the item costs per period, in major units, as far as that is known beforehand."""
+    if item.quantity is None or price.unit_amount is None:
+        return Fraction(0)
+    return Fraction(item.quantity) / Fraction(price.unit_size) * Fraction(price.unit_amount)
 
 
 def _items_invalid(detail: str) -> InvalidArgument:
@@ -141,6 +156,8 @@ def decide_opening(
         InvalidArgument: SUBSCRIPTION_START_INVALID when it starts more than one interval back, or more than
             two years ahead.
     """
+    if not EARLIEST <= start_at <= min(now + MAX_START_AHEAD, LATEST):
+        raise _start_invalid(start_at)
     trial_end_at = start_at + timedelta(days=trial_days) if trial_days else None
     calendar = BillingCalendar(
         anchor_at=trial_end_at or start_at,
@@ -150,16 +167,20 @@ def decide_opening(
         start_at=start_at,
         trial_end_at=trial_end_at,
     )
-    if start_at > now + MAX_START_AHEAD or replace(calendar, anchor_at=start_at).boundary(1) <= now:
-        raise InvalidArgument(
-            "SUBSCRIPTION_START_INVALID",
-            "A subscription starts at most one billing interval back and two years ahead.",
-            {"start_at": start_at.isoformat()},
-        )
+    if replace(calendar, anchor_at=start_at).boundary(1) <= now:
+        raise _start_invalid(start_at)
     segment = calendar.segment(start_at)
     assert segment is not None, "the calendar begins with the start"
     state = SubscriptionState.CREATED if start_at > now else running_state(segment)
     return Opening(state, calendar, segment)
+
+
+def _start_invalid(start_at: datetime) -> InvalidArgument:
+    return InvalidArgument(
+        "SUBSCRIPTION_START_INVALID",
+        "A subscription starts at most one billing interval back and two years ahead.",
+        {"start_at": start_at.isoformat()},
+    )
 
 
 def running_state(segment: Segment) -> SubscriptionState:
@@ -176,11 +197,16 @@ def next_segment(calendar: BillingCalendar, ended: Period) -> Segment:
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """When service ends: `state` is CANCELED at once, or unchanged until the period ends."""
+    """When service ends: at once, or without a change of state when the period ends.
+
+    `before_billing`: no billed period begins before it. Then all usage is free, also what was reported
+    ahead of the clock for a period that never comes.
+    """
 
     change: StatusChange | None
     ended_at: datetime
     at_period_end: bool
+    before_billing: bool
 
 
 def decide_cancellation(
@@ -193,12 +219,17 @@ def decide_cancellation(
 ) -> Cancellation:
     """How a cancellation takes effect. One that has not started ends at its start, whatever was asked.
 
+    `period_end` lies ahead: boundaries that have come are passed first. So a second cancellation never ends
+    service later than the first.
+
     Raises:
         FailedPrecondition: SUBSCRIPTION_TRANSITION_INVALID when it is canceled already.
     """
     change = apply_lifecycle(state, SubscriptionState.CANCELED)
     if state is SubscriptionState.CREATED:
-        return Cancellation(change, ended_at=start_at, at_period_end=False)
-    if at_period_end and period_end is not None and period_end > now:
-        return Cancellation(None, ended_at=period_end, at_period_end=True)
-    return Cancellation(change, ended_at=now, at_period_end=False)
+        return Cancellation(change, ended_at=start_at, at_period_end=False, before_billing=True)
+    before_billing = state is SubscriptionState.TRIALING
+    if not at_period_end:
+        return Cancellation(change, ended_at=now, at_period_end=False, before_billing=before_billing)
+    assert period_end is not None, "a subscription that runs is in a period"
+    return Cancellation(None, ended_at=period_end, at_period_end=True, before_billing=before_billing)

@@ -1,30 +1,29 @@
 """Use cases of subscriptions, and the steps that the scheduler takes on them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, cast
 
 from billing.subscription.v1 import subscription_events_pb2 as events
 from billing.subscription.v1 import subscription_pb2 as pb
 from billing.subscription.v1 import subscription_service_pb2 as rpc
 from billing.types.v1 import period_pb2
-from billing_db import catalog as catalog_sql
 from billing_db import customer as customer_sql
 from billing_db import schedule as schedule_sql
 from billing_db import subscription as subscription_sql
+from billing_db import usage as usage_sql
 from billing_db.models import BillingCycle, Subscription, SubscriptionItem
 from google.protobuf.message import Message
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.schedule.model import CycleState, decide_step
+from corebilling.domains.subscription import items
 from corebilling.domains.subscription.model import (
-    OfferedPrice,
     Opening,
     StatusChange,
     SubscriptionState,
-    WantedItem,
     apply_lifecycle,
     decide_cancellation,
     decide_items,
@@ -32,9 +31,9 @@ from corebilling.domains.subscription.model import (
     next_segment,
     running_state,
 )
-from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
+from corebilling.errors import NotFound
 from corebilling.events import outbox
-from corebilling.mapping import decimal_text, enum_number, enum_text, instant, timestamp, to_message
+from corebilling.mapping import enum_number, enum_text, instant, timestamp, to_message
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
 from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment
@@ -48,7 +47,7 @@ class SubscriptionPolicy:
 
 
 class SubscriptionService:
-    """Creates, reads and ends subscriptions; `begin` and `renew` are the scheduler's."""
+    """Creates, reads and ends subscriptions; `pass_boundary` is the scheduler's."""
 
     def __init__(self, policy: SubscriptionPolicy) -> None:
         self._policy = policy
@@ -63,11 +62,14 @@ class SubscriptionService:
             raise NotFound(
                 "CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": request.customer_id}
             )
-        wanted = await _wanted_items(tx, request)
-        prices = await _offered_prices(tx, wanted)
-        items, unit, count = decide_items(wanted, prices, customer.currency)
+        wanted = await items.wanted(tx, request)
+        prices = await items.offered_prices(tx, wanted)
+        filled, unit, count = decide_items(wanted, prices, customer.currency)
         opening = decide_opening(
-            start_at=instant(request.start_at) if request.HasField("start_at") else tenant.now,
+            # From the whole second on: usage that clients stamp with whole seconds is never before it.
+            start_at=instant(request.start_at)
+            if request.HasField("start_at")
+            else tenant.now.replace(microsecond=0),
             trial_days=request.trial_days,
             interval_unit=unit,
             interval_count=count,
@@ -75,7 +77,7 @@ class SubscriptionService:
             now=tenant.now,
         )
         subscription = await _insert(tx, request, customer.currency, opening)
-        rows = await _insert_items(tx, subscription.id, items)
+        rows = await items.insert(tx, subscription.id, filled)
         await _open_cycle(tx, subscription, opening.segment, sandbox=tenant.sandbox)
         created = events.SubscriptionCreated(
             subscription_id=subscription.id,
@@ -114,8 +116,9 @@ class SubscriptionService:
         self, tx: Transaction, request: rpc.CancelSubscriptionRequest
     ) -> rpc.CancelSubscriptionResponse:
         await tx.lock((await _find(tx, request.subscription_id)).customer_id)
-        subscription = await _find(tx, request.subscription_id)
         tenant = await tenant_profile(tx)
+        await self._catch_up(tx, request.subscription_id, tenant.now)
+        subscription = await _find(tx, request.subscription_id)
         cancellation = decide_cancellation(
             SubscriptionState(subscription.state),
             at_period_end=request.at_period_end,
@@ -126,6 +129,13 @@ class SubscriptionService:
         subscription.canceled_at = tenant.now
         subscription.ended_at = cancellation.ended_at
         subscription.cancel_at_period_end = cancellation.at_period_end
+        if cancellation.before_billing:
+            await usage_sql.mark_usage_excluded(
+                tx,
+                tenant_id=tx.tenant_id,
+                subscription_id=subscription.id,
+                from_start=cancellation.ended_at,
+            )
         if cancellation.change:
             await _cut_cycle(tx, subscription, cancellation.ended_at, self._policy)
             subscription = await _end(tx, subscription, cancellation.change)
@@ -136,24 +146,57 @@ class SubscriptionService:
         (message,) = await _messages(tx, [subscription])
         return rpc.CancelSubscriptionResponse(subscription=message)
 
-    async def begin(self, tx: Transaction, cycle: BillingCycle) -> None:
-        """The start has come: the first period of a subscription created ahead of it runs."""
-        subscription = await _find(tx, cycle.subscription_id)
-        await _run(tx, subscription, Segment(Period(cycle.period_start, cycle.period_end), cycle.trial))
+    async def pass_boundary(self, tx: Transaction, cycle: BillingCycle) -> None:
+        """The time of a scheduled or open cycle has come: its period begins, or ends in the next one's favor.
 
-    async def renew(self, tx: Transaction, ended: BillingCycle) -> None:
-        """A period has ended: the next one begins, or service ends with it."""
-        subscription = await _find(tx, ended.subscription_id)
-        if subscription.cancel_at_period_end:
-            change = apply_lifecycle(SubscriptionState(subscription.state), SubscriptionState.CANCELED)
-            await _end(tx, subscription, change)
-            return
-        segment = next_segment(_calendar(subscription), Period(ended.period_start, ended.period_end))
-        await _open_cycle(tx, subscription, segment, sandbox=ended.sandbox)
-        renewed = events.SubscriptionRenewed(
-            subscription_id=subscription.id, current_period=_period(segment.period)
+        The caller holds the customer's lock.
+        """
+        step = decide_step(CycleState(cycle.state), period_end=cycle.period_end, grace_s=self._policy.grace_s)
+        if step.state is CycleState.OPEN:
+            await _begin(tx, cycle)
+        else:
+            await _renew(tx, cycle)
+        await schedule_sql.mark_billing_cycle(
+            tx,
+            tenant_id=tx.tenant_id,
+            id=cycle.id,
+            version=cycle.version,
+            new_version=cycle.version + 1,
+            state=step.state,
+            period_end=cycle.period_end,
+            due_at=step.due_at,
+            closed_at=None,
         )
-        await _run(tx, subscription, segment, renewed)
+
+    async def _catch_up(self, tx: Transaction, subscription_id: str, now: datetime) -> None:
+        """Passes the boundaries that the scheduler has not come to yet: their periods were served."""
+        while cycle := await schedule_sql.find_running_cycle(
+            tx, tenant_id=tx.tenant_id, subscription_id=subscription_id
+        ):
+            if cycle.due_at is None or cycle.due_at > now:
+                return
+            await self.pass_boundary(tx, cycle)
+
+
+async def _begin(tx: Transaction, cycle: BillingCycle) -> None:
+    """The start has come: the first period of a subscription created ahead of it runs."""
+    subscription = await _find(tx, cycle.subscription_id)
+    await _run(tx, subscription, Segment(Period(cycle.period_start, cycle.period_end), cycle.trial))
+
+
+async def _renew(tx: Transaction, ended: BillingCycle) -> None:
+    """A period has ended: the next one begins, or service ends with it."""
+    subscription = await _find(tx, ended.subscription_id)
+    if subscription.cancel_at_period_end:
+        change = apply_lifecycle(SubscriptionState(subscription.state), SubscriptionState.CANCELED)
+        await _end(tx, subscription, change)
+        return
+    segment = next_segment(_calendar(subscription), Period(ended.period_start, ended.period_end))
+    await _open_cycle(tx, subscription, segment, sandbox=ended.sandbox)
+    renewed = events.SubscriptionRenewed(
+        subscription_id=subscription.id, current_period=_period(segment.period)
+    )
+    await _run(tx, subscription, segment, renewed)
 
 
 async def _run(tx: Transaction, subscription: Subscription, segment: Segment, *announced: Message) -> None:
@@ -216,55 +259,6 @@ def _state(state: str) -> pb.SubscriptionState:
     return cast("pb.SubscriptionState", enum_number(pb.SubscriptionState, state))
 
 
-async def _wanted_items(tx: Transaction, request: rpc.CreateSubscriptionRequest) -> list[WantedItem]:
-    """The items of the request, or those of its plan.
-
-    Raises:
-        InvalidArgument: SUBSCRIPTION_ITEMS_INVALID when it names both or neither.
-        NotFound: PLAN_NOT_FOUND.
-        FailedPrecondition: PLAN_DEPRECATED.
-    """
-    if bool(request.plan_id) == bool(request.items):
-        detail = "name either a plan_id or items"
-        raise InvalidArgument(
-            "SUBSCRIPTION_ITEMS_INVALID", f"The items do not fit: {detail}.", {"detail": detail}
-        )
-    if request.items:
-        return [
-            WantedItem(item.price_id, Decimal(item.quantity) if item.quantity else None)
-            for item in request.items
-        ]
-    plan = await catalog_sql.find_plan(tx, tenant_id=tx.tenant_id, id=request.plan_id)
-    if plan is None:
-        raise NotFound("PLAN_NOT_FOUND", "There is no such plan.", {"plan_id": request.plan_id})
-    if plan.status == "deprecated":
-        raise FailedPrecondition(
-            "PLAN_DEPRECATED", "The plan is deprecated; subscribe to another.", {"plan_id": request.plan_id}
-        )
-    rows = await catalog_sql.list_plan_items(tx, tenant_id=tx.tenant_id, plan_ids=[plan.id])
-    return [WantedItem(row.price_id, row.quantity) for row in rows]
-
-
-async def _offered_prices(tx: Transaction, wanted: Sequence[WantedItem]) -> dict[str, OfferedPrice]:
-    ids = sorted({item.price_id for item in wanted})
-    rows = await subscription_sql.list_prices_for_items(tx, tenant_id=tx.tenant_id, ids=ids)
-    prices = {
-        row.id: OfferedPrice(
-            id=row.id,
-            currency=row.currency,
-            metered=row.usage == "metered",
-            meter_id=row.meter_id,
-            interval_unit=cast(IntervalUnit, row.interval_unit),
-            interval_count=row.interval_count,
-        )
-        for row in rows
-    }
-    for price_id in ids:
-        if price_id not in prices:
-            raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": price_id})
-    return prices
-
-
 async def _insert(
     tx: Transaction, request: rpc.CreateSubscriptionRequest, currency: str, opening: Opening
 ) -> Subscription:
@@ -287,20 +281,6 @@ async def _insert(
         current_period_start=period.start if running else None,
         current_period_end=period.end if running else None,
         created_at=tx.now,
-    )
-
-
-async def _insert_items(
-    tx: Transaction, subscription_id: str, items: Sequence[WantedItem]
-) -> Sequence[SubscriptionItem]:
-    return await subscription_sql.insert_subscription_items(
-        tx,
-        tenant_id=tx.tenant_id,
-        subscription_id=subscription_id,
-        ids=[new_id("sit") for _ in items],
-        positions=list(range(1, len(items) + 1)),
-        price_ids=[item.price_id for item in items],
-        quantities=["" if item.quantity is None else decimal_text(item.quantity) for item in items],
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from corebilling.errors import InvalidArgument
+from corebilling.values.clock import EARLIEST, LATEST
 
 
 class TenantMode(StrEnum):
@@ -18,10 +19,15 @@ def check_clock(mode: str, clock_at: datetime | None) -> datetime | None:
     """Where the tenant's test clock begins; None for live tenants, who go by the wall clock.
 
     Raises:
-        InvalidArgument: TENANT_CLOCK_INVALID when a sandbox tenant lacks it or a live one has it.
+        InvalidArgument: TENANT_CLOCK_INVALID when a sandbox tenant lacks it or a live one has it, or when it
+            lies outside of business time.
     """
     if (mode == TenantMode.SANDBOX) != (clock_at is not None):
         raise InvalidArgument(
             "TENANT_CLOCK_INVALID", "Set clock_time for a sandbox tenant, and leave it out for a live one."
+        )
+    if clock_at is not None and not EARLIEST <= clock_at <= LATEST:
+        raise InvalidArgument(
+            "TENANT_CLOCK_INVALID", f"A clock begins between the years {EARLIEST.year} and {LATEST.year}."
         )
     return clock_at

@@ -78,14 +78,16 @@ class UsageItem:
 
 @dataclass(frozen=True, slots=True)
 class UsageWindow:
-    """How old, and how far ahead of the tenant's clock, a record may be; both limits are allowed."""
+    """How old, and how far ahead of the tenant's clock `now_us`, a record may be; both limits are allowed."""
 
     earliest_us: int
+    now_us: int
     latest_us: int
 
     @classmethod
     def around(cls, now: datetime, *, back: timedelta, ahead: timedelta) -> "UsageWindow":
-        return cls(microseconds(now) - back // _MICROSECOND, microseconds(now) + ahead // _MICROSECOND)
+        now_us = microseconds(now)
+        return cls(now_us - back // _MICROSECOND, now_us, now_us + ahead // _MICROSECOND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,11 +267,13 @@ def _find_period(
     same_terms = last is not None and last.item.subscription_version == item.subscription_version
     if last is not None and same_terms and last.start_us <= at < last.end_us:
         return last
-    found = _work_out_period(item, at)
+    # What has not begun may still be canceled, and would have no cycle to bill this with.
+    begun = microseconds(item.calendar.start_at) <= window.now_us
+    found = _work_out_period(item, at) if begun else None
     if found is None:
         return FailedPrecondition(
             "USAGE_OUTSIDE_SUBSCRIPTION",
-            "The subscription was not running at that time.",
+            "The subscription was not running at that time; before it begins, nothing is accepted.",
             {"subscription_id": item.subscription_id, "recorded_at": _text(at)},
         )
     last_periods[item.id] = found

@@ -8,10 +8,11 @@ from billing.types.v1 import period_pb2
 from billing.usage.v1 import usage_events_pb2 as events
 from billing.usage.v1 import usage_pb2
 from billing.usage.v1 import usage_service_pb2 as rpc
+from billing_db import schedule as schedule_sql
 from billing_db import usage as usage_sql
 from billing_db.models import UsageTotal
 
-from corebilling.db.tenant import tenant_profile
+from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.usage.model import (
     Acceptance,
@@ -30,6 +31,7 @@ from corebilling.domains.usage.model import (
 from corebilling.errors import BillingError, InvalidArgument
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, timestamp, to_message
+from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
 from corebilling.values.period import BillingCalendar, IntervalUnit
 
@@ -53,11 +55,13 @@ class UsageService:
     Args:
         back: How old a record may be, by the tenant's clock.
         ahead: How far ahead of the tenant's clock a record may be.
+        grace: How long the late usage of a subscription that ended is gathered before it is billed.
     """
 
-    def __init__(self, *, back: timedelta, ahead: timedelta) -> None:
+    def __init__(self, *, back: timedelta, ahead: timedelta, grace: timedelta) -> None:
         self._back = back
         self._ahead = ahead
+        self._grace = grace
         self._months: set[date] = set()
         self._last_periods: dict[str, UsagePeriod] = {}
 
@@ -167,7 +171,29 @@ class UsageService:
         acceptance = decide_acceptance(records, placement, keys, known, repeated)
         if acceptance.fresh:
             await self._write(tx, records, keys, placement, acceptance.fresh)
+            await self._open_closing_cycles(tx, tenant, placement.periods)
         return acceptance
+
+    async def _open_closing_cycles(
+        self, tx: Transaction, tenant: TenantProfile, periods: Iterable[UsagePeriod]
+    ) -> None:
+        """Usage that came after its subscription's last cycle was settled gets one more to be billed with.
+
+        The customers are locked: no cycle can be settled without what was accepted before.
+        """
+        ended = {
+            period.item.subscription_id for period in periods if period.item.calendar.ended_at is not None
+        }
+        if ended:
+            await schedule_sql.insert_closing_cycles(
+                tx,
+                tenant_id=tx.tenant_id,
+                ids=[new_id("cyc") for _ in ended],
+                subscription_ids=sorted(ended),
+                sandbox=tenant.sandbox,
+                now=tenant.now,
+                due_at=tenant.now + self._grace,
+            )
 
     async def _write(
         self,

@@ -11,3 +11,7 @@ DURATION = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120),
 )
 BACKLOG = Gauge("corebilling_webhook_backlog", "Deliveries that wait for an attempt, or for its answer.")
+OPEN_BREAKERS = Gauge(
+    "corebilling_webhook_open_breakers", "Endpoints left alone for now, because attempts failed in a row."
+)
+IN_FLIGHT = Gauge("corebilling_webhook_inflight", "Attempts under way.")

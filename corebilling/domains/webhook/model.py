@@ -2,8 +2,11 @@
 
 pending -> delivered            the receiver answered 2xx
 pending -> pending              it did not: again after a delay that doubles
-pending -> dead                 tries are used up, or the endpoint is gone, disabled or deleted
+pending -> dead                 tries are used up, or the endpoint is gone or deleted
 delivered, dead -> pending      sent again, by request
+dead -> discarded               given up for good, by request
+
+While its endpoint is disabled, a delivery stays pending and nothing is tried.
 """
 
 import re
@@ -13,6 +16,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from corebilling.domains.webhook.lanes import Signal
 from corebilling.errors import InvalidArgument
 
 MAX_WEBHOOKS = 100
@@ -21,26 +25,43 @@ MAX_WEBHOOKS = 100
 MAX_RETRY_AFTER_S = 3600.0
 """The longest wait that a receiver may ask for."""
 
-CHANGEABLE_FIELDS = frozenset({"url", "filters", "enabled"})
+MAX_REDELIVERED = 1000
+"""Deliveries that one request sends again."""
+
+TEST_SUBJECT = "webhook.tested"
+"""Goes to the endpoint under test alone."""
+
+CHANGEABLE_FIELDS = frozenset({"url", "filters", "enabled", "rate_per_second"})
 
 # Of a delay, how much chance may take off, so that what failed together does not come back together.
 _JITTER = 0.2
 # A process that died is followed after the timeout of its call, and time enough to load and to record.
-_LEASE_MARGIN_S = 45.0
+_LEASE_MARGIN_S = 10.0
 
 _ALL = "*"
 _GONE = 410
+# What overloaded servers, and those in front of them, answer.
+_THROTTLING = frozenset({429, 502, 503, 504})
 
 
 class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     DEAD = "dead"
+    DISCARDED = "discarded"
+
+
+class DisabledReason(StrEnum):
+    REQUESTED = "requested"
+    GONE = "gone"
+    FAILING = "failing"
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookPolicy:
-    """Times in seconds. `limit`: deliveries under way at once in this process.
+    """Times in seconds. `limit`: deliveries under way at once per process, to receivers that answer promptly.
+
+    `rate_per_second`: of an endpoint that sets none. `disable_after_s`: of nothing but failures.
 
     `allow_private` permits http, any port, loopback and private networks: for development alone.
     """
@@ -51,6 +72,8 @@ class WebhookPolicy:
     base_delay_s: float = 10.0
     max_delay_s: float = 300.0
     http_timeout_s: float = 15.0
+    rate_per_second: int = 100
+    disable_after_s: float = 5 * 86_400.0
     allow_private: bool = False
 
     @property
@@ -60,11 +83,26 @@ class WebhookPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver said; `status_code` 0 and `error` when it said nothing."""
+    """What a receiver said, and how its body begins; `status_code` 0 and `error` when it said nothing."""
 
     status_code: int
     error: str = ""
     retry_after_s: float = 0.0
+    response: str = ""
+
+    @property
+    def asked_s(self) -> float:
+        """How long the receiver wants to wait, within bounds."""
+        return min(self.retry_after_s, MAX_RETRY_AFTER_S)
+
+    @property
+    def signal(self) -> Signal:
+        """What the answer means for all that is to be sent there."""
+        if not self.status_code:
+            return Signal.SILENCE
+        if 200 <= self.status_code < 300:
+            return Signal.SUCCESS
+        return Signal.THROTTLED if self.status_code in _THROTTLING or self.retry_after_s else Signal.FAILURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +129,7 @@ def filters_matching(subject: str) -> tuple[str, ...]:
 
 def decide_outcome(answer: Answer, tries: int, policy: WebhookPolicy, jitter: float) -> Outcome:
     """After the `tries`-th try, from 1. `jitter` is a random number from 0 to 1."""
-    if 200 <= answer.status_code < 300:
+    if answer.signal is Signal.SUCCESS:
         return Outcome(DeliveryState.DELIVERED)
     if answer.status_code == _GONE:
         return Outcome(
@@ -100,8 +138,7 @@ def decide_outcome(answer: Answer, tries: int, policy: WebhookPolicy, jitter: fl
     error = answer.error or f"the receiver answered {answer.status_code}"
     if tries > policy.max_retries:
         return Outcome(DeliveryState.DEAD, error)
-    asked_s = min(answer.retry_after_s, MAX_RETRY_AFTER_S)
-    return Outcome(DeliveryState.PENDING, error, max(retry_delay_s(tries, policy, jitter), asked_s))
+    return Outcome(DeliveryState.PENDING, error, max(retry_delay_s(tries, policy, jitter), answer.asked_s))
 
 
 def retry_delay_s(tries: int, policy: WebhookPolicy, jitter: float) -> float:

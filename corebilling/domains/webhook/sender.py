@@ -1,5 +1,7 @@
 """Sends one request to one receiver, whose name, address and answer are not to be trusted."""
 
+import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -15,6 +17,9 @@ from corebilling.values.clock import Clock
 
 # Shorter than what common servers keep: one that closes just as we send costs a try.
 _KEEPALIVE_S = 3.0
+# Of the answer's body: enough to tell an operator what was wrong. It decides nothing, so it gets little time.
+_MAX_RESPONSE_BYTES = 1024
+_RESPONSE_TIMEOUT_S = 1.0
 
 
 class AddressRefused(OSError):
@@ -22,7 +27,7 @@ class AddressRefused(OSError):
 
 
 class WebhookSender:
-    """Posts without redirects, proxies or cookies, and without reading what is answered."""
+    """Posts without redirects, proxies or cookies, and reads little of what is answered."""
 
     def __init__(self, session: aiohttp.ClientSession, policy: WebhookPolicy, clock: Clock) -> None:
         self._session = session
@@ -34,10 +39,14 @@ class WebhookSender:
     async def open(
         cls, policy: WebhookPolicy, clock: Clock, resolver: AbstractResolver | None = None
     ) -> "AsyncIterator[WebhookSender]":
-        """`resolver`: who looks names up; the system, if not given."""
+        """`resolver`: who looks names up; the system's name servers, if not given.
+
+        Not the system's own function: it holds one of few threads for as long as a name server is silent.
+        """
         connector = aiohttp.TCPConnector(
-            limit=policy.limit,
-            resolver=resolver,
+            # The lanes decide how many there are.
+            limit=0,
+            resolver=resolver or aiohttp.AsyncResolver(),
             socket_factory=_vetting_socket(policy.allow_private),
             keepalive_timeout=_KEEPALIVE_S,
         )
@@ -55,17 +64,31 @@ class WebhookSender:
         try:
             # What was accepted once may not be any more: development's endpoints in a copied database.
             check_url(url, allow_private=self._policy.allow_private)
-            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                # The body stays unread: leaving the block closes the connection if there is more of it.
-                retry_after = response.headers.get("Retry-After", "")
-                return Answer(
-                    response.status, retry_after_s=parse_retry_after(retry_after, self._clock.now())
-                )
+            # A payload of its own: the library would search for how to send plain bytes.
+            data = aiohttp.BytesPayload(body, content_type="application/json")
+            async with self._session.post(url, data=data, headers=headers, allow_redirects=False) as response:
+                return Answer(response.status, "", self._asked_s(response), await _beginning(response))
         except InvalidArgument as refused:
             return Answer(0, refused.message)
         # RuntimeError is what uvloop may raise when it cannot connect.
         except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
             return Answer(0, _explain(error))
+
+    def _asked_s(self, response: aiohttp.ClientResponse) -> float:
+        text = response.headers.get("Retry-After", "")
+        return parse_retry_after(text, self._clock.now()) if text else 0.0
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> str:
+    """As text that the database can hold. If there is more, the caller's leaving closes the connection."""
+    if response.content.at_eof():
+        return ""
+    read = bytearray()
+    with contextlib.suppress(aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_RESPONSE_TIMEOUT_S):
+            while len(read) < _MAX_RESPONSE_BYTES and not response.content.at_eof():
+                read += await response.content.read(_MAX_RESPONSE_BYTES - len(read))
+    return read.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _vetting_socket(allow_private: bool) -> aiohttp.SocketFactoryType:

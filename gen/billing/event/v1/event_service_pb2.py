@@ -24,12 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from billing.event.v1 import event_pb2 as billing_dot_event_dot_v1_dot_event__pb2
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
+from billing.webhook.v1 import webhook_pb2 as billing_dot_webhook_dot_v1_dot_webhook__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$billing/event/v1/event_service.proto\x12\x10\x62illing.event.v1\x1a\x1c\x62illing/event/v1/event.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n\x0fGetEventRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12$\n\x08\x65vent_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07\x65ventId\"\xb3\x01\n\x10GetEventResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.billing.event.v1.EventR\x05\x65vent\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32\x1c.billing.event.v1.EventStateR\x05state\x12<\n\x08\x66\x61ilures\x18\x03 \x03(\x0b\x32 .billing.event.v1.HandlerFailureR\x08\x66\x61ilures\"\xd4\x01\n\x0eHandlerFailure\x12\x18\n\x07handler\x18\x01 \x01(\tR\x07handler\x12\x1a\n\x08\x61ttempts\x18\x02 \x01(\x05R\x08\x61ttempts\x12\x14\n\x05\x65rror\x18\x03 \x01(\tR\x05\x65rror\x12\x42\n\x0fnext_attempt_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rnextAttemptAt\x12\x32\n\x05state\x18\x05 \x01(\x0e\x32\x1c.billing.event.v1.EventStateR\x05state\"\xbb\x02\n\x11ListEventsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12S\n\x07subject\x18\x04 \x01(\tB9\xbaH6r4\x18\x80\x01\x32/^([a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)*(\\.\\*)?)?$R\x07subject\x12(\n\x0bresource_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\nresourceId\x12/\n\x0e\x63orrelation_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\rcorrelationId\"m\n\x12ListEventsResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x17.billing.event.v1.EventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa6\x02\n\x13PublishEventRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12I\n\x07subject\x18\x03 \x01(\tB/\xbaH,r*\x18\x80\x01\x32%^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)+$R\x07subject\x12>\n\x0bresource_id\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18@2\x12^[A-Za-z0-9_.:-]+$R\nresourceId\x12\x33\n\x04\x64\x61ta\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01R\x04\x64\x61ta\"E\n\x14PublishEventResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.billing.event.v1.EventR\x05\x65vent\"m\n\x12TraceEventsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\x31\n\x0e\x63orrelation_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\rcorrelationId\"j\n\x13TraceEventsResponse\x12\x35\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.billing.event.v1.TracedEventR\x06\x65vents\x12\x1c\n\ttruncated\x18\x02 \x01(\x08R\ttruncated\"\xc4\x01\n\x0bTracedEvent\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.billing.event.v1.EventR\x05\x65vent\x12\x14\n\x05\x64\x65pth\x18\x02 \x01(\x05R\x05\x64\x65pth\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32\x1c.billing.event.v1.EventStateR\x05state\x12<\n\x08\x66\x61ilures\x18\x04 \x03(\x0b\x32 .billing.event.v1.HandlerFailureR\x08\x66\x61ilures2\xd0\x03\n\x0c\x45ventService\x12g\n\x08GetEvent\x12!.billing.event.v1.GetEventRequest\x1a\".billing.event.v1.GetEventResponse\"\x14\xa2\xbb\x18\x10\n\nevent.read\x10\x01\x18\x01\x12m\n\nListEvents\x12#.billing.event.v1.ListEventsRequest\x1a$.billing.event.v1.ListEventsResponse\"\x14\xa2\xbb\x18\x10\n\nevent.read\x10\x01\x18\x01\x12v\n\x0cPublishEvent\x12%.billing.event.v1.PublishEventRequest\x1a&.billing.event.v1.PublishEventResponse\"\x17\xa2\xbb\x18\x13\n\revent.publish\x10\x01\x18\x02\x12p\n\x0bTraceEvents\x12$.billing.event.v1.TraceEventsRequest\x1a%.billing.event.v1.TraceEventsResponse\"\x14\xa2\xbb\x18\x10\n\nevent.read\x10\x01\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$billing/event/v1/event_service.proto\x12\x10\x62illing.event.v1\x1a\x1c\x62illing/event/v1/event.proto\x1a billing/options/v1/options.proto\x1a billing/webhook/v1/webhook.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n\x0fGetEventRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12$\n\x08\x65vent_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07\x65ventId\"\xaf\x02\n\x10GetEventResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.billing.event.v1.EventR\x05\x65vent\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32\x1c.billing.event.v1.EventStateR\x05state\x12<\n\x08\x66\x61ilures\x18\x03 \x03(\x0b\x32 .billing.event.v1.HandlerFailureR\x08\x66\x61ilures\x12<\n\x08handlers\x18\x04 \x03(\x0b\x32 .billing.event.v1.HandlerOutcomeR\x08handlers\x12<\n\x08webhooks\x18\x05 \x03(\x0b\x32 .billing.event.v1.WebhookOutcomeR\x08webhooks\"\xd4\x01\n\x0eHandlerFailure\x12\x18\n\x07handler\x18\x01 \x01(\tR\x07handler\x12\x1a\n\x08\x61ttempts\x18\x02 \x01(\x05R\x08\x61ttempts\x12\x14\n\x05\x65rror\x18\x03 \x01(\tR\x05\x65rror\x12\x42\n\x0fnext_attempt_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rnextAttemptAt\x12\x32\n\x05state\x18\x05 \x01(\x0e\x32\x1c.billing.event.v1.EventStateR\x05state\"\xe0\x02\n\x0eHandlerOutcome\x12\x18\n\x07handler\x18\x01 \x01(\tR\x07handler\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32\x1e.billing.event.v1.HandlerStateR\x05state\x12\x1a\n\x08\x61ttempts\x18\x03 \x01(\x05R\x08\x61ttempts\x12\x14\n\x05\x65rror\x18\x04 \x01(\tR\x05\x65rror\x12\x42\n\x0fnext_attempt_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rnextAttemptAt\x12\x39\n\nhandled_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\thandledAt\x12\x35\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\x12\x16\n\x06worker\x18\x08 \x01(\tR\x06worker\"\xf5\x01\n\x0eWebhookOutcome\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId\x12\x1f\n\x0b\x64\x65livery_id\x18\x02 \x01(\tR\ndeliveryId\x12>\n\x05state\x18\x03 \x01(\x0e\x32(.billing.webhook.v1.WebhookDeliveryStateR\x05state\x12\x1a\n\x08\x61ttempts\x18\x04 \x01(\x05R\x08\x61ttempts\x12(\n\x10last_status_code\x18\x05 \x01(\x05R\x0elastStatusCode\x12\x1d\n\nlast_error\x18\x06 \x01(\tR\tlastError\"\xbb\x02\n\x11ListEventsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12S\n\x07subject\x18\x04 \x01(\tB9\xbaH6r4\x18\x80\x01\x32/^([a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)*(\\.\\*)?)?$R\x07subject\x12(\n\x0bresource_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\nresourceId\x12/\n\x0e\x63orrelation_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\rcorrelationId\"m\n\x12ListEventsResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x17.billing.event.v1.EventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa2\x02\n\x12WatchEventsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12^\n\x08subjects\x18\x02 \x03(\tBB\xbaH?\x92\x01<\x10\x32\"8r6\x18\x80\x01\x32\x31^(\\*|[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)*(\\.\\*)?)$R\x08subjects\x12(\n\x0bresource_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@R\nresourceId\x12/\n\x0e\x63orrelation_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\rcorrelationId\x12+\n\x0cresume_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x0bresumeToken\"g\n\x13WatchEventsResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.billing.event.v1.EventR\x05\x65vent\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\"\xa6\x02\n\x13PublishEventRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12I\n\x07subject\x18\x03 \x01(\tB/\xbaH,r*\x18\x80\x01\x32%^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)+$R\x07subject\x12>\n\x0bresource_id\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18@2\x12^[A-Za-z0-9_.:-]+$R\nresourceId\x12\x33\n\x04\x64\x61ta\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01R\x04\x64\x61ta\"E\n\x14PublishEventResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.billing.event.v1.EventR\x05\x65vent\"m\n\x12TraceEventsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\x31\n\x0e\x63orrelation_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\rcorrelationId\"j\n\x13TraceEventsResponse\x12\x35\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.billing.event.v1.TracedEventR\x06\x65vents\x12\x1c\n\ttruncated\x18\x02 \x01(\x08R\ttruncated\"\xc0\x02\n\x0bTracedEvent\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.billing.event.v1.EventR\x05\x65vent\x12\x14\n\x05\x64\x65pth\x18\x02 \x01(\x05R\x05\x64\x65pth\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32\x1c.billing.event.v1.EventStateR\x05state\x12<\n\x08\x66\x61ilures\x18\x04 \x03(\x0b\x32 .billing.event.v1.HandlerFailureR\x08\x66\x61ilures\x12<\n\x08handlers\x18\x05 \x03(\x0b\x32 .billing.event.v1.HandlerOutcomeR\x08handlers\x12<\n\x08webhooks\x18\x06 \x03(\x0b\x32 .billing.event.v1.WebhookOutcomeR\x08webhooks*\xb7\x01\n\x0cHandlerState\x12\x1d\n\x19HANDLER_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15HANDLER_STATE_WAITING\x10\x01\x12\x19\n\x15HANDLER_STATE_HANDLED\x10\x02\x12\x18\n\x14HANDLER_STATE_FAILED\x10\x03\x12\x19\n\x15HANDLER_STATE_BLOCKED\x10\x04\x12\x1d\n\x19HANDLER_STATE_DEAD_LETTER\x10\x05\x32\xc4\x04\n\x0c\x45ventService\x12g\n\x08GetEvent\x12!.billing.event.v1.GetEventRequest\x1a\".billing.event.v1.GetEventResponse\"\x14\xa2\xbb\x18\x10\n\nevent.read\x10\x01\x18\x01\x12m\n\nListEvents\x12#.billing.event.v1.ListEventsRequest\x1a$.billing.event.v1.ListEventsResponse\"\x14\xa2\xbb\x18\x10\n\nevent.read\x10\x01\x18\x01\x12r\n\x0bWatchEvents\x12$.billing.event.v1.WatchEventsRequest\x1a%.billing.event.v1.WatchEventsResponse\"\x14\xa2\xbb\x18\x10\n\nevent.read\x10\x01\x18\x01\x30\x01\x12v\n\x0cPublishEvent\x12%.billing.event.v1.PublishEventRequest\x1a&.billing.event.v1.PublishEventResponse\"\x17\xa2\xbb\x18\x13\n\revent.publish\x10\x01\x18\x02\x12p\n\x0bTraceEvents\x12$.billing.event.v1.TraceEventsRequest\x1a%.billing.event.v1.TraceEventsResponse\"\x14\xa2\xbb\x18\x10\n\nevent.read\x10\x01\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,6 +54,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEVENTSREQUEST'].fields_by_name['resource_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['correlation_id']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['correlation_id']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['tenant_id']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['subjects']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['subjects']._serialized_options = b'\272H?\222\001<\0202\"8r6\030\200\00121^(\\*|[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)*(\\.\\*)?)$'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['resource_id']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['resource_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['correlation_id']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['correlation_id']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['resume_token']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['resume_token']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_PUBLISHEVENTREQUEST'].fields_by_name['tenant_id']._loaded_options = None
   _globals['_PUBLISHEVENTREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_PUBLISHEVENTREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -70,30 +82,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSERVICE'].methods_by_name['GetEvent']._serialized_options = b'\242\273\030\020\n\nevent.read\020\001\030\001'
   _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\242\273\030\020\n\nevent.read\020\001\030\001'
+  _globals['_EVENTSERVICE'].methods_by_name['WatchEvents']._loaded_options = None
+  _globals['_EVENTSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\242\273\030\020\n\nevent.read\020\001\030\001'
   _globals['_EVENTSERVICE'].methods_by_name['PublishEvent']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['PublishEvent']._serialized_options = b'\242\273\030\023\n\revent.publish\020\001\030\002'
   _globals['_EVENTSERVICE'].methods_by_name['TraceEvents']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['TraceEvents']._serialized_options = b'\242\273\030\020\n\nevent.read\020\001\030\001'
-  _globals['_GETEVENTREQUEST']._serialized_start=214
-  _globals['_GETEVENTREQUEST']._serialized_end=307
-  _globals['_GETEVENTRESPONSE']._serialized_start=310
-  _globals['_GETEVENTRESPONSE']._serialized_end=489
-  _globals['_HANDLERFAILURE']._serialized_start=492
-  _globals['_HANDLERFAILURE']._serialized_end=704
-  _globals['_LISTEVENTSREQUEST']._serialized_start=707
-  _globals['_LISTEVENTSREQUEST']._serialized_end=1022
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=1024
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=1133
-  _globals['_PUBLISHEVENTREQUEST']._serialized_start=1136
-  _globals['_PUBLISHEVENTREQUEST']._serialized_end=1430
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=1432
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=1501
-  _globals['_TRACEEVENTSREQUEST']._serialized_start=1503
-  _globals['_TRACEEVENTSREQUEST']._serialized_end=1612
-  _globals['_TRACEEVENTSRESPONSE']._serialized_start=1614
-  _globals['_TRACEEVENTSRESPONSE']._serialized_end=1720
-  _globals['_TRACEDEVENT']._serialized_start=1723
-  _globals['_TRACEDEVENT']._serialized_end=1919
-  _globals['_EVENTSERVICE']._serialized_start=1922
-  _globals['_EVENTSERVICE']._serialized_end=2386
+  _globals['_HANDLERSTATE']._serialized_start=3237
+  _globals['_HANDLERSTATE']._serialized_end=3420
+  _globals['_GETEVENTREQUEST']._serialized_start=280
+  _globals['_GETEVENTREQUEST']._serialized_end=373
+  _globals['_GETEVENTRESPONSE']._serialized_start=376
+  _globals['_GETEVENTRESPONSE']._serialized_end=679
+  _globals['_HANDLERFAILURE']._serialized_start=682
+  _globals['_HANDLERFAILURE']._serialized_end=894
+  _globals['_HANDLEROUTCOME']._serialized_start=897
+  _globals['_HANDLEROUTCOME']._serialized_end=1249
+  _globals['_WEBHOOKOUTCOME']._serialized_start=1252
+  _globals['_WEBHOOKOUTCOME']._serialized_end=1497
+  _globals['_LISTEVENTSREQUEST']._serialized_start=1500
+  _globals['_LISTEVENTSREQUEST']._serialized_end=1815
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=1817
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=1926
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=1929
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=2219
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=2221
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=2324
+  _globals['_PUBLISHEVENTREQUEST']._serialized_start=2327
+  _globals['_PUBLISHEVENTREQUEST']._serialized_end=2621
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=2623
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=2692
+  _globals['_TRACEEVENTSREQUEST']._serialized_start=2694
+  _globals['_TRACEEVENTSREQUEST']._serialized_end=2803
+  _globals['_TRACEEVENTSRESPONSE']._serialized_start=2805
+  _globals['_TRACEEVENTSRESPONSE']._serialized_end=2911
+  _globals['_TRACEDEVENT']._serialized_start=2914
+  _globals['_TRACEDEVENT']._serialized_end=3234
+  _globals['_EVENTSERVICE']._serialized_start=3423
+  _globals['_EVENTSERVICE']._serialized_end=4003
 # @@protoc_insertion_point(module_scope)

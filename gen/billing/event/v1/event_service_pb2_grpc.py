@@ -45,6 +45,11 @@ class EventServiceStub:
                 request_serializer=billing_dot_event_dot_v1_dot_event__service__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=billing_dot_event_dot_v1_dot_event__service__pb2.ListEventsResponse.FromString,
                 _registered_method=True)
+        self.WatchEvents = channel.unary_stream(
+                '/billing.event.v1.EventService/WatchEvents',
+                request_serializer=billing_dot_event_dot_v1_dot_event__service__pb2.WatchEventsRequest.SerializeToString,
+                response_deserializer=billing_dot_event_dot_v1_dot_event__service__pb2.WatchEventsResponse.FromString,
+                _registered_method=True)
         self.PublishEvent = channel.unary_unary(
                 '/billing.event.v1.EventService/PublishEvent',
                 request_serializer=billing_dot_event_dot_v1_dot_event__service__pb2.PublishEventRequest.SerializeToString,
@@ -69,6 +74,15 @@ class EventServiceServicer:
 
     def ListEvents(self, request, context):
         """Newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchEvents(self, request, context):
+        """The tenant's events as they are committed, in the order of the log, from now on or from where a stream
+        before left off. A client that names the last token it received misses nothing and gets nothing twice.
+        The stream ends by itself after some minutes, and when the server stops: call again with that token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,6 +114,11 @@ def add_EventServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=billing_dot_event_dot_v1_dot_event__service__pb2.ListEventsRequest.FromString,
                     response_serializer=billing_dot_event_dot_v1_dot_event__service__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'WatchEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchEvents,
+                    request_deserializer=billing_dot_event_dot_v1_dot_event__service__pb2.WatchEventsRequest.FromString,
+                    response_serializer=billing_dot_event_dot_v1_dot_event__service__pb2.WatchEventsResponse.SerializeToString,
             ),
             'PublishEvent': grpc.unary_unary_rpc_method_handler(
                     servicer.PublishEvent,
@@ -167,6 +186,33 @@ class EventService:
             '/billing.event.v1.EventService/ListEvents',
             billing_dot_event_dot_v1_dot_event__service__pb2.ListEventsRequest.SerializeToString,
             billing_dot_event_dot_v1_dot_event__service__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/billing.event.v1.EventService/WatchEvents',
+            billing_dot_event_dot_v1_dot_event__service__pb2.WatchEventsRequest.SerializeToString,
+            billing_dot_event_dot_v1_dot_event__service__pb2.WatchEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,11 @@ class EventServiceStub:
     GetEvent: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.GetEventRequest, _event_service_pb2.GetEventResponse]
     ListEvents: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.ListEventsRequest, _event_service_pb2.ListEventsResponse]
     """Newest first."""
+    WatchEvents: _grpc.UnaryStreamMultiCallable[_event_service_pb2.WatchEventsRequest, _event_service_pb2.WatchEventsResponse]
+    """The tenant's events as they are committed, in the order of the log, from now on or from where a stream
+    before left off. A client that names the last token it received misses nothing and gets nothing twice.
+    The stream ends by itself after some minutes, and when the server stops: call again with that token.
+    """
     PublishEvent: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.PublishEventRequest, _event_service_pb2.PublishEventResponse]
     """Publishes an event with a subject of the tenant's own."""
     TraceEvents: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.TraceEventsRequest, _event_service_pb2.TraceEventsResponse]
@@ -49,6 +54,11 @@ class EventServiceAsyncStub(EventServiceStub):
     GetEvent: _aio.UnaryUnaryMultiCallable[_event_service_pb2.GetEventRequest, _event_service_pb2.GetEventResponse]  # type: ignore[assignment]
     ListEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.ListEventsRequest, _event_service_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Newest first."""
+    WatchEvents: _aio.UnaryStreamMultiCallable[_event_service_pb2.WatchEventsRequest, _event_service_pb2.WatchEventsResponse]  # type: ignore[assignment]
+    """The tenant's events as they are committed, in the order of the log, from now on or from where a stream
+    before left off. A client that names the last token it received misses nothing and gets nothing twice.
+    The stream ends by itself after some minutes, and when the server stops: call again with that token.
+    """
     PublishEvent: _aio.UnaryUnaryMultiCallable[_event_service_pb2.PublishEventRequest, _event_service_pb2.PublishEventResponse]  # type: ignore[assignment]
     """Publishes an event with a subject of the tenant's own."""
     TraceEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.TraceEventsRequest, _event_service_pb2.TraceEventsResponse]  # type: ignore[assignment]
@@ -71,6 +81,17 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_event_service_pb2.ListEventsResponse, _abc.Awaitable[_event_service_pb2.ListEventsResponse]]:
         """Newest first."""
+
+    @_abc_1.abstractmethod
+    def WatchEvents(
+        self,
+        request: _event_service_pb2.WatchEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_event_service_pb2.WatchEventsResponse], _abc.AsyncIterator[_event_service_pb2.WatchEventsResponse]]:
+        """The tenant's events as they are committed, in the order of the log, from now on or from where a stream
+        before left off. A client that names the last token it received misses nothing and gets nothing twice.
+        The stream ends by itself after some minutes, and when the server stops: call again with that token.
+        """
 
     @_abc_1.abstractmethod
     def PublishEvent(

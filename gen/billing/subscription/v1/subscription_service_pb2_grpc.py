@@ -78,7 +78,8 @@ class SubscriptionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelSubscription(self, request, context):
-        """Now, or at the end of the current period. Either way what was used is still billed.
+        """Now, or at the end of the current period. Either way what was used is still billed, also what is reported
+        afterwards. One that is canceled before its first billed period begins has nothing to pay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,9 @@ class SubscriptionServiceStub:
     GetSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.GetSubscriptionRequest, _subscription_service_pb2.GetSubscriptionResponse]
     ListSubscriptions: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.ListSubscriptionsRequest, _subscription_service_pb2.ListSubscriptionsResponse]
     CancelSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.CancelSubscriptionRequest, _subscription_service_pb2.CancelSubscriptionResponse]
-    """Now, or at the end of the current period. Either way what was used is still billed."""
+    """Now, or at the end of the current period. Either way what was used is still billed, also what is reported
+    afterwards. One that is canceled before its first billed period begins has nothing to pay.
+    """
 
 @_typing.type_check_only
 class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
@@ -44,7 +46,9 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     GetSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.GetSubscriptionRequest, _subscription_service_pb2.GetSubscriptionResponse]  # type: ignore[assignment]
     ListSubscriptions: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.ListSubscriptionsRequest, _subscription_service_pb2.ListSubscriptionsResponse]  # type: ignore[assignment]
     CancelSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.CancelSubscriptionRequest, _subscription_service_pb2.CancelSubscriptionResponse]  # type: ignore[assignment]
-    """Now, or at the end of the current period. Either way what was used is still billed."""
+    """Now, or at the end of the current period. Either way what was used is still billed, also what is reported
+    afterwards. One that is canceled before its first billed period begins has nothing to pay.
+    """
 
 class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -74,6 +78,8 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscription_service_pb2.CancelSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscription_service_pb2.CancelSubscriptionResponse, _abc.Awaitable[_subscription_service_pb2.CancelSubscriptionResponse]]:
-        """Now, or at the end of the current period. Either way what was used is still billed."""
+        """Now, or at the end of the current period. Either way what was used is still billed, also what is reported
+        afterwards. One that is canceled before its first billed period begins has nothing to pay.
+        """
 
 def add_SubscriptionServiceServicer_to_server(servicer: SubscriptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

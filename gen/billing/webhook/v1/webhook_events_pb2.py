@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
+from billing.webhook.v1 import webhook_pb2 as billing_dot_webhook_dot_v1_dot_webhook__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'billing/webhook/v1/webhook_events.proto\x12\x12\x62illing.webhook.v1\x1a billing/options/v1/options.proto\"F\n\x0eWebhookCreated\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId:\x15\xaa\xbb\x18\x11\n\x0fwebhook.created\"m\n\x0eWebhookUpdated\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId\x12%\n\x0e\x63hanged_fields\x18\x02 \x03(\tR\rchangedFields:\x15\xaa\xbb\x18\x11\n\x0fwebhook.updated\"F\n\x0eWebhookDeleted\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId:\x15\xaa\xbb\x18\x11\n\x0fwebhook.deletedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'billing/webhook/v1/webhook_events.proto\x12\x12\x62illing.webhook.v1\x1a billing/options/v1/options.proto\x1a billing/webhook/v1/webhook.proto\"F\n\x0eWebhookCreated\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId:\x15\xaa\xbb\x18\x11\n\x0fwebhook.created\"m\n\x0eWebhookUpdated\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId\x12%\n\x0e\x63hanged_fields\x18\x02 \x03(\tR\rchangedFields:\x15\xaa\xbb\x18\x11\n\x0fwebhook.updated\"F\n\x0eWebhookDeleted\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId:\x15\xaa\xbb\x18\x11\n\x0fwebhook.deleted\"\x8b\x01\n\x0fWebhookDisabled\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId\x12\x41\n\x06reason\x18\x02 \x01(\x0e\x32).billing.webhook.v1.WebhookDisabledReasonR\x06reason:\x16\xaa\xbb\x18\x12\n\x10webhook.disabled\"F\n\x0eWebhookEnabled\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId:\x15\xaa\xbb\x18\x11\n\x0fwebhook.enabled\"S\n\x14WebhookSecretRotated\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId:\x1c\xaa\xbb\x18\x18\n\x16webhook.secret.rotated\"D\n\rWebhookTested\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId:\x14\xaa\xbb\x18\x10\n\x0ewebhook.testedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,10 +39,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WEBHOOKUPDATED']._serialized_options = b'\252\273\030\021\n\017webhook.updated'
   _globals['_WEBHOOKDELETED']._loaded_options = None
   _globals['_WEBHOOKDELETED']._serialized_options = b'\252\273\030\021\n\017webhook.deleted'
-  _globals['_WEBHOOKCREATED']._serialized_start=97
-  _globals['_WEBHOOKCREATED']._serialized_end=167
-  _globals['_WEBHOOKUPDATED']._serialized_start=169
-  _globals['_WEBHOOKUPDATED']._serialized_end=278
-  _globals['_WEBHOOKDELETED']._serialized_start=280
-  _globals['_WEBHOOKDELETED']._serialized_end=350
+  _globals['_WEBHOOKDISABLED']._loaded_options = None
+  _globals['_WEBHOOKDISABLED']._serialized_options = b'\252\273\030\022\n\020webhook.disabled'
+  _globals['_WEBHOOKENABLED']._loaded_options = None
+  _globals['_WEBHOOKENABLED']._serialized_options = b'\252\273\030\021\n\017webhook.enabled'
+  _globals['_WEBHOOKSECRETROTATED']._loaded_options = None
+  _globals['_WEBHOOKSECRETROTATED']._serialized_options = b'\252\273\030\030\n\026webhook.secret.rotated'
+  _globals['_WEBHOOKTESTED']._loaded_options = None
+  _globals['_WEBHOOKTESTED']._serialized_options = b'\252\273\030\020\n\016webhook.tested'
+  _globals['_WEBHOOKCREATED']._serialized_start=131
+  _globals['_WEBHOOKCREATED']._serialized_end=201
+  _globals['_WEBHOOKUPDATED']._serialized_start=203
+  _globals['_WEBHOOKUPDATED']._serialized_end=312
+  _globals['_WEBHOOKDELETED']._serialized_start=314
+  _globals['_WEBHOOKDELETED']._serialized_end=384
+  _globals['_WEBHOOKDISABLED']._serialized_start=387
+  _globals['_WEBHOOKDISABLED']._serialized_end=526
+  _globals['_WEBHOOKENABLED']._serialized_start=528
+  _globals['_WEBHOOKENABLED']._serialized_end=598
+  _globals['_WEBHOOKSECRETROTATED']._serialized_start=600
+  _globals['_WEBHOOKSECRETROTATED']._serialized_end=683
+  _globals['_WEBHOOKTESTED']._serialized_start=685
+  _globals['_WEBHOOKTESTED']._serialized_end=753
 # @@protoc_insertion_point(module_scope)

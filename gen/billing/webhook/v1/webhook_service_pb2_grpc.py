@@ -59,6 +59,26 @@ class WebhookServiceStub:
                 request_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DeleteWebhookRequest.SerializeToString,
                 response_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DeleteWebhookResponse.FromString,
                 _registered_method=True)
+        self.EnableWebhook = channel.unary_unary(
+                '/billing.webhook.v1.WebhookService/EnableWebhook',
+                request_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.EnableWebhookRequest.SerializeToString,
+                response_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.EnableWebhookResponse.FromString,
+                _registered_method=True)
+        self.DisableWebhook = channel.unary_unary(
+                '/billing.webhook.v1.WebhookService/DisableWebhook',
+                request_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DisableWebhookRequest.SerializeToString,
+                response_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DisableWebhookResponse.FromString,
+                _registered_method=True)
+        self.RotateWebhookSecret = channel.unary_unary(
+                '/billing.webhook.v1.WebhookService/RotateWebhookSecret',
+                request_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RotateWebhookSecretRequest.SerializeToString,
+                response_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RotateWebhookSecretResponse.FromString,
+                _registered_method=True)
+        self.SendTestWebhook = channel.unary_unary(
+                '/billing.webhook.v1.WebhookService/SendTestWebhook',
+                request_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.SendTestWebhookRequest.SerializeToString,
+                response_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.SendTestWebhookResponse.FromString,
+                _registered_method=True)
         self.ListWebhookDeliveries = channel.unary_unary(
                 '/billing.webhook.v1.WebhookService/ListWebhookDeliveries',
                 request_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.ListWebhookDeliveriesRequest.SerializeToString,
@@ -73,6 +93,21 @@ class WebhookServiceStub:
                 '/billing.webhook.v1.WebhookService/RedeliverWebhook',
                 request_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RedeliverWebhookRequest.SerializeToString,
                 response_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RedeliverWebhookResponse.FromString,
+                _registered_method=True)
+        self.RedeliverWebhookRange = channel.unary_unary(
+                '/billing.webhook.v1.WebhookService/RedeliverWebhookRange',
+                request_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RedeliverWebhookRangeRequest.SerializeToString,
+                response_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RedeliverWebhookRangeResponse.FromString,
+                _registered_method=True)
+        self.ListWebhookDeadLetters = channel.unary_unary(
+                '/billing.webhook.v1.WebhookService/ListWebhookDeadLetters',
+                request_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.ListWebhookDeadLettersRequest.SerializeToString,
+                response_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.ListWebhookDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.DiscardWebhookDeadLetter = channel.unary_unary(
+                '/billing.webhook.v1.WebhookService/DiscardWebhookDeadLetter',
+                request_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DiscardWebhookDeadLetterRequest.SerializeToString,
+                response_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DiscardWebhookDeadLetterResponse.FromString,
                 _registered_method=True)
 
 
@@ -111,6 +146,35 @@ class WebhookServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EnableWebhook(self, request, context):
+        """What waits is sent, and later events are queued for it again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisableWebhook(self, request, context):
+        """Nothing more is sent there; what is on its way waits until it is enabled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateWebhookSecret(self, request, context):
+        """A new secret; for a while, requests are signed with the old one as well. The response holds the new one;
+        it is shown this once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SendTestWebhook(self, request, context):
+        """Sends an event `webhook.tested` to this endpoint alone, whatever its filters.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListWebhookDeliveries(self, request, context):
         """Newest first.
         """
@@ -126,6 +190,28 @@ class WebhookServiceServicer:
 
     def RedeliverWebhook(self, request, context):
         """Sends a delivered or dead delivery again, under the same event id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RedeliverWebhookRange(self, request, context):
+        """Sends an endpoint's dead (or delivered) deliveries of a time span again, oldest first, under their same event
+        ids. When there are more than the limit, ask again with a new request id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhookDeadLetters(self, request, context):
+        """Newest event first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiscardWebhookDeadLetter(self, request, context):
+        """Gives a dead delivery up for good; it stays in the log with the reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,6 +245,26 @@ def add_WebhookServiceServicer_to_server(servicer, server):
                     request_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DeleteWebhookRequest.FromString,
                     response_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DeleteWebhookResponse.SerializeToString,
             ),
+            'EnableWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnableWebhook,
+                    request_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.EnableWebhookRequest.FromString,
+                    response_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.EnableWebhookResponse.SerializeToString,
+            ),
+            'DisableWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableWebhook,
+                    request_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DisableWebhookRequest.FromString,
+                    response_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DisableWebhookResponse.SerializeToString,
+            ),
+            'RotateWebhookSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateWebhookSecret,
+                    request_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RotateWebhookSecretRequest.FromString,
+                    response_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RotateWebhookSecretResponse.SerializeToString,
+            ),
+            'SendTestWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendTestWebhook,
+                    request_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.SendTestWebhookRequest.FromString,
+                    response_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.SendTestWebhookResponse.SerializeToString,
+            ),
             'ListWebhookDeliveries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListWebhookDeliveries,
                     request_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.ListWebhookDeliveriesRequest.FromString,
@@ -173,6 +279,21 @@ def add_WebhookServiceServicer_to_server(servicer, server):
                     servicer.RedeliverWebhook,
                     request_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RedeliverWebhookRequest.FromString,
                     response_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RedeliverWebhookResponse.SerializeToString,
+            ),
+            'RedeliverWebhookRange': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedeliverWebhookRange,
+                    request_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RedeliverWebhookRangeRequest.FromString,
+                    response_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RedeliverWebhookRangeResponse.SerializeToString,
+            ),
+            'ListWebhookDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhookDeadLetters,
+                    request_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.ListWebhookDeadLettersRequest.FromString,
+                    response_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.ListWebhookDeadLettersResponse.SerializeToString,
+            ),
+            'DiscardWebhookDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscardWebhookDeadLetter,
+                    request_deserializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DiscardWebhookDeadLetterRequest.FromString,
+                    response_serializer=billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DiscardWebhookDeadLetterResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -321,6 +442,114 @@ class WebhookService:
             _registered_method=True)
 
     @staticmethod
+    def EnableWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.webhook.v1.WebhookService/EnableWebhook',
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.EnableWebhookRequest.SerializeToString,
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.EnableWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisableWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.webhook.v1.WebhookService/DisableWebhook',
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DisableWebhookRequest.SerializeToString,
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DisableWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateWebhookSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.webhook.v1.WebhookService/RotateWebhookSecret',
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RotateWebhookSecretRequest.SerializeToString,
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RotateWebhookSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendTestWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.webhook.v1.WebhookService/SendTestWebhook',
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.SendTestWebhookRequest.SerializeToString,
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.SendTestWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListWebhookDeliveries(request,
             target,
             options=(),
@@ -391,6 +620,87 @@ class WebhookService:
             '/billing.webhook.v1.WebhookService/RedeliverWebhook',
             billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RedeliverWebhookRequest.SerializeToString,
             billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RedeliverWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedeliverWebhookRange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.webhook.v1.WebhookService/RedeliverWebhookRange',
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RedeliverWebhookRangeRequest.SerializeToString,
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.RedeliverWebhookRangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhookDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.webhook.v1.WebhookService/ListWebhookDeadLetters',
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.ListWebhookDeadLettersRequest.SerializeToString,
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.ListWebhookDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiscardWebhookDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.webhook.v1.WebhookService/DiscardWebhookDeadLetter',
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DiscardWebhookDeadLetterRequest.SerializeToString,
+            billing_dot_webhook_dot_v1_dot_webhook__service__pb2.DiscardWebhookDeadLetterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,11 +38,29 @@ class WebhookServiceStub:
     UpdateWebhook: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.UpdateWebhookRequest, _webhook_service_pb2.UpdateWebhookResponse]
     DeleteWebhook: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.DeleteWebhookRequest, _webhook_service_pb2.DeleteWebhookResponse]
     """What is still on its way to it is given up."""
+    EnableWebhook: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.EnableWebhookRequest, _webhook_service_pb2.EnableWebhookResponse]
+    """What waits is sent, and later events are queued for it again."""
+    DisableWebhook: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.DisableWebhookRequest, _webhook_service_pb2.DisableWebhookResponse]
+    """Nothing more is sent there; what is on its way waits until it is enabled."""
+    RotateWebhookSecret: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.RotateWebhookSecretRequest, _webhook_service_pb2.RotateWebhookSecretResponse]
+    """A new secret; for a while, requests are signed with the old one as well. The response holds the new one;
+    it is shown this once.
+    """
+    SendTestWebhook: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.SendTestWebhookRequest, _webhook_service_pb2.SendTestWebhookResponse]
+    """Sends an event `webhook.tested` to this endpoint alone, whatever its filters."""
     ListWebhookDeliveries: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.ListWebhookDeliveriesRequest, _webhook_service_pb2.ListWebhookDeliveriesResponse]
     """Newest first."""
     ListWebhookDeliveryAttempts: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.ListWebhookDeliveryAttemptsRequest, _webhook_service_pb2.ListWebhookDeliveryAttemptsResponse]
     RedeliverWebhook: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.RedeliverWebhookRequest, _webhook_service_pb2.RedeliverWebhookResponse]
     """Sends a delivered or dead delivery again, under the same event id."""
+    RedeliverWebhookRange: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.RedeliverWebhookRangeRequest, _webhook_service_pb2.RedeliverWebhookRangeResponse]
+    """Sends an endpoint's dead (or delivered) deliveries of a time span again, oldest first, under their same event
+    ids. When there are more than the limit, ask again with a new request id.
+    """
+    ListWebhookDeadLetters: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.ListWebhookDeadLettersRequest, _webhook_service_pb2.ListWebhookDeadLettersResponse]
+    """Newest event first."""
+    DiscardWebhookDeadLetter: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.DiscardWebhookDeadLetterRequest, _webhook_service_pb2.DiscardWebhookDeadLetterResponse]
+    """Gives a dead delivery up for good; it stays in the log with the reason."""
 
 @_typing.type_check_only
 class WebhookServiceAsyncStub(WebhookServiceStub):
@@ -54,11 +72,29 @@ class WebhookServiceAsyncStub(WebhookServiceStub):
     UpdateWebhook: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.UpdateWebhookRequest, _webhook_service_pb2.UpdateWebhookResponse]  # type: ignore[assignment]
     DeleteWebhook: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.DeleteWebhookRequest, _webhook_service_pb2.DeleteWebhookResponse]  # type: ignore[assignment]
     """What is still on its way to it is given up."""
+    EnableWebhook: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.EnableWebhookRequest, _webhook_service_pb2.EnableWebhookResponse]  # type: ignore[assignment]
+    """What waits is sent, and later events are queued for it again."""
+    DisableWebhook: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.DisableWebhookRequest, _webhook_service_pb2.DisableWebhookResponse]  # type: ignore[assignment]
+    """Nothing more is sent there; what is on its way waits until it is enabled."""
+    RotateWebhookSecret: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.RotateWebhookSecretRequest, _webhook_service_pb2.RotateWebhookSecretResponse]  # type: ignore[assignment]
+    """A new secret; for a while, requests are signed with the old one as well. The response holds the new one;
+    it is shown this once.
+    """
+    SendTestWebhook: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.SendTestWebhookRequest, _webhook_service_pb2.SendTestWebhookResponse]  # type: ignore[assignment]
+    """Sends an event `webhook.tested` to this endpoint alone, whatever its filters."""
     ListWebhookDeliveries: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.ListWebhookDeliveriesRequest, _webhook_service_pb2.ListWebhookDeliveriesResponse]  # type: ignore[assignment]
     """Newest first."""
     ListWebhookDeliveryAttempts: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.ListWebhookDeliveryAttemptsRequest, _webhook_service_pb2.ListWebhookDeliveryAttemptsResponse]  # type: ignore[assignment]
     RedeliverWebhook: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.RedeliverWebhookRequest, _webhook_service_pb2.RedeliverWebhookResponse]  # type: ignore[assignment]
     """Sends a delivered or dead delivery again, under the same event id."""
+    RedeliverWebhookRange: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.RedeliverWebhookRangeRequest, _webhook_service_pb2.RedeliverWebhookRangeResponse]  # type: ignore[assignment]
+    """Sends an endpoint's dead (or delivered) deliveries of a time span again, oldest first, under their same event
+    ids. When there are more than the limit, ask again with a new request id.
+    """
+    ListWebhookDeadLetters: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.ListWebhookDeadLettersRequest, _webhook_service_pb2.ListWebhookDeadLettersResponse]  # type: ignore[assignment]
+    """Newest event first."""
+    DiscardWebhookDeadLetter: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.DiscardWebhookDeadLetterRequest, _webhook_service_pb2.DiscardWebhookDeadLetterResponse]  # type: ignore[assignment]
+    """Gives a dead delivery up for good; it stays in the log with the reason."""
 
 class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -99,6 +135,40 @@ class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         """What is still on its way to it is given up."""
 
     @_abc_1.abstractmethod
+    def EnableWebhook(
+        self,
+        request: _webhook_service_pb2.EnableWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhook_service_pb2.EnableWebhookResponse, _abc.Awaitable[_webhook_service_pb2.EnableWebhookResponse]]:
+        """What waits is sent, and later events are queued for it again."""
+
+    @_abc_1.abstractmethod
+    def DisableWebhook(
+        self,
+        request: _webhook_service_pb2.DisableWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhook_service_pb2.DisableWebhookResponse, _abc.Awaitable[_webhook_service_pb2.DisableWebhookResponse]]:
+        """Nothing more is sent there; what is on its way waits until it is enabled."""
+
+    @_abc_1.abstractmethod
+    def RotateWebhookSecret(
+        self,
+        request: _webhook_service_pb2.RotateWebhookSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhook_service_pb2.RotateWebhookSecretResponse, _abc.Awaitable[_webhook_service_pb2.RotateWebhookSecretResponse]]:
+        """A new secret; for a while, requests are signed with the old one as well. The response holds the new one;
+        it is shown this once.
+        """
+
+    @_abc_1.abstractmethod
+    def SendTestWebhook(
+        self,
+        request: _webhook_service_pb2.SendTestWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhook_service_pb2.SendTestWebhookResponse, _abc.Awaitable[_webhook_service_pb2.SendTestWebhookResponse]]:
+        """Sends an event `webhook.tested` to this endpoint alone, whatever its filters."""
+
+    @_abc_1.abstractmethod
     def ListWebhookDeliveries(
         self,
         request: _webhook_service_pb2.ListWebhookDeliveriesRequest,
@@ -120,5 +190,31 @@ class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_webhook_service_pb2.RedeliverWebhookResponse, _abc.Awaitable[_webhook_service_pb2.RedeliverWebhookResponse]]:
         """Sends a delivered or dead delivery again, under the same event id."""
+
+    @_abc_1.abstractmethod
+    def RedeliverWebhookRange(
+        self,
+        request: _webhook_service_pb2.RedeliverWebhookRangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhook_service_pb2.RedeliverWebhookRangeResponse, _abc.Awaitable[_webhook_service_pb2.RedeliverWebhookRangeResponse]]:
+        """Sends an endpoint's dead (or delivered) deliveries of a time span again, oldest first, under their same event
+        ids. When there are more than the limit, ask again with a new request id.
+        """
+
+    @_abc_1.abstractmethod
+    def ListWebhookDeadLetters(
+        self,
+        request: _webhook_service_pb2.ListWebhookDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhook_service_pb2.ListWebhookDeadLettersResponse, _abc.Awaitable[_webhook_service_pb2.ListWebhookDeadLettersResponse]]:
+        """Newest event first."""
+
+    @_abc_1.abstractmethod
+    def DiscardWebhookDeadLetter(
+        self,
+        request: _webhook_service_pb2.DiscardWebhookDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhook_service_pb2.DiscardWebhookDeadLetterResponse, _abc.Awaitable[_webhook_service_pb2.DiscardWebhookDeadLetterResponse]]:
+        """Gives a dead delivery up for good; it stays in the log with the reason."""
 
 def add_WebhookServiceServicer_to_server(servicer: WebhookServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

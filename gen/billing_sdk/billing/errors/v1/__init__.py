@@ -245,7 +245,8 @@ class ErrorReason(betterproto2.Enum):
 
     USAGE_OUTSIDE_SUBSCRIPTION = 154
     """
-    FAILED_PRECONDITION {subscription_id, recorded_at}. The subscription was not running at that time.
+    FAILED_PRECONDITION {subscription_id, recorded_at}. The subscription was not running at that time; before it
+    begins, nothing is accepted.
     """
 
     USAGE_RECORD_INVALID = 155
@@ -308,6 +309,16 @@ class ErrorReason(betterproto2.Enum):
     RESOURCE_EXHAUSTED {limit}. Delete an endpoint before adding another.
     """
 
+    WEBHOOK_DISABLED = 185
+    """
+    FAILED_PRECONDITION {webhook_id, disabled_reason}. Nothing is sent to the endpoint; enable it first.
+    """
+
+    WEBHOOK_DELIVERY_NOT_DEAD = 186
+    """
+    FAILED_PRECONDITION {delivery_id, state}. Only dead deliveries can be discarded.
+    """
+
     EVENT_NOT_FOUND = 190
     """
     NOT_FOUND {event_id}.
@@ -321,6 +332,16 @@ class ErrorReason(betterproto2.Enum):
     EVENT_TOO_LARGE = 192
     """
     INVALID_ARGUMENT {limit_bytes}. Put large data elsewhere, and where it is into the event.
+    """
+
+    WATCH_LIMIT_REACHED = 193
+    """
+    RESOURCE_EXHAUSTED {limit}. The tenant watches events in too many streams; end one, or share it.
+    """
+
+    RESUME_TOKEN_INVALID = 194
+    """
+    INVALID_ARGUMENT. The token is not one that a stream of events gave; watch from now on without it.
     """
 
     TEST_CLOCK_NOT_AVAILABLE = 200
@@ -399,9 +420,13 @@ class ErrorReason(betterproto2.Enum):
             182: "ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND",
             183: "ERROR_REASON_WEBHOOK_DELIVERY_PENDING",
             184: "ERROR_REASON_WEBHOOK_LIMIT_REACHED",
+            185: "ERROR_REASON_WEBHOOK_DISABLED",
+            186: "ERROR_REASON_WEBHOOK_DELIVERY_NOT_DEAD",
             190: "ERROR_REASON_EVENT_NOT_FOUND",
             191: "ERROR_REASON_EVENT_SUBJECT_RESERVED",
             192: "ERROR_REASON_EVENT_TOO_LARGE",
+            193: "ERROR_REASON_WATCH_LIMIT_REACHED",
+            194: "ERROR_REASON_RESUME_TOKEN_INVALID",
             200: "ERROR_REASON_TEST_CLOCK_NOT_AVAILABLE",
             201: "ERROR_REASON_TEST_CLOCK_TARGET_INVALID",
             202: "ERROR_REASON_TEST_CLOCK_ADVANCING",
@@ -468,9 +493,13 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND": 182,
             "ERROR_REASON_WEBHOOK_DELIVERY_PENDING": 183,
             "ERROR_REASON_WEBHOOK_LIMIT_REACHED": 184,
+            "ERROR_REASON_WEBHOOK_DISABLED": 185,
+            "ERROR_REASON_WEBHOOK_DELIVERY_NOT_DEAD": 186,
             "ERROR_REASON_EVENT_NOT_FOUND": 190,
             "ERROR_REASON_EVENT_SUBJECT_RESERVED": 191,
             "ERROR_REASON_EVENT_TOO_LARGE": 192,
+            "ERROR_REASON_WATCH_LIMIT_REACHED": 193,
+            "ERROR_REASON_RESUME_TOKEN_INVALID": 194,
             "ERROR_REASON_TEST_CLOCK_NOT_AVAILABLE": 200,
             "ERROR_REASON_TEST_CLOCK_TARGET_INVALID": 201,
             "ERROR_REASON_TEST_CLOCK_ADVANCING": 202,

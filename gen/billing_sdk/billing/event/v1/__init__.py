@@ -13,6 +13,8 @@ __all__ = (
     "GetEventRequest",
     "GetEventResponse",
     "HandlerFailure",
+    "HandlerOutcome",
+    "HandlerState",
     "ListEventsRequest",
     "ListEventsResponse",
     "Position",
@@ -21,9 +23,13 @@ __all__ = (
     "TraceEventsRequest",
     "TraceEventsResponse",
     "TracedEvent",
+    "WatchEventsRequest",
+    "WatchEventsResponse",
+    "WebhookOutcome",
 )
 
 import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import betterproto2
@@ -80,6 +86,57 @@ class EventState(betterproto2.Enum):
             "EVENT_STATE_DISPATCHED": 2,
             "EVENT_STATE_FAILED": 3,
             "EVENT_STATE_DEAD_LETTER": 4,
+        }
+
+
+class HandlerState(betterproto2.Enum):
+    UNSPECIFIED = 0
+
+    WAITING = 1
+    """
+    It has not come to it yet.
+    """
+
+    HANDLED = 2
+    """
+    Its effects are there.
+    """
+
+    FAILED = 3
+    """
+    It failed, and is tried again.
+    """
+
+    BLOCKED = 4
+    """
+    An earlier event of the same ordering key failed: it waits behind that one.
+    """
+
+    DEAD_LETTER = 5
+    """
+    Tries are used up; it waits for an operator.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "HANDLER_STATE_UNSPECIFIED",
+            1: "HANDLER_STATE_WAITING",
+            2: "HANDLER_STATE_HANDLED",
+            3: "HANDLER_STATE_FAILED",
+            4: "HANDLER_STATE_BLOCKED",
+            5: "HANDLER_STATE_DEAD_LETTER",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "HANDLER_STATE_UNSPECIFIED": 0,
+            "HANDLER_STATE_WAITING": 1,
+            "HANDLER_STATE_HANDLED": 2,
+            "HANDLER_STATE_FAILED": 3,
+            "HANDLER_STATE_BLOCKED": 4,
+            "HANDLER_STATE_DEAD_LETTER": 5,
         }
 
 
@@ -211,6 +268,16 @@ class GetEventResponse(betterproto2.Message):
 
     failures: "list[HandlerFailure]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
 
+    handlers: "list[HandlerOutcome]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Every handler that the event concerns.
+    """
+
+    webhooks: "list[WebhookOutcome]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Every endpoint it is sent to.
+    """
+
 
 default_message_pool.register_message("billing.event.v1", "GetEventResponse", GetEventResponse)
 
@@ -235,6 +302,58 @@ class HandlerFailure(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.event.v1", "HandlerFailure", HandlerFailure)
+
+
+@dataclass(eq=False, repr=False)
+class HandlerOutcome(betterproto2.Message):
+    """
+    What has become of an event at one handler.
+    """
+
+    handler: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    state: "HandlerState" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: HandlerState(0)
+    )
+
+    attempts: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+    """
+    Tries that failed.
+    """
+
+    error: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Why the latest failed.
+    """
+
+    next_attempt_at: "datetime.datetime | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When it is tried again.
+    """
+
+    handled_at: "datetime.datetime | None" = betterproto2.field(
+        6, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When its effects were there. Kept for some days; unset after that.
+    """
+
+    duration: "datetime.timedelta | None" = betterproto2.field(
+        7, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Duration, optional=True
+    )
+    """
+    How long it took, together with everything that was handled in the same transaction.
+    """
+
+    worker: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+    """
+    The process that did it.
+    """
+
+
+default_message_pool.register_message("billing.event.v1", "HandlerOutcome", HandlerOutcome)
 
 
 @dataclass(eq=False, repr=False)
@@ -334,6 +453,16 @@ class TracedEvent(betterproto2.Message):
 
     failures: "list[HandlerFailure]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
 
+    handlers: "list[HandlerOutcome]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Every handler that the event concerns.
+    """
+
+    webhooks: "list[WebhookOutcome]" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Every endpoint it is sent to.
+    """
+
 
 default_message_pool.register_message("billing.event.v1", "TracedEvent", TracedEvent)
 
@@ -364,6 +493,71 @@ class TraceEventsResponse(betterproto2.Message):
 default_message_pool.register_message("billing.event.v1", "TraceEventsResponse", TraceEventsResponse)
 
 
+@dataclass(eq=False, repr=False)
+class WatchEventsRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    subjects: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Any of these: exact subjects, prefixes that end in `.*`, or `*`. None: every subject.
+    """
+
+    resource_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    correlation_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    resume_token: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    Of the last message received from an earlier stream; empty: from now on.
+    """
+
+
+default_message_pool.register_message("billing.event.v1", "WatchEventsRequest", WatchEventsRequest)
+
+
+@dataclass(eq=False, repr=False)
+class WatchEventsResponse(betterproto2.Message):
+    event: "Event | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Unset in a sign of life: the first message, and whenever nothing else was sent for some seconds.
+    """
+
+    resume_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Where the stream stands after this message. Signs of life move it past what the filters left out.
+    """
+
+
+default_message_pool.register_message("billing.event.v1", "WatchEventsResponse", WatchEventsResponse)
+
+
+@dataclass(eq=False, repr=False)
+class WebhookOutcome(betterproto2.Message):
+    """
+    What has become of an event at one endpoint.
+    """
+
+    webhook_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    delivery_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    state: "__webhook__v1__.WebhookDeliveryState" = betterproto2.field(
+        3, betterproto2.TYPE_ENUM, default_factory=lambda: __webhook__v1__.WebhookDeliveryState(0)
+    )
+
+    attempts: "int" = betterproto2.field(4, betterproto2.TYPE_INT32)
+
+    last_status_code: "int" = betterproto2.field(5, betterproto2.TYPE_INT32)
+    """
+    What the receiver answered last; 0: nothing.
+    """
+
+    last_error: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.event.v1", "WebhookOutcome", WebhookOutcome)
+
+
 class EventServiceStub:
     """
     Reads the event log and lets tenants publish events of their own.
@@ -391,6 +585,19 @@ class EventServiceStub:
             ListEventsResponse.FromString,
         )(message)
 
+    def watch_events(self, message: "WatchEventsRequest") -> "Iterator[WatchEventsResponse]":
+        """
+        The tenant's events as they are committed, in the order of the log, from now on or from where a stream
+        before left off. A client that names the last token it received misses nothing and gets nothing twice.
+        The stream ends by itself after some minutes, and when the server stops: call again with that token.
+        """
+
+        yield from self._channel.unary_stream(
+            "/billing.event.v1.EventService/WatchEvents",
+            WatchEventsRequest.SerializeToString,
+            WatchEventsResponse.FromString,
+        )(message)
+
     def publish_event(self, message: "PublishEventRequest") -> "PublishEventResponse":
         """
         Publishes an event with a subject of the tenant's own.
@@ -415,3 +622,4 @@ class EventServiceStub:
 
 
 from ....google import protobuf as ___google__protobuf__
+from ...webhook import v1 as __webhook__v1__

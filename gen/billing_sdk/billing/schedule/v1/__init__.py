@@ -117,7 +117,8 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class BillingCycle(betterproto2.Message):
     """
-    One billing period of one subscription.
+    One billing period of one subscription. Or, of a subscription that ended and has no such cycle left, what bills
+    the usage that came late: a closing cycle, whose periods have no length.
     """
 
     id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)

@@ -128,7 +128,7 @@ class CreateSubscriptionRequest(betterproto2.Message):
         7, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
     """
-    The tenant's present time when unset.
+    The tenant's present second when unset.
     """
 
 
@@ -430,7 +430,8 @@ class SubscriptionServiceStub:
 
     def cancel_subscription(self, message: "CancelSubscriptionRequest") -> "CancelSubscriptionResponse":
         """
-        Now, or at the end of the current period. Either way what was used is still billed.
+        Now, or at the end of the current period. Either way what was used is still billed, also what is reported
+        afterwards. One that is canceled before its first billed period begins has nothing to pay.
         """
 
         return self._channel.unary_unary(

@@ -317,7 +317,8 @@ class UsageRecord(betterproto2.Message):
 
     idempotency_key: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The same key never counts twice. Time-ordered UUIDs keep the index small and fast.
+    The same key never counts twice; keys are compared as they are written, so that upper and lower case
+    differ. Time-ordered UUIDs keep the index small and fast.
     """
 
     subscription_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)

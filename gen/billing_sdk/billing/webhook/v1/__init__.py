@@ -8,25 +8,45 @@ __all__ = (
     "CreateWebhookResponse",
     "DeleteWebhookRequest",
     "DeleteWebhookResponse",
+    "DisableWebhookRequest",
+    "DisableWebhookResponse",
+    "DiscardWebhookDeadLetterRequest",
+    "DiscardWebhookDeadLetterResponse",
+    "EnableWebhookRequest",
+    "EnableWebhookResponse",
     "GetWebhookRequest",
     "GetWebhookResponse",
+    "ListWebhookDeadLettersRequest",
+    "ListWebhookDeadLettersResponse",
     "ListWebhookDeliveriesRequest",
     "ListWebhookDeliveriesResponse",
     "ListWebhookDeliveryAttemptsRequest",
     "ListWebhookDeliveryAttemptsResponse",
     "ListWebhooksRequest",
     "ListWebhooksResponse",
+    "RedeliverWebhookRangeRequest",
+    "RedeliverWebhookRangeResponse",
     "RedeliverWebhookRequest",
     "RedeliverWebhookResponse",
+    "RotateWebhookSecretRequest",
+    "RotateWebhookSecretResponse",
+    "SendTestWebhookRequest",
+    "SendTestWebhookResponse",
     "UpdateWebhookRequest",
     "UpdateWebhookResponse",
     "Webhook",
     "WebhookCreated",
+    "WebhookDeadLetter",
     "WebhookDeleted",
     "WebhookDelivery",
     "WebhookDeliveryAttempt",
     "WebhookDeliveryState",
+    "WebhookDisabled",
+    "WebhookDisabledReason",
+    "WebhookEnabled",
+    "WebhookSecretRotated",
     "WebhookServiceStub",
+    "WebhookTested",
     "WebhookUpdated",
 )
 
@@ -44,7 +64,7 @@ betterproto2.check_compiler_version(_COMPILER_VERSION)
 
 class WebhookDeliveryState(betterproto2.Enum):
     """
-    pending -> delivered | dead; a dead one can be sent again.
+    pending -> delivered | dead; both can be sent again; dead -> discarded.
     """
 
     UNSPECIFIED = 0
@@ -58,6 +78,11 @@ class WebhookDeliveryState(betterproto2.Enum):
     Tries are used up: it lies in the dead letter queue.
     """
 
+    DISCARDED = 4
+    """
+    Dead, and given up for good by an operator.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -65,6 +90,7 @@ class WebhookDeliveryState(betterproto2.Enum):
             1: "WEBHOOK_DELIVERY_STATE_PENDING",
             2: "WEBHOOK_DELIVERY_STATE_DELIVERED",
             3: "WEBHOOK_DELIVERY_STATE_DEAD",
+            4: "WEBHOOK_DELIVERY_STATE_DISCARDED",
         }
 
     @classmethod
@@ -74,6 +100,48 @@ class WebhookDeliveryState(betterproto2.Enum):
             "WEBHOOK_DELIVERY_STATE_PENDING": 1,
             "WEBHOOK_DELIVERY_STATE_DELIVERED": 2,
             "WEBHOOK_DELIVERY_STATE_DEAD": 3,
+            "WEBHOOK_DELIVERY_STATE_DISCARDED": 4,
+        }
+
+
+class WebhookDisabledReason(betterproto2.Enum):
+    """
+    Why nothing is sent to an endpoint.
+    """
+
+    UNSPECIFIED = 0
+
+    REQUESTED = 1
+    """
+    Somebody asked for it.
+    """
+
+    GONE = 2
+    """
+    Its receiver answered 410: it is gone for good.
+    """
+
+    FAILING = 3
+    """
+    For days there was nothing but failures.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "WEBHOOK_DISABLED_REASON_UNSPECIFIED",
+            1: "WEBHOOK_DISABLED_REASON_REQUESTED",
+            2: "WEBHOOK_DISABLED_REASON_GONE",
+            3: "WEBHOOK_DISABLED_REASON_FAILING",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "WEBHOOK_DISABLED_REASON_UNSPECIFIED": 0,
+            "WEBHOOK_DISABLED_REASON_REQUESTED": 1,
+            "WEBHOOK_DISABLED_REASON_GONE": 2,
+            "WEBHOOK_DISABLED_REASON_FAILING": 3,
         }
 
 
@@ -86,6 +154,11 @@ class CreateWebhookRequest(betterproto2.Message):
     url: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
 
     filters: "list[str]" = betterproto2.field(4, betterproto2.TYPE_STRING, repeated=True)
+
+    rate_per_second: "int" = betterproto2.field(5, betterproto2.TYPE_INT32)
+    """
+    Attempts per second at most; 0 means the platform's default.
+    """
 
 
 default_message_pool.register_message("billing.webhook.v1", "CreateWebhookRequest", CreateWebhookRequest)
@@ -125,6 +198,75 @@ default_message_pool.register_message("billing.webhook.v1", "DeleteWebhookRespon
 
 
 @dataclass(eq=False, repr=False)
+class DisableWebhookRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    webhook_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.webhook.v1", "DisableWebhookRequest", DisableWebhookRequest)
+
+
+@dataclass(eq=False, repr=False)
+class DisableWebhookResponse(betterproto2.Message):
+    webhook: "Webhook | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("billing.webhook.v1", "DisableWebhookResponse", DisableWebhookResponse)
+
+
+@dataclass(eq=False, repr=False)
+class DiscardWebhookDeadLetterRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    delivery_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    reason: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Why, for those who read the log later.
+    """
+
+
+default_message_pool.register_message(
+    "billing.webhook.v1", "DiscardWebhookDeadLetterRequest", DiscardWebhookDeadLetterRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class DiscardWebhookDeadLetterResponse(betterproto2.Message):
+    delivery: "WebhookDelivery | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "billing.webhook.v1", "DiscardWebhookDeadLetterResponse", DiscardWebhookDeadLetterResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class EnableWebhookRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    webhook_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.webhook.v1", "EnableWebhookRequest", EnableWebhookRequest)
+
+
+@dataclass(eq=False, repr=False)
+class EnableWebhookResponse(betterproto2.Message):
+    webhook: "Webhook | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("billing.webhook.v1", "EnableWebhookResponse", EnableWebhookResponse)
+
+
+@dataclass(eq=False, repr=False)
 class GetWebhookRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -140,6 +282,37 @@ class GetWebhookResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.webhook.v1", "GetWebhookResponse", GetWebhookResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ListWebhookDeadLettersRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+
+    page_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    webhook_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Of any endpoint when empty.
+    """
+
+
+default_message_pool.register_message(
+    "billing.webhook.v1", "ListWebhookDeadLettersRequest", ListWebhookDeadLettersRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class ListWebhookDeadLettersResponse(betterproto2.Message):
+    dead_letters: "list[WebhookDeadLetter]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "billing.webhook.v1", "ListWebhookDeadLettersResponse", ListWebhookDeadLettersResponse
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -224,6 +397,64 @@ default_message_pool.register_message("billing.webhook.v1", "ListWebhooksRespons
 
 
 @dataclass(eq=False, repr=False)
+class RedeliverWebhookRangeRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    webhook_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    state: "WebhookDeliveryState" = betterproto2.field(
+        4, betterproto2.TYPE_ENUM, default_factory=lambda: WebhookDeliveryState(0)
+    )
+    """
+    Dead ones when unspecified; or delivered ones.
+    """
+
+    created_from: "datetime.datetime | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    Those queued from this time on.
+    """
+
+    created_before: "datetime.datetime | None" = betterproto2.field(
+        6, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    Those queued before this time; before now if unset.
+    """
+
+    limit: "int" = betterproto2.field(7, betterproto2.TYPE_INT32)
+    """
+    1000 when 0.
+    """
+
+
+default_message_pool.register_message(
+    "billing.webhook.v1", "RedeliverWebhookRangeRequest", RedeliverWebhookRangeRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class RedeliverWebhookRangeResponse(betterproto2.Message):
+    redelivered: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
+    """
+    How many are sent again.
+    """
+
+    more: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    There may be more.
+    """
+
+
+default_message_pool.register_message(
+    "billing.webhook.v1", "RedeliverWebhookRangeResponse", RedeliverWebhookRangeResponse
+)
+
+
+@dataclass(eq=False, repr=False)
 class RedeliverWebhookRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -248,6 +479,63 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class RotateWebhookSecretRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    webhook_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    overlap_seconds: "int | None" = betterproto2.field(4, betterproto2.TYPE_INT32, optional=True)
+    """
+    For how long the old secret signs as well: a day if unset, at most a week; 0 ends it at once, as when it
+    leaked.
+    """
+
+
+default_message_pool.register_message(
+    "billing.webhook.v1", "RotateWebhookSecretRequest", RotateWebhookSecretRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class RotateWebhookSecretResponse(betterproto2.Message):
+    webhook: "Webhook | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    secret: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    `whsec_…`; empty when the response is repeated.
+    """
+
+
+default_message_pool.register_message(
+    "billing.webhook.v1", "RotateWebhookSecretResponse", RotateWebhookSecretResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class SendTestWebhookRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    webhook_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.webhook.v1", "SendTestWebhookRequest", SendTestWebhookRequest)
+
+
+@dataclass(eq=False, repr=False)
+class SendTestWebhookResponse(betterproto2.Message):
+    delivery: "WebhookDelivery | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "billing.webhook.v1", "SendTestWebhookResponse", SendTestWebhookResponse
+)
+
+
+@dataclass(eq=False, repr=False)
 class UpdateWebhookRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -260,13 +548,18 @@ class UpdateWebhookRequest(betterproto2.Message):
     filters: "list[str]" = betterproto2.field(5, betterproto2.TYPE_STRING, repeated=True)
 
     enabled: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+    """
+    As EnableWebhook and DisableWebhook.
+    """
 
     update_mask: "___google__protobuf__.FieldMask | None" = betterproto2.field(
         7, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Of `url`, `filters`, `enabled`.
+    Of `url`, `filters`, `enabled`, `rate_per_second`.
     """
+
+    rate_per_second: "int" = betterproto2.field(8, betterproto2.TYPE_INT32)
 
 
 default_message_pool.register_message("billing.webhook.v1", "UpdateWebhookRequest", UpdateWebhookRequest)
@@ -298,12 +591,45 @@ class Webhook(betterproto2.Message):
     """
 
     enabled: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
+    """
+    While it is not, nothing is sent: what is on its way waits, and later events are not queued for it.
+    """
 
     created_at: "datetime.datetime | None" = betterproto2.field(
         6, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
 
     version: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+
+    rate_per_second: "int" = betterproto2.field(8, betterproto2.TYPE_INT32)
+    """
+    Attempts per second at most; 0 means the platform's default.
+    """
+
+    disabled_reason: "WebhookDisabledReason" = betterproto2.field(
+        9, betterproto2.TYPE_ENUM, default_factory=lambda: WebhookDisabledReason(0)
+    )
+    """
+    Unset while it is enabled, as is the time.
+    """
+
+    disabled_at: "datetime.datetime | None" = betterproto2.field(
+        10, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    failing_since: "datetime.datetime | None" = betterproto2.field(
+        11, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When the first attempt since the last success failed; unset when the last one succeeded.
+    """
+
+    previous_secret_expires_at: "datetime.datetime | None" = betterproto2.field(
+        12, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    Until then requests are signed with the secret before the current one as well.
+    """
 
 
 default_message_pool.register_message("billing.webhook.v1", "Webhook", Webhook)
@@ -315,6 +641,27 @@ class WebhookCreated(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.webhook.v1", "WebhookCreated", WebhookCreated)
+
+
+@dataclass(eq=False, repr=False)
+class WebhookDeadLetter(betterproto2.Message):
+    """
+    A delivery in the dead letter queue.
+    """
+
+    delivery: "WebhookDelivery | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    reason: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    What went wrong at the end.
+    """
+
+    dead_at: "datetime.datetime | None" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+
+default_message_pool.register_message("billing.webhook.v1", "WebhookDeadLetter", WebhookDeadLetter)
 
 
 @dataclass(eq=False, repr=False)
@@ -362,6 +709,11 @@ class WebhookDelivery(betterproto2.Message):
     What went wrong last.
     """
 
+    discard_reason: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+    """
+    Why it was discarded.
+    """
+
 
 default_message_pool.register_message("billing.webhook.v1", "WebhookDelivery", WebhookDelivery)
 
@@ -389,8 +741,57 @@ class WebhookDeliveryAttempt(betterproto2.Message):
 
     error: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
 
+    response: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+    """
+    How the response's body begins: at most 1024 bytes of it, as text.
+    """
+
 
 default_message_pool.register_message("billing.webhook.v1", "WebhookDeliveryAttempt", WebhookDeliveryAttempt)
+
+
+@dataclass(eq=False, repr=False)
+class WebhookDisabled(betterproto2.Message):
+    """
+    Nothing more is sent to the endpoint, until someone enables it.
+    """
+
+    webhook_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    reason: "WebhookDisabledReason" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: WebhookDisabledReason(0)
+    )
+
+
+default_message_pool.register_message("billing.webhook.v1", "WebhookDisabled", WebhookDisabled)
+
+
+@dataclass(eq=False, repr=False)
+class WebhookEnabled(betterproto2.Message):
+    webhook_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.webhook.v1", "WebhookEnabled", WebhookEnabled)
+
+
+@dataclass(eq=False, repr=False)
+class WebhookSecretRotated(betterproto2.Message):
+    webhook_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.webhook.v1", "WebhookSecretRotated", WebhookSecretRotated)
+
+
+@dataclass(eq=False, repr=False)
+class WebhookTested(betterproto2.Message):
+    """
+    Somebody tries an endpoint: delivered to this one alone, whatever its filters.
+    """
+
+    webhook_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.webhook.v1", "WebhookTested", WebhookTested)
 
 
 @dataclass(eq=False, repr=False)
@@ -453,6 +854,51 @@ class WebhookServiceStub:
             DeleteWebhookResponse.FromString,
         )(message)
 
+    def enable_webhook(self, message: "EnableWebhookRequest") -> "EnableWebhookResponse":
+        """
+        What waits is sent, and later events are queued for it again.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.webhook.v1.WebhookService/EnableWebhook",
+            EnableWebhookRequest.SerializeToString,
+            EnableWebhookResponse.FromString,
+        )(message)
+
+    def disable_webhook(self, message: "DisableWebhookRequest") -> "DisableWebhookResponse":
+        """
+        Nothing more is sent there; what is on its way waits until it is enabled.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.webhook.v1.WebhookService/DisableWebhook",
+            DisableWebhookRequest.SerializeToString,
+            DisableWebhookResponse.FromString,
+        )(message)
+
+    def rotate_webhook_secret(self, message: "RotateWebhookSecretRequest") -> "RotateWebhookSecretResponse":
+        """
+        A new secret; for a while, requests are signed with the old one as well. The response holds the new one;
+        it is shown this once.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.webhook.v1.WebhookService/RotateWebhookSecret",
+            RotateWebhookSecretRequest.SerializeToString,
+            RotateWebhookSecretResponse.FromString,
+        )(message)
+
+    def send_test_webhook(self, message: "SendTestWebhookRequest") -> "SendTestWebhookResponse":
+        """
+        Sends an event `webhook.tested` to this endpoint alone, whatever its filters.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.webhook.v1.WebhookService/SendTestWebhook",
+            SendTestWebhookRequest.SerializeToString,
+            SendTestWebhookResponse.FromString,
+        )(message)
+
     def list_webhook_deliveries(
         self, message: "ListWebhookDeliveriesRequest"
     ) -> "ListWebhookDeliveriesResponse":
@@ -485,6 +931,46 @@ class WebhookServiceStub:
             "/billing.webhook.v1.WebhookService/RedeliverWebhook",
             RedeliverWebhookRequest.SerializeToString,
             RedeliverWebhookResponse.FromString,
+        )(message)
+
+    def redeliver_webhook_range(
+        self, message: "RedeliverWebhookRangeRequest"
+    ) -> "RedeliverWebhookRangeResponse":
+        """
+        Sends an endpoint's dead (or delivered) deliveries of a time span again, oldest first, under their same event
+        ids. When there are more than the limit, ask again with a new request id.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.webhook.v1.WebhookService/RedeliverWebhookRange",
+            RedeliverWebhookRangeRequest.SerializeToString,
+            RedeliverWebhookRangeResponse.FromString,
+        )(message)
+
+    def list_webhook_dead_letters(
+        self, message: "ListWebhookDeadLettersRequest"
+    ) -> "ListWebhookDeadLettersResponse":
+        """
+        Newest event first.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.webhook.v1.WebhookService/ListWebhookDeadLetters",
+            ListWebhookDeadLettersRequest.SerializeToString,
+            ListWebhookDeadLettersResponse.FromString,
+        )(message)
+
+    def discard_webhook_dead_letter(
+        self, message: "DiscardWebhookDeadLetterRequest"
+    ) -> "DiscardWebhookDeadLetterResponse":
+        """
+        Gives a dead delivery up for good; it stays in the log with the reason.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.webhook.v1.WebhookService/DiscardWebhookDeadLetter",
+            DiscardWebhookDeadLetterRequest.SerializeToString,
+            DiscardWebhookDeadLetterResponse.FromString,
         )(message)
 
 

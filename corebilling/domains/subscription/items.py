@@ -1,0 +1,88 @@
+"""What a new subscription is made of: the items it asks for, their prices, and their rows."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import cast
+
+from billing.subscription.v1 import subscription_service_pb2 as rpc
+from billing_db import catalog as catalog_sql
+from billing_db import subscription as subscription_sql
+from billing_db.models import SubscriptionItem
+
+from corebilling.db.transaction import Transaction
+from corebilling.domains.subscription.model import OfferedPrice, WantedItem
+from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
+from corebilling.mapping import decimal_text
+from corebilling.values.ids import new_id
+from corebilling.values.period import IntervalUnit
+
+
+async def wanted(tx: Transaction, request: rpc.CreateSubscriptionRequest) -> list[WantedItem]:
+    """The items of the request, or those of its plan.
+
+    Raises:
+        InvalidArgument: SUBSCRIPTION_ITEMS_INVALID when it names both or neither.
+        NotFound: PLAN_NOT_FOUND.
+        FailedPrecondition: PLAN_DEPRECATED.
+    """
+    if bool(request.plan_id) == bool(request.items):
+        detail = "name either a plan_id or items"
+        raise InvalidArgument(
+            "SUBSCRIPTION_ITEMS_INVALID", f"The items do not fit: {detail}.", {"detail": detail}
+        )
+    if request.items:
+        return [
+            WantedItem(item.price_id, Decimal(item.quantity) if item.quantity else None)
+            for item in request.items
+        ]
+    plan = await catalog_sql.find_plan(tx, tenant_id=tx.tenant_id, id=request.plan_id)
+    if plan is None:
+        raise NotFound("PLAN_NOT_FOUND", "There is no such plan.", {"plan_id": request.plan_id})
+    if plan.status == "deprecated":
+        raise FailedPrecondition(
+            "PLAN_DEPRECATED", "The plan is deprecated; subscribe to another.", {"plan_id": request.plan_id}
+        )
+    rows = await catalog_sql.list_plan_items(tx, tenant_id=tx.tenant_id, plan_ids=[plan.id])
+    return [WantedItem(row.price_id, row.quantity) for row in rows]
+
+
+async def offered_prices(tx: Transaction, wanted: Sequence[WantedItem]) -> dict[str, OfferedPrice]:
+    """The prices that the items name, by id.
+
+    Raises:
+        NotFound: PRICE_NOT_FOUND.
+    """
+    ids = sorted({item.price_id for item in wanted})
+    rows = await subscription_sql.list_prices_for_items(tx, tenant_id=tx.tenant_id, ids=ids)
+    prices = {
+        row.id: OfferedPrice(
+            id=row.id,
+            currency=row.currency,
+            metered=row.usage == "metered",
+            meter_id=row.meter_id,
+            interval_unit=cast(IntervalUnit, row.interval_unit),
+            interval_count=row.interval_count,
+            unit_amount=row.unit_amount,
+            unit_size=row.unit_size,
+        )
+        for row in rows
+    }
+    for price_id in ids:
+        if price_id not in prices:
+            raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": price_id})
+    return prices
+
+
+async def insert(
+    tx: Transaction, subscription_id: str, items: Sequence[WantedItem]
+) -> Sequence[SubscriptionItem]:
+    """Writes the items in their order."""
+    return await subscription_sql.insert_subscription_items(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_id=subscription_id,
+        ids=[new_id("sit") for _ in items],
+        positions=list(range(1, len(items) + 1)),
+        price_ids=[item.price_id for item in items],
+        quantities=["" if item.quantity is None else decimal_text(item.quantity) for item in items],
+    )

@@ -1,0 +1,213 @@
+"""`corebilling events` as one runs it, against the platform."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+
+from tests.rpc.test_watch_events import PATIENCE_S, publish
+from tests.support.catalog import new_price, new_product, subscribe
+from tests.support.platform import Platform, running_platform
+from tests.support.postgres import TestDatabase
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+async def start(platform: Platform, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "corebilling",
+        "events",
+        *arguments,
+        env={
+            **os.environ,
+            "COREBILLING_TARGET": platform.app.grpc_address,
+            "COREBILLING_API_KEY": platform.tenant_key,
+            "COLUMNS": "200",
+            **environment,
+        },
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def events(platform: Platform, *arguments: str, **environment: str) -> tuple[int | None, str, str]:
+    process = await start(platform, *arguments, **environment)
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def run(platform: Platform, *arguments: str, **environment: str) -> str:
+    code, out, err = await events(platform, *arguments, **environment)
+    assert code == 0, err
+    return out
+
+
+async def billed(platform: Platform) -> tuple[str, str]:
+    """A month later: the ids of the invoice's event and of what it is correlated with."""
+    price = await new_price(platform, (await new_product(platform)).id, "fee")
+    await subscribe(platform, price)
+    platform.clock.advance(days=40)
+    await platform.drain()
+    (row,) = await platform.rows(
+        "SELECT id, correlation_id FROM billing_events WHERE subject = 'invoice.generated'"
+    )
+    return row["id"], row["correlation_id"]
+
+
+async def next_line(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE_S):
+        line = await process.stdout.readline()
+    return line.decode()
+
+
+async def until_watched(platform: Platform) -> None:
+    for _ in range(PATIENCE_S * 100):
+        if platform.app.tail.watches(platform.tenant_id):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the command does not watch")
+
+
+async def test_tail_prints_each_event_on_a_line_as_it_happens(platform: Platform):
+    process = await start(platform, "tail", "--subject", "order.*", "--limit", "2")
+    await until_watched(platform)
+    first = await publish(platform, "o-1")
+    await publish(platform, "unwanted", "parcel.sent")
+    printed = (await next_line(process)).split()
+    assert printed[1:] == ["order.shipped", "o-1", first.id, first.metadata.correlation_id]
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}", printed[0])
+    await publish(platform, "o-2", "order.returned.late")
+    assert (await next_line(process)).split()[1:3] == ["order.returned.late", "o-2"]
+    assert await process.wait() == 0
+
+
+async def test_tail_for_machines_prints_what_webhooks_get_and_a_token_to_go_on_from(platform: Platform):
+    process = await start(platform, "tail", "--json", "--limit", "1")
+    await until_watched(platform)
+    published = await publish(platform, "o-1", data={"to": {"city": "Łódź"}})
+    shown = json.loads(await next_line(process))
+    assert await process.wait() == 0
+    assert shown["event"]["id"] == published.id
+    assert shown["event"]["payload"] == {"to": {"city": "Łódź"}}
+    assert shown["event"]["resource_id"] == "o-1"
+    await publish(platform, "o-2")
+    out = await run(platform, "tail", "--json", "--limit", "1", "--resume", shown["resume_token"])
+    assert json.loads(out)["event"]["resource_id"] == "o-2"
+
+
+async def test_tail_is_ended_by_a_key_and_tells_how_to_go_on(platform: Platform):
+    process = await start(platform, "tail")
+    await until_watched(platform)
+    await publish(platform, "o-1")
+    assert "o-1" in await next_line(process)
+    process.send_signal(signal.SIGINT)
+    out, err = await process.communicate()
+    assert (process.returncode, out) == (0, b"")
+    resume = re.search(r"Go on from here: corebilling events tail --resume (\S+)", err.decode())
+    assert resume is not None
+    await publish(platform, "o-2")
+    assert " o-2 " in await run(platform, "tail", "--limit", "1", "--resume", resume[1])
+
+
+async def test_tail_takes_up_a_stream_that_ended(database: TestDatabase):
+    async with running_platform(database, grpc_stream_deadline_seconds=0.4) as platform:
+        process = await start(platform, "tail", "--limit", "8")
+        await until_watched(platform)
+        for number in range(8):
+            await publish(platform, f"o-{number}")
+            assert f"o-{number}" in await next_line(process)
+            await asyncio.sleep(0.15)
+        assert await process.wait() == 0
+
+
+async def test_tail_says_what_the_server_refuses(platform: Platform):
+    code, _, err = await events(platform, "tail", "--resume", "made-up")
+    assert (code, "RESUME_TOKEN_INVALID" in err, "Traceback" in err) == (1, True, False)
+    code, _, err = await events(platform, "tail", COREBILLING_TARGET="127.0.0.1:1")
+    assert (code, "UNAVAILABLE" in err) == (1, True)
+
+
+async def test_show_prints_payload_state_and_handlers_and_what_to_do_next(platform: Platform):
+    event_id, correlation_id = await billed(platform)
+    out = await run(platform, "show", event_id)
+    assert '"total_minor": "2000"' in out
+    assert re.search(r"event +invoice\.generated +" + event_id, out)
+    assert re.search(r"state +dispatched", out)
+    assert re.search(
+        r"✓ usage\.on_invoice_generated +handled [\d.,]+ ms after its commit, took [\d.,]+ ms", out
+    )
+    assert f"Next: corebilling events trace {correlation_id}" in out
+    shown = json.loads(await run(platform, "show", event_id, "--json"))
+    assert shown["event"]["payload"]["total_minor"] == "2000"
+    assert {handler["state"] for handler in shown["handlers"]} == {"HANDLER_STATE_HANDLED"}
+
+
+async def test_show_of_an_unknown_event_names_the_reason(platform: Platform):
+    code, _, err = await events(platform, "show", "evt_1")
+    assert (code, "EVENT_NOT_FOUND" in err) == (1, True)
+
+
+async def test_trace_prints_the_tree_of_what_led_to_what(platform: Platform):
+    event_id, correlation_id = await billed(platform)
+    out = await run(platform, "trace", correlation_id)
+    depth = {
+        line.split()[0]: len(indent)
+        for indent, line in re.findall(r"^([│ ├└─]+)(.*)$", out, re.MULTILINE)
+        if line[0] not in "✓✗…‖"
+    }
+    assert depth["billing.cycle.closed"] < depth["rating.completed"] < depth["invoice.generated"]
+    # Below the handler that made it, which stands below its cause.
+    place = out.index
+    assert place("✓ rating.on_billing_cycle_closed") < place("rating.completed") < place("invoice.on_rating")
+    assert "Next: corebilling events show evt_" in out
+    assert await run(platform, "trace", event_id) == out
+    found = json.loads(await run(platform, "trace", correlation_id, "--json"))
+    assert "invoice.generated" in {one["event"]["subject"] for one in found["events"]}
+
+
+async def test_trace_points_at_what_went_wrong(platform: Platform):
+    event_id, correlation_id = await billed(platform)
+    await platform.rows(
+        "INSERT INTO event_handler_failures "
+        "SELECT tenant_id, 'usage.on_invoice_generated', shard, epoch, xid, seq, id, ordering_key, 'failed', "
+        "3, 'KeyError: no plan', now(), now() FROM billing_events WHERE id = $1",
+        event_id,
+    )
+    out = await run(platform, "trace", correlation_id)
+    assert re.search(
+        r"✗ usage\.on_invoice_generated +failed after 3 tries, again at [\d:]+: KeyError: no plan", out
+    )
+    assert f"Next: corebilling events show {event_id}" in out
+
+
+async def test_trace_of_nothing_says_so(platform: Platform):
+    code, out, err = await events(platform, "trace", "cor_nothing")
+    assert (code, out, "No event" in err) == (1, "", True)
+
+
+async def test_publish_publishes_once_per_request_id_and_says_what_to_do_next(platform: Platform):
+    arguments = ("publish", "order.shipped", "o-1", "-d", '{"parcels": 2}', "--request-id", "once")
+    first = await run(platform, *arguments, "--correlation-id", "mine")
+    assert first == await run(platform, *arguments)
+    (event_id,) = re.findall(r"Next: corebilling events show (evt_\w+)", first)
+    shown = json.loads(await run(platform, "show", event_id, "--json"))["event"]
+    assert (shown["payload"], shown["metadata"]["correlation_id"]) == ({"parcels": 2}, "mine")
+    code, _, err = await events(platform, "publish", "invoice.paid", "i-1")
+    assert (code, "EVENT_SUBJECT_RESERVED" in err) == (1, True)
+    code, _, err = await events(platform, "publish", "order.shipped", "o-1", "-d", "[1]")
+    assert (code, "not a JSON object" in err) == (2, True)
+
+
+async def test_output_is_coloured_for_people_and_plain_for_pipes(platform: Platform):
+    published = await publish(platform, "o-1")
+    plain = await run(platform, "show", published.id)
+    coloured = await run(platform, "show", published.id, FORCE_COLOR="1")
+    assert "\x1b[" not in plain
+    assert "\x1b[" in coloured
+    assert COLOUR.sub("", coloured) == plain

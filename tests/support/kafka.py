@@ -1,0 +1,202 @@
+"""A real Apache Kafka, one KRaft node on loopback, where Java and Maven can be had.
+
+The jars come from Maven into build/kafka, once: `python -m tests.support.kafka`, or `make kafka`.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+LIBS = Path(__file__).parents[2] / "build" / "kafka"
+
+_POM = Path(__file__).with_name("kafka-pom.xml")
+_CLUSTER_ID = "Y29yZWJpbGxpbmctdGVzdA"
+_START_TIMEOUT_S = 60.0
+_FETCH_TIMEOUT_S = 300.0
+_PR_SET_PDEATHSIG = 1
+_JAVA = ["java", "-Xmx384M", "-Xms128M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+
+_PROPERTIES = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+controller.listener.names=CONTROLLER
+listeners={protocol}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners={protocol}://127.0.0.1:{port}
+inter.broker.listener.name={protocol}
+listener.security.protocol.map={protocol}:{protocol},CONTROLLER:PLAINTEXT
+log.dirs={folder}/data
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=500
+auto.create.topics.enable=false
+broker.session.timeout.ms=1500
+broker.heartbeat.interval.ms=300
+log.cleaner.dedupe.buffer.size=10485760
+{more}
+"""
+_LOGGING = """
+log4j.rootLogger=WARN, out
+log4j.appender.out=org.apache.log4j.ConsoleAppender
+log4j.appender.out.target=System.err
+log4j.appender.out.layout=org.apache.log4j.PatternLayout
+log4j.appender.out.layout.ConversionPattern=%d %p %c %m%n
+"""
+
+
+class KafkaServer:
+    """Keeps its ports from start to start, and what is in its folder but for `wipe`.
+
+    Args:
+        protocol: PLAINTEXT, or SASL_PLAINTEXT with the user `corebilling`, password `secret`.
+    """
+
+    name = "kafka"
+
+    def __init__(self, protocol: str = "PLAINTEXT") -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="cb-kafka-"))
+        self._protocol = protocol
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            two.bind(("127.0.0.1", 0))
+            self.port: int = one.getsockname()[1]
+            self._controller_port: int = two.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def missing() -> str:
+        """Why it cannot be had; '' when it can, after fetching it if need be."""
+        if shutil.which("java") is None:
+            return "Java is not installed"
+        if LIBS.is_dir():
+            return ""
+        if shutil.which("mvn") is None:
+            return "Maven is not installed, which would fetch it"
+        return fetch()
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"event_bus_provider": "kafka", "kafka_brokers": f"127.0.0.1:{self.port}"}
+
+    def start(self) -> None:
+        if not (self._folder / "data").exists():
+            self._format()
+        environment = {**os.environ, "KAFKA_LOG4J_OPTS": ""}
+        self._process = subprocess.Popen(
+            [*self._java("kafka.Kafka"), str(self._folder / "server.properties")],
+            stdout=subprocess.DEVNULL,
+            stderr=(self._folder / "log").open("ab"),
+            env=environment,
+            preexec_fn=_die_with_parent,
+        )
+        self._await_ready()
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def wipe(self) -> None:
+        self.kill()
+        shutil.rmtree(self._folder / "data")
+        self.start()
+
+    def close(self) -> None:
+        self.kill()
+        shutil.rmtree(self._folder)
+
+    def _format(self) -> None:
+        more = ""
+        if self._protocol.startswith("SASL"):
+            prefix = f"listener.name.{self._protocol.lower()}.plain.sasl.jaas.config"
+            more = (
+                "sasl.enabled.mechanisms=PLAIN\nsasl.mechanism.inter.broker.protocol=PLAIN\n"
+                f"{prefix}=org.apache.kafka.common.security.plain.PlainLoginModule required "
+                'username="corebilling" password="secret" user_corebilling="secret";'
+            )
+        (self._folder / "server.properties").write_text(
+            _PROPERTIES.format(
+                folder=self._folder,
+                port=self.port,
+                controller_port=self._controller_port,
+                protocol=self._protocol,
+                more=more,
+            )
+        )
+        (self._folder / "log4j.properties").write_text(_LOGGING)
+        subprocess.run(
+            [
+                *self._java("kafka.tools.StorageTool"),
+                *("format", "-t", _CLUSTER_ID, "-c", str(self._folder / "server.properties")),
+            ],
+            check=True,
+            capture_output=True,
+        )
+
+    def _java(self, main: str) -> list[str]:
+        logging = f"-Dlog4j.configuration=file:{self._folder / 'log4j.properties'}"
+        return [*_JAVA, logging, "-cp", f"{LIBS}/*", main]
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait()
+
+    def _await_ready(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                    return
+            except OSError:
+                time.sleep(0.05)
+        raise RuntimeError(f"Kafka does not answer; see {self._folder / 'log'}")
+
+
+def fetch() -> str:
+    """Brings the jars, whole or not at all; '' when they are there, else why not."""
+    LIBS.parent.mkdir(exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix="kafka-", dir=LIBS.parent))
+    command = ["mvn", "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies"]
+    options = ["-DincludeScope=runtime", f"-DoutputDirectory={unfinished}"]
+    try:
+        fetched = subprocess.run(
+            [*command, *options], capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        shutil.rmtree(unfinished)
+        return "Maven did not fetch it in time"
+    if fetched.returncode:
+        shutil.rmtree(unfinished)
+        return f"Maven could not fetch it: {fetched.stdout.strip().splitlines()[:1]}"
+    try:
+        unfinished.rename(LIBS)
+    except OSError:  # Another process was faster.
+        shutil.rmtree(unfinished)
+    return ""
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    if why := KafkaServer.missing():
+        print(f"No Apache Kafka: {why}. Its tests are skipped.")
+    else:
+        print(f"Apache Kafka is in {LIBS}.")
+    sys.exit()

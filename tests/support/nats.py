@@ -1,0 +1,85 @@
+"""A real NATS server with JetStream on loopback."""
+
+import ctypes
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_START_TIMEOUT_S = 20.0
+_PR_SET_PDEATHSIG = 1
+
+
+class NatsServer:
+    """Keeps its port from start to start, and what is in its folder but for `wipe`."""
+
+    name = "nats"
+
+    def __init__(self, *options: str) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="cb-nats-"))
+        self._options = options
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"event_bus_provider": "nats", "nats_url": f"nats://127.0.0.1:{self.port}"}
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [
+                Path(sys.executable).with_name("nats-server"),
+                "--addr=127.0.0.1",
+                f"--port={self.port}",
+                "--jetstream",
+                f"--store_dir={self._folder / 'data'}",
+                *self._options,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=(self._folder / "log").open("ab"),
+            preexec_fn=_die_with_parent,
+        )
+        self._await_ready()
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def wipe(self) -> None:
+        self.kill()
+        shutil.rmtree(self._folder / "data")
+        self.start()
+
+    def close(self) -> None:
+        self.kill()
+        shutil.rmtree(self._folder)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait()
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                    if connection.recv(4) == b"INFO":
+                        return
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError(f"nats-server does not answer; see {self._folder / 'log'}")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
