@@ -1,3 +1,5 @@
+from tests.support.kafka import kafka
+from tests.support.nats import nats
 from tests.support.platform import platform
 from tests.support.postgres import (
     app_db,
@@ -14,7 +16,9 @@ __all__ = [
     "app_db",
     "database",
     "empty_database",
+    "kafka",
     "migrated_template",
+    "nats",
     "platform",
     "postgres",
     "postgres_url",

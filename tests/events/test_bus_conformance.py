@@ -5,7 +5,7 @@ does, and look only at what handlers left in the database.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,32 +27,12 @@ from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
 from corebilling.values.clock import SystemClock
 from corebilling.values.ids import new_id
 from tests.support.broker import BrokerServer, LocalBroker
-from tests.support.kafka import KafkaServer
-from tests.support.nats import NatsServer
 from tests.support.pipeline import Witness, append, caller, open_database, scratch
 from tests.support.postgres import TestDatabase
 
 WITHIN_S = 60.0
 KEYS = 12
 EVENTS_PER_KEY = 10
-
-
-@pytest.fixture(scope="session")
-def nats() -> Iterator[NatsServer]:
-    server = NatsServer()
-    server.start()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="session")
-def kafka() -> Iterator[KafkaServer]:
-    if why := KafkaServer.missing():
-        pytest.skip(f"no Apache Kafka: {why}")
-    server = KafkaServer()
-    server.start()
-    yield server
-    server.close()
 
 
 @pytest.fixture(params=["local", "nats", "kafka"])

@@ -12,9 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 LIBS = Path(__file__).parents[2] / "build" / "kafka"
 
@@ -188,6 +190,17 @@ def fetch() -> str:
     except OSError:  # Another process was faster.
         shutil.rmtree(unfinished)
     return ""
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaServer]:
+    """Skipped by name where it cannot be had."""
+    if why := KafkaServer.missing():
+        pytest.skip(f"no Apache Kafka: {why}")
+    server = KafkaServer()
+    server.start()
+    yield server
+    server.close()
 
 
 def _die_with_parent() -> None:

@@ -15,6 +15,7 @@ import asyncpg
 
 from corebilling.db import migrate
 from corebilling.db.embedded import SUPERUSER, EmbeddedPostgres
+from corebilling.values.ids import new_id
 from tests.faults.campaign.worker import WITNESS_TABLE
 from tests.support.broker import BrokerServer
 from tests.support.platform import MASTER_KEY
@@ -37,6 +38,7 @@ SETTINGS = {
     "COREBILLING_MASTER_KEY": MASTER_KEY,
     "PORT": "0",
     "DISPATCHER_LEASE_SECONDS": str(LEASE_S),
+    "ROUTER_LEASE_SECONDS": str(LEASE_S),
     "DISPATCHER_POLL_SECONDS": "0.02",
     "ROUTER_SWEEP_SECONDS": "1",
     "SCHEDULER_INTERVAL_SECONDS": "0.2",
@@ -80,7 +82,9 @@ class Fleet:
             await connection.close()
             url = postgres.url("campaign", DATABASE)
             port = _free_port()
-            settings = {name.upper(): str(value) for name, value in broker.settings.items()}
+            name = new_id("t")  # a stream, topic and group of its own
+            settings = {key.upper(): str(value) for key, value in broker.settings.items()}
+            settings |= {"NATS_STREAM": name.upper(), "KAFKA_TOPIC": name, "KAFKA_GROUP_ID": name}
             environment = {**os.environ, **SETTINGS, **settings, "DATABASE_URL": url, "GRPC_PORT": str(port)}
             roles = IN_PROCESS if broker.name == "local" else SCALED_OUT
             fleet = Fleet(folder, postgres, broker, roles, port, environment)
