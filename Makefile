@@ -69,8 +69,12 @@ verify: $(INSTALLED) $(VALIDATE) ## check format, lint, types, import rules, con
 released: $(INSTALLED) $(VALIDATE) ## record the contracts as released: from now on verify refuses to break them
 	buf build proto --exclude-source-info --output $(RELEASED)
 
+.PHONY: kafka
+kafka: $(INSTALLED) ## fetch Apache Kafka for tests and measurements; wants Java 17 and Maven, says so if they are missing
+	python -m tests.support.kafka
+
 .PHONY: test
-test: $(INSTALLED) ## run all tests but the long ones, on the embedded Postgres and on Debian's 15 if it is there
+test: $(INSTALLED) kafka ## run all tests but the long ones, on the embedded Postgres and on Debian's 15 if it is there
 	pytest -q -m "not long"
 	@if [ -x $(POSTGRES_15)/postgres ]; then echo "again on Postgres 15, what the database decides:"; \
 	COREBILLING_TEST_POSTGRES_BIN=$(POSTGRES_15) pytest -q -m "not long" tests/queries tests/rpc tests/events; \
@@ -85,12 +89,12 @@ demo: $(INSTALLED) ## play a billing month, from contract to paid invoice; USAGE
 	python -m examples.month $(if $(USAGE),--usage $(USAGE))
 
 .PHONY: bench
-bench: $(INSTALLED) ## measure throughput and latency on this machine; LONG=1 adds 20 million usage records
+bench: $(INSTALLED) kafka ## measure throughput and latency on this machine; LONG=1 adds 20 million usage records
 	python -m bench $(if $(LONG),--long)
 
 .PHONY: faults
-faults: $(INSTALLED) ## run the long fault campaign: crashes, lost connections, two of everything
-	pytest -q -m long tests/faults
+faults: $(INSTALLED) kafka ## run the fault campaign, a quarter of an hour; LONG=1 for hours, SEED=n to repeat a run
+	pytest -q -s -m long tests/faults
 
 .PHONY: up
 up: $(INSTALLED) ## serve everything in one process on an embedded Postgres

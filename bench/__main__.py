@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import uvloop
 
-from bench import billing_run, events, rpc, usage, webhooks
+from bench import billing_run, bus, events, history, rpc, usage, webhooks
 from bench.platform import BenchDatabase, NewDatabase
 from bench.report import Row, console, show
 from corebilling.db import migrate
@@ -54,6 +54,8 @@ async def run(server: EmbeddedPostgres, only: str, long: bool) -> list[Row]:
 def benches(long: bool) -> dict[str, Callable[[NewDatabase], Awaitable[list[Row]]]]:
     return {
         "events": bench_events,
+        "bus": bus.measure,
+        "history": partial(history.measure, long=long),
         "usage": partial(usage.measure, filled=long),
         "rpc": rpc.measure,
         "billing_run": bench_billing_run,

@@ -5,6 +5,7 @@ signatures and records.
 """
 
 import asyncio
+import gc
 import os
 import statistics
 import time
@@ -209,6 +210,8 @@ async def _produce(bench: Bench, worker: WebhookWorker, seconds: int) -> None:
 
 
 async def measure(new_database: NewDatabase, *, long: bool) -> list[Row]:
+    # As every process of the platform does when it starts.
+    gc.freeze()
     async with in_own_process(_receive) as port:
         address = f"http://127.0.0.1:{port}"
         return [await _throughput(new_database, address), await _isolation(new_database, address, long=long)]

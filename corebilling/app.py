@@ -6,9 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from corebilling.bus.kafka import KafkaAddress, KafkaBus
+from corebilling import policies
+from corebilling.bus.kafka import KafkaBus
 from corebilling.bus.local import LocalBus
-from corebilling.bus.nats import NatsAddress, NatsBus
+from corebilling.bus.nats import NatsBus
 from corebilling.bus.noop import NoopBus
 from corebilling.bus.port import Bus
 from corebilling.config import ROLES, BusProvider, Settings
@@ -22,6 +23,8 @@ from corebilling.domains.catalog.service import CatalogService
 from corebilling.domains.catalog.servicer import CatalogServicer
 from corebilling.domains.customer.service import CustomerService
 from corebilling.domains.customer.servicer import CustomerServicer
+from corebilling.domains.dead_letter.service import EventAdminService
+from corebilling.domains.dead_letter.servicer import EventAdminServicer
 from corebilling.domains.event.service import EventService
 from corebilling.domains.event.servicer import EventServicer
 from corebilling.domains.invoice.handlers import InvoiceHandlers
@@ -32,6 +35,8 @@ from corebilling.domains.ledger.servicer import LedgerServicer
 from corebilling.domains.rating.handlers import RatingHandlers
 from corebilling.domains.rating.service import RatingService
 from corebilling.domains.rating.servicer import RatingServicer
+from corebilling.domains.replay.service import ReplayService
+from corebilling.domains.replay.servicer import ReplayServicer
 from corebilling.domains.schedule.jobs import Scheduler
 from corebilling.domains.schedule.service import ScheduleService
 from corebilling.domains.schedule.servicer import ScheduleServicer
@@ -45,22 +50,20 @@ from corebilling.domains.usage.servicer import UsageServicer
 from corebilling.domains.webhook.delivery_service import WebhookDeliveryService
 from corebilling.domains.webhook.handlers import WebhookHandlers
 from corebilling.domains.webhook.jobs import WebhookWorker
-from corebilling.domains.webhook.model import WebhookPolicy
 from corebilling.domains.webhook.service import WebhookService
 from corebilling.domains.webhook.servicer import WebhookServicer
 from corebilling.errors import BillingError
 from corebilling.events import outbox
-from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, DispatcherPolicy
-from corebilling.events.envelope import SHARDS
+from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher
 from corebilling.events.leases import ShardLeases
-from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
-from corebilling.events.tail import Tail, TailPolicy
+from corebilling.events.router import ANY_SUBJECT, Handler, Router
+from corebilling.events.tail import Tail
 from corebilling.http.server import HttpServer
 from corebilling.rpc.authentication import Authentication
 from corebilling.rpc.authorization import Authorization
-from corebilling.rpc.concerns import CallLimits, concerns
+from corebilling.rpc.concerns import concerns
 from corebilling.rpc.door import Door
-from corebilling.rpc.server import RpcPolicy, RpcServer, Tls
+from corebilling.rpc.server import RpcServer
 from corebilling.secrets import Secrets, load_master_key
 from corebilling.telemetry.traces import call_interceptors, start_traces, stop_traces
 from corebilling.values.caller import Caller
@@ -145,19 +148,19 @@ class App:
                 ahead=timedelta(seconds=settings.usage_max_ahead_seconds),
                 grace=timedelta(seconds=settings.billing_grace_seconds),
             )
-            webhook = WebhookService(secrets, _webhook_policy(settings))
+            webhook = WebhookService(secrets, policies.webhook_policy(settings))
             access = AccessService(secrets)
 
             table = handler_table(rating, invoices, usage)
-            router = Router(worker, clock, table, _router_policy(settings))
+            router = Router(worker, clock, table, policies.router_policy(settings))
             if "router" in roles:
                 await router.register()
                 bus.subscribe(router.consume)
-            dispatcher = Dispatcher(reader, bus, clock, _dispatcher_policy(settings), worker_id)
-            tail = Tail(reader, _tail_policy(settings))
+            dispatcher = Dispatcher(reader, bus, clock, policies.dispatcher_policy(settings), worker_id)
+            tail = Tail(reader, policies.tail_policy(settings))
             scheduler = Scheduler(worker, schedule, clock, settings.scheduler_interval_seconds)
             webhooks = await stack.enter_async_context(
-                WebhookWorker.open(worker, secrets, clock, _webhook_policy(settings))
+                WebhookWorker.open(worker, secrets, clock, policies.webhook_policy(settings))
             )
 
             def wake(tx: Transaction) -> None:
@@ -170,20 +173,19 @@ class App:
             if "api" in roles:
                 door = Door(database)
                 new_platform_key = await _platform_key(database, access, always=issue_platform_key)
+                names = {subject: [one.name for one in several] for subject, several in table.items()}
                 services = {
                     "billing.access.v1.AccessService": AccessServicer(door, access),
                     "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),
                     "billing.customer.v1.CustomerService": CustomerServicer(door, CustomerService()),
-                    "billing.event.v1.EventService": EventServicer(
-                        door,
-                        EventService(
-                            {subject: [one.name for one in several] for subject, several in table.items()}
-                        ),
-                        tail,
-                    ),
+                    "billing.event.v1.EventAdminService": EventAdminServicer(door, EventAdminService()),
+                    "billing.event.v1.EventService": EventServicer(door, EventService(names), tail),
                     "billing.invoice.v1.InvoiceService": InvoiceServicer(door, invoices),
                     "billing.ledger.v1.LedgerService": LedgerServicer(door, ledger),
                     "billing.rating.v1.RatingService": RatingServicer(door, rating),
+                    "billing.replay.v1.ReplayService": ReplayServicer(
+                        door, ReplayService(names), stream_s=policies.stream_s(settings)
+                    ),
                     "billing.schedule.v1.ScheduleService": ScheduleServicer(door, schedule),
                     "billing.subscription.v1.SubscriptionService": SubscriptionServicer(door, subscriptions),
                     "billing.tenant.v1.TenantService": TenantServicer(door, TenantService()),
@@ -197,9 +199,9 @@ class App:
                         database, secrets, clock, PERMISSIONS, keep_s=settings.credential_cache_seconds
                     ),
                     Authorization(database, clock, keep_s=settings.credential_cache_seconds),
-                    _call_limits(settings),
+                    policies.call_limits(settings),
                 )
-                server = RpcServer(services, passed, _rpc_policy(settings), call_interceptors())
+                server = RpcServer(services, passed, policies.rpc_policy(settings), call_interceptors())
                 grpc_address = f"{settings.host}:{await server.start()}"
                 stack.push_async_callback(server.stop, settings.grpc_stop_grace_seconds)
                 # First, so that streams have ended when the server waits for its calls.
@@ -271,30 +273,12 @@ async def open_bus(stack: AsyncExitStack, settings: Settings, leases: ShardLease
             return NoopBus()
         case BusProvider.NATS:
             assert leases is not None
-            address = NatsAddress(
-                url=settings.nats_url,
-                stream=settings.nats_stream,
-                username=settings.nats_username,
-                password=settings.nats_password.get_secret_value(),
-                tls_ca_file=settings.nats_tls_ca_file,
-                replicas=settings.nats_replicas,
-            )
+            address = policies.nats_address(settings)
             return await stack.enter_async_context(
                 NatsBus.open(address, leases.held, settings.router_concurrent_shards)
             )
         case BusProvider.KAFKA:
-            brokers = KafkaAddress(
-                brokers=settings.kafka_brokers,
-                topic=settings.kafka_topic,
-                group_id=settings.kafka_group_id,
-                partitions=SHARDS,
-                replicas=settings.kafka_replicas,
-                security=settings.kafka_security,
-                sasl_mechanism=settings.kafka_sasl_mechanism,
-                sasl_username=settings.kafka_sasl_username,
-                sasl_password=settings.kafka_sasl_password.get_secret_value(),
-                ssl_ca_file=settings.kafka_ssl_ca_file,
-            )
+            brokers = policies.kafka_address(settings)
             return await stack.enter_async_context(KafkaBus.open(brokers, settings.router_concurrent_shards))
 
 
@@ -339,68 +323,3 @@ async def _problem(database: Database) -> str:
     except BillingError as error:
         return error.message
     return f"migrations are pending: {', '.join(missing)}" if missing else ""
-
-
-def _call_limits(settings: Settings) -> CallLimits:
-    return CallLimits(
-        max_calls=settings.grpc_max_concurrent_calls,
-        max_response_streams=settings.grpc_max_response_streams,
-        deadline_s=settings.grpc_deadline_seconds,
-        stream_deadline_s=settings.grpc_stream_deadline_seconds,
-    )
-
-
-def _rpc_policy(settings: Settings) -> RpcPolicy:
-    tls = None
-    if settings.grpc_tls_cert_file and settings.grpc_tls_key_file:
-        tls = Tls(settings.grpc_tls_cert_file, settings.grpc_tls_key_file, settings.grpc_tls_client_ca_file)
-    return RpcPolicy(
-        host=settings.host,
-        port=settings.grpc_port,
-        max_concurrent_streams=settings.grpc_max_concurrent_streams,
-        reflection=settings.grpc_reflection,
-        tls=tls,
-    )
-
-
-def _dispatcher_policy(settings: Settings) -> DispatcherPolicy:
-    return DispatcherPolicy(
-        quota_events=settings.dispatcher_quota_events,
-        poll_s=settings.dispatcher_poll_seconds,
-        lease_s=settings.dispatcher_lease_seconds,
-        concurrent_shards=settings.dispatcher_concurrent_shards,
-    )
-
-
-def _router_policy(settings: Settings) -> RouterPolicy:
-    return RouterPolicy(
-        refill_events=settings.router_refill_events,
-        sweep_s=settings.router_sweep_seconds,
-        retry_s=settings.router_retry_seconds,
-        max_attempts=settings.router_max_attempts,
-        batch_retention_days=settings.router_batch_retention_days,
-    )
-
-
-def _tail_policy(settings: Settings) -> TailPolicy:
-    return TailPolicy(
-        watches_per_tenant=settings.event_watches_per_tenant,
-        heartbeat_s=settings.event_watch_heartbeat_seconds,
-        poll_s=settings.event_watch_poll_seconds,
-        # Before the deadline that every stream has: it ends well.
-        watch_s=settings.grpc_stream_deadline_seconds * 0.95,
-    )
-
-
-def _webhook_policy(settings: Settings) -> WebhookPolicy:
-    return WebhookPolicy(
-        interval_s=settings.webhook_worker_interval_seconds,
-        limit=settings.webhook_worker_limit,
-        max_retries=settings.webhook_max_retries,
-        base_delay_s=settings.webhook_base_delay_seconds,
-        max_delay_s=settings.webhook_max_delay_seconds,
-        http_timeout_s=settings.webhook_http_timeout_seconds,
-        rate_per_second=settings.webhook_rate_per_second,
-        disable_after_s=settings.webhook_disable_after_days * 86_400.0,
-        allow_private=settings.webhook_allow_private,
-    )

@@ -12,7 +12,9 @@ from rich.table import Table
 from corebilling.commands.call import call
 from corebilling.commands.catalog import catalog_app
 from corebilling.commands.clock import clock_app
+from corebilling.commands.dead_letters import dead_letters_app
 from corebilling.commands.events import events_app
+from corebilling.commands.replay import replay
 from corebilling.commands.usage import usage_app
 from corebilling.config import ROLES, Settings
 from corebilling.db import migrate
@@ -23,8 +25,10 @@ problems = Console(stderr=True, highlight=False)
 
 main = typer.Typer(no_args_is_help=True, help="CoreBilling: usage, rating, invoices and a ledger over gRPC.")
 main.command()(call)
+main.command()(replay)
 main.add_typer(catalog_app, name="catalog")
 main.add_typer(clock_app, name="clock")
+main.add_typer(dead_letters_app, name="dead-letters")
 main.add_typer(events_app, name="events")
 main.add_typer(usage_app, name="usage")
 

@@ -1,3 +1,5 @@
+import signal
+
 from tests.support.kafka import kafka
 from tests.support.nats import nats
 from tests.support.platform import platform
@@ -25,3 +27,6 @@ __all__ = [
     "server_folder",
     "worker_db",
 ]
+
+# Children inherit that it is ignored, as in jobs that a shell runs in the background: Ctrl-C must reach them.
+signal.signal(signal.SIGINT, signal.default_int_handler)

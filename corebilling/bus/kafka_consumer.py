@@ -1,21 +1,27 @@
 """A member of the consumer group, which starts its client anew whenever that fails or falls silent.
 
-Each partition has a worker of its own, so that a slow shard holds up no other. What was consumed is committed
-after the database did; whatever is fetched twice is recognized there.
+    fetch ──> queue of a partition ──> its worker ──> the consumer, then `done`
+                                                                      └──> commit, now and then
+
+A slow shard holds up no other. What is fetched twice, as too little was committed, is known to the database.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import ConsumerRecord
 from prometheus_client import Counter
 
 from corebilling.bus.consuming import consume_persistently, decoded
+from corebilling.bus.delivery import Delivery
+from corebilling.bus.kafka_cluster import MAX_MESSAGE_BYTES, UNREACHABLE, KafkaAddress, ensure_topic, say
 from corebilling.bus.port import Consumer
 
 log = structlog.get_logger(__name__)
@@ -23,172 +29,231 @@ log = structlog.get_logger(__name__)
 _RESTARTS = Counter("corebilling_bus_consumer_restarts_total", "Kafka clients that were started anew.")
 
 _MAX_BATCH = 500
-_QUEUE_BATCHES = 4
-_POLL_S = 0.1
+_MAX_QUEUED = 2_000
+_POLL_MS = 100
+_COMMIT_S = 0.5
 _RESTART_S = 0.5
-_STOP_TIMEOUT_S = 5.0
+_RESTART_MAX_S = 4.0
+_JOIN_TIMEOUT_S = 30.0
+_FINISH_S = 2.0
+_STOP_TIMEOUT_S = 10.0
 _WATCH_S = 5.0
 _SILENCE_S = 15.0
 _SESSION_MS = 6_000
+"""The shortest that brokers allow by default: a dead member's shards move after it."""
 _HEARTBEAT_MS = 500
+_REBALANCE_MS = 10_000
 
 
 class Silent(Exception):
-    """The broker has records for us, and the client brings none: a known fault of clients."""
+    """The brokers have something for us, and the client brings nothing: a known fault of clients."""
 
 
+@dataclass(slots=True)
 class _Partition:
-    """Records that wait for their worker."""
+    """Records that wait for their worker. Closed: the one batch it has in hand is its last.
 
-    def __init__(self) -> None:
-        self.records: list[ConsumerRecord] = []
-        self.arrived = asyncio.Event()
-        self.worker: asyncio.Task[None] | None = None
+    `taken_to` is the offset behind the last record taken.
+    """
 
-    def take(self) -> list[ConsumerRecord]:
+    at: TopicPartition
+    taken_to: int = 0
+    records: list[ConsumerRecord] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    worker: asyncio.Task[None] | None = None
+    closed: bool = False
+
+    def add(self, records: Sequence[ConsumerRecord]) -> None:
+        self.records.extend(records)
+        self.arrived.set()
+
+    def take(self) -> list[Delivery]:
+        if self.closed:
+            return []
         taken, self.records = self.records[:_MAX_BATCH], self.records[_MAX_BATCH:]
         if not self.records:
             self.arrived.clear()
-        return taken
+        self.taken_to = taken[-1].offset + 1
+        source = f"{self.at.topic}[{self.at.partition}]"
+        return decoded((record.value or b"" for record in taken), source, self.at.partition)
+
+    def close(self) -> None:
+        self.closed = True
+        self.arrived.set()
 
 
-class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types
-    """`prepare` runs before each start of the client: it makes what must be there."""
+class KafkaConsumer:
+    """Calls `consumer` with what arrives, `concurrent_shards` at once and each in its order."""
 
     def __init__(
         self,
+        address: KafkaAddress,
         connection: Mapping[str, Any],
-        topic: str,
-        group_id: str,
         consumer: Consumer,
         concurrent_shards: int,
-        prepare: Callable[[], Awaitable[None]],
     ) -> None:
+        self._address = address
         self._connection = connection
-        self._topic = topic
-        self._group_id = group_id
         self._consumer = consumer
         self._limit = asyncio.Semaphore(concurrent_shards)
-        self._prepare = prepare
-        self._partitions: dict[TopicPartition, _Partition] = {}
-        self._client: AIOKafkaConsumer | None = None
-        self._heard_at = 0.0
 
     async def run(self) -> None:
-        """Until canceled. Errors of the client start a new one; any other ends it."""
+        """Until canceled. Errors of the client start a new one; any other ends it, in an exception group.
+
+        Raises TopicMismatch.
+        """
+        wait_s = _RESTART_S
         while True:
             try:
-                await self._prepare()
-                await self._consume()
-            except (KafkaError, Silent, TimeoutError, OSError) as error:
-                _RESTARTS.inc()
-                log.warning("kafka.consumer_restarts", error=repr(error))
-            await asyncio.sleep(_RESTART_S * random.uniform(0.8, 1.2))
+                await ensure_topic(self._address, self._connection)
+                wait_s = _RESTART_S
+                await _Member(self._address, self._connection, self._consumer, self._limit).consume()
+            except* UNREACHABLE as errors:
+                say("kafka.consumer_restarts", _first(errors))
+            except* Silent as errors:
+                log.error("kafka.consumer_restarts", error=repr(_first(errors)))
+            _RESTARTS.inc()
+            await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
+            wait_s = min(wait_s * 2, _RESTART_MAX_S)
 
-    async def _consume(self) -> None:
-        client = AIOKafkaConsumer(
-            **self._connection,
-            group_id=self._group_id,
+
+class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types
+    """One life of a client in the group."""
+
+    def __init__(
+        self,
+        address: KafkaAddress,
+        connection: Mapping[str, Any],
+        consumer: Consumer,
+        limit: asyncio.Semaphore,
+    ) -> None:
+        self._consumer = consumer
+        self._limit = limit
+        self._partitions: dict[TopicPartition, _Partition] = {}
+        self._done: dict[TopicPartition, int] = {}
+        self._client = AIOKafkaConsumer(
+            **connection,
+            group_id=address.group_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=_SESSION_MS,
             heartbeat_interval_ms=_HEARTBEAT_MS,
-            fetch_max_wait_ms=500,
+            rebalance_timeout_ms=_REBALANCE_MS,
+            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+            # Which shards it is does not matter, as nothing is kept of one here: even is enough.
+            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
         )
-        client.subscribe([self._topic], listener=self)
-        self._client = client
-        self._heard_at = asyncio.get_running_loop().time()
+        self._client.subscribe([address.topic], listener=self)
+
+    async def consume(self) -> None:
+        """Raises, in an exception group, what ends it: Silent, errors of the library or of the consumer."""
         try:
-            await client.start()
-            await self._fetch_and_watch(client)
+            async with asyncio.TaskGroup() as tasks:
+                async with asyncio.timeout(_JOIN_TIMEOUT_S):
+                    await self._client.start()
+                tasks.create_task(self._fetch(tasks), name="kafka fetch")
+                tasks.create_task(self._commit_often(), name="kafka commit")
+                tasks.create_task(self._watch(), name="kafka watch")
         finally:
-            await self._leave(client)
-
-    async def _fetch_and_watch(self, client: AIOKafkaConsumer) -> None:
-        """Ends with the first of the two that fails, under its own error."""
-        loops = [asyncio.create_task(self._fetch(client)), asyncio.create_task(self._watch(client))]
-        try:
-            done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            await _end(loops)
-
-    async def _leave(self, client: AIOKafkaConsumer) -> None:
-        await self._drop(list(self._partitions))
-        try:
-            async with asyncio.timeout(_STOP_TIMEOUT_S):
-                await client.stop()
-        except (KafkaError, TimeoutError, OSError) as error:
-            log.info("kafka.consumer_not_stopped", error=repr(error))
-
-    async def _fetch(self, client: AIOKafkaConsumer) -> None:
-        while True:
-            records = await client.getmany(timeout_ms=int(_POLL_S * 1000), max_records=_MAX_BATCH)
-            if records:
-                self._heard_at = asyncio.get_running_loop().time()
-            for at, of_partition in records.items():
-                self._queue(client, at, of_partition)
-            self._raise_of_workers()
-
-    def _queue(self, client: AIOKafkaConsumer, at: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
-        partition = self._partitions.setdefault(at, _Partition())
-        partition.records.extend(records)
-        partition.arrived.set()
-        if partition.worker is None:
-            partition.worker = asyncio.create_task(
-                self._work(client, at, partition), name=f"kafka shard {at.partition}"
-            )
-        if len(partition.records) >= _QUEUE_BATCHES * _MAX_BATCH:
-            client.pause(at)
-
-    async def _work(self, client: AIOKafkaConsumer, at: TopicPartition, partition: _Partition) -> None:
-        while True:
-            await partition.arrived.wait()
-            records = partition.take()
-            deliveries = decoded((record.value or b"" for record in records), f"{at.topic}[{at.partition}]")
-            await consume_persistently(self._consumer, deliveries, self._limit)
-            await client.commit({at: records[-1].offset + 1})
-            if at in client.paused() and len(partition.records) < _MAX_BATCH:
-                client.resume(at)
-
-    def _raise_of_workers(self) -> None:
-        for partition in self._partitions.values():
-            if partition.worker is not None and partition.worker.done():
-                partition.worker.result()
-
-    async def _watch(self, client: AIOKafkaConsumer) -> None:
-        """Looks whether the broker has what the client does not bring."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(_WATCH_S)
-            if loop.time() - self._heard_at < _SILENCE_S:
-                continue
-            idle = client.assignment() - client.paused()
-            ends = await client.end_offsets(idle) if idle else {}
-            for at, end in ends.items():
-                if end > await client.position(at):
-                    raise Silent(f"partition {at.partition} has more, and nothing comes")
+            await self._leave()
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        await self._drop(revoked)
+        """Gives what is in hand a moment to end; the rest is rolled back, and comes to the next owner."""
+        closed = [self._partitions.pop(at) for at in revoked if at in self._partitions]
+        for partition in closed:
+            partition.close()
+        workers = [partition.worker for partition in closed if partition.worker is not None]
+        if workers:
+            _, late = await asyncio.wait(workers, timeout=_FINISH_S)
+            for worker in late:
+                worker.cancel()
+            if late:
+                await asyncio.wait(late)
+        await self._commit_at_last()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         log.info("kafka.assigned", shards=sorted(at.partition for at in assigned))
 
-    async def _drop(self, partitions: Collection[TopicPartition]) -> None:
-        """Ends their workers; what they had in hand is rolled back, and comes to the next owner."""
-        dropped = [self._partitions.pop(at) for at in partitions if at in self._partitions]
-        await _end([partition.worker for partition in dropped if partition.worker is not None])
+    async def _fetch(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            records = await self._client.getmany(timeout_ms=_POLL_MS, max_records=_MAX_BATCH)
+            for at, of_partition in records.items():
+                self._partition(at, tasks).add(of_partition)
+                if len(self._partitions[at].records) >= _MAX_QUEUED:
+                    self._client.pause(at)
+
+    def _partition(self, at: TopicPartition, tasks: asyncio.TaskGroup) -> _Partition:
+        if at not in self._partitions:
+            partition = self._partitions[at] = _Partition(at)
+            partition.worker = tasks.create_task(self._work(partition), name=f"kafka shard {at.partition}")
+        return self._partitions[at]
+
+    async def _work(self, partition: _Partition) -> None:
+        at = partition.at
+        while not partition.closed:
+            await partition.arrived.wait()
+            await consume_persistently(self._consumer, partition.take, self._limit)
+            if partition.taken_to:
+                self._done[at] = partition.taken_to
+            if not partition.closed and len(partition.records) < _MAX_BATCH and at in self._client.paused():
+                self._client.resume(at)
+
+    async def _commit_often(self) -> None:
+        while True:
+            await asyncio.sleep(_COMMIT_S)
+            await self._commit()
+
+    async def _commit(self) -> None:
+        done, self._done = self._done, {}
+        if not done:
+            return
+        try:
+            await self._client.commit(done)
+        except (CommitFailedError, IllegalStateError) as error:
+            # The group has moved on without us: their next owner fetches them again, and knows them.
+            log.info("kafka.not_committed", error=repr(error))
+
+    async def _commit_at_last(self) -> None:
+        try:
+            async with asyncio.timeout(_FINISH_S):
+                await self._commit()
+        except UNREACHABLE as error:
+            log.info("kafka.not_committed", error=repr(error))
+
+    async def _watch(self) -> None:
+        """Raises Silent when what should have moved has not."""
+        clock = asyncio.get_running_loop().time
+        standing: dict[tuple[TopicPartition | None, int], float] = {}
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            async with asyncio.timeout(_SILENCE_S):
+                behind = await self._behind()
+            standing = {it: standing.get(it, clock()) for it in behind}
+            for (at, position), since in standing.items():
+                if clock() - since >= _SILENCE_S:
+                    raise Silent("no shard was assigned" if at is None else f"{at} stands at {position}")
+
+    async def _behind(self) -> list[tuple[TopicPartition | None, int]]:
+        """What should be moving: partitions that have more, by position; None for want of any partition."""
+        assigned = self._client.assignment()
+        if not assigned:
+            return [(None, 0)]
+        fetched = assigned - self._client.paused()
+        ends = await self._client.end_offsets(fetched) if fetched else {}
+        positions = {at: await self._client.position(at) for at in ends if at in self._client.assignment()}
+        return [(at, position) for at, position in positions.items() if position != ends[at]]
+
+    async def _leave(self) -> None:
+        await self._commit_at_last()
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT_S):
+                await self._client.stop()
+        except UNREACHABLE as error:
+            log.info("kafka.consumer_not_stopped", error=repr(error))
 
 
-async def _end(tasks: Collection["asyncio.Task[None]"]) -> None:
-    """Cancels them and waits. An error that is not the client's is nobody's to swallow."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
-    for task in tasks:
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, KafkaError | Silent | OSError | TimeoutError):
-            raise error
+def _first(errors: BaseExceptionGroup[Exception]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -4,7 +4,7 @@ from billing.event.v1 import event_pb2 as eventv1
 from billing_db.models import BillingEvent
 from google.protobuf.message import DecodeError
 
-from corebilling.bus.delivery import TYPE_URL, Delivery, Position
+from corebilling.bus.delivery import TYPE_URL, Delivery, Position, write_event
 from corebilling.errors import BillingError
 from corebilling.mapping import instant
 
@@ -14,11 +14,11 @@ class Undecodable(Exception):
 
 
 def encode(delivery: Delivery) -> bytes:
-    return eventv1.Delivery(
-        event=delivery.event,
-        position=_message(delivery.shard, delivery.position),
-        predecessor=_message(delivery.shard, delivery.predecessor),
-    ).SerializeToString()
+    message = eventv1.Delivery()
+    write_event(delivery.row, message.event)
+    _write_position(delivery.shard, delivery.position, message.position)
+    _write_position(delivery.shard, delivery.predecessor, message.predecessor)
+    return message.SerializeToString()
 
 
 def decode(data: bytes) -> Delivery:
@@ -30,7 +30,7 @@ def decode(data: bytes) -> Delivery:
     event, at, before = message.event, message.position, message.predecessor
     if not (event.id and event.tenant_id and event.subject and at.xid):
         raise Undecodable("it names no event, tenant, subject or position")
-    return Delivery(_row(event, at), Position(before.epoch, before.xid, before.seq))
+    return Delivery(_row(event, at), Position(before.epoch, before.xid, before.seq), event)
 
 
 def delivery_id(delivery: Delivery) -> str:
@@ -39,8 +39,11 @@ def delivery_id(delivery: Delivery) -> str:
     return f"{delivery.shard}-{at.epoch}-{at.xid}-{at.seq}"
 
 
-def _message(shard: int, at: Position) -> eventv1.Position:
-    return eventv1.Position(epoch=at.epoch, shard=shard, xid=at.xid, seq=at.seq)
+def _write_position(shard: int, at: Position, message: eventv1.Position) -> None:
+    message.epoch = at.epoch
+    message.shard = shard
+    message.xid = at.xid
+    message.seq = at.seq
 
 
 def _row(event: eventv1.Event, at: eventv1.Position) -> BillingEvent:

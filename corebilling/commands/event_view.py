@@ -32,6 +32,8 @@ _MARKS = {
     rpc.HANDLER_STATE_BLOCKED: ("‖", "yellow"),
     rpc.HANDLER_STATE_FAILED: ("✗", "red"),
     rpc.HANDLER_STATE_DEAD_LETTER: ("✗", "bold red"),
+    rpc.HANDLER_STATE_DISCARDED: ("–", "dim"),
+    rpc.HANDLER_STATE_REPLAYING: ("↻", "cyan"),
 }
 _WEBHOOK_MARKS = {
     webhook_pb2.WEBHOOK_DELIVERY_STATE_DELIVERED: ("✓", "green"),

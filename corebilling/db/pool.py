@@ -43,10 +43,6 @@ FROM pg_roles role WHERE role.rolname IN (current_user, session_user)
 """
 
 
-_ROLE_REFUSED = (pg.InsufficientPrivilegeError, pg.InvalidParameterValueError)
-"""What `SET ROLE` answers when the login is no member of the role, or when there is no such role."""
-
-
 class RoleNotGranted(Exception):
     """The login cannot become the role; the message says how to let it."""
 
@@ -121,10 +117,14 @@ class Database:
                 server_settings=server_settings,
                 init=_register_codecs,
             )
-        except _ROLE_REFUSED as error:
+        except pg.InsufficientPrivilegeError as error:
             raise RoleNotGranted(
                 f"the login of the database URL may not act as {role} ({error}); as an administrator: "
                 f"GRANT {role} TO <the login>"
+            ) from error
+        except pg.InvalidParameterValueError as error:
+            raise RoleNotGranted(
+                f"nobody can act as {role} here ({error}); as an administrator: corebilling migrate up"
             ) from error
         except CONNECT_ERRORS as error:
             raise translate_connect(error) from error

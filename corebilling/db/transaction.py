@@ -29,7 +29,16 @@ class Transaction:
     `refuse_on` can name them; `Database.transaction` translates the rest.
     """
 
-    __slots__ = ("_connection", "caller", "causation_id", "correlation_id", "events", "now", "tenant_id")
+    __slots__ = (
+        "_connection",
+        "caller",
+        "causation_id",
+        "correlation_id",
+        "events",
+        "now",
+        "repeats",
+        "tenant_id",
+    )
 
     def __init__(
         self,
@@ -47,6 +56,8 @@ class Transaction:
         self.causation_id = causation_id
         self.events: list[eventv1.Event] = []
         """Appended by the outbox; written just before the commit."""
+        self.repeats = False
+        """It does again what may have been done before: events that the log has are not written once more."""
 
     async def lock(self, *ordering_keys: str) -> None:
         """Wait until this transaction alone holds the tenant's keys; they are free when it ends.

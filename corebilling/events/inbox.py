@@ -9,6 +9,9 @@ queue up behind it, for that handler alone, and everything else goes on.
       └──> failed ──> done | dead_letter
              │ later events of the key
              └──> blocked ──> failed (its turn, no attempt spent)
+
+A replay makes failed ones, with no attempt spent, of events that are done or dead letters; nothing queues up
+behind those.
 """
 
 from datetime import datetime
@@ -41,13 +44,17 @@ class IdempotencyTracker:
 
     async def watermarks(
         self, tx: Transaction, shard: int
-    ) -> tuple[dict[str, Position], set[tuple[str, str, str]]]:
-        """How far each handler has come, and which (handler, tenant, ordering key) wait behind a failure."""
+    ) -> tuple[dict[str, Position], dict[tuple[str, str, str], Position]]:
+        """How far each handler has come, and from where on a (handler, tenant, ordering key) waits behind a
+        failure."""
         rows = await inbox_sql.list_watermarks(tx, shard=shard, handlers=self._handlers)
-        parked = set()
+        parked = {}
         if any(row.parked for row in rows):
             keys = await inbox_sql.list_parked_keys(tx, shard=shard)
-            parked = {(key.handler, key.tenant_id, key.ordering_key) for key in keys}
+            parked = {
+                (key.handler, key.tenant_id, key.ordering_key): Position(key.epoch, key.xid, key.seq)
+                for key in keys
+            }
         return {row.handler: Position(row.epoch, row.xid, row.seq) for row in rows}, parked
 
     async def advance(self, tx: Transaction, handlers: list[str], shard: int, to: Position) -> None:
@@ -113,7 +120,7 @@ class IdempotencyTracker:
             started_at=tx.now,
             worker=self._worker,
         )
-        await self._unblock_next(tx, failure, tx.now)
+        await self._unblock_next(tx, failure)
 
     async def fail_again(self, tx: Transaction, failure: EventHandlerFailure, error: Exception) -> bool:
         """Counts the attempt; True when it was the last: the event is a dead letter, its key goes on."""
@@ -128,17 +135,19 @@ class IdempotencyTracker:
             next_attempt_at=tx.now + backoff(attempts),
         )
         if dead:
-            await self._unblock_next(tx, failure, tx.now)
+            await self._unblock_next(tx, failure)
         return dead
 
-    async def _unblock_next(self, tx: Transaction, failure: EventHandlerFailure, now: datetime) -> None:
+    async def _unblock_next(self, tx: Transaction, failure: EventHandlerFailure) -> None:
+        if failure.replay_id:
+            return  # Nothing waits for it, but its key may wait for another that failed.
         await inbox_sql.mark_next_unblocked(
             tx,
             tenant_id=failure.tenant_id,
             handler=failure.handler,
             shard=failure.shard,
             ordering_key=failure.ordering_key,
-            now=now,
+            now=tx.now,
         )
 
     async def _park(
@@ -169,8 +178,10 @@ class IdempotencyTracker:
 
 
 def describe(error: Exception) -> str:
-    """The error as an operator sees it: its kind and its sentence, shortened."""
-    return f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARACTERS]
+    """The error as an operator sees it: its kind and its sentence, and what caused it, shortened."""
+    cause = error.__cause__
+    because = f" ({type(cause).__name__}: {cause})" if cause is not None else ""
+    return f"{type(error).__name__}: {error}{because}"[:_MAX_ERROR_CHARACTERS]
 
 
 class _Key(TypedDict):

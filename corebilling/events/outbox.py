@@ -36,7 +36,8 @@ def append(
         tenant_id: Whose event it is, when not the transaction's tenant's (a tenant being created).
         cause: The event that led to this one, where a handler takes several together.
 
-    In a handler the event's id derives from its cause, so that handling it again appends the same event.
+    In a handler the event's id derives from its cause, so that handling it again appends the same event; a
+    replay leaves out what the log has.
     """
     subject = subject or subject_of(cast("Descriptor", payload.DESCRIPTOR))
     event = eventv1.Event(
@@ -96,6 +97,7 @@ async def _insert(tx: Transaction, tenant_id: str, events: Sequence[eventv1.Even
         causation_ids=[data.causation_id for data in metadata],
         actors=[data.actor for data in metadata],
         traceparents=[data.traceparent for data in metadata],
+        once=tx.repeats,
     )
 
 

@@ -9,25 +9,13 @@ what is done is not done again, and nothing before a gap is passed over.
 """
 
 import asyncio
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Container,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from operator import attrgetter
 
 import structlog
-from billing.event.v1 import event_pb2 as eventv1
 from billing_db import inbox as inbox_sql
-from billing_db.models import EventHandlerFailure
 
 from corebilling.bus.delivery import START, Delivery, Position, chain
 from corebilling.bus.port import BusUnavailable
@@ -35,30 +23,28 @@ from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.errors import BillingError
 from corebilling.events import metrics
+from corebilling.events.handling import (
+    ANY_SUBJECT,
+    Handle,
+    Handler,
+    handling,
+    run_handler,
+    shard_lock,
+    worker_caller,
+)
 from corebilling.events.inbox import IdempotencyTracker
+from corebilling.events.retries import Retries
 from corebilling.events.transient import RETRY_LATER, is_transient
-from corebilling.telemetry.traces import event_span, running_traceparent
-from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
 from corebilling.values.ids import PLATFORM_TENANT
 
 log = structlog.get_logger(__name__)
 
-ANY_SUBJECT = "*"
-
-Handle = Callable[[Transaction, eventv1.Event], Awaitable[None]]
+__all__ = ["ANY_SUBJECT", "Handle", "Handler", "Router", "RouterPolicy"]
 
 
 class _Gap(Exception):
     """Something before these deliveries is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handler:
-    """A reaction to events. `name` is what its watermark is kept under: never rename it."""
-
-    name: str
-    handle: Handle
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +72,9 @@ class Router:
         self._policy = policy
         self._handlers = {handler.name: handler for handlers in table.values() for handler in handlers}
         self._inbox = IdempotencyTracker(tuple(self._handlers), policy.max_attempts)
+        self._retries = Retries(
+            database, clock, self._handlers, self._inbox, self._refill, policy.retry_events
+        )
         self._lagging: dict[int, Position] = {}
 
     async def register(self) -> None:
@@ -96,7 +85,7 @@ class Router:
     async def run(self) -> None:
         """Retries what failed, and refills what a bus lost, until canceled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._repeat(self.retry_due, self._policy.retry_s), name="router retries")
+            tasks.create_task(self._repeat(self._retry_all_due, self._policy.retry_s), name="router retries")
             tasks.create_task(self._repeat(self.sweep, self._policy.sweep_s), name="router sweep")
             tasks.create_task(self._repeat(self.forget, self._policy.forget_s), name="router forgetting")
 
@@ -117,15 +106,8 @@ class Router:
             raise
 
     async def retry_due(self) -> int:
-        """Tries again what has waited long enough; returns how many events it worked on."""
-        async with self._database.connection() as connection:
-            due = await inbox_sql.list_due_handler_failures(
-                connection,
-                handlers=tuple(self._handlers),
-                now=self._clock.now(),
-                limit_rows=self._policy.retry_events,
-            )
-        return sum([await self._retry(failure) for failure in due])
+        """Tries again what has waited long enough, and what is replayed; returns how many it worked on."""
+        return await self._retries.run_once()
 
     async def sweep(self) -> int:
         """Refills every shard that stands still behind a dispatcher's cursor since the last look: what it
@@ -165,7 +147,7 @@ class Router:
             _Gap: something before these deliveries is missing.
         """
         try:
-            async with self._batch(deliveries) as tx:
+            async with handling(self._database, deliveries) as tx:
                 await self._handle_all(tx, deliveries)
         except _Gap:
             raise
@@ -182,16 +164,6 @@ class Router:
         await self._handle(deliveries[:middle])
         await self._handle(deliveries[middle:])
 
-    @asynccontextmanager
-    async def _batch(self, deliveries: Sequence[Delivery]) -> AsyncIterator[Transaction]:
-        """The transaction of a batch: it holds the shard, and every ordering key in it, before it writes."""
-        pairs = {_shard_lock(deliveries[0].shard)} | {
-            (delivery.row.tenant_id, delivery.row.ordering_key) for delivery in deliveries
-        }
-        async with self._database.transaction(_caller(PLATFORM_TENANT)) as tx:
-            await tx.lock_all(pairs)
-            yield tx
-
     async def _handle_all(self, tx: Transaction, deliveries: Sequence[Delivery]) -> None:
         marks, parked = await self._marks(tx, deliveries[0], self._handlers)
         # Tenant by tenant, in the same order everywhere: handlers keep row locks that are a tenant's (its
@@ -207,7 +179,7 @@ class Router:
         """Each handler in a transaction of its own; who fails is parked, and the others get on."""
         for handler in self._handlers_of(delivery.row.subject):
             try:
-                async with self._batch([delivery]) as tx:
+                async with handling(self._database, [delivery]) as tx:
                     await self._handle_single(tx, handler, delivery)
             except _Gap:
                 raise
@@ -215,7 +187,7 @@ class Router:
                 if is_transient(error):
                     raise
                 await self._park(handler, delivery, error)
-        async with self._batch([delivery]) as tx:
+        async with handling(self._database, [delivery]) as tx:
             marks, _ = await self._marks(tx, delivery, self._handlers)
             await self._inbox.advance(tx, list(marks), delivery.shard, delivery.position)
 
@@ -226,16 +198,21 @@ class Router:
             await self._inbox.note_handled(tx, [handler.name], delivery, delivery, alone=handler.name)
 
     async def _handle_or_queue(
-        self, tx: Transaction, handler: Handler, delivery: Delivery, parked: Container[tuple[str, str, str]]
+        self,
+        tx: Transaction,
+        handler: Handler,
+        delivery: Delivery,
+        parked: Mapping[tuple[str, str, str], Position],
     ) -> None:
-        if _parking_place(handler, delivery) in parked:
+        first = parked.get((handler.name, delivery.row.tenant_id, delivery.row.ordering_key))
+        if first is not None and delivery.position >= first:
             await self._inbox.park_blocked(tx, handler.name, delivery)
         else:
-            await _run(tx, handler, delivery.event)
+            await run_handler(tx, handler, delivery.event)
 
     async def _marks(
         self, tx: Transaction, first: Delivery, handlers: Iterable[str]
-    ) -> tuple[dict[str, Position], set[tuple[str, str, str]]]:
+    ) -> tuple[dict[str, Position], dict[tuple[str, str, str], Position]]:
         """How far these handlers are, and who waits behind a failure. Raises _Gap if one is not yet there."""
         marks, parked = await self._inbox.watermarks(tx, first.shard)
         marks = {name: marks[name] for name in handlers}
@@ -252,54 +229,11 @@ class Router:
             tenant_id=delivery.row.tenant_id,
             exc_info=error,
         )
-        async with self._batch([delivery]) as tx:
+        async with handling(self._database, [delivery]) as tx:
             marks, _ = await self._marks(tx, delivery, [handler.name])
             if delivery.position > marks[handler.name]:
                 await self._inbox.park_failed(tx, handler.name, delivery, error)
                 await self._inbox.advance(tx, [handler.name], delivery.shard, delivery.position)
-
-    async def _retry(self, failure: EventHandlerFailure) -> bool:
-        """False when the database cannot do it now: it is still due."""
-        handler = self._handlers[failure.handler]
-        delivery = await self._find(failure)
-        if delivery is None:
-            log.error("router.failed_event_is_gone", handler=handler.name, event_id=failure.event_id)
-            return False
-        try:
-            async with self._batch([delivery]) as tx:
-                if await self._still_due(tx, failure):
-                    await _run(tx, handler, delivery.event)
-                    await self._inbox.settle(tx, failure)
-        except Exception as error:
-            if is_transient(error):
-                return False
-            metrics.handler_failed(handler.name)
-            async with self._batch([delivery]) as tx:
-                if await self._still_due(tx, failure) and await self._inbox.fail_again(tx, failure, error):
-                    log.error(
-                        "router.dead_letter", handler=handler.name, event_id=failure.event_id, exc_info=error
-                    )
-        return True
-
-    async def _still_due(self, tx: Transaction, failure: EventHandlerFailure) -> bool:
-        """No other router has worked on it since it was listed; the shard's lock keeps it so."""
-        found = await inbox_sql.find_handler_failure(
-            tx,
-            tenant_id=failure.tenant_id,
-            handler=failure.handler,
-            shard=failure.shard,
-            epoch=failure.epoch,
-            xid=failure.xid,
-            seq=failure.seq,
-        )
-        return found is not None and (found.state, found.attempts) == (failure.state, failure.attempts)
-
-    async def _find(self, failure: EventHandlerFailure) -> Delivery | None:
-        async with self._database.connection() as connection:
-            row = await inbox_sql.find_event_at(
-                connection, shard=failure.shard, epoch=failure.epoch, xid=failure.xid, seq=failure.seq
-            )
-        return None if row is None else Delivery(row, START)
 
     async def _refill(self, shard: int, up_to: Position) -> None:
         """Takes from the log what did not come over the bus, until every handler has come `up_to`."""
@@ -327,13 +261,20 @@ class Router:
 
     async def _pass(self, shard: int, up_to: Position) -> None:
         """Moves every watermark past a stretch that holds nothing for the handlers."""
-        async with self._database.transaction(_caller(PLATFORM_TENANT)) as tx:
-            await tx.lock_all({_shard_lock(shard)})
+        async with self._database.transaction(worker_caller(PLATFORM_TENANT)) as tx:
+            await tx.lock_all({shard_lock(shard)})
             await self._inbox.advance(tx, list(self._handlers), shard, up_to)
 
     def _handlers_of(self, subject: str) -> Iterator[Handler]:
         yield from self._table.get(subject, ())
         yield from self._table.get(ANY_SUBJECT, ())
+
+    async def _retry_all_due(self) -> int:
+        """Rests only when nothing is due: a replay puts in more while the last is worked on."""
+        taken = 0
+        while more := await self.retry_due():
+            taken += more
+        return taken
 
     async def _repeat(self, work: Callable[[], Awaitable[int]], interval_s: float) -> None:
         while True:
@@ -361,30 +302,3 @@ def _unbroken(deliveries: Iterable[Delivery]) -> Iterator[list[Delivery]]:
         last = position
     if stretch:
         yield stretch
-
-
-async def _run(tx: Transaction, handler: Handler, event: eventv1.Event) -> None:
-    stored = event.metadata.traceparent
-    described = {"event.id": event.id, "event.subject": event.subject, "tenant.id": event.tenant_id}
-    with event_span(handler.name, stored, described):
-        caller = replace(
-            _caller(event.tenant_id),
-            actor=f"handler:{handler.name}",
-            correlation_id=event.metadata.correlation_id,
-            traceparent=running_traceparent() or stored,
-        )
-        await tx.act_for(caller, event.id)
-        await handler.handle(tx, event)
-
-
-def _caller(tenant_id: str) -> Caller:
-    return Caller(tenant_id=tenant_id, actor="router", role="worker", permissions=frozenset())
-
-
-def _shard_lock(shard: int) -> tuple[str, str]:
-    """Held while a shard's watermarks are read and moved: one router at a time."""
-    return PLATFORM_TENANT, f"router:{shard}"
-
-
-def _parking_place(handler: Handler, delivery: Delivery) -> tuple[str, str, str]:
-    return handler.name, delivery.row.tenant_id, delivery.row.ordering_key

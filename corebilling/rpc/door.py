@@ -51,7 +51,8 @@ class Door:
     ) -> Response:
         """Runs the use case once per `request_id`: a repetition returns the first response.
 
-        The audit entry and the response are written in the same transaction.
+        The audit entry, with the request's `reason` if it has one, and the response are written in the same
+        transaction.
 
         Raises:
             InvalidArgument: REQUEST_ID_REUSED when the id came with other input before.
@@ -80,6 +81,7 @@ class Door:
                 correlation_id=tx.correlation_id,
                 peer=caller.peer,
                 user_agent=caller.user_agent,
+                reason=getattr(request, "reason", ""),
             )
         return response
 

@@ -82,6 +82,20 @@ def event_span(name: str, traceparent: str, attributes: Mapping[str, str]) -> It
 
 
 @contextmanager
+def replay_span(name: str, traceparent: str, attributes: Mapping[str, str]) -> Iterator[None]:
+    """What is done about an event once more, later: a trace of its own, linked to what wrote the event."""
+    if _provider is None:
+        yield
+        return
+    written = trace.get_current_span(_stored(traceparent)).get_span_context()
+    links = [Link(written)] if written.is_valid else []
+    with _tracer(_provider).start_as_current_span(
+        name, Context(), SpanKind.CONSUMER, attributes, links=links
+    ):
+        yield
+
+
+@contextmanager
 def batch_span(name: str, traceparents: Iterable[str], attributes: Mapping[str, int]) -> Iterator[None]:
     """What is done for several events together: a trace of its own, linked to what wrote them."""
     if _provider is None:

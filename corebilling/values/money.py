@@ -14,8 +14,11 @@ AMOUNT_DECIMALS = 40
 10^16 units still fits; what is cut lies far below what an invoice rounds."""
 
 MAX_MINOR = 10**15
-"""The most that an invoice may come to, in minor units: ten trillion dollars. Thousands of such invoices
-still add up to what rows and messages hold."""
+"""The most that one line of an invoice may come to, in minor units: ten trillion dollars. Thousands of such
+lines still add up to what rows and messages hold.
+
+It is kept wherever amounts and quantities come in, since afterwards nothing can be refused any more: a
+price's `max_quantity` says what that means for quantities."""
 
 # Above all digits that a product of two 20-digit numbers with these decimals can have.
 _WIDE = Context(prec=AMOUNT_DECIMALS + 80)

@@ -126,14 +126,14 @@ async def list_meters(
 INSERT_PRICE: Final = """-- name: InsertPrice :one
 INSERT INTO prices (
     tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count,
-    unit_amount, unit_size, tiers, description, created_at
+    unit_amount, unit_size, tiers, max_quantity, description, created_at
 )
 VALUES (
     $1, $2, $3, $4, $5, $6,
     $7, $8, $9, $10, $11,
-    $12, $13, $14, $15, $16
+    $12, $13, $14, $15, $16, $17
 )
-RETURNING tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, description, created_at
+RETURNING tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, max_quantity, description, created_at
 """
 
 
@@ -154,6 +154,7 @@ async def insert_price(
     unit_amount: Decimal | None,
     unit_size: Decimal,
     tiers: Json,
+    max_quantity: Decimal | None,
     description: str,
     created_at: datetime.datetime,
 ) -> Price:
@@ -173,6 +174,7 @@ async def insert_price(
         unit_amount,
         unit_size,
         tiers,
+        max_quantity,
         description,
         created_at,
     )
@@ -197,7 +199,7 @@ async def get_last_price_version(conn: Connection, *, tenant_id: str, code: str)
 
 
 FIND_PRICE: Final = """-- name: FindPrice :one
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, description, created_at FROM prices WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -207,7 +209,7 @@ async def find_price(conn: Connection, *, tenant_id: str, id: str) -> Price | No
 
 
 LIST_PRICES: Final = """-- name: ListPrices :many
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, description, created_at FROM prices
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, max_quantity, description, created_at FROM prices
 WHERE tenant_id = $1
     AND ($2::text = '' OR code = $2::text)
     AND ($3::text = '' OR id < $3::text)

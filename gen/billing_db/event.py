@@ -106,7 +106,7 @@ async def list_event_states(
 
 
 LIST_HANDLER_FAILURES: Final = """-- name: ListHandlerFailures :many
-SELECT event_id, handler, attempts, error, next_attempt_at, state FROM event_handler_failures
+SELECT event_id, handler, attempts, error, next_attempt_at, state, replay_id FROM event_handler_failures
 WHERE tenant_id = $1 AND event_id = ANY ($2::text[])
 ORDER BY event_id, handler
 """
@@ -122,6 +122,7 @@ class ListHandlerFailuresRow:
     error: str
     next_attempt_at: datetime.datetime
     state: str
+    replay_id: str
 
 
 async def list_handler_failures(

@@ -10,14 +10,21 @@ from .models import BillingEvent, EventHandlerFailure
 
 INSERT_WATERMARKS: Final = """-- name: InsertWatermarks :exec
 INSERT INTO event_watermarks (handler, shard, epoch, xid, seq)
-SELECT h.handler, s.shard, s.epoch, s.xid, s.seq
-FROM unnest($1::text[]) AS h (handler) CROSS JOIN outbox_shards s
+SELECT
+    h.handler, s.shard,
+    (CASE WHEN k.others THEN s.epoch ELSE 0 END), (CASE WHEN k.others THEN s.xid ELSE 0 END),
+    (CASE WHEN k.others THEN s.seq ELSE 0 END)
+FROM unnest($1::text[]) AS h (handler)
+CROSS JOIN outbox_shards s
+CROSS JOIN (SELECT EXISTS (SELECT FROM event_watermarks) AS others) k
 ON CONFLICT DO NOTHING
 """
 
 
 async def insert_watermarks(conn: Connection, *, handlers: Sequence[str]) -> None:
-    """A new handler begins at the cursors: what was dispatched before it existed reaches it by replay only."""
+    """The first handlers of an installation begin at the beginning, though a dispatcher may have been faster to
+    start. A handler that joins them later begins at the cursors: what was dispatched before reaches it by replay.
+    """
     await conn.execute(INSERT_WATERMARKS, handlers)
 
 
@@ -26,7 +33,7 @@ SELECT
     w.handler, w.epoch, w.xid, w.seq,
     EXISTS (
         SELECT FROM event_handler_failures f
-        WHERE f.shard = w.shard AND f.handler = w.handler AND f.state <> 'dead_letter'
+        WHERE f.shard = w.shard AND f.handler = w.handler AND f.state IN ('failed', 'blocked') AND f.replay_id = ''
     )::boolean AS parked
 FROM event_watermarks w
 WHERE w.shard = $1 AND w.handler = ANY ($2::text[])
@@ -177,9 +184,10 @@ async def delete_old_batches(conn: Connection, *, limit_per_shard: int, before: 
 
 
 LIST_PARKED_KEYS: Final = """-- name: ListParkedKeys :many
-SELECT DISTINCT handler, tenant_id, ordering_key
+SELECT DISTINCT ON (handler, tenant_id, ordering_key) handler, tenant_id, ordering_key, epoch, xid, seq
 FROM event_handler_failures
-WHERE shard = $1 AND state <> 'dead_letter'
+WHERE shard = $1 AND state IN ('failed', 'blocked') AND replay_id = ''
+ORDER BY handler, tenant_id, ordering_key, epoch, xid, seq
 """
 
 
@@ -190,10 +198,13 @@ class ListParkedKeysRow:
     handler: str
     tenant_id: str
     ordering_key: str
+    epoch: int
+    xid: int
+    seq: int
 
 
 async def list_parked_keys(conn: Connection, *, shard: int) -> list[ListParkedKeysRow]:
-    """Keys whose later events queue up behind a failed one."""
+    """Keys whose later events queue up behind a failed one, with the first such. None does behind a replayed one."""
     rows = await conn.fetch(LIST_PARKED_KEYS, shard)
     return [ListParkedKeysRow(*row) for row in rows]
 
@@ -248,8 +259,9 @@ async def insert_handler_failure(
 
 
 LIST_DUE_HANDLER_FAILURES: Final = """-- name: ListDueHandlerFailures :many
-SELECT tenant_id, handler, shard, epoch, xid, seq, event_id, ordering_key, state, attempts, error, next_attempt_at, created_at FROM event_handler_failures
-WHERE state = 'failed' AND next_attempt_at <= $1 AND handler = ANY ($2::text[])
+SELECT tenant_id, handler, shard, epoch, xid, seq, event_id, ordering_key, state, attempts, error, next_attempt_at, created_at, discarded_by, discard_reason, replay_id FROM event_handler_failures
+WHERE state = 'failed' AND replay_id = '' AND next_attempt_at <= $1
+    AND handler = ANY ($2::text[])
 ORDER BY next_attempt_at
 LIMIT $3::int
 """
@@ -267,14 +279,65 @@ async def list_due_handler_failures(
     return [EventHandlerFailure(*row) for row in rows]
 
 
-FIND_HANDLER_FAILURE: Final = """-- name: FindHandlerFailure :one
-SELECT tenant_id, handler, shard, epoch, xid, seq, event_id, ordering_key, state, attempts, error, next_attempt_at, created_at FROM event_handler_failures
-WHERE tenant_id = $1 AND handler = $2 AND shard = $3
-    AND epoch = $4 AND xid = $5 AND seq = $6
+LIST_DUE_REPLAYS: Final = """-- name: ListDueReplays :many
+SELECT f.tenant_id, f.handler, f.shard, f.epoch, f.xid, f.seq, f.event_id, f.ordering_key, f.state, f.attempts, f.error, f.next_attempt_at, f.created_at, f.discarded_by, f.discard_reason, f.replay_id FROM event_handler_failures f
+WHERE f.state = 'failed' AND f.replay_id <> '' AND f.next_attempt_at <= $1::timestamptz
+    AND f.handler = ANY ($2::text[])
+    AND NOT EXISTS (
+        SELECT FROM event_handler_failures e
+        WHERE e.tenant_id = f.tenant_id AND e.replay_id = f.replay_id AND e.replay_id <> '' AND e.handler = f.handler
+            AND e.ordering_key = f.ordering_key AND e.state = 'failed'
+            AND (e.epoch, e.xid, e.seq) < (f.epoch, f.xid, f.seq) AND e.next_attempt_at > f.next_attempt_at
+    )
+ORDER BY f.next_attempt_at, f.epoch, f.xid, f.seq
+LIMIT $3::int
 """
 
 
-async def find_handler_failure(
+async def list_due_replays(
+    conn: Connection,
+    *,
+    now: datetime.datetime,
+    handlers: Sequence[str],
+    limit_rows: int,
+) -> list[EventHandlerFailure]:
+    """The same of replays, each key in the order of the log: what comes later in it than one that failed and waits
+    for its next try is left out.
+    """
+    rows = await conn.fetch(LIST_DUE_REPLAYS, now, handlers, limit_rows)
+    return [EventHandlerFailure(*row) for row in rows]
+
+
+FIND_DUE_FAILURE: Final = """-- name: FindDueFailure :one
+SELECT
+    f.state, f.attempts,
+    EXISTS (
+        SELECT FROM event_watermarks w
+        WHERE w.handler = f.handler AND w.shard = f.shard AND (w.epoch, w.xid, w.seq) >= (f.epoch, f.xid, f.seq)
+    )::boolean AS reached,
+    (f.replay_id <> '' AND EXISTS (
+        SELECT FROM event_handler_failures e
+        WHERE e.tenant_id = f.tenant_id AND e.replay_id = f.replay_id AND e.replay_id <> '' AND e.handler = f.handler
+            AND e.ordering_key = f.ordering_key AND e.state = 'failed'
+            AND (e.epoch, e.xid, e.seq) < (f.epoch, f.xid, f.seq)
+    ))::boolean AS preceded
+FROM event_handler_failures f
+WHERE f.tenant_id = $1 AND f.handler = $2 AND f.shard = $3
+    AND f.epoch = $4 AND f.xid = $5 AND f.seq = $6
+"""
+
+
+@dataclass(slots=True)
+class FindDueFailureRow:
+    """A row of `find_due_failure`."""
+
+    state: str
+    attempts: int
+    reached: bool
+    preceded: bool
+
+
+async def find_due_failure(
     conn: Connection,
     *,
     tenant_id: str,
@@ -283,9 +346,12 @@ async def find_handler_failure(
     epoch: int,
     xid: int,
     seq: int,
-) -> EventHandlerFailure | None:
-    row = await conn.fetchrow(FIND_HANDLER_FAILURE, tenant_id, handler, shard, epoch, xid, seq)
-    return None if row is None else EventHandlerFailure(*row)
+) -> FindDueFailureRow | None:
+    """One as it stands: `reached` when the handler has come to its position, `preceded` when an earlier event of its
+    key waits in the same replay.
+    """
+    row = await conn.fetchrow(FIND_DUE_FAILURE, tenant_id, handler, shard, epoch, xid, seq)
+    return None if row is None else FindDueFailureRow(*row)
 
 
 MARK_HANDLER_FAILURE: Final = """-- name: MarkHandlerFailure :exec
@@ -352,7 +418,7 @@ SET state = 'failed', next_attempt_at = $1
 FROM (
     SELECT b.epoch, b.xid, b.seq FROM event_handler_failures b
     WHERE b.tenant_id = $2 AND b.handler = $3 AND b.shard = $4
-        AND b.ordering_key = $5 AND b.state = 'blocked'
+        AND b.ordering_key = $5 AND b.state = 'blocked' AND b.replay_id = ''
     ORDER BY b.epoch, b.xid, b.seq
     LIMIT 1
 ) first
@@ -466,7 +532,7 @@ async def list_lagging_shards(conn: Connection, *, handlers: Sequence[str]) -> l
 GET_TENANT_PENDING: Final = """-- name: GetTenantPending :one
 SELECT (
     EXISTS (
-        SELECT FROM event_handler_failures f WHERE f.tenant_id = $1 AND f.state <> 'dead_letter'
+        SELECT FROM event_handler_failures f WHERE f.tenant_id = $1 AND f.state IN ('failed', 'blocked')
     )
     OR EXISTS (
         SELECT FROM outbox_shards s
@@ -484,7 +550,9 @@ SELECT (
 
 
 async def get_tenant_pending(conn: Connection, *, tenant_id: str) -> bool:
-    """Is any event of the tenant still on its way: above the lowest watermark of its shard, or to be tried again?"""
+    """Is any event of the tenant still on its way: above the lowest watermark of its shard, to be tried again, or to
+    be handled again for a replay?
+    """
     value: bool | None = await conn.fetchval(GET_TENANT_PENDING, tenant_id)
     if value is None:
         raise RowNotFound("get_tenant_pending")

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from .connection import Connection
@@ -206,8 +207,8 @@ async def list_entries(
 LIST_BALANCES: Final = """-- name: ListBalances :many
 SELECT
     a.id AS account_id, a.type AS account_type, a.currency,
-    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'debit'), 0)::bigint AS debit_minor,
-    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'credit'), 0)::bigint AS credit_minor
+    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'debit'), 0)::numeric AS debit_minor,
+    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'credit'), 0)::numeric AS credit_minor
 FROM ledger_accounts a
 LEFT JOIN ledger_entries e ON e.tenant_id = a.tenant_id AND e.account_id = a.id
 WHERE a.tenant_id = $1
@@ -223,8 +224,8 @@ class ListBalancesRow:
     account_id: str
     account_type: str
     currency: str
-    debit_minor: int
-    credit_minor: int
+    debit_minor: Decimal
+    credit_minor: Decimal
 
 
 async def list_balances(conn: Connection, *, tenant_id: str) -> list[ListBalancesRow]:

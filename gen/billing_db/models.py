@@ -125,6 +125,9 @@ class EventHandlerFailure:
     error: str
     next_attempt_at: datetime.datetime
     created_at: datetime.datetime
+    discarded_by: str
+    discard_reason: str
+    replay_id: str
 
 
 @dataclass(slots=True)
@@ -250,6 +253,8 @@ class OutboxFailure:
     error: str
     next_attempt_at: datetime.datetime
     created_at: datetime.datetime
+    discarded_by: str
+    discard_reason: str
 
 
 @dataclass(slots=True)
@@ -294,6 +299,7 @@ class Price:
     unit_amount: Decimal | None
     unit_size: Decimal
     tiers: Json
+    max_quantity: Decimal | None
     description: str
     created_at: datetime.datetime
 
@@ -308,6 +314,37 @@ class Product:
     name: str
     created_at: datetime.datetime
     version: int
+
+
+@dataclass(slots=True)
+class Replay:
+    """A row of `replays`."""
+
+    tenant_id: str
+    id: str
+    request_id: str
+    filter: Json
+    handlers: list[str]
+    reason: str
+    actor: str
+    state: str
+    epoch: int
+    xid: int
+    seq: int
+    to_epoch: int
+    to_xid: int
+    to_seq: int
+    matched: int
+    remaining: int
+    enqueued: int
+    done: int
+    failed: int
+    skipped_on_the_way: int
+    skipped_retrying: int
+    skipped_discarded: int
+    next_at: datetime.datetime
+    started_at: datetime.datetime
+    finished_at: datetime.datetime | None
 
 
 @dataclass(slots=True)
@@ -381,6 +418,8 @@ class TestClock:
     tenant_id: str
     now_at: datetime.datetime
     target_at: datetime.datetime
+    failed_attempts: int
+    retry_at: datetime.datetime
     version: int
 
 

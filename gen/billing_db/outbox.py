@@ -26,6 +26,9 @@ FROM ROWS FROM (
     shard, id, subject, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id,
     causation_id, actor, traceparent
 )
+WHERE NOT ($15::boolean AND EXISTS (
+    SELECT FROM billing_events b WHERE b.tenant_id = $1::text AND b.id = u.id
+))
 """
 
 
@@ -46,8 +49,11 @@ async def insert_events(
     causation_ids: Sequence[str],
     actors: Sequence[str],
     traceparents: Sequence[str],
+    once: bool,
 ) -> None:
-    """Appends events in the order of the arrays, which run in parallel, one entry per event."""
+    """Appends events in the order of the arrays, which run in parallel, one entry per event. `once` leaves out those
+    whose ids the log has already.
+    """
     await conn.execute(
         INSERT_EVENTS,
         tenant_id,
@@ -64,6 +70,7 @@ async def insert_events(
         causation_ids,
         actors,
         traceparents,
+        once,
     )
 
 
@@ -273,7 +280,7 @@ async def insert_outbox_failure(
 
 
 LIST_DUE_OUTBOX_FAILURES: Final = """-- name: ListDueOutboxFailures :many
-SELECT tenant_id, shard, epoch, xid, seq, event_id, state, attempts, error, next_attempt_at, created_at FROM outbox_failures
+SELECT tenant_id, shard, epoch, xid, seq, event_id, state, attempts, error, next_attempt_at, created_at, discarded_by, discard_reason FROM outbox_failures
 WHERE state = 'failed' AND next_attempt_at <= $1 AND shard = ANY ($2::int[])
 ORDER BY next_attempt_at
 LIMIT $3::int

@@ -56,7 +56,7 @@ async def list_rated_items(
 
 
 LIST_RATED_PRICES: Final = """-- name: ListRatedPrices :many
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
 
 
@@ -218,7 +218,7 @@ async def list_charges(conn: Connection, *, tenant_id: str, cycle_ids: Sequence[
 
 
 FIND_BILLED_PRICE: Final = """-- name: FindBilledPrice :one
-SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.description, p.created_at
+SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.max_quantity, p.description, p.created_at
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id

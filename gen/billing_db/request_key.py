@@ -33,11 +33,12 @@ async def open_request(conn: Connection, *, tenant_id: str, method: str, request
 RECORD_REQUEST: Final = """-- name: RecordRequest :exec
 WITH audited AS (
     INSERT INTO audit_entries (
-        tenant_id, id, occurred_at, actor, action, request_id, correlation_id, peer, user_agent
+        tenant_id, id, occurred_at, actor, action, request_id, correlation_id, peer, user_agent, reason
     )
     VALUES (
         $1, $7, $6, $8, $2,
-        $3, $9, $10, $11
+        $3, $9, $10, $11,
+        $12
     )
 )
 INSERT INTO request_keys (tenant_id, method, request_id, request_hash, response, created_at)
@@ -62,6 +63,7 @@ async def record_request(
     correlation_id: str,
     peer: str,
     user_agent: str,
+    reason: str,
 ) -> None:
     """The answer, and the audit entry of who asked for it."""
     await conn.execute(
@@ -77,4 +79,5 @@ async def record_request(
         correlation_id,
         peer,
         user_agent,
+        reason,
     )

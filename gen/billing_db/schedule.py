@@ -128,7 +128,7 @@ async def find_running_cycle(
 MARK_BILLING_CYCLE: Final = """-- name: MarkBillingCycle :one
 UPDATE billing_cycles
 SET state = $1, period_end = $2, due_at = $3,
-    closed_at = $4, version = $5
+    closed_at = $4, failed_attempts = 0, version = $5
 WHERE tenant_id = $6 AND id = $7 AND version = $8
 RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version
 """
@@ -249,7 +249,7 @@ async def list_due_sandbox_cycles(
 MARK_CYCLE_FAILED: Final = """-- name: MarkCycleFailed :one
 UPDATE billing_cycles
 SET failed_attempts = failed_attempts + 1,
-    retry_at = $1::timestamptz + least(interval '1 second' * power(2, failed_attempts), interval '5 minutes')
+    retry_at = $1::timestamptz + interval '1 second' * least(power(2, least(failed_attempts, 9)), 300)
 WHERE tenant_id = $2 AND id = $3
 RETURNING failed_attempts
 """
@@ -262,7 +262,7 @@ async def mark_cycle_failed(
     tenant_id: str,
     id: str,
 ) -> int | None:
-    """Sets a due cycle aside, longer each time; any other change of it leaves this as it is."""
+    """Sets a due cycle aside: a second, doubling to five minutes. (No power beyond the ninth: it would overflow.)"""
     value: int | None = await conn.fetchval(MARK_CYCLE_FAILED, now, tenant_id, id)
     return value
 
@@ -317,7 +317,7 @@ async def list_usage_summary(
 
 
 FIND_TEST_CLOCK: Final = """-- name: FindTestClock :one
-SELECT tenant_id, now_at, target_at, version FROM test_clocks WHERE tenant_id = $1
+SELECT tenant_id, now_at, target_at, failed_attempts, retry_at, version FROM test_clocks WHERE tenant_id = $1
 """
 
 
@@ -329,10 +329,16 @@ async def find_test_clock(conn: Connection, *, tenant_id: str) -> TestClock | No
 LIST_BUSY_CLOCKS: Final = """-- name: ListBusyClocks :many
 SELECT c.tenant_id
 FROM test_clocks c
-WHERE c.now_at < c.target_at
-    OR EXISTS (
-        SELECT FROM billing_cycles b
-        WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at AND b.retry_at <= $1
+WHERE c.retry_at <= $1
+    AND (
+        EXISTS (
+            SELECT FROM billing_cycles b
+            WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at AND b.retry_at <= $1
+        )
+        OR c.now_at < c.target_at AND NOT EXISTS (
+            SELECT FROM billing_cycles b
+            WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at
+        )
     )
 ORDER BY c.version
 LIMIT $2::int
@@ -340,8 +346,8 @@ LIMIT $2::int
 
 
 async def list_busy_clocks(conn: Connection, *, wall: datetime.datetime, limit_rows: int) -> list[str]:
-    """Across tenants: clocks on their way, and clocks at rest with something due. Fairly: those that moved
-    least come first.
+    """Across tenants: clocks with something due, and clocks on their way unless a cycle that was set aside holds
+    them. Fairly: those that moved least come first.
     """
     rows = await conn.fetch(LIST_BUSY_CLOCKS, wall, limit_rows)
     return [row[0] for row in rows]
@@ -350,7 +356,7 @@ async def list_busy_clocks(conn: Connection, *, wall: datetime.datetime, limit_r
 MARK_TEST_CLOCK_TARGET: Final = """-- name: MarkTestClockTarget :one
 UPDATE test_clocks SET target_at = $1, version = version + 1
 WHERE tenant_id = $2 AND version = $3
-RETURNING tenant_id, now_at, target_at, version
+RETURNING tenant_id, now_at, target_at, failed_attempts, retry_at, version
 """
 
 
@@ -366,9 +372,9 @@ async def mark_test_clock_target(
 
 
 MARK_TEST_CLOCK_MOVED: Final = """-- name: MarkTestClockMoved :one
-UPDATE test_clocks SET now_at = $1, version = version + 1
+UPDATE test_clocks SET now_at = $1, failed_attempts = 0, version = version + 1
 WHERE tenant_id = $2 AND version = $3
-RETURNING tenant_id, now_at, target_at, version
+RETURNING tenant_id, now_at, target_at, failed_attempts, retry_at, version
 """
 
 
@@ -381,3 +387,18 @@ async def mark_test_clock_moved(
 ) -> TestClock | None:
     row = await conn.fetchrow(MARK_TEST_CLOCK_MOVED, now_at, tenant_id, version)
     return None if row is None else TestClock(*row)
+
+
+MARK_TEST_CLOCK_FAILED: Final = """-- name: MarkTestClockFailed :one
+UPDATE test_clocks
+SET failed_attempts = failed_attempts + 1,
+    retry_at = $1::timestamptz + interval '1 second' * least(power(2, least(failed_attempts, 9)), 300)
+WHERE tenant_id = $2
+RETURNING failed_attempts
+"""
+
+
+async def mark_test_clock_failed(conn: Connection, *, now: datetime.datetime, tenant_id: str) -> int | None:
+    """Sets a clock aside as MarkCycleFailed does a cycle."""
+    value: int | None = await conn.fetchval(MARK_TEST_CLOCK_FAILED, now, tenant_id)
+    return value

@@ -106,7 +106,7 @@ async def insert_subscription_items(
 
 
 LIST_PRICES_FOR_ITEMS: Final = """-- name: ListPricesForItems :many
-SELECT id, code, currency, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size
+SELECT id, code, currency, usage, meter_id, interval_unit, interval_count, max_quantity
 FROM prices
 WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
@@ -123,8 +123,7 @@ class ListPricesForItemsRow:
     meter_id: str | None
     interval_unit: str
     interval_count: int
-    unit_amount: Decimal | None
-    unit_size: Decimal
+    max_quantity: Decimal | None
 
 
 async def list_prices_for_items(

@@ -52,6 +52,9 @@ CREATE TABLE test_clocks (
     tenant_id text PRIMARY KEY REFERENCES tenants (id),
     now_at timestamptz NOT NULL,
     target_at timestamptz NOT NULL CHECK (target_at >= now_at),
+    -- A clock that failed to move is set aside until then, by the wall clock, and holds up nobody.
+    failed_attempts integer NOT NULL DEFAULT 0,
+    retry_at timestamptz NOT NULL DEFAULT '-infinity',
     version bigint NOT NULL DEFAULT 1
 );
 CALL isolate_tenant('test_clocks');
@@ -142,6 +145,8 @@ CREATE TABLE audit_entries (
     correlation_id text NOT NULL,
     peer text NOT NULL,
     user_agent text NOT NULL,
+    -- Why, in the caller's words: of methods that ask for it.
+    reason text NOT NULL DEFAULT '',
     PRIMARY KEY (tenant_id, id)
 );
 CALL isolate_tenant('audit_entries');

@@ -81,18 +81,21 @@ CREATE TABLE outbox_failures (
     xid bigint NOT NULL,
     seq bigint NOT NULL,
     event_id text NOT NULL,
-    state text NOT NULL CHECK (state IN ('failed', 'dead_letter')),
+    state text NOT NULL CHECK (state IN ('failed', 'dead_letter', 'discarded')),
     attempts integer NOT NULL,
     error text NOT NULL,
     next_attempt_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
+    -- Of a discarded one: who gave it up, and why.
+    discarded_by text NOT NULL DEFAULT '',
+    discard_reason text NOT NULL DEFAULT '',
     PRIMARY KEY (tenant_id, shard, epoch, xid, seq)
 );
 CREATE INDEX outbox_failures_by_event ON outbox_failures (tenant_id, event_id);
 CREATE INDEX outbox_failures_due ON outbox_failures (next_attempt_at) WHERE state = 'failed';
 CALL isolate_tenant('outbox_failures');
 CALL share_with_workers('outbox_failures', 'ALL');
-GRANT SELECT ON outbox_failures TO corebilling_app;
+GRANT SELECT, UPDATE ON outbox_failures TO corebilling_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_failures TO corebilling_worker;
 
 -- The inbox: up to where each handler has done each shard, moved in the transaction of the effects.
@@ -127,7 +130,7 @@ CREATE TABLE event_batches (
 GRANT SELECT ON event_batches TO corebilling_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON event_batches TO corebilling_worker;
 
--- The exceptions below the watermark: events a handler failed on, and those queued behind them.
+-- The exceptions below the watermark: events a handler failed on, those queued behind them, and replays.
 CREATE TABLE event_handler_failures (
     tenant_id text NOT NULL,
     handler text NOT NULL,
@@ -137,20 +140,34 @@ CREATE TABLE event_handler_failures (
     seq bigint NOT NULL,
     event_id text NOT NULL,
     ordering_key text NOT NULL,
-    state text NOT NULL CHECK (state IN ('failed', 'blocked', 'dead_letter')),
+    state text NOT NULL CHECK (state IN ('failed', 'blocked', 'dead_letter', 'discarded')),
     attempts integer NOT NULL DEFAULT 0,
     error text NOT NULL DEFAULT '',
     next_attempt_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
+    -- Of a discarded one: who gave it up, and why.
+    discarded_by text NOT NULL DEFAULT '',
+    discard_reason text NOT NULL DEFAULT '',
+    -- The replay that wants the event handled again; '' for an ordinary failure. Later events of the key do not
+    -- wait for it: they were handled long ago.
+    replay_id text NOT NULL DEFAULT '',
     PRIMARY KEY (tenant_id, handler, shard, epoch, xid, seq)
 );
-CREATE INDEX event_handler_failures_due ON event_handler_failures (next_attempt_at) WHERE state = 'failed';
+-- Replays have indexes of their own: however many there are, what failed is found as fast.
+CREATE INDEX event_handler_failures_due ON event_handler_failures (next_attempt_at)
+    WHERE state = 'failed' AND replay_id = '';
+CREATE INDEX event_handler_failures_replays_due ON event_handler_failures (next_attempt_at)
+    WHERE state = 'failed' AND replay_id <> '';
 CREATE INDEX event_handler_failures_by_key
-    ON event_handler_failures (shard, handler, tenant_id, ordering_key) WHERE state <> 'dead_letter';
+    ON event_handler_failures (shard, handler, tenant_id, ordering_key)
+    WHERE state IN ('failed', 'blocked') AND replay_id = '';
 CREATE INDEX event_handler_failures_by_event ON event_handler_failures (tenant_id, event_id);
+CREATE INDEX event_handler_failures_by_replay
+    ON event_handler_failures (tenant_id, replay_id, handler, ordering_key) WHERE replay_id <> '';
 CALL isolate_tenant('event_handler_failures');
 CALL share_with_workers('event_handler_failures', 'ALL');
-GRANT SELECT ON event_handler_failures TO corebilling_app;
+-- The app puts in what is replayed.
+GRANT SELECT, INSERT, UPDATE ON event_handler_failures TO corebilling_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON event_handler_failures TO corebilling_worker;
 
 -- How far every delivery has come, for people and RPCs.
@@ -163,8 +180,12 @@ SELECT
             OR EXISTS (SELECT FROM event_handler_failures h
                 WHERE h.tenant_id = e.tenant_id AND h.event_id = e.id AND h.state = 'dead_letter')
             THEN 'dead_letter'
-        WHEN EXISTS (SELECT FROM outbox_failures f WHERE f.tenant_id = e.tenant_id AND f.event_id = e.id)
-            OR EXISTS (SELECT FROM event_handler_failures h WHERE h.tenant_id = e.tenant_id AND h.event_id = e.id)
+        WHEN EXISTS (SELECT FROM outbox_failures f
+                WHERE f.tenant_id = e.tenant_id AND f.event_id = e.id AND f.state = 'failed')
+            OR EXISTS (SELECT FROM event_handler_failures h
+                WHERE h.tenant_id = e.tenant_id AND h.event_id = e.id AND h.state IN ('failed', 'blocked')
+                    -- What a replay only asks for has not failed.
+                    AND (h.replay_id = '' OR h.attempts > 0))
             THEN 'failed'
         WHEN (e.epoch, e.xid, e.seq) <= (s.epoch, s.xid, s.seq) THEN 'dispatched'
         ELSE 'pending'
@@ -172,7 +193,21 @@ SELECT
 FROM billing_events e JOIN outbox_shards s ON s.shard = e.shard;
 GRANT SELECT ON billing_event_states TO corebilling_app, corebilling_worker;
 
+-- What waits for an operator, and what an operator has given up: of the bus (no handler) and of handlers.
+CREATE VIEW event_dead_letters WITH (security_invoker = true) AS
+SELECT
+    f.tenant_id, 'dispatch'::text AS stage, f.event_id, ''::text AS handler, f.shard, f.epoch, f.xid, f.seq, f.state,
+    f.attempts, f.error, f.created_at, f.discarded_by, f.discard_reason
+FROM outbox_failures f WHERE f.state IN ('dead_letter', 'discarded')
+UNION ALL
+SELECT
+    h.tenant_id, 'handler'::text, h.event_id, h.handler, h.shard, h.epoch, h.xid, h.seq, h.state,
+    h.attempts, h.error, h.created_at, h.discarded_by, h.discard_reason
+FROM event_handler_failures h WHERE h.state IN ('dead_letter', 'discarded');
+GRANT SELECT ON event_dead_letters TO corebilling_app;
+
 -- migrate:down
+DROP VIEW event_dead_letters;
 DROP VIEW billing_event_states;
 DROP TABLE event_handler_failures;
 DROP TABLE event_batches;

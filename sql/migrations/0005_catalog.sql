@@ -40,6 +40,8 @@ CREATE TABLE prices (
     unit_size numeric(32, 12) NOT NULL CHECK (unit_size > 0),
     -- [{up_to, unit_amount, flat_amount}], decimals as strings, the last up_to empty.
     tiers jsonb NOT NULL DEFAULT '[]',
+    -- Of one period: what an invoice line can still hold the price of. Null when that is any.
+    max_quantity numeric,
     description text NOT NULL,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id),

@@ -58,6 +58,9 @@ CREATE TABLE webhook_deliveries (
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_attempt_at, id)
     WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_by_event ON webhook_deliveries (tenant_id, event_id);
+-- A few among all that were delivered: a list of them, of one endpoint too, would otherwise read them all.
+CREATE INDEX webhook_deliveries_failed ON webhook_deliveries (tenant_id, event_id)
+    WHERE state IN ('dead', 'discarded');
 
 CREATE TABLE webhook_delivery_attempts (
     tenant_id text NOT NULL,

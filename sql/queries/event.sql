@@ -31,7 +31,7 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
 
 -- name: ListHandlerFailures :many
 -- Which handlers have not managed some events.
-SELECT event_id, handler, attempts, error, next_attempt_at, state FROM event_handler_failures
+SELECT event_id, handler, attempts, error, next_attempt_at, state, replay_id FROM event_handler_failures
 WHERE tenant_id = sqlc.arg(tenant_id) AND event_id = ANY (sqlc.arg(ids)::text[])
 ORDER BY event_id, handler;
 

@@ -1,8 +1,14 @@
 -- name: InsertWatermarks :exec
--- A new handler begins at the cursors: what was dispatched before it existed reaches it by replay only.
+-- The first handlers of an installation begin at the beginning, though a dispatcher may have been faster to
+-- start. A handler that joins them later begins at the cursors: what was dispatched before reaches it by replay.
 INSERT INTO event_watermarks (handler, shard, epoch, xid, seq)
-SELECT h.handler, s.shard, s.epoch, s.xid, s.seq
-FROM unnest(sqlc.arg(handlers)::text[]) AS h (handler) CROSS JOIN outbox_shards s
+SELECT
+    h.handler, s.shard,
+    (CASE WHEN k.others THEN s.epoch ELSE 0 END), (CASE WHEN k.others THEN s.xid ELSE 0 END),
+    (CASE WHEN k.others THEN s.seq ELSE 0 END)
+FROM unnest(sqlc.arg(handlers)::text[]) AS h (handler)
+CROSS JOIN outbox_shards s
+CROSS JOIN (SELECT EXISTS (SELECT FROM event_watermarks) AS others) k
 ON CONFLICT DO NOTHING;
 
 -- name: ListWatermarks :many
@@ -11,7 +17,7 @@ SELECT
     w.handler, w.epoch, w.xid, w.seq,
     EXISTS (
         SELECT FROM event_handler_failures f
-        WHERE f.shard = w.shard AND f.handler = w.handler AND f.state <> 'dead_letter'
+        WHERE f.shard = w.shard AND f.handler = w.handler AND f.state IN ('failed', 'blocked') AND f.replay_id = ''
     )::boolean AS parked
 FROM event_watermarks w
 WHERE w.shard = sqlc.arg(shard) AND w.handler = ANY (sqlc.arg(handlers)::text[]);
@@ -67,10 +73,11 @@ WHERE b.shard = s.shard AND b.epoch = old.epoch AND b.xid = old.xid AND b.seq = 
     AND old.started_at < sqlc.arg(before)::timestamptz;
 
 -- name: ListParkedKeys :many
--- Keys whose later events queue up behind a failed one.
-SELECT DISTINCT handler, tenant_id, ordering_key
+-- Keys whose later events queue up behind a failed one, with the first such. None does behind a replayed one.
+SELECT DISTINCT ON (handler, tenant_id, ordering_key) handler, tenant_id, ordering_key, epoch, xid, seq
 FROM event_handler_failures
-WHERE shard = sqlc.arg(shard) AND state <> 'dead_letter';
+WHERE shard = sqlc.arg(shard) AND state IN ('failed', 'blocked') AND replay_id = ''
+ORDER BY handler, tenant_id, ordering_key, epoch, xid, seq;
 
 -- name: InsertHandlerFailure :exec
 INSERT INTO event_handler_failures (
@@ -87,14 +94,44 @@ ON CONFLICT DO NOTHING;
 -- name: ListDueHandlerFailures :many
 -- Of these handlers: what a handler left behind that is gone must not fill the list.
 SELECT * FROM event_handler_failures
-WHERE state = 'failed' AND next_attempt_at <= sqlc.arg(now) AND handler = ANY (sqlc.arg(handlers)::text[])
+WHERE state = 'failed' AND replay_id = '' AND next_attempt_at <= sqlc.arg(now)
+    AND handler = ANY (sqlc.arg(handlers)::text[])
 ORDER BY next_attempt_at
 LIMIT sqlc.arg(limit_rows)::int;
 
--- name: FindHandlerFailure :one
-SELECT * FROM event_handler_failures
-WHERE tenant_id = sqlc.arg(tenant_id) AND handler = sqlc.arg(handler) AND shard = sqlc.arg(shard)
-    AND epoch = sqlc.arg(epoch) AND xid = sqlc.arg(xid) AND seq = sqlc.arg(seq);
+-- name: ListDueReplays :many
+-- The same of replays, each key in the order of the log: what comes later in it than one that failed and waits
+-- for its next try is left out.
+SELECT f.* FROM event_handler_failures f
+WHERE f.state = 'failed' AND f.replay_id <> '' AND f.next_attempt_at <= sqlc.arg(now)::timestamptz
+    AND f.handler = ANY (sqlc.arg(handlers)::text[])
+    AND NOT EXISTS (
+        SELECT FROM event_handler_failures e
+        WHERE e.tenant_id = f.tenant_id AND e.replay_id = f.replay_id AND e.replay_id <> '' AND e.handler = f.handler
+            AND e.ordering_key = f.ordering_key AND e.state = 'failed'
+            AND (e.epoch, e.xid, e.seq) < (f.epoch, f.xid, f.seq) AND e.next_attempt_at > f.next_attempt_at
+    )
+ORDER BY f.next_attempt_at, f.epoch, f.xid, f.seq
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: FindDueFailure :one
+-- One as it stands: `reached` when the handler has come to its position, `preceded` when an earlier event of its
+-- key waits in the same replay.
+SELECT
+    f.state, f.attempts,
+    EXISTS (
+        SELECT FROM event_watermarks w
+        WHERE w.handler = f.handler AND w.shard = f.shard AND (w.epoch, w.xid, w.seq) >= (f.epoch, f.xid, f.seq)
+    )::boolean AS reached,
+    (f.replay_id <> '' AND EXISTS (
+        SELECT FROM event_handler_failures e
+        WHERE e.tenant_id = f.tenant_id AND e.replay_id = f.replay_id AND e.replay_id <> '' AND e.handler = f.handler
+            AND e.ordering_key = f.ordering_key AND e.state = 'failed'
+            AND (e.epoch, e.xid, e.seq) < (f.epoch, f.xid, f.seq)
+    ))::boolean AS preceded
+FROM event_handler_failures f
+WHERE f.tenant_id = sqlc.arg(tenant_id) AND f.handler = sqlc.arg(handler) AND f.shard = sqlc.arg(shard)
+    AND f.epoch = sqlc.arg(epoch) AND f.xid = sqlc.arg(xid) AND f.seq = sqlc.arg(seq);
 
 -- name: MarkHandlerFailure :exec
 UPDATE event_handler_failures
@@ -115,7 +152,7 @@ SET state = 'failed', next_attempt_at = sqlc.arg(now)
 FROM (
     SELECT b.epoch, b.xid, b.seq FROM event_handler_failures b
     WHERE b.tenant_id = sqlc.arg(tenant_id) AND b.handler = sqlc.arg(handler) AND b.shard = sqlc.arg(shard)
-        AND b.ordering_key = sqlc.arg(ordering_key) AND b.state = 'blocked'
+        AND b.ordering_key = sqlc.arg(ordering_key) AND b.state = 'blocked' AND b.replay_id = ''
     ORDER BY b.epoch, b.xid, b.seq
     LIMIT 1
 ) first
@@ -150,10 +187,11 @@ WHERE (w.epoch, w.xid, w.seq) < (s.epoch, s.xid, s.seq);
 
 -- name: GetTenantPending :one
 -- nullable: none
--- Is any event of the tenant still on its way: above the lowest watermark of its shard, or to be tried again?
+-- Is any event of the tenant still on its way: above the lowest watermark of its shard, to be tried again, or to
+-- be handled again for a replay?
 SELECT (
     EXISTS (
-        SELECT FROM event_handler_failures f WHERE f.tenant_id = sqlc.arg(tenant_id) AND f.state <> 'dead_letter'
+        SELECT FROM event_handler_failures f WHERE f.tenant_id = sqlc.arg(tenant_id) AND f.state IN ('failed', 'blocked')
     )
     OR EXISTS (
         SELECT FROM outbox_shards s

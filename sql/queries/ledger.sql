@@ -77,8 +77,8 @@ ORDER BY e.journal_id, e.position;
 -- Every account's sums, recomputed from all entries.
 SELECT
     a.id AS account_id, a.type AS account_type, a.currency,
-    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'debit'), 0)::bigint AS debit_minor,
-    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'credit'), 0)::bigint AS credit_minor
+    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'debit'), 0)::numeric AS debit_minor,
+    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'credit'), 0)::numeric AS credit_minor
 FROM ledger_accounts a
 LEFT JOIN ledger_entries e ON e.tenant_id = a.tenant_id AND e.account_id = a.id
 WHERE a.tenant_id = sqlc.arg(tenant_id)

@@ -1,5 +1,6 @@
 -- name: InsertEvents :exec
--- Appends events in the order of the arrays, which run in parallel, one entry per event.
+-- Appends events in the order of the arrays, which run in parallel, one entry per event. `once` leaves out those
+-- whose ids the log has already.
 INSERT INTO billing_events (
     shard, id, subject, tenant_id, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id,
     causation_id, actor, traceparent, created_at
@@ -16,7 +17,10 @@ FROM ROWS FROM (
 ) AS u (
     shard, id, subject, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id,
     causation_id, actor, traceparent
-);
+)
+WHERE NOT (sqlc.arg(once)::boolean AND EXISTS (
+    SELECT FROM billing_events b WHERE b.tenant_id = sqlc.arg(tenant_id)::text AND b.id = u.id
+));
 
 -- name: UpsertWorker :one
 -- A sign of life; returns how many workers of the role are alive.

@@ -9,11 +9,12 @@ FROM claim_request(sqlc.arg(tenant_id)::text, sqlc.arg(method)::text, sqlc.arg(r
 -- The answer, and the audit entry of who asked for it.
 WITH audited AS (
     INSERT INTO audit_entries (
-        tenant_id, id, occurred_at, actor, action, request_id, correlation_id, peer, user_agent
+        tenant_id, id, occurred_at, actor, action, request_id, correlation_id, peer, user_agent, reason
     )
     VALUES (
         sqlc.arg(tenant_id), sqlc.arg(audit_id), sqlc.arg(created_at), sqlc.arg(actor), sqlc.arg(method),
-        sqlc.arg(request_id), sqlc.arg(correlation_id), sqlc.arg(peer), sqlc.arg(user_agent)
+        sqlc.arg(request_id), sqlc.arg(correlation_id), sqlc.arg(peer), sqlc.arg(user_agent),
+        sqlc.arg(reason)
     )
 )
 INSERT INTO request_keys (tenant_id, method, request_id, request_hash, response, created_at)

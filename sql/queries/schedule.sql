@@ -49,7 +49,7 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscriptio
 -- name: MarkBillingCycle :one
 UPDATE billing_cycles
 SET state = sqlc.arg(state), period_end = sqlc.arg(period_end), due_at = sqlc.narg(due_at),
-    closed_at = sqlc.narg(closed_at), version = sqlc.arg(new_version)
+    closed_at = sqlc.narg(closed_at), failed_attempts = 0, version = sqlc.arg(new_version)
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version)
 RETURNING *;
 
@@ -78,10 +78,10 @@ ORDER BY due_at
 LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: MarkCycleFailed :one
--- Sets a due cycle aside, longer each time; any other change of it leaves this as it is.
+-- Sets a due cycle aside: a second, doubling to five minutes. (No power beyond the ninth: it would overflow.)
 UPDATE billing_cycles
 SET failed_attempts = failed_attempts + 1,
-    retry_at = sqlc.arg(now)::timestamptz + least(interval '1 second' * power(2, failed_attempts), interval '5 minutes')
+    retry_at = sqlc.arg(now)::timestamptz + interval '1 second' * least(power(2, least(failed_attempts, 9)), 300)
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
 RETURNING failed_attempts;
 
@@ -108,14 +108,20 @@ ORDER BY subscription_item_id;
 SELECT * FROM test_clocks WHERE tenant_id = sqlc.arg(tenant_id);
 
 -- name: ListBusyClocks :many
--- Across tenants: clocks on their way, and clocks at rest with something due. Fairly: those that moved
--- least come first.
+-- Across tenants: clocks with something due, and clocks on their way unless a cycle that was set aside holds
+-- them. Fairly: those that moved least come first.
 SELECT c.tenant_id
 FROM test_clocks c
-WHERE c.now_at < c.target_at
-    OR EXISTS (
-        SELECT FROM billing_cycles b
-        WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at AND b.retry_at <= sqlc.arg(wall)
+WHERE c.retry_at <= sqlc.arg(wall)
+    AND (
+        EXISTS (
+            SELECT FROM billing_cycles b
+            WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at AND b.retry_at <= sqlc.arg(wall)
+        )
+        OR c.now_at < c.target_at AND NOT EXISTS (
+            SELECT FROM billing_cycles b
+            WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at
+        )
     )
 ORDER BY c.version
 LIMIT sqlc.arg(limit_rows)::int;
@@ -126,6 +132,14 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND version = sqlc.arg(version)
 RETURNING *;
 
 -- name: MarkTestClockMoved :one
-UPDATE test_clocks SET now_at = sqlc.arg(now_at), version = version + 1
+UPDATE test_clocks SET now_at = sqlc.arg(now_at), failed_attempts = 0, version = version + 1
 WHERE tenant_id = sqlc.arg(tenant_id) AND version = sqlc.arg(version)
 RETURNING *;
+
+-- name: MarkTestClockFailed :one
+-- Sets a clock aside as MarkCycleFailed does a cycle.
+UPDATE test_clocks
+SET failed_attempts = failed_attempts + 1,
+    retry_at = sqlc.arg(now)::timestamptz + interval '1 second' * least(power(2, least(failed_attempts, 9)), 300)
+WHERE tenant_id = sqlc.arg(tenant_id)
+RETURNING failed_attempts;

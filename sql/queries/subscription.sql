@@ -28,7 +28,7 @@ RETURNING *;
 
 -- name: ListPricesForItems :many
 -- The prices that a new subscription names, in no order.
-SELECT id, code, currency, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size
+SELECT id, code, currency, usage, meter_id, interval_unit, interval_count, max_quantity
 FROM prices
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
 

@@ -1,38 +1,30 @@
 """What every bus must do, on real servers: everything takes effect once and in order, come what may.
 
 A bus is a courier: it may lose, repeat and reorder. These tests run dispatchers and routers as production
-does, and look only at what handlers left in the database.
+does, and look only at what handlers left in the database. No sweep helps, unless a test says so.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from billing.event.v1 import event_pb2 as eventv1
-from billing_db.models import BillingEvent
 
-from corebilling.app import open_bus
-from corebilling.bus.delivery import START, Delivery, Position, chain
-from corebilling.bus.port import Bus, BusUnavailable
-from corebilling.config import Settings
-from corebilling.db.pool import Database
+from corebilling.bus.delivery import Delivery, Position
+from corebilling.bus.port import BusUnavailable
 from corebilling.db.transaction import Transaction
 from corebilling.errors import Unavailable
-from corebilling.events.dispatcher import Dispatcher, DispatcherPolicy
-from corebilling.events.leases import ShardLeases
-from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
-from corebilling.values.clock import SystemClock
-from corebilling.values.ids import new_id
 from tests.support.broker import BrokerServer, LocalBroker
-from tests.support.pipeline import Witness, append, caller, open_database, scratch
+from tests.support.event_path import (
+    CONCURRENT_SHARDS,
+    WITHIN_S,
+    Seen,
+    delivery,
+    event_path,
+    eventually,
+    publish,
+)
+from tests.support.pipeline import Witness, append, caller
 from tests.support.postgres import TestDatabase
-
-WITHIN_S = 60.0
-KEYS = 12
-EVENTS_PER_KEY = 10
 
 
 @pytest.fixture(params=["local", "nats", "kafka"])
@@ -50,148 +42,9 @@ def remote(request: pytest.FixtureRequest) -> BrokerServer:
     return server
 
 
-@dataclass
-class Node:
-    """A process of the event path: dispatcher and router, each on its own connection to the bus."""
-
-    bus: Bus
-    running: list[asyncio.Task[None]]
-
-    async def stop(self) -> None:
-        for task in self.running:
-            task.cancel()
-        results = await asyncio.gather(*self.running, return_exceptions=True)
-        for result in results:
-            assert isinstance(result, asyncio.CancelledError), repr(result)
-
-
-@dataclass
-class Path:
-    """Writes events, and knows what handlers made of them."""
-
-    database: TestDatabase
-    writer: Database
-    worker: Database
-    settings: Settings
-    witness: Witness
-    sweep_s: float = 0.5
-    written: dict[str, list[str]] = field(default_factory=dict)
-    nodes: list[Node] = field(default_factory=list)
-    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-
-    async def start_node(self) -> Node:
-        """Joins one more; with the local bus there can be one only."""
-        clock = SystemClock()
-        leases = ShardLeases(self.worker, clock, lease_s=1.0)
-        bus = await open_bus(self._stack, self.settings, leases)
-        table = {ANY_SUBJECT: [Handler("first", self.witness)]}
-        router = Router(self.worker, clock, table, RouterPolicy(sweep_s=self.sweep_s, retry_s=0.1))
-        await router.register()
-        bus.subscribe(router.consume)
-        dispatcher = Dispatcher(
-            self.worker,
-            bus,
-            clock,
-            DispatcherPolicy(poll_s=0.02, lease_s=1.0, pause_base_s=0.1, pause_max_s=1),
-        )
-        loops: list[Callable[[], Awaitable[None]]] = [leases.run, bus.run, router.run, dispatcher.run]
-        node = Node(bus, [asyncio.ensure_future(loop()) for loop in loops])
-        self.nodes.append(node)
-        return node
-
-    async def write(self, count: int = EVENTS_PER_KEY, keys: int = KEYS) -> None:
-        """So many events of each key, a transaction each."""
-        for _ in range(count):
-            for number in range(keys):
-                key = f"k{number}"
-                async with self.writer.transaction(caller()) as tx:
-                    await tx.lock(key)
-                    of_key = self.written.setdefault(key, [])
-                    event = append(tx, key, len(of_key) + 1, key=key)
-                of_key.append(event.id)
-
-    async def effects(self) -> dict[str, list[str]]:
-        rows = await self.database.admin("SELECT resource_id, event_id FROM effects ORDER BY nr")
-        by_key: dict[str, list[str]] = {}
-        for row in rows:
-            by_key.setdefault(row["resource_id"], []).append(row["event_id"])
-        return by_key
-
-    async def all_took_effect_once_in_order(self) -> None:
-        """Waits for it; a repetition or an inversion shows at the end, since nothing is ever taken back."""
-        wanted = sum(map(len, self.written.values()))
-        async with asyncio.timeout(WITHIN_S):
-            while (await self.database.admin("SELECT count(*) AS n FROM effects"))[0]["n"] < wanted:
-                self._assert_running()
-                await asyncio.sleep(0.02)
-        assert await self.effects() == self.written
-
-    def _assert_running(self) -> None:
-        for node in self.nodes:
-            for task in node.running:
-                if task.done() and not task.cancelled():
-                    task.result()
-
-    async def close(self) -> None:
-        for node in self.nodes:
-            if not all(task.done() for task in node.running):
-                await node.stop()
-        await self._stack.aclose()
-
-
-@asynccontextmanager
-async def event_path(
-    database: TestDatabase, broker: BrokerServer, *, nodes: int = 1, sweep_s: float = 0.5
-) -> AsyncIterator[Path]:
-    """A stream, topic and consumer group of its own, so that tests on one server are strangers."""
-    name = new_id("t")
-    settings = Settings(
-        **broker.settings,
-        nats_stream=name.upper(),
-        kafka_topic=name,
-        kafka_group_id=name,
-        router_concurrent_shards=4,
-    )
-    await scratch(database)
-    async with AsyncExitStack() as stack:
-        clock: Any = SystemClock()
-        writer = await open_database(stack, database, clock, "corebilling_app")
-        worker = await open_database(stack, database, clock, "corebilling_worker")
-        path = Path(database, writer, worker, settings, Witness("first"), sweep_s)
-        try:
-            for _ in range(nodes):
-                await path.start_node()
-            yield path
-        finally:
-            await path.close()
-
-
-async def deliveries(path: Path) -> list[Delivery]:
-    """What was written, as it would be published again, shard by shard and in order."""
-    async with path.worker.connection() as connection:
-        rows = await connection.fetch("SELECT * FROM billing_events ORDER BY shard, epoch, xid, seq")
-    by_shard: dict[int, list[BillingEvent]] = {}
-    for row in rows:
-        by_shard.setdefault(row["shard"], []).append(BillingEvent(**row))
-    return [delivery for of_shard in by_shard.values() for delivery in chain(START, of_shard)]
-
-
-async def publish(bus: Bus, some: list[Delivery]) -> None:
-    """Straight to the bus, a shard at a time and in the given order, as no dispatcher would."""
-    async with asyncio.timeout(WITHIN_S):
-        for delivery in some:
-            while True:
-                try:
-                    await bus.publish([delivery])
-                    break
-                except BusUnavailable:  # It has only just been opened.
-                    await asyncio.sleep(0.02)
-
-
 async def test_everything_takes_effect_once_and_in_order(database: TestDatabase, broker: BrokerServer):
-    """Over the bus alone: no sweep helps."""
-    async with event_path(database, broker, sweep_s=3600) as path:
-        await path.write()
+    async with event_path(database, broker) as path:
+        await path.write(10)
         await path.all_took_effect_once_in_order()
 
 
@@ -200,7 +53,7 @@ async def test_what_was_written_before_anyone_listened_takes_effect(
 ):
     async with event_path(database, broker) as path:
         await path.nodes[0].stop()
-        await path.write()
+        await path.write(10)
         await path.start_node()
         await path.all_took_effect_once_in_order()
 
@@ -211,13 +64,13 @@ async def test_deliveries_that_are_repeated_and_shuffled_take_effect_once_and_in
     async with event_path(database, remote) as path:
         await path.write(2)
         await path.all_took_effect_once_in_order()
-        await publish(path.nodes[0].bus, list(reversed(await deliveries(path))))
+        handled = await path.deliveries()
+        await path.inject(path.nodes[0].bus, handled[::-1] + handled)
         await path.nodes[0].stop()
         await path.write(3)
-        unhandled = await deliveries(path)
+        unhandled = await path.deliveries()
         node = await path.start_node()
-        await publish(node.bus, unhandled[::-1])
-        await publish(node.bus, unhandled)
+        await path.inject(node.bus, unhandled[::-1] + unhandled[1::2] + unhandled)
         await path.write(2)
         await path.all_took_effect_once_in_order()
 
@@ -233,6 +86,20 @@ async def test_nodes_that_come_and_go_share_the_work_without_a_loss(
         await path.write(4)
         await path.nodes[1].stop()
         await path.write(4)
+        await path.all_took_effect_once_in_order()
+
+
+async def test_a_node_that_is_killed_is_replaced_without_a_loss(database: TestDatabase, remote: BrokerServer):
+    async with event_path(database, remote) as path:
+        with path.node_process("killed") as process:
+            async with asyncio.timeout(WITHIN_S):
+                while not await path.effects_of("killed"):
+                    await path.write(1)
+            await path.write(2)
+            process.kill()
+            await path.write(2)
+        await path.start_node()
+        await path.write(2)
         await path.all_took_effect_once_in_order()
 
 
@@ -277,6 +144,18 @@ async def test_a_broker_that_loses_all_its_data_loses_nothing_for_us(
         await path.all_took_effect_once_in_order()
 
 
+async def test_what_a_broker_lost_last_is_found_by_the_sweep(database: TestDatabase, remote: BrokerServer):
+    """Nothing comes after it, so that nobody would miss it."""
+    async with event_path(database, remote, nodes=0, sweep_s=0.5) as path:
+        lost = await path.start_node(routing=False)
+        await path.write(2)
+        await path.until_dispatched()
+        await lost.stop()
+        await asyncio.to_thread(remote.wipe)
+        await path.start_node()
+        await path.all_took_effect_once_in_order()
+
+
 async def test_a_broker_that_is_away_at_the_start_is_waited_for(database: TestDatabase, remote: BrokerServer):
     await asyncio.to_thread(remote.stop)
     try:
@@ -300,7 +179,7 @@ async def test_a_message_that_is_none_of_ours_is_passed_over(database: TestDatab
     async with event_path(database, remote) as path:
         await path.write(1)
         await path.all_took_effect_once_in_order()
-        foreign: list[Delivery] = [Foreign(it.row, it.predecessor) for it in await deliveries(path)]
+        foreign: list[Delivery] = [Foreign(it.row, it.predecessor) for it in await path.deliveries()]
         await publish(path.nodes[0].bus, foreign)
         await path.write(2)
         await path.all_took_effect_once_in_order()
@@ -341,3 +220,58 @@ async def test_a_database_that_refuses_for_a_while_delays_and_loses_nothing(
         moody.refusing = False
         await path.write(1)
         await path.all_took_effect_once_in_order()
+
+
+async def test_what_a_consumer_did_not_finish_comes_to_the_next(database: TestDatabase, remote: BrokerServer):
+    async with event_path(database, remote, nodes=0) as path:
+        stuck, next_ = Seen(), Seen()
+        stuck.may_go_on.clear()
+        node = await path.start_consumer(stuck)
+        await publish(node.bus, [delivery(seq) for seq in (1, 2, 3)])
+        await eventually(lambda: stuck.calls == 1)
+        await node.stop()
+        await path.start_consumer(next_)
+        await eventually(lambda: {(0, 1), (0, 2), (0, 3)} <= set(next_.seqs))
+
+
+async def test_deliveries_come_again_in_order_until_the_consumer_has_them_and_then_no_more(
+    database: TestDatabase, remote: BrokerServer
+):
+    async with event_path(database, remote, nodes=0) as path:
+        seen = Seen(errors=[BusUnavailable("the database is away") for _ in range(3)])
+        node = await path.start_consumer(seen)
+        await publish(node.bus, [delivery(seq) for seq in (1, 2, 3)])
+        await eventually(lambda: (0, 3) in seen.seqs)
+        assert seen.seqs == [(0, 1), (0, 2), (0, 3)]
+        await node.stop()
+        next_ = Seen()
+        node = await path.start_consumer(next_)
+        await publish(node.bus, [delivery(4)])
+        await eventually(lambda: (0, 4) in next_.seqs)
+        assert next_.seqs == [(0, 4)]
+
+
+async def test_several_shards_are_consumed_at_once_but_no_more_than_allowed(
+    database: TestDatabase, remote: BrokerServer
+):
+    async with event_path(database, remote, nodes=0) as path:
+        seen = Seen()
+        seen.may_go_on.clear()
+        node = await path.start_consumer(seen)
+        some = [(shard, seq) for seq in (1, 2, 3) for shard in range(2 * CONCURRENT_SHARDS)]
+        await publish(node.bus, [delivery(seq, shard=shard) for shard, seq in some])
+        await eventually(lambda: len(seen.busy) == CONCURRENT_SHARDS)
+        seen.may_go_on.set()
+        await eventually(lambda: len(seen.seqs) == len(some))
+        assert sorted(seen.seqs) == sorted(some)
+        assert seen.most_busy == CONCURRENT_SHARDS
+
+
+async def test_a_fault_of_the_consumer_ends_the_bus_loudly(database: TestDatabase, remote: BrokerServer):
+    async with event_path(database, remote, nodes=0) as path:
+        node = await path.start_consumer(Seen(errors=[ZeroDivisionError()]))
+        consuming = node.running.pop()
+        await publish(node.bus, [delivery(1)])
+        async with asyncio.timeout(WITHIN_S):
+            await asyncio.wait([consuming])
+        assert "ZeroDivisionError" in repr(consuming.exception())

@@ -4,8 +4,11 @@ import pytest
 from billing_db.models import BillingEvent
 
 from corebilling.bus.delivery import START, Delivery, chain
+from corebilling.bus.noop import NoopBus
 from corebilling.bus.port import BusUnavailable
 from corebilling.errors import Unavailable
+from corebilling.events.dispatcher import Dispatcher, DispatcherPolicy
+from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
 from tests.support.pipeline import TENANT, Pipeline, Witness, append, caller, pipeline
 from tests.support.postgres import TestDatabase
 
@@ -191,3 +194,31 @@ async def test_follow_ups_carry_their_cause_and_the_same_id_however_often_handle
             assert row["actor"] == "handler:first"
             assert row["tenant_id"] == TENANT
             assert row["id"][:14] == cause.id[:14]
+
+
+async def test_the_first_handlers_get_what_was_dispatched_before_they_existed(database: TestDatabase):
+    """A dispatcher may be faster to start than the first router of an installation."""
+    async with pipeline(database, []) as pipe:
+        dispatcher = Dispatcher(pipe.worker, NoopBus(), pipe.clock, DispatcherPolicy())
+        await pipe.write("early")
+        assert await dispatcher.run_once() == 1
+        table = {ANY_SUBJECT: [Handler("first", Witness("first"))]}
+        router = Router(pipe.worker, pipe.clock, table, RouterPolicy())
+        await router.register()
+        for _ in range(2):
+            await router.sweep()
+        assert await pipe.effects() == ["early"]
+
+
+async def test_a_handler_that_joins_others_begins_with_what_comes_next(database: TestDatabase):
+    async with pipeline(database, [Witness("first")]) as pipe:
+        await pipe.write("before")
+        await pipe.drain()
+        table = {ANY_SUBJECT: [Handler("first", Witness("first")), Handler("second", Witness("second"))]}
+        router = Router(pipe.worker, pipe.clock, table, RouterPolicy())
+        await router.register()
+        pipe.bus.subscribe(router.consume)
+        await pipe.write("after")
+        await pipe.drain()
+        assert await pipe.effects("first") == ["before", "after"]
+        assert await pipe.effects("second") == ["after"]

@@ -1,10 +1,22 @@
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from corebilling.domains.catalog.model import PriceModel, PriceTerms, PriceUsage, Tier, check_price_terms
+from corebilling.domains.catalog.model import (
+    PriceModel,
+    PriceTerms,
+    PriceUsage,
+    Tier,
+    check_price_amounts,
+    check_price_terms,
+    max_quantity,
+)
+from corebilling.domains.rating import model as rating
 from corebilling.errors import InvalidArgument
+from corebilling.values.money import MAX_MINOR, major_units
 
 FLAT = PriceTerms(
     model=PriceModel.FLAT,
@@ -51,3 +63,91 @@ def test_a_price_that_contradicts_itself_is_refused_with_what_is_wrong(terms, de
         check_price_terms(terms)
     assert refused.value.reason == "PRICE_INVALID"
     assert detail in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("terms", "currency", "field", "limit"),
+    [
+        (
+            replace(METERED, unit_amount=Decimal("10000000000000.01")),
+            "USD",
+            "unit_amount",
+            "10000000000000.00",
+        ),
+        (replace(FLAT, unit_amount=Decimal(1000000000000001)), "JPY", "unit_amount", "1000000000000000"),
+        (
+            replace(
+                GRADUATED, tiers=(replace(OPEN, up_to=Decimal(1)), replace(OPEN, unit_amount=Decimal(10**14)))
+            ),
+            "USD",
+            "tiers[1].unit_amount",
+            "10000000000000.00",
+        ),
+        (
+            replace(GRADUATED, tiers=(replace(OPEN, flat_amount=Decimal(10**14)),)),
+            "USD",
+            "tiers[0].flat_amount",
+            "10000000000000.00",
+        ),
+    ],
+)
+def test_an_amount_beyond_what_an_invoice_line_holds_is_refused(
+    terms: PriceTerms, currency: str, field: str, limit: str
+) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        check_price_amounts(terms, currency)
+    assert (refused.value.reason, refused.value.facts) == (
+        "VALUE_OUT_OF_RANGE",
+        {"field": field, "limit": limit},
+    )
+
+
+@pytest.mark.parametrize(
+    ("terms", "quantity"),
+    [
+        (FLAT, None),
+        (METERED, Decimal(500_000_000_000)),
+        (replace(METERED, unit_size=Decimal(1000)), Decimal(500_000_000_000_000)),
+        (replace(METERED, unit_amount=Decimal(3)), Decimal("3333333333333.333333333333")),
+        (replace(METERED, unit_amount=Decimal(0)), None),
+        (GRADUATED, Decimal(9_999_999_999_990)),
+        (replace(GRADUATED, tiers=(replace(OPEN, flat_amount=Decimal(7)),)), Decimal(9_999_999_999_993)),
+        (replace(GRADUATED, tiers=(Tier(Decimal(5), Decimal(10**13), Decimal(0)), OPEN)), Decimal(1)),
+        (
+            replace(
+                GRADUATED,
+                tiers=(Tier(Decimal(5), Decimal(1), Decimal(0)), replace(OPEN, flat_amount=Decimal(10**13))),
+            ),
+            Decimal(5),
+        ),
+        (replace(GRADUATED, tiers=(replace(OPEN, unit_amount=Decimal(0)),)), None),
+    ],
+)
+def test_the_most_of_a_price_that_an_invoice_line_holds(terms: PriceTerms, quantity: Decimal | None) -> None:
+    assert max_quantity(terms, "USD") == quantity
+
+
+AMOUNTS = st.decimals(0, 10**13, places=12)
+
+
+@st.composite
+def graduated(draw: st.DrawFn) -> PriceTerms:
+    bounds = sorted(draw(st.sets(st.decimals("0.000000000001", 10**19, places=12), max_size=4)))
+    tiers = [Tier(up_to, draw(AMOUNTS), draw(AMOUNTS)) for up_to in [*bounds, None]]
+    unit_size = draw(st.sampled_from(["0.000000000001", "1", "3", "1000000"]))
+    return replace(GRADUATED, tiers=tiers, unit_size=Decimal(unit_size))
+
+
+@given(graduated())
+def test_the_most_of_a_price_costs_what_a_line_holds_and_the_least_bit_more_costs_more(terms: PriceTerms):
+    most = max_quantity(terms, "USD")
+    tiers = tuple(rating.Tier(tier.up_to, tier.unit_amount, tier.flat_amount) for tier in terms.tiers)
+    graduated = rating.PriceModel.GRADUATED
+    price = rating.Price("pri_1", "", "USD", graduated, True, unit_size=terms.unit_size, tiers=tiers)
+    limit = major_units(MAX_MINOR, "USD")
+    if most is None:
+        assert rating.rate(price, Decimal(10) ** 60).amount <= limit
+    else:
+        assert rating.rate(price, most).amount <= limit
+        more = Context(prec=100).add(most, Decimal("0.000000000001"))
+        assert rating.rate(price, more).amount > limit

@@ -76,9 +76,7 @@ def test_a_start_out_of_reach_is_refused(start_at):
 
 
 def offered(price_id="pri_1", currency="USD", meter_id=None, unit="month", count=1):
-    return OfferedPrice(
-        price_id, currency, meter_id is not None, meter_id, unit, count, Decimal(20), Decimal(1)
-    )
+    return OfferedPrice(price_id, currency, meter_id is not None, meter_id, unit, count, None)
 
 
 def test_licensed_items_count_one_unless_told_otherwise_and_metered_ones_nothing():

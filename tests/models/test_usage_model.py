@@ -45,7 +45,7 @@ def item(
         trial_end_at=trial_end_at,
         ended_at=ended_at,
     )
-    return UsageItem(f"sit_{name}", "calls", "sum", f"sub_{name}", "cus_1", version, calendar)
+    return UsageItem(f"sit_{name}", "calls", "sum", f"sub_{name}", "cus_1", version, None, calendar)
 
 
 def records(*times: datetime, keys: Sequence[str] = (), quantities: Sequence[str] = ()) -> UsageRecords:

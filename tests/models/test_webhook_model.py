@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebilling.domains.webhook.address import check_url, is_allowed
+from corebilling.domains.webhook.address import check_new_url, check_url, is_allowed
 from corebilling.domains.webhook.model import (
     MAX_RETRY_AFTER_S,
     Answer,
@@ -202,10 +202,12 @@ def test_no_retry_after_is_too_strange_to_read(text: str) -> None:
         "https://1.1.1.1/hook",
         "https://[2606:4700::1111]/hook",
         "https://a-b.example.com./x",
+        "https://internal.example.com/",
+        "https://local.app/",
     ],
 )
 def test_public_https_urls_are_accepted(url: str) -> None:
-    check_url(url, allow_private=False)
+    check_new_url(url, allow_private=False)
 
 
 @pytest.mark.parametrize(
@@ -249,9 +251,35 @@ def test_everything_else_is_refused(url: str) -> None:
     assert refused.value.facts["url"] == url
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9000/hook", "http://localhost:3000", "https://[::1]:1/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://LocalHost./",
+        "https://billing/hook",
+        "https://app.localhost/",
+        "https://localhost.localdomain/",
+        "https://Metadata.Google.Internal./",
+        "https://127.0.0.1/",
+    ],
+)
+def test_a_new_endpoint_outside_of_the_public_network_is_refused(url: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        check_new_url(url, allow_private=False)
+    assert refused.value.reason == "WEBHOOK_URL_INVALID"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9000/hook",
+        "http://localhost:3000",
+        "https://[::1]:1/",
+        "http://shop/hook",
+        "http://host.docker.internal:8000/",
+    ],
+)
 def test_development_allows_http_and_loopback_on_any_port(url: str) -> None:
-    check_url(url, allow_private=True)
+    check_new_url(url, allow_private=True)
 
 
 @pytest.mark.parametrize(

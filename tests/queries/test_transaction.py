@@ -1,6 +1,8 @@
 """The transaction: its tenant, its end, and what its failures become."""
 
 import asyncio
+import itertools
+import types
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -187,7 +189,33 @@ async def test_statement_of_a_vanished_client_ends_and_frees_its_locks(open_app,
     )
 
 
-async def test_cancelling_at_any_await_commits_all_or_nothing(open_app, notes):
+@types.coroutine
+def _cancelled(work, at, answered):
+    """Runs `work`, cancelled at its suspension of that number: as it begins to wait, or once it is answered.
+
+    Returns whether it got that far.
+    """
+    task = asyncio.current_task()
+    assert task
+    step, value = work.send, None
+    for number in itertools.count():
+        try:
+            awaited = step(value)
+        except StopIteration:
+            return number > at
+        if number == at:
+            if answered and awaited is not None:
+                awaited.add_done_callback(lambda _: task.cancel())
+            else:
+                task.cancel()
+        try:
+            step, value = work.send, (yield awaited)
+        except BaseException as error:
+            step, value = work.throw, error
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["as it begins to wait", "as the answer is there"])
+async def test_cancelling_at_any_await_commits_all_or_nothing(open_app, notes, answered):
     db = await open_app(max_size=2)
 
     async def write(n):
@@ -195,14 +223,16 @@ async def test_cancelling_at_any_await_commits_all_or_nothing(open_app, notes):
             await _add(tx, f"{n:03}a")
             await _add(tx, f"{n:03}b")
 
-    for n in range(100):
-        task = asyncio.create_task(write(n))
-        for _ in range(n % 25):
-            await asyncio.sleep(0)
-        task.cancel()
+    async def write_cancelled(at):
+        return await _cancelled(write(at), at, answered)
+
+    for at in range(100):
+        task = asyncio.create_task(write_cancelled(at))
         await asyncio.wait([task])
         async with db.connection() as connection:
             assert not connection.is_in_transaction()
+        if not task.cancelled() and not task.result():
+            break
     ids = await _all_notes(notes)
     assert [one[:3] for one in ids if one.endswith("a")] == [one[:3] for one in ids if one.endswith("b")]
     assert 0 < len(ids) < 200, "some must have been cancelled and some not"
@@ -536,6 +566,11 @@ async def test_a_login_that_may_not_become_the_role_learns_how(database):
             )
     finally:
         await database.admin("DROP ROLE stranger")
+
+
+async def test_where_the_roles_are_missing_it_says_to_migrate(database):
+    with pytest.raises(RoleNotGranted, match=r'role "nobody" does not exist.*corebilling migrate up'):
+        await Database.open(database.url("corebilling_app"), role="nobody", clock=SystemClock(), max_size=1)
 
 
 async def test_a_database_that_takes_no_connections_is_unavailable(database):

@@ -105,3 +105,11 @@ async def test_other_tenant_gets_not_found(platform: Platform):
     stub = platform.stub(CatalogServiceStub, key=other_key)
     refusal = await refused(stub.GetProduct(catalog_service_pb2.GetProductRequest(product_id=product.id)))
     assert (refusal.code, refusal.reason) == ("NOT_FOUND", "PRODUCT_NOT_FOUND")
+
+
+async def test_a_price_beyond_what_an_invoice_line_holds_is_refused(platform: Platform):
+    product = await new_product(platform)
+    await new_price(platform, product.id, "large", unit_amount="10000000000000")
+    refusal = await refused(new_price(platform, product.id, "larger", unit_amount="10000000000000.01"))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "VALUE_OUT_OF_RANGE")
+    assert refusal.facts == {"field": "unit_amount", "limit": "10000000000000.00"}

@@ -64,6 +64,14 @@ async def test_request_id_with_other_input_is_refused(app: App) -> None:
     assert await count(app, "customers") == 1
 
 
+async def test_upper_and_lower_case_are_different_request_ids(app: App) -> None:
+    request_id = "0198c8b2-7f3a-7abc-8def-0123456789ab"
+    first = await customers(app).CreateCustomer(creation(request_id))
+    assert await customers(app).CreateCustomer(creation(request_id.upper())) != first
+    assert await customers(app).CreateCustomer(creation(request_id)) == first
+    assert await count(app, "customers") == 2
+
+
 async def test_request_ids_are_a_tenants_own_and_a_methods_own(app: App) -> None:
     other = await app.new_key(await app.new_tenant("other"))
     first = await customers(app).CreateCustomer(creation())
@@ -123,7 +131,8 @@ async def test_request_in_flight_is_to_be_asked_again(database: TestDatabase) ->
         assert (refusal.code, refusal.reason) == ("ABORTED", "REQUEST_IN_FLIGHT")
         assert refusal.retry_after_s == 0.1
         gate.opened.set()
-        assert await customers(app).CreateCustomer(creation()) == await first
+        answered = await first
+        assert await customers(app).CreateCustomer(creation()) == answered
 
 
 async def test_client_that_goes_away_leaves_no_effect(database: TestDatabase) -> None:

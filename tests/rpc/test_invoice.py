@@ -287,16 +287,6 @@ async def test_invoices_are_listed_newest_first_by_state_and_page(billing: Billi
     assert [invoice.id for invoice in listed.invoices] == [first.id]
 
 
-async def test_a_total_beyond_what_an_invoice_holds_is_refused_by_name(billing: Billing) -> None:
-    price = await billing.price("calls", meter="calls", unit_amount="99999999999999999999")
-    subscription = await billing.subscribe(await billing.customer(), price)
-    await billing.use(subscription.id, "calls", "99999999999999999999")
-    with pytest.raises(InvalidArgument) as refused:
-        await preview(billing, subscription.id)
-    assert refused.value.reason == "VALUE_OUT_OF_RANGE"
-    assert refused.value.facts == {"field": "total_minor", "limit": str(10**15)}
-
-
 async def test_the_month_end_of_two_tenants_does_not_deadlock(billing: Billing) -> None:
     prices = {
         tenant_id: await billing.price("plan", unit_amount="20", tenant_id=tenant_id)

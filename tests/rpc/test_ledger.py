@@ -12,7 +12,7 @@ from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.ledger.model import AccountType, Direction, Entry, Source, transfer
 from corebilling.domains.ledger.service import Posting
-from corebilling.errors import BillingError, NotFound
+from corebilling.errors import BillingError, FailedPrecondition, NotFound
 from tests.support.billing import OTHER_TENANT, Billing, billing, caller
 
 __all__ = ["billing"]
@@ -226,3 +226,21 @@ async def test_another_tenants_journals_are_not_to_be_seen(billing: Billing) -> 
     assert refused.value.reason == "JOURNAL_NOT_FOUND"
     response = await billing.call(billing.ledger.list_journals, rpc.ListJournalsRequest(), OTHER_TENANT)
     assert list(response.journals) == []
+
+
+async def test_sums_beyond_64_bits_are_told_exactly_in_the_refusal(billing: Billing) -> None:
+    customer_id = await billing.customer()
+    most = 2**63 - 1
+    for source_id in ("inv_1", "inv_2"):
+        entries = transfer(most, "USD", debit=AccountType.RECEIVABLE, credit=AccountType.REVENUE)
+        async with billing.pool.transaction(caller()) as tx:
+            await post(tx, billing, customer_id, source_id, entries)
+    with pytest.raises(FailedPrecondition) as refused:
+        await billing.call(billing.ledger.get_trial_balance, rpc.GetTrialBalanceRequest())
+    assert refused.value.reason == "BALANCE_OUT_OF_RANGE"
+    (account,) = await billing.db.admin("SELECT id FROM ledger_accounts WHERE type = 'receivable'")
+    assert refused.value.facts == {
+        "account_id": account["id"],
+        "debit_minor": str(2 * most),
+        "credit_minor": "0",
+    }

@@ -177,10 +177,53 @@ async def test_a_failing_cycle_of_a_sandbox_holds_its_clock_and_no_other(sandbox
     assert instant((await clock(sandbox)).now) == instant(broken.current_period_end)
     assert (await stub.GetTestClock(schedule_service_pb2.GetTestClockRequest())).clock.ready
     assert other_id
+    assert not await sandbox.app.scheduler._moving_tenants()  # It waits, and looks no oftener for it.
 
     await sandbox.rows("DROP TRIGGER fail ON billing_cycles")
     sandbox.clock.advance(seconds=2)
     await sandbox.drain()
+    assert (await clock(sandbox)).ready
+
+
+async def test_a_cycle_that_keeps_failing_is_tried_every_five_minutes(platform: Platform):
+    broken = await subscribe(platform, await fee(platform))
+    await failing_cycle(platform, broken.id)
+    await platform.rows("UPDATE billing_cycles SET failed_attempts = 10000")
+    platform.clock.advance(days=40)
+    await platform.drain()
+    (cycle,) = await platform.rows("SELECT failed_attempts, retry_at FROM billing_cycles")
+    assert cycle["failed_attempts"] == 10001
+    assert cycle["retry_at"] == platform.clock.now() + timedelta(minutes=5)
+
+    await platform.rows("DROP TRIGGER fail ON billing_cycles")
+    platform.clock.advance(minutes=5)
+    await platform.drain()
+    (failed,) = await platform.rows("SELECT sum(failed_attempts) AS n FROM billing_cycles")
+    assert failed["n"] == 0  # The next fault of this cycle is its first.
+
+
+async def test_a_test_clock_that_fails_to_move_is_set_aside_and_holds_up_nobody(sandbox: Platform):
+    await sandbox.rows(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no move'; END $$"
+    )
+    await sandbox.rows(
+        "CREATE TRIGGER fail BEFORE UPDATE ON test_clocks FOR EACH ROW WHEN (NEW.now_at <> OLD.now_at "
+        f"AND NEW.tenant_id = '{sandbox.tenant_id}') EXECUTE FUNCTION fail()"
+    )
+    target = JANUARY + timedelta(days=1)
+    await advance(sandbox, target)
+    broken_key = sandbox.tenant_key
+    _, sandbox.tenant_key = await sandbox.new_tenant("other", clock_time=JANUARY)
+    await advance(sandbox, target)
+    await sandbox.drain()
+    assert (await clock(sandbox)).ready
+    (row,) = await sandbox.rows("SELECT failed_attempts FROM test_clocks WHERE now_at < target_at")
+    assert row["failed_attempts"] == 1
+
+    await sandbox.rows("DROP TRIGGER fail ON test_clocks")
+    sandbox.clock.advance(seconds=2)
+    await sandbox.drain()
+    sandbox.tenant_key = broken_key
     assert (await clock(sandbox)).ready
 
 
@@ -219,6 +262,9 @@ async def test_a_clock_stops_at_the_end_of_business_time(platform: Platform):
     await subscribe(platform, price)
     refusal = await refused(advance(platform, LATEST + timedelta(days=1)))
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "TEST_CLOCK_TARGET_INVALID")
+    for never in (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)):
+        refusal = await refused(advance(platform, never))
+        assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "TEST_CLOCK_TARGET_INVALID")
     await advance(platform, LATEST)
     await platform.drain()
     assert (await clock(platform)).ready

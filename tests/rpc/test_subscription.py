@@ -1,14 +1,19 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from billing.catalog.v1 import catalog_pb2
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
+from billing.types.v1 import period_pb2
+from billing.usage.v1 import usage_pb2, usage_service_pb2
+from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.mapping import instant, timestamp
+from corebilling.values.clock import EARLIEST, LATEST
 from corebilling.values.ids import new_id
 from tests.support.app import refused
-from tests.support.catalog import new_customer, new_price, new_product, subscribe, subscription
+from tests.support.catalog import new_customer, new_meter, new_price, new_product, subscribe, subscription
 from tests.support.platform import Platform
 
 ACTIVE = subscription_pb2.SUBSCRIPTION_STATE_ACTIVE
@@ -19,6 +24,31 @@ CANCELED = subscription_pb2.SUBSCRIPTION_STATE_CANCELED
 
 async def fee(platform: Platform):
     return await new_price(platform, (await new_product(platform)).id, "fee")
+
+
+async def metered(platform: Platform, **terms: Any):
+    """A price of 1 per token."""
+    return await new_price(
+        platform,
+        (await new_product(platform)).id,
+        "token",
+        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
+        usage=catalog_pb2.PRICE_USAGE_METERED,
+        meter_id=(await new_meter(platform)).id,
+        unit_amount="1",
+        **terms,
+    )
+
+
+async def use(platform: Platform, subscription_id: str, at: datetime) -> None:
+    record = usage_pb2.UsageRecord(
+        idempotency_key=new_id("key"),
+        subscription_id=subscription_id,
+        meter_code="tokens",
+        quantity="1",
+        recorded_at=timestamp(at),
+    )
+    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
 
 
 async def cancel(platform: Platform, subscription_id: str, *, at_period_end: bool = False):
@@ -184,22 +214,54 @@ async def test_a_start_outside_of_business_time_is_refused_by_name(
 async def test_a_subscription_begins_on_the_whole_second(platform: Platform):
     """So that usage which a client stamps in whole seconds is never before it."""
     platform.clock.advance(seconds=0.9)
-    created = await subscribe(platform, await fee(platform))
+    created = await subscribe(platform, await metered(platform))
     now = platform.clock.now()
     assert now.microsecond == 900_000
     assert instant(created.start_at) == now.replace(microsecond=0)
     assert instant(created.current_period_start) == now.replace(microsecond=0)
     assert created.state == ACTIVE
+    await use(platform, created.id, now.replace(microsecond=0))
 
 
-async def test_fees_that_no_invoice_can_hold_are_refused_at_the_subscription(platform: Platform):
-    price = await new_price(
-        platform,
-        (await new_product(platform)).id,
-        "seat",
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        unit_amount="10000000000",
-    )
+@pytest.mark.parametrize("now", [EARLIEST, LATEST])
+@pytest.mark.parametrize("timezone", ["UTC", "Pacific/Auckland", "Pacific/Honolulu"])
+async def test_a_sandbox_bills_at_both_ends_of_business_time(
+    platform: Platform, now: datetime, timezone: str
+):
+    platform.tenant_id, platform.tenant_key = await platform.new_tenant("box", clock_time=now)
+    await platform.rows("UPDATE tenants SET timezone = $2 WHERE id = $1", platform.tenant_id, timezone)
+    price = await metered(platform, interval_unit=period_pb2.INTERVAL_UNIT_YEAR)
+    created = await subscribe(platform, price)
+    await use(platform, created.id, now)
+    on_trial = await subscribe(platform, price, trial_days=730)
+    assert on_trial.state == TRIALING
+    for out_of_reach, reason in (
+        (datetime(1, 1, 1, tzinfo=UTC), "USAGE_TOO_OLD"),
+        (now - timedelta(days=36), "USAGE_TOO_OLD"),
+        (now - timedelta(days=34), "USAGE_OUTSIDE_SUBSCRIPTION"),
+        (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), "USAGE_IN_FUTURE"),
+    ):
+        assert (await refused(use(platform, created.id, out_of_reach))).reason == reason
+    await cancel(platform, created.id)
+    await platform.drain()
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"model": catalog_pb2.PRICE_MODEL_PER_UNIT, "unit_amount": "10000000000"},
+        {
+            "model": catalog_pb2.PRICE_MODEL_GRADUATED,
+            "unit_amount": "",
+            "tiers": [catalog_pb2.PriceTier(unit_amount="10000000000")],
+        },
+    ],
+    ids=["per unit", "graduated"],
+)
+async def test_a_fee_that_no_invoice_line_can_hold_is_refused_at_the_subscription(
+    platform: Platform, terms: dict[str, Any]
+):
+    price = await new_price(platform, (await new_product(platform)).id, "seat", **terms)
     customer = await new_customer(platform)
 
     def create(quantity: str):
@@ -211,6 +273,7 @@ async def test_fees_that_no_invoice_can_hold_are_refused_at_the_subscription(pla
             )
         )
 
-    refusal = await refused(create("1001"))
+    refusal = await refused(create("1000.000000000001"))
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "SUBSCRIPTION_ITEMS_INVALID")
+    assert "take at most 1000 " in refusal.message
     assert (await create("1000")).subscription.state == ACTIVE

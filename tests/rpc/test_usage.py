@@ -397,3 +397,47 @@ async def assert_books_balance(usage: Usage, accepted: Decimal) -> None:
         "SELECT sum(quantity_sum) FROM usage_rollups WHERE tenant_id = $1", TENANT
     )
     assert hours[0] == accepted
+
+
+@pytest.mark.parametrize(
+    ("meter", "quantities", "refused", "total"),
+    [
+        ("calls", ["4", "7", "5.5", "0.5"], [1], "10"),
+        ("peak", ["4", "10", "10.000000000001", "1"], [2], "10"),
+        ("requests", ["99"] * 12, [10, 11], "10"),
+    ],
+)
+async def test_records_beyond_what_a_period_may_bill_are_refused_one_by_one(
+    usage: Usage, meter: str, quantities: list[str], refused: list[int], total: str
+) -> None:
+    await usage.db.admin("UPDATE prices SET max_quantity = 10")
+    batch = [record(str(n), quantity, meter=meter) for n, quantity in enumerate(quantities)]
+    response = await usage.batch(*batch, record("other", "3", at=NOW - timedelta(days=30), meter=meter))
+    assert outcomes(response) == dict.fromkeys(refused, (REJECTED, "VALUE_OUT_OF_RANGE"))
+    assert response.accepted == len(batch) + 1 - len(refused)
+    assert (await usage.totals())[0].quantity == total
+    again = await usage.batch(*batch)
+    assert (again.accepted, again.duplicates) == (0, len(batch) - len(refused))
+
+
+async def test_batches_that_race_for_the_rest_of_a_period_do_not_exceed_it(usage: Usage) -> None:
+    await usage.db.admin("UPDATE prices SET max_quantity = 25")
+    batches = [[record(f"{batch}-{n}", "1") for n in range(10)] for batch in range(6)]
+    answers = await asyncio.gather(*(usage.batch(*batch) for batch in batches))
+    assert sum(answer.accepted for answer in answers) == 25
+    assert sum(len(answer.results) for answer in answers) == 35
+    (total,) = await usage.totals()
+    assert (total.quantity, total.record_count) == ("25", 25)
+
+
+async def test_usage_that_is_never_billed_has_no_limit(usage: Usage) -> None:
+    await usage.db.admin("UPDATE prices SET max_quantity = 10")
+    in_trial = datetime(2026, 3, 1, tzinfo=UTC)
+    response = await usage.batch(record("a", "99999999999999999999", in_trial, subscription="sub_trial"))
+    assert response.accepted == 1
+
+
+async def test_upper_and_lower_case_are_different_keys(usage: Usage) -> None:
+    key = "0198c8b2-7f3a-7abc-8def-0123456789ab"
+    response = await usage.batch(record(key), record(key.upper()), record(key))
+    assert (response.accepted, response.duplicates) == (2, 1)

@@ -205,19 +205,25 @@ async def test_a_tenant_has_at_most_a_hundred_endpoints(platform: Platform) -> N
     await create(platform)
 
 
-async def test_outside_development_only_public_https_is_accepted(database: TestDatabase) -> None:
+@pytest.mark.parametrize(
+    ("url", "detail"),
+    [
+        ("https://169.254.169.254/latest", "the address is not public"),
+        ("https://localhost/", "the host name is not public"),
+        ("https://metadata.google.internal/", "the host name is not public"),
+    ],
+)
+async def test_outside_development_only_public_https_is_accepted(
+    database: TestDatabase, url: str, detail: str
+) -> None:
     def strict(door: Door) -> Mapping[str, object]:
         service = WebhookService(Secrets(MASTER_KEY), WebhookPolicy())
         return {"billing.webhook.v1.WebhookService": WebhookServicer(door, service, WebhookDeliveryService())}
 
     async with running_app(database, extra=strict) as app:
-        request = creation("https://169.254.169.254/latest")
-        refusal = await refused(app.stub(WebhookServiceStub).CreateWebhook(request))
+        refusal = await refused(app.stub(WebhookServiceStub).CreateWebhook(creation(url)))
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "WEBHOOK_URL_INVALID")
-    assert refusal.facts == {
-        "url": "https://169.254.169.254/latest",
-        "detail": "the address is not public",
-    }
+    assert refusal.facts == {"url": url, "detail": detail}
 
 
 @pytest.mark.parametrize("filter_", ["", "**", "invoice*", "*.generated", "Invoice.*", "invoice..x", ".*"])

@@ -8,11 +8,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import nats as client
 import pytest
+
+from corebilling.bus.delivery import Delivery
+from corebilling.bus.wire import encode
+from tests.support.ports import free_port
 
 _START_TIMEOUT_S = 20.0
 _PR_SET_PDEATHSIG = 1
@@ -26,9 +31,7 @@ class NatsServer:
     def __init__(self, *options: str) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="cb-nats-"))
         self._options = options
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -62,6 +65,10 @@ class NatsServer:
         shutil.rmtree(self._folder / "data")
         self.start()
 
+    def send_signal(self, what: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(what)
+
     def close(self) -> None:
         self.kill()
         shutil.rmtree(self._folder)
@@ -81,6 +88,17 @@ class NatsServer:
             except OSError:
                 time.sleep(0.02)
         raise RuntimeError(f"nats-server does not answer; see {self._folder / 'log'}")
+
+
+async def publish_unrecognized(url: str, stream: str, deliveries: Sequence[Delivery]) -> None:
+    """Without the ids by which the server would recognize a repetition."""
+    connection = await client.connect(url)
+    try:
+        jetstream = connection.jetstream()
+        for delivery in deliveries:
+            await jetstream.publish(f"{stream.lower()}.events.{delivery.shard}", encode(delivery))
+    finally:
+        await connection.close()
 
 
 def _die_with_parent() -> None:

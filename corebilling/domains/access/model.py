@@ -23,6 +23,7 @@ _READS = frozenset(
         "api_key.read",
         "catalog.read",
         "customer.read",
+        "dead_letter.read",
         "event.read",
         "invoice.read",
         "ledger.read",
@@ -34,7 +35,9 @@ _READS = frozenset(
         "webhook.read",
     }
 )
-_OPERATIONS = frozenset({"event.publish", "schedule.write", "webhook.write"})
+_OPERATIONS = frozenset(
+    {"dead_letter.write", "event.publish", "event.replay", "schedule.write", "webhook.write"}
+)
 _BILLING = frozenset(
     {
         "catalog.write",

@@ -14,7 +14,15 @@ from google.protobuf.message import Message
 from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.catalog.model import PriceModel, PriceTerms, PriceUsage, Tier, check_price_terms
+from corebilling.domains.catalog.model import (
+    PriceModel,
+    PriceTerms,
+    PriceUsage,
+    Tier,
+    check_price_amounts,
+    check_price_terms,
+    max_quantity,
+)
 from corebilling.errors import AlreadyExists, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, enum_text, to_message
@@ -100,6 +108,7 @@ class CatalogService:
         check_price_terms(terms)
         tenant = await tenant_profile(tx)
         currency = check_currency(request.currency or tenant.default_currency)
+        check_price_amounts(terms, currency)
         # Versions of one code are counted one after the other.
         await tx.lock(f"price:{request.code}")
         await self._check_references(tx, request)
@@ -120,6 +129,7 @@ class CatalogService:
             unit_amount=terms.unit_amount,
             unit_size=terms.unit_size,
             tiers=[_tier_object(tier) for tier in terms.tiers],
+            max_quantity=max_quantity(terms, currency),
             description=request.description or request.code,
             created_at=tx.now,
         )

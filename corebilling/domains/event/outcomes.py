@@ -53,7 +53,7 @@ async def find_outcomes(
     for row in rows:
         own = failed.get(row.id, {})
         outcome = found[row.id]
-        outcome.failures = [_failure(failure) for failure in own.values()]
+        outcome.failures = [_failure(failure) for failure in own.values() if _has_failed(failure)]
         for name in dict.fromkeys([*names.get(row.subject, ()), *names.get(ANY_SUBJECT, ()), *own]):
             batch = batches.get((row.id, name)) or batches.get((row.id, _EACH))
             outcome.handlers.append(_outcome(name, row, own.get(name), marks.get((name, row.shard)), batch))
@@ -80,6 +80,8 @@ def _outcome(
     mark: Position | None,
     batch: ListEventBatchesRow | None,
 ) -> rpc.HandlerOutcome:
+    if failure is not None and _is_replaying(failure):
+        return to_message(failure, rpc.HandlerOutcome, state=rpc.HANDLER_STATE_REPLAYING)
     if failure is not None:
         return to_message(failure, rpc.HandlerOutcome, state=enum_number(rpc.HandlerState, failure.state))
     if mark is None or mark < Position(row.epoch, row.xid, row.seq):
@@ -91,6 +93,15 @@ def _outcome(
         outcome.duration.FromTimedelta(duration)
         outcome.worker = batch.worker
     return outcome
+
+
+def _is_replaying(row: ListHandlerFailuresRow) -> bool:
+    return bool(row.replay_id) and row.state == "failed"
+
+
+def _has_failed(row: ListHandlerFailuresRow) -> bool:
+    """Not if a replay has only asked for a run, and not if it was given up for good."""
+    return row.state != "discarded" and not (_is_replaying(row) and row.attempts == 0)
 
 
 def _failure(row: ListHandlerFailuresRow) -> rpc.HandlerFailure:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from billing.event.v1 import event_pb2 as eventv1
 from billing.event.v1 import event_service_pb2 as rpc
 from billing_db import event as event_sql
+from billing_db import replay as replay_sql
 from billing_db.models import BillingEvent
 
 from corebilling.bus.delivery import Position, event_of
@@ -14,6 +15,7 @@ from corebilling.domains.event.outcomes import HandlerNames, find_outcomes
 from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.events.envelope import catalogue
+from corebilling.mapping import timestamp
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 MAX_TRACED_EVENTS = 1000
@@ -30,12 +32,14 @@ class EventService:
         if row is None:
             raise NotFound("EVENT_NOT_FOUND", "There is no such event.", {"event_id": request.event_id})
         outcome = (await find_outcomes(tx, [row], self._handlers))[row.id]
+        replayed = await replay_sql.find_last_replay(tx, tenant_id=tx.tenant_id, event_id=row.id)
         return rpc.GetEventResponse(
             event=event_of(row),
             state=outcome.state,
             failures=outcome.failures,
             handlers=outcome.handlers,
             webhooks=outcome.webhooks,
+            last_replayed_at=None if replayed is None else timestamp(replayed),
         )
 
     async def list_events(self, tx: Transaction, request: rpc.ListEventsRequest) -> rpc.ListEventsResponse:

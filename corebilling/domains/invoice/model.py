@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from corebilling.errors import FailedPrecondition, InvalidArgument
-from corebilling.values.money import MAX_MINOR
 from corebilling.values.period import time_zone
 
 
@@ -127,6 +126,11 @@ def decide_void(state: InvoiceState, *, amount_paid_minor: int) -> StatusChange:
     return apply_lifecycle(state, InvoiceState.VOID)
 
 
+MAX_TOTAL_MINOR = 2**63 - 1
+"""The largest amount that rows and messages hold, in minor units. No invoice has so many lines that it comes
+near, since each line's amount is kept small where prices, quantities and usage come in."""
+
+
 def check_total(amounts_minor: Sequence[int]) -> int:
     """The sum of an invoice's lines.
 
@@ -134,11 +138,11 @@ def check_total(amounts_minor: Sequence[int]) -> int:
         InvalidArgument: VALUE_OUT_OF_RANGE when it, or a line, is more than an invoice can hold.
     """
     total_minor = sum(amounts_minor)
-    if max(map(abs, [*amounts_minor, total_minor])) > MAX_MINOR:
+    if max(map(abs, [*amounts_minor, total_minor])) > MAX_TOTAL_MINOR:
         raise InvalidArgument(
             "VALUE_OUT_OF_RANGE",
             "An amount is larger than an invoice can hold; correct the price or the usage.",
-            {"field": "total_minor", "limit": str(MAX_MINOR)},
+            {"field": "total_minor", "limit": str(MAX_TOTAL_MINOR)},
         )
     return total_minor
 

@@ -28,6 +28,9 @@ log = structlog.get_logger(__name__)
 CYCLE_FAILURES = Counter(
     "corebilling_scheduler_cycle_failures_total", "Billing cycles whose step failed and was set aside."
 )
+CLOCK_FAILURES = Counter(
+    "corebilling_scheduler_clock_failures_total", "Test clocks whose step failed and was set aside."
+)
 BATCH_ROWS = 500
 MOVING_INTERVAL_S = 0.02
 
@@ -64,7 +67,14 @@ class Scheduler:
         """One round over everything due; returns how many steps it took."""
         steps = await self._step_live()
         for tenant_id in await self._moving_tenants():
-            steps += await self._step_sandbox(tenant_id)
+            try:
+                steps += await self._step_sandbox(tenant_id)
+            except Aborted:  # As with a cycle.
+                continue
+            except Unavailable:
+                raise
+            except Exception as error:  # A fault of this tenant's clock: the others go on.
+                await self._set_clock_aside(tenant_id, error)
         return steps
 
     async def _step_live(self) -> int:
@@ -96,8 +106,6 @@ class Scheduler:
             if await inbox_sql.get_tenant_pending(tx, tenant_id=tenant_id):
                 return 0
             next_due = await schedule_sql.find_next_due(tx, tenant_id=tenant_id)
-            if next_due is not None and next_due <= clock.now_at:
-                return 0  # What failed comes first, when its time comes.
             boundary = clock.target_at if next_due is None else min(next_due, clock.target_at)
             await self._schedule.move_test_clock(tx, boundary)
         return 1
@@ -113,10 +121,10 @@ class Scheduler:
             except Unavailable:
                 raise
             except Exception as error:  # A fault of this cycle, whatever it is: the others go on.
-                await self._set_aside(cycle, error)
+                await self._set_cycle_aside(cycle, error)
         return steps
 
-    async def _set_aside(self, cycle: DueCycle, error: Exception) -> None:
+    async def _set_cycle_aside(self, cycle: DueCycle, error: Exception) -> None:
         CYCLE_FAILURES.inc()
         async with self._database.transaction(_caller(cycle.tenant_id)) as tx:
             attempts = await schedule_sql.mark_cycle_failed(
@@ -129,6 +137,14 @@ class Scheduler:
             attempts=attempts,
             exc_info=error,
         )
+
+    async def _set_clock_aside(self, tenant_id: str, error: Exception) -> None:
+        CLOCK_FAILURES.inc()
+        async with self._database.transaction(_caller(tenant_id)) as tx:
+            attempts = await schedule_sql.mark_test_clock_failed(
+                tx, tenant_id=tenant_id, now=self._clock.now()
+            )
+        log.error("scheduler.clock_failed", tenant_id=tenant_id, attempts=attempts, exc_info=error)
 
     async def _step_cycle(self, tx: Transaction, cycle: DueCycle) -> bool:
         return await self._schedule.step_cycle(tx, customer_id=cycle.customer_id, cycle_id=cycle.id)

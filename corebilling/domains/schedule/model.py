@@ -63,6 +63,6 @@ def check_clock_target(*, now: datetime, target: datetime, wanted: datetime) -> 
     if not now <= wanted <= min(now + MAX_CLOCK_ADVANCE, LATEST):
         raise InvalidArgument(
             "TEST_CLOCK_TARGET_INVALID",
-            f"A clock moves forward, at most two years at once, and not past the year {LATEST.year}.",
+            f"A clock moves forward, at most two years at once, and never past {LATEST.date()}.",
             {"now": now.isoformat()},
         )

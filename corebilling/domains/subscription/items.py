@@ -62,8 +62,7 @@ async def offered_prices(tx: Transaction, wanted: Sequence[WantedItem]) -> dict[
             meter_id=row.meter_id,
             interval_unit=cast(IntervalUnit, row.interval_unit),
             interval_count=row.interval_count,
-            unit_amount=row.unit_amount,
-            unit_size=row.unit_size,
+            max_quantity=row.max_quantity,
         )
         for row in rows
     }

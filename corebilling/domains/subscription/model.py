@@ -13,11 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from fractions import Fraction
 
 from corebilling.errors import FailedPrecondition, InvalidArgument
 from corebilling.values.clock import EARLIEST, LATEST
-from corebilling.values.money import MAX_MINOR, minor_units
 from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment
 
 MAX_START_AHEAD = timedelta(days=731)
@@ -67,7 +65,7 @@ def apply_lifecycle(old: SubscriptionState, new: SubscriptionState) -> StatusCha
 
 @dataclass(frozen=True, slots=True)
 class OfferedPrice:
-    """What a subscription must know of a price to take it. A price with tiers has no unit amount."""
+    """What a subscription must know of a price to take it: also how much of it an invoice line can hold."""
 
     id: str
     currency: str
@@ -75,8 +73,7 @@ class OfferedPrice:
     meter_id: str | None
     interval_unit: IntervalUnit
     interval_count: int
-    unit_amount: Decimal | None
-    unit_size: Decimal
+    max_quantity: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +108,13 @@ def decide_items(
         else replace(item, quantity=Decimal(1) if item.quantity is None else item.quantity)
         for item in wanted
     ]
-    fees = sum((_fee(item, prices[item.price_id]) for item in filled), Fraction(0))
-    if minor_units(fees, currency) > MAX_MINOR:
-        raise _items_invalid("the fees of one period are more than an invoice can hold: lower a quantity")
+    for item in filled:
+        most = prices[item.price_id].max_quantity
+        if item.quantity is not None and most is not None and item.quantity > most:
+            raise _items_invalid(
+                f"take at most {most:f} of price {item.price_id}: an invoice line holds no more"
+            )
     return filled, first.interval_unit, first.interval_count
-
-
-def _fee(item: WantedItem, price: OfferedPrice) -> Fraction:
-    """What the item costs per period, in major units, as far as that is known beforehand."""
-    if item.quantity is None or price.unit_amount is None:
-        return Fraction(0)
-    return Fraction(item.quantity) / Fraction(price.unit_size) * Fraction(price.unit_amount)
 
 
 def _items_invalid(detail: str) -> InvalidArgument:

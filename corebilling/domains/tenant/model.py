@@ -28,6 +28,6 @@ def check_clock(mode: str, clock_at: datetime | None) -> datetime | None:
         )
     if clock_at is not None and not EARLIEST <= clock_at <= LATEST:
         raise InvalidArgument(
-            "TENANT_CLOCK_INVALID", f"A clock begins between the years {EARLIEST.year} and {LATEST.year}."
+            "TENANT_CLOCK_INVALID", f"A clock begins between {EARLIEST.date()} and {LATEST.date()}."
         )
     return clock_at

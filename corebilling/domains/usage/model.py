@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from hashlib import blake2b
 
 from corebilling.errors import AlreadyExists, BillingError, FailedPrecondition, InvalidArgument, NotFound
@@ -65,7 +66,10 @@ class UsageRecords:
 
 @dataclass(frozen=True, slots=True)
 class UsageItem:
-    """A metered item of a subscription."""
+    """A metered item of a subscription.
+
+    `max_quantity` is the most that a period may bill: no invoice line could hold more. None is no limit.
+    """
 
     id: str
     meter_code: str
@@ -73,6 +77,7 @@ class UsageItem:
     subscription_id: str
     customer_id: str
     subscription_version: int
+    max_quantity: Decimal | None
     calendar: BillingCalendar
 
 
@@ -229,6 +234,47 @@ def decide_acceptance(
     return Acceptance(fresh, duplicates, refused)
 
 
+PeriodKey = tuple[str, int]
+"""An item's id, and when its period starts."""
+
+
+def period_key(period: UsagePeriod) -> PeriodKey:
+    return period.item.id, period.start_us
+
+
+def room_left(period: UsagePeriod, total: Decimal, added: Decimal) -> Fraction | None:
+    """What the period could take before a batch brought it to this total: None when all of that fits.
+
+    Both quantities are as the meter aggregates them. A trial's are never billed, and always fit.
+    """
+    most = period.item.max_quantity
+    if most is None or total <= most or period.excluded:
+        return None
+    held = 0 if period.item.aggregation == Aggregation.MAX else Fraction(total) - Fraction(added)
+    return Fraction(most) - held
+
+
+def leave_out_excess(
+    records: UsageRecords, placement: Placement, acceptance: Acceptance, room: Mapping[PeriodKey, Fraction]
+) -> Acceptance:
+    """Refuses the fresh records that their period has no room for, one by one; `room` is of full periods."""
+    left = dict(room)
+    refused = dict(acceptance.refused)
+    fresh: list[int] = []
+    for index in acceptance.fresh:
+        period = placement.periods[placement.places[index] - 1]
+        key, aggregation = period_key(period), period.item.aggregation
+        taken = Fraction(1 if aggregation == Aggregation.COUNT else records.quantities[index])
+        if key not in left:
+            fresh.append(index)
+        elif taken > left[key]:
+            refused[index] = _excess(period.item)
+        else:
+            fresh.append(index)
+            left[key] -= 0 if aggregation == Aggregation.MAX else taken
+    return Acceptance(fresh, acceptance.duplicates, refused)
+
+
 def months_of(recorded_us: Collection[int]) -> set[date]:
     """First days of the UTC months from the earliest to the latest of these times, both included."""
     if not recorded_us:
@@ -313,6 +359,16 @@ def _malformed(field: str) -> BillingError:
         "recorded_at": "is required, as a valid time",
     }
     return InvalidArgument("USAGE_RECORD_INVALID", f"{field} {remedies[field]}.", {"field": field})
+
+
+def _excess(item: UsageItem) -> BillingError:
+    limit = f"{item.max_quantity:f}"
+    return InvalidArgument(
+        "VALUE_OUT_OF_RANGE",
+        f"A period may have at most {limit} {item.meter_code} at the item's price: an invoice line holds no "
+        "more. Correct the quantity.",
+        {"field": "quantity", "limit": limit},
+    )
 
 
 def _text(recorded_us: int) -> str:

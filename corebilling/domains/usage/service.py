@@ -1,8 +1,11 @@
 """Use cases of usage: records come in, totals and hours come out."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import TypeVar, cast
+from decimal import Decimal
+from fractions import Fraction
+from types import MappingProxyType
+from typing import TypeVar
 
 from billing.types.v1 import period_pb2
 from billing.usage.v1 import usage_events_pb2 as events
@@ -16,6 +19,7 @@ from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.usage.model import (
     Acceptance,
+    PeriodKey,
     Placement,
     UsageItem,
     UsagePeriod,
@@ -24,21 +28,25 @@ from corebilling.domains.usage.model import (
     aggregate,
     decide_acceptance,
     decide_placement,
+    leave_out_excess,
     months_of,
+    period_key,
+    room_left,
     stored_keys,
     usage_total_id,
 )
+from corebilling.domains.usage.records import named_items, read_records
 from corebilling.errors import BillingError, InvalidArgument
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, timestamp, to_message
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
-from corebilling.values.period import BillingCalendar, IntervalUnit
 
 _MAX_REMEMBERED_PERIODS = 100_000
-_MAX_ID_CHARACTERS = 64
 
 T = TypeVar("T")
+
+NO_LIMIT: Mapping[PeriodKey, Fraction] = MappingProxyType({})
 
 
 class MonthsMissing(Exception):
@@ -47,6 +55,14 @@ class MonthsMissing(Exception):
     def __init__(self, months: Collection[date]) -> None:
         super().__init__(", ".join(f"{month:%Y-%m}" for month in sorted(months)))
         self.months = months
+
+
+class PeriodsFull(Exception):
+    """Records came to more than their periods may bill: repeat with this room, and the excess is refused."""
+
+    def __init__(self, room: Mapping[PeriodKey, Fraction]) -> None:
+        super().__init__(", ".join(item_id for item_id, _ in room))
+        self.room = room
 
 
 class UsageService:
@@ -65,8 +81,10 @@ class UsageService:
         self._months: set[date] = set()
         self._last_periods: dict[str, UsagePeriod] = {}
 
-    async def report_usage(self, tx: Transaction, request: rpc.ReportUsageRequest) -> rpc.ReportUsageResponse:
-        acceptance = await self._accept(tx, [request.record])
+    async def report_usage(
+        self, tx: Transaction, request: rpc.ReportUsageRequest, room: Mapping[PeriodKey, Fraction] = NO_LIMIT
+    ) -> rpc.ReportUsageResponse:
+        acceptance = await self._accept(tx, [request.record], room)
         for refusal in acceptance.refused.values():
             raise refusal
         duplicate = bool(acceptance.duplicates)
@@ -75,9 +93,12 @@ class UsageService:
         )
 
     async def batch_report_usage(
-        self, tx: Transaction, request: rpc.BatchReportUsageRequest | rpc.StreamUsageRequest
+        self,
+        tx: Transaction,
+        request: rpc.BatchReportUsageRequest | rpc.StreamUsageRequest,
+        room: Mapping[PeriodKey, Fraction] = NO_LIMIT,
     ) -> rpc.BatchReportUsageResponse:
-        acceptance = await self._accept(tx, list(request.records))
+        acceptance = await self._accept(tx, list(request.records), room)
         results = {index: _refusal(index, error) for index, error in acceptance.refused.items()}
         results |= {index: _duplicate(index) for index in acceptance.duplicates}
         return rpc.BatchReportUsageResponse(
@@ -149,13 +170,15 @@ class UsageService:
                 ordering_key=total.customer_id,
             )
 
-    async def _accept(self, tx: Transaction, messages: Sequence[usage_pb2.UsageRecord]) -> Acceptance:
+    async def _accept(
+        self, tx: Transaction, messages: Sequence[usage_pb2.UsageRecord], room: Mapping[PeriodKey, Fraction]
+    ) -> Acceptance:
         # Others wait while a batch holds its customers: what can be is prepared before, and then checked.
         records = read_records(messages)
         keys = stored_keys(records.keys)
         tenant = await tenant_profile(tx)
         window = UsageWindow.around(tenant.now, back=self._back, ahead=self._ahead)
-        items = await _items(tx, records)
+        items = await named_items(tx, records)
         placement = decide_placement(records, items, window, self._remembered())
         if not placement.periods:
             return Acceptance((), (), placement.refused)
@@ -165,10 +188,12 @@ class UsageService:
             tx, tenant_id=tx.tenant_id, keys=_array(keys), subscription_ids=list(versions)
         )
         if state.versions != [versions[name] for name in sorted(versions)]:
-            placement = decide_placement(records, await _items(tx, records), window, self._remembered())
+            placement = decide_placement(records, await named_items(tx, records), window, self._remembered())
         known = set(state.known_keys)
         repeated = await _repeated(tx, records, keys, placement) if known else set()
         acceptance = decide_acceptance(records, placement, keys, known, repeated)
+        if room:
+            acceptance = leave_out_excess(records, placement, acceptance, room)
         if acceptance.fresh:
             await self._write(tx, records, keys, placement, acceptance.fresh)
             await self._open_closing_cycles(tx, tenant, placement.periods)
@@ -225,67 +250,21 @@ class UsageService:
             aggregations=[period.item.aggregation for period in periods],
             excluded=[period.excluded for period in periods],
         )
+        room: dict[PeriodKey, Fraction] = {}
         for change in changes:
-            _announce_reported(tx, periods[change.place - 1], change)
+            period = periods[change.place - 1]
+            added, total = _quantities(period.item, change)
+            left = room_left(period, total, added)
+            if left is not None:
+                room[period_key(period)] = left
+            _announce_reported(tx, period, change, added, total)
+        if room:
+            raise PeriodsFull(room)
 
     def _remembered(self) -> dict[str, UsagePeriod]:
         if len(self._last_periods) > _MAX_REMEMBERED_PERIODS:
             self._last_periods.clear()
         return self._last_periods
-
-
-def read_records(messages: Sequence[usage_pb2.UsageRecord]) -> UsageRecords:
-    """The messages' fields as columns."""
-    times = [message.recorded_at for message in messages]
-    seconds = [time.seconds for time in times]
-    nanos = [time.nanos for time in times]
-    untimed: list[int] = []
-    if 0 in seconds or min(nanos, default=0) < 0 or max(nanos, default=0) > 999_999_999:
-        untimed = [
-            index
-            for index, message in enumerate(messages)
-            if not message.HasField("recorded_at") or not 0 <= nanos[index] <= 999_999_999
-        ]
-    return UsageRecords(
-        keys=[message.idempotency_key for message in messages],
-        subscription_ids=[message.subscription_id for message in messages],
-        meter_codes=[message.meter_code for message in messages],
-        quantities=[message.quantity for message in messages],
-        recorded_us=[second * 1_000_000 + nano // 1000 for second, nano in zip(seconds, nanos, strict=True)],
-        untimed=untimed,
-    )
-
-
-async def _items(tx: Transaction, records: UsageRecords) -> dict[tuple[str, str], UsageItem]:
-    """The metered items of the subscriptions that the records name, by subscription and meter."""
-    # Postgres holds no NUL in text, and no id is that long: such a record is refused, not the whole batch.
-    ids = [
-        name
-        for name in set(records.subscription_ids)
-        if 0 < len(name) <= _MAX_ID_CHARACTERS and "\0" not in name
-    ]
-    rows = await usage_sql.list_usage_items(tx, tenant_id=tx.tenant_id, subscription_ids=ids)
-    return {(row.subscription_id, row.meter_code): _item(row) for row in rows}
-
-
-def _item(row: usage_sql.ListUsageItemsRow) -> UsageItem:
-    return UsageItem(
-        id=row.id,
-        meter_code=row.meter_code,
-        aggregation=row.aggregation,
-        subscription_id=row.subscription_id,
-        customer_id=row.customer_id,
-        subscription_version=row.subscription_version,
-        calendar=BillingCalendar(
-            anchor_at=row.anchor_at,
-            interval_unit=cast("IntervalUnit", row.interval_unit),
-            interval_count=row.interval_count,
-            timezone=row.timezone,
-            start_at=row.start_at,
-            trial_end_at=row.trial_end_at,
-            ended_at=row.ended_at,
-        ),
-    )
 
 
 async def _repeated(
@@ -313,7 +292,19 @@ def _array(elements: Iterable[str]) -> str:
     return "{" + ",".join(elements) + "}"
 
 
-def _announce_reported(tx: Transaction, place: UsagePeriod, change: usage_sql.InsertUsageRow) -> None:
+def _quantities(item: UsageItem, change: usage_sql.InsertUsageRow) -> tuple[Decimal, Decimal]:
+    """What the batch brought, and what the period comes to now, as the meter aggregates it."""
+    return (
+        aggregate(item.aggregation, change.record_count, change.quantity_sum, change.quantity_max),
+        aggregate(
+            item.aggregation, change.total_record_count, change.total_quantity_sum, change.total_quantity_max
+        ),
+    )
+
+
+def _announce_reported(
+    tx: Transaction, place: UsagePeriod, change: usage_sql.InsertUsageRow, added: Decimal, total: Decimal
+) -> None:
     item = place.item
     outbox.append(
         tx,
@@ -323,17 +314,8 @@ def _announce_reported(tx: Transaction, place: UsagePeriod, change: usage_sql.In
             meter_code=item.meter_code,
             period=_period(place.period.start, place.period.end),
             record_count=change.record_count,
-            quantity=decimal_text(
-                aggregate(item.aggregation, change.record_count, change.quantity_sum, change.quantity_max)
-            ),
-            total_quantity=decimal_text(
-                aggregate(
-                    item.aggregation,
-                    change.total_record_count,
-                    change.total_quantity_sum,
-                    change.total_quantity_max,
-                )
-            ),
+            quantity=decimal_text(added),
+            total_quantity=decimal_text(total),
             first_recorded_at=timestamp(change.first_recorded_at),
             last_recorded_at=timestamp(change.last_recorded_at),
         ),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import date
+from functools import partial
 from typing import TypeVar
 
 from billing.usage.v1 import usage_pb2
@@ -9,7 +10,7 @@ from billing.usage.v1 import usage_service_pb2 as rpc
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceServicer
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.usage.service import MonthsMissing, UsageService
+from corebilling.domains.usage.service import NO_LIMIT, MonthsMissing, PeriodsFull, UsageService
 from corebilling.rpc.door import Context, Door
 
 MAX_STREAM_PROBLEMS = 100
@@ -51,15 +52,19 @@ class UsageServicer(UsageServiceServicer):
     ) -> rpc.ListUsageBucketsResponse:
         return await self._door.read(request, self._usage.list_usage_buckets)
 
-    async def _write(
-        self, request: Request, use_case: Callable[[Transaction, Request], Awaitable[Response]]
-    ) -> Response:
-        """Once a month this process meets a month for the first time, and takes a second attempt."""
-        try:
-            return await self._door.ingest(request, use_case)
-        except MonthsMissing as missing:
-            await self._make_partitions(request, missing.months)
-        return await self._door.ingest(request, use_case)
+    async def _write(self, request: Request, use_case: Callable[..., Awaitable[Response]]) -> Response:
+        """Once a month this process meets a month for the first time, and takes a second attempt.
+
+        Usage that a period has no room for takes one too, and further ones while others fill that period.
+        """
+        room = NO_LIMIT
+        while True:
+            try:
+                return await self._door.ingest(request, partial(use_case, room=room))
+            except MonthsMissing as missing:
+                await self._make_partitions(request, missing.months)
+            except PeriodsFull as full:
+                room = {**room, **full.room}
 
     async def _make_partitions(self, request: Request, months: Collection[date]) -> None:
         async def make(tx: Transaction, _: Request) -> rpc.BatchReportUsageResponse:

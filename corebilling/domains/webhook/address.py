@@ -64,6 +64,10 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _MAX_NAME = 253
+# Names that stand for something inside: reserved for that, or without a domain.
+_INSIDE = re.compile(
+    r"(?:[^.]+|(?:.*\.)?(?:localhost|localdomain|local|internal|home\.arpa))\.?", re.IGNORECASE
+)
 
 
 def is_allowed(address: str, *, allow_private: bool) -> bool:
@@ -86,9 +90,26 @@ def check_url(url: str, *, allow_private: bool) -> None:
     """
     detail = _fault(url, allow_private)
     if detail:
-        raise InvalidArgument(
-            "WEBHOOK_URL_INVALID", f"The URL is refused: {detail}.", {"url": url, "detail": detail}
-        )
+        raise _refusal(url, detail)
+
+
+def check_new_url(url: str, *, allow_private: bool) -> None:
+    """As `check_url`; and refuses names that no network but one's own answers, so that whoever makes the
+    endpoint is told at once.
+
+    Raises:
+        InvalidArgument: WEBHOOK_URL_INVALID.
+    """
+    check_url(url, allow_private=allow_private)
+    parts = _URL.fullmatch(url)
+    if parts and parts["host"] and not allow_private and _INSIDE.fullmatch(parts["host"]):
+        raise _refusal(url, "the host name is not public")
+
+
+def _refusal(url: str, detail: str) -> InvalidArgument:
+    return InvalidArgument(
+        "WEBHOOK_URL_INVALID", f"The URL is refused: {detail}.", {"url": url, "detail": detail}
+    )
 
 
 @lru_cache(maxsize=1000)

@@ -8,6 +8,7 @@ leases to run out, and another claims again: delivered at least once, under the 
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -49,8 +50,8 @@ _MEASURE_INTERVAL_S = 10.0
 _MAX_BACKLOG = 1_000_000
 # Everybody's commits wake the worker: it looks at most this often, as long as it finds nothing, …
 _WOKEN_PAUSE_S = 0.02
-# … and this often while prompt receivers are about to make room.
-_BUSY_PAUSE_S = 0.002
+# … and this often while there is work: what comes together costs less.
+_BUSY_PAUSE_S = 0.005
 # How soon it looks again when something due found no slot.
 _CROWDED_PAUSE_S = 0.05
 _RECORD_AGAIN_S = 0.5
@@ -96,7 +97,9 @@ class WebhookWorker:
         self._workers, self._place = 1, 0
         # The lane after which the next look begins; '' for the first.
         self._after = ""
+        # Something due found no slot; and the lanes that may have more due than they had room for.
         self._crowded = False
+        self._hungry: set[str] = set()
         self._woken = asyncio.Event()
         self._ended: asyncio.Queue[Attempted] = asyncio.Queue()
 
@@ -116,8 +119,9 @@ class WebhookWorker:
                 tasks.create_task(self._measure(), name="webhook measures")
                 while True:
                     self._woken.clear()
-                    if not await self._start_due(tasks):
-                        await asyncio.sleep(_BUSY_PAUSE_S if self._lanes.is_busy else _WOKEN_PAUSE_S)
+                    found = await self._start_due(tasks)
+                    await asyncio.sleep(_BUSY_PAUSE_S if found or self._lanes.is_busy else _WOKEN_PAUSE_S)
+                    if not found:
                         await self._rest()
         finally:
             with contextlib.suppress(*_PASSING):
@@ -138,6 +142,7 @@ class WebhookWorker:
     async def _start_due(self, tasks: asyncio.TaskGroup) -> bool:
         """Claims what may start now, and starts it at once: its lease is running."""
         if self._ended.qsize() > self._policy.limit:
+            self._crowded = True
             return False
         try:
             work, unsent, buried = await self._claim_due()
@@ -162,7 +167,9 @@ class WebhookWorker:
 
     async def _send_and_hand_over(self, attempt: Attempt, ticket: Ticket) -> None:
         self._ended.put_nowait(await self._send(attempt, ticket))
-        self.wake()
+        # Only where something waits for the slot: a look costs more, the more endpoints have a backlog.
+        if self._crowded or ticket.webhook_id in self._hungry:
+            self.wake()
 
     async def _send(self, attempt: Attempt, ticket: Ticket) -> Attempted:
         attempted = await self._courier.send(attempt)
@@ -176,7 +183,7 @@ class WebhookWorker:
             while not self._ended.empty():
                 ended.append(self._ended.get_nowait())
             await self._record(ended)
-            self.wake()
+            await asyncio.sleep(_BUSY_PAUSE_S)
 
     async def _record(self, ended: Sequence[Attempted]) -> None:
         """Tries until the leases are over: then others have the deliveries."""
@@ -209,6 +216,9 @@ class WebhookWorker:
         claims = await self._claim(
             [one for one in endpoints.values() if one.enabled and not one.deleted], rooms
         )
+        claimed = Counter(claim.webhook_id for claim in claims)
+        self._hungry -= rooms.keys()
+        self._hungry |= {webhook_id for webhook_id, count in claimed.items() if count == rooms[webhook_id]}
         work, unsent = await self._prepare(claims, endpoints)
         return work, unsent, buried
 

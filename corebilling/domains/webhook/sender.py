@@ -39,25 +39,30 @@ class WebhookSender:
     async def open(
         cls, policy: WebhookPolicy, clock: Clock, resolver: AbstractResolver | None = None
     ) -> "AsyncIterator[WebhookSender]":
-        """`resolver`: who looks names up; the system's name servers, if not given.
+        """`resolver`: who looks names up, closed at the end; the system's name servers, if not given.
 
         Not the system's own function: it holds one of few threads for as long as a name server is silent.
         """
+        names = resolver or aiohttp.AsyncResolver()
         connector = aiohttp.TCPConnector(
             # The lanes decide how many there are.
             limit=0,
-            resolver=resolver or aiohttp.AsyncResolver(),
+            resolver=names,
             socket_factory=_vetting_socket(policy.allow_private),
             keepalive_timeout=_KEEPALIVE_S,
         )
-        async with aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=policy.http_timeout_s),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-        ) as session:
-            yield cls(session, policy, clock)
+        try:
+            async with aiohttp.ClientSession(
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=policy.http_timeout_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+            ) as session:
+                yield cls(session, policy, clock)
+        finally:
+            # The connector closes none that it was given, and a query must not outlive the loop.
+            await names.close()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Never raises for what the receiver, its name or its network does: that is the answer's error."""

@@ -10,7 +10,7 @@ from billing_db import webhook as webhook_sql
 from billing_db.models import Webhook
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.webhook.address import check_url
+from corebilling.domains.webhook.address import check_new_url
 from corebilling.domains.webhook.endpoint import announce, disabled_event, secret_identity
 from corebilling.domains.webhook.model import (
     MAX_WEBHOOKS,
@@ -43,7 +43,7 @@ class WebhookService:
     async def create_webhook(
         self, tx: Transaction, request: rpc.CreateWebhookRequest
     ) -> rpc.CreateWebhookResponse:
-        check_url(request.url, allow_private=self._policy.allow_private)
+        check_new_url(request.url, allow_private=self._policy.allow_private)
         await tx.lock(_CREATION_LOCK)
         if await webhook_sql.count_webhooks(tx, tenant_id=tx.tenant_id) >= MAX_WEBHOOKS:
             raise ResourceExhausted(
@@ -148,7 +148,7 @@ class WebhookService:
     ) -> dict[str, Any]:
         """All that can change as it will be: the named from the request, the others as they are."""
         if "url" in fields:
-            check_url(request.url, allow_private=self._policy.allow_private)
+            check_new_url(request.url, allow_private=self._policy.allow_private)
         return {
             "url": request.url if "url" in fields else webhook.url,
             "filters": check_filters(request.filters) if "filters" in fields else webhook.filters,

@@ -44,15 +44,13 @@ async def run(
 async def _round(fleet: Fleet, load: Load, fire: Fire, faults: int) -> None:
     """The clients work while it burns; then all is mended and they finish what they began."""
     stop = asyncio.Event()
-    working = asyncio.create_task(load.work(stop))
-    for _ in range(faults):
-        await fire.strike()
-        fleet.assert_nobody_died()
-        if working.done():
-            break
-    stop.set()
-    await fleet.mend()
-    await working
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(load.work(stop))
+        for _ in range(faults):
+            await fire.strike()
+            fleet.assert_nobody_died()
+        stop.set()
+        await fleet.mend()
 
 
 async def _judge(fleet: Fleet, load: Load, sink: Sink, fire: Fire, seed: int) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from corebilling.values.ids import new_id
 from tests.faults.campaign.worker import WITNESS_TABLE
 from tests.support.broker import BrokerServer
 from tests.support.platform import MASTER_KEY
+from tests.support.ports import free_port
 from tests.support.postgres import MIGRATIONS
 
 DATABASE = "corebilling"
@@ -81,7 +81,7 @@ class Fleet:
             await connection.execute(WITNESS_TABLE + LOGIN)
             await connection.close()
             url = postgres.url("campaign", DATABASE)
-            port = _free_port()
+            port = free_port()
             name = new_id("t")  # a stream, topic and group of its own
             settings = {key.upper(): str(value) for key, value in broker.settings.items()}
             settings |= {"NATS_STREAM": name.upper(), "KAFKA_TOPIC": name, "KAFKA_GROUP_ID": name}
@@ -170,10 +170,3 @@ class Fleet:
                 await connection.execute("SELECT pg_terminate_backend($1)", pid)
         finally:
             await connection.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

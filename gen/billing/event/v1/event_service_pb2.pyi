@@ -24,12 +24,16 @@ class HandlerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     HANDLER_STATE_FAILED: _ClassVar[HandlerState]
     HANDLER_STATE_BLOCKED: _ClassVar[HandlerState]
     HANDLER_STATE_DEAD_LETTER: _ClassVar[HandlerState]
+    HANDLER_STATE_DISCARDED: _ClassVar[HandlerState]
+    HANDLER_STATE_REPLAYING: _ClassVar[HandlerState]
 HANDLER_STATE_UNSPECIFIED: HandlerState
 HANDLER_STATE_WAITING: HandlerState
 HANDLER_STATE_HANDLED: HandlerState
 HANDLER_STATE_FAILED: HandlerState
 HANDLER_STATE_BLOCKED: HandlerState
 HANDLER_STATE_DEAD_LETTER: HandlerState
+HANDLER_STATE_DISCARDED: HandlerState
+HANDLER_STATE_REPLAYING: HandlerState
 
 class GetEventRequest(_message.Message):
     __slots__ = ("tenant_id", "event_id")
@@ -40,18 +44,20 @@ class GetEventRequest(_message.Message):
     def __init__(self, tenant_id: _Optional[str] = ..., event_id: _Optional[str] = ...) -> None: ...
 
 class GetEventResponse(_message.Message):
-    __slots__ = ("event", "state", "failures", "handlers", "webhooks")
+    __slots__ = ("event", "state", "failures", "handlers", "webhooks", "last_replayed_at")
     EVENT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     HANDLERS_FIELD_NUMBER: _ClassVar[int]
     WEBHOOKS_FIELD_NUMBER: _ClassVar[int]
+    LAST_REPLAYED_AT_FIELD_NUMBER: _ClassVar[int]
     event: _event_pb2.Event
     state: _event_pb2.EventState
     failures: _containers.RepeatedCompositeFieldContainer[HandlerFailure]
     handlers: _containers.RepeatedCompositeFieldContainer[HandlerOutcome]
     webhooks: _containers.RepeatedCompositeFieldContainer[WebhookOutcome]
-    def __init__(self, event: _Optional[_Union[_event_pb2.Event, _Mapping]] = ..., state: _Optional[_Union[_event_pb2.EventState, str]] = ..., failures: _Optional[_Iterable[_Union[HandlerFailure, _Mapping]]] = ..., handlers: _Optional[_Iterable[_Union[HandlerOutcome, _Mapping]]] = ..., webhooks: _Optional[_Iterable[_Union[WebhookOutcome, _Mapping]]] = ...) -> None: ...
+    last_replayed_at: _timestamp_pb2.Timestamp
+    def __init__(self, event: _Optional[_Union[_event_pb2.Event, _Mapping]] = ..., state: _Optional[_Union[_event_pb2.EventState, str]] = ..., failures: _Optional[_Iterable[_Union[HandlerFailure, _Mapping]]] = ..., handlers: _Optional[_Iterable[_Union[HandlerOutcome, _Mapping]]] = ..., webhooks: _Optional[_Iterable[_Union[WebhookOutcome, _Mapping]]] = ..., last_replayed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class HandlerFailure(_message.Message):
     __slots__ = ("handler", "attempts", "error", "next_attempt_at", "state")

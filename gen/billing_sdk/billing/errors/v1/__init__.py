@@ -284,6 +284,12 @@ class ErrorReason(betterproto2.Enum):
     NOT_FOUND {journal_id}.
     """
 
+    BALANCE_OUT_OF_RANGE = 171
+    """
+    FAILED_PRECONDITION {account_id, debit_minor, credit_minor}. An account's sums are larger than a message can
+    hold; the metadata has them exactly.
+    """
+
     WEBHOOK_NOT_FOUND = 180
     """
     NOT_FOUND {webhook_id}.
@@ -342,6 +348,31 @@ class ErrorReason(betterproto2.Enum):
     RESUME_TOKEN_INVALID = 194
     """
     INVALID_ARGUMENT. The token is not one that a stream of events gave; watch from now on without it.
+    """
+
+    DEAD_LETTER_NOT_FOUND = 195
+    """
+    NOT_FOUND {event_id, handler}. ListDeadLetters shows those there are.
+    """
+
+    DEAD_LETTER_FILTER_EMPTY = 196
+    """
+    INVALID_ARGUMENT. Retrying or discarding wants a filter: say which.
+    """
+
+    REPLAY_FILTER_EMPTY = 197
+    """
+    INVALID_ARGUMENT. A replay wants a filter: say which events.
+    """
+
+    REPLAY_HANDLER_UNKNOWN = 198
+    """
+    INVALID_ARGUMENT {handler}. No handler has this name; a dry run lists those of the events.
+    """
+
+    REPLAY_LIMIT_REACHED = 199
+    """
+    RESOURCE_EXHAUSTED {limit}. The tenant follows replays in too many streams; end one.
     """
 
     TEST_CLOCK_NOT_AVAILABLE = 200
@@ -415,6 +446,7 @@ class ErrorReason(betterproto2.Enum):
             163: "ERROR_REASON_INVOICE_HAS_PAYMENTS",
             164: "ERROR_REASON_BILLING_CYCLE_NOT_FOUND",
             170: "ERROR_REASON_JOURNAL_NOT_FOUND",
+            171: "ERROR_REASON_BALANCE_OUT_OF_RANGE",
             180: "ERROR_REASON_WEBHOOK_NOT_FOUND",
             181: "ERROR_REASON_WEBHOOK_URL_INVALID",
             182: "ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND",
@@ -427,6 +459,11 @@ class ErrorReason(betterproto2.Enum):
             192: "ERROR_REASON_EVENT_TOO_LARGE",
             193: "ERROR_REASON_WATCH_LIMIT_REACHED",
             194: "ERROR_REASON_RESUME_TOKEN_INVALID",
+            195: "ERROR_REASON_DEAD_LETTER_NOT_FOUND",
+            196: "ERROR_REASON_DEAD_LETTER_FILTER_EMPTY",
+            197: "ERROR_REASON_REPLAY_FILTER_EMPTY",
+            198: "ERROR_REASON_REPLAY_HANDLER_UNKNOWN",
+            199: "ERROR_REASON_REPLAY_LIMIT_REACHED",
             200: "ERROR_REASON_TEST_CLOCK_NOT_AVAILABLE",
             201: "ERROR_REASON_TEST_CLOCK_TARGET_INVALID",
             202: "ERROR_REASON_TEST_CLOCK_ADVANCING",
@@ -488,6 +525,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_INVOICE_HAS_PAYMENTS": 163,
             "ERROR_REASON_BILLING_CYCLE_NOT_FOUND": 164,
             "ERROR_REASON_JOURNAL_NOT_FOUND": 170,
+            "ERROR_REASON_BALANCE_OUT_OF_RANGE": 171,
             "ERROR_REASON_WEBHOOK_NOT_FOUND": 180,
             "ERROR_REASON_WEBHOOK_URL_INVALID": 181,
             "ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND": 182,
@@ -500,6 +538,11 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_EVENT_TOO_LARGE": 192,
             "ERROR_REASON_WATCH_LIMIT_REACHED": 193,
             "ERROR_REASON_RESUME_TOKEN_INVALID": 194,
+            "ERROR_REASON_DEAD_LETTER_NOT_FOUND": 195,
+            "ERROR_REASON_DEAD_LETTER_FILTER_EMPTY": 196,
+            "ERROR_REASON_REPLAY_FILTER_EMPTY": 197,
+            "ERROR_REASON_REPLAY_HANDLER_UNKNOWN": 198,
+            "ERROR_REASON_REPLAY_LIMIT_REACHED": 199,
             "ERROR_REASON_TEST_CLOCK_NOT_AVAILABLE": 200,
             "ERROR_REASON_TEST_CLOCK_TARGET_INVALID": 201,
             "ERROR_REASON_TEST_CLOCK_ADVANCING": 202,

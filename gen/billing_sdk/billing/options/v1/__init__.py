@@ -29,7 +29,8 @@ class Idempotency(betterproto2.Enum):
 
     REQUEST_ID = 2
     """
-    The request carries `request_id`: the same id and input return the first response.
+    The request carries `request_id`: the same id and input return the first response. Ids are compared as they
+    are written, so that upper and lower case differ.
     """
 
     BY_KEY = 3

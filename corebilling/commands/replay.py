@@ -1,0 +1,156 @@
+"""`corebilling replay`: has events handled again."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import grpc
+import typer
+from billing.replay.v1 import replay_pb2 as pb
+from billing.replay.v1 import replay_service_pb2 as rpc
+from billing.replay.v1.replay_service_pb2_grpc import ReplayServiceStub
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from corebilling.client import Client
+from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, run
+from corebilling.mapping import timestamp
+
+_COME_BACK_S = 1.0
+
+
+def replay(
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the audit log.")],
+    ids: Annotated[list[str] | None, typer.Option("--id", help="An event, evt_…; repeatable.")] = None,
+    subject: Annotated[str, typer.Option(help="Events of this subject; a prefix ends in .*")] = "",
+    since: Annotated[datetime | None, typer.Option(help="Committed at this time (UTC) or later.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Committed before this time (UTC).")] = None,
+    correlation: Annotated[str, typer.Option(help="Events that share this correlation id.")] = "",
+    handler: Annotated[
+        list[str] | None, typer.Option(help="Only this handler; repeatable. None: every handler.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be replayed.")] = False,
+    rate: Annotated[int, typer.Option(min=1, max=1000, help="Events per second at most.")] = 200,
+    request_id: Annotated[str, typer.Option(help="To go on with a replay that was interrupted.")] = "",
+    target: Target = TARGET,
+    api_key: ApiKey = "",
+    tenant: Tenant = "",
+) -> None:
+    """Has events of the log handled again. Nothing that was done is done twice; safe to interrupt."""
+    request = rpc.ReplayRequest(
+        tenant_id=tenant,
+        request_id=request_id or f"cli-{uuid.uuid4()}",
+        filter=_filter(ids or (), subject, since, until, correlation),
+        handlers=handler or (),
+        reason=reason,
+        dry_run=dry_run,
+        max_events_per_second=rate,
+    )
+    try:
+        last = run(target, api_key, lambda client: follow(client, request))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _say(f"Interrupted. To go on: the same command with --request-id {request.request_id}")
+        raise typer.Exit(130) from None
+    if dry_run:
+        _tell_plans(last)
+    else:
+        _tell_result(last.replay)
+
+
+async def follow(client: Client, request: rpc.ReplayRequest) -> rpc.ReplayResponse:
+    """Drives the replay to its end, showing how far it is; a stream that breaks is taken up again."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, transient=True, console=console) as progress:
+        task = progress.add_task("looking through the log", total=None)
+        while True:
+            last = rpc.ReplayResponse()
+            try:
+                async for last in client.stub(ReplayServiceStub).Replay(request, wait_for_ready=True):
+                    total, completed = _bar(last.replay.progress)
+                    progress.update(
+                        task, description=_describe(last.replay), total=total, completed=completed
+                    )
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                    raise
+                await asyncio.sleep(_COME_BACK_S)
+            if last.replay.state in (pb.REPLAY_STATE_FINISHED, pb.REPLAY_STATE_DRY_RUN):
+                return last
+
+
+def _filter(
+    ids: Sequence[str], subject: str, since: datetime | None, until: datetime | None, correlation: str
+) -> pb.ReplayFilter:
+    return pb.ReplayFilter(
+        event_ids=ids,
+        subject=subject,
+        since=timestamp(_utc(since)) if since else None,
+        until=timestamp(_utc(until)) if until else None,
+        correlation_id=correlation,
+    )
+
+
+def _utc(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _describe(replay: pb.Replay) -> str:
+    counts = replay.progress
+    if replay.state != pb.REPLAY_STATE_RUNNING:
+        return f"{counts.matched:,} events match"
+    failing = f", {counts.retrying:,} tried again" if counts.retrying else ""
+    return f"{counts.done:,} of {counts.enqueued:,} runs done, {counts.remaining:,} events to go{failing}"
+
+
+def _bar(counts: pb.ReplayProgress) -> tuple[int, float]:
+    """All events, and those looked at, less what is not done of them."""
+    looked = counts.matched - counts.remaining
+    settled = (counts.done + counts.failed) / counts.enqueued if counts.enqueued else 1
+    return counts.matched or 1, looked * settled
+
+
+def _tell_plans(last: rpc.ReplayResponse) -> None:
+    if not last.plans:
+        _say("Nothing matches. Next: corebilling call billing.event.v1.EventService/ListEvents")
+        return
+    table = Table("subject", "events", "on their way", "dead letters", "handlers")
+    for plan in last.plans:
+        table.add_row(
+            plan.subject,
+            f"{plan.events:,}",
+            f"{plan.on_the_way:,}",
+            f"{plan.dead_letters:,}",
+            ", ".join(plan.handlers),
+        )
+    console.print(table)
+    _say("A dry run: nothing was changed. Next: the same command without --dry-run")
+
+
+def _tell_result(replay: pb.Replay) -> None:
+    counts = replay.progress
+    table = Table("replay", "events", "done", "failed", "on their way", "being retried", "discarded")
+    numbers = (
+        counts.matched,
+        counts.done,
+        counts.failed,
+        counts.skipped_on_the_way,
+        counts.skipped_retrying,
+        counts.skipped_discarded,
+    )
+    table.add_row(replay.id, *(f"{number:,}" for number in numbers))
+    console.print(table)
+    if counts.failed:
+        _say("Some were given up again. Next: corebilling dead-letters list --stage handler")
+        raise typer.Exit(1)
+    if len(replay.filter.event_ids) == 1:
+        _say(f"Next: corebilling events show {replay.filter.event_ids[0]}")
+    elif replay.filter.correlation_id:
+        _say(f"Next: corebilling events trace {replay.filter.correlation_id}")
+    else:
+        _say("Next: corebilling dead-letters list shows what else was given up")
+
+
+def _say(sentence: str) -> None:
+    console.print(sentence, highlight=False, soft_wrap=True)

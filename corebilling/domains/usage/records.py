@@ -1,0 +1,68 @@
+"""What a batch of usage says: its records as columns, and the items that they name."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from billing.usage.v1 import usage_pb2
+from billing_db import usage as usage_sql
+
+from corebilling.db.transaction import Transaction
+from corebilling.domains.usage.model import UsageItem, UsageRecords
+from corebilling.values.period import BillingCalendar, IntervalUnit
+
+_MAX_ID_CHARACTERS = 64
+
+
+def read_records(messages: Sequence[usage_pb2.UsageRecord]) -> UsageRecords:
+    """The messages' fields as columns."""
+    times = [message.recorded_at for message in messages]
+    seconds = [time.seconds for time in times]
+    nanos = [time.nanos for time in times]
+    untimed: list[int] = []
+    if 0 in seconds or min(nanos, default=0) < 0 or max(nanos, default=0) > 999_999_999:
+        untimed = [
+            index
+            for index, message in enumerate(messages)
+            if not message.HasField("recorded_at") or not 0 <= nanos[index] <= 999_999_999
+        ]
+    return UsageRecords(
+        keys=[message.idempotency_key for message in messages],
+        subscription_ids=[message.subscription_id for message in messages],
+        meter_codes=[message.meter_code for message in messages],
+        quantities=[message.quantity for message in messages],
+        recorded_us=[second * 1_000_000 + nano // 1000 for second, nano in zip(seconds, nanos, strict=True)],
+        untimed=untimed,
+    )
+
+
+async def named_items(tx: Transaction, records: UsageRecords) -> dict[tuple[str, str], UsageItem]:
+    """The metered items of the subscriptions that the records name, by subscription and meter."""
+    # Postgres holds no NUL in text, and no id is that long: such a record is refused, not the whole batch.
+    ids = [
+        name
+        for name in set(records.subscription_ids)
+        if 0 < len(name) <= _MAX_ID_CHARACTERS and "\0" not in name
+    ]
+    rows = await usage_sql.list_usage_items(tx, tenant_id=tx.tenant_id, subscription_ids=ids)
+    return {(row.subscription_id, row.meter_code): _item(row) for row in rows}
+
+
+def _item(row: usage_sql.ListUsageItemsRow) -> UsageItem:
+    return UsageItem(
+        id=row.id,
+        meter_code=row.meter_code,
+        aggregation=row.aggregation,
+        subscription_id=row.subscription_id,
+        customer_id=row.customer_id,
+        subscription_version=row.subscription_version,
+        max_quantity=row.max_quantity,
+        calendar=BillingCalendar(
+            anchor_at=row.anchor_at,
+            interval_unit=cast("IntervalUnit", row.interval_unit),
+            interval_count=row.interval_count,
+            timezone=row.timezone,
+            start_at=row.start_at,
+            trial_end_at=row.trial_end_at,
+            ended_at=row.ended_at,
+        ),
+    )

@@ -1,0 +1,107 @@
+"""What the settings mean to each part."""
+
+from corebilling.bus.kafka_cluster import KafkaAddress
+from corebilling.bus.nats_connection import NatsAddress
+from corebilling.config import Settings
+from corebilling.domains.webhook.model import WebhookPolicy
+from corebilling.events.dispatcher import DispatcherPolicy
+from corebilling.events.envelope import SHARDS
+from corebilling.events.router import RouterPolicy
+from corebilling.events.tail import TailPolicy
+from corebilling.rpc.concerns import CallLimits
+from corebilling.rpc.server import RpcPolicy, Tls
+
+
+def nats_address(settings: Settings) -> NatsAddress:
+    return NatsAddress(
+        url=settings.nats_url,
+        stream=settings.nats_stream,
+        username=settings.nats_username,
+        password=settings.nats_password.get_secret_value(),
+        tls_ca_file=settings.nats_tls_ca_file,
+        replicas=settings.nats_replicas,
+    )
+
+
+def kafka_address(settings: Settings) -> KafkaAddress:
+    return KafkaAddress(
+        brokers=settings.kafka_brokers,
+        topic=settings.kafka_topic,
+        group_id=settings.kafka_group_id,
+        partitions=SHARDS,
+        replicas=settings.kafka_replicas,
+        security=settings.kafka_security,
+        sasl_mechanism=settings.kafka_sasl_mechanism,
+        sasl_username=settings.kafka_sasl_username,
+        sasl_password=settings.kafka_sasl_password.get_secret_value(),
+        ssl_ca_file=settings.kafka_ssl_ca_file,
+    )
+
+
+def call_limits(settings: Settings) -> CallLimits:
+    return CallLimits(
+        max_calls=settings.grpc_max_concurrent_calls,
+        max_response_streams=settings.grpc_max_response_streams,
+        deadline_s=settings.grpc_deadline_seconds,
+        stream_deadline_s=settings.grpc_stream_deadline_seconds,
+    )
+
+
+def rpc_policy(settings: Settings) -> RpcPolicy:
+    tls = None
+    if settings.grpc_tls_cert_file and settings.grpc_tls_key_file:
+        tls = Tls(settings.grpc_tls_cert_file, settings.grpc_tls_key_file, settings.grpc_tls_client_ca_file)
+    return RpcPolicy(
+        host=settings.host,
+        port=settings.grpc_port,
+        max_concurrent_streams=settings.grpc_max_concurrent_streams,
+        reflection=settings.grpc_reflection,
+        tls=tls,
+    )
+
+
+def dispatcher_policy(settings: Settings) -> DispatcherPolicy:
+    return DispatcherPolicy(
+        quota_events=settings.dispatcher_quota_events,
+        poll_s=settings.dispatcher_poll_seconds,
+        lease_s=settings.dispatcher_lease_seconds,
+        concurrent_shards=settings.dispatcher_concurrent_shards,
+    )
+
+
+def router_policy(settings: Settings) -> RouterPolicy:
+    return RouterPolicy(
+        refill_events=settings.router_refill_events,
+        sweep_s=settings.router_sweep_seconds,
+        retry_s=settings.router_retry_seconds,
+        max_attempts=settings.router_max_attempts,
+        batch_retention_days=settings.router_batch_retention_days,
+    )
+
+
+def tail_policy(settings: Settings) -> TailPolicy:
+    return TailPolicy(
+        watches_per_tenant=settings.event_watches_per_tenant,
+        heartbeat_s=settings.event_watch_heartbeat_seconds,
+        poll_s=settings.event_watch_poll_seconds,
+        watch_s=stream_s(settings),
+    )
+
+
+def stream_s(settings: Settings) -> float:
+    """When streams end by themselves: before the deadline that each has, so that they end well."""
+    return settings.grpc_stream_deadline_seconds * 0.95
+
+
+def webhook_policy(settings: Settings) -> WebhookPolicy:
+    return WebhookPolicy(
+        interval_s=settings.webhook_worker_interval_seconds,
+        limit=settings.webhook_worker_limit,
+        max_retries=settings.webhook_max_retries,
+        base_delay_s=settings.webhook_base_delay_seconds,
+        max_delay_s=settings.webhook_max_delay_seconds,
+        http_timeout_s=settings.webhook_http_timeout_seconds,
+        rate_per_second=settings.webhook_rate_per_second,
+        disable_after_s=settings.webhook_disable_after_days * 86_400.0,
+        allow_private=settings.webhook_allow_private,
+    )

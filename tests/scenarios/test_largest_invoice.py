@@ -1,0 +1,60 @@
+"""The largest line that an invoice holds goes all the way; what is larger stops where it comes in."""
+
+from billing.catalog.v1 import catalog_pb2
+from billing.invoice.v1 import invoice_service_pb2
+from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from billing.ledger.v1 import ledger_service_pb2
+from billing.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
+from billing.usage.v1 import usage_pb2, usage_service_pb2
+from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
+
+from corebilling.mapping import timestamp
+from corebilling.values.ids import new_id
+from corebilling.values.money import MAX_MINOR
+from tests.support.app import refused
+from tests.support.catalog import new_meter, new_price, new_product, subscribe
+from tests.support.platform import Platform
+
+
+async def use(platform: Platform, subscription_id: str, quantity: str) -> None:
+    await platform.stub(UsageServiceStub).ReportUsage(
+        usage_service_pb2.ReportUsageRequest(
+            record=usage_pb2.UsageRecord(
+                idempotency_key=new_id("key"),
+                subscription_id=subscription_id,
+                meter_code="tokens",
+                quantity=quantity,
+                recorded_at=timestamp(platform.clock.now()),
+            )
+        )
+    )
+
+
+async def test_usage_beyond_the_largest_line_is_refused_and_what_came_before_is_billed(platform: Platform):
+    product, meter = await new_product(platform), await new_meter(platform)
+    fee = await new_price(platform, product.id, "fee", unit_amount="10000000000000")
+    tokens = await new_price(
+        platform,
+        product.id,
+        "tokens",
+        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
+        usage=catalog_pb2.PRICE_USAGE_METERED,
+        meter_id=meter.id,
+        unit_amount="10000000000",
+    )
+    subscription = await subscribe(platform, fee, tokens)
+    await use(platform, subscription.id, "999")
+    # As it happens: nanoseconds where a quantity was meant.
+    refusal = await refused(use(platform, subscription.id, "1772366400000000000"))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "VALUE_OUT_OF_RANGE")
+    assert refusal.facts == {"field": "quantity", "limit": "1000"}
+    await use(platform, subscription.id, "1")
+    platform.clock.advance(days=32)
+    await platform.drain()
+    answer = await platform.stub(InvoiceServiceStub).ListInvoices(invoice_service_pb2.ListInvoicesRequest())
+    assert [invoice.total_minor for invoice in answer.invoices] == [2 * MAX_MINOR]
+    assert await platform.rows("SELECT * FROM event_handler_failures") == []
+    books = await platform.stub(LedgerServiceStub).GetTrialBalance(
+        ledger_service_pb2.GetTrialBalanceRequest()
+    )
+    assert (books.balanced, books.balances[0].debit_minor) == (True, 2 * MAX_MINOR)
