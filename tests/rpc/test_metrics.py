@@ -29,6 +29,7 @@ CONTRACT = {
     "corebilling_event_router_handle_duration": ("histogram", set()),
     "corebilling_event_handler_errors_total": ("counter", {"handler"}),
     "corebilling_event_watches": ("gauge", set()),
+    "corebilling_usage_ingestion_rate": ("gauge", set()),
     "corebilling_api_requests_total": ("counter", {"method", "status"}),
     "corebilling_api_duration_seconds": ("histogram", {"method"}),
 }

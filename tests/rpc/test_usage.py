@@ -10,6 +10,8 @@ import pytest
 from billing.usage.v1 import usage_events_pb2, usage_pb2
 from billing.usage.v1 import usage_service_pb2 as rpc
 
+from corebilling.domains.usage import metrics
+from corebilling.domains.usage.metrics import WINDOW_S, RecentRate
 from corebilling.errors import Aborted, BillingError
 from corebilling.mapping import instant, timestamp
 from corebilling.values.caller import Caller
@@ -55,6 +57,18 @@ async def test_batch_counts_its_records_in_totals_hours_and_one_event(usage: Usa
     assert (event.metadata.ordering_key, event.metadata.resource_version) == ("cus_1", 1)
     (reported,) = usage.reported()
     assert (reported.record_count, reported.quantity, reported.total_quantity) == (2, "3.75", "3.75")
+
+
+async def test_what_is_accepted_counts_in_the_rate_of_ingestion(
+    usage: Usage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate = RecentRate()
+    monkeypatch.setattr(metrics, "ACCEPTED", rate)
+    await usage.batch(record("a", "1"), record("b", "1"))
+    await usage.batch(record("a", "1"), record("c", "1"), record("d", "-1"))
+    await usage.door().ReportUsage(rpc.ReportUsageRequest(record=record("e", "1")), CONTEXT)
+    await usage.door().ReportUsage(rpc.ReportUsageRequest(record=record("e", "1")), CONTEXT)
+    assert rate.per_second() == 4 / WINDOW_S
 
 
 async def test_second_batch_raises_the_version_and_reports_its_own_share(usage: Usage) -> None:

@@ -3,7 +3,7 @@
 The jars come from Maven into build/kafka, once: `python -m tests.support.kafka`, or `make kafka`.
 """
 
-import ctypes
+import os
 import re
 import shutil
 import signal
@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.support.certificate import self_signed
+from tests.support.child import ends_with
 from tests.support.ports import free_port
 
 LIBS = Path(__file__).parents[2] / "build" / "kafka"
@@ -29,7 +30,6 @@ _JAVA_RELEASE = 17
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
 _FETCH_TIMEOUT_S = 300.0
-_PR_SET_PDEATHSIG = 1
 _JAVA = ["java", "-Xmx384M", "-Xms128M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 _PROPERTIES = """
@@ -117,10 +117,9 @@ class KafkaServer:
         if not (self._folder / "data").exists():
             self._format()
         self._process = subprocess.Popen(
-            [*self._java("kafka.Kafka"), str(self._folder / "server.properties")],
+            ends_with(os.getpid(), *self._java("kafka.Kafka"), str(self._folder / "server.properties")),
             stdout=subprocess.DEVNULL,
             stderr=(self._folder / "log").open("ab"),
-            preexec_fn=_die_with_parent,
         )
         self._await_ready()
 
@@ -230,10 +229,6 @@ def kafka() -> Iterator[KafkaServer]:
     server.start()
     yield server
     server.close()
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

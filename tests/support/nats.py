@@ -1,6 +1,6 @@
 """A real NATS server with JetStream on loopback."""
 
-import ctypes
+import os
 import shutil
 import signal
 import socket
@@ -17,10 +17,10 @@ import pytest
 
 from corebilling.bus.delivery import Delivery
 from corebilling.bus.wire import encode
+from tests.support.child import ends_with
 from tests.support.ports import free_port
 
 _START_TIMEOUT_S = 20.0
-_PR_SET_PDEATHSIG = 1
 
 
 class NatsServer:
@@ -40,17 +40,17 @@ class NatsServer:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [
-                Path(sys.executable).with_name("nats-server"),
+            ends_with(
+                os.getpid(),
+                str(Path(sys.executable).with_name("nats-server")),
                 "--addr=127.0.0.1",
                 f"--port={self.port}",
                 "--jetstream",
                 f"--store_dir={self._folder / 'data'}",
                 *self._options,
-            ],
+            ),
             stdout=subprocess.DEVNULL,
             stderr=(self._folder / "log").open("ab"),
-            preexec_fn=_die_with_parent,
         )
         self._await_ready()
 
@@ -99,10 +99,6 @@ async def publish_unrecognized(url: str, stream: str, deliveries: Sequence[Deliv
             await jetstream.publish(f"{stream.lower()}.events.{delivery.shard}", encode(delivery))
     finally:
         await connection.close()
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,14 @@ from billing.usage.v1 import usage_service_pb2 as rpc
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceServicer
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.usage import metrics
 from corebilling.domains.usage.service import NO_LIMIT, MonthsMissing, PeriodsFull, UsageService
 from corebilling.rpc.door import Context, Door
 
 MAX_STREAM_PROBLEMS = 100
 
 Request = TypeVar("Request", rpc.ReportUsageRequest, rpc.BatchReportUsageRequest, rpc.StreamUsageRequest)
+BatchRequest = TypeVar("BatchRequest", rpc.BatchReportUsageRequest, rpc.StreamUsageRequest)
 Response = TypeVar("Response", rpc.ReportUsageResponse, rpc.BatchReportUsageResponse)
 
 
@@ -25,12 +27,14 @@ class UsageServicer(UsageServiceServicer):
         self._usage = usage
 
     async def ReportUsage(self, request: rpc.ReportUsageRequest, context: Context) -> rpc.ReportUsageResponse:
-        return await self._write(request, self._usage.report_usage)
+        response = await self._write(request, self._usage.report_usage)
+        metrics.ACCEPTED.add(response.outcome == usage_pb2.USAGE_OUTCOME_ACCEPTED)
+        return response
 
     async def BatchReportUsage(
         self, request: rpc.BatchReportUsageRequest, context: Context
     ) -> rpc.BatchReportUsageResponse:
-        return await self._write(request, self._usage.batch_report_usage)
+        return await self._write_batch(request)
 
     async def StreamUsage(
         self, requests: AsyncIterator[rpc.StreamUsageRequest], context: Context
@@ -38,7 +42,7 @@ class UsageServicer(UsageServiceServicer):
         summary = rpc.StreamUsageResponse()
         first_index = 0
         async for request in requests:
-            add_batch(summary, await self._write(request, self._usage.batch_report_usage), first_index)
+            add_batch(summary, await self._write_batch(request), first_index)
             first_index += len(request.records)
         return summary
 
@@ -51,6 +55,11 @@ class UsageServicer(UsageServiceServicer):
         self, request: rpc.ListUsageBucketsRequest, context: Context
     ) -> rpc.ListUsageBucketsResponse:
         return await self._door.read(request, self._usage.list_usage_buckets)
+
+    async def _write_batch(self, request: BatchRequest) -> rpc.BatchReportUsageResponse:
+        response = await self._write(request, self._usage.batch_report_usage)
+        metrics.ACCEPTED.add(response.accepted)
+        return response
 
     async def _write(self, request: Request, use_case: Callable[..., Awaitable[Response]]) -> Response:
         """Once a month this process meets a month for the first time, and takes a second attempt.

@@ -1,0 +1,40 @@
+"""Metrics of usage ingestion. Their names are part of the contract."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from prometheus_client import Gauge
+
+WINDOW_S = 60
+
+
+class RecentRate:
+    """How many per second there were in the last minute, to the second."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._seconds: deque[tuple[int, int]] = deque()
+
+    def add(self, count: int) -> None:
+        now = int(self._monotonic())
+        self._forget(now)
+        if self._seconds and self._seconds[-1][0] == now:
+            count += self._seconds.pop()[1]
+        self._seconds.append((now, count))
+
+    def per_second(self) -> float:
+        self._forget(int(self._monotonic()))
+        return sum(count for _, count in self._seconds) / WINDOW_S
+
+    def _forget(self, now: int) -> None:
+        while self._seconds and self._seconds[0][0] <= now - WINDOW_S:
+            self._seconds.popleft()
+
+
+ACCEPTED = RecentRate()
+_RATE = Gauge(
+    "corebilling_usage_ingestion_rate",
+    "Usage records that this process accepted per second, over the last minute.",
+)
+_RATE.set_function(ACCEPTED.per_second)
