@@ -39,8 +39,7 @@ async def bench_events(new_database: NewDatabase) -> list[Row]:
 
 
 async def bench_billing_run(new_database: NewDatabase) -> list[Row]:
-    database = await new_database("billing_run")
-    return await billing_run.measure(database.admin, database.worker)
+    return await billing_run.measure(await new_database("billing_run"))
 
 
 async def run(server: EmbeddedPostgres, only: str, long: bool) -> list[Row]:

@@ -254,14 +254,23 @@ def handler_table(
 ) -> Mapping[str, Sequence[Handler]]:
     """Which event leads to what: the map of the platform. A handler's name is kept with its watermark."""
     on_rating, on_invoice, on_usage = RatingHandlers(rating), InvoiceHandlers(invoices), UsageHandlers(usage)
+    on_event = WebhookHandlers()
     return {
         "usage.reported": [Handler("rating.on_usage_reported", on_rating.on_usage_reported)],
         "billing.cycle.closed": [
-            Handler("rating.on_billing_cycle_closed", on_rating.on_billing_cycle_closed)
+            Handler(
+                "rating.on_billing_cycle_closed",
+                on_rating.on_billing_cycle_closed,
+                on_rating.on_billing_cycles_closed,
+            )
         ],
-        "rating.completed": [Handler("invoice.on_rating_completed", on_invoice.on_rating_completed)],
+        "rating.completed": [
+            Handler(
+                "invoice.on_rating_completed", on_invoice.on_rating_completed, on_invoice.on_ratings_completed
+            )
+        ],
         "invoice.generated": [Handler("usage.on_invoice_generated", on_usage.on_invoice_generated)],
-        ANY_SUBJECT: [Handler("webhook.on_any_event", WebhookHandlers().on_any_event)],
+        ANY_SUBJECT: [Handler("webhook.on_any_event", on_event.on_any_event, on_event.on_any_events)],
     }
 
 

@@ -22,6 +22,10 @@ _TRY_LOCK = "SELECT bool_and(pg_try_advisory_xact_lock(key)) FROM unnest($1::big
 _SWITCH = "SELECT set_config('corebilling.tenant_id', $1, true)"
 
 
+SEVERAL_CAUSES = "several"
+"""In place of a causation id, while events are handled together: each follow-up names its own."""
+
+
 class Transaction:
     """One database transaction of one tenant; all its queries see and write that tenant's rows alone.
 
@@ -81,7 +85,8 @@ class Transaction:
         return taken is not False
 
     async def act_for(self, caller: Caller, causation_id: str) -> None:
-        """Go on for another cause, and its tenant: a batch of events is handled in one transaction."""
+        """Go on for another cause, or SEVERAL_CAUSES, and its tenant: a batch of events is handled in one
+        transaction."""
         self.caller = caller
         self.correlation_id = caller.correlation_id
         self.causation_id = causation_id

@@ -8,7 +8,7 @@ from billing_db import outbox as outbox_sql
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from corebilling.db.transaction import Transaction
+from corebilling.db.transaction import SEVERAL_CAUSES, Transaction
 from corebilling.events.envelope import follow_up_id, pack, shard_of, subject_of, type_name
 from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
@@ -39,6 +39,7 @@ def append(
     In a handler the event's id derives from its cause, so that handling it again appends the same event; a
     replay leaves out what the log has.
     """
+    assert cause or tx.causation_id != SEVERAL_CAUSES, "say which of the events led to this one"
     subject = subject or subject_of(cast("Descriptor", payload.DESCRIPTOR))
     event = eventv1.Event(
         subject=subject,

@@ -9,9 +9,11 @@ what is done is not done again, and nothing before a gap is passed over.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
 from operator import attrgetter
 
 import structlog
@@ -28,7 +30,7 @@ from corebilling.events.handling import (
     Handle,
     Handler,
     handling,
-    run_handler,
+    run_handler_on_all,
     shard_lock,
     worker_caller,
 )
@@ -168,11 +170,15 @@ class Router:
         marks, parked = await self._marks(tx, deliveries[0], self._handlers)
         # Tenant by tenant, in the same order everywhere: handlers keep row locks that are a tenant's (its
         # invoice counter), and two batches must not wait for each other's. Order within a tenant stays.
-        for delivery in sorted(deliveries, key=lambda delivery: delivery.row.tenant_id):
-            position = delivery.position
-            for handler in self._handlers_of(delivery.row.subject):
-                if position > marks[handler.name]:
-                    await self._handle_or_queue(tx, handler, delivery, parked)
+        by_tenant = sorted(deliveries, key=_tenant)
+        for _, of_tenant in groupby(by_tenant, key=_tenant):
+            due: dict[str, list[Delivery]] = defaultdict(list)
+            for delivery in of_tenant:
+                for handler in self._handlers_of(delivery.row.subject):
+                    if delivery.position > marks[handler.name]:
+                        due[handler.name].append(delivery)
+            for name, of_handler in due.items():
+                await self._handle_or_queue(tx, self._handlers[name], of_handler, parked)
         await self._inbox.note_handled(tx, list(marks), deliveries[0], deliveries[-1])
 
     async def _handle_by_handler(self, delivery: Delivery) -> None:
@@ -194,21 +200,26 @@ class Router:
     async def _handle_single(self, tx: Transaction, handler: Handler, delivery: Delivery) -> None:
         marks, parked = await self._marks(tx, delivery, [handler.name])
         if delivery.position > marks[handler.name]:
-            await self._handle_or_queue(tx, handler, delivery, parked)
+            await self._handle_or_queue(tx, handler, [delivery], parked)
             await self._inbox.note_handled(tx, [handler.name], delivery, delivery, alone=handler.name)
 
     async def _handle_or_queue(
         self,
         tx: Transaction,
         handler: Handler,
-        delivery: Delivery,
+        deliveries: Sequence[Delivery],
         parked: Mapping[tuple[str, str, str], Position],
     ) -> None:
-        first = parked.get((handler.name, delivery.row.tenant_id, delivery.row.ordering_key))
-        if first is not None and delivery.position >= first:
-            await self._inbox.park_blocked(tx, handler.name, delivery)
-        else:
-            await run_handler(tx, handler, delivery.event)
+        """Of one tenant. Those whose key waits for a failure wait behind it."""
+        free = []
+        for delivery in deliveries:
+            first = parked.get((handler.name, delivery.row.tenant_id, delivery.row.ordering_key))
+            if first is not None and delivery.position >= first:
+                await self._inbox.park_blocked(tx, handler.name, delivery)
+            else:
+                free.append(delivery.event)
+        if free:
+            await run_handler_on_all(tx, handler, free)
 
     async def _marks(
         self, tx: Transaction, first: Delivery, handlers: Iterable[str]
@@ -285,6 +296,10 @@ class Router:
                     raise
                 log.warning("router.database_unavailable", reason=error.reason)
             await asyncio.sleep(interval_s)
+
+
+def _tenant(delivery: Delivery) -> str:
+    return delivery.row.tenant_id
 
 
 def _unbroken(deliveries: Iterable[Delivery]) -> Iterator[list[Delivery]]:

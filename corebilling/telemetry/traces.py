@@ -5,7 +5,7 @@ wherever it runs: its handlers, what they write, the calls to webhooks. A batch 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import grpc
@@ -95,9 +95,24 @@ def replay_span(name: str, traceparent: str, attributes: Mapping[str, str]) -> I
         yield
 
 
+def batch_span(
+    name: str, traceparents: Iterable[str], attributes: Mapping[str, str | int]
+) -> AbstractContextManager[None]:
+    """What is sent for several events together: a trace of its own, linked to what wrote them."""
+    return _linked_span(name, traceparents, attributes, SpanKind.PRODUCER)
+
+
+def events_span(
+    name: str, traceparents: Iterable[str], attributes: Mapping[str, str | int]
+) -> AbstractContextManager[None]:
+    """What is done about several events together: a trace of its own, linked to what wrote them."""
+    return _linked_span(name, traceparents, attributes, SpanKind.CONSUMER)
+
+
 @contextmanager
-def batch_span(name: str, traceparents: Iterable[str], attributes: Mapping[str, int]) -> Iterator[None]:
-    """What is done for several events together: a trace of its own, linked to what wrote them."""
+def _linked_span(
+    name: str, traceparents: Iterable[str], attributes: Mapping[str, str | int], kind: SpanKind
+) -> Iterator[None]:
     if _provider is None:
         yield
         return
@@ -106,7 +121,7 @@ def batch_span(name: str, traceparents: Iterable[str], attributes: Mapping[str, 
     )
     links = [Link(context) for context in contexts if context.is_valid]
     with _tracer(_provider).start_as_current_span(
-        name, Context(), SpanKind.PRODUCER, attributes, links=links[:_MAX_LINKS]
+        name, Context(), kind, attributes, links=links[:_MAX_LINKS]
     ):
         yield
 

@@ -9,29 +9,27 @@ from .connection import Connection, RowNotFound
 from .models import BillingEvent, EventWatermark
 
 FIND_EVENT: Final = """-- name: FindEvent :one
-SELECT e.shard, e.epoch, e.xid, e.seq, e.id, e.subject, e.tenant_id, e.resource_id, e.resource_version, e.ordering_key, e.payload_type, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent, e.created_at FROM billing_events e
-WHERE e.tenant_id = $1 AND e.id = $2
-ORDER BY e.epoch, e.xid, e.seq
+SELECT shard, epoch, xid, seq, id, subject, tenant_id, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id, causation_id, actor, traceparent, created_at FROM billing_events
+WHERE tenant_id = $1 AND id = $2
 LIMIT 1
 """
 
 
 async def find_event(conn: Connection, *, tenant_id: str, id: str) -> BillingEvent | None:
-    """The first delivery of the event: replays repeat its id."""
     row = await conn.fetchrow(FIND_EVENT, tenant_id, id)
     return None if row is None else BillingEvent(*row)
 
 
 LIST_EVENTS: Final = """-- name: ListEvents :many
 SELECT shard, epoch, xid, seq, id, subject, tenant_id, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id, causation_id, actor, traceparent, created_at FROM billing_events
-WHERE tenant_id = $1
-    AND ($2::text = '' OR subject = $2::text)
-    AND ($3::text = '' OR starts_with(subject, $3::text))
-    AND ($4::text = '' OR resource_id = $4::text)
-    AND ($5::text = '' OR correlation_id = $5::text)
-    AND ($6::text = '' OR id < $6::text)
+WHERE tenant_id = $1 AND id >= $2::text
+    AND ($3::text = '' OR subject = $3::text)
+    AND ($4::text = '' OR starts_with(subject, $4::text))
+    AND ($5::text = '' OR resource_id = $5::text)
+    AND ($6::text = '' OR correlation_id = $6::text)
+    AND ($7::text = '' OR id < $7::text)
 ORDER BY id DESC
-LIMIT $7::int
+LIMIT $8::int
 """
 
 
@@ -39,6 +37,7 @@ async def list_events(
     conn: Connection,
     *,
     tenant_id: str,
+    oldest: str,
     subject: str,
     subject_prefix: str,
     resource_id: str,
@@ -50,6 +49,7 @@ async def list_events(
     rows = await conn.fetch(
         LIST_EVENTS,
         tenant_id,
+        oldest,
         subject,
         subject_prefix,
         resource_id,
@@ -58,6 +58,21 @@ async def list_events(
         limit_rows,
     )
     return [BillingEvent(*row) for row in rows]
+
+
+FIND_OLDEST_IN_STRETCH: Final = """-- name: FindOldestInStretch :one
+SELECT id FROM billing_events
+WHERE tenant_id = $1 AND ($2::text = '' OR id < $2::text)
+ORDER BY id DESC
+OFFSET $3::int - 1
+LIMIT 1
+"""
+
+
+async def find_oldest_in_stretch(conn: Connection, *, tenant_id: str, after: str, events: int) -> str | None:
+    """The last of so many of the tenant's events, newest first; nothing when there are fewer."""
+    value: str | None = await conn.fetchval(FIND_OLDEST_IN_STRETCH, tenant_id, after, events)
+    return value
 
 
 LIST_CORRELATED_EVENTS: Final = """-- name: ListCorrelatedEvents :many

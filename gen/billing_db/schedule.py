@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection
+from .connection import Connection, rows_affected
 from .models import BillingCycle, TestClock
 
 INSERT_BILLING_CYCLE: Final = """-- name: InsertBillingCycle :exec
@@ -183,7 +183,7 @@ async def list_billing_cycles(
 
 
 LIST_DUE_LIVE_CYCLES: Final = """-- name: ListDueLiveCycles :many
-SELECT tenant_id, id, subscription_id, customer_id, due_at
+SELECT tenant_id, id, customer_id, state
 FROM billing_cycles
 WHERE NOT sandbox AND due_at <= $1 AND retry_at <= $1
 ORDER BY due_at
@@ -197,9 +197,8 @@ class ListDueLiveCyclesRow:
 
     tenant_id: str
     id: str
-    subscription_id: str
     customer_id: str
-    due_at: datetime.datetime | None
+    state: str
 
 
 async def list_due_live_cycles(
@@ -214,7 +213,7 @@ async def list_due_live_cycles(
 
 
 LIST_DUE_SANDBOX_CYCLES: Final = """-- name: ListDueSandboxCycles :many
-SELECT tenant_id, id, subscription_id, customer_id, due_at
+SELECT tenant_id, id, customer_id, state
 FROM billing_cycles
 WHERE sandbox AND tenant_id = $1 AND due_at <= $2 AND retry_at <= $3
 ORDER BY due_at
@@ -228,9 +227,8 @@ class ListDueSandboxCyclesRow:
 
     tenant_id: str
     id: str
-    subscription_id: str
     customer_id: str
-    due_at: datetime.datetime | None
+    state: str
 
 
 async def list_due_sandbox_cycles(
@@ -282,38 +280,85 @@ async def find_next_due(conn: Connection, *, tenant_id: str) -> datetime.datetim
     return value
 
 
-LIST_USAGE_SUMMARY: Final = """-- name: ListUsageSummary :many
+LIST_CYCLES_TO_CLOSE: Final = """-- name: ListCyclesToClose :many
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles
+WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'grace'
+    AND due_at <= $3
+ORDER BY due_at, id
+"""
+
+
+async def list_cycles_to_close(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    ids: Sequence[str],
+    now: datetime.datetime | None,
+) -> list[BillingCycle]:
+    """Those of some cycles whose grace is over, longest due first."""
+    rows = await conn.fetch(LIST_CYCLES_TO_CLOSE, tenant_id, ids, now)
+    return [BillingCycle(*row) for row in rows]
+
+
+MARK_BILLING_CYCLES_CLOSED: Final = """-- name: MarkBillingCyclesClosed :execrows
+UPDATE billing_cycles c
+SET state = 'closed', due_at = NULL, closed_at = $1::timestamptz, failed_attempts = 0,
+    version = u.version
+FROM (SELECT unnest($3::text[]) AS id, unnest($4::bigint[]) AS version) u
+WHERE c.tenant_id = $2 AND c.id = u.id AND c.state = 'grace'
+"""
+
+
+async def mark_billing_cycles_closed(
+    conn: Connection,
+    *,
+    closed_at: datetime.datetime,
+    tenant_id: str,
+    ids: Sequence[str],
+    versions: Sequence[int],
+) -> int:
+    tag = await conn.execute(MARK_BILLING_CYCLES_CLOSED, closed_at, tenant_id, ids, versions)
+    return rows_affected(tag)
+
+
+LIST_USAGE_SUMMARIES: Final = """-- name: ListUsageSummaries :many
 SELECT
-    subscription_item_id, meter_code, record_count,
-    (CASE aggregation WHEN 'sum' THEN quantity_sum WHEN 'count' THEN record_count ELSE quantity_max END)::numeric
+    t.subscription_id, t.period_start, t.subscription_item_id, t.meter_code, t.record_count,
+    (CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END)::numeric
         AS quantity
-FROM usage_totals
-WHERE tenant_id = $1 AND subscription_id = $2
-    AND period_start = $3
-ORDER BY subscription_item_id
+FROM (
+    SELECT
+        unnest($1::text[]) AS subscription_id,
+        unnest($2::timestamptz[]) AS period_start
+) u
+JOIN usage_totals t
+    ON t.tenant_id = $3 AND t.subscription_id = u.subscription_id AND t.period_start = u.period_start
+ORDER BY t.subscription_item_id
 """
 
 
 @dataclass(slots=True)
-class ListUsageSummaryRow:
-    """A row of `list_usage_summary`."""
+class ListUsageSummariesRow:
+    """A row of `list_usage_summaries`."""
 
+    subscription_id: str
+    period_start: datetime.datetime
     subscription_item_id: str
     meter_code: str
     record_count: int
     quantity: Decimal
 
 
-async def list_usage_summary(
+async def list_usage_summaries(
     conn: Connection,
     *,
+    subscription_ids: Sequence[str],
+    period_starts: Sequence[datetime.datetime],
     tenant_id: str,
-    subscription_id: str,
-    period_start: datetime.datetime,
-) -> list[ListUsageSummaryRow]:
-    """What the period's usage came to, per metered item."""
-    rows = await conn.fetch(LIST_USAGE_SUMMARY, tenant_id, subscription_id, period_start)
-    return [ListUsageSummaryRow(*row) for row in rows]
+) -> list[ListUsageSummariesRow]:
+    """What the usage of some subscriptions' periods came to, per metered item."""
+    rows = await conn.fetch(LIST_USAGE_SUMMARIES, subscription_ids, period_starts, tenant_id)
+    return [ListUsageSummariesRow(*row) for row in rows]
 
 
 FIND_TEST_CLOCK: Final = """-- name: FindTestClock :one

@@ -242,13 +242,15 @@ INSERT_DELIVERIES: Final = """-- name: InsertDeliveries :exec
 INSERT INTO webhook_deliveries (tenant_id, id, webhook_id, event_id, subject, state, next_attempt_at, created_at)
 SELECT
     w.tenant_id,
-    'whd_' || substr($1::text, 5, 10)
-        || substr(encode(sha256(convert_to(w.id || $1::text, 'UTF8')), 'hex'), 1, 16),
-    w.id, $1::text, $2::text, 'pending', $3::timestamptz,
-    $3::timestamptz
+    'whd_' || substr(e.event_id, 5, 10)
+        || substr(encode(sha256(convert_to(w.id || e.event_id, 'UTF8')), 'hex'), 1, 16),
+    w.id, e.event_id, e.subject, 'pending', $1::timestamptz, $1::timestamptz
 FROM webhooks AS w
-WHERE w.tenant_id = $4::text AND w.enabled AND w.deleted_at IS NULL
-    AND w.filters && $5::text[]
+JOIN ROWS FROM (
+    unnest($2::text[]), unnest($3::text[]), unnest($4::text[])
+) WITH ORDINALITY AS e (event_id, subject, filters, place) ON w.filters && string_to_array(e.filters, ' ')
+WHERE w.tenant_id = $5::text AND w.enabled AND w.deleted_at IS NULL
+ORDER BY e.place
 ON CONFLICT ON CONSTRAINT webhook_deliveries_once DO NOTHING
 """
 
@@ -256,16 +258,17 @@ ON CONFLICT ON CONSTRAINT webhook_deliveries_once DO NOTHING
 async def insert_deliveries(
     conn: Connection,
     *,
-    event_id: str,
-    subject: str,
     now: datetime.datetime,
-    tenant_id: str,
+    event_ids: Sequence[str],
+    subjects: Sequence[str],
     filters: Sequence[str],
+    tenant_id: str,
 ) -> None:
-    """One event to every endpoint that wants it; `filters` are all that match its subject. The id begins with the
-    event's time and derives from event and endpoint, so that handling the event again makes the same one.
+    """Events to every endpoint that wants them; `filters` has, for each event, all that match its subject, joined by
+    spaces. The id begins with the event's time and derives from event and endpoint, so that handling the event again
+    makes the same one.
     """
-    await conn.execute(INSERT_DELIVERIES, event_id, subject, now, tenant_id, filters)
+    await conn.execute(INSERT_DELIVERIES, now, event_ids, subjects, filters, tenant_id)
 
 
 INSERT_DELIVERY: Final = """-- name: InsertDelivery :one

@@ -1,14 +1,12 @@
 -- name: FindEvent :one
--- The first delivery of the event: replays repeat its id.
-SELECT e.* FROM billing_events e
-WHERE e.tenant_id = sqlc.arg(tenant_id) AND e.id = sqlc.arg(id)
-ORDER BY e.epoch, e.xid, e.seq
+SELECT * FROM billing_events
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
 LIMIT 1;
 
 -- name: ListEvents :many
 -- Newest first; '' means any. `subject_prefix` is a subject up to and including its last dot.
 SELECT * FROM billing_events
-WHERE tenant_id = sqlc.arg(tenant_id)
+WHERE tenant_id = sqlc.arg(tenant_id) AND id >= sqlc.arg(oldest)::text
     AND (sqlc.arg(subject)::text = '' OR subject = sqlc.arg(subject)::text)
     AND (sqlc.arg(subject_prefix)::text = '' OR starts_with(subject, sqlc.arg(subject_prefix)::text))
     AND (sqlc.arg(resource_id)::text = '' OR resource_id = sqlc.arg(resource_id)::text)
@@ -16,6 +14,14 @@ WHERE tenant_id = sqlc.arg(tenant_id)
     AND (sqlc.arg(after)::text = '' OR id < sqlc.arg(after)::text)
 ORDER BY id DESC
 LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: FindOldestInStretch :one
+-- The last of so many of the tenant's events, newest first; nothing when there are fewer.
+SELECT id FROM billing_events
+WHERE tenant_id = sqlc.arg(tenant_id) AND (sqlc.arg(after)::text = '' OR id < sqlc.arg(after)::text)
+ORDER BY id DESC
+OFFSET sqlc.arg(events)::int - 1
+LIMIT 1;
 
 -- name: ListCorrelatedEvents :many
 -- Oldest first, in the order they were written.

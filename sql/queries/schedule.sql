@@ -63,7 +63,7 @@ LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListDueLiveCycles :many
 -- Across tenants: what the wall clock makes due, longest due first.
-SELECT tenant_id, id, subscription_id, customer_id, due_at
+SELECT tenant_id, id, customer_id, state
 FROM billing_cycles
 WHERE NOT sandbox AND due_at <= sqlc.arg(now) AND retry_at <= sqlc.arg(now)
 ORDER BY due_at
@@ -71,7 +71,7 @@ LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListDueSandboxCycles :many
 -- Of one sandbox tenant, by its own clock; `wall` is what time it really is.
-SELECT tenant_id, id, subscription_id, customer_id, due_at
+SELECT tenant_id, id, customer_id, state
 FROM billing_cycles
 WHERE sandbox AND tenant_id = sqlc.arg(tenant_id) AND due_at <= sqlc.arg(now) AND retry_at <= sqlc.arg(wall)
 ORDER BY due_at
@@ -93,16 +93,34 @@ WHERE sandbox AND tenant_id = sqlc.arg(tenant_id) AND due_at IS NOT NULL
 ORDER BY due_at
 LIMIT 1;
 
--- name: ListUsageSummary :many
--- What the period's usage came to, per metered item.
+-- name: ListCyclesToClose :many
+-- Those of some cycles whose grace is over, longest due first.
+SELECT * FROM billing_cycles
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]) AND state = 'grace'
+    AND due_at <= sqlc.arg(now)
+ORDER BY due_at, id;
+
+-- name: MarkBillingCyclesClosed :execrows
+UPDATE billing_cycles c
+SET state = 'closed', due_at = NULL, closed_at = sqlc.arg(closed_at)::timestamptz, failed_attempts = 0,
+    version = u.version
+FROM (SELECT unnest(sqlc.arg(ids)::text[]) AS id, unnest(sqlc.arg(versions)::bigint[]) AS version) u
+WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = u.id AND c.state = 'grace';
+
+-- name: ListUsageSummaries :many
+-- What the usage of some subscriptions' periods came to, per metered item.
 SELECT
-    subscription_item_id, meter_code, record_count,
-    (CASE aggregation WHEN 'sum' THEN quantity_sum WHEN 'count' THEN record_count ELSE quantity_max END)::numeric
+    t.subscription_id, t.period_start, t.subscription_item_id, t.meter_code, t.record_count,
+    (CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END)::numeric
         AS quantity
-FROM usage_totals
-WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id)
-    AND period_start = sqlc.arg(period_start)
-ORDER BY subscription_item_id;
+FROM (
+    SELECT
+        unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
+        unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start
+) u
+JOIN usage_totals t
+    ON t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_id = u.subscription_id AND t.period_start = u.period_start
+ORDER BY t.subscription_item_id;
 
 -- name: FindTestClock :one
 SELECT * FROM test_clocks WHERE tenant_id = sqlc.arg(tenant_id);

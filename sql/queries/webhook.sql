@@ -74,18 +74,21 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND deleted_at IS NU
 RETURNING *;
 
 -- name: InsertDeliveries :exec
--- One event to every endpoint that wants it; `filters` are all that match its subject. The id begins with the
--- event's time and derives from event and endpoint, so that handling the event again makes the same one.
+-- Events to every endpoint that wants them; `filters` has, for each event, all that match its subject, joined by
+-- spaces. The id begins with the event's time and derives from event and endpoint, so that handling the event again
+-- makes the same one.
 INSERT INTO webhook_deliveries (tenant_id, id, webhook_id, event_id, subject, state, next_attempt_at, created_at)
 SELECT
     w.tenant_id,
-    'whd_' || substr(sqlc.arg(event_id)::text, 5, 10)
-        || substr(encode(sha256(convert_to(w.id || sqlc.arg(event_id)::text, 'UTF8')), 'hex'), 1, 16),
-    w.id, sqlc.arg(event_id)::text, sqlc.arg(subject)::text, 'pending', sqlc.arg(now)::timestamptz,
-    sqlc.arg(now)::timestamptz
+    'whd_' || substr(e.event_id, 5, 10)
+        || substr(encode(sha256(convert_to(w.id || e.event_id, 'UTF8')), 'hex'), 1, 16),
+    w.id, e.event_id, e.subject, 'pending', sqlc.arg(now)::timestamptz, sqlc.arg(now)::timestamptz
 FROM webhooks AS w
+JOIN ROWS FROM (
+    unnest(sqlc.arg(event_ids)::text[]), unnest(sqlc.arg(subjects)::text[]), unnest(sqlc.arg(filters)::text[])
+) WITH ORDINALITY AS e (event_id, subject, filters, place) ON w.filters && string_to_array(e.filters, ' ')
 WHERE w.tenant_id = sqlc.arg(tenant_id)::text AND w.enabled AND w.deleted_at IS NULL
-    AND w.filters && sqlc.arg(filters)::text[]
+ORDER BY e.place
 ON CONFLICT ON CONSTRAINT webhook_deliveries_once DO NOTHING;
 
 -- name: InsertDelivery :one

@@ -1,15 +1,21 @@
 """Effects exactly once, order per key, and failures that harm nobody else."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import pytest
+from billing.event.v1 import event_pb2 as eventv1
 from billing_db.models import BillingEvent
 
 from corebilling.bus.delivery import START, Delivery, chain
 from corebilling.bus.noop import NoopBus
 from corebilling.bus.port import BusUnavailable
+from corebilling.db.transaction import Transaction
 from corebilling.errors import Unavailable
+from corebilling.events import outbox
 from corebilling.events.dispatcher import Dispatcher, DispatcherPolicy
 from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
-from tests.support.pipeline import TENANT, Pipeline, Witness, append, caller, pipeline
+from tests.support.pipeline import TENANT, Pipeline, Together, Witness, append, caller, pipeline
 from tests.support.postgres import TestDatabase
 
 
@@ -97,6 +103,69 @@ async def test_a_failing_handler_holds_up_its_key_only_and_the_key_goes_on_in_or
             pass
         assert await pipe.effects("first") == ["elsewhere", "bad", "later"]
         assert await pipe.failures() == []
+
+
+async def test_events_of_a_tenant_are_handled_together_where_the_handler_can(database: TestDatabase):
+    first, second = Together("first"), Witness("second")
+    async with pipeline(database, [first, second]) as pipe:
+        for number in range(3):
+            await pipe.write(f"r{number}", key="k")
+        await pipe.router.consume(await deliveries(pipe))
+        await pipe.write("r3", key="k")
+        await pipe.router.consume(await deliveries(pipe))
+        assert first.batches == [3]
+        assert await pipe.effects("first") == await pipe.effects("second") == ["r0", "r1", "r2", "r3"]
+
+
+async def test_of_events_handled_together_only_the_culprit_and_its_key_are_held_up(database: TestDatabase):
+    broken = {"bad"}
+    first = Together("first", fails_on=lambda event: event.resource_id in broken)
+    async with pipeline(database, [first]) as pipe:
+        events = [await pipe.write(name, key="k") for name in ("r0", "bad", "r2", "r3")]
+        await pipe.router.consume(await deliveries(pipe))
+        assert await pipe.effects() == ["r0"]
+        assert await pipe.failures() == [
+            (events[1].id, "failed", 1),
+            (events[2].id, "blocked", 0),
+            (events[3].id, "blocked", 0),
+        ]
+        broken.clear()
+        pipe.clock.advance(seconds=2)
+        while await pipe.router.retry_due():
+            pass
+        assert await pipe.effects() == ["r0", "bad", "r2", "r3"]
+
+
+async def test_what_follows_from_events_handled_together_names_its_cause(database: TestDatabase):
+    @dataclass
+    class Following(Together):
+        named: bool = True
+
+        async def handle_all(self, tx: Transaction, events: Sequence[eventv1.Event]) -> None:
+            for event in events:
+                outbox.append(
+                    tx,
+                    eventv1.CustomEvent(),
+                    subject="thing.followed",
+                    resource_id=event.resource_id,
+                    resource_version=1,
+                    ordering_key="k",
+                    cause=event if self.named else None,
+                )
+
+    first = Following("first")
+    async with pipeline(database, [first]) as pipe:
+        causes = [(await pipe.write(f"r{number}", key="k")).id for number in range(2)]
+        await pipe.router.consume(await deliveries(pipe))
+        query = "SELECT causation_id, actor FROM billing_events WHERE causation_id <> '' ORDER BY seq"
+        assert [tuple(row) for row in await database.admin(query)] == [
+            (cause, "handler:first") for cause in causes
+        ]
+        # Without one its id would be another each time: that is refused, and the events are handled singly.
+        first.named = False
+        await pipe.router.consume(await deliveries(pipe))
+        assert len(await database.admin(query)) == 2
+        assert len(await pipe.effects()) == 2
 
 
 async def test_an_event_that_never_succeeds_is_a_dead_letter_and_its_key_goes_on(database: TestDatabase):

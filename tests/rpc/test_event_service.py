@@ -1,6 +1,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from billing.access.v1 import api_key_pb2
 from billing.access.v1.access_service_pb2 import CreateApiKeyRequest
 from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
@@ -12,6 +13,7 @@ from billing.event.v1.event_service_pb2_grpc import EventServiceStub
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
+from corebilling.domains.event import service
 from corebilling.domains.event.model import MAX_CUSTOM_EVENT_BYTES
 from corebilling.values.ids import new_id
 from tests.support.app import refused
@@ -54,6 +56,24 @@ async def test_the_platforms_own_subjects_are_reserved(platform: Platform):
     refusal = await refused(platform.stub(EventServiceStub).PublishEvent(publishing("invoice.paid")))
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "EVENT_SUBJECT_RESERVED")
     assert refusal.facts == {"subject": "invoice.paid"}
+
+
+async def test_a_subject_is_looked_for_in_stretches(platform: Platform, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(service, "LOOKED_THROUGH_EVENTS", 4)
+    stub = platform.stub(EventServiceStub)
+    for number in range(10):
+        subject = "order.shipped" if number in (0, 1, 7) else "order.placed"
+        await stub.PublishEvent(publishing(subject, request_id=f"r{number}"))
+    pages: list[int] = []
+    token = ""
+    while not pages or token:
+        page = await stub.ListEvents(
+            event_service_pb2.ListEventsRequest(subject="order.shipped", page_size=2, page_token=token)
+        )
+        pages.append(len(page.events))
+        token = page.next_page_token
+    # The last has what the tenant began with.
+    assert pages == [1, 0, 2, 0]
 
 
 async def test_events_are_found_by_subject_prefix_resource_and_correlation(platform: Platform):

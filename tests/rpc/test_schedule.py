@@ -162,6 +162,22 @@ async def test_a_cycle_that_fails_is_set_aside_and_holds_up_nobody(platform: Pla
     assert [row["subscription_id"] for row in rows] == [sound.id, broken.id]
 
 
+async def test_of_cycles_that_are_closed_together_only_the_one_that_fails_is_set_aside(platform: Platform):
+    price = await fee(platform)
+    subscriptions = [await subscribe(platform, price) for _ in range(3)]
+    broken = subscriptions[1]
+    until_end = instant(broken.current_period_end) - platform.clock.now()
+    platform.clock.advance(seconds=until_end.total_seconds())
+    await platform.drain()
+    await failing_cycle(platform, broken.id)
+    platform.clock.advance(hours=2)
+    await platform.drain()
+    rows = await platform.rows("SELECT subscription_id FROM invoices")
+    assert {row["subscription_id"] for row in rows} == {one.id for one in subscriptions if one is not broken}
+    grace = await platform.rows("SELECT subscription_id FROM billing_cycles WHERE failed_attempts = 1")
+    assert [row["subscription_id"] for row in grace] == [broken.id]
+
+
 async def test_a_failing_cycle_of_a_sandbox_holds_its_clock_and_no_other(sandbox: Platform):
     broken = await subscribe(sandbox, await fee(sandbox))
     await failing_cycle(sandbox, broken.id)

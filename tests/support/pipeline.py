@@ -59,6 +59,18 @@ class Witness:
 
 
 @dataclass
+class Together(Witness):
+    """The same, given all of a tenant's events of a batch: `batches` has how many each time."""
+
+    batches: list[int] = field(default_factory=list)
+
+    async def handle_all(self, tx: Transaction, events: Sequence[eventv1.Event]) -> None:
+        self.batches.append(len(events))
+        for event in events:
+            await self(tx, event)
+
+
+@dataclass
 class Pipeline:
     """`writer` is what RPCs write with; `worker` what dispatcher and router run on."""
 
@@ -122,7 +134,12 @@ async def pipeline(
         writer = await open_database(stack, database, clock, "corebilling_app")
         worker = await open_database(stack, database, clock, "corebilling_worker", lock_timeout_s)
         names = ("first", "second", "third")
-        table = {ANY_SUBJECT: [Handler(name, handle) for name, handle in zip(names, handlers, strict=False)]}
+        table = {
+            ANY_SUBJECT: [
+                Handler(name, handle, handle.handle_all if isinstance(handle, Together) else None)
+                for name, handle in zip(names, handlers, strict=False)
+            ]
+        }
         router = Router(worker, clock, table, RouterPolicy(max_attempts=max_attempts))
         await router.register()
         bus = LocalBus(MAX_EVENT_BYTES)

@@ -1,6 +1,6 @@
 """Use cases of the event log."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from billing.event.v1 import event_pb2 as eventv1
 from billing.event.v1 import event_service_pb2 as rpc
@@ -16,9 +16,11 @@ from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.events.envelope import catalogue
 from corebilling.mapping import timestamp
-from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.page import decode_page_token, encode_page_token, next_page, page_limit
 
 MAX_TRACED_EVENTS = 1000
+LOOKED_THROUGH_EVENTS = 20_000
+"""So many a page of a subject's events looks through. No index knows subjects: every event would pay."""
 
 
 class EventService:
@@ -46,9 +48,11 @@ class EventService:
         limit = page_limit(request.page_size)
         (after,) = decode_page_token(request.page_token, 1)
         prefix = request.subject.removesuffix("*") if request.subject.endswith(".*") else ""
+        oldest = await _oldest_to_look_at(tx, request, after)
         rows = await event_sql.list_events(
             tx,
             tenant_id=tx.tenant_id,
+            oldest=oldest,
             subject="" if prefix else request.subject,
             subject_prefix=prefix,
             resource_id=request.resource_id,
@@ -57,6 +61,8 @@ class EventService:
             limit_rows=limit + 1,
         )
         page, token = next_page(rows, limit, key=lambda row: row.id)
+        if oldest and not token:
+            token = encode_page_token(oldest)
         return rpc.ListEventsResponse(events=map(event_of, page), next_page_token=token)
 
     async def list_stretch(
@@ -103,7 +109,7 @@ class EventService:
             correlation_id=request.correlation_id,
             limit_rows=MAX_TRACED_EVENTS + 1,
         )
-        shown = _first_deliveries(rows[:MAX_TRACED_EVENTS])
+        shown = rows[:MAX_TRACED_EVENTS]
         outcomes = await find_outcomes(tx, shown, self._handlers)
         return rpc.TraceEventsResponse(
             events=(
@@ -121,6 +127,13 @@ class EventService:
         )
 
 
-def _first_deliveries(rows: Iterable[BillingEvent]) -> Sequence[BillingEvent]:
-    """One row per event: a replay delivers the same event once more."""
-    return list({row.id: row for row in reversed(list(rows))}.values())[::-1]
+async def _oldest_to_look_at(tx: Transaction, request: rpc.ListEventsRequest, after: str) -> str:
+    """The id of the oldest event that the page looks at; '' when there is no need to stop."""
+    if not request.subject or request.resource_id or request.correlation_id:
+        return ""
+    return (
+        await event_sql.find_oldest_in_stretch(
+            tx, tenant_id=tx.tenant_id, after=after, events=LOOKED_THROUGH_EVENTS
+        )
+        or ""
+    )

@@ -7,6 +7,7 @@ each invoice bears the time of its own boundary.
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 
 import structlog
@@ -17,6 +18,7 @@ from prometheus_client import Counter
 
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
+from corebilling.domains.schedule.model import CycleState
 from corebilling.domains.schedule.service import ScheduleService
 from corebilling.errors import Aborted, BillingError, Unavailable
 from corebilling.events.transient import RETRY_LATER
@@ -111,18 +113,45 @@ class Scheduler:
         return 1
 
     async def _step_cycles(self, due: Sequence[DueCycle]) -> int:
+        """Cycles to be closed go together, which is many times faster; all else step by step."""
         steps = 0
+        closing: dict[str, list[DueCycle]] = defaultdict(list)
         for cycle in due:
-            try:
-                async with self._database.transaction(_caller(cycle.tenant_id)) as tx:
-                    steps += await self._step_cycle(tx, cycle)
-            except Aborted:  # Another scheduler is at it; the next round sees what it left.
-                continue
-            except Unavailable:
-                raise
-            except Exception as error:  # A fault of this cycle, whatever it is: the others go on.
-                await self._set_cycle_aside(cycle, error)
+            if cycle.state == CycleState.GRACE:
+                closing[cycle.tenant_id].append(cycle)
+            else:
+                steps += await self._step_alone(cycle)
+        for tenant_id, cycles in closing.items():
+            steps += await self._close_together(tenant_id, cycles)
         return steps
+
+    async def _close_together(self, tenant_id: str, cycles: Sequence[DueCycle]) -> int:
+        try:
+            async with self._database.transaction(_caller(tenant_id)) as tx:
+                return await self._schedule.close_cycles(
+                    tx,
+                    customer_ids=[cycle.customer_id for cycle in cycles],
+                    cycle_ids=[cycle.id for cycle in cycles],
+                )
+        except Aborted:  # Another scheduler is at it; the next round sees what it left.
+            return 0
+        except Unavailable:
+            raise
+        except Exception as error:  # A fault of one of them: it is found, and set aside, alone.
+            log.info("scheduler.batch_failed", tenant_id=tenant_id, cycles=len(cycles), error=repr(error))
+            return sum([await self._step_alone(cycle) for cycle in cycles])
+
+    async def _step_alone(self, cycle: DueCycle) -> bool:
+        try:
+            async with self._database.transaction(_caller(cycle.tenant_id)) as tx:
+                return await self._step_cycle(tx, cycle)
+        except Aborted:  # Another scheduler is at it; the next round sees what it left.
+            return False
+        except Unavailable:
+            raise
+        except Exception as error:  # A fault of this cycle, whatever it is: the others go on.
+            await self._set_cycle_aside(cycle, error)
+            return False
 
     async def _set_cycle_aside(self, cycle: DueCycle, error: Exception) -> None:
         CYCLE_FAILURES.inc()

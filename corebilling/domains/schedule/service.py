@@ -1,5 +1,7 @@
 """Use cases of billing cycles and test clocks."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 
 from billing.schedule.v1 import schedule_events_pb2 as events
@@ -12,7 +14,7 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.schedule.model import CycleState, check_clock_target
+from corebilling.domains.schedule.model import check_clock_target
 from corebilling.domains.subscription.service import SubscriptionService
 from corebilling.errors import FailedPrecondition
 from corebilling.events import outbox
@@ -61,16 +63,43 @@ class ScheduleService:
 
     async def step_cycle(self, tx: Transaction, *, customer_id: str, cycle_id: str) -> bool:
         """Takes the next step of a cycle if it is still due; False when another scheduler has taken it."""
-        await tx.lock(customer_id)
+        if await self.close_cycles(tx, customer_ids=[customer_id], cycle_ids=[cycle_id]):
+            return True
         cycle = await schedule_sql.find_billing_cycle(tx, tenant_id=tx.tenant_id, id=cycle_id)
         now = (await tenant_profile(tx)).now
         if cycle is None or cycle.due_at is None or cycle.due_at > now:
             return False
-        if cycle.state == CycleState.GRACE:
-            await _close(tx, cycle, now)
-        else:
-            await self._subscriptions.pass_boundary(tx, cycle)
+        await self._subscriptions.pass_boundary(tx, cycle)
         return True
+
+    async def close_cycles(
+        self, tx: Transaction, *, customer_ids: Sequence[str], cycle_ids: Sequence[str]
+    ) -> int:
+        """Closes those of the tenant's cycles whose grace is over, all together; returns how many."""
+        await tx.lock(*customer_ids)
+        now = (await tenant_profile(tx)).now
+        cycles = await schedule_sql.list_cycles_to_close(tx, tenant_id=tx.tenant_id, ids=cycle_ids, now=now)
+        if not cycles:
+            return 0
+        announced = await _closing_events(tx, cycles)
+        closed = await schedule_sql.mark_billing_cycles_closed(
+            tx,
+            tenant_id=tx.tenant_id,
+            ids=[cycle.id for cycle in cycles],
+            versions=[cycle.version + len(announced[cycle.id]) for cycle in cycles],
+            closed_at=now,
+        )
+        assert closed == len(cycles), "the customers' locks keep the cycles as they are"
+        for cycle in cycles:
+            for version, payload in enumerate(announced[cycle.id], start=cycle.version + 1):
+                outbox.append(
+                    tx,
+                    payload,
+                    resource_id=cycle.id,
+                    resource_version=version,
+                    ordering_key=cycle.customer_id,
+                )
+        return closed
 
     async def move_test_clock(self, tx: Transaction, to: datetime) -> None:
         """Sets the tenant's clock to the next boundary; announces the arrival at its target."""
@@ -92,33 +121,30 @@ class ScheduleService:
             )
 
 
-async def _close(tx: Transaction, cycle: BillingCycle, now: datetime) -> None:
-    announced = await _closing_events(tx, cycle)
-    await schedule_sql.mark_billing_cycle(
+async def _closing_events(tx: Transaction, cycles: Sequence[BillingCycle]) -> dict[str, list[Message]]:
+    """What the close of each announces, by the cycle's id."""
+    rows = await schedule_sql.list_usage_summaries(
         tx,
         tenant_id=tx.tenant_id,
-        id=cycle.id,
-        version=cycle.version,
-        new_version=cycle.version + len(announced),
-        state=CycleState.CLOSED,
-        period_end=cycle.period_end,
-        due_at=None,
-        closed_at=now,
+        subscription_ids=[cycle.subscription_id for cycle in cycles],
+        period_starts=[cycle.period_start for cycle in cycles],
     )
-    for version, payload in enumerate(announced, start=cycle.version + 1):
-        outbox.append(
-            tx, payload, resource_id=cycle.id, resource_version=version, ordering_key=cycle.customer_id
-        )
+    totals: dict[tuple[str, datetime], list[schedule_sql.ListUsageSummariesRow]] = defaultdict(list)
+    for row in rows:
+        totals[row.subscription_id, row.period_start].append(row)
+    return {
+        cycle.id: _closing_events_of(cycle, totals[cycle.subscription_id, cycle.period_start])
+        for cycle in cycles
+    }
 
 
-async def _closing_events(tx: Transaction, cycle: BillingCycle) -> list[Message]:
-    """What a cycle's close announces: it can be rated, and an invoice will follow unless it is a trial."""
-    totals = await schedule_sql.list_usage_summary(
-        tx, tenant_id=tx.tenant_id, subscription_id=cycle.subscription_id, period_start=cycle.period_start
-    )
+def _closing_events_of(
+    cycle: BillingCycle, totals: Sequence[schedule_sql.ListUsageSummariesRow]
+) -> list[Message]:
+    """It can be rated, and an invoice will follow unless it is a trial."""
     closed = events.BillingCycleClosed(
         cycle_id=cycle.id,
-        tenant_id=tx.tenant_id,
+        tenant_id=cycle.tenant_id,
         subscription_id=cycle.subscription_id,
         customer_id=cycle.customer_id,
         period_start=timestamp(cycle.period_start),

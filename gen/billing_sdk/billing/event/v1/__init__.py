@@ -610,6 +610,11 @@ default_message_pool.register_message("billing.event.v1", "ListDeadLettersRespon
 
 @dataclass(eq=False, repr=False)
 class ListEventsRequest(betterproto2.Message):
+    """
+    Newest first. Where a filter by subject finds little, a page may hold fewer than asked for, or none, while there
+    are more: the token says so.
+    """
+
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
     page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
