@@ -86,7 +86,7 @@ test-fast: $(INSTALLED) ## run the tests that need no database: models, numeric 
 
 .PHONY: demo
 demo: $(INSTALLED) ## play a billing month, from contract to paid invoice; USAGE=file.csv bills your own usage
-	python -m examples.month $(if $(USAGE),--usage $(USAGE))
+	python -m examples.month $(if $(USAGE),--usage '$(USAGE)')
 
 .PHONY: bench
 bench: $(INSTALLED) kafka ## measure throughput and latency on this machine; LONG=1 adds 20 million usage records

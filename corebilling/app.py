@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from billing_db import outbox as outbox_sql
+
 from corebilling import policies
 from corebilling.bus.kafka import KafkaBus
 from corebilling.bus.local import LocalBus
@@ -134,7 +136,9 @@ class App:
             leases = None
             if settings.event_bus_provider is BusProvider.NATS:
                 leases = ShardLeases(worker, clock, settings.router_lease_seconds)
-            bus = await open_bus(stack, settings, leases)
+            # Whoever neither dispatches nor routes can start before the database is migrated.
+            installation = await installation_id(worker) if {"dispatcher", "router"} & set(roles) else ""
+            bus = await open_bus(stack, settings, leases, installation)
 
             rating = RatingService()
             ledger = LedgerService()
@@ -274,7 +278,15 @@ def handler_table(
     }
 
 
-async def open_bus(stack: AsyncExitStack, settings: Settings, leases: ShardLeases | None) -> Bus:
+async def installation_id(database: Database) -> str:
+    """Whose log this database holds."""
+    async with database.connection() as connection:
+        return await outbox_sql.get_installation(connection)
+
+
+async def open_bus(
+    stack: AsyncExitStack, settings: Settings, leases: ShardLeases | None, installation: str
+) -> Bus:
     match settings.event_bus_provider:
         case BusProvider.LOCAL:
             return LocalBus(MAX_EVENT_BYTES)
@@ -282,12 +294,12 @@ async def open_bus(stack: AsyncExitStack, settings: Settings, leases: ShardLease
             return NoopBus()
         case BusProvider.NATS:
             assert leases is not None
-            address = policies.nats_address(settings)
+            address = policies.nats_address(settings, installation)
             return await stack.enter_async_context(
                 NatsBus.open(address, leases.held, settings.router_concurrent_shards)
             )
         case BusProvider.KAFKA:
-            brokers = policies.kafka_address(settings)
+            brokers = policies.kafka_address(settings, installation)
             return await stack.enter_async_context(KafkaBus.open(brokers, settings.router_concurrent_shards))
 
 

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Coroutine
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
+import asyncpg
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -16,14 +19,14 @@ from corebilling.commands.dead_letters import dead_letters_app
 from corebilling.commands.events import events_app
 from corebilling.commands.replay import replay
 from corebilling.commands.usage import usage_app
-from corebilling.config import ROLES, Settings
+from corebilling.config import ROLES, Settings, SettingsInvalid, read_settings
 from corebilling.db import migrate
 from corebilling.db.migrate import MIGRATIONS
 
 console = Console(highlight=False)
 problems = Console(stderr=True, highlight=False)
 
-main = typer.Typer(no_args_is_help=True, help="CoreBilling: usage, rating, invoices and a ledger over gRPC.")
+main = typer.Typer(no_args_is_help=True)
 main.command()(call)
 main.command()(replay)
 main.add_typer(catalog_app, name="catalog")
@@ -34,15 +37,38 @@ main.add_typer(usage_app, name="usage")
 
 T = TypeVar("T")
 
+_CANNOT_CONNECT = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"corebilling {version('corebilling')}")
+        raise typer.Exit
+
+
+@main.callback()
+def corebilling(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Prints the version.")
+    ] = False,
+) -> None:
+    """CoreBilling: usage, rating, invoices and a ledger over gRPC."""
+
 
 @main.command()
 def up(
     data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept; made if missing.")] = None,
-    grpc_port: Annotated[int | None, typer.Option(help="0 takes a free one.")] = None,
-    http_port: Annotated[int | None, typer.Option(help="0 takes a free one.")] = None,
+    grpc_port: Annotated[int | None, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = None,
+    http_port: Annotated[int | None, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = None,
 ) -> None:
     """Runs everything in this one process, on a Postgres of its own. Ctrl-C stops it; the data stays."""
-    settings = Settings()
+    settings = _settings()
     folder = data_dir or settings.data_dir
     changes = {"grpc_port": grpc_port, "port": http_port}
     settings = settings.model_copy(
@@ -63,7 +89,7 @@ def serve(
     roles: Annotated[str, typer.Option(help=f"Comma-separated, of: {', '.join(ROLES)}.")] = ",".join(ROLES),
 ) -> None:
     """Runs some or all roles against DATABASE_URL, which is migrated already."""
-    settings = Settings()
+    settings = _settings()
     chosen = tuple(role.strip() for role in roles.split(","))
     if unknown := sorted(set(chosen) - set(ROLES)):
         raise _failure(f"There is no role {', '.join(unknown)}; choose from {', '.join(ROLES)}.")
@@ -107,8 +133,15 @@ def migrate_status() -> None:
     console.print(table)
 
 
+def _settings() -> Settings:
+    try:
+        return read_settings()
+    except SettingsInvalid as error:
+        raise _failure(str(error)) from None
+
+
 def _administrator_url() -> str:
-    url = Settings().database_url.get_secret_value()
+    url = _settings().database_url.get_secret_value()
     if not url:
         raise _failure("Set DATABASE_URL to a database and an administrator of it.")
     return url
@@ -117,10 +150,18 @@ def _administrator_url() -> str:
 def _migrating(work: Coroutine[None, None, T]) -> T:
     try:
         return asyncio.run(work)
-    except (migrate.MigrationError, OSError) as error:
+    except migrate.MigrationError as error:
         raise _failure(str(error)) from None
+    except _CANNOT_CONNECT as error:
+        url = urlsplit(_administrator_url())
+        # Without the password.
+        server = url.netloc.rpartition("@")[2] or "the local socket"
+        raise _failure(
+            f"DATABASE_URL names the database '{url.path[1:]}' at {server}, "
+            f"which cannot be connected to: {error}"
+        ) from None
 
 
 def _failure(message: str) -> typer.Exit:
-    problems.print(f"[red]{message}[/red]")
+    problems.print(message, style="red", markup=False, soft_wrap=True)
     return typer.Exit(1)

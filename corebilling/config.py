@@ -7,7 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from annotated_types import Ge, Gt, Le
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROLES = ("api", "dispatcher", "router", "webhook", "scheduler")
@@ -165,3 +168,51 @@ class Settings(BaseSettings):
         if self.webhook_max_delay_seconds < self.webhook_base_delay_seconds:
             raise ValueError("WEBHOOK_MAX_DELAY_SECONDS must not be below WEBHOOK_BASE_DELAY_SECONDS")
         return self
+
+
+class SettingsInvalid(Exception):
+    """Some setting cannot be used; the message has a line for each, and no secret."""
+
+
+def read_settings() -> Settings:
+    """From the environment. Raises SettingsInvalid."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsInvalid("\n".join(_problem(details) for details in error.errors())) from None
+
+
+def _problem(details: ErrorDetails) -> str:
+    if not details["loc"]:  # of several settings together: the sentence is our own
+        return str(details["ctx"]["error"])
+    field_name = str(details["loc"][0])
+    field = Settings.model_fields.get(field_name)
+    wanted = _wanted(field) if field else ""
+    if not wanted:  # text of some kind, perhaps a secret
+        return f"{field_name.upper()} cannot be used: {details['msg']}"
+    return f"{field_name.upper()} must be {wanted} (it is {details['input']!r})"
+
+
+def _wanted(field: FieldInfo) -> str:
+    """What a setting of this type may be; '' for text without a pattern."""
+    kind = field.annotation
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return f"one of {', '.join(kind)}"
+    if kind is bool:
+        return "true or false"
+    bounds = " and ".join(filter(None, map(_bound, field.metadata)))
+    if kind in (int, float):
+        return f"a {'whole number' if kind is int else 'number'}, {bounds}"
+    return f"text that matches {bounds}" if bounds else ""
+
+
+def _bound(limit: object) -> str:
+    match limit:
+        case Ge(ge=low):
+            return f"at least {low}"
+        case Gt(gt=low):
+            return f"above {low}"
+        case Le(le=high):
+            return f"at most {high}"
+        case _:
+            return str(getattr(limit, "pattern", None) or "")

@@ -12,10 +12,11 @@ from corebilling.rpc.concerns import CallLimits
 from corebilling.rpc.server import RpcPolicy, Tls
 
 
-def nats_address(settings: Settings) -> NatsAddress:
+def nats_address(settings: Settings, installation: str) -> NatsAddress:
     return NatsAddress(
         url=settings.nats_url,
         stream=settings.nats_stream,
+        installation=installation,
         username=settings.nats_username,
         password=settings.nats_password.get_secret_value(),
         tls_ca_file=settings.nats_tls_ca_file,
@@ -23,12 +24,13 @@ def nats_address(settings: Settings) -> NatsAddress:
     )
 
 
-def kafka_address(settings: Settings) -> KafkaAddress:
+def kafka_address(settings: Settings, installation: str) -> KafkaAddress:
     return KafkaAddress(
         brokers=settings.kafka_brokers,
         topic=settings.kafka_topic,
         group_id=settings.kafka_group_id,
         partitions=SHARDS,
+        installation=installation,
         replicas=settings.kafka_replicas,
         security=settings.kafka_security,
         sasl_mechanism=settings.kafka_sasl_mechanism,

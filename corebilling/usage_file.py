@@ -93,16 +93,19 @@ class UsageFile:
         try:
             yield from self._json_rows(text) if self._path.suffix in _JSON_LINES else self._csv_rows(text)
         except (UnicodeDecodeError, csv.Error) as error:
-            raise FileInvalid(f"{self._path.name}, after row {self.rows}: {error}") from None
+            raise FileInvalid(f"{self._path.name}, after row {self.rows}: {error}.") from None
         finally:
-            text.detach()
+            if not self._file.closed:  # as it is for who gave up on the way
+                text.detach()
 
     def _csv_rows(self, text: TextIOWrapper) -> Iterator[Row]:
         reader = csv.DictReader(text, strict=True)
         missing = [column for column in self._mapping.columns() if column not in (reader.fieldnames or ())]
         if missing:
             found = ", ".join(reader.fieldnames or ())
-            raise FileInvalid(f"{self._path.name} has no column {', '.join(missing)}; it has {found}.")
+            raise FileInvalid(
+                f"{self._path.name} has no column {', '.join(missing)}; it has {found or 'none'}."
+            )
         yield from reader
 
     def _json_rows(self, text: TextIOWrapper) -> Iterator[Row]:

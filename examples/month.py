@@ -7,6 +7,8 @@ PDF, the signed webhooks and the ledger.
 
     make demo                              with a generated sample
     make demo USAGE=requests.csv           with your own: columns TIMESTAMP, ContextTokens, GeneratedTokens
+
+Of a file that spans more than a month, the month from its first row is billed; later rows are left out.
 """
 
 import argparse
@@ -16,12 +18,15 @@ import random
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import grpc
 from billing.access.v1 import access_service_pb2, api_key_pb2
 from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
 from billing.catalog.v1 import catalog_pb2, catalog_service_pb2
@@ -30,8 +35,6 @@ from billing.customer.v1 import customer_pb2, customer_service_pb2
 from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 from billing.invoice.v1 import invoice_pb2, invoice_service_pb2
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
-from billing.ledger.v1 import ledger_pb2, ledger_service_pb2
-from billing.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from billing.tenant.v1 import tenant_pb2, tenant_service_pb2
@@ -39,23 +42,30 @@ from billing.tenant.v1.tenant_service_pb2_grpc import TenantServiceStub
 from billing.types.v1 import period_pb2
 from billing.webhook.v1 import webhook_service_pb2
 from billing.webhook.v1.webhook_service_pb2_grpc import WebhookServiceStub
-from rich.console import Console
-from rich.table import Table
 
 from corebilling.client import Client
 from corebilling.commands.clock import advance_clock
+from corebilling.commands.connection import explain
 from corebilling.commands.usage import report, upload_file
 from corebilling.mapping import enum_text, instant, timestamp
-from corebilling.usage_file import ColumnMapping, parse_time
-from examples.platform import Platform
+from corebilling.usage_file import ColumnMapping, FileInvalid, UsageFile
+from corebilling.values.period import BillingCalendar
+from examples.platform import NotStarted, Platform
 from examples.receiver import Receiver
-
-console = Console()
+from examples.show import console, invoice_table, show_ledger, step
 
 METERS = {"input_tokens": "ContextTokens", "output_tokens": "GeneratedTokens"}
 PER_MILLION = {"input_tokens": "0.15", "output_tokens": "0.60"}
 SAMPLE_REQUESTS = 2_000
 GRACE = timedelta(hours=1)
+WEBHOOKS = (
+    "invoice.generated",
+    "invoice.status.changed",
+    "invoice.payment.recorded",
+    "invoice.status.changed",
+    "invoice.paid",
+)
+"""All that the month makes, in the order of the events. Deliveries may overtake one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +78,54 @@ class Usage:
     last: datetime
 
 
+def columns(subscription_id: str) -> ColumnMapping:
+    return ColumnMapping(subscription_id, "TIMESTAMP", tuple(METERS.items()))
+
+
+def read_requests(file: Path) -> Iterator[tuple[datetime, Mapping[str, str]]]:
+    """Each row's time, and its quantities by meter.
+
+    Raises:
+        FileInvalid: It cannot be read, lacks a column, or has a row without a time.
+    """
+    wanted = ", ".join(columns("any").columns())
+    try:
+        with closing(UsageFile(file, columns("any"))) as rows:
+            for number, entries in groupby(rows, key=lambda entry: entry.row):
+                quantities = {}
+                for entry in entries:
+                    if entry.record is None:
+                        raise FileInvalid(f"{file.name}, row {number}: {entry.problem}.")
+                    moment = instant(entry.record.recorded_at)
+                    quantities[entry.record.meter_code] = entry.record.quantity
+                yield moment, quantities
+    except FileInvalid as error:
+        raise FileInvalid(f"{error} Wanted are the columns {wanted}.") from None
+    except OSError as error:
+        raise FileInvalid(f"{file} cannot be read: {error.strerror}.") from None
+
+
 def read_usage(file: Path) -> Usage:
-    """When the file's requests begin and end."""
-    with file.open(newline="") as lines:
-        times = [instant(parse_time(row["TIMESTAMP"])) for row in csv.DictReader(lines)]
+    """When the file's requests begin and end. Raises FileInvalid, also when there are none."""
+    times = [moment for moment, _ in read_requests(file)]
     if not times:
-        sys.exit(f"{file} has no rows.")
+        raise FileInvalid(f"{file} has no rows with usage.")
     return Usage(file, len(times), min(times), max(times))
+
+
+def first_month(usage: Usage, folder: Path) -> Usage:
+    """The usage of the month that it begins in: all of it, or a copy in the folder without the later rows."""
+    end = BillingCalendar(usage.first, "month", 1, "UTC", usage.first).boundary(1)
+    if usage.last < end:
+        return usage
+    kept = folder / f"{usage.file.stem}.csv"
+    with kept.open("w", newline="") as lines:
+        writer = csv.writer(lines)
+        writer.writerow(["TIMESTAMP", *METERS.values()])
+        for moment, quantities in read_requests(usage.file):
+            if moment < end:
+                writer.writerow([moment.isoformat(), *(quantities.get(meter, "") for meter in METERS)])
+    return read_usage(kept)
 
 
 def write_sample(file: Path) -> None:
@@ -233,47 +284,6 @@ async def pay(client: Client, invoice: invoice_pb2.Invoice) -> invoice_pb2.Invoi
     return answer.invoice
 
 
-def major(minor: int) -> str:
-    """US cents as dollars."""
-    return f"{Decimal(minor) / 100:,.2f}"
-
-
-def invoice_table(invoice: invoice_pb2.Invoice) -> Table:
-    state = enum_text(invoice_pb2.InvoiceState, invoice.state)
-    table = Table(title=f"Invoice {invoice.number} ({state})", title_justify="left", show_footer=True)
-    table.add_column("what", footer="Total")
-    table.add_column("quantity", justify="right")
-    table.add_column("price", justify="right")
-    table.add_column(invoice.currency, justify="right", footer=major(invoice.total_minor))
-    for line in invoice.lines:
-        size = f" / {int(line.unit_size):,}" if line.unit_size != "1" else ""
-        table.add_row(
-            line.description,
-            f"{Decimal(line.quantity):,f}",
-            f"{line.unit_amount}{size}",
-            major(line.amount_minor),
-        )
-    return table
-
-
-async def show_ledger(client: Client) -> bool:
-    answer = await client.stub(LedgerServiceStub).GetTrialBalance(ledger_service_pb2.GetTrialBalanceRequest())
-    table = Table(title="Trial balance", title_justify="left", show_footer=True)
-    table.add_column("account", footer="Sum")
-    table.add_column(
-        "balance", justify="right", footer=major(sum(row.balance_minor for row in answer.balances))
-    )
-    for row in answer.balances:
-        name = enum_text(ledger_pb2.AccountType, row.account_type)
-        table.add_row(f"{name}, {row.currency}", major(row.balance_minor))
-    console.print(table)
-    return answer.balanced
-
-
-def step(text: str) -> None:
-    console.print(f"[bold cyan]>[/bold cyan] {text}", highlight=False)
-
-
 async def play(usage: Usage, data_dir: Path, out_dir: Path) -> bool:
     """Plays the month; True when everything came out as it should."""
     async with Receiver() as receiver, Platform.start(data_dir) as platform:
@@ -288,7 +298,7 @@ async def play(usage: Usage, data_dir: Path, out_dir: Path) -> bool:
             await advance_clock(client, tenant.id, usage.last + timedelta(seconds=1))
             for attempt in ("importing", "importing the same file again"):
                 step(f"{attempt}: {usage.file.name}, {usage.rows:,} rows")
-                mapping = ColumnMapping(subscription.id, "TIMESTAMP", tuple(METERS.items()))
+                mapping = columns(subscription.id)
                 report(await upload_file(client, tenant.id, usage.file, mapping, platform.grpc))
             step("advancing the clock past the month and its grace")
             invoice = await close_month(client, tenant.id, subscription)
@@ -302,28 +312,51 @@ async def play(usage: Usage, data_dir: Path, out_dir: Path) -> bool:
             step(f"PDF written: {out_file} ({len(pdf.pdf):,} bytes)")
             invoice = await pay(client, invoice)
             step(f"payment recorded: invoice {enum_text(invoice_pb2.InvoiceState, invoice.state)}")
-            paid = await receiver.wait_for("invoice.paid")
-            step(f"webhooks received and verified: {', '.join(receiver.subjects)}")
+            told = await receiver.wait_for(*WEBHOOKS)
+            if told:
+                step(f"webhooks received and verified: {', '.join(WEBHOOKS)}")
+            else:
+                step(f"webhooks are missing; received were: {', '.join(receiver.subjects)}")
             balanced = await show_ledger(client)
-    return balanced and paid
+    return balanced and told
+
+
+def play_in(folder: Path, file: Path | None, out_dir: Path) -> bool:
+    """Plays the month of this file, or of a generated sample; the folder holds what is needed on the way."""
+    if file is None:
+        file = folder / "sample.csv"
+        write_sample(file)
+    whole = read_usage(file)
+    usage = first_month(whole, folder)
+    if usage.rows < whole.rows:
+        step(
+            f"{file.name} goes on until {whole.last.date()}: billed is the month from its first row, of "
+            f"{usage.first.date()}; {whole.rows - usage.rows:,} later rows are left out"
+        )
+    return asyncio.run(play(usage, folder / "platform", out_dir))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Play one month of billing on a platform of its own.")
-    parser.add_argument("--usage", type=Path, help="CSV file with TIMESTAMP, ContextTokens, GeneratedTokens")
+    parser.add_argument(
+        "--usage",
+        type=Path,
+        help="CSV file with TIMESTAMP, ContextTokens, GeneratedTokens; "
+        "the month from its first row is billed, later rows are left out",
+    )
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="where the PDF goes")
     options = parser.parse_args()
-    data_dir = Path(tempfile.mkdtemp(prefix="corebilling-demo-"))
-    data_dir.chmod(0o711)  # run as root, the server is another user and must get in
+    folder = Path(tempfile.mkdtemp(prefix="corebilling-demo-"))
+    folder.chmod(0o711)  # run as root, the server is another user and must get in
     try:
-        file = options.usage
-        if file is None:
-            file = data_dir / "sample.csv"
-            write_sample(file)
-        if not asyncio.run(play(read_usage(file), data_dir / "platform", options.out)):
+        if not play_in(folder, options.usage, options.out):
             sys.exit("The month did not come out right.")
+    except (FileInvalid, NotStarted) as error:
+        sys.exit(str(error))
+    except grpc.aio.AioRpcError as error:
+        sys.exit(f"{error.code().name} {explain(error)}")
     finally:
-        shutil.rmtree(data_dir, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     step("done. Next: make up, and the tour in README.md")
 
 

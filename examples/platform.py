@@ -16,6 +16,10 @@ _START_TIMEOUT_S = 60.0
 _POLL_S = 0.05
 
 
+class NotStarted(Exception):
+    """The platform ended before it answered; the message is what it said."""
+
+
 @dataclass
 class Platform:
     """A running platform: its addresses and its operators' key."""
@@ -60,7 +64,8 @@ class Platform:
         async with asyncio.timeout(_START_TIMEOUT_S):
             while not endpoints.exists():
                 if process.returncode is not None:
-                    raise RuntimeError(f"the platform did not start; see {log.name}")
+                    said = Path(log.name).read_text().strip()
+                    raise NotStarted(f"The platform did not start: {said}")
                 await asyncio.sleep(_POLL_S)
         where = json.loads(endpoints.read_text())
         return Platform(

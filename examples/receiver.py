@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+from collections import Counter
 
 from aiohttp import web
 
@@ -32,15 +33,20 @@ class Receiver:
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
 
-    async def wait_for(self, subject: str, *, longest_s: float = 30.0) -> bool:
-        """True as soon as an event of this subject has arrived with a valid signature."""
+    async def wait_for(self, *subjects: str, longest_s: float = 30.0) -> bool:
+        """True as soon as as many different events of each subject as it is named have arrived, with valid
+        signatures; False if they have not in time."""
         async with self._arrived:
             try:
                 async with asyncio.timeout(longest_s):
-                    await self._arrived.wait_for(lambda: subject in self.subjects)
+                    await self._arrived.wait_for(lambda: Counter(subjects) <= self._events())
             except TimeoutError:
                 return False
         return True
+
+    def _events(self) -> "Counter[str]":
+        """How many of each subject: a delivery may come twice."""
+        return Counter(dict(zip(self.event_ids, self.subjects, strict=True)).values())
 
     async def _receive(self, request: web.Request) -> web.Response:
         body = await request.read()

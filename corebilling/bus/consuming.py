@@ -20,13 +20,13 @@ _RETRY_BASE_S = 0.1
 _RETRY_MAX_S = 5.0
 
 
-def decoded(bodies: Iterable[bytes], source: str, shard: int) -> list[Delivery]:
+def decoded(bodies: Iterable[bytes], source: str, installation: str, shard: int) -> list[Delivery]:
     """The shard's deliveries among the messages. What is none of ours, or went astray, is said aloud and left
     out: whatever it was meant to be, the log has it."""
     deliveries = []
     for body in bodies:
         try:
-            deliveries.append(_of_shard(shard, decode(body)))
+            deliveries.append(_of_shard(shard, decode(body, installation)))
         except Undecodable as error:
             _UNDECODABLE.inc()
             log.error("bus.undecodable", source=source, bytes=len(body), error=str(error))

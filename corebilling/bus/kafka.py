@@ -63,7 +63,9 @@ class KafkaBus:
 
     async def _send(self, deliveries: Sequence[Delivery]) -> None:
         try:
-            await self._producer.send(deliveries[0].shard, [_record(delivery) for delivery in deliveries])
+            await self._producer.send(
+                deliveries[0].shard, [self._record(delivery) for delivery in deliveries]
+            )
         except _TOO_LARGE:
             raise
         except UNREACHABLE as error:
@@ -81,8 +83,7 @@ class KafkaBus:
         for delivery in deliveries:
             await self.publish([delivery])
 
-
-def _record(delivery: Delivery) -> Record:
-    row = delivery.row
-    headers = [("traceparent", row.traceparent.encode())] if row.traceparent else []
-    return Record(row.ordering_key.encode(), encode(delivery), headers)
+    def _record(self, delivery: Delivery) -> Record:
+        row = delivery.row
+        headers = [("traceparent", row.traceparent.encode())] if row.traceparent else []
+        return Record(row.ordering_key.encode(), encode(delivery, self._address.installation), headers)

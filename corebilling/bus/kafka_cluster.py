@@ -56,12 +56,16 @@ class TopicMismatch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KafkaAddress:
-    """Where the brokers are, who we are to them, and what the topic and the group are called there."""
+    """Where the brokers are, who we are to them, and what the topic and the group are called there.
+
+    `installation`: whose deliveries it carries; others are passed over.
+    """
 
     brokers: str
     topic: str
     group_id: str
     partitions: int
+    installation: str
     replicas: int = 1
     security: str = "PLAINTEXT"
     sasl_mechanism: str = "SCRAM-SHA-512"

@@ -57,6 +57,7 @@ class _Partition:
     """
 
     at: TopicPartition
+    installation: str
     taken_to: int = 0
     records: list[ConsumerRecord] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,7 +76,8 @@ class _Partition:
             self.arrived.clear()
         self.taken_to = taken[-1].offset + 1
         source = f"{self.at.topic}[{self.at.partition}]"
-        return decoded((record.value or b"" for record in taken), source, self.at.partition)
+        bodies = (record.value or b"" for record in taken)
+        return decoded(bodies, source, self.installation, self.at.partition)
 
     def close(self) -> None:
         self.closed = True
@@ -127,6 +129,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
         consumer: Consumer,
         limit: asyncio.Semaphore,
     ) -> None:
+        self._installation = address.installation
         self._consumer = consumer
         self._limit = limit
         self._partitions: dict[TopicPartition, _Partition] = {}
@@ -184,7 +187,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
 
     def _partition(self, at: TopicPartition, tasks: asyncio.TaskGroup) -> _Partition:
         if at not in self._partitions:
-            partition = self._partitions[at] = _Partition(at)
+            partition = self._partitions[at] = _Partition(at, self._installation)
             partition.worker = tasks.create_task(self._work(partition), name=f"kafka shard {at.partition}")
         return self._partitions[at]
 

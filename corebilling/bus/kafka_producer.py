@@ -11,10 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 
 from corebilling.bus.kafka_cluster import MAX_MESSAGE_BYTES, UNREACHABLE, KafkaAddress, ensure_topic, say
+
+log = structlog.get_logger(__name__)
 
 MAX_RECORD_BYTES = MAX_MESSAGE_BYTES - 1024
 """Leaves room for the header of its batch."""
@@ -123,6 +126,7 @@ class KafkaProducer:
         except BaseException:
             await _discard(producer)
             raise
+        log.info("kafka.connected", brokers=self._address.brokers, topic=self._address.topic)
         return producer
 
     def _give_up(self, used: _Producer) -> None:

@@ -51,10 +51,14 @@ _STREAM_NOT_FOUND = 10059
 
 @dataclass(frozen=True, slots=True)
 class NatsAddress:
-    """Where the servers are (separated by commas), who we are to them, and the stream's name there."""
+    """Where the servers are (separated by commas), who we are to them, and the stream's name there.
 
-    url: str
+    `installation`: whose deliveries it carries; others are passed over.
+    """
+
+    url: str = field(repr=False)
     stream: str
+    installation: str
     username: str = ""
     password: str = field(default="", repr=False)
     tls_ca_file: Path | None = None
@@ -63,6 +67,11 @@ class NatsAddress:
     @property
     def servers(self) -> list[str]:
         return [url.strip() for url in self.url.split(",")]
+
+    @property
+    def hosts(self) -> str:
+        """The servers as they may be logged: a URL may hold a password."""
+        return ", ".join(url.rpartition("@")[2].rpartition("//")[2] for url in self.servers)
 
     def subject(self, shard: int | str) -> str:
         return f"{self.stream.lower()}.events.{shard}"
@@ -189,6 +198,7 @@ class NatsConnection:
         if not client.is_connected:
             return
         _SESSIONS.inc()
+        log.info("nats.connected", servers=self._address.hosts, stream=self._address.stream)
         self._session = Session(client, jetstream, asyncio.get_running_loop().create_future())
         self._begun.set()
 
@@ -216,7 +226,7 @@ class NatsConnection:
 
     async def _on_disconnected(self) -> None:
         if self._session is not None:  # not when we leave
-            log.warning("nats.disconnected", servers=self._address.servers)
+            log.warning("nats.disconnected", servers=self._address.hosts)
         self._end_session()
         self._news.set()
 
@@ -228,7 +238,7 @@ class NatsConnection:
         now = asyncio.get_running_loop().time()
         if now >= self._say_again_at:
             self._say_again_at = now + _SAY_AGAIN_S
-            log.warning("nats.error", servers=self._address.servers, error=repr(error))
+            log.warning("nats.error", servers=self._address.hosts, error=repr(error))
 
 
 async def answer_of(request: Awaitable[T]) -> T:

@@ -226,7 +226,12 @@ class ShardConsumer:
                 await pull.arrival()
                 await consume_persistently(
                     self._consumer,
-                    lambda: decoded((message.data for message in pull.take()), source, self._shard),
+                    lambda: decoded(
+                        (message.data for message in pull.take()),
+                        source,
+                        self._address.installation,
+                        self._shard,
+                    ),
                     self._limit,
                 )
                 await pull.done()

@@ -74,7 +74,7 @@ class NatsPublisher:
         session = self._connection.session()
         try:
             await self._subscribe(session.client)
-            for window in _windows(deliveries):
+            for window in _windows(deliveries, self._address.installation):
                 await self._send(session, window)
         except TimeoutError:
             raise BusUnavailable("NATS does not acknowledge") from None
@@ -125,12 +125,12 @@ class NatsPublisher:
             window.settle(_error(message, window.tokens.pop(token)))
 
 
-def _windows(deliveries: Sequence[Delivery]) -> Iterator[list[tuple[Delivery, bytes]]]:
+def _windows(deliveries: Sequence[Delivery], installation: str) -> Iterator[list[tuple[Delivery, bytes]]]:
     """What is on its way at once, bounded by its size."""
     window: list[tuple[Delivery, bytes]] = []
     size = 0
     for delivery in deliveries:
-        body = encode(delivery)
+        body = encode(delivery, installation)
         if window and size + len(body) > _WINDOW_BYTES:
             yield window
             window, size = [], 0

@@ -1,6 +1,7 @@
 """`corebilling call`: any RPC from the shell, by reflection, with no files at hand."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from corebilling.commands.connection import TARGET, ApiKey, Target, console, explain, problems
+from corebilling.commands.connection import TARGET, ApiKey, Target, console, refusal
 
 
 def call(
@@ -29,7 +30,11 @@ def call(
     correlation_id: Annotated[str, typer.Option(help="Ties everything this call leads to together.")] = "",
     get: Annotated[str, typer.Option(help="Print one field only, as in customer.id or plans.0.id.")] = "",
 ) -> None:
-    """Calls any RPC by reflection, as grpcurl does. Without a method, lists them all."""
+    """Calls any RPC by reflection, as grpcurl does. Without a method, lists them all.
+
+    A platform key names the tenant in the request: -d '{"tenant_id": "ten_…"}'. COREBILLING_TARGET and
+    COREBILLING_API_KEY are read from the environment; COREBILLING_TENANT is not.
+    """
     with grpc.insecure_channel(target) as channel:
         try:
             database = ProtoReflectionDescriptorDatabase(channel)
@@ -42,8 +47,7 @@ def call(
             for response in _invoke(channel, _find(pool, method), _read(data), headers):
                 print(_show(response, pool, get))
         except grpc.RpcError as error:
-            problems.print(f"[red]{error.code().name}[/red] {explain(error)}", highlight=False)
-            raise typer.Exit(1) from None
+            raise refusal(error, target) from None
 
 
 def _methods(database: ProtoReflectionDescriptorDatabase, pool: DescriptorPool) -> list[str]:
@@ -81,6 +85,16 @@ def _read(data: str) -> list[dict[str, Any]]:
     return parsed if isinstance(parsed, list) else [parsed]
 
 
+def _misfit(method: MethodDescriptor, error: str) -> str:
+    """What is wrong with a request. Of an unknown field: which there are, as responses name them."""
+    unknown = re.search(r'Message type "([\w.]+)" has no field named "([^"]+)"', error)
+    if not unknown:
+        return f"The request does not fit {method.input_type.full_name}: {error}."
+    message = method.input_type.file.pool.FindMessageTypeByName(unknown[1])
+    names = ", ".join(field.name for field in message.fields) or "none"
+    return f"{message.full_name} has no field {unknown[2]}; its fields: {names}."
+
+
 def _invoke(
     channel: grpc.Channel,
     method: MethodDescriptor,
@@ -91,9 +105,7 @@ def _invoke(
     try:
         requests = [json_format.ParseDict(item, request_class()) for item in data]
     except json_format.ParseError as error:
-        raise typer.BadParameter(
-            f"The request does not fit {method.input_type.full_name}: {error}."
-        ) from None
+        raise typer.BadParameter(_misfit(method, str(error))) from None
     kind = ("stream" if method.client_streaming else "unary") + (
         "_stream" if method.server_streaming else "_unary"
     )

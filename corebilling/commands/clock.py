@@ -11,7 +11,7 @@ from billing.schedule.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from corebilling.client import Client
-from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, run
+from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, moment, run
 from corebilling.mapping import instant, timestamp
 
 clock_app = typer.Typer(no_args_is_help=True, help="Shows and advances a sandbox tenant's clock.")
@@ -35,15 +35,20 @@ def show(target: Target = TARGET, api_key: ApiKey = "", tenant: Tenant = "") -> 
 
 @clock_app.command()
 def advance(
-    to: Annotated[datetime, typer.Argument(help="Where to, UTC, as in 2026-12-31T00:00:00.")],
+    to: Annotated[
+        datetime,
+        typer.Argument(parser=moment, metavar="TIME", help="Where to, UTC, as in 2026-12-31T00:00:00."),
+    ],
     target: Target = TARGET,
     api_key: ApiKey = "",
     tenant: Tenant = "",
 ) -> None:
     """Advances the clock and waits until everything that became due on the way has been done."""
-    run(target, api_key, lambda client: advance_clock(client, tenant, to.replace(tzinfo=UTC)))
+    run(target, api_key, lambda client: advance_clock(client, tenant, to))
     console.print(
-        f"It is {to.isoformat()} now. Next: corebilling call billing.invoice.v1.InvoiceService/ListInvoices"
+        f"It is {to.astimezone(UTC):%Y-%m-%dT%H:%M:%S} now. "
+        "Next: corebilling call billing.invoice.v1.InvoiceService/ListInvoices",
+        soft_wrap=True,
     )
 
 

@@ -1,27 +1,44 @@
 """What every client command asks for: the server, the key, the tenant; and how it reports a refusal."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Annotated, Any, TypeVar, cast
+from datetime import UTC, datetime
+from typing import Annotated, Any, TextIO, TypeVar, cast
 
 import grpc
 import typer
 from google.rpc import error_details_pb2, status_pb2
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
 
 from corebilling.client import DEFAULT_TARGET, Client
 
 Target = Annotated[str, typer.Option(envvar="COREBILLING_TARGET", help="Address of the gRPC server.")]
-ApiKey = Annotated[
-    str, typer.Option(envvar="COREBILLING_API_KEY", help="API key; a platform key names --tenant.")
+ApiKey = Annotated[str, typer.Option(envvar="COREBILLING_API_KEY", help="API key.")]
+Tenant = Annotated[
+    str,
+    typer.Option(
+        envvar="COREBILLING_TENANT", help="Tenant id; empty: the key's own. A platform key has none."
+    ),
 ]
-Tenant = Annotated[str, typer.Option(envvar="COREBILLING_TENANT", help="Tenant id; empty: the key's own.")]
 
 T = TypeVar("T")
 
 TARGET = DEFAULT_TARGET
-console = Console()
-problems = Console(stderr=True)
+
+# Wider than any line: what another program reads, as grep does, is not wrapped.
+_UNBOUNDED = 10_000
+
+
+def _width(stream: TextIO) -> int | None:
+    return None if stream.isatty() else _UNBOUNDED
+
+
+console = Console(width=_width(sys.stdout))
+problems = Console(stderr=True, width=_width(sys.stderr))
 
 
 def run(target: str, api_key: str, work: Callable[[Client], Awaitable[T]]) -> T:
@@ -34,8 +51,36 @@ def run(target: str, api_key: str, work: Callable[[Client], Awaitable[T]]) -> T:
     try:
         return asyncio.run(connected())
     except grpc.aio.AioRpcError as error:
-        problems.print(f"[red]{error.code().name}[/red] {explain(error)}", highlight=False)
-        raise typer.Exit(1) from None
+        raise refusal(error, target) from None
+
+
+def refusal(error: grpc.RpcError, target: str) -> typer.Exit:
+    """Prints why the call failed; returns what ends the command."""
+    explained = explain(error)
+    # A server that answers gives a reason with its status; the channel, which found none, does not.
+    if error.code() is grpc.StatusCode.UNAVAILABLE and not _details(error):
+        explained = (
+            f"no answer from {target}: is the platform running? Start it with `corebilling up`, or name "
+            f"another with --target / COREBILLING_TARGET.\n  {explained}"
+        )
+    problems.print(Text.assemble((error.code().name, "red"), f" {explained}"), soft_wrap=True)
+    return typer.Exit(1)
+
+
+def moment(text: str) -> datetime:
+    """A time given as an argument; UTC unless it has an offset."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no time; write 2026-03-01 or 2026-03-01T09:30:00.") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def print_table(table: Table) -> None:
+    """As wide as its contents: what a narrow terminal would cut is what one wants to paste."""
+    unbounded = console.options.update(width=_UNBOUNDED)
+    table.width = Measurement.get(console, unbounded, table).maximum
+    console.print(table, soft_wrap=True)
 
 
 def explain(error: grpc.RpcError) -> str:

@@ -1,18 +1,23 @@
 """`corebilling dead-letters`: what the bus, a handler or an endpoint gave up, and what to do about it."""
 
+import json
 import uuid
+from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from billing.event.v1 import event_admin_service_pb2 as rpc
 from billing.event.v1.event_admin_service_pb2_grpc import EventAdminServiceStub
-from billing.webhook.v1 import webhook_service_pb2
+from billing.webhook.v1 import webhook_pb2
+from billing.webhook.v1 import webhook_service_pb2 as webhook_rpc
 from billing.webhook.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from google.protobuf import json_format
-from rich.table import Table
+from google.protobuf.message import Message
 
 from corebilling.client import Client
+from corebilling.commands import dead_webhooks
 from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, problems, run
 from corebilling.mapping import enum_text, instant
 
@@ -20,7 +25,10 @@ dead_letters_app = typer.Typer(
     no_args_is_help=True, help="Lists, shows, retries and discards what was given up, in every stage."
 )
 
-_PAGE = 100
+_LISTED = 100
+_AT_ONCE = 500
+
+Letter = rpc.DeadLetter | webhook_pb2.WebhookDeadLetter | webhook_pb2.WebhookDelivery
 
 
 class Stage(StrEnum):
@@ -31,10 +39,15 @@ class Stage(StrEnum):
 
 Ids = Annotated[
     list[str] | None,
-    typer.Argument(help="Event ids (evt_…); in the webhook stage delivery ids. None: all that match."),
+    typer.Argument(
+        help="Event ids (evt_…), or delivery ids (whd_…) of webhooks. None: all that match the options, "
+        "of which one is needed."
+    ),
 ]
 OfStage = Annotated[Stage | None, typer.Option(help="Where it was given up; empty: dispatch and handler.")]
-OfHandler = Annotated[str, typer.Option(help="Only those of this handler.")]
+OfHandler = Annotated[
+    str, typer.Option(help="Only those of this handler; in the webhook stage, of this endpoint (whk_…).")
+]
 OfSubject = Annotated[str, typer.Option(help="Only events of this subject; a prefix ends in .*")]
 
 
@@ -44,54 +57,65 @@ def list_all(
     handler: OfHandler = "",
     subject: OfSubject = "",
     discarded: Annotated[bool, typer.Option("--discarded", help="Those that were discarded.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object per line.")] = False,
     target: Target = TARGET,
     api_key: ApiKey = "",
     tenant: Tenant = "",
 ) -> None:
-    """Prints a table, the newest first: at most 100 of events and 100 of webhooks."""
+    """Prints them, the newest first: at most 100 of events and 100 of webhooks."""
 
-    async def work(client: Client) -> Table:
-        table = Table(title="Dead letters", title_justify="left")
-        for column in ("stage", "event", "subject", "gave up", "since", "tries", "why"):
-            table.add_column(column, overflow="fold")
+    async def work(client: Client) -> list[Letter]:
+        found: list[Letter] = []
         if stage is not Stage.WEBHOOK:
-            await _add_events(
-                client, table, _filter([], stage, handler, subject), tenant, discarded=discarded
-            )
-        if stage in (None, Stage.WEBHOOK) and not (handler or subject or discarded):
-            await _add_webhooks(client, table, tenant)
-        return table
+            wanted = _filter([], stage, handler, subject)
+            found += await _dead_events(client, tenant, wanted, discarded=discarded)
+        if stage in (None, Stage.WEBHOOK):
+            of = dead_webhooks.discarded_deliveries if discarded else dead_webhooks.dead_deliveries
+            found += await of(client, tenant, endpoint=handler, subject=subject, limit=_LISTED)
+        return found
 
-    table = run(target, api_key, work)
-    if not table.row_count:
+    letters = run(target, api_key, work)
+    if as_json:
+        for letter in letters:
+            print(json.dumps(_object(letter), ensure_ascii=False))
+        return
+    if not letters:
         console.print("No dead letters.")
         return
-    console.print(table)
-    console.print(
-        "Next: corebilling dead-letters show EVENT --handler NAME, then retry or discard; "
-        "corebilling events trace CORRELATION shows what led to it.",
-        highlight=False,
-    )
+    for letter in letters:
+        _say(_line(letter))
+    if not discarded:
+        _suggest(letters)
 
 
 @dead_letters_app.command()
 def show(
-    event_id: Annotated[str, typer.Argument(help="evt_…")],
-    handler: Annotated[str, typer.Option(help="Who gave it up; empty: the bus.")] = "",
+    id_: Annotated[
+        str, typer.Argument(metavar="ID", help="evt_…, or whd_… of a delivery to a webhook's endpoint.")
+    ],
+    handler: Annotated[str, typer.Option(help="Who gave the event up; empty: the bus.")] = "",
+    stage: Annotated[
+        Stage | None, typer.Option(help="webhook: all endpoints' dead deliveries of the event.")
+    ] = None,
     target: Target = TARGET,
     api_key: ApiKey = "",
     tenant: Tenant = "",
 ) -> None:
-    """Prints why it was given up, and the event, as JSON."""
+    """Prints why it was given up, as JSON: with the event, or with each attempt to deliver it."""
 
-    async def work(client: Client) -> rpc.GetDeadLetterResponse:
-        request = rpc.GetDeadLetterRequest(tenant_id=tenant, event_id=event_id, handler=handler)
-        answer: rpc.GetDeadLetterResponse = await client.stub(EventAdminServiceStub).GetDeadLetter(request)
-        return answer
+    async def work(client: Client) -> list[dict[str, Any]]:
+        if _of_webhooks(stage, [id_]):
+            letters = await dead_webhooks.find_dead(client, tenant, id_)
+            return [await _with_attempts(client, tenant, letter) for letter in letters]
+        request = rpc.GetDeadLetterRequest(tenant_id=tenant, event_id=id_, handler=handler)
+        return [_plain(await client.stub(EventAdminServiceStub).GetDeadLetter(request))]
 
-    console.print_json(
-        json_format.MessageToJson(run(target, api_key, work), preserving_proto_field_name=True)
-    )
+    found = run(target, api_key, work)
+    if not found:
+        problems.print(f"{id_} is not among the newest 10,000 dead letters of webhooks.", highlight=False)
+        raise typer.Exit(1)
+    for one in found:
+        console.print_json(data=one, ensure_ascii=False)
 
 
 @dead_letters_app.command()
@@ -106,23 +130,24 @@ def retry(
 ) -> None:
     """Tries them again, from the first attempt on; at most 500 at once."""
 
-    async def work(client: Client) -> int:
-        if stage is Stage.WEBHOOK:
-            for delivery_id in _named(ids):
-                await client.stub(WebhookServiceStub).RedeliverWebhook(
-                    webhook_service_pb2.RedeliverWebhookRequest(
-                        tenant_id=tenant, request_id=_request_id(), delivery_id=delivery_id
+    async def work(client: Client) -> tuple[int, Counter[str]]:
+        if _of_webhooks(stage, ids):
+            webhooks = client.stub(WebhookServiceStub)
+            wanted = ids or await _dead_delivery_ids(client, tenant, handler, subject)
+            return await dead_webhooks.each(
+                wanted,
+                lambda id_: webhooks.RedeliverWebhook(
+                    webhook_rpc.RedeliverWebhookRequest(
+                        tenant_id=tenant, request_id=_request_id(), delivery_id=id_
                     )
-                )
-            return len(_named(ids))
+                ),
+            )
         request = rpc.RetryDeadLettersRequest(
             tenant_id=tenant, request_id=_request_id(), filter=_filter(ids or [], stage, handler, subject)
         )
-        return int((await client.stub(EventAdminServiceStub).RetryDeadLetters(request)).retried)
+        return (await client.stub(EventAdminServiceStub).RetryDeadLetters(request)).retried, Counter()
 
-    console.print(
-        f"{run(target, api_key, work)} tried again. Next: corebilling dead-letters list", highlight=False
-    )
+    _tell(*run(target, api_key, work), "tried again", "corebilling dead-letters list")
 
 
 @dead_letters_app.command()
@@ -138,62 +163,116 @@ def discard(
 ) -> None:
     """Gives them up for good; at most 500 at once. They stay visible with --discarded."""
 
-    async def work(client: Client) -> int:
-        if stage is Stage.WEBHOOK:
-            for delivery_id in _named(ids):
-                await client.stub(WebhookServiceStub).DiscardWebhookDeadLetter(
-                    webhook_service_pb2.DiscardWebhookDeadLetterRequest(
-                        tenant_id=tenant, request_id=_request_id(), delivery_id=delivery_id, reason=reason
+    async def work(client: Client) -> tuple[int, Counter[str]]:
+        if _of_webhooks(stage, ids):
+            webhooks = client.stub(WebhookServiceStub)
+            wanted = ids or await _dead_delivery_ids(client, tenant, handler, subject)
+            return await dead_webhooks.each(
+                wanted,
+                lambda id_: webhooks.DiscardWebhookDeadLetter(
+                    webhook_rpc.DiscardWebhookDeadLetterRequest(
+                        tenant_id=tenant, request_id=_request_id(), delivery_id=id_, reason=reason
                     )
-                )
-            return len(_named(ids))
+                ),
+            )
         request = rpc.DiscardDeadLettersRequest(
             tenant_id=tenant,
             request_id=_request_id(),
             filter=_filter(ids or [], stage, handler, subject),
             reason=reason,
         )
-        return int((await client.stub(EventAdminServiceStub).DiscardDeadLetters(request)).discarded)
+        return (await client.stub(EventAdminServiceStub).DiscardDeadLetters(request)).discarded, Counter()
 
-    console.print(
-        f"{run(target, api_key, work)} discarded. Next: corebilling dead-letters list --discarded",
-        highlight=False,
-    )
+    _tell(*run(target, api_key, work), "discarded", "corebilling dead-letters list --discarded")
 
 
-async def _add_events(
-    client: Client, table: Table, wanted: rpc.DeadLetterFilter, tenant: str, *, discarded: bool
-) -> None:
+async def _dead_events(
+    client: Client, tenant: str, wanted: rpc.DeadLetterFilter, *, discarded: bool
+) -> Sequence[rpc.DeadLetter]:
     request = rpc.ListDeadLettersRequest(
-        tenant_id=tenant, page_size=_PAGE, filter=wanted, discarded=discarded
+        tenant_id=tenant, page_size=_LISTED, filter=wanted, discarded=discarded
     )
     answer = await client.stub(EventAdminServiceStub).ListDeadLetters(request)
-    for letter in answer.dead_letters:
-        table.add_row(
-            enum_text(rpc.DeadLetterStage, letter.stage),
-            letter.event_id,
-            letter.subject,
-            letter.handler or "the bus",
-            f"{instant(letter.created_at):%Y-%m-%d %H:%M:%S}",
-            str(letter.attempts),
-            f"{letter.discard_reason} ({letter.discarded_by})" if discarded else letter.error,
-        )
+    return list(answer.dead_letters)
 
 
-async def _add_webhooks(client: Client, table: Table, tenant: str) -> None:
-    request = webhook_service_pb2.ListWebhookDeadLettersRequest(tenant_id=tenant, page_size=_PAGE)
-    answer = await client.stub(WebhookServiceStub).ListWebhookDeadLetters(request)
-    for letter in answer.dead_letters:
+async def _dead_delivery_ids(client: Client, tenant: str, endpoint: str, subject: str) -> list[str]:
+    """Oldest first, as endpoints would have got them."""
+    letters = await dead_webhooks.dead_deliveries(
+        client, tenant, endpoint=endpoint, subject=subject, limit=_AT_ONCE
+    )
+    return [letter.delivery.id for letter in reversed(letters)]
+
+
+async def _with_attempts(
+    client: Client, tenant: str, letter: webhook_pb2.WebhookDeadLetter
+) -> dict[str, Any]:
+    tried = await dead_webhooks.attempts(client, tenant, letter.delivery.id)
+    return {"dead_letter": _object(letter), "attempts": [_plain(attempt) for attempt in tried]}
+
+
+def _line(letter: Letter) -> str:
+    """What one wants to paste comes first, and why it is there on a line of its own."""
+    if isinstance(letter, rpc.DeadLetter):
+        stage = enum_text(rpc.DeadLetterStage, letter.stage)
+        place = f"{letter.event_id} {letter.subject}  {stage} {letter.handler}".rstrip()
+        why = f"since {instant(letter.created_at):%Y-%m-%d %H:%M:%S}: {letter.error}"
+        if letter.discarded_by:
+            why = f"discarded by {letter.discarded_by}: {letter.discard_reason}"
+        return f"{place}\n  {_tries(letter.attempts)}, {why}"
+    if isinstance(letter, webhook_pb2.WebhookDeadLetter):
+        why = f"dead since {instant(letter.dead_at):%Y-%m-%d %H:%M:%S}: {letter.reason}"
         delivery = letter.delivery
-        table.add_row(
-            "webhook",
-            f"{delivery.event_id} {delivery.id}",
-            delivery.subject,
-            delivery.webhook_id,
-            f"{instant(letter.dead_at):%Y-%m-%d %H:%M:%S}",
-            str(delivery.attempts),
-            letter.reason,
-        )
+    else:
+        why, delivery = f"discarded: {letter.discard_reason}", letter
+    place = f"{delivery.id} {delivery.subject}  webhook {delivery.webhook_id}  of {delivery.event_id}"
+    return f"{place}\n  {_tries(delivery.attempts)}, {why}"
+
+
+def _tries(attempts: int) -> str:
+    return f"{attempts} {'try' if attempts == 1 else 'tries'}"
+
+
+def _suggest(letters: Sequence[Letter]) -> None:
+    """How to look at the first of each kind."""
+    event = next((letter for letter in letters if isinstance(letter, rpc.DeadLetter)), None)
+    webhook = next((letter for letter in letters if isinstance(letter, webhook_pb2.WebhookDeadLetter)), None)
+    if event:
+        handler = f" --handler {event.handler}" if event.handler else ""
+        _say(f"Next: corebilling dead-letters show {event.event_id}{handler}")
+    if webhook:
+        _say(f"Next: corebilling dead-letters show {webhook.delivery.id}")
+    _say("Then retry or discard; corebilling events trace evt_… shows what led to it.")
+
+
+def _object(letter: Letter) -> dict[str, Any]:
+    if isinstance(letter, webhook_pb2.WebhookDeadLetter):
+        shown = webhook_pb2.WebhookDeadLetter()
+        shown.CopyFrom(letter)
+        # There is no next attempt: the time is that of the last.
+        shown.delivery.ClearField("next_attempt_at")
+        return _plain(shown)
+    if isinstance(letter, webhook_pb2.WebhookDelivery):
+        return {"delivery": _plain(letter)}
+    return _plain(letter)
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    return json_format.MessageToDict(message, preserving_proto_field_name=True)
+
+
+def _tell(done: int, refusals: Counter[str], what: str, then: str) -> None:
+    _say(f"{done} {what}. Next: {then}")
+    if done == _AT_ONCE:
+        _say("There may be more: repeat the command.")
+    for refusal, count in refusals.items():
+        problems.print(f"{count} not {what}: {refusal}", markup=False, highlight=False, soft_wrap=True)
+    if refusals:
+        raise typer.Exit(1)
+
+
+def _of_webhooks(stage: Stage | None, ids: Sequence[str] | None) -> bool:
+    return stage is Stage.WEBHOOK or any(id_.startswith("whd_") for id_ in ids or ())
 
 
 def _filter(ids: list[str], stage: Stage | None, handler: str, subject: str) -> rpc.DeadLetterFilter:
@@ -210,12 +289,10 @@ def _filter(ids: list[str], stage: Stage | None, handler: str, subject: str) -> 
     )
 
 
-def _named(ids: list[str] | None) -> list[str]:
-    if not ids:
-        problems.print("Name the deliveries: corebilling dead-letters list --stage webhook shows their ids.")
-        raise typer.Exit(1)
-    return ids
-
-
 def _request_id() -> str:
     return f"cli-{uuid.uuid4()}"
+
+
+def _say(text: str) -> None:
+    # Error texts hold brackets that are no markup.
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 from zlib import crc32
 
@@ -69,6 +70,8 @@ def details(found: rpc.GetEventResponse, payload: Any) -> Iterator[RenderableTyp
         ("ordering key", event.metadata.ordering_key),
     ):
         facts.add_row(Text(name, "dim"), value)
+    if found.HasField("last_replayed_at"):
+        facts.add_row(Text("replayed at", "dim"), instant(found.last_replayed_at).isoformat())
     yield facts
     yield JSON(json.dumps(payload, ensure_ascii=False))
     yield from (_handler(event, outcome) for outcome in found.handlers)
@@ -84,12 +87,12 @@ def tree(events: Sequence[rpc.TracedEvent]) -> Tree:
         event = traced.event
         cause, actor = event.metadata.causation_id, event.metadata.actor
         parent = places.get((cause, actor.removeprefix(_HANDLER_ACTOR))) or places.get((cause, "")) or root
-        after_ms = (instant(event.created_at) - start).total_seconds() * 1000
+        after = instant(event.created_at) - start
         branch = parent.add(
             Text.assemble(
                 (event.subject, _subject_style(event.subject)),
                 f" {event.resource_id} ",
-                (f"{event.id} +{after_ms:,.0f} ms", "dim"),
+                (f"{event.id} +{_span(after)}", "dim"),
             )
         )
         places[event.id, ""] = branch
@@ -115,9 +118,9 @@ def _handler(event: eventv1.Event, outcome: rpc.HandlerOutcome) -> Text:
     state = enum_text(rpc.HandlerState, outcome.state).replace("_", " ")
     text = Text.assemble((f"{mark} ", style), outcome.handler, (f"  {state}", style))
     if outcome.HasField("handled_at"):
-        after_ms = (instant(outcome.handled_at) - instant(event.created_at)).total_seconds() * 1000
-        took_ms = outcome.duration.ToTimedelta().total_seconds() * 1000
-        text.append(f" {after_ms:,.1f} ms after its commit, took {took_ms:,.1f} ms", "dim")
+        after = instant(outcome.handled_at) - instant(event.created_at)
+        took = outcome.duration.ToTimedelta()
+        text.append(f" {_span(after)} after its commit, took {_span(took)}", "dim")
     if outcome.attempts:
         text.append(f" after {outcome.attempts} {'try' if outcome.attempts == 1 else 'tries'}", style)
     if outcome.state == rpc.HANDLER_STATE_FAILED:
@@ -133,11 +136,22 @@ def _webhook(outcome: rpc.WebhookOutcome) -> Text:
     text = Text.assemble((f"{mark} ", style), outcome.webhook_id, (f"  {state}", style))
     if outcome.attempts:
         text.append(f" after {outcome.attempts} {'try' if outcome.attempts == 1 else 'tries'}", style)
-    if outcome.last_status_code:
+    if outcome.last_status_code and str(outcome.last_status_code) not in outcome.last_error:
         text.append(f", answered {outcome.last_status_code}", style)
     if outcome.last_error:
         text.append(f": {outcome.last_error}", style)
     return text
+
+
+def _span(time: timedelta) -> str:
+    seconds = time.total_seconds()
+    if seconds < 1:
+        return f"{round(seconds * 1000, 1):g} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
 
 def _clock(event: eventv1.Event) -> str:

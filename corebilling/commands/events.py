@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import shlex
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 import grpc
@@ -65,11 +66,30 @@ def tail(
         run(target, api_key, work)
     except KeyboardInterrupt:
         if request.resume_token:
+            options = _tail_options(request, target, as_json=as_json)
             problems.print(
-                f"Go on from here: corebilling events tail --resume {request.resume_token}",
+                f"Go on from here: {shlex.join(('corebilling', 'events', 'tail', *options))}",
+                markup=False,
                 highlight=False,
                 soft_wrap=True,
             )
+
+
+def _tail_options(request: rpc.WatchEventsRequest, target: str, *, as_json: bool) -> Iterator[str]:
+    """Those that show the same events again, from the request's token on. Never the key."""
+    options = [("--subject", subject) for subject in request.subjects]
+    options += [
+        ("--resource", request.resource_id),
+        ("--correlation", request.correlation_id),
+        ("--target", target if target != TARGET else ""),
+        ("--tenant", request.tenant_id),
+        ("--resume", request.resume_token),
+    ]
+    for name, value in options:
+        if value:
+            yield from (name, value)
+    if as_json:
+        yield "--json"
 
 
 async def watch(client: Client, request: rpc.WatchEventsRequest) -> AsyncIterator[rpc.WatchEventsResponse]:

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import grpc
@@ -15,7 +15,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from corebilling.client import Client
-from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, run
+from corebilling.commands.connection import (
+    TARGET,
+    ApiKey,
+    Target,
+    Tenant,
+    console,
+    moment,
+    print_table,
+    run,
+)
 from corebilling.mapping import timestamp
 
 _COME_BACK_S = 1.0
@@ -25,8 +34,15 @@ def replay(
     reason: Annotated[str, typer.Option(help="Why; it is kept in the audit log.")],
     ids: Annotated[list[str] | None, typer.Option("--id", help="An event, evt_…; repeatable.")] = None,
     subject: Annotated[str, typer.Option(help="Events of this subject; a prefix ends in .*")] = "",
-    since: Annotated[datetime | None, typer.Option(help="Committed at this time (UTC) or later.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Committed before this time (UTC).")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=moment, metavar="TIME", help="Committed then or later; UTC, as in 2026-03-01T09:30."
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(parser=moment, metavar="TIME", help="Committed before then.")
+    ] = None,
     correlation: Annotated[str, typer.Option(help="Events that share this correlation id.")] = "",
     handler: Annotated[
         list[str] | None, typer.Option(help="Only this handler; repeatable. None: every handler.")
@@ -53,6 +69,12 @@ def replay(
     except (KeyboardInterrupt, asyncio.CancelledError):
         _say(f"Interrupted. To go on: the same command with --request-id {request.request_id}")
         raise typer.Exit(130) from None
+    if not last.replay.progress.matched:
+        # A typo must not pass for a replay that went well.
+        _say("Nothing matches. Next: corebilling call billing.event.v1.EventService/ListEvents")
+        raise typer.Exit(1)
+    if (unmatched := len(set(request.filter.event_ids)) - last.replay.progress.matched) > 0:
+        _say(f"{unmatched} of the ids match nothing.")
     if dry_run:
         _tell_plans(last)
     else:
@@ -86,14 +108,10 @@ def _filter(
     return pb.ReplayFilter(
         event_ids=ids,
         subject=subject,
-        since=timestamp(_utc(since)) if since else None,
-        until=timestamp(_utc(until)) if until else None,
+        since=timestamp(since) if since else None,
+        until=timestamp(until) if until else None,
         correlation_id=correlation,
     )
-
-
-def _utc(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _describe(replay: pb.Replay) -> str:
@@ -112,25 +130,20 @@ def _bar(counts: pb.ReplayProgress) -> tuple[int, float]:
 
 
 def _tell_plans(last: rpc.ReplayResponse) -> None:
-    if not last.plans:
-        _say("Nothing matches. Next: corebilling call billing.event.v1.EventService/ListEvents")
-        return
-    table = Table("subject", "events", "on their way", "dead letters", "handlers")
+    table = Table("subject, and its handlers", "events", "on their way", "dead letters")
     for plan in last.plans:
-        table.add_row(
-            plan.subject,
-            f"{plan.events:,}",
-            f"{plan.on_the_way:,}",
-            f"{plan.dead_letters:,}",
-            ", ".join(plan.handlers),
-        )
-    console.print(table)
+        numbers = (plan.events, plan.on_the_way, plan.dead_letters)
+        table.add_row(plan.subject, *(f"{number:,}" for number in numbers))
+        for handler in plan.handlers:
+            table.add_row(f"  {handler}")
+    print_table(table)
     _say("A dry run: nothing was changed. Next: the same command without --dry-run")
 
 
 def _tell_result(replay: pb.Replay) -> None:
     counts = replay.progress
-    table = Table("replay", "events", "done", "failed", "on their way", "being retried", "discarded")
+    _say(f"Replay {replay.id}; a run is one handler on one event.")
+    table = Table("events", "runs done", "runs failed", "on their way", "being retried", "discarded")
     numbers = (
         counts.matched,
         counts.done,
@@ -139,8 +152,8 @@ def _tell_result(replay: pb.Replay) -> None:
         counts.skipped_retrying,
         counts.skipped_discarded,
     )
-    table.add_row(replay.id, *(f"{number:,}" for number in numbers))
-    console.print(table)
+    table.add_row(*(f"{number:,}" for number in numbers))
+    print_table(table)
     if counts.failed:
         _say("Some were given up again. Next: corebilling dead-letters list --stage handler")
         raise typer.Exit(1)

@@ -91,8 +91,17 @@ def as_object(event: eventv1.Event) -> dict[str, Any]:
 def payload_object(message: Message) -> dict[str, Any]:
     """A payload as JSON shows it; a tenant's own event is the object that the tenant published."""
     if isinstance(message, eventv1.CustomEvent):
-        return json_format.MessageToDict(message.data)
+        return {name: _as_published(value) for name, value in json_format.MessageToDict(message.data).items()}
     return _object(message)
+
+
+def _as_published(value: Any) -> Any:
+    """The contract has doubles alone: 2 comes out of it as 2.0."""
+    if isinstance(value, dict):
+        return {name: _as_published(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_as_published(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _object(message: Message) -> dict[str, Any]:

@@ -110,16 +110,17 @@ class IdempotencyTracker:
     async def settle(self, tx: Transaction, failure: EventHandlerFailure) -> None:
         """The event is done: its key goes on."""
         await inbox_sql.delete_handler_failure(tx, **_key(failure))
-        await inbox_sql.upsert_retried_batch(
-            tx,
-            shard=failure.shard,
-            epoch=failure.epoch,
-            xid=failure.xid,
-            seq=failure.seq,
-            handler=failure.handler,
-            started_at=tx.now,
-            worker=self._worker,
-        )
+        if not failure.handled:
+            await inbox_sql.upsert_retried_batch(
+                tx,
+                shard=failure.shard,
+                epoch=failure.epoch,
+                xid=failure.xid,
+                seq=failure.seq,
+                handler=failure.handler,
+                started_at=tx.now,
+                worker=self._worker,
+            )
         await self._unblock_next(tx, failure)
 
     async def fail_again(self, tx: Transaction, failure: EventHandlerFailure, error: Exception) -> bool:

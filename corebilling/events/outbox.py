@@ -82,7 +82,8 @@ async def flush(tx: Transaction) -> None:
 
 async def _insert(tx: Transaction, tenant_id: str, events: Sequence[eventv1.Event]) -> None:
     metadata = [event.metadata for event in events]
-    await outbox_sql.insert_events(
+    insert = outbox_sql.insert_new_events if tx.repeats else outbox_sql.insert_events
+    await insert(
         tx,
         tenant_id=tenant_id,
         created_at=tx.now,
@@ -98,7 +99,6 @@ async def _insert(tx: Transaction, tenant_id: str, events: Sequence[eventv1.Even
         causation_ids=[data.causation_id for data in metadata],
         actors=[data.actor for data in metadata],
         traceparents=[data.traceparent for data in metadata],
-        once=tx.repeats,
     )
 
 

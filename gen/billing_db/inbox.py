@@ -259,10 +259,16 @@ async def insert_handler_failure(
 
 
 LIST_DUE_HANDLER_FAILURES: Final = """-- name: ListDueHandlerFailures :many
-SELECT tenant_id, handler, shard, epoch, xid, seq, event_id, ordering_key, state, attempts, error, next_attempt_at, created_at, discarded_by, discard_reason, replay_id FROM event_handler_failures
-WHERE state = 'failed' AND replay_id = '' AND next_attempt_at <= $1
-    AND handler = ANY ($2::text[])
-ORDER BY next_attempt_at
+SELECT f.tenant_id, f.handler, f.shard, f.epoch, f.xid, f.seq, f.event_id, f.ordering_key, f.state, f.attempts, f.error, f.next_attempt_at, f.created_at, f.discarded_by, f.discard_reason, f.replay_id, f.handled FROM event_handler_failures f
+WHERE f.state = 'failed' AND f.replay_id = '' AND f.next_attempt_at <= $1::timestamptz
+    AND f.handler = ANY ($2::text[])
+    AND NOT EXISTS (
+        SELECT FROM event_handler_failures e
+        WHERE e.shard = f.shard AND e.handler = f.handler AND e.tenant_id = f.tenant_id
+            AND e.ordering_key = f.ordering_key AND e.state = 'failed' AND e.replay_id = ''
+            AND (e.epoch, e.xid, e.seq) < (f.epoch, f.xid, f.seq) AND e.next_attempt_at > f.next_attempt_at
+    )
+ORDER BY f.next_attempt_at, f.epoch, f.xid, f.seq
 LIMIT $3::int
 """
 
@@ -274,13 +280,15 @@ async def list_due_handler_failures(
     handlers: Sequence[str],
     limit_rows: int,
 ) -> list[EventHandlerFailure]:
-    """Of these handlers: what a handler left behind that is gone must not fill the list."""
+    """Of these handlers: what a handler left behind that is gone must not fill the list. Each key in the order of the
+    log: dead letters that were put back together may not overtake one that failed again and waits.
+    """
     rows = await conn.fetch(LIST_DUE_HANDLER_FAILURES, now, handlers, limit_rows)
     return [EventHandlerFailure(*row) for row in rows]
 
 
 LIST_DUE_REPLAYS: Final = """-- name: ListDueReplays :many
-SELECT f.tenant_id, f.handler, f.shard, f.epoch, f.xid, f.seq, f.event_id, f.ordering_key, f.state, f.attempts, f.error, f.next_attempt_at, f.created_at, f.discarded_by, f.discard_reason, f.replay_id FROM event_handler_failures f
+SELECT f.tenant_id, f.handler, f.shard, f.epoch, f.xid, f.seq, f.event_id, f.ordering_key, f.state, f.attempts, f.error, f.next_attempt_at, f.created_at, f.discarded_by, f.discard_reason, f.replay_id, f.handled FROM event_handler_failures f
 WHERE f.state = 'failed' AND f.replay_id <> '' AND f.next_attempt_at <= $1::timestamptz
     AND f.handler = ANY ($2::text[])
     AND NOT EXISTS (
@@ -320,6 +328,11 @@ SELECT
         WHERE e.tenant_id = f.tenant_id AND e.replay_id = f.replay_id AND e.replay_id <> '' AND e.handler = f.handler
             AND e.ordering_key = f.ordering_key AND e.state = 'failed'
             AND (e.epoch, e.xid, e.seq) < (f.epoch, f.xid, f.seq)
+    ) OR f.replay_id = '' AND EXISTS (
+        SELECT FROM event_handler_failures e
+        WHERE e.shard = f.shard AND e.handler = f.handler AND e.tenant_id = f.tenant_id
+            AND e.ordering_key = f.ordering_key AND e.state = 'failed' AND e.replay_id = ''
+            AND (e.epoch, e.xid, e.seq) < (f.epoch, f.xid, f.seq)
     ))::boolean AS preceded
 FROM event_handler_failures f
 WHERE f.tenant_id = $1 AND f.handler = $2 AND f.shard = $3
@@ -348,7 +361,7 @@ async def find_due_failure(
     seq: int,
 ) -> FindDueFailureRow | None:
     """One as it stands: `reached` when the handler has come to its position, `preceded` when an earlier event of its
-    key waits in the same replay.
+    key failed too and is tried first (of the same replay, if it is replayed).
     """
     row = await conn.fetchrow(FIND_DUE_FAILURE, tenant_id, handler, shard, epoch, xid, seq)
     return None if row is None else FindDueFailureRow(*row)
@@ -417,12 +430,18 @@ UPDATE event_handler_failures f
 SET state = 'failed', next_attempt_at = $1
 FROM (
     SELECT b.epoch, b.xid, b.seq FROM event_handler_failures b
-    WHERE b.tenant_id = $2 AND b.handler = $3 AND b.shard = $4
+    WHERE b.tenant_id = $4 AND b.handler = $3 AND b.shard = $2
         AND b.ordering_key = $5 AND b.state = 'blocked' AND b.replay_id = ''
     ORDER BY b.epoch, b.xid, b.seq
     LIMIT 1
 ) first
-WHERE f.tenant_id = $2 AND f.handler = $3 AND f.shard = $4
+WHERE NOT EXISTS (
+        SELECT FROM event_handler_failures e
+        WHERE e.shard = $2 AND e.handler = $3 AND e.tenant_id = $4
+            AND e.ordering_key = $5 AND e.state = 'failed' AND e.replay_id = ''
+            AND (e.epoch, e.xid, e.seq) < (first.epoch, first.xid, first.seq)
+    )
+    AND f.tenant_id = $4 AND f.handler = $3 AND f.shard = $2
     AND f.epoch = first.epoch AND f.xid = first.xid AND f.seq = first.seq
 """
 
@@ -431,13 +450,15 @@ async def mark_next_unblocked(
     conn: Connection,
     *,
     now: datetime.datetime,
-    tenant_id: str,
-    handler: str,
     shard: int,
+    handler: str,
+    tenant_id: str,
     ordering_key: str,
 ) -> None:
-    """The next event of the key comes to its turn: at once, with no attempt spent."""
-    await conn.execute(MARK_NEXT_UNBLOCKED, now, tenant_id, handler, shard, ordering_key)
+    """The next event of the key comes to its turn: at once, with no attempt spent. Not past another that failed and
+    is tried again.
+    """
+    await conn.execute(MARK_NEXT_UNBLOCKED, now, shard, handler, tenant_id, ordering_key)
 
 
 FIND_EVENT_AT: Final = """-- name: FindEventAt :one

@@ -128,6 +128,7 @@ class EventHandlerFailure:
     discarded_by: str
     discard_reason: str
     replay_id: str
+    handled: bool
 
 
 @dataclass(slots=True)

@@ -26,9 +26,6 @@ FROM ROWS FROM (
     shard, id, subject, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id,
     causation_id, actor, traceparent
 )
-WHERE NOT ($15::boolean AND EXISTS (
-    SELECT FROM billing_events b WHERE b.tenant_id = $1::text AND b.id = u.id
-))
 """
 
 
@@ -49,11 +46,8 @@ async def insert_events(
     causation_ids: Sequence[str],
     actors: Sequence[str],
     traceparents: Sequence[str],
-    once: bool,
 ) -> None:
-    """Appends events in the order of the arrays, which run in parallel, one entry per event. `once` leaves out those
-    whose ids the log has already.
-    """
+    """Appends events in the order of the arrays, which run in parallel, one entry per event."""
     await conn.execute(
         INSERT_EVENTS,
         tenant_id,
@@ -70,7 +64,70 @@ async def insert_events(
         causation_ids,
         actors,
         traceparents,
-        once,
+    )
+
+
+INSERT_NEW_EVENTS: Final = """-- name: InsertNewEvents :exec
+INSERT INTO billing_events (
+    shard, id, subject, tenant_id, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id,
+    causation_id, actor, traceparent, created_at
+)
+SELECT
+    u.shard, u.id, u.subject, $1::text, u.resource_id, u.resource_version, u.ordering_key,
+    u.payload_type, u.payload, u.correlation_id, u.causation_id, u.actor, u.traceparent, $2::timestamptz
+FROM ROWS FROM (
+    unnest($3::int[]), unnest($4::text[]), unnest($5::text[]),
+    unnest($6::text[]), unnest($7::bigint[]),
+    unnest($8::text[]), unnest($9::text[]),
+    unnest($10::bytea[]), unnest($11::text[]),
+    unnest($12::text[]), unnest($13::text[]), unnest($14::text[])
+) AS u (
+    shard, id, subject, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id,
+    causation_id, actor, traceparent
+)
+WHERE NOT EXISTS (
+    SELECT FROM billing_events b WHERE b.tenant_id = $1::text AND b.id = u.id
+)
+"""
+
+
+async def insert_new_events(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    created_at: datetime.datetime,
+    shards: Sequence[int],
+    ids: Sequence[str],
+    subjects: Sequence[str],
+    resource_ids: Sequence[str],
+    resource_versions: Sequence[int],
+    ordering_keys: Sequence[str],
+    payload_types: Sequence[str],
+    payloads: Sequence[bytes],
+    correlation_ids: Sequence[str],
+    causation_ids: Sequence[str],
+    actors: Sequence[str],
+    traceparents: Sequence[str],
+) -> None:
+    """The same, but for those whose ids the log has already. (Not one query with a switch: Postgres would plan it anew
+    at every call, which costs more than the insert.)
+    """
+    await conn.execute(
+        INSERT_NEW_EVENTS,
+        tenant_id,
+        created_at,
+        shards,
+        ids,
+        subjects,
+        resource_ids,
+        resource_versions,
+        ordering_keys,
+        payload_types,
+        payloads,
+        correlation_ids,
+        causation_ids,
+        actors,
+        traceparents,
     )
 
 
@@ -408,3 +465,15 @@ async def get_horizon(conn: Connection) -> GetHorizonRow:
     if row is None:
         raise RowNotFound("get_horizon")
     return GetHorizonRow(*row)
+
+
+GET_INSTALLATION: Final = """-- name: GetInstallation :one
+SELECT id FROM installation
+"""
+
+
+async def get_installation(conn: Connection) -> str:
+    value: str | None = await conn.fetchval(GET_INSTALLATION)
+    if value is None:
+        raise RowNotFound("get_installation")
+    return value

@@ -528,11 +528,12 @@ async def list_run_standings(
 
 INSERT_REPLAY_RUNS: Final = """-- name: InsertReplayRuns :execrows
 INSERT INTO event_handler_failures (
-    tenant_id, handler, shard, epoch, xid, seq, event_id, ordering_key, state, next_attempt_at, created_at, replay_id
+    tenant_id, handler, shard, epoch, xid, seq, event_id, ordering_key, state, next_attempt_at, created_at, replay_id,
+    handled
 )
 SELECT
     $1::text, u.handler, u.shard, u.epoch, u.xid, u.seq, u.event_id, u.ordering_key, 'failed',
-    $2::timestamptz, $2::timestamptz, $3::text
+    $2::timestamptz, $2::timestamptz, $3::text, true
 FROM ROWS FROM (
     unnest($4::text[]), unnest($5::int[]), unnest($6::int[]),
     unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::text[]),

@@ -5,6 +5,15 @@
 CREATE FUNCTION log_epoch() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1';
 GRANT EXECUTE ON FUNCTION log_epoch() TO corebilling_app, corebilling_worker;
 
+-- Which installation's log this is: deliveries say so, for two may share a broker by mistake. A copy of the
+-- database that lives on beside it must get another one.
+CREATE TABLE installation (
+    id text NOT NULL,
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one)
+);
+INSERT INTO installation (id) VALUES (gen_random_uuid()::text);
+GRANT SELECT ON installation TO corebilling_app, corebilling_worker;
+
 -- The log of everything that happened, and the outbox in one: append-only, read in the order
 -- (shard, epoch, xid, seq) up to the oldest transaction still running, so that a late commit is never
 -- passed over. See docs/decisions/0001-outbox.md.
@@ -151,6 +160,8 @@ CREATE TABLE event_handler_failures (
     -- The replay that wants the event handled again; '' for an ordinary failure. Later events of the key do not
     -- wait for it: they were handled long ago.
     replay_id text NOT NULL DEFAULT '',
+    -- It was handled before the replay: when that was remains what is told of it.
+    handled boolean NOT NULL DEFAULT false,
     PRIMARY KEY (tenant_id, handler, shard, epoch, xid, seq)
 );
 -- Replays have indexes of their own: however many there are, what failed is found as fast.
@@ -217,4 +228,5 @@ DROP TABLE workers;
 DROP TABLE router_shards;
 DROP TABLE outbox_shards;
 DROP TABLE billing_events;
+DROP TABLE installation;
 DROP FUNCTION log_epoch();

@@ -92,11 +92,18 @@ VALUES (
 ON CONFLICT DO NOTHING;
 
 -- name: ListDueHandlerFailures :many
--- Of these handlers: what a handler left behind that is gone must not fill the list.
-SELECT * FROM event_handler_failures
-WHERE state = 'failed' AND replay_id = '' AND next_attempt_at <= sqlc.arg(now)
-    AND handler = ANY (sqlc.arg(handlers)::text[])
-ORDER BY next_attempt_at
+-- Of these handlers: what a handler left behind that is gone must not fill the list. Each key in the order of the
+-- log: dead letters that were put back together may not overtake one that failed again and waits.
+SELECT f.* FROM event_handler_failures f
+WHERE f.state = 'failed' AND f.replay_id = '' AND f.next_attempt_at <= sqlc.arg(now)::timestamptz
+    AND f.handler = ANY (sqlc.arg(handlers)::text[])
+    AND NOT EXISTS (
+        SELECT FROM event_handler_failures e
+        WHERE e.shard = f.shard AND e.handler = f.handler AND e.tenant_id = f.tenant_id
+            AND e.ordering_key = f.ordering_key AND e.state = 'failed' AND e.replay_id = ''
+            AND (e.epoch, e.xid, e.seq) < (f.epoch, f.xid, f.seq) AND e.next_attempt_at > f.next_attempt_at
+    )
+ORDER BY f.next_attempt_at, f.epoch, f.xid, f.seq
 LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListDueReplays :many
@@ -116,7 +123,7 @@ LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: FindDueFailure :one
 -- One as it stands: `reached` when the handler has come to its position, `preceded` when an earlier event of its
--- key waits in the same replay.
+-- key failed too and is tried first (of the same replay, if it is replayed).
 SELECT
     f.state, f.attempts,
     EXISTS (
@@ -127,6 +134,11 @@ SELECT
         SELECT FROM event_handler_failures e
         WHERE e.tenant_id = f.tenant_id AND e.replay_id = f.replay_id AND e.replay_id <> '' AND e.handler = f.handler
             AND e.ordering_key = f.ordering_key AND e.state = 'failed'
+            AND (e.epoch, e.xid, e.seq) < (f.epoch, f.xid, f.seq)
+    ) OR f.replay_id = '' AND EXISTS (
+        SELECT FROM event_handler_failures e
+        WHERE e.shard = f.shard AND e.handler = f.handler AND e.tenant_id = f.tenant_id
+            AND e.ordering_key = f.ordering_key AND e.state = 'failed' AND e.replay_id = ''
             AND (e.epoch, e.xid, e.seq) < (f.epoch, f.xid, f.seq)
     ))::boolean AS preceded
 FROM event_handler_failures f
@@ -146,7 +158,8 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND handler = sqlc.arg(handler) AND shard 
     AND epoch = sqlc.arg(epoch) AND xid = sqlc.arg(xid) AND seq = sqlc.arg(seq);
 
 -- name: MarkNextUnblocked :exec
--- The next event of the key comes to its turn: at once, with no attempt spent.
+-- The next event of the key comes to its turn: at once, with no attempt spent. Not past another that failed and
+-- is tried again.
 UPDATE event_handler_failures f
 SET state = 'failed', next_attempt_at = sqlc.arg(now)
 FROM (
@@ -156,7 +169,13 @@ FROM (
     ORDER BY b.epoch, b.xid, b.seq
     LIMIT 1
 ) first
-WHERE f.tenant_id = sqlc.arg(tenant_id) AND f.handler = sqlc.arg(handler) AND f.shard = sqlc.arg(shard)
+WHERE NOT EXISTS (
+        SELECT FROM event_handler_failures e
+        WHERE e.shard = sqlc.arg(shard) AND e.handler = sqlc.arg(handler) AND e.tenant_id = sqlc.arg(tenant_id)
+            AND e.ordering_key = sqlc.arg(ordering_key) AND e.state = 'failed' AND e.replay_id = ''
+            AND (e.epoch, e.xid, e.seq) < (first.epoch, first.xid, first.seq)
+    )
+    AND f.tenant_id = sqlc.arg(tenant_id) AND f.handler = sqlc.arg(handler) AND f.shard = sqlc.arg(shard)
     AND f.epoch = first.epoch AND f.xid = first.xid AND f.seq = first.seq;
 
 -- name: FindEventAt :one

@@ -157,11 +157,12 @@ ORDER BY u.place;
 -- name: InsertReplayRuns :execrows
 -- Puts handled events to their handlers again. What someone else put there meanwhile stays as it is.
 INSERT INTO event_handler_failures (
-    tenant_id, handler, shard, epoch, xid, seq, event_id, ordering_key, state, next_attempt_at, created_at, replay_id
+    tenant_id, handler, shard, epoch, xid, seq, event_id, ordering_key, state, next_attempt_at, created_at, replay_id,
+    handled
 )
 SELECT
     sqlc.arg(tenant_id)::text, u.handler, u.shard, u.epoch, u.xid, u.seq, u.event_id, u.ordering_key, 'failed',
-    sqlc.arg(now)::timestamptz, sqlc.arg(now)::timestamptz, sqlc.arg(replay_id)::text
+    sqlc.arg(now)::timestamptz, sqlc.arg(now)::timestamptz, sqlc.arg(replay_id)::text, true
 FROM ROWS FROM (
     unnest(sqlc.arg(handlers)::text[]), unnest(sqlc.arg(shards)::int[]), unnest(sqlc.arg(epochs)::int[]),
     unnest(sqlc.arg(xids)::bigint[]), unnest(sqlc.arg(seqs)::bigint[]), unnest(sqlc.arg(event_ids)::text[]),

@@ -5,14 +5,19 @@ does, and look only at what handlers left in the database. No sweep helps, unles
 """
 
 import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 from billing.event.v1 import event_pb2 as eventv1
 
+from corebilling.app import open_bus
 from corebilling.bus.delivery import Delivery, Position
 from corebilling.bus.port import BusUnavailable
 from corebilling.db.transaction import Transaction
 from corebilling.errors import Unavailable
+from corebilling.events.leases import ShardLeases
+from corebilling.values.clock import SystemClock
 from tests.support.broker import BrokerServer, LocalBroker
 from tests.support.event_path import (
     CONCURRENT_SHARDS,
@@ -22,6 +27,7 @@ from tests.support.event_path import (
     event_path,
     eventually,
     publish,
+    undecodable,
 )
 from tests.support.pipeline import Witness, append, caller
 from tests.support.postgres import TestDatabase
@@ -181,6 +187,25 @@ async def test_a_message_that_is_none_of_ours_is_passed_over(database: TestDatab
         await path.all_took_effect_once_in_order()
         foreign: list[Delivery] = [Foreign(it.row, it.predecessor) for it in await path.deliveries()]
         await publish(path.nodes[0].bus, foreign)
+        await path.write(2)
+        await path.all_took_effect_once_in_order()
+
+
+async def test_what_another_installation_sends_moves_nothing(database: TestDatabase, remote: BrokerServer):
+    """Its positions lie ahead: taken for ours, they would let all that comes before them be passed by."""
+    async with event_path(database, remote) as path:
+        await path.write(1)
+        await path.all_took_effect_once_in_order()
+        ahead = [
+            Delivery(replace(it.row, id=f"{it.row.id}x", xid=it.row.xid + 10**6), it.position)
+            for it in await path.deliveries()
+        ]
+        before = undecodable()
+        async with AsyncExitStack() as stack:
+            leases = ShardLeases(path.worker, SystemClock(), lease_s=1.0)
+            bus = await open_bus(stack, path.settings, leases, "another")
+            await publish(bus, ahead)
+        await eventually(lambda: undecodable() >= before + len(ahead))
         await path.write(2)
         await path.all_took_effect_once_in_order()
 

@@ -22,6 +22,7 @@ from corebilling.bus.kafka_cluster import KafkaAddress, TopicMismatch
 from corebilling.bus.port import BusUnavailable, EventRefused
 from corebilling.bus.wire import encode
 from corebilling.values.ids import new_id
+from tests.support.event_path import undecodable
 from tests.support.kafka import KafkaServer
 
 PARTITIONS = 8
@@ -46,7 +47,9 @@ def address(kafka: KafkaServer) -> KafkaAddress:
 
 def new_address(server: KafkaServer) -> KafkaAddress:
     name = new_id("t")
-    return KafkaAddress(f"127.0.0.1:{server.port}", topic=name, group_id=name, partitions=PARTITIONS)
+    return KafkaAddress(
+        f"127.0.0.1:{server.port}", topic=name, group_id=name, partitions=PARTITIONS, installation="ours"
+    )
 
 
 def secured(server: KafkaServer, mechanism: str) -> KafkaAddress:
@@ -156,10 +159,6 @@ async def publish_until_taken(bus: KafkaBus, deliveries: Sequence[Delivery]) -> 
 
 def restarts() -> float:
     return REGISTRY.get_sample_value("corebilling_bus_consumer_restarts_total") or 0
-
-
-def undecodable() -> float:
-    return REGISTRY.get_sample_value("corebilling_bus_undecodable_total") or 0
 
 
 async def test_deliveries_arrive_in_the_order_they_were_published(address: KafkaAddress):
@@ -368,14 +367,19 @@ async def test_what_is_no_delivery_or_of_another_shard_is_passed_over(address: K
         await bus.publish([delivery(1)])
         producer = AIOKafkaProducer(bootstrap_servers=address.brokers)
         await producer.start()
-        for value in (b"\xff" * 20, None, encode(delivery(2, shard=1))):
+        for value in (
+            b"\xff" * 20,
+            None,
+            encode(delivery(2, shard=1), "ours"),
+            encode(delivery(2), "theirs"),
+        ):
             await producer.send_and_wait(address.topic, value, key=b"k", partition=0)
         await producer.stop()
         last = delivery(3)
         await bus.publish([last])
         await eventually(lambda: last.row.id in seen.ids)
     assert len(seen.ids) == 2
-    assert undecodable() == before + 3
+    assert undecodable() == before + 4
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])

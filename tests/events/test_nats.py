@@ -34,7 +34,7 @@ WITHIN_S = 30.0
 @pytest.fixture
 def address(nats: NatsServer) -> NatsAddress:
     """A stream of the test's own."""
-    return NatsAddress(nats.settings["nats_url"], stream=new_id("t"))
+    return NatsAddress(nats.settings["nats_url"], stream=new_id("t"), installation="ours")
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ async def test_other_listeners_find_the_contract_and_the_trace(address: NatsAddr
     assert message.subject == f"{address.stream.lower()}.events.17"
     assert message.headers == {"Nats-Msg-Id": "17-1-1-1", "traceparent": trace}
     assert message.data is not None
-    assert decode(message.data).row == sent.row
+    assert decode(message.data, "ours").row == sent.row
 
 
 async def test_a_stream_that_is_deleted_is_made_again(address: NatsAddress):
@@ -189,10 +189,11 @@ async def test_a_client_that_the_server_turned_away_is_replaced(address: NatsAdd
             await published(bus, [delivery(2)])
             await eventually(lambda: seen.seqs == [(0, 1), (0, 2)])
     assert any(log["event"] == "nats.turned_away" for log in logs)
+    assert [log["log_level"] for log in logs if log["event"] == "nats.connected"][:2] == ["info", "info"]
 
 
 async def test_a_server_that_hangs_is_unavailable_and_then_serves_again(own_server: NatsServer):
-    address = NatsAddress(own_server.settings["nats_url"], stream=new_id("t"))
+    address = NatsAddress(own_server.settings["nats_url"], stream=new_id("t"), installation="ours")
     seen = Seen()
     async with opened(address) as bus, consuming(bus, seen):
         await published(bus, [delivery(1)])
@@ -214,6 +215,12 @@ async def test_one_of_several_servers_is_enough(address: NatsAddress):
         await published(bus, [delivery(1)])
 
 
+def test_passwords_within_urls_are_not_logged():
+    address = NatsAddress("nats://me:secret@one:4222, tls://two:4222", "s", "ours")
+    assert address.hosts == "one:4222, two:4222"
+    assert "secret" not in repr(address)
+
+
 async def test_it_speaks_tls_and_says_who_it_is(tmp_path: Path):
     cert_file, key_file = self_signed(tmp_path)
     server = NatsServer(
@@ -222,7 +229,7 @@ async def test_it_speaks_tls_and_says_who_it_is(tmp_path: Path):
     server.start()
     try:
         good = NatsAddress(
-            server.settings["nats_url"], new_id("t"), "corebilling", "secret", tls_ca_file=cert_file
+            server.settings["nats_url"], new_id("t"), "ours", "corebilling", "secret", tls_ca_file=cert_file
         )
         async with opened(good) as bus:
             await published(bus, [delivery(1)])

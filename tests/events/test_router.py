@@ -184,6 +184,61 @@ async def test_an_event_that_never_succeeds_is_a_dead_letter_and_its_key_goes_on
         assert [row["state"] for row in states] == ["dead_letter", "dispatched"]
 
 
+async def give_up(pipe: Pipeline, attempts: int) -> None:
+    for _ in range(attempts):
+        pipe.clock.advance(minutes=10)
+        while await pipe.router.retry_due():
+            pass
+
+
+async def put_back(pipe: Pipeline, *event_ids: str) -> None:
+    """As an operator does with dead letters."""
+    await pipe.database.admin(
+        "UPDATE event_handler_failures SET state = 'failed', attempts = 0, next_attempt_at = $1 "
+        "WHERE state = 'dead_letter' AND event_id = ANY ($2)",
+        pipe.clock.now(),
+        event_ids,
+    )
+    while await pipe.router.retry_due():
+        pass
+
+
+async def test_a_dead_letter_that_succeeds_lets_nothing_past_another_failure(
+    database: TestDatabase,
+):
+    broken = {"e1", "e2"}
+    first = Witness("first", fails_on=lambda event: event.resource_id in broken)
+    async with pipeline(database, [first], max_attempts=3) as pipe:
+        e1 = await pipe.write("e1", key="k")
+        await pipe.drain()
+        await give_up(pipe, 4)
+        for name in ("e2", "e3"):
+            await pipe.write(name, key="k")
+            await pipe.drain()
+        broken.remove("e1")
+        await put_back(pipe, e1.id)
+        assert await pipe.effects() == ["e1"]
+        broken.clear()
+        await give_up(pipe, 3)
+        assert await pipe.effects() == ["e1", "e2", "e3"]
+
+
+async def test_dead_letters_of_a_key_that_are_put_back_together_are_tried_in_order(database: TestDatabase):
+    names = [f"e{number}" for number in range(5)]
+    broken = set(names)
+    first = Witness("first", fails_on=lambda event: event.resource_id in broken)
+    async with pipeline(database, [first], max_attempts=2) as pipe:
+        ids = [(await pipe.write(name, key="k")).id for name in names]
+        await pipe.drain()
+        await give_up(pipe, 20)
+        broken.intersection_update({"e0"})
+        await put_back(pipe, *ids)
+        assert await pipe.effects() == []
+        broken.clear()
+        await give_up(pipe, 2)
+        assert await pipe.effects() == names
+
+
 async def test_a_failed_attempt_leaves_no_half_effects(database: TestDatabase):
     first = Witness("first", fails_on=lambda event: True)
     async with pipeline(database, [first]) as pipe:

@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
-from corebilling.config import BusProvider, Settings
+from corebilling.cli import main
+from corebilling.config import BusProvider, Settings, SettingsInvalid, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +58,66 @@ def test_certificate_and_key_belong_together(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("GRPC_TLS_CERT_FILE", "cert.pem")
     monkeypatch.setenv("GRPC_TLS_KEY_FILE", "key.pem")
     assert Settings().grpc_tls_key_file == Path("key.pem")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("PORT", "abc", "PORT must be a whole number, at least 0 and at most 65535 (it is 'abc')"),
+        ("PORT", "65536", "PORT must be a whole number, at least 0 and at most 65535 (it is '65536')"),
+        (
+            "GRPC_DEADLINE_SECONDS",
+            "soon",
+            "GRPC_DEADLINE_SECONDS must be a number, above 0 and at most 86400 (it is 'soon')",
+        ),
+        ("GRPC_REFLECTION", "maybe", "GRPC_REFLECTION must be true or false (it is 'maybe')"),
+        (
+            "EVENT_BUS_PROVIDER",
+            "pigeon",
+            "EVENT_BUS_PROVIDER must be one of local, nats, kafka, noop (it is 'pigeon')",
+        ),
+        (
+            "INVOICE_NUMBER_PREFIX",
+            "inv/2",
+            "INVOICE_NUMBER_PREFIX must be text that matches ^[A-Z0-9]{1,12}$ (it is 'inv/2')",
+        ),
+        ("HOST", "", "HOST cannot be used: String should have at least 1 character"),
+        (
+            "GRPC_TLS_CERT_FILE",
+            "cert.pem",
+            "GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE belong together: set both, or neither",
+        ),
+    ],
+)
+def test_wrong_setting_is_explained_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, line: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsInvalid) as refusal:
+        read_settings()
+    assert str(refusal.value) == line
+
+
+def test_secrets_are_not_shown_when_settings_do_not_fit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "COREBILLING_MASTER_KEY", "NATS_PASSWORD"):
+        monkeypatch.setenv(name, "hunter2")
+    monkeypatch.setenv("GRPC_TLS_CERT_FILE", "cert.pem")
+    with pytest.raises(ValidationError, match="hunter2"):
+        Settings()
+    with pytest.raises(SettingsInvalid) as refusal:
+        read_settings()
+    assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("command", [["up"], ["serve"], ["migrate", "status"]])
+def test_command_names_every_wrong_setting_and_ends(
+    monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("PORT", "[abc]")
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    ended = CliRunner().invoke(main, command)
+    assert ended.exit_code == 1
+    assert ended.stderr.splitlines() == [
+        "PORT must be a whole number, at least 0 and at most 65535 (it is '[abc]')",
+        "LOG_LEVEL must be one of debug, info, warning, error (it is 'loud')",
+    ]

@@ -19,6 +19,7 @@ QUEUES = {
 SHARED = {
     "event_batches",
     "event_watermarks",
+    "installation",
     "outbox_shards",
     "router_shards",
     "schema_migrations",

@@ -1,6 +1,7 @@
 """Dead letters: seen, shown, tried again and given up, at the bus and at handlers, by RPC and by command."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -16,9 +17,11 @@ from billing.webhook.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from google.protobuf.struct_pb2 import Struct
 
 from corebilling.values.ids import new_id
+from tests.rpc.test_webhook_operations import create, disable, exhaust
 from tests.support.app import refused
 from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
+from tests.support.receiver import running_receiver
 
 HANDLER = "webhook.on_any_event"
 
@@ -221,20 +224,20 @@ async def test_another_tenant_sees_and_moves_none_of_them(broken: Platform):
     assert len(await dead_letters(broken)) == 1
 
 
-async def command(platform: Platform, *arguments: str) -> str:
+async def command(platform: Platform, *arguments: str, code: int = 0) -> str:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "corebilling", "dead-letters", *arguments),
         env={
             **os.environ,
             "COREBILLING_TARGET": platform.app.grpc_address,
             "COREBILLING_API_KEY": platform.tenant_key,
-            "COLUMNS": "240",
+            "COLUMNS": "80",
         },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     out, _ = await process.communicate()
-    assert process.returncode == 0, out.decode()
+    assert process.returncode == code, out.decode()
     return out.decode()
 
 
@@ -244,8 +247,10 @@ async def test_the_command_lists_shows_retries_and_discards(broken: Platform):
     assert "No dead letters" in await command(broken, "list")
     await give_up(broken)
     listed = await command(broken, "list")
-    assert first.id in listed
-    assert HANDLER in listed
+    assert f"{first.id} order.placed  handler {HANDLER}\n" in listed
+    assert f"Next: corebilling dead-letters show {second.id} --handler {HANDLER}\n" in listed
+    lines = (await command(broken, "list", "--json")).splitlines()
+    assert [json.loads(line)["event_id"] for line in lines] == [second.id, first.id]
     assert '"DEAD_LETTER_STATE_DEAD_LETTER"' in await command(broken, "show", first.id, "--handler", HANDLER)
     assert "1 discarded" in await command(broken, "discard", first.id, "--reason", "a test order")
     assert "a test order" in await command(broken, "list", "--discarded")
@@ -255,3 +260,40 @@ async def test_the_command_lists_shows_retries_and_discards(broken: Platform):
     rows = await broken.rows("SELECT event_id FROM webhook_deliveries")
     assert [row["event_id"] for row in rows] == [second.id]
     assert "No dead letters" in await command(broken, "list")
+
+
+async def test_the_command_works_on_what_endpoints_did_not_take(platform: Platform):
+    async with running_receiver() as receiver:
+        receiver.status = 500
+        taking, disabled = [(await create(platform, receiver.url, "order.*")).webhook.id for _ in range(2)]
+        for number in range(2):
+            await publish(platform, "order.placed", f"o{number}")
+        await platform.drain()
+        await exhaust(platform, receiver)
+        await disable(platform, disabled)
+        listed = [json.loads(line) for line in (await command(platform, "list", "--json")).splitlines()]
+        assert [one["delivery"]["webhook_id"] for one in listed].count(taking) == 2
+        one = next(one["delivery"] for one in listed if one["delivery"]["webhook_id"] == taking)
+        text = await command(platform, "list", "--stage", "webhook")
+        assert f"{one['id']} order.placed  webhook {taking}  of {one['event_id']}\n" in text
+        hint = text.partition("Next: corebilling dead-letters ")[2].splitlines()[0].split()
+        assert '"attempts"' in await command(platform, *hint)
+        shown = json.loads(await command(platform, "show", one["id"]))
+        assert shown["attempts"][-1]["status_code"] == 500
+        assert "next_attempt_at" not in shown["dead_letter"]["delivery"]
+        of_event = await command(platform, "show", one["event_id"], "--stage", "webhook")
+        assert (taking in of_event, disabled in of_event) == (True, True)
+        assert "not among" in await command(platform, "show", "whd_nope", code=1)
+
+        retried = await command(platform, "retry", "--stage", "webhook", code=1)
+        assert "2 tried again" in retried
+        assert "2 not tried again" in retried
+        await platform.drain()
+        left = await command(platform, "list")
+        assert (taking in left, disabled in left) == (False, True)
+        assert "0 discarded" in await command(
+            platform, "discard", "--stage", "webhook", "--subject", "parcel.*", "--reason", "gone"
+        )
+        assert "2 discarded" in await command(platform, "discard", "--stage", "webhook", "--reason", "gone")
+        assert "No dead letters" in await command(platform, "list")
+        assert "discarded: gone" in await command(platform, "list", "--discarded")

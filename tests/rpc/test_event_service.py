@@ -1,4 +1,5 @@
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from corebilling.domains.event import service
 from corebilling.domains.event.model import MAX_CUSTOM_EVENT_BYTES
+from corebilling.events.envelope import as_object
 from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import new_customer, new_price, new_product, subscribe
@@ -166,6 +168,20 @@ async def test_a_published_event_is_read_back_as_it_was_published(platform: Plat
     custom = eventv1.CustomEvent()
     assert published.payload.Unpack(custom)
     assert MessageToDict(custom.data) == {"parcels": 2, "to": {"city": "Łódź"}}
+
+
+async def test_numbers_are_shown_as_they_were_published(platform: Platform):
+    data = {"parcels": 2, "weight": 1.5, "nested": [{"n": -3}], "most": 2**53, "yes": True}
+    published = await publish(platform, data=data)
+    shown = as_object(published)["payload"]
+    assert (shown, type(shown["parcels"]), shown["yes"]) == (data, int, True)
+
+
+@pytest.mark.parametrize("number", [2.0**53 + 2, -1e20, math.nan, math.inf])
+async def test_numbers_that_cannot_be_kept_are_refused(platform: Platform, number: float):
+    refusal = await refused(publish(platform, data={"list": [{"deep": number}]}))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "REQUEST_INVALID")
+    assert refusal.fields == ("data",)
 
 
 async def test_malformed_events_are_refused_by_field(platform: Platform):

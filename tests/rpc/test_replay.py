@@ -155,6 +155,15 @@ async def test_replaying_a_whole_month_changes_nothing_but_what_is_kept_of_repla
     assert before["event_handler_failures"] == []
 
 
+async def test_when_an_event_was_handled_is_told_as_before_a_replay(platform: Platform):
+    (event_id,) = await shipped(platform, 1)
+    before = (await get(platform, event_id)).handlers
+    assert before[0].HasField("handled_at")
+    platform.clock.advance(minutes=5)
+    await replay(platform, ids=[event_id])
+    assert (await get(platform, event_id)).handlers == before
+
+
 async def test_its_end_is_an_event_and_audited_with_its_reason(platform: Platform):
     await shipped(platform, 2)
     done = await replay(platform, subject="order.*", request_id="r-1", reason="prices were wrong")

@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from base64 import b64encode
+from importlib.metadata import version
 
 from corebilling.db.migrate import MIGRATIONS
 from tests.support.postgres import TestDatabase
@@ -74,6 +75,16 @@ async def test_roles_are_served_by_a_login_that_owns_nothing(database: TestDatab
             key,
         )
         assert (code, out.strip()) == (0, "{}")
+        code, out = await corebilling(
+            "",
+            "call",
+            "billing.tenant.v1.TenantService/GetTenant",
+            "--target",
+            grpc_address[1],
+            "-d",
+            '{"id": 1}',
+        )
+        assert (code, "tenant_id" in out, "tenantId" in out) == (2, True, False)
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
     finally:
@@ -93,9 +104,19 @@ async def test_mistakes_are_named(database: TestDatabase):
     code, out = await corebilling("", "serve")
     assert code == 1
     assert "Set DATABASE_URL" in out
-    code, out = await corebilling("postgresql://nobody@127.0.0.1:1/nothing", "migrate", "up")
-    assert code == 1
-    assert "Traceback" not in out
+    for url in (
+        "postgresql://nobody:secret@127.0.0.1:1/nothing",
+        database.admin_url.replace(database.name, "nothing"),
+    ):
+        code, out = await corebilling(url, "migrate", "status")
+        assert code == 1
+        assert "DATABASE_URL" in out
+        assert "Traceback" not in out
+        assert "secret" not in out
+
+
+async def test_the_command_tells_its_version():
+    assert await corebilling("", "--version") == (0, f"corebilling {version('corebilling')}\n")
 
 
 async def test_an_event_written_by_one_process_is_handled_by_another(database: TestDatabase):

@@ -13,7 +13,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 def tour() -> str:
     blocks = re.findall(r"<!-- tour -->\n```sh\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     return "set -euo pipefail\n" + "\n".join(blocks)
 
 
@@ -33,10 +33,15 @@ async def test_the_tour_of_the_readme_works_as_printed(server_folder: Path):
             stderr=asyncio.subprocess.PIPE,
         )
         out, err = await process.communicate()
-    printed = out.decode()
+    live, _, sandbox = out.decode().partition("It is 2026-04-01T01:00:00 now")
     assert process.returncode == 0, err.decode()
-    assert '"total_minor": "9925"' in printed
-    assert "billing.event.v1.EventService/TraceEvents" in printed
-    assert "subscription.created" in printed.partition('"events"')[2]
-    assert '"subject": "usage.reported"' in printed.partition('"events"')[2]
-    assert '"subject": "usage.rated"' in printed.partition('"events"')[2]
+    assert '"total_minor": "9925"' in live
+    assert "billing.event.v1.EventService/TraceEvents" in live
+    assert "subscription.created" in live.partition('"events"')[2]
+    assert '"subject": "usage.reported"' in live.partition('"events"')[2]
+    assert '"subject": "usage.rated"' in live.partition('"events"')[2]
+    assert '"number": "INV-2026-000001"' in sandbox
+    assert '"state": "INVOICE_STATE_OPEN"' in sandbox
+    assert '"total_minor": "9925"' in sandbox
+    assert '"balanced": true' in sandbox
+    assert (server_folder / "invoice.pdf").read_bytes().startswith(b"%PDF-")

@@ -2,16 +2,21 @@
 
 import asyncio
 import os
+import pty
 import re
 import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.rpc.test_replay import break_handler, deliveries, shipped
+from tests.rpc.test_watch_events import publish
 from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
 from tests.support.replay import PATIENCE_S, working
 
+COMMAND = ("corebilling", "replay", "--reason", "a test")
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbooks" / "replay.md"
 
 
@@ -21,7 +26,9 @@ def blocks(*names: str) -> str:
     return "set -euo pipefail\n" + "\n".join(text for name, text in found if name in names)
 
 
-async def start(platform: Platform, *arguments: str) -> asyncio.subprocess.Process:
+async def start(
+    platform: Platform, *arguments: str, stdout: int = asyncio.subprocess.PIPE, **environment: str
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *arguments,
         env={
@@ -31,8 +38,9 @@ async def start(platform: Platform, *arguments: str) -> asyncio.subprocess.Proce
             "COREBILLING_HTTP": platform.app.http_address,
             "COREBILLING_API_KEY": platform.tenant_key,
             "COLUMNS": "200",
+            **environment,
         },
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
     )
 
@@ -50,7 +58,7 @@ async def printed(platform: Platform, *names: str) -> str:
 
 
 async def command(platform: Platform, *arguments: str) -> tuple[int | None, str]:
-    return await output(await start(platform, "corebilling", "replay", "--reason", "a test", *arguments))
+    return await output(await start(platform, *COMMAND, *arguments))
 
 
 async def incident(platform: Platform) -> list[str]:
@@ -64,6 +72,9 @@ async def incident(platform: Platform) -> list[str]:
 
 async def test_the_runbook_works_as_printed(database: TestDatabase):
     async with running_platform(database, router_max_attempts=2) as platform:
+        quiet = await printed(platform, "incident", "look")
+        assert "No dead letters" in quiet
+        assert "rror:" not in quiet
         ids = await incident(platform)
         seen = await printed(platform, "incident", "look")
         assert "corebilling_event_handler_errors_total" in seen
@@ -73,7 +84,11 @@ async def test_the_runbook_works_as_printed(database: TestDatabase):
         async with working(platform, seconds=0.1):
             replayed = await printed(platform, "incident", "replay")
         assert "nothing was changed" in replayed
-        assert re.search(r"rep_\w+ +│ 3 +│ 3 +│ 0 ", replayed)
+        assert re.search(r"Replay rep_\w{26};", replayed)
+        assert re.search(
+            r"│ events │ runs done │ runs failed │|┃ events ┃ runs done ┃ runs failed ┃", replayed
+        )
+        assert re.search(r"│ 3 +│ 3 +│ 0 ", replayed)
         assert await deliveries(platform) == sorted(ids)
         verified = await printed(platform, "incident", "verify")
         assert "No dead letters" in verified
@@ -93,14 +108,36 @@ async def test_the_command_refuses_what_the_server_refuses(platform: Platform):
     code, text = await command(platform)
     assert code == 1
     assert "REPLAY_FILTER_EMPTY" in text
-    code, text = await command(platform, "--subject", "nothing.*", "--dry-run")
-    assert (code, "Nothing matches" in text) == (0, True)
+    code, text = await command(platform, "--since", "yesterday")
+    assert (code, "2026-03-01T09:30:00" in text) == (2, True)
+
+
+@pytest.mark.parametrize("options", [("--dry-run",), ()])
+async def test_a_replay_of_nothing_is_no_success(platform: Platform, options: tuple[str, ...]):
+    async with working(platform, seconds=0.1):
+        code, text = await command(platform, "--id", "evt_nope", *options)
+    assert (code, "Nothing matches" in text) == (1, True)
+
+
+async def test_what_one_wants_to_paste_is_whole_on_a_narrow_terminal(platform: Platform):
+    subject = f"order.{'x' * 100}"
+    await publish(platform, "o-1", subject)
+    await platform.drain()
+    terminal, inside = pty.openpty()
+    process = await start(
+        platform, *COMMAND, "--subject", "order.*", "--dry-run", stdout=inside, COLUMNS="80"
+    )
+    code = await process.wait()
+    printed = os.read(terminal, 100_000).decode()
+    os.close(inside)
+    os.close(terminal)
+    assert (code, subject in printed, "webhook.on_any_event " in printed) == (0, True, True)
 
 
 async def test_an_interrupted_command_says_how_to_go_on(platform: Platform):
     await shipped(platform, 3)
     wanted = ("--subject", "order.*", "--rate", "1", "--request-id", "r-1")
-    process = await start(platform, "corebilling", "replay", "--reason", "a test", *wanted)
+    process = await start(platform, *COMMAND, *wanted)
     async with asyncio.timeout(PATIENCE_S):
         while True:
             if await platform.rows("SELECT FROM replays WHERE enqueued > 0"):

@@ -10,8 +10,10 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from billing_db.models import BillingEvent
+from prometheus_client import REGISTRY
 
-from corebilling.app import open_bus
+from corebilling import policies
+from corebilling.app import installation_id, open_bus
 from corebilling.bus.delivery import START, Delivery, chain
 from corebilling.bus.port import Bus, BusUnavailable, Consumer
 from corebilling.config import Settings
@@ -76,7 +78,7 @@ class Path:
     async def start_consumer(self, consumer: Consumer) -> Node:
         """A bus alone, that hands to this consumer what would be a router's."""
         leases = ShardLeases(self.worker, SystemClock(), lease_s=1.0)
-        bus = await open_bus(self._stack, self.settings, leases)
+        bus = await open_bus(self._stack, self.settings, leases, await installation_id(self.worker))
         bus.subscribe(consumer)
         return self._start(bus, [leases.run, bus.run])
 
@@ -149,7 +151,8 @@ class Path:
     async def inject(self, bus: Bus, deliveries: Sequence[Delivery]) -> None:
         """Straight into the broker, in this order. It does not recognize repetitions."""
         if self.settings.event_bus_provider == "nats":
-            await publish_unrecognized(self.settings.nats_url, self.settings.nats_stream, deliveries)
+            address = policies.nats_address(self.settings, await installation_id(self.worker))
+            await publish_unrecognized(address, deliveries)
         else:
             await publish(bus, deliveries)
 
@@ -202,7 +205,7 @@ async def open_node(
     """The bus, and the loops that make a node, of which the first dispatches."""
     clock = SystemClock()
     leases = ShardLeases(worker, clock, lease_s=1.0)
-    bus = await open_bus(stack, settings, leases)
+    bus = await open_bus(stack, settings, leases, await installation_id(worker))
     table = {ANY_SUBJECT: [Handler("first", witness)]}
     router = Router(worker, clock, table, RouterPolicy(sweep_s=sweep_s, retry_s=0.1))
     await router.register()
@@ -245,6 +248,11 @@ async def eventually(condition: Callable[[], bool], within_s: float = WITHIN_S) 
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110  # what is waited for tells nobody
             await asyncio.sleep(0.02)
+
+
+def undecodable() -> float:
+    """How many messages were passed over."""
+    return REGISTRY.get_sample_value("corebilling_bus_undecodable_total") or 0
 
 
 def delivery(seq: int, *, shard: int = 0, payload_bytes: int = 10, traceparent: str = "") -> Delivery:

@@ -16,6 +16,7 @@ import nats as client
 import pytest
 
 from corebilling.bus.delivery import Delivery
+from corebilling.bus.nats_connection import NatsAddress
 from corebilling.bus.wire import encode
 from tests.support.child import ends_with
 from tests.support.ports import free_port
@@ -90,13 +91,13 @@ class NatsServer:
         raise RuntimeError(f"nats-server does not answer; see {self._folder / 'log'}")
 
 
-async def publish_unrecognized(url: str, stream: str, deliveries: Sequence[Delivery]) -> None:
+async def publish_unrecognized(address: NatsAddress, deliveries: Sequence[Delivery]) -> None:
     """Without the ids by which the server would recognize a repetition."""
-    connection = await client.connect(url)
+    connection = await client.connect(address.url)
     try:
         jetstream = connection.jetstream()
         for delivery in deliveries:
-            await jetstream.publish(f"{stream.lower()}.events.{delivery.shard}", encode(delivery))
+            await jetstream.publish(address.subject(delivery.shard), encode(delivery, address.installation))
     finally:
         await connection.close()
 

@@ -1,6 +1,6 @@
 """What may be published, which events are wanted, and how events led to one another."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -31,6 +31,7 @@ class Described(Protocol):
     def correlation_id(self) -> str: ...
 
 
+MAX_EXACT_NUMBER = 2**53
 MAX_CUSTOM_EVENT_BYTES = 256 * 1024
 
 _MAX_BIGINT = 2**63 - 1
@@ -116,6 +117,28 @@ def check_custom_size(size_bytes: int) -> None:
             "EVENT_TOO_LARGE",
             "Put large data elsewhere, and where it is into the event.",
             {"limit_bytes": str(MAX_CUSTOM_EVENT_BYTES)},
+        )
+
+
+def check_custom_numbers(value: object) -> None:
+    """Refuses data whose numbers the contract cannot have kept: it holds all of them as doubles.
+
+    Args:
+        value: The data, as objects, lists, texts and numbers.
+
+    Raises:
+        InvalidArgument: REQUEST_INVALID.
+    """
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            check_custom_numbers(one)
+    elif isinstance(value, float) and abs(value) > MAX_EXACT_NUMBER:
+        raise InvalidArgument(
+            "REQUEST_INVALID",
+            "The event's data has a number that may have lost digits.",
+            violations=(("data", f"send numbers beyond {MAX_EXACT_NUMBER:,} as text"),),
         )
 
 

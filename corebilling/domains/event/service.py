@@ -1,18 +1,27 @@
 """Use cases of the event log."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from billing.event.v1 import event_pb2 as eventv1
 from billing.event.v1 import event_service_pb2 as rpc
 from billing_db import event as event_sql
 from billing_db import replay as replay_sql
 from billing_db.models import BillingEvent
+from google.protobuf import json_format
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
 
 from corebilling.bus.delivery import Position, event_of
 from corebilling.db.transaction import Transaction
-from corebilling.domains.event.model import causation_tree, check_custom_size, check_custom_subject
+from corebilling.domains.event.model import (
+    causation_tree,
+    check_custom_numbers,
+    check_custom_size,
+    check_custom_subject,
+)
 from corebilling.domains.event.outcomes import HandlerNames, find_outcomes
-from corebilling.errors import NotFound
+from corebilling.errors import InvalidArgument, NotFound
 from corebilling.events import outbox
 from corebilling.events.envelope import catalogue
 from corebilling.mapping import timestamp
@@ -86,6 +95,7 @@ class EventService:
     ) -> rpc.PublishEventResponse:
         check_custom_subject(request.subject, catalogue().keys())
         check_custom_size(request.data.ByteSize())
+        check_custom_numbers(_plain(request.data))
         # One key whatever the subject: the resource's versions are counted under its lock.
         ordering_key = f"custom:{request.resource_id}"
         await tx.lock(ordering_key)
@@ -137,3 +147,15 @@ async def _oldest_to_look_at(tx: Transaction, request: rpc.ListEventsRequest, af
         )
         or ""
     )
+
+
+def _plain(data: Struct) -> dict[str, Any]:
+    """Raises InvalidArgument: REQUEST_INVALID."""
+    try:
+        return MessageToDict(data)
+    except (ValueError, json_format.Error) as error:
+        raise InvalidArgument(
+            "REQUEST_INVALID",
+            "The event's data cannot be shown in JSON.",
+            violations=(("data", f"must be an object of JSON: {error}"),),
+        ) from error

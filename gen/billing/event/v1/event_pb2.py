@@ -27,15 +27,15 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62illing/event/v1/event.proto\x12\x10\x62illing.event.v1\x1a\x19google/protobuf/any.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x02\n\x05\x45vent\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07subject\x18\x02 \x01(\tR\x07subject\x12\x1b\n\ttenant_id\x18\x03 \x01(\tR\x08tenantId\x12\x1f\n\x0bresource_id\x18\x04 \x01(\tR\nresourceId\x12.\n\x07payload\x18\x05 \x01(\x0b\x32\x14.google.protobuf.AnyR\x07payload\x12;\n\x08metadata\x18\x06 \x01(\x0b\x32\x1f.billing.event.v1.EventMetadataR\x08metadata\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\"\xdf\x01\n\rEventMetadata\x12%\n\x0e\x63orrelation_id\x18\x01 \x01(\tR\rcorrelationId\x12!\n\x0c\x63\x61usation_id\x18\x02 \x01(\tR\x0b\x63\x61usationId\x12\x14\n\x05\x61\x63tor\x18\x03 \x01(\tR\x05\x61\x63tor\x12 \n\x0btraceparent\x18\x04 \x01(\tR\x0btraceparent\x12!\n\x0cordering_key\x18\x05 \x01(\tR\x0borderingKey\x12)\n\x10resource_version\x18\x06 \x01(\x03R\x0fresourceVersion\":\n\x0b\x43ustomEvent\x12+\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x17.google.protobuf.StructR\x04\x64\x61ta\"Z\n\x08Position\x12\x14\n\x05\x65poch\x18\x01 \x01(\x05R\x05\x65poch\x12\x14\n\x05shard\x18\x02 \x01(\x05R\x05shard\x12\x10\n\x03xid\x18\x03 \x01(\x03R\x03xid\x12\x10\n\x03seq\x18\x04 \x01(\x03R\x03seq\"\xaf\x01\n\x08\x44\x65livery\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.billing.event.v1.EventR\x05\x65vent\x12\x36\n\x08position\x18\x02 \x01(\x0b\x32\x1a.billing.event.v1.PositionR\x08position\x12<\n\x0bpredecessor\x18\x03 \x01(\x0b\x32\x1a.billing.event.v1.PositionR\x0bpredecessor*\x93\x01\n\nEventState\x12\x1b\n\x17\x45VENT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_STATE_PENDING\x10\x01\x12\x1a\n\x16\x45VENT_STATE_DISPATCHED\x10\x02\x12\x16\n\x12\x45VENT_STATE_FAILED\x10\x03\x12\x1b\n\x17\x45VENT_STATE_DEAD_LETTER\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62illing/event/v1/event.proto\x12\x10\x62illing.event.v1\x1a\x19google/protobuf/any.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x02\n\x05\x45vent\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07subject\x18\x02 \x01(\tR\x07subject\x12\x1b\n\ttenant_id\x18\x03 \x01(\tR\x08tenantId\x12\x1f\n\x0bresource_id\x18\x04 \x01(\tR\nresourceId\x12.\n\x07payload\x18\x05 \x01(\x0b\x32\x14.google.protobuf.AnyR\x07payload\x12;\n\x08metadata\x18\x06 \x01(\x0b\x32\x1f.billing.event.v1.EventMetadataR\x08metadata\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\"\xdf\x01\n\rEventMetadata\x12%\n\x0e\x63orrelation_id\x18\x01 \x01(\tR\rcorrelationId\x12!\n\x0c\x63\x61usation_id\x18\x02 \x01(\tR\x0b\x63\x61usationId\x12\x14\n\x05\x61\x63tor\x18\x03 \x01(\tR\x05\x61\x63tor\x12 \n\x0btraceparent\x18\x04 \x01(\tR\x0btraceparent\x12!\n\x0cordering_key\x18\x05 \x01(\tR\x0borderingKey\x12)\n\x10resource_version\x18\x06 \x01(\x03R\x0fresourceVersion\":\n\x0b\x43ustomEvent\x12+\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x17.google.protobuf.StructR\x04\x64\x61ta\"Z\n\x08Position\x12\x14\n\x05\x65poch\x18\x01 \x01(\x05R\x05\x65poch\x12\x14\n\x05shard\x18\x02 \x01(\x05R\x05shard\x12\x10\n\x03xid\x18\x03 \x01(\x03R\x03xid\x12\x10\n\x03seq\x18\x04 \x01(\x03R\x03seq\"\xd3\x01\n\x08\x44\x65livery\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.billing.event.v1.EventR\x05\x65vent\x12\x36\n\x08position\x18\x02 \x01(\x0b\x32\x1a.billing.event.v1.PositionR\x08position\x12<\n\x0bpredecessor\x18\x03 \x01(\x0b\x32\x1a.billing.event.v1.PositionR\x0bpredecessor\x12\"\n\x0cinstallation\x18\x04 \x01(\tR\x0cinstallation*\x93\x01\n\nEventState\x12\x1b\n\x17\x45VENT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_STATE_PENDING\x10\x01\x12\x1a\n\x16\x45VENT_STATE_DISPATCHED\x10\x02\x12\x16\n\x12\x45VENT_STATE_FAILED\x10\x03\x12\x1b\n\x17\x45VENT_STATE_DEAD_LETTER\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.event.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENTSTATE']._serialized_start=979
-  _globals['_EVENTSTATE']._serialized_end=1126
+  _globals['_EVENTSTATE']._serialized_start=1015
+  _globals['_EVENTSTATE']._serialized_end=1162
   _globals['_EVENT']._serialized_start=141
   _globals['_EVENT']._serialized_end=420
   _globals['_EVENTMETADATA']._serialized_start=423
@@ -45,5 +45,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POSITION']._serialized_start=708
   _globals['_POSITION']._serialized_end=798
   _globals['_DELIVERY']._serialized_start=801
-  _globals['_DELIVERY']._serialized_end=976
+  _globals['_DELIVERY']._serialized_end=1012
 # @@protoc_insertion_point(module_scope)

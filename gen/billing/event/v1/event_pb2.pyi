@@ -77,11 +77,13 @@ class Position(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., shard: _Optional[int] = ..., xid: _Optional[int] = ..., seq: _Optional[int] = ...) -> None: ...
 
 class Delivery(_message.Message):
-    __slots__ = ("event", "position", "predecessor")
+    __slots__ = ("event", "position", "predecessor", "installation")
     EVENT_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     PREDECESSOR_FIELD_NUMBER: _ClassVar[int]
+    INSTALLATION_FIELD_NUMBER: _ClassVar[int]
     event: Event
     position: Position
     predecessor: Position
-    def __init__(self, event: _Optional[_Union[Event, _Mapping]] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., predecessor: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
+    installation: str
+    def __init__(self, event: _Optional[_Union[Event, _Mapping]] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., predecessor: _Optional[_Union[Position, _Mapping]] = ..., installation: _Optional[str] = ...) -> None: ...

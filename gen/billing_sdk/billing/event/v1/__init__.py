@@ -331,6 +331,11 @@ class Delivery(betterproto2.Message):
     The delivery before this one in the shard: a consumer whose watermark differs has a gap to refill.
     """
 
+    installation: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Whose log it is from. Positions of another installation mean nothing here.
+    """
+
 
 default_message_pool.register_message("billing.event.v1", "Delivery", Delivery)
 
