@@ -33,7 +33,7 @@ INSERT INTO billing_events (
     shard, xid, id, subject, tenant_id, resource_id, resource_version, ordering_key, payload_type, payload,
     correlation_id, causation_id, actor, traceparent, created_at
 )
-SELECT n % 64, 1 + n / 1000, 'evt_0' || lpad(n::text, 25, '0'), 'bench.happened', $1, 'past_' || n % 100000,
+SELECT n % 64, 1 + n / 100000, 'evt_0' || lpad(n::text, 25, '0'), 'bench.happened', $1, 'past_' || n % 100000,
     n / 100000 + 1, 'past_' || n % 100000, 'billing.event.v1.CustomEvent', decode(repeat('00', 23), 'hex'),
     'cor_' || n / 5, '', 'key:bench', '', now()
 FROM generate_series($2::bigint, $3::bigint) n
@@ -120,7 +120,7 @@ async def write_past(connection: asyncpg.Connection, events: int) -> None:
         await connection.execute(PAST, TENANT, start, last)
         console.print(f"history: {last + 1:,} of {events:,} events written")
     if events:
-        await connection.execute(PAST_HANDLED, 1 + events // 1000)
+        await connection.execute(PAST_HANDLED, 1 + events // 100_000)
 
 
 async def analyze(database: BenchDatabase) -> None:

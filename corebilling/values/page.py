@@ -3,13 +3,15 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from corebilling.errors import InvalidArgument
 
 DEFAULT_PAGE_ROWS = 50
 MAX_PAGE_ROWS = 500
+MAX_PAGE_BYTES = 3 * 1024 * 1024
+"""Of the 4 MiB that a message may have: pages of large rows end early."""
 
 Row = TypeVar("Row")
 
@@ -54,3 +56,14 @@ def next_page(
     page = rows[:limit]
     last = key(page[-1])
     return page, encode_page_token(*((last,) if isinstance(last, str) else last))
+
+
+def count_fitting(sizes: Iterable[int], limit_bytes: int) -> int:
+    """How many of the first rows fit into a page, by their sizes in bytes; one at least, so that paging goes on."""
+    count = total = 0
+    for size in sizes:
+        total += size
+        if count and total > limit_bytes:
+            break
+        count += 1
+    return count

@@ -21,15 +21,23 @@ async def find_event(conn: Connection, *, tenant_id: str, id: str) -> BillingEve
 
 
 LIST_EVENTS: Final = """-- name: ListEvents :many
-SELECT shard, epoch, xid, seq, id, subject, tenant_id, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id, causation_id, actor, traceparent, created_at FROM billing_events
-WHERE tenant_id = $1 AND id >= $2::text
-    AND ($3::text = '' OR subject = $3::text)
-    AND ($4::text = '' OR starts_with(subject, $4::text))
-    AND ($5::text = '' OR resource_id = $5::text)
-    AND ($6::text = '' OR correlation_id = $6::text)
-    AND ($7::text = '' OR id < $7::text)
-ORDER BY id DESC
-LIMIT $8::int
+SELECT
+    e.shard, e.epoch, e.xid, e.seq, e.id, e.subject, e.tenant_id, e.resource_id, e.resource_version, e.ordering_key,
+    e.payload_type, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent, e.created_at
+FROM (
+    SELECT b.shard, b.epoch, b.xid, b.seq, b.id, b.subject, b.tenant_id, b.resource_id, b.resource_version, b.ordering_key, b.payload_type, b.payload, b.correlation_id, b.causation_id, b.actor, b.traceparent, b.created_at, (sum(octet_length(b.payload)) OVER (ORDER BY b.id DESC ROWS UNBOUNDED PRECEDING)) AS read_bytes
+    FROM billing_events b
+    WHERE b.tenant_id = $1 AND b.id >= $2::text
+        AND ($3::text = '' OR b.subject = $3::text)
+        AND ($4::text = '' OR starts_with(b.subject, $4::text))
+        AND ($5::text = '' OR b.resource_id = $5::text)
+        AND ($6::text = '' OR b.correlation_id = $6::text)
+        AND ($7::text = '' OR b.id < $7::text)
+    ORDER BY b.id DESC
+    LIMIT $8::int
+) e
+WHERE e.read_bytes - octet_length(e.payload) <= $9::bigint
+ORDER BY e.id DESC
 """
 
 
@@ -44,8 +52,11 @@ async def list_events(
     correlation_id: str,
     after: str,
     limit_rows: int,
+    limit_bytes: int,
 ) -> list[BillingEvent]:
-    """Newest first; '' means any. `subject_prefix` is a subject up to and including its last dot."""
+    """Newest first; '' means any. `subject_prefix` is a subject up to and including its last dot. The last may be the
+    one whose payload goes beyond `limit_bytes`: those after it are not read.
+    """
     rows = await conn.fetch(
         LIST_EVENTS,
         tenant_id,
@@ -56,6 +67,7 @@ async def list_events(
         correlation_id,
         after,
         limit_rows,
+        limit_bytes,
     )
     return [BillingEvent(*row) for row in rows]
 
@@ -76,10 +88,22 @@ async def find_oldest_in_stretch(conn: Connection, *, tenant_id: str, after: str
 
 
 LIST_CORRELATED_EVENTS: Final = """-- name: ListCorrelatedEvents :many
-SELECT shard, epoch, xid, seq, id, subject, tenant_id, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id, causation_id, actor, traceparent, created_at FROM billing_events
-WHERE tenant_id = $1 AND correlation_id = $2
-ORDER BY created_at, xid, seq
-LIMIT $3::int
+SELECT
+    e.shard, e.epoch, e.xid, e.seq, e.id, e.subject, e.tenant_id, e.resource_id, e.resource_version, e.ordering_key,
+    e.payload_type, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent, e.created_at
+FROM (
+    SELECT
+        b.shard, b.epoch, b.xid, b.seq, b.id, b.subject, b.tenant_id, b.resource_id, b.resource_version, b.ordering_key, b.payload_type, b.payload, b.correlation_id, b.causation_id, b.actor, b.traceparent, b.created_at,
+        (sum(octet_length(b.payload)) OVER (
+            ORDER BY b.created_at, b.xid, b.seq ROWS UNBOUNDED PRECEDING
+        )) AS read_bytes
+    FROM billing_events b
+    WHERE b.tenant_id = $1 AND b.correlation_id = $2
+    ORDER BY b.created_at, b.xid, b.seq
+    LIMIT $3::int
+) e
+WHERE e.read_bytes - octet_length(e.payload) <= $4::bigint
+ORDER BY e.created_at, e.xid, e.seq
 """
 
 
@@ -89,9 +113,10 @@ async def list_correlated_events(
     tenant_id: str,
     correlation_id: str,
     limit_rows: int,
+    limit_bytes: int,
 ) -> list[BillingEvent]:
-    """Oldest first, in the order they were written."""
-    rows = await conn.fetch(LIST_CORRELATED_EVENTS, tenant_id, correlation_id, limit_rows)
+    """Oldest first, in the order they were written; bounded in the same way."""
+    rows = await conn.fetch(LIST_CORRELATED_EVENTS, tenant_id, correlation_id, limit_rows, limit_bytes)
     return [BillingEvent(*row) for row in rows]
 
 

@@ -163,7 +163,10 @@ GET_REPLAY_RUNS: Final = """-- name: GetReplayRuns :one
 SELECT
     (count(*) FILTER (WHERE f.state = 'failed' AND f.attempts = 0))::bigint AS waiting,
     (count(*) FILTER (WHERE f.state = 'failed' AND f.attempts > 0))::bigint AS retrying,
-    (count(*) FILTER (WHERE f.state IN ('dead_letter', 'discarded')))::bigint AS failed
+    ((count(*) FILTER (WHERE f.state IN ('dead_letter', 'discarded'))) + (
+        SELECT count(*) FROM replay_runs_taken t
+        WHERE t.tenant_id = $1 AND t.replay_id = $2::text
+    ))::bigint AS failed
 FROM event_handler_failures f
 WHERE f.tenant_id = $1 AND f.replay_id = $2::text AND f.replay_id <> ''
 """
@@ -179,7 +182,9 @@ class GetReplayRunsRow:
 
 
 async def get_replay_runs(conn: Connection, *, tenant_id: str, replay_id: str) -> GetReplayRunsRow:
-    """Of a replay: the runs not yet tried, those that failed and are tried again, and those given up."""
+    """Of a replay: the runs not yet tried, those that failed and are tried again, and those given up, whoever began
+    them again since.
+    """
     row = await conn.fetchrow(GET_REPLAY_RUNS, tenant_id, replay_id)
     if row is None:
         raise RowNotFound("get_replay_runs")
@@ -575,14 +580,28 @@ async def insert_replay_runs(
 
 
 REVIVE_DEAD_LETTERS: Final = """-- name: ReviveDeadLetters :execrows
+WITH dead AS (
+    SELECT f.tenant_id, f.handler, f.shard, f.epoch, f.xid, f.seq, f.replay_id
+    FROM ROWS FROM (
+        unnest($3::text[]), unnest($4::int[]), unnest($5::int[]),
+        unnest($6::bigint[]), unnest($7::bigint[])
+    ) AS u (handler, shard, epoch, xid, seq)
+    JOIN event_handler_failures f
+        ON f.tenant_id = $8::text AND f.handler = u.handler AND f.shard = u.shard
+        AND f.epoch = u.epoch AND f.xid = u.xid AND f.seq = u.seq AND f.state = 'dead_letter'
+    ORDER BY f.handler, f.shard, f.epoch, f.xid, f.seq
+    FOR UPDATE OF f
+), taken AS (
+    INSERT INTO replay_runs_taken (tenant_id, replay_id, handler, shard, epoch, xid, seq)
+    SELECT d.tenant_id, d.replay_id, d.handler, d.shard, d.epoch, d.xid, d.seq
+    FROM dead d
+    JOIN replays r ON r.tenant_id = d.tenant_id AND r.id = d.replay_id AND r.state = 'running'
+)
 UPDATE event_handler_failures f
 SET state = 'failed', attempts = 0, next_attempt_at = $1::timestamptz, replay_id = $2::text
-FROM ROWS FROM (
-    unnest($4::text[]), unnest($5::int[]), unnest($6::int[]),
-    unnest($7::bigint[]), unnest($8::bigint[])
-) AS u (handler, shard, epoch, xid, seq)
-WHERE f.tenant_id = $3 AND f.handler = u.handler AND f.shard = u.shard AND f.epoch = u.epoch
-    AND f.xid = u.xid AND f.seq = u.seq AND f.state = 'dead_letter'
+FROM dead d
+WHERE f.tenant_id = d.tenant_id AND f.handler = d.handler AND f.shard = d.shard AND f.epoch = d.epoch
+    AND f.xid = d.xid AND f.seq = d.seq
 """
 
 
@@ -591,24 +610,27 @@ async def revive_dead_letters(
     *,
     now: datetime.datetime,
     replay_id: str,
-    tenant_id: str,
     handlers: Sequence[str],
     shards: Sequence[int],
     epochs: Sequence[int],
     xids: Sequence[int],
     seqs: Sequence[int],
+    tenant_id: str,
 ) -> int:
-    """Puts events that handlers gave up to them again, from the first attempt on."""
+    """Puts events that handlers gave up to them again, from the first attempt on. Of one that another replay gave up
+    and that still runs, it is kept that it failed there. In one order everywhere, so that two replays never wait
+    for each other.
+    """
     tag = await conn.execute(
         REVIVE_DEAD_LETTERS,
         now,
         replay_id,
-        tenant_id,
         handlers,
         shards,
         epochs,
         xids,
         seqs,
+        tenant_id,
     )
     return rows_affected(tag)
 

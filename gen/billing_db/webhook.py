@@ -516,6 +516,7 @@ WITH ended AS (
         delivered_at = (CASE WHEN e.state = 'delivered' THEN $11::timestamptz END)
     FROM ended AS e
     WHERE d.tenant_id = e.tenant_id AND d.id = e.delivery_id AND d.attempts = e.attempt AND d.state = 'pending'
+        AND d.attempts > d.attempts_before
     RETURNING d.tenant_id, d.id, d.webhook_id, d.attempts, d.state, d.last_error
 ), logged AS (
     INSERT INTO webhook_delivery_attempts (
@@ -560,7 +561,8 @@ async def record_attempts(
 ) -> list[RecordAttemptsRow]:
     """What became of claimed deliveries: each attempt is logged, and the latest of its delivery decides; the outcome
     of one whose lease ran out comes too late. Returns the deliveries that took their outcome. Repeating it after
-    a lost answer changes nothing.
+    a lost answer changes nothing, not even of a delivery that was sent again meanwhile: its attempts are those
+    before that until it is claimed.
     """
     rows = await conn.fetch(
         RECORD_ATTEMPTS,

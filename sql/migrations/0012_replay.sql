@@ -41,6 +41,21 @@ CREATE TABLE replays (
 CALL isolate_tenant('replays');
 GRANT SELECT, INSERT, UPDATE ON replays TO corebilling_app;
 
+-- Runs that a replay's handlers gave up and that another replay began again while it ran: their rows of
+-- event_handler_failures carry the other's id now. Only ever added to, so that no replay waits for another.
+CREATE TABLE replay_runs_taken (
+    tenant_id text NOT NULL,
+    replay_id text NOT NULL,
+    handler text NOT NULL,
+    shard integer NOT NULL,
+    epoch integer NOT NULL,
+    xid bigint NOT NULL,
+    seq bigint NOT NULL,
+    PRIMARY KEY (tenant_id, replay_id, handler, shard, epoch, xid, seq)
+);
+CALL isolate_tenant('replay_runs_taken');
+GRANT SELECT, INSERT ON replay_runs_taken TO corebilling_app;
+
 -- When events were last replayed. Most never are.
 CREATE TABLE event_replays (
     tenant_id text NOT NULL,
@@ -53,4 +68,5 @@ GRANT SELECT, INSERT, UPDATE ON event_replays TO corebilling_app;
 
 -- migrate:down
 DROP TABLE event_replays;
+DROP TABLE replay_runs_taken;
 DROP TABLE replays;

@@ -4,16 +4,25 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
 LIMIT 1;
 
 -- name: ListEvents :many
--- Newest first; '' means any. `subject_prefix` is a subject up to and including its last dot.
-SELECT * FROM billing_events
-WHERE tenant_id = sqlc.arg(tenant_id) AND id >= sqlc.arg(oldest)::text
-    AND (sqlc.arg(subject)::text = '' OR subject = sqlc.arg(subject)::text)
-    AND (sqlc.arg(subject_prefix)::text = '' OR starts_with(subject, sqlc.arg(subject_prefix)::text))
-    AND (sqlc.arg(resource_id)::text = '' OR resource_id = sqlc.arg(resource_id)::text)
-    AND (sqlc.arg(correlation_id)::text = '' OR correlation_id = sqlc.arg(correlation_id)::text)
-    AND (sqlc.arg(after)::text = '' OR id < sqlc.arg(after)::text)
-ORDER BY id DESC
-LIMIT sqlc.arg(limit_rows)::int;
+-- Newest first; '' means any. `subject_prefix` is a subject up to and including its last dot. The last may be the
+-- one whose payload goes beyond `limit_bytes`: those after it are not read.
+SELECT
+    e.shard, e.epoch, e.xid, e.seq, e.id, e.subject, e.tenant_id, e.resource_id, e.resource_version, e.ordering_key,
+    e.payload_type, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent, e.created_at
+FROM (
+    SELECT b.*, (sum(octet_length(b.payload)) OVER (ORDER BY b.id DESC ROWS UNBOUNDED PRECEDING)) AS read_bytes
+    FROM billing_events b
+    WHERE b.tenant_id = sqlc.arg(tenant_id) AND b.id >= sqlc.arg(oldest)::text
+        AND (sqlc.arg(subject)::text = '' OR b.subject = sqlc.arg(subject)::text)
+        AND (sqlc.arg(subject_prefix)::text = '' OR starts_with(b.subject, sqlc.arg(subject_prefix)::text))
+        AND (sqlc.arg(resource_id)::text = '' OR b.resource_id = sqlc.arg(resource_id)::text)
+        AND (sqlc.arg(correlation_id)::text = '' OR b.correlation_id = sqlc.arg(correlation_id)::text)
+        AND (sqlc.arg(after)::text = '' OR b.id < sqlc.arg(after)::text)
+    ORDER BY b.id DESC
+    LIMIT sqlc.arg(limit_rows)::int
+) e
+WHERE e.read_bytes - octet_length(e.payload) <= sqlc.arg(limit_bytes)::bigint
+ORDER BY e.id DESC;
 
 -- name: FindOldestInStretch :one
 -- The last of so many of the tenant's events, newest first; nothing when there are fewer.
@@ -24,11 +33,23 @@ OFFSET sqlc.arg(events)::int - 1
 LIMIT 1;
 
 -- name: ListCorrelatedEvents :many
--- Oldest first, in the order they were written.
-SELECT * FROM billing_events
-WHERE tenant_id = sqlc.arg(tenant_id) AND correlation_id = sqlc.arg(correlation_id)
-ORDER BY created_at, xid, seq
-LIMIT sqlc.arg(limit_rows)::int;
+-- Oldest first, in the order they were written; bounded in the same way.
+SELECT
+    e.shard, e.epoch, e.xid, e.seq, e.id, e.subject, e.tenant_id, e.resource_id, e.resource_version, e.ordering_key,
+    e.payload_type, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent, e.created_at
+FROM (
+    SELECT
+        b.*,
+        (sum(octet_length(b.payload)) OVER (
+            ORDER BY b.created_at, b.xid, b.seq ROWS UNBOUNDED PRECEDING
+        )) AS read_bytes
+    FROM billing_events b
+    WHERE b.tenant_id = sqlc.arg(tenant_id) AND b.correlation_id = sqlc.arg(correlation_id)
+    ORDER BY b.created_at, b.xid, b.seq
+    LIMIT sqlc.arg(limit_rows)::int
+) e
+WHERE e.read_bytes - octet_length(e.payload) <= sqlc.arg(limit_bytes)::bigint
+ORDER BY e.created_at, e.xid, e.seq;
 
 -- name: ListEventStates :many
 -- How far some events have come.

@@ -41,11 +41,15 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
 RETURNING *;
 
 -- name: GetReplayRuns :one
--- Of a replay: the runs not yet tried, those that failed and are tried again, and those given up.
+-- Of a replay: the runs not yet tried, those that failed and are tried again, and those given up, whoever began
+-- them again since.
 SELECT
     (count(*) FILTER (WHERE f.state = 'failed' AND f.attempts = 0))::bigint AS waiting,
     (count(*) FILTER (WHERE f.state = 'failed' AND f.attempts > 0))::bigint AS retrying,
-    (count(*) FILTER (WHERE f.state IN ('dead_letter', 'discarded')))::bigint AS failed
+    ((count(*) FILTER (WHERE f.state IN ('dead_letter', 'discarded'))) + (
+        SELECT count(*) FROM replay_runs_taken t
+        WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.replay_id = sqlc.arg(replay_id)::text
+    ))::bigint AS failed
 FROM event_handler_failures f
 WHERE f.tenant_id = sqlc.arg(tenant_id) AND f.replay_id = sqlc.arg(replay_id)::text AND f.replay_id <> '';
 
@@ -171,15 +175,31 @@ FROM ROWS FROM (
 ON CONFLICT DO NOTHING;
 
 -- name: ReviveDeadLetters :execrows
--- Puts events that handlers gave up to them again, from the first attempt on.
+-- Puts events that handlers gave up to them again, from the first attempt on. Of one that another replay gave up
+-- and that still runs, it is kept that it failed there. In one order everywhere, so that two replays never wait
+-- for each other.
+WITH dead AS (
+    SELECT f.tenant_id, f.handler, f.shard, f.epoch, f.xid, f.seq, f.replay_id
+    FROM ROWS FROM (
+        unnest(sqlc.arg(handlers)::text[]), unnest(sqlc.arg(shards)::int[]), unnest(sqlc.arg(epochs)::int[]),
+        unnest(sqlc.arg(xids)::bigint[]), unnest(sqlc.arg(seqs)::bigint[])
+    ) AS u (handler, shard, epoch, xid, seq)
+    JOIN event_handler_failures f
+        ON f.tenant_id = sqlc.arg(tenant_id)::text AND f.handler = u.handler AND f.shard = u.shard
+        AND f.epoch = u.epoch AND f.xid = u.xid AND f.seq = u.seq AND f.state = 'dead_letter'
+    ORDER BY f.handler, f.shard, f.epoch, f.xid, f.seq
+    FOR UPDATE OF f
+), taken AS (
+    INSERT INTO replay_runs_taken (tenant_id, replay_id, handler, shard, epoch, xid, seq)
+    SELECT d.tenant_id, d.replay_id, d.handler, d.shard, d.epoch, d.xid, d.seq
+    FROM dead d
+    JOIN replays r ON r.tenant_id = d.tenant_id AND r.id = d.replay_id AND r.state = 'running'
+)
 UPDATE event_handler_failures f
 SET state = 'failed', attempts = 0, next_attempt_at = sqlc.arg(now)::timestamptz, replay_id = sqlc.arg(replay_id)::text
-FROM ROWS FROM (
-    unnest(sqlc.arg(handlers)::text[]), unnest(sqlc.arg(shards)::int[]), unnest(sqlc.arg(epochs)::int[]),
-    unnest(sqlc.arg(xids)::bigint[]), unnest(sqlc.arg(seqs)::bigint[])
-) AS u (handler, shard, epoch, xid, seq)
-WHERE f.tenant_id = sqlc.arg(tenant_id) AND f.handler = u.handler AND f.shard = u.shard AND f.epoch = u.epoch
-    AND f.xid = u.xid AND f.seq = u.seq AND f.state = 'dead_letter';
+FROM dead d
+WHERE f.tenant_id = d.tenant_id AND f.handler = d.handler AND f.shard = d.shard AND f.epoch = d.epoch
+    AND f.xid = d.xid AND f.seq = d.seq;
 
 -- name: UpsertEventReplays :exec
 INSERT INTO event_replays (tenant_id, event_id, last_replayed_at)

@@ -201,7 +201,8 @@ JOIN billing_events AS e ON e.shard = one.shard AND e.epoch = one.epoch AND e.xi
 -- name: RecordAttempts :many
 -- What became of claimed deliveries: each attempt is logged, and the latest of its delivery decides; the outcome
 -- of one whose lease ran out comes too late. Returns the deliveries that took their outcome. Repeating it after
--- a lost answer changes nothing.
+-- a lost answer changes nothing, not even of a delivery that was sent again meanwhile: its attempts are those
+-- before that until it is claimed.
 WITH ended AS (
     SELECT
         u.tenant_id, u.delivery_id, u.attempt, u.state, u.next_attempt_at, u.started_at,
@@ -223,6 +224,7 @@ WITH ended AS (
         delivered_at = (CASE WHEN e.state = 'delivered' THEN sqlc.arg(now)::timestamptz END)
     FROM ended AS e
     WHERE d.tenant_id = e.tenant_id AND d.id = e.delivery_id AND d.attempts = e.attempt AND d.state = 'pending'
+        AND d.attempts > d.attempts_before
     RETURNING d.tenant_id, d.id, d.webhook_id, d.attempts, d.state, d.last_error
 ), logged AS (
     INSERT INTO webhook_delivery_attempts (

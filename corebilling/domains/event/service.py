@@ -20,12 +20,19 @@ from corebilling.domains.event.model import (
     check_custom_size,
     check_custom_subject,
 )
-from corebilling.domains.event.outcomes import HandlerNames, find_outcomes
+from corebilling.domains.event.outcomes import HandlerNames, Outcomes, find_outcomes
 from corebilling.errors import InvalidArgument, NotFound
 from corebilling.events import outbox
 from corebilling.events.envelope import catalogue
 from corebilling.mapping import timestamp
-from corebilling.values.page import decode_page_token, encode_page_token, next_page, page_limit
+from corebilling.values.page import (
+    MAX_PAGE_BYTES,
+    count_fitting,
+    decode_page_token,
+    encode_page_token,
+    next_page,
+    page_limit,
+)
 
 MAX_TRACED_EVENTS = 1000
 LOOKED_THROUGH_EVENTS = 20_000
@@ -68,11 +75,14 @@ class EventService:
             correlation_id=request.correlation_id,
             after=after,
             limit_rows=limit + 1,
+            limit_bytes=MAX_PAGE_BYTES,
         )
-        page, token = next_page(rows, limit, key=lambda row: row.id)
+        events = [event_of(row) for row in rows[:limit]]
+        fitting = count_fitting((event.ByteSize() for event in events), MAX_PAGE_BYTES)
+        _, token = next_page(rows, fitting, key=lambda row: row.id)
         if oldest and not token:
             token = encode_page_token(oldest)
-        return rpc.ListEventsResponse(events=map(event_of, page), next_page_token=token)
+        return rpc.ListEventsResponse(events=events[:fitting], next_page_token=token)
 
     async def list_stretch(
         self, tx: Transaction, request: rpc.WatchEventsRequest, *, after: Position, to: Position, limit: int
@@ -118,23 +128,27 @@ class EventService:
             tenant_id=tx.tenant_id,
             correlation_id=request.correlation_id,
             limit_rows=MAX_TRACED_EVENTS + 1,
+            limit_bytes=MAX_PAGE_BYTES,
         )
-        shown = rows[:MAX_TRACED_EVENTS]
-        outcomes = await find_outcomes(tx, shown, self._handlers)
+        outcomes = await find_outcomes(tx, rows, self._handlers)
+        traces = {row.id: _trace(row, outcomes[row.id]) for row in rows[:MAX_TRACED_EVENTS]}
+        fitting = count_fitting((trace.ByteSize() for trace in traces.values()), MAX_PAGE_BYTES)
+        tree = causation_tree(rows[:fitting])
+        for traced in tree:
+            traces[traced.event.id].depth = traced.depth
         return rpc.TraceEventsResponse(
-            events=(
-                rpc.TracedEvent(
-                    event=event_of(traced.event),
-                    depth=traced.depth,
-                    state=outcomes[traced.event.id].state,
-                    failures=outcomes[traced.event.id].failures,
-                    handlers=outcomes[traced.event.id].handlers,
-                    webhooks=outcomes[traced.event.id].webhooks,
-                )
-                for traced in causation_tree(shown)
-            ),
-            truncated=len(rows) > MAX_TRACED_EVENTS,
+            events=(traces[traced.event.id] for traced in tree), truncated=len(rows) > fitting
         )
+
+
+def _trace(row: BillingEvent, outcomes: Outcomes) -> rpc.TracedEvent:
+    return rpc.TracedEvent(
+        event=event_of(row),
+        state=outcomes.state,
+        failures=outcomes.failures,
+        handlers=outcomes.handlers,
+        webhooks=outcomes.webhooks,
+    )
 
 
 async def _oldest_to_look_at(tx: Transaction, request: rpc.ListEventsRequest, after: str) -> str:

@@ -617,7 +617,7 @@ default_message_pool.register_message("billing.event.v1", "ListDeadLettersRespon
 class ListEventsRequest(betterproto2.Message):
     """
     Newest first. Where a filter by subject finds little, a page may hold fewer than asked for, or none, while there
-    are more: the token says so.
+    are more; with large events it ends after 3 MiB. The token says so.
     """
 
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -770,7 +770,7 @@ class TraceEventsResponse(betterproto2.Message):
 
     truncated: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
     """
-    More than 1,000 events share the id; the rest is left out.
+    More than 1,000 events share the id, or more than 3 MiB of them: the newest are left out.
     """
 
 
