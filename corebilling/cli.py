@@ -11,6 +11,7 @@ import asyncpg
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from corebilling.commands.call import call
 from corebilling.commands.catalog import catalog_app
@@ -23,8 +24,8 @@ from corebilling.config import ROLES, Settings, SettingsInvalid, read_settings
 from corebilling.db import migrate
 from corebilling.db.migrate import MIGRATIONS
 
-console = Console(highlight=False)
-problems = Console(stderr=True, highlight=False)
+console = Console(highlight=False, markup=False, emoji=False)
+problems = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 main = typer.Typer(no_args_is_help=True)
 main.command()(call)
@@ -129,7 +130,7 @@ def migrate_status() -> None:
     """Shows which migrations the database has."""
     table = Table("migration", "state")
     for status in _migrating(migrate.status(_administrator_url(), MIGRATIONS)):
-        table.add_row(status.file, "applied" if status.applied else "[yellow]pending[/yellow]")
+        table.add_row(status.file, "applied" if status.applied else Text("pending", "yellow"))
     console.print(table)
 
 
@@ -157,11 +158,11 @@ def _migrating(work: Coroutine[None, None, T]) -> T:
         # Without the password.
         server = url.netloc.rpartition("@")[2] or "the local socket"
         raise _failure(
-            f"DATABASE_URL names the database '{url.path[1:]}' at {server}, "
+            f"DATABASE_URL names the database '{url.path.removeprefix('/')}' at {server}, "
             f"which cannot be connected to: {error}"
         ) from None
 
 
 def _failure(message: str) -> typer.Exit:
-    problems.print(message, style="red", markup=False, soft_wrap=True)
+    problems.print(message, style="red", soft_wrap=True)
     return typer.Exit(1)

@@ -29,7 +29,7 @@ from corebilling.values.clock import SystemClock
 
 DATABASE = "corebilling"
 
-console = Console(highlight=False)
+console = Console(highlight=False, markup=False, emoji=False)
 
 _REASONS = (
     EmbeddedPostgresError,

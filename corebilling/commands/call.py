@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -15,7 +14,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from corebilling.commands.connection import TARGET, ApiKey, Target, console, refusal
+from corebilling.commands.connection import TARGET, ApiKey, Target, console, failure, refusal
+from corebilling.commands.json_input import read_json
 
 
 def call(
@@ -67,7 +67,12 @@ def _find(pool: DescriptorPool, name: str) -> MethodDescriptor:
 
 def _show(response: Message, pool: DescriptorPool, path: str) -> str:
     """The whole response as JSON, or what stands at the path."""
-    found: Any = json_format.MessageToDict(response, preserving_proto_field_name=True, descriptor_pool=pool)
+    try:
+        found: Any = json_format.MessageToDict(
+            response, preserving_proto_field_name=True, descriptor_pool=pool
+        )
+    except (json_format.Error, ValueError) as error:
+        raise failure(f"The response cannot be shown in JSON: {error}.") from None
     try:
         for name in path.split(".") if path else ():
             found = found[int(name) if name.isdecimal() else name]
@@ -78,11 +83,11 @@ def _show(response: Message, pool: DescriptorPool, path: str) -> str:
 
 def _read(data: str) -> list[dict[str, Any]]:
     """One request, or for client streams an array of them."""
-    try:
-        parsed = json.loads(sys.stdin.read() if data == "@" else data)
-    except ValueError as error:
-        raise typer.BadParameter(f"The request is not JSON: {error}.") from None
-    return parsed if isinstance(parsed, list) else [parsed]
+    parsed = read_json(data)
+    requests = parsed if isinstance(parsed, list) else [parsed]
+    if not all(isinstance(request, dict) for request in requests):
+        raise failure("The request is not a JSON object.")
+    return requests
 
 
 def _misfit(method: MethodDescriptor, error: str) -> str:
@@ -104,8 +109,10 @@ def _invoke(
     request_class, response_class = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
     try:
         requests = [json_format.ParseDict(item, request_class()) for item in data]
-    except json_format.ParseError as error:
-        raise typer.BadParameter(_misfit(method, str(error))) from None
+    except (json_format.ParseError, OverflowError) as error:
+        raise failure(_misfit(method, str(error))) from None
+    if len(requests) != 1 and not method.client_streaming:
+        raise failure(f"{method.name} takes one request, not {len(requests)}.")
     kind = ("stream" if method.client_streaming else "unary") + (
         "_stream" if method.server_streaming else "_unary"
     )

@@ -44,7 +44,13 @@ def advance(
     tenant: Tenant = "",
 ) -> None:
     """Advances the clock and waits until everything that became due on the way has been done."""
-    run(target, api_key, lambda client: advance_clock(client, tenant, to))
+
+    async def work(client: Client) -> None:
+        # Fails at once where there is no server; once under way, one waits for it to come back.
+        await client.stub(ScheduleServiceStub).GetTestClock(rpc.GetTestClockRequest(tenant_id=tenant))
+        await advance_clock(client, tenant, to)
+
+    run(target, api_key, work)
     console.print(
         f"It is {to.astimezone(UTC):%Y-%m-%dT%H:%M:%S} now. "
         "Next: corebilling call billing.invoice.v1.InvoiceService/ListInvoices",

@@ -37,8 +37,9 @@ def _width(stream: TextIO) -> int | None:
     return None if stream.isatty() else _UNBOUNDED
 
 
-console = Console(width=_width(sys.stdout))
-problems = Console(stderr=True, width=_width(sys.stderr))
+# No markup: what is printed has texts of others in it, with brackets and colons that are meant.
+console = Console(width=_width(sys.stdout), markup=False, emoji=False)
+problems = Console(stderr=True, width=_width(sys.stderr), markup=False, emoji=False)
 
 
 def run(target: str, api_key: str, work: Callable[[Client], Awaitable[T]]) -> T:
@@ -64,6 +65,12 @@ def refusal(error: grpc.RpcError, target: str) -> typer.Exit:
             f"another with --target / COREBILLING_TARGET.\n  {explained}"
         )
     problems.print(Text.assemble((error.code().name, "red"), f" {explained}"), soft_wrap=True)
+    return typer.Exit(1)
+
+
+def failure(sentence: str) -> typer.Exit:
+    """Prints what is wrong; returns what ends the command."""
+    problems.print(sentence, style="red", highlight=False, soft_wrap=True)
     return typer.Exit(1)
 
 

@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from corebilling.client import Client
 from corebilling.commands import dead_webhooks
 from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, problems, run
+from corebilling.commands.event_view import event_object
 from corebilling.mapping import enum_text, instant
 
 dead_letters_app = typer.Typer(
@@ -108,7 +109,7 @@ def show(
             letters = await dead_webhooks.find_dead(client, tenant, id_)
             return [await _with_attempts(client, tenant, letter) for letter in letters]
         request = rpc.GetDeadLetterRequest(tenant_id=tenant, event_id=id_, handler=handler)
-        return [_plain(await client.stub(EventAdminServiceStub).GetDeadLetter(request))]
+        return [_with_event(await client.stub(EventAdminServiceStub).GetDeadLetter(request))]
 
     found = run(target, api_key, work)
     if not found:
@@ -204,6 +205,17 @@ async def _dead_delivery_ids(client: Client, tenant: str, endpoint: str, subject
     return [letter.delivery.id for letter in reversed(letters)]
 
 
+def _with_event(answer: rpc.GetDeadLetterResponse) -> dict[str, Any]:
+    try:
+        return _plain(answer)
+    except (
+        json_format.Error,
+        TypeError,
+        ValueError,
+    ):  # Its payload is newer than we are, or holds what JSON cannot.
+        return {"dead_letter": _object(answer.dead_letter), "event": event_object(answer.event)}
+
+
 async def _with_attempts(
     client: Client, tenant: str, letter: webhook_pb2.WebhookDeadLetter
 ) -> dict[str, Any]:
@@ -266,7 +278,7 @@ def _tell(done: int, refusals: Counter[str], what: str, then: str) -> None:
     if done == _AT_ONCE:
         _say("There may be more: repeat the command.")
     for refusal, count in refusals.items():
-        problems.print(f"{count} not {what}: {refusal}", markup=False, highlight=False, soft_wrap=True)
+        problems.print(f"{count} not {what}: {refusal}", highlight=False, soft_wrap=True)
     if refusals:
         raise typer.Exit(1)
 
@@ -294,5 +306,4 @@ def _request_id() -> str:
 
 
 def _say(text: str) -> None:
-    # Error texts hold brackets that are no markup.
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, highlight=False, soft_wrap=True)

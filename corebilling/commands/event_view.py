@@ -9,12 +9,15 @@ from zlib import crc32
 from billing.event.v1 import event_pb2 as eventv1
 from billing.event.v1 import event_service_pb2 as rpc
 from billing.webhook.v1 import webhook_pb2
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
 from rich.console import RenderableType
 from rich.json import JSON
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from corebilling.events.envelope import as_object
 from corebilling.mapping import enum_text, instant
 
 _SUBJECT_STYLES = (
@@ -42,6 +45,23 @@ _WEBHOOK_MARKS = {
     webhook_pb2.WEBHOOK_DELIVERY_STATE_DEAD: ("✗", "bold red"),
 }
 _HANDLER_ACTOR = "handler:"
+
+
+def event_object(event: eventv1.Event) -> dict[str, Any]:
+    """The event as webhooks show it, with its resource.
+
+    Of a payload that is newer than we are: its type. Of one that JSON cannot show, as NaN, the reason too.
+    """
+    try:
+        return {"resource_id": event.resource_id, **as_object(event)}
+    except (KeyError, DecodeError):
+        payload = {"@type": event.payload.type_url}
+    except (json_format.Error, ValueError) as error:
+        payload = {"@type": event.payload.type_url, "@not_shown": str(error)}
+    rest = eventv1.Event()
+    rest.CopyFrom(event)
+    rest.ClearField("payload")
+    return {**json_format.MessageToDict(rest, preserving_proto_field_name=True), "payload": payload}
 
 
 def line(event: eventv1.Event) -> Text:

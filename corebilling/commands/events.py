@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shlex
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -13,13 +12,12 @@ from billing.event.v1 import event_pb2 as eventv1
 from billing.event.v1 import event_service_pb2 as rpc
 from billing.event.v1.event_service_pb2_grpc import EventServiceStub
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError, Message
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.message import Message
 
 from corebilling.client import Client
 from corebilling.commands import event_view as view
 from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, problems, run
-from corebilling.events.envelope import as_object
+from corebilling.commands.json_input import read_struct
 from corebilling.values.ids import new_id
 
 events_app = typer.Typer(no_args_is_help=True, help="Watches, shows, traces and publishes events.")
@@ -69,7 +67,6 @@ def tail(
             options = _tail_options(request, target, as_json=as_json)
             problems.print(
                 f"Go on from here: {shlex.join(('corebilling', 'events', 'tail', *options))}",
-                markup=False,
                 highlight=False,
                 soft_wrap=True,
             )
@@ -106,13 +103,13 @@ async def watch(client: Client, request: rpc.WatchEventsRequest) -> AsyncIterato
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE or not connected:
                 raise
-            problems.print("[yellow]The connection broke; trying again.[/yellow]", highlight=False)
+            problems.print("The connection broke; trying again.", style="yellow", highlight=False)
             await asyncio.sleep(_PAUSE_S)
 
 
 def print_line(message: rpc.WatchEventsResponse, *, as_json: bool) -> None:
     if as_json:
-        _print_json({"event": event_object(message.event), "resume_token": message.resume_token})
+        _print_json({"event": view.event_object(message.event), "resume_token": message.resume_token})
     else:
         console.print(view.line(message.event), soft_wrap=True)
 
@@ -130,7 +127,7 @@ def show(
     if as_json:
         _print_json(_with_event(found))
         return
-    console.print(*view.details(found, event_object(found.event)["payload"]), sep="\n")
+    console.print(*view.details(found, view.event_object(found.event)["payload"]), sep="\n")
     _suggest(f"corebilling events trace {found.event.metadata.correlation_id}")
 
 
@@ -160,7 +157,7 @@ def trace(
         raise typer.Exit(1)
     console.print(view.tree(traced.events))
     if traced.truncated:
-        console.print("[yellow]There are more events; the rest is left out.[/yellow]")
+        console.print("There are more events; the rest is left out.", style="yellow")
     _suggest(f"corebilling events show {view.most_telling(traced.events).id}")
 
 
@@ -182,7 +179,7 @@ def publish(
         request_id=request_id or new_id("req"),
         subject=subject,
         resource_id=resource,
-        data=_read(data),
+        data=read_struct(data),
     )
     headers = (("x-correlation-id", correlation_id),) if correlation_id else None
 
@@ -191,21 +188,10 @@ def publish(
 
     event = run(target, api_key, work)
     if as_json:
-        _print_json(event_object(event))
+        _print_json(view.event_object(event))
         return
     console.print(view.line(event), soft_wrap=True)
     _suggest(f"corebilling events show {event.id}")
-
-
-def event_object(event: eventv1.Event) -> dict[str, Any]:
-    """The event as webhooks show it, with its resource. Of a payload that is newer than we are: its type."""
-    try:
-        return {"resource_id": event.resource_id, **as_object(event)}
-    except (KeyError, DecodeError):
-        rest = eventv1.Event()
-        rest.CopyFrom(event)
-        rest.ClearField("payload")
-        return {**_plain(rest), "payload": {"@type": event.payload.type_url}}
 
 
 async def _get(client: Client, tenant_id: str, event_id: str) -> rpc.GetEventResponse:
@@ -217,23 +203,11 @@ def _with_event(answer: Answer) -> dict[str, Any]:
     rest = type(answer)()
     rest.CopyFrom(answer)
     rest.ClearField("event")
-    return {"event": event_object(answer.event), **_plain(rest)}
+    return {"event": view.event_object(answer.event), **_plain(rest)}
 
 
 def _plain(message: Message) -> dict[str, Any]:
     return json_format.MessageToDict(message, preserving_proto_field_name=True)
-
-
-def _read(data: str) -> Struct:
-    try:
-        parsed = json.loads(sys.stdin.read() if data == "@" else data)
-    except ValueError as error:
-        raise typer.BadParameter(f"The data is not JSON: {error}.") from None
-    if not isinstance(parsed, dict):
-        raise typer.BadParameter("The data is not a JSON object.")
-    struct = Struct()
-    struct.update(parsed)
-    return struct
 
 
 def _print_json(shown: dict[str, Any] | Sequence[Any]) -> None:

@@ -86,16 +86,19 @@ async def follow(client: Client, request: rpc.ReplayRequest) -> rpc.ReplayRespon
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, transient=True, console=console) as progress:
         task = progress.add_task("looking through the log", total=None)
+        connected = False
         while True:
             last = rpc.ReplayResponse()
             try:
-                async for last in client.stub(ReplayServiceStub).Replay(request, wait_for_ready=True):
+                async for last in client.stub(ReplayServiceStub).Replay(request, wait_for_ready=connected):
+                    connected = True
                     total, completed = _bar(last.replay.progress)
                     progress.update(
                         task, description=_describe(last.replay), total=total, completed=completed
                     )
             except grpc.aio.AioRpcError as error:
-                if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                broken = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+                if not (connected and broken):
                     raise
                 await asyncio.sleep(_COME_BACK_S)
             if last.replay.state in (pb.REPLAY_STATE_FINISHED, pb.REPLAY_STATE_DRY_RUN):

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from corebilling.client import Client
-from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, problems, run
+from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, failure, run
 from corebilling.usage_file import ColumnMapping, FileInvalid, UsageFile
 from corebilling.usage_import import Checkpoint, ImportSummary, upload
 
@@ -49,8 +49,7 @@ def import_file(
     try:
         summary = run(target, api_key, lambda client: upload_file(client, tenant, file, mapping, target))
     except FileInvalid as error:
-        problems.print(f"[red]{error}[/red]", highlight=False)
-        raise typer.Exit(1) from None
+        raise failure(str(error)) from None
     report(summary)
     console.print(
         "Next: corebilling call billing.usage.v1.UsageService/ListUsageTotals "
@@ -93,7 +92,7 @@ def report(summary: ImportSummary) -> None:
     table.add_row(*(f"{count:,}" for count in counts))
     console.print(table)
     for problem in summary.problems:
-        console.print(problem, highlight=False, markup=False)
+        console.print(problem, highlight=False)
     if summary.nothing_changed:
         console.print(
             "Nothing changed: every record was known." if summary.records else "The file has no rows."

@@ -59,7 +59,7 @@ def next_page(
 
 
 def count_fitting(sizes: Iterable[int], limit_bytes: int) -> int:
-    """How many of the first rows fit into a page, by their sizes in bytes; one at least, so that paging goes on."""
+    """How many of the first rows fit into a page, by their sizes in bytes: one at least."""
     count = total = 0
     for size in sizes:
         total += size

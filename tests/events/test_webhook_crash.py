@@ -3,7 +3,7 @@
 import asyncio
 
 import asyncpg
-from billing.webhook.v1 import webhook_pb2
+from billing.webhook.v1 import webhook_pb2, webhook_service_pb2
 
 from corebilling.domains.webhook.delivery import Attempted, Claim
 from corebilling.domains.webhook.endpoint import Endpoint
@@ -152,6 +152,29 @@ async def test_an_outcome_that_is_recorded_twice_counts_once(webhooks: Webhooks)
     assert (await webhooks.delivery()).state == DEAD
     assert len(await webhooks.attempts()) == len(await webhooks.dead_letters()) == 1
     assert metric("dlq") - before == 1
+
+
+async def test_an_outcome_recorded_again_leaves_what_was_sent_again_meanwhile(webhooks: Webhooks) -> None:
+    await webhooks.endpoint()
+    event = await webhooks.happen()
+    await webhooks.worker.run_once()
+    delivery = await webhooks.delivery()
+    again = webhook_service_pb2.RedeliverWebhookRequest(request_id="again", delivery_id=delivery.id)
+    await webhooks.call(webhooks.log.redeliver_webhook, again)
+
+    # The worker never learned that its outcome was recorded, and does it once more.
+    (row,) = await webhooks.events.database.admin(
+        "SELECT tenant_id, id, webhook_id, event_id FROM webhook_deliveries"
+    )
+    claim = Claim(**row, attempts=1, attempts_before=0)
+    endpoint = Endpoint(row["tenant_id"], row["webhook_id"], "", 0, (), None, enabled=True, deleted=False)
+    delivered = Attempted(claim, endpoint, webhooks.events.clock.now(), Outcome(DeliveryState.DELIVERED))
+    await Outcomes(webhooks.events.worker, webhooks.events.clock, POLICY).record([delivered])
+    assert (await webhooks.delivery()).state == PENDING
+
+    await webhooks.worker.run_once()
+    assert [received.event_id for received in webhooks.receiver.received] == [event.id, event.id]
+    assert await webhooks.attempts() == [(1, 200, ""), (2, 200, "")]
 
 
 async def test_a_lease_lasts_little_longer_than_an_attempt() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from corebilling.errors import InvalidArgument
 from corebilling.mapping import decimal_text, enum_number, enum_text, instant, timestamp, to_message
-from corebilling.values.page import decode_page_token, encode_page_token, next_page, page_limit
+from corebilling.values.page import count_fitting, decode_page_token, encode_page_token, next_page, page_limit
 
 
 @dataclass
@@ -71,6 +71,13 @@ def test_foreign_page_tokens_are_refused(token):
     with pytest.raises(InvalidArgument) as refused:
         decode_page_token(token, 2)
     assert refused.value.reason == "PAGE_TOKEN_INVALID"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count"), [([], 0), ([5, 5], 2), ([5, 6], 1), ([11, 1], 1), ([1, 11, 1], 1)]
+)
+def test_a_page_holds_as_many_rows_as_fit_and_one_at_least(sizes, count):
+    assert count_fitting(sizes, 10) == count
 
 
 def test_a_page_has_a_next_token_only_when_more_was_fetched():

@@ -18,6 +18,7 @@ from corebilling.domains.event import service
 from corebilling.domains.event.model import MAX_CUSTOM_EVENT_BYTES
 from corebilling.events.envelope import as_object
 from corebilling.values.ids import new_id
+from corebilling.values.page import MAX_PAGE_BYTES
 from tests.support.app import refused
 from tests.support.catalog import new_customer, new_price, new_product, subscribe
 from tests.support.platform import Platform
@@ -276,3 +277,41 @@ async def test_data_that_is_too_large_is_refused_by_name(platform: Platform):
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "EVENT_TOO_LARGE")
     assert refusal.facts == {"limit_bytes": str(MAX_CUSTOM_EVENT_BYTES)}
     assert await listed(platform, subject="order.*") == []
+
+
+async def large(platform: Platform, count: int) -> list[str]:
+    """The ids of so many events of 250 kB each, under one correlation id."""
+    stub = platform.stub(EventServiceStub)
+    requests = (publishing(text="x" * 250_000) for _ in range(count))
+    answers = [await stub.PublishEvent(one, metadata=(("x-correlation-id", "large"),)) for one in requests]
+    return [answer.event.id for answer in answers]
+
+
+async def test_a_page_of_large_events_ends_early_and_the_next_goes_on(platform: Platform):
+    ids = await large(platform, 30)
+    pages: list[list[str]] = []
+    token = ""
+    while not pages or token:
+        answer = await platform.stub(EventServiceStub).ListEvents(
+            event_service_pb2.ListEventsRequest(subject="order.*", page_token=token)
+        )
+        assert answer.ByteSize() <= MAX_PAGE_BYTES + 1000
+        pages.append([event.id for event in answer.events])
+        token = answer.next_page_token
+    assert [len(page) for page in pages] == [12, 12, 6]
+    assert [event_id for page in pages for event_id in page] == ids[::-1]
+
+
+async def test_a_trace_of_large_events_keeps_the_oldest_and_says_so(platform: Platform):
+    ids = await large(platform, 30)
+    await platform.drain()
+    answer = await platform.stub(EventServiceStub).TraceEvents(
+        event_service_pb2.TraceEventsRequest(correlation_id="large")
+    )
+    assert ([traced.event.id for traced in answer.events], answer.truncated) == (ids[:12], True)
+    assert answer.ByteSize() <= MAX_PAGE_BYTES + 1000
+    await platform.rows("DELETE FROM billing_events WHERE id = ANY ($1)", ids[12:])
+    answer = await platform.stub(EventServiceStub).TraceEvents(
+        event_service_pb2.TraceEventsRequest(correlation_id="large")
+    )
+    assert (len(answer.events), answer.truncated) == (12, False)

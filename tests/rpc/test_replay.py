@@ -260,6 +260,30 @@ async def test_what_fails_again_ends_as_a_dead_letter_and_the_replay_with_it(pla
     assert await deliveries(platform) == sorted(ids)
 
 
+async def test_a_dead_letter_that_another_replay_takes_over_counts_as_failed(platform: Platform):
+    ids = [await publish(platform, f"o-{number}") for number in range(2)]
+    await platform.drain()
+    await break_handler(platform)
+    request = replaying(ids=[event.id for event in ids], handlers=[WEBHOOK], max_events_per_second=1)
+    stream = stream_of(platform).Replay(request)
+    async with asyncio.timeout(PATIENCE_S):
+        while (await stream.read()).replay.progress.enqueued == 0:
+            pass
+    stream.cancel()
+    await give_up(platform)
+    assert [letter.event_id for letter in await dead_letters(platform)] == [ids[0].id]
+
+    # With the first underway, a second has its dead letter handled.
+    await platform.rows("DROP TRIGGER fail ON webhook_deliveries")
+    second = await replay(platform, ids=[ids[0].id], handlers=[WEBHOOK])
+    assert counts(second) == {"matched": 1, "enqueued": 1, "done": 1}
+    async with working(platform, seconds=1):
+        first = (await follow(platform, request))[-1].replay
+    assert counts(first) == {"matched": 2, "enqueued": 2, "done": 1, "failed": 1}
+    # What is over stays as it was told.
+    assert (await follow(platform, request))[-1].replay == first
+
+
 async def test_a_dry_run_tells_what_and_who_and_changes_nothing(platform: Platform):
     await billed_month(platform)
     await publish(platform, "o-new")

@@ -84,7 +84,7 @@ async def test_roles_are_served_by_a_login_that_owns_nothing(database: TestDatab
             "-d",
             '{"id": 1}',
         )
-        assert (code, "tenant_id" in out, "tenantId" in out) == (2, True, False)
+        assert (code, "tenant_id" in out, "tenantId" in out) == (1, True, False)
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
     finally:

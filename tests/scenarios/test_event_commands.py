@@ -2,11 +2,16 @@
 
 import asyncio
 import json
+import math
 import os
 import re
 import shlex
 import signal
 import sys
+
+import pytest
+from billing.event.v1.event_pb2 import CustomEvent
+from google.protobuf.struct_pb2 import Struct
 
 from tests.rpc.test_watch_events import PATIENCE_S, publish
 from tests.support.catalog import new_price, new_product, subscribe
@@ -17,30 +22,35 @@ from tests.support.replay import follow, replaying, working
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-async def start(platform: Platform, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
+async def begin(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "corebilling",
-        "events",
-        *arguments,
-        env={
-            **os.environ,
-            "COREBILLING_TARGET": platform.app.grpc_address,
-            "COREBILLING_API_KEY": platform.tenant_key,
-            "COLUMNS": "200",
-            **environment,
-        },
+        *(sys.executable, "-m", "corebilling", *arguments),
+        env={**os.environ, "COLUMNS": "200", **environment},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
 
 
-async def events(platform: Platform, *arguments: str, **environment: str) -> tuple[int | None, str, str]:
-    process = await start(platform, *arguments, **environment)
+async def command(*arguments: str, **environment: str) -> tuple[int | None, str, str]:
+    process = await begin(*arguments, **environment)
     out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
+
+
+def access(platform: Platform) -> dict[str, str]:
+    return {
+        "COREBILLING_TARGET": platform.app.grpc_address,
+        "COREBILLING_API_KEY": platform.tenant_key,
+    }
+
+
+async def start(platform: Platform, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    return await begin("events", *arguments, **{**access(platform), **environment})
+
+
+async def events(platform: Platform, *arguments: str, **environment: str) -> tuple[int | None, str, str]:
+    return await command("events", *arguments, **{**access(platform), **environment})
 
 
 async def run(platform: Platform, *arguments: str, **environment: str) -> str:
@@ -219,8 +229,108 @@ async def test_publish_publishes_once_per_request_id_and_says_what_to_do_next(pl
     assert (shown["payload"], shown["metadata"]["correlation_id"]) == ({"parcels": 2}, "mine")
     code, _, err = await events(platform, "publish", "invoice.paid", "i-1")
     assert (code, "EVENT_SUBJECT_RESERVED" in err) == (1, True)
-    code, _, err = await events(platform, "publish", "order.shipped", "o-1", "-d", "[1]")
-    assert (code, "not a JSON object" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        ("[1]", "The data is not a JSON object."),
+        ("{", "The data is not JSON: "),
+        ("9" * 5000, "The data is not JSON: "),
+        ('{"a": "\\ud800"}', "The data has half of a character"),
+        ("[" * 5000, "The data is nested too deeply."),
+        ('{"a":' * 40 + "1" + "}" * 40, "The data is nested too deeply."),
+        ('{"a":' * 300 + "1" + "}" * 300, "No event can hold the data: Message too deep."),
+        ('{"a": %s}' % ("9" * 400), "No event can hold the data: int too large"),
+    ],
+)
+async def test_publish_says_on_one_line_what_is_wrong_with_the_data(data: str, wrong: str):
+    code, out, err = await command(
+        "events", "publish", "order.shipped", "o-1", "-d", data, COREBILLING_TARGET="127.0.0.1:1"
+    )
+    assert (code, out, err.startswith(wrong), err.count("\n")) == (1, "", True, 1), err
+
+
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        ('{"event_id": "\\ud800"}', "The data has half of a character"),
+        ("[" * 5000, "The data is nested too deeply."),
+        ("[]", "GetEvent takes one request, not 0."),
+        ("5", "The request is not a JSON object."),
+    ],
+)
+async def test_a_call_says_on_one_line_what_is_wrong_with_the_request(
+    platform: Platform, data: str, wrong: str
+):
+    code, out, err = await command(
+        *("call", "billing.event.v1.EventService/GetEvent", "-d", data),
+        **access(platform),
+    )
+    assert (code, out, err.startswith(wrong), err.count("\n")) == (1, "", True, 1), err
+
+
+async def spoil(platform: Platform, event_id: str) -> None:
+    """Has the log hold a payload that JSON cannot show, as it may since before such were refused."""
+    holding_nan = Struct()
+    holding_nan.update({"n": math.nan})
+    await platform.rows(
+        "UPDATE billing_events SET payload = $2 WHERE id = $1",
+        event_id,
+        CustomEvent(data=holding_nan).SerializeToString(),
+    )
+
+
+async def test_an_event_that_json_cannot_show_is_shown_without_its_payload(platform: Platform):
+    published = await publish(platform, "o-1")
+    await spoil(platform, published.id)
+    out = await run(platform, "show", published.id)
+    assert '"@not_shown": "' in out
+    assert re.search(r"state +pending", out)
+    shown = json.loads(await run(platform, "show", published.id, "--json"))
+    assert (shown["event"]["id"], shown["state"]) == (published.id, "EVENT_STATE_PENDING")
+    assert shown["event"]["payload"].keys() == {"@type", "@not_shown"}
+    traced = json.loads(await run(platform, "trace", published.metadata.correlation_id, "--json"))
+    assert traced["events"][0]["event"] == shown["event"]
+    await platform.rows(
+        "INSERT INTO outbox_failures "
+        "SELECT tenant_id, shard, epoch, xid, seq, id, 'dead_letter', 10, 'no', now(), now() "
+        "FROM billing_events WHERE id = $1",
+        published.id,
+    )
+    code, out, _ = await command("dead-letters", "show", published.id, **access(platform))
+    letter = json.loads(out)
+    assert (code, letter["event"], letter["dead_letter"]["error"]) == (0, shown["event"], "no")
+    code, _, err = await command(
+        *("call", "billing.event.v1.EventService/GetEvent", "-d", json.dumps({"event_id": published.id})),
+        **access(platform),
+    )
+    assert (code, err.startswith("The response cannot be shown in JSON: ")) == (1, True)
+
+
+async def test_tail_goes_on_past_an_event_that_json_cannot_show(platform: Platform):
+    process = await start(platform, "tail", "--json", "--limit", "1")
+    await until_watched(platform)
+    await publish(platform, "o-1")
+    token = json.loads(await next_line(process))["resume_token"]
+    assert await process.wait() == 0
+    await spoil(platform, (await publish(platform, "o-2")).id)
+    await publish(platform, "o-3", data={"parcels": 2})
+    lines = (await run(platform, "tail", "--json", "--limit", "2", "--resume", token)).splitlines()
+    shown = [json.loads(line)["event"] for line in lines]
+    assert [event["resource_id"] for event in shown] == ["o-2", "o-3"]
+    assert "@not_shown" in shown[0]["payload"]
+    assert shown[1]["payload"] == {"parcels": 2}
+
+
+async def test_text_in_brackets_is_printed_as_it_is(platform: Platform):
+    _, _, err = await events(platform, "trace", "corr[red] :heart:")
+    assert "the correlation id corr[red] :heart:." in err
+    published = await publish(platform, "o-1")
+    await platform.rows("UPDATE billing_events SET actor = 'a[b]' WHERE id = $1", published.id)
+    assert re.search(r"by +a\[b\] *$", await run(platform, "show", published.id), re.MULTILINE)
+    _, _, err = await events(platform, "publish", "Order", "o-1")
+    assert "[a-z][a-z0-9_]*" in err
 
 
 async def test_output_is_coloured_for_people_and_plain_for_pipes(platform: Platform):
