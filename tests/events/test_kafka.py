@@ -114,8 +114,10 @@ async def consuming(bus: KafkaBus, seen: Seen) -> AsyncIterator["asyncio.Task[No
     try:
         yield running
     finally:
-        running.cancel()
-        await asyncio.wait([running])
+        async with asyncio.timeout(WITHIN_S):
+            while not running.done():  # the library forgets a cancellation that meets an answer
+                running.cancel()
+                await asyncio.wait([running], timeout=5)
 
 
 @asynccontextmanager
