@@ -23,7 +23,8 @@ from corebilling.db.transaction import Transaction
 from corebilling.events import outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, DispatcherPolicy
 from corebilling.events.envelope import SHARDS
-from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
+from corebilling.events.handling import ANY_SUBJECT, Handler
+from corebilling.events.router import Router, RouterPolicy
 from corebilling.values.caller import Caller
 from corebilling.values.clock import SystemClock
 
@@ -180,6 +181,14 @@ async def produce(writer: Database, *, with_event: bool) -> float:
     return done / PRODUCER_SECONDS
 
 
+async def until_dispatching(worker: Database) -> None:
+    """A process that is still starting takes the time of those that are measured."""
+    leased = "SELECT every(lease_until > now()) FROM outbox_shards"
+    async with asyncio.timeout(30), worker.connection() as connection:
+        while not await connection.fetchval(leased):  # noqa: ASYNC110 (a row has no event)
+            await asyncio.sleep(0.05)
+
+
 def dispatch_forever(url: str) -> None:
     """A live dispatcher, in a process of its own as in production."""
 
@@ -267,8 +276,8 @@ async def measure(app_url: str, worker_url: str) -> list[Row]:
                 bare = await handle_bare(worker, deliveries)
                 pairs.append((await handle_with_inbox(worker, deliveries), bare))
             rows.append(Row("inbox", "same effects without", median_ratio(pairs), 0.60, 0.75, rates(pairs)))
-        console.print("events: producers")
-        rows.append(await measure_producers(writer, worker_url))
+            console.print("events: producers")
+            rows.append(await measure_producers(writer, worker, worker_url))
     console.print(f"events: commit to handler at {LATENCY_RATE}/s")
     spans = await latencies(app_url, worker_url)
     p99 = spans[int(len(spans) * 0.99)] * 1000
@@ -279,7 +288,7 @@ async def measure(app_url: str, worker_url: str) -> list[Row]:
     return rows
 
 
-async def measure_producers(writer: Database, worker_url: str) -> Row:
+async def measure_producers(writer: Database, worker: Database, worker_url: str) -> Row:
     pairs = []
     for _ in range(ROUNDS):
         bare = await produce(writer, with_event=False)
@@ -287,7 +296,10 @@ async def measure_producers(writer: Database, worker_url: str) -> Row:
             target=dispatch_forever, args=(worker_url,), daemon=True
         )
         process.start()
+        await until_dispatching(worker)
         pairs.append((await produce(writer, with_event=True), bare))
         process.kill()
         process.join()
+        async with worker.connection() as connection:
+            await connection.execute("UPDATE outbox_shards SET lease_until = '-infinity'")
     return Row("producers, 1 event per tx", "same tx without", median_ratio(pairs), 0.40, 0.55, rates(pairs))

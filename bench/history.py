@@ -18,7 +18,8 @@ from corebilling.db.pool import Database
 from corebilling.domains.event.service import EventService
 from corebilling.events import outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, DispatcherPolicy
-from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
+from corebilling.events.handling import ANY_SUBJECT, Handler
+from corebilling.events.router import Router, RouterPolicy
 from corebilling.values.clock import SystemClock
 
 ROUND_EVENTS = 10_000

@@ -57,8 +57,9 @@ from corebilling.domains.webhook.servicer import WebhookServicer
 from corebilling.errors import BillingError
 from corebilling.events import outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher
+from corebilling.events.handling import ANY_SUBJECT, Handler
 from corebilling.events.leases import ShardLeases
-from corebilling.events.router import ANY_SUBJECT, Handler, Router
+from corebilling.events.router import Router
 from corebilling.events.tail import Tail
 from corebilling.http.server import HttpServer
 from corebilling.rpc.authentication import Authentication

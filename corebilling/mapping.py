@@ -54,9 +54,8 @@ def to_message(row: object, message_class: type[M], **overrides: Any) -> M:
 
 def timestamp(instant: datetime) -> Timestamp:
     """Exact to the microsecond."""
-    microseconds = (instant - _EPOCH) // timedelta(microseconds=1)
-    seconds, rest = divmod(microseconds, 1_000_000)
-    return Timestamp(seconds=seconds, nanos=rest * 1000)
+    since = instant - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def instant(message: Timestamp) -> datetime:

@@ -19,6 +19,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import ConsumerRecord
 from prometheus_client import Counter
 
+from corebilling.bus.cancellation import answer_of
 from corebilling.bus.consuming import consume_persistently, decoded
 from corebilling.bus.delivery import Delivery
 from corebilling.bus.kafka_cluster import MAX_MESSAGE_BYTES, UNREACHABLE, KafkaAddress, ensure_topic, say
@@ -109,7 +110,8 @@ class KafkaConsumer:
             try:
                 await ensure_topic(self._address, self._connection)
                 wait_s = _RESTART_S
-                await _Member(self._address, self._connection, self._consumer, self._limit).consume()
+                member = _Member(self._address, self._connection, self._consumer, self._limit)
+                await answer_of(asyncio.create_task(member.consume(), name="kafka member"))
             except* UNREACHABLE as errors:
                 say("kafka.consumer_restarts", _first(errors))
             except* Silent as errors:

@@ -8,11 +8,10 @@ The library reconnects by itself, except when a server turns it away: then a new
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 from nats.aio.client import Client
@@ -25,8 +24,6 @@ from prometheus_client import Counter
 from corebilling.bus.port import BusUnavailable
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 _SESSIONS = Counter(
     "corebilling_bus_sessions_total", "Times that a connection to NATS was made, or made again."
@@ -239,17 +236,6 @@ class NatsConnection:
         if now >= self._say_again_at:
             self._say_again_at = now + _SAY_AGAIN_S
             log.warning("nats.error", servers=self._address.hosts, error=repr(error))
-
-
-async def answer_of(request: Awaitable[T]) -> T:
-    """Of a request of the library's. It waits with asyncio.wait_for, which before Python 3.12 forgets a
-    cancellation that meets the answer."""
-    try:
-        return await request
-    finally:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError
 
 
 def is_stream_missing(error: BaseException) -> bool:

@@ -17,14 +17,9 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig
 from prometheus_client import Counter
 
+from corebilling.bus.cancellation import answer_of
 from corebilling.bus.consuming import consume_persistently, decoded
-from corebilling.bus.nats_connection import (
-    NatsAddress,
-    NatsConnection,
-    Session,
-    answer_of,
-    is_stream_missing,
-)
+from corebilling.bus.nats_connection import NatsAddress, NatsConnection, Session, is_stream_missing
 from corebilling.bus.port import Consumer
 
 log = structlog.get_logger(__name__)

@@ -27,7 +27,6 @@ from corebilling.errors import BillingError
 from corebilling.events import metrics
 from corebilling.events.handling import (
     ANY_SUBJECT,
-    Handle,
     Handler,
     handling,
     run_handler_on_all,
@@ -41,8 +40,6 @@ from corebilling.values.clock import Clock
 from corebilling.values.ids import PLATFORM_TENANT
 
 log = structlog.get_logger(__name__)
-
-__all__ = ["ANY_SUBJECT", "Handle", "Handler", "Router", "RouterPolicy"]
 
 
 class _Gap(Exception):

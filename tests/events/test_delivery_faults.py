@@ -9,7 +9,7 @@ from billing_db.models import BillingEvent
 from corebilling.bus.delivery import START, Delivery, chain
 from corebilling.bus.port import BusUnavailable
 from corebilling.db.transaction import Transaction
-from corebilling.events.router import Handler
+from corebilling.events.handling import Handler
 from tests.support.pipeline import Pipeline, Witness, caller, pipeline
 from tests.support.postgres import TestDatabase
 

@@ -6,7 +6,8 @@ import asyncpg
 from billing_db.models import BillingEvent
 
 from corebilling.bus.delivery import START, chain
-from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
+from corebilling.events.handling import ANY_SUBJECT, Handler
+from corebilling.events.router import Router, RouterPolicy
 from tests.support.pipeline import Pipeline, Witness, append, new_dispatcher, pipeline
 from tests.support.postgres import TestDatabase
 

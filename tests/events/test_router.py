@@ -14,7 +14,8 @@ from corebilling.db.transaction import Transaction
 from corebilling.errors import Unavailable
 from corebilling.events import outbox
 from corebilling.events.dispatcher import Dispatcher, DispatcherPolicy
-from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
+from corebilling.events.handling import ANY_SUBJECT, Handler
+from corebilling.events.router import Router, RouterPolicy
 from tests.support.pipeline import TENANT, Pipeline, Together, Witness, append, caller, pipeline
 from tests.support.postgres import TestDatabase
 

@@ -34,7 +34,8 @@ from corebilling.domains.usage.handlers import UsageHandlers
 from corebilling.domains.usage.service import MonthsMissing, UsageService
 from corebilling.events import envelope, outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, DispatcherPolicy
-from corebilling.events.router import Handler, Router, RouterPolicy
+from corebilling.events.handling import Handler
+from corebilling.events.router import Router, RouterPolicy
 from corebilling.mapping import timestamp
 from corebilling.values.caller import Caller
 from corebilling.values.ids import new_id

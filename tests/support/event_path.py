@@ -20,8 +20,9 @@ from corebilling.config import Settings
 from corebilling.db.pool import Database
 from corebilling.events import outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, DispatcherPolicy
+from corebilling.events.handling import ANY_SUBJECT, Handler
 from corebilling.events.leases import ShardLeases
-from corebilling.events.router import ANY_SUBJECT, Handler, Router, RouterPolicy
+from corebilling.events.router import Router, RouterPolicy
 from corebilling.values.clock import SystemClock
 from corebilling.values.ids import new_id
 from tests.support.broker import BrokerServer

@@ -13,7 +13,7 @@ from billing_db.models import BillingEvent
 
 from corebilling.bus.delivery import Position
 from corebilling.db.transaction import Transaction
-from corebilling.events.router import ANY_SUBJECT
+from corebilling.events.handling import ANY_SUBJECT
 from corebilling.mapping import enum_number, timestamp, to_message
 
 HandlerNames = Mapping[str, Sequence[str]]
