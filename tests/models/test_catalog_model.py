@@ -14,8 +14,8 @@ from corebilling.domains.catalog.model import (
     check_price_terms,
     max_quantity,
 )
-from corebilling.domains.rating import model as rating
 from corebilling.errors import InvalidArgument
+from corebilling.values import price as rating
 from corebilling.values.money import MAX_MINOR, major_units
 
 FLAT = PriceTerms(

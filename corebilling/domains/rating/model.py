@@ -1,142 +1,20 @@
-"""What quantities cost: prices applied to a billing cycle, exactly.
-
-Amounts are fractions until they become a charge: nothing is rounded on the way, and whatever is billed in
-parts adds up to the whole.
-"""
+"""What a billing cycle is charged: fees, usage, and what other periods turned out to cost more."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
 from corebilling.values.money import exact_amount
 from corebilling.values.period import Period
-
-
-class PriceModel(StrEnum):
-    FLAT = "flat"
-    PER_UNIT = "per_unit"
-    GRADUATED = "graduated"
+from corebilling.values.price import Price, PriceModel, Rated, TierCharge, prorate, rate, rate_increase
 
 
 class ChargeKind(StrEnum):
     RECURRING = "recurring"
     USAGE = "usage"
     ADJUSTMENT = "adjustment"
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """Quantities in `(previous up_to, up_to]`; `up_to` None is open-ended.
-
-    `flat_amount` is due once, as soon as the tier is entered.
-    """
-
-    up_to: Decimal | None
-    unit_amount: Decimal
-    flat_amount: Decimal = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What is charged for a quantity. Amounts in major units, each for `unit_size` units.
-
-    A graduated price has tiers and no `unit_amount`; the others the reverse.
-    """
-
-    id: str
-    description: str
-    currency: str
-    model: PriceModel
-    metered: bool
-    unit_amount: Decimal | None = None
-    unit_size: Decimal = Decimal(1)
-    tiers: tuple[Tier, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TierCharge:
-    """The part of a quantity that fell into one tier, and its exact price."""
-
-    from_quantity: Decimal
-    up_to: Decimal | None
-    quantity: Fraction
-    unit_amount: Decimal
-    flat_amount: Decimal
-    amount: Fraction
-
-
-@dataclass(frozen=True, slots=True)
-class Rated:
-    """An exact amount in major units; of graduated prices also what each tier contributed."""
-
-    amount: Fraction
-    tiers: tuple[TierCharge, ...] = ()
-
-
-def rate(price: Price, quantity: Decimal | Fraction) -> Rated:
-    """What the quantity costs. A graduated price bills its first tier's flat amount even for nothing."""
-    units = Fraction(quantity)
-    match price.model:
-        case PriceModel.FLAT:
-            return Rated(Fraction(_unit_amount(price)))
-        case PriceModel.PER_UNIT:
-            return Rated(Fraction(_unit_amount(price)) * units / Fraction(price.unit_size))
-        case PriceModel.GRADUATED:
-            tiers = _rate_tiers(price, units)
-            return Rated(sum((tier.amount for tier in tiers), Fraction(0)), tiers)
-
-
-def rate_increase(price: Price, before: Decimal, after: Decimal) -> Rated:
-    """What a quantity that grew costs more than it did: price(after) - price(before), tier by tier."""
-    old, new = rate(price, before), rate(price, after)
-    known = {tier.from_quantity: tier for tier in old.tiers}
-    grown = tuple(_tier_increase(known.get(tier.from_quantity), tier) for tier in new.tiers)
-    return Rated(new.amount - old.amount, tuple(tier for tier in grown if tier.quantity or tier.amount))
-
-
-def prorate(rated: Rated, share: Fraction) -> Rated:
-    """The same for a part of a period, evidence included."""
-    tiers = tuple(replace(tier, amount=tier.amount * share) for tier in rated.tiers)
-    return Rated(rated.amount * share, tiers)
-
-
-def _rate_tiers(price: Price, units: Fraction) -> tuple[TierCharge, ...]:
-    """The tiers that the quantity enters, the first one always."""
-    charges: list[TierCharge] = []
-    start = Decimal(0)
-    for tier in price.tiers:
-        if charges and units <= start:
-            break
-        end = units if tier.up_to is None else min(units, Fraction(tier.up_to))
-        inside = end - Fraction(start)
-        cost = Fraction(tier.unit_amount) * inside / Fraction(price.unit_size)
-        charges.append(
-            TierCharge(
-                from_quantity=start,
-                up_to=tier.up_to,
-                quantity=inside,
-                unit_amount=tier.unit_amount,
-                flat_amount=tier.flat_amount,
-                amount=cost + Fraction(tier.flat_amount),
-            )
-        )
-        start = start if tier.up_to is None else tier.up_to
-    return tuple(charges)
-
-
-def _tier_increase(old: TierCharge | None, new: TierCharge) -> TierCharge:
-    if old is None:
-        return new
-    return replace(
-        new, quantity=new.quantity - old.quantity, amount=new.amount - old.amount, flat_amount=Decimal(0)
-    )
-
-
-def _unit_amount(price: Price) -> Decimal:
-    assert price.unit_amount is not None, "only graduated prices have none"
-    return price.unit_amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,5 +116,11 @@ def _charge(
         period=period,
         quantity=quantity,
         amount=exact_amount(rated.amount),
-        tiers=rated.tiers,
+        tiers=evidence(item.price, rated),
     )
+
+
+def evidence(price: Price, rated: Rated) -> tuple[TierCharge, ...]:
+    """The tiers that explain an amount; none where quantity and unit amount already do."""
+    explains_itself = price.model in (PriceModel.FLAT, PriceModel.PER_UNIT) and not price.included_quantity
+    return () if explains_itself else rated.tiers

@@ -17,23 +17,14 @@ from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.rating.model import (
-    Charge,
-    LateUsage,
-    Price,
-    PricedItem,
-    PriceModel,
-    Tier,
-    TierCharge,
-    decide_charges,
-    rate,
-)
+from corebilling.domains.rating.model import Charge, LateUsage, PricedItem, decide_charges, evidence
 from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, to_message
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.period import Period
+from corebilling.values.price import Price, PriceModel, Tier, TierCharge, rate
 
 
 class RatingService:
@@ -126,11 +117,12 @@ class RatingService:
         row = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
         if row is None:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
-        rated = rate(_price(row), Decimal(request.quantity))
+        price = _price(row)
+        rated = rate(price, Decimal(request.quantity))
         return rpc.PreviewPriceResponse(
             amount=decimal_text(exact_amount(rated.amount)),
             currency=row.currency,
-            tiers=(money_pb2.TierCharge(**_tier_object(tier)) for tier in rated.tiers),
+            tiers=(money_pb2.TierCharge(**_tier_object(tier)) for tier in evidence(price, rated)),
         )
 
 
