@@ -20,6 +20,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
+from typing import Protocol
 
 from corebilling.values.money import exact_amount
 
@@ -40,14 +41,14 @@ class Tier:
     """Quantities in `(previous up_to, up_to]`. The last tier holds all that lies above the one before it.
 
     `flat_amount` is due once, as soon as the tier is entered. With a `block_size`, `unit_amount` is for each
-    started block of so many units. The tier never charges more than `max_amount`.
+    started block of so many units. The tier never charges more than `maximum_amount`.
     """
 
     up_to: Decimal | None
     unit_amount: Decimal
     flat_amount: Decimal = Decimal(0)
     block_size: Decimal | None = None
-    max_amount: Decimal | None = None
+    maximum_amount: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ class Price:
 class TierCharge:
     """The part of a quantity that fell into one tier, and its exact price.
 
-    `amount` is `unit_amount` x `units` + `flat_amount`, or the tier's `max_amount` if that is less. `units`
-    is how many times the unit amount is due: the quantity by the unit size, or the started blocks.
+    `amount` is `unit_amount` x `units` + `flat_amount`, or the tier's `maximum_amount` if that is less.
+    `units` is how many times the unit amount is due: the quantity by the unit size, or the started blocks.
     """
 
     from_quantity: Decimal
@@ -90,6 +91,7 @@ class TierCharge:
     flat_amount: Decimal
     amount: Fraction
     units: Fraction = _NOTHING
+    block_size: Decimal | None = None
 
 
 class StepKind(StrEnum):
@@ -233,7 +235,7 @@ def rate_tiers(price: Price, quantity: Fraction, tier_quantity: Fraction | None 
     """What the tiers charge for the quantity, before any discount, cap and minimum."""
     included = Fraction(price.included_quantity)
     if price.model is PriceModel.FLAT:
-        charges: tuple[TierCharge, ...] = (_tier_charge(price, _tiers(price)[0], Decimal(0), _NOTHING),)
+        charges: tuple[TierCharge, ...] = (_tier_charge(price, tiers_of(price)[0], Decimal(0), _NOTHING),)
     elif quantity <= included and not price.zero_usage_flat_fee:
         charges = ()
     elif price.model is PriceModel.VOLUME:
@@ -249,7 +251,20 @@ def rate_tiers(price: Price, quantity: Fraction, tier_quantity: Fraction | None 
     return Rated(sum((tier.amount for tier in charges), _NOTHING), charges)
 
 
-def _tiers(price: Price) -> Sequence[Tier]:
+class Tiered(Protocol):
+    """What tiers follow from; a `Price`, for one."""
+
+    @property
+    def model(self) -> PriceModel: ...
+    @property
+    def unit_amount(self) -> Decimal | None: ...
+    @property
+    def unit_size(self) -> Decimal: ...
+    @property
+    def tiers(self) -> Sequence[Tier]: ...
+
+
+def tiers_of(price: Tiered) -> Sequence[Tier]:
     """The tiers that a price has, or comes to."""
     amount = Decimal(0) if price.unit_amount is None else price.unit_amount
     match price.model:
@@ -266,7 +281,7 @@ def _tiers(price: Price) -> Sequence[Tier]:
 def _entered(price: Price, units: Fraction) -> tuple[TierCharge, ...]:
     """The tiers that the quantity enters, the first one always."""
     charges: list[TierCharge] = []
-    tiers, start = _tiers(price), Decimal(0)
+    tiers, start = tiers_of(price), Decimal(0)
     for position, tier in enumerate(tiers):
         if charges and units <= start:
             break
@@ -287,13 +302,17 @@ def _reached(price: Price, units: Fraction, tier_units: Fraction) -> TierCharge:
     return _tier_charge(price, price.tiers[-1], start, units)
 
 
-def _tier_charge(price: Price, tier: Tier, start: Decimal, inside: Fraction) -> TierCharge:
-    units = inside / Fraction(tier.block_size or price.unit_size)
+def tier_amount(tier: Tier, inside: Fraction, unit_size: Decimal) -> tuple[Fraction, Fraction]:
+    """How many times a tier that holds so much is charged, and what it comes to."""
+    units = inside / Fraction(tier.block_size or unit_size)
     if tier.block_size is not None:
         units = Fraction(ceil(units))
     amount = Fraction(tier.unit_amount) * units + Fraction(tier.flat_amount)
-    if tier.max_amount is not None:
-        amount = min(amount, Fraction(tier.max_amount))
+    return units, amount if tier.maximum_amount is None else min(amount, Fraction(tier.maximum_amount))
+
+
+def _tier_charge(price: Price, tier: Tier, start: Decimal, inside: Fraction) -> TierCharge:
+    units, amount = tier_amount(tier, inside, price.unit_size)
     return TierCharge(
         from_quantity=_beyond_included(price, start),
         up_to=None if tier.up_to is None else _beyond_included(price, tier.up_to),
@@ -302,6 +321,7 @@ def _tier_charge(price: Price, tier: Tier, start: Decimal, inside: Fraction) -> 
         flat_amount=tier.flat_amount,
         amount=amount,
         units=units,
+        block_size=tier.block_size,
     )
 
 

@@ -65,7 +65,7 @@ def tier(row: Row) -> Tier:
         up_to=decimal(row, "up_to"),
         unit_amount=decimal(row, "unit_amount", "rate_percent") or Decimal(0),
         flat_amount=decimal(row, "flat_amount") or Decimal(0),
-        max_amount=decimal(row, "cap_amount"),
+        maximum_amount=decimal(row, "cap_amount"),
     )
 
 

@@ -115,7 +115,7 @@ def test_tiers_and_steps_account_for_the_whole_amount(price: Price, quantity: De
 
 @given(prices(), quantities)
 def test_each_tiers_amount_follows_from_its_evidence(price: Price, quantity: Decimal) -> None:
-    limits = {tier.max_amount for tier in price.tiers}
+    limits = {tier.maximum_amount for tier in price.tiers}
     for charge in rate(price, quantity).tiers:
         owed = Fraction(charge.unit_amount) * charge.units + Fraction(charge.flat_amount)
         assert charge.amount == owed or (charge.amount < owed and charge.amount in limits)

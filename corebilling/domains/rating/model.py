@@ -1,14 +1,14 @@
 """What a billing cycle is charged: fees, usage, and what other periods turned out to cost more."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
 from corebilling.values.money import exact_amount
 from corebilling.values.period import Period
-from corebilling.values.price import Price, PriceModel, Rated, TierCharge, prorate, rate, rate_increase
+from corebilling.values.price import Price, PriceModel, Rated, Step, TierCharge, prorate, rate, rate_increase
 
 
 class ChargeKind(StrEnum):
@@ -38,6 +38,9 @@ class LateUsage:
     period: Period
     quantity: Decimal
     billed_quantity: Decimal
+    served: Fraction = Fraction(1)
+    """The part of its full length that the period ran: as much of a cap and a minimum holds. Of a period that
+    never came, neither does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Charge:
     quantity: Decimal
     amount: Decimal
     tiers: tuple[TierCharge, ...]
+    steps: tuple[Step, ...] = ()
 
 
 def decide_charges(
@@ -75,7 +79,7 @@ def decide_charges(
         return adjustments
     share = period.share_of(full_period)
     charges = [
-        _usage_charge(item, usage.get(item.id, Decimal(0)), period)
+        _usage_charge(item, usage.get(item.id, Decimal(0)), period, share)
         if item.price.metered
         else _recurring_charge(item, period, share)
         for item in items
@@ -92,13 +96,14 @@ def _recurring_charge(item: PricedItem, period: Period, share: Fraction) -> Char
     return _charge(item, ChargeKind.RECURRING, description, period, quantity, rated)
 
 
-def _usage_charge(item: PricedItem, quantity: Decimal, period: Period) -> Charge:
-    rated = rate(item.price, quantity)
+def _usage_charge(item: PricedItem, quantity: Decimal, period: Period, share: Fraction) -> Charge:
+    rated = rate(item.price, quantity, share=share)
     return _charge(item, ChargeKind.USAGE, item.price.description, period, quantity, rated)
 
 
 def _adjustment(item: PricedItem, late: LateUsage, period: Period) -> Charge:
-    rated = rate_increase(item.price, late.billed_quantity, late.quantity)
+    price = item.price if late.served else replace(item.price, minimum_amount=None, maximum_amount=None)
+    rated = rate_increase(price, late.billed_quantity, late.quantity, share=late.served)
     when = "late usage" if late.period.start < period.start else "usage ahead"
     description = f"{item.price.description} ({when})"
     added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
@@ -117,6 +122,7 @@ def _charge(
         quantity=quantity,
         amount=exact_amount(rated.amount),
         tiers=evidence(item.price, rated),
+        steps=rated.steps,
     )
 
 
