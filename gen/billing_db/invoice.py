@@ -33,31 +33,32 @@ WITH written AS (
     )
     SELECT
         $1, n.id, n.customer_id, n.subscription_id, n.cycle_id, n.state, nullif(n.number, ''),
-        n.currency, n.total_minor, n.total_minor, n.period_start, n.period_end, $16::timestamptz,
-        $17::timestamptz, CASE n.state WHEN 'paid' THEN $16::timestamptz END,
-        $18, n.version
+        n.currency, n.total_minor, n.total_minor, n.period_start, n.period_end, $17::timestamptz,
+        $18::timestamptz, CASE n.state WHEN 'paid' THEN $17::timestamptz END,
+        $19, n.version
     FROM (
         SELECT
-            unnest($19::text[]) AS id,
-            unnest($20::text[]) AS customer_id,
-            unnest($21::text[]) AS subscription_id,
-            unnest($22::text[]) AS cycle_id,
-            unnest($23::text[]) AS state,
-            unnest($24::text[]) AS number,
-            unnest($25::text[]) AS currency,
-            unnest($26::bigint[]) AS total_minor,
-            unnest($27::timestamptz[]) AS period_start,
-            unnest($28::timestamptz[]) AS period_end,
-            unnest($29::bigint[]) AS version
+            unnest($20::text[]) AS id,
+            unnest($21::text[]) AS customer_id,
+            unnest($22::text[]) AS subscription_id,
+            unnest($23::text[]) AS cycle_id,
+            unnest($24::text[]) AS state,
+            unnest($25::text[]) AS number,
+            unnest($26::text[]) AS currency,
+            unnest($27::bigint[]) AS total_minor,
+            unnest($28::timestamptz[]) AS period_start,
+            unnest($29::timestamptz[]) AS period_end,
+            unnest($30::bigint[]) AS version
     ) n
 )
 INSERT INTO invoice_lines (
     tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
-    amount_minor, price_id, subscription_item_id, tiers
+    amount_minor, price_id, subscription_item_id, tiers, steps
 )
 SELECT
     $1, l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
-    nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, l.price_id, l.subscription_item_id, l.tiers
+    nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, l.price_id, l.subscription_item_id, l.tiers,
+    l.steps
 FROM (
     SELECT
         unnest($2::text[]) AS id,
@@ -74,7 +75,8 @@ FROM (
         unnest($13::text[]) AS price_id,
         unnest($14::text[]) AS subscription_item_id,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
-        jsonb_array_elements($15::jsonb) AS tiers
+        jsonb_array_elements($15::jsonb) AS tiers,
+        jsonb_array_elements($16::jsonb) AS steps
 ) l
 """
 
@@ -97,6 +99,7 @@ async def insert_invoices(
     line_price_ids: Sequence[str],
     line_item_ids: Sequence[str],
     line_tiers: Json,
+    line_steps: Json,
     finalized_at: datetime.datetime | None,
     due_at: datetime.datetime | None,
     created_at: datetime.datetime,
@@ -132,6 +135,7 @@ async def insert_invoices(
         line_price_ids,
         line_item_ids,
         line_tiers,
+        line_steps,
         finalized_at,
         due_at,
         created_at,
@@ -160,7 +164,7 @@ async def find_invoice(conn: Connection, *, tenant_id: str, id: str) -> Invoice 
 
 
 LIST_INVOICE_LINES: Final = """-- name: ListInvoiceLines :many
-SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers FROM invoice_lines
+SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps FROM invoice_lines
 WHERE tenant_id = $1 AND invoice_id = $2
 ORDER BY position
 """

@@ -85,6 +85,7 @@ class Charge:
     currency: str
     amount: Decimal
     tiers: Json
+    steps: Json
     created_at: datetime.datetime
 
 
@@ -161,6 +162,7 @@ class InvoiceLine:
     price_id: str
     subscription_item_id: str
     tiers: Json
+    steps: Json
 
 
 @dataclass(slots=True)
@@ -300,6 +302,10 @@ class Price:
     unit_amount: Decimal | None
     unit_size: Decimal
     tiers: Json
+    included_quantity: Decimal
+    minimum_amount: Decimal | None
+    maximum_amount: Decimal | None
+    no_flat_amount_when_unused: bool
     max_quantity: Decimal | None
     description: str
     created_at: datetime.datetime

@@ -56,7 +56,7 @@ async def list_rated_items(
 
 
 LIST_RATED_PRICES: Final = """-- name: ListRatedPrices :many
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
 
 
@@ -68,7 +68,7 @@ async def list_rated_prices(conn: Connection, *, tenant_id: str, ids: Sequence[s
 LIST_UNBILLED_USAGE: Final = """-- name: ListUnbilledUsage :many
 SELECT
     t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
-    t.quantity::numeric AS quantity
+    t.quantity::numeric AS quantity, c.period_end AS served_until, c.full_period_end
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
@@ -83,14 +83,11 @@ FROM (
     JOIN subscriptions s ON s.tenant_id = $3 AND s.id = n.subscription_id
     JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
 ) t
+LEFT JOIN billing_cycles c ON c.tenant_id = t.tenant_id AND c.subscription_id = t.subscription_id
+    AND c.period_start = t.period_start
 WHERE t.quantity <> t.billed_quantity
     AND (t.period_start = t.rated_start OR coalesce(
-        (
-            SELECT c.state IN ('rated', 'invoiced') AND c.period_start < t.rated_start FROM billing_cycles c
-            WHERE c.tenant_id = t.tenant_id AND c.subscription_id = t.subscription_id
-                AND c.period_start = t.period_start
-        ),
-        t.period_start >= t.ended_at
+        c.state IN ('rated', 'invoiced') AND c.period_start < t.rated_start, t.period_start >= t.ended_at
     ))
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id
 """
@@ -106,6 +103,8 @@ class ListUnbilledUsageRow:
     period_end: datetime.datetime
     billed_quantity: Decimal
     quantity: Decimal
+    served_until: datetime.datetime | None
+    full_period_end: datetime.datetime | None
 
 
 async def list_unbilled_usage(
@@ -126,12 +125,12 @@ INSERT_CHARGES: Final = """-- name: InsertCharges :exec
 WITH rated AS (
     INSERT INTO charges (
         tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
-        unit_amount, unit_size, currency, amount, tiers, created_at
+        unit_amount, unit_size, currency, amount, tiers, steps, created_at
     )
     SELECT
         $1, n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
         n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.tiers, $2
+        n.tiers, n.steps, $2
     FROM (
         SELECT
             unnest($3::text[]) AS id,
@@ -148,7 +147,8 @@ WITH rated AS (
             unnest($14::text[]) AS currency,
             unnest($15::numeric[]) AS amount,
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
-            jsonb_array_elements($16::jsonb) AS tiers
+            jsonb_array_elements($16::jsonb) AS tiers,
+            jsonb_array_elements($17::jsonb) AS steps
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )
@@ -180,6 +180,7 @@ async def insert_charges(
     currencies: Sequence[str],
     amounts: Sequence[Decimal],
     tiers: Json,
+    steps: Json,
 ) -> None:
     """Charges of several cycles, and in the totals what they bill. The arrays run in parallel; '' is no unit amount."""
     await conn.execute(
@@ -200,11 +201,12 @@ async def insert_charges(
         currencies,
         amounts,
         tiers,
+        steps,
     )
 
 
 LIST_CHARGES: Final = """-- name: ListCharges :many
-SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.tiers, c.created_at
+SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.tiers, c.steps, c.created_at
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 WHERE c.tenant_id = $1 AND c.cycle_id = ANY ($2::text[])
 ORDER BY c.cycle_id, c.kind = 'adjustment', c.period_start, i.position
@@ -218,7 +220,7 @@ async def list_charges(conn: Connection, *, tenant_id: str, cycle_ids: Sequence[
 
 
 FIND_BILLED_PRICE: Final = """-- name: FindBilledPrice :one
-SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.max_quantity, p.description, p.created_at
+SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.max_quantity, p.description, p.created_at
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id

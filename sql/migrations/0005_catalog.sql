@@ -31,15 +31,21 @@ CREATE TABLE prices (
     code text NOT NULL,
     price_version integer NOT NULL,
     currency text NOT NULL,
-    model text NOT NULL CHECK (model IN ('flat', 'per_unit', 'graduated')),
+    model text NOT NULL CHECK (model IN ('flat', 'per_unit', 'graduated', 'volume', 'package')),
     usage text NOT NULL CHECK (usage IN ('licensed', 'metered')),
     meter_id text,
     interval_unit text NOT NULL CHECK (interval_unit IN ('day', 'week', 'month', 'year')),
     interval_count integer NOT NULL CHECK (interval_count > 0),
     unit_amount numeric(32, 12),
     unit_size numeric(32, 12) NOT NULL CHECK (unit_size > 0),
-    -- [{up_to, unit_amount, flat_amount}], decimals as strings, the last up_to empty.
+    -- [{up_to, unit_amount, flat_amount, block_size, maximum_amount}], decimals as strings; the last up_to is
+    -- empty, and so is what a tier does not have.
     tiers jsonb NOT NULL DEFAULT '[]',
+    included_quantity numeric(32, 12) NOT NULL DEFAULT 0 CHECK (included_quantity >= 0),
+    -- Of one whole period's usage.
+    minimum_amount numeric(32, 12),
+    maximum_amount numeric(32, 12),
+    no_flat_amount_when_unused boolean NOT NULL DEFAULT false,
     -- Of one period: what an invoice line can still hold the price of. Null when that is any.
     max_quantity numeric,
     description text NOT NULL,
@@ -49,7 +55,8 @@ CREATE TABLE prices (
     FOREIGN KEY (tenant_id, product_id) REFERENCES products,
     FOREIGN KEY (tenant_id, meter_id) REFERENCES meters,
     CHECK ((usage = 'metered') = (meter_id IS NOT NULL)),
-    CHECK ((model = 'graduated') = (unit_amount IS NULL))
+    CHECK ((model IN ('graduated', 'volume')) = (unit_amount IS NULL)),
+    CHECK (minimum_amount <= maximum_amount)
 );
 
 CREATE TABLE plans (

@@ -12,13 +12,15 @@ CREATE TABLE charges (
     period_start timestamptz NOT NULL,
     period_end timestamptz NOT NULL,
     quantity numeric NOT NULL,
-    -- Null when graduated: the tiers have theirs.
+    -- Null when tiers have theirs.
     unit_amount numeric,
     unit_size numeric NOT NULL,
     currency text NOT NULL,
     -- Exact, in major units; the invoice line rounds it.
     amount numeric NOT NULL,
     tiers jsonb NOT NULL,
+    -- Cap and minimum: `billing.types.v1.ChargeStep`s in JSON.
+    steps jsonb NOT NULL DEFAULT '[]',
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id),
     CONSTRAINT charges_once UNIQUE (tenant_id, cycle_id, subscription_item_id, kind, period_start),

@@ -40,13 +40,14 @@ CREATE TABLE invoice_lines (
     period_start timestamptz NOT NULL,
     period_end timestamptz NOT NULL,
     quantity numeric NOT NULL,
-    -- Null when graduated: the tiers have theirs.
+    -- Null when tiers have theirs.
     unit_amount numeric,
     unit_size numeric NOT NULL,
     amount_minor bigint NOT NULL,
     price_id text NOT NULL,
     subscription_item_id text NOT NULL,
     tiers jsonb NOT NULL,
+    steps jsonb NOT NULL DEFAULT '[]',
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, invoice_id, position),
     FOREIGN KEY (tenant_id, invoice_id) REFERENCES invoices

@@ -38,11 +38,12 @@ WITH written AS (
 )
 INSERT INTO invoice_lines (
     tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
-    amount_minor, price_id, subscription_item_id, tiers
+    amount_minor, price_id, subscription_item_id, tiers, steps
 )
 SELECT
     sqlc.arg(tenant_id), l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
-    nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, l.price_id, l.subscription_item_id, l.tiers
+    nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, l.price_id, l.subscription_item_id, l.tiers,
+    l.steps
 FROM (
     SELECT
         unnest(sqlc.arg(line_ids)::text[]) AS id,
@@ -59,7 +60,8 @@ FROM (
         unnest(sqlc.arg(line_price_ids)::text[]) AS price_id,
         unnest(sqlc.arg(line_item_ids)::text[]) AS subscription_item_id,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
-        jsonb_array_elements(sqlc.arg(line_tiers)::jsonb) AS tiers
+        jsonb_array_elements(sqlc.arg(line_tiers)::jsonb) AS tiers,
+        jsonb_array_elements(sqlc.arg(line_steps)::jsonb) AS steps
 ) l;
 
 -- name: FindInvoice :one

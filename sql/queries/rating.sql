@@ -23,7 +23,7 @@ SELECT * FROM prices WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.ar
 -- never come since service ended before, where it was reported ahead of the clock.
 SELECT
     t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
-    t.quantity::numeric AS quantity
+    t.quantity::numeric AS quantity, c.period_end AS served_until, c.full_period_end
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
@@ -38,14 +38,11 @@ FROM (
     JOIN subscriptions s ON s.tenant_id = sqlc.arg(tenant_id) AND s.id = n.subscription_id
     JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
 ) t
+LEFT JOIN billing_cycles c ON c.tenant_id = t.tenant_id AND c.subscription_id = t.subscription_id
+    AND c.period_start = t.period_start
 WHERE t.quantity <> t.billed_quantity
     AND (t.period_start = t.rated_start OR coalesce(
-        (
-            SELECT c.state IN ('rated', 'invoiced') AND c.period_start < t.rated_start FROM billing_cycles c
-            WHERE c.tenant_id = t.tenant_id AND c.subscription_id = t.subscription_id
-                AND c.period_start = t.period_start
-        ),
-        t.period_start >= t.ended_at
+        c.state IN ('rated', 'invoiced') AND c.period_start < t.rated_start, t.period_start >= t.ended_at
     ))
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
 
@@ -54,12 +51,12 @@ ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
 WITH rated AS (
     INSERT INTO charges (
         tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
-        unit_amount, unit_size, currency, amount, tiers, created_at
+        unit_amount, unit_size, currency, amount, tiers, steps, created_at
     )
     SELECT
         sqlc.arg(tenant_id), n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
         n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.tiers, sqlc.arg(created_at)
+        n.tiers, n.steps, sqlc.arg(created_at)
     FROM (
         SELECT
             unnest(sqlc.arg(ids)::text[]) AS id,
@@ -76,7 +73,8 @@ WITH rated AS (
             unnest(sqlc.arg(currencies)::text[]) AS currency,
             unnest(sqlc.arg(amounts)::numeric[]) AS amount,
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
-            jsonb_array_elements(sqlc.arg(tiers)::jsonb) AS tiers
+            jsonb_array_elements(sqlc.arg(tiers)::jsonb) AS tiers,
+            jsonb_array_elements(sqlc.arg(steps)::jsonb) AS steps
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )

@@ -1,22 +1,21 @@
 from dataclasses import replace
 from decimal import Context, Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from corebilling.domains.catalog.model import (
-    PriceModel,
     PriceTerms,
     PriceUsage,
-    Tier,
     check_price_amounts,
     check_price_terms,
     max_quantity,
 )
-from corebilling.domains.rating import model as rating
 from corebilling.errors import InvalidArgument
 from corebilling.values.money import MAX_MINOR, major_units
+from corebilling.values.price import Price, PriceModel, Tier, rate
 
 FLAT = PriceTerms(
     model=PriceModel.FLAT,
@@ -131,23 +130,43 @@ AMOUNTS = st.decimals(0, 10**13, places=12)
 
 
 @st.composite
-def graduated(draw: st.DrawFn) -> PriceTerms:
+def tiered_terms(draw: st.DrawFn) -> PriceTerms:
     bounds = sorted(draw(st.sets(st.decimals("0.000000000001", 10**19, places=12), max_size=4)))
-    tiers = [Tier(up_to, draw(AMOUNTS), draw(AMOUNTS)) for up_to in [*bounds, None]]
-    unit_size = draw(st.sampled_from(["0.000000000001", "1", "3", "1000000"]))
-    return replace(GRADUATED, tiers=tiers, unit_size=Decimal(unit_size))
+    sizes = st.sampled_from([Decimal("0.000000000001"), Decimal(1), Decimal(3), Decimal(1_000_000)])
+    tiers = [Tier(up_to, draw(AMOUNTS), draw(AMOUNTS), draw(st.none() | sizes)) for up_to in [*bounds, None]]
+    tiers = [replace(tier, maximum_amount=draw(st.none() | st.just(tier.flat_amount))) for tier in tiers]
+    return replace(
+        GRADUATED,
+        model=draw(st.sampled_from([PriceModel.GRADUATED, PriceModel.VOLUME])),
+        tiers=tiers,
+        unit_size=draw(sizes),
+        included_quantity=draw(st.sampled_from([Decimal(0), Decimal("0.000000000001"), Decimal(10**15)])),
+    )
 
 
-@given(graduated())
-def test_the_most_of_a_price_costs_what_a_line_holds_and_the_least_bit_more_costs_more(terms: PriceTerms):
-    most = max_quantity(terms, "USD")
-    tiers = tuple(rating.Tier(tier.up_to, tier.unit_amount, tier.flat_amount) for tier in terms.tiers)
-    graduated = rating.PriceModel.GRADUATED
-    price = rating.Price("pri_1", "", "USD", graduated, True, unit_size=terms.unit_size, tiers=tiers)
-    limit = major_units(MAX_MINOR, "USD")
+@given(tiered_terms(), st.fractions(0, 1))
+def test_the_most_of_a_price_costs_what_a_line_holds_and_the_least_bit_more_costs_more(
+    terms: PriceTerms, part: Fraction
+):
+    price = Price(
+        "pri_1",
+        "",
+        "USD",
+        terms.model,
+        True,
+        tiers=tuple(terms.tiers),
+        unit_size=terms.unit_size,
+        included_quantity=terms.included_quantity,
+    )
+    most, limit = max_quantity(terms, "USD"), major_units(MAX_MINOR, "USD")
     if most is None:
-        assert rating.rate(price, Decimal(10) ** 60).amount <= limit
+        assert rate(price, Decimal(10) ** 60).amount <= limit
     else:
-        assert rating.rate(price, most).amount <= limit
+        assert rate(price, most).amount <= limit
+        assert rate(price, Fraction(most) * part).amount <= limit
         more = Context(prec=100).add(most, Decimal("0.000000000001"))
-        assert rating.rate(price, more).amount > limit
+        assert rate(price, more).amount > limit
+
+
+def test_a_capped_price_has_no_largest_quantity() -> None:
+    assert max_quantity(replace(METERED, maximum_amount=Decimal(5)), "USD") is None

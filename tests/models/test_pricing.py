@@ -1,34 +1,18 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
 
 import pytest
 from billing.catalog.v1 import catalog_pb2 as pb
-from hypothesis import given
-from hypothesis import strategies as st
 
 from corebilling.domains.catalog.defaults import PLANS
-from corebilling.domains.rating.model import (
-    ChargeKind,
-    LateUsage,
-    Price,
-    PricedItem,
-    PriceModel,
-    Tier,
-    decide_charges,
-    rate,
-    rate_increase,
-)
+from corebilling.domains.rating.model import ChargeKind, LateUsage, PricedItem, decide_charges
 from corebilling.values.money import minor_units
 from corebilling.values.period import Period
+from corebilling.values.price import Price, PriceModel, Tier
 
 MARCH = Period(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
 FEBRUARY = Period(datetime(2026, 2, 1, tzinfo=UTC), MARCH.start)
-
-quantities = st.decimals(0, 10**12, places=12)
-amounts = st.decimals(0, 10**6, places=12)
-unit_sizes = st.sampled_from([Decimal(1), Decimal(3), Decimal(1000), Decimal(1_000_000), Decimal("0.5")])
 
 
 def flat(amount: str) -> Price:
@@ -45,78 +29,6 @@ def graduated(*tiers: tuple[str, ...], unit_size: str = "1", metered: bool = Tru
     return Price(
         "pri_tiers", "Calls", "USD", PriceModel.GRADUATED, metered, unit_size=Decimal(unit_size), tiers=made
     )
-
-
-@st.composite
-def graduated_prices(draw: st.DrawFn) -> Price:
-    bounds = sorted(draw(st.sets(st.decimals("0.000000000001", 10**12, places=12), max_size=5)))
-    tiers = tuple(Tier(up_to, draw(amounts), draw(amounts)) for up_to in [*bounds, None])
-    unit_size = draw(unit_sizes)
-    return Price("pri_1", "Calls", "USD", PriceModel.GRADUATED, True, unit_size=unit_size, tiers=tiers)
-
-
-@st.composite
-def prices(draw: st.DrawFn) -> Price:
-    model = draw(st.sampled_from(PriceModel))
-    if model is PriceModel.GRADUATED:
-        return draw(graduated_prices())
-    return Price("pri_1", "Calls", "USD", model, True, draw(amounts), draw(unit_sizes))
-
-
-@given(graduated_prices(), quantities)
-def test_tiers_partition_the_quantity(price: Price, quantity: Decimal) -> None:
-    tiers = rate(price, quantity).tiers
-    assert sum(tier.quantity for tier in tiers) == quantity
-    starts = [tier.from_quantity for tier in tiers]
-    assert starts == [0, *(tier.up_to for tier in price.tiers[: len(tiers) - 1])]
-    assert all(tier.quantity > 0 for tier in tiers) or quantity == 0
-    assert all(tier.up_to is None or tier.quantity <= tier.up_to - tier.from_quantity for tier in tiers)
-
-
-@given(prices(), quantities, quantities)
-def test_more_never_costs_less(price: Price, one: Decimal, other: Decimal) -> None:
-    assert rate(price, min(one, other)).amount <= rate(price, max(one, other)).amount
-
-
-@given(prices(), st.lists(quantities, min_size=1, max_size=6))
-def test_usage_billed_in_parts_costs_what_the_whole_does(price: Price, parts: list[Decimal]) -> None:
-    totals = [Decimal(0)]
-    for part in parts:
-        totals.append(totals[-1] + part)
-    increases = [rate_increase(price, *pair) for pair in pairwise(totals)]
-    assert (
-        rate(price, Decimal(0)).amount + sum(step.amount for step in increases)
-        == rate(price, totals[-1]).amount
-    )
-
-
-@given(graduated_prices(), quantities, quantities)
-def test_the_tiers_of_an_increase_account_for_all_of_it(price: Price, one: Decimal, other: Decimal) -> None:
-    before, after = min(one, other), max(one, other)
-    increase = rate_increase(price, before, after)
-    assert sum((tier.amount for tier in increase.tiers), Fraction(0)) == increase.amount
-    assert sum((tier.quantity for tier in increase.tiers), Fraction(0)) == after - before
-
-
-@given(graduated_prices(), quantities)
-def test_the_tiers_amounts_sum_to_the_amount(price: Price, quantity: Decimal) -> None:
-    rated = rate(price, quantity)
-    assert sum(tier.amount for tier in rated.tiers) == rated.amount
-
-
-@pytest.mark.parametrize(
-    ("quantity", "amount"), [("0", "5"), ("10", "15"), ("10.5", "25.25"), ("11", "25.5"), ("20", "30")]
-)
-def test_a_bound_belongs_to_the_tier_it_ends_and_the_next_ones_flat_amount_comes_with_it(
-    quantity: str, amount: str
-) -> None:
-    price = graduated(("10", "1", "5"), ("", "0.5", "10"))
-    assert rate(price, Decimal(quantity)).amount == Decimal(amount)
-
-
-def test_an_endless_fraction_of_a_price_rounds_once_at_the_end() -> None:
-    price = graduated(("1", "0.005"), ("2", "0.005"), ("", "0.005"), unit_size="3")
-    assert minor_units(rate(price, Decimal(3)).amount, "USD") == 1
 
 
 def test_a_flat_fee_and_two_rates_per_million_tokens_come_to_25_80() -> None:

@@ -1,3 +1,6 @@
+from typing import Any
+
+import pytest
 from billing.catalog.v1 import catalog_pb2, catalog_service_pb2
 from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 
@@ -49,6 +52,79 @@ async def test_a_price_that_contradicts_itself_is_refused(platform: Platform):
     product = await new_product(platform)
     refusal = await refused(new_price(platform, product.id, "odd", tiers=GRADUATED["tiers"]))
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "PRICE_INVALID")
+
+
+METERED = {
+    "usage": catalog_pb2.PRICE_USAGE_METERED,
+    "model": catalog_pb2.PRICE_MODEL_PER_UNIT,
+    "unit_amount": "1",
+}
+
+
+async def test_a_metered_price_keeps_what_it_includes_its_minimum_and_its_cap(platform: Platform):
+    product, meter = await new_product(platform), await new_meter(platform)
+    terms = {
+        **METERED,
+        "meter_id": meter.id,
+        "model": catalog_pb2.PRICE_MODEL_VOLUME,
+        "unit_amount": "",
+        "tiers": [
+            catalog_pb2.PriceTier(up_to="10", unit_amount="2", flat_amount="3", maximum_amount="15.5"),
+            catalog_pb2.PriceTier(unit_amount="7.25", block_size="100"),
+        ],
+        "included_quantity": "0.000000000001",
+        "minimum_amount": "5",
+        "maximum_amount": "100.000000000001",
+        "no_flat_amount_when_unused": True,
+    }
+    price = await new_price(platform, product.id, "volume", **terms)
+    found = await platform.stub(CatalogServiceStub).GetPrice(
+        catalog_service_pb2.GetPriceRequest(price_id=price.id)
+    )
+    assert found.price == price
+    assert (price.included_quantity, price.minimum_amount, price.maximum_amount) == (
+        "0.000000000001",
+        "5",
+        "100.000000000001",
+    )
+    assert price.no_flat_amount_when_unused
+    assert [(tier.block_size, tier.maximum_amount) for tier in price.tiers] == [("", "15.5"), ("100", "")]
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [
+        ({"usage": catalog_pb2.PRICE_USAGE_METERED, "model": catalog_pb2.PRICE_MODEL_PACKAGE}, "meter_id"),
+        ({"model": catalog_pb2.PRICE_MODEL_VOLUME}, "unit_amount"),
+        ({"model": catalog_pb2.PRICE_MODEL_PACKAGE, "unit_amount": ""}, "unit_amount"),
+        ({"model": catalog_pb2.PRICE_MODEL_VOLUME, "unit_amount": ""}, "tiers"),
+        ({"model": catalog_pb2.PRICE_MODEL_PACKAGE, "tiers": GRADUATED["tiers"]}, "tiers"),
+        ({"included_quantity": "5"}, "included_quantity"),
+        ({"minimum_amount": "5"}, "minimum_amount"),
+        ({"maximum_amount": "5"}, "maximum_amount"),
+        ({**METERED, "minimum_amount": "5", "maximum_amount": "4"}, "maximum_amount"),
+        ({"no_flat_amount_when_unused": True}, "no_flat_amount_when_unused"),
+        ({**GRADUATED, "tiers": [catalog_pb2.PriceTier(up_to="5", unit_amount="1")]}, "tiers[0].up_to"),
+        (
+            {**GRADUATED, "tiers": [catalog_pb2.PriceTier(unit_amount="1", block_size="0")]},
+            "tiers[0].block_size",
+        ),
+        (
+            {
+                **GRADUATED,
+                "tiers": [catalog_pb2.PriceTier(unit_amount="1", flat_amount="2", maximum_amount="1")],
+            },
+            "tiers[0].maximum_amount",
+        ),
+    ],
+)
+async def test_each_contradiction_is_refused_by_the_field_that_is_wrong(
+    platform: Platform, terms: dict[str, Any], field: str
+):
+    product, meter = await new_product(platform), await new_meter(platform)
+    named = {"meter_id": meter.id} if "unit_amount" in terms and terms.get("usage") else {}
+    refusal = await refused(new_price(platform, product.id, "odd", **{**terms, **named}))
+    assert (refusal.code, refusal.reason, refusal.fields) == ("INVALID_ARGUMENT", "PRICE_INVALID", (field,))
 
 
 async def test_references_must_be_the_tenants_own(platform: Platform):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pypdf
 import pytest
+from billing.catalog.v1.catalog_pb2 import PriceTier
 from billing.event.v1 import event_pb2 as eventv1
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.invoice.v1 import invoice_service_pb2 as rpc
@@ -346,6 +347,20 @@ async def test_the_pdf_shows_customer_lines_tiers_and_the_amount_due(billing: Bi
         assert part in text, part
     again = await billing.servicer().RenderInvoice(request, CONTEXT)
     assert again.pdf == rendered.pdf
+
+
+async def test_the_pdf_shows_blocks_by_their_size_and_what_a_cap_takes_off(billing: Billing) -> None:
+    tiers = [PriceTier(unit_amount="2.75", block_size="100")]
+    price = await billing.price("calls", meter="calls", tiers=tiers, maximum_amount="5")
+    subscription = await billing.subscribe(await billing.customer(), price)
+    await billing.use(subscription.id, "calls", "101")
+    await billing.advance(SETTLED)
+    (invoice,) = await billing.invoices_of(subscription.id)
+    request = rpc.RenderInvoiceRequest(invoice_id=invoice.id)
+    rendered = await billing.servicer().RenderInvoice(request, CONTEXT)
+    text = " ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(rendered.pdf)).pages)
+    for part in ("2.75 per 100", "5.50", "capped", "−0.50", "5.00 USD"):
+        assert part in text, part
 
 
 async def test_a_word_longer_than_its_column_breaks_instead_of_covering_the_figures(billing: Billing) -> None:

@@ -7,6 +7,7 @@ from billing.event.v1 import event_pb2 as eventv1
 from billing.rating.v1 import rating_pb2
 from billing.rating.v1 import rating_service_pb2 as rpc
 from billing.subscription.v1 import subscription_service_pb2
+from billing.types.v1 import money_pb2
 
 from corebilling.errors import NotFound
 from tests.support.billing import OTHER_TENANT, TENANT, Billing, TenantDoor, billing
@@ -170,6 +171,66 @@ async def test_a_price_is_previewed_without_writing_anything(billing: Billing) -
     request = rpc.PreviewPriceRequest(price_id=price, quantity="3")
     preview = await billing.call(billing.rating.preview_price, request)
     assert (preview.amount, preview.currency, len(preview.tiers)) == ("2.25", "USD", 2)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "amount", "steps"),
+    [
+        ("0", "20", [("MINIMUM", "20")]),
+        ("7", "20", [("MINIMUM", "6")]),
+        ("12", "24", []),
+        ("60", "100", [("CAP", "-20")]),
+    ],
+)
+async def test_a_preview_says_what_cap_and_minimum_change(
+    billing: Billing, quantity: str, amount: str, steps: list[tuple[str, str]]
+) -> None:
+    price = await billing.price(
+        "calls", meter="calls", unit_amount="2", minimum_amount="20", maximum_amount="100"
+    )
+    request = rpc.PreviewPriceRequest(price_id=price, quantity=quantity)
+    preview = await billing.call(billing.rating.preview_price, request)
+    kinds = [
+        money_pb2.ChargeStepKind.Name(step.kind).removeprefix("CHARGE_STEP_KIND_") for step in preview.steps
+    ]
+    assert preview.amount == amount
+    assert list(zip(kinds, [step.amount for step in preview.steps], strict=True)) == steps
+
+
+async def test_a_period_cut_short_has_the_same_part_of_cap_and_minimum(billing: Billing) -> None:
+    prices = [
+        await billing.price("least", meter="least", unit_amount="1", minimum_amount="310"),
+        await billing.price("most", meter="most", unit_amount="1", maximum_amount="310"),
+    ]
+    subscription = await billing.subscribe(await billing.customer(), *prices)
+    await billing.use(subscription.id, "least", "3")
+    await billing.use(subscription.id, "most", "1000")
+    await billing.advance(datetime(2026, 3, 11, tzinfo=UTC))
+    cancel = subscription_service_pb2.CancelSubscriptionRequest(subscription_id=subscription.id)
+    await billing.call(billing.subscriptions.cancel_subscription, cancel)
+    await billing.advance(APRIL + AFTER_GRACE)
+    found = await charges(billing, (await billing.cycles(subscription.id))[0].id)
+    assert [charge.amount for charge in found] == ["100", "100"]
+
+
+async def test_late_usage_is_no_reason_to_exceed_the_cap_or_pay_twice_for_the_minimum(
+    billing: Billing,
+) -> None:
+    prices = [
+        await billing.price("least", meter="least", unit_amount="1", minimum_amount="50"),
+        await billing.price("most", meter="most", unit_amount="1", maximum_amount="50"),
+    ]
+    subscription = await billing.subscribe(await billing.customer(), *prices)
+    await billing.use(subscription.id, "least", "30")
+    await billing.use(subscription.id, "most", "40")
+    await billing.advance(APRIL + AFTER_GRACE)
+    for meter in ("least", "most"):
+        await billing.use(subscription.id, meter, "30", at=APRIL - timedelta(days=2))
+    await billing.advance(datetime(2026, 5, 1, tzinfo=UTC) + AFTER_GRACE)
+    march, april, _ = await billing.cycles(subscription.id)
+    assert [charge.amount for charge in await charges(billing, march.id)] == ["50", "40"]
+    late = [charge for charge in await charges(billing, april.id) if charge.period == march.period]
+    assert [charge.amount for charge in late] == ["10", "10"]
 
 
 async def test_what_does_not_exist_or_is_anothers_is_not_found(billing: Billing) -> None:

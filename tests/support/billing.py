@@ -129,11 +129,14 @@ class Billing:
         return (await self.call(catalog.create_price, request, tenant_id)).price.id
 
     async def subscribe(
-        self, customer_id: str, *price_ids: str, tenant_id: str = TENANT, **options: Any
+        self, customer_id: str, *price_ids: str, tenant_id: str = TENANT, quantity: str = "", **options: Any
     ) -> subscription_pb2.Subscription:
         request = subscription_service_pb2.CreateSubscriptionRequest(
             customer_id=customer_id,
-            items=[subscription_service_pb2.NewSubscriptionItem(price_id=price_id) for price_id in price_ids],
+            items=[
+                subscription_service_pb2.NewSubscriptionItem(price_id=price_id, quantity=quantity)
+                for price_id in price_ids
+            ],
             **options,
         )
         return (await self.call(self.subscriptions.create_subscription, request, tenant_id)).subscription

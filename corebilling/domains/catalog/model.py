@@ -3,7 +3,7 @@
 plan: active -> deprecated
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -12,6 +12,7 @@ from math import floor
 
 from corebilling.errors import InvalidArgument
 from corebilling.values.money import MAX_MINOR, exact_amount, major_units
+from corebilling.values.price import PriceModel, Tier, tier_amount, tiers_of
 
 _QUANTITY_STEPS = 10**12  # quantities have twelve decimals
 
@@ -20,12 +21,6 @@ class Aggregation(StrEnum):
     SUM = "sum"
     COUNT = "count"
     MAX = "max"
-
-
-class PriceModel(StrEnum):
-    FLAT = "flat"
-    PER_UNIT = "per_unit"
-    GRADUATED = "graduated"
 
 
 class PriceUsage(StrEnum):
@@ -39,15 +34,6 @@ class PlanStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
-    """Quantities in `(previous up_to, up_to]`; `up_to` None is open-ended."""
-
-    up_to: Decimal | None
-    unit_amount: Decimal
-    flat_amount: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class PriceTerms:
     """What makes a price: how it charges, and for what."""
 
@@ -57,25 +43,90 @@ class PriceTerms:
     unit_amount: Decimal | None
     unit_size: Decimal
     tiers: Sequence[Tier]
+    included_quantity: Decimal = Decimal(0)
+    minimum_amount: Decimal | None = None
+    maximum_amount: Decimal | None = None
+    no_flat_amount_when_unused: bool = False
 
 
 def check_price_terms(terms: PriceTerms) -> None:
     """Refuses a price that contradicts itself.
 
     Raises:
-        InvalidArgument: PRICE_INVALID, naming what is wrong.
+        InvalidArgument: PRICE_INVALID, with the field that is wrong and what it must be.
     """
-    if (terms.usage is PriceUsage.METERED) != (terms.meter_id is not None):
-        raise _invalid("a metered price names a meter_id, a licensed one does not")
-    if terms.model is PriceModel.FLAT and terms.usage is PriceUsage.METERED:
-        raise _invalid("a flat price is licensed: it does not depend on usage")
-    if (terms.model is PriceModel.GRADUATED) != (terms.unit_amount is None):
-        raise _invalid("graduated prices have tiers, all others a unit_amount")
-    if (terms.model is PriceModel.GRADUATED) != bool(terms.tiers):
-        raise _invalid("graduated prices have tiers, and only they")
-    if terms.unit_size <= 0:
-        raise _invalid("unit_size is above zero")
-    _check_tiers(terms.tiers)
+    for field, requirement, holds in (*_of_usage(terms), *_of_amounts(terms), *_of_tiers(terms.tiers)):
+        if not holds:
+            raise InvalidArgument(
+                "PRICE_INVALID",
+                f"The price contradicts itself: {requirement}.",
+                {"field": field, "detail": requirement},
+                violations=((field, requirement),),
+            )
+
+
+Rule = tuple[str, str, bool]
+"""The field that a rule is about, what it requires, and whether that is so."""
+
+
+def _of_usage(terms: PriceTerms) -> Iterator[Rule]:
+    metered, flat = terms.usage is PriceUsage.METERED, terms.model is PriceModel.FLAT
+    limited = terms.minimum_amount is not None or terms.maximum_amount is not None
+    yield (
+        "meter_id",
+        "a metered price names a meter_id, a licensed one does not",
+        metered == (terms.meter_id is not None),
+    )
+    yield "usage", "a flat price is licensed: it does not depend on usage", not (flat and metered)
+    yield (
+        "included_quantity",
+        "a flat price has no included_quantity: it does not depend on one",
+        not (flat and terms.included_quantity),
+    )
+    field = "maximum_amount" if terms.minimum_amount is None else "minimum_amount"
+    yield field, "minimum_amount and maximum_amount are for metered prices", metered or not limited
+
+
+def _of_amounts(terms: PriceTerms) -> Iterator[Rule]:
+    tiered = terms.model in (PriceModel.GRADUATED, PriceModel.VOLUME)
+    least, most = terms.minimum_amount, terms.maximum_amount
+    yield (
+        "unit_amount",
+        "graduated and volume prices have tiers, all others a unit_amount",
+        tiered == (terms.unit_amount is None),
+    )
+    yield "tiers", "graduated and volume prices have tiers, and only they", tiered == bool(terms.tiers)
+    yield "unit_size", "unit_size is above zero", terms.unit_size > 0
+    yield (
+        "maximum_amount",
+        "maximum_amount is not below minimum_amount",
+        least is None or most is None or least <= most,
+    )
+    yield (
+        "no_flat_amount_when_unused",
+        "only graduated and volume prices have flat amounts to leave out",
+        tiered or not terms.no_flat_amount_when_unused,
+    )
+
+
+def _of_tiers(tiers: Sequence[Tier]) -> Iterator[Rule]:
+    previous = Decimal(0)
+    for position, tier in enumerate(tiers):
+        last, at = position == len(tiers) - 1, f"tiers[{position}]"
+        yield f"{at}.up_to", "the last tier is open (empty up_to), and no other", (tier.up_to is None) == last
+        yield (
+            f"{at}.up_to",
+            "the tiers' up_to ascend from above zero",
+            tier.up_to is None or tier.up_to > previous,
+        )
+        block, most = tier.block_size, tier.maximum_amount
+        yield f"{at}.block_size", "a tier's block_size is above zero", block is None or block > 0
+        yield (
+            f"{at}.maximum_amount",
+            "a tier's maximum_amount is not below its flat_amount",
+            most is None or most >= tier.flat_amount,
+        )
+        previous = tier.up_to or previous
 
 
 def check_price_amounts(terms: PriceTerms, currency: str) -> None:
@@ -84,13 +135,18 @@ def check_price_amounts(terms: PriceTerms, currency: str) -> None:
     Raises:
         InvalidArgument: VALUE_OUT_OF_RANGE, naming the field and what it may be.
     """
-    amounts = {"unit_amount": terms.unit_amount or Decimal(0)}
+    amounts = {
+        "unit_amount": terms.unit_amount,
+        "minimum_amount": terms.minimum_amount,
+        "maximum_amount": terms.maximum_amount,
+    }
     for position, tier in enumerate(terms.tiers):
         amounts[f"tiers[{position}].unit_amount"] = tier.unit_amount
         amounts[f"tiers[{position}].flat_amount"] = tier.flat_amount
+        amounts[f"tiers[{position}].maximum_amount"] = tier.maximum_amount
     limit = major_units(MAX_MINOR, currency)
     for field, amount in amounts.items():
-        if amount > limit:
+        if amount is not None and amount > limit:
             raise InvalidArgument(
                 "VALUE_OUT_OF_RANGE",
                 f"{field} is more than an invoice line can hold; lower it to {limit} {currency} at most.",
@@ -99,37 +155,58 @@ def check_price_amounts(terms: PriceTerms, currency: str) -> None:
 
 
 def max_quantity(terms: PriceTerms, currency: str) -> Decimal | None:
-    """The largest quantity of one period that an invoice line can hold the price of; None when any can be."""
-    if terms.model is PriceModel.FLAT:
+    """The largest quantity of one period that an invoice line can hold the price of; None when any can be.
+
+    Every smaller quantity can be held too, though with volume prices it may cost more.
+    """
+    if terms.model is PriceModel.FLAT or terms.maximum_amount is not None:
         return None
-    tiers = terms.tiers or (Tier(None, terms.unit_amount or Decimal(0), Decimal(0)),)
-    left = Fraction(major_units(MAX_MINOR, currency))
-    start = Fraction(0)
-    for tier in tiers:
-        left -= Fraction(tier.flat_amount)
-        if left < 0:
-            return exact_amount(start)
-        cost = Fraction(tier.unit_amount) / Fraction(terms.unit_size)
+    limit = Fraction(major_units(MAX_MINOR, currency))
+    most = (
+        _most_of_one_tier(terms, limit) if terms.model is PriceModel.VOLUME else _most_of_tiers(terms, limit)
+    )
+    if most is None:
+        return None
+    whole = most + Fraction(terms.included_quantity)
+    return exact_amount(Fraction(floor(whole * _QUANTITY_STEPS), _QUANTITY_STEPS))
+
+
+def _most_of_tiers(terms: PriceTerms, limit: Fraction) -> Fraction | None:
+    """Where each unit is charged in its own tier: the tiers before leave less for those that follow."""
+    left, start = limit, Fraction(0)
+    for tier in tiers_of(terms):
         end = None if tier.up_to is None else Fraction(tier.up_to)
-        if cost and (end is None or start + left / cost < end):
-            return exact_amount(Fraction(floor((start + left / cost) * _QUANTITY_STEPS), _QUANTITY_STEPS))
+        inside = _affordable(tier, terms.unit_size, left)
+        if inside is not None and (end is None or start + inside < end):
+            return start + max(inside, Fraction(0))
         if end is None:
-            break
-        left -= cost * (end - start)
+            return None
+        left -= tier_amount(tier, end - start, terms.unit_size)[1]
         start = end
     return None
 
 
-def _check_tiers(tiers: Sequence[Tier]) -> None:
-    previous = Decimal(0)
-    for position, tier in enumerate(tiers, start=1):
-        last = position == len(tiers)
-        if (tier.up_to is None) != last:
-            raise _invalid("the last tier is open (empty up_to), and no other")
-        if tier.up_to is not None and tier.up_to <= previous:
-            raise _invalid("the tiers' up_to ascend from above zero")
-        previous = tier.up_to or previous
+def _most_of_one_tier(terms: PriceTerms, limit: Fraction) -> Fraction | None:
+    """Where all units are charged in the tier that the last one reaches."""
+    start = Fraction(0)
+    for tier in terms.tiers:
+        reach = _affordable(tier, terms.unit_size, limit)
+        if reach is not None and (tier.up_to is None or reach < tier.up_to):
+            return max(reach, start)
+        start = Fraction(tier.up_to or 0)
+    return None
 
 
-def _invalid(detail: str) -> InvalidArgument:
-    return InvalidArgument("PRICE_INVALID", f"The price contradicts itself: {detail}.", {"detail": detail})
+def _affordable(tier: Tier, unit_size: Decimal, left: Fraction) -> Fraction | None:
+    """How many units of a tier so much money pays for; None when any, below zero when not even the first."""
+    if tier.maximum_amount is not None and tier.maximum_amount <= left:
+        return None
+    room = left - Fraction(tier.flat_amount)
+    if room < 0:
+        return Fraction(-1)
+    if not tier.unit_amount:
+        return None
+    units = room / Fraction(tier.unit_amount)
+    return (
+        units * Fraction(unit_size) if tier.block_size is None else floor(units) * Fraction(tier.block_size)
+    )

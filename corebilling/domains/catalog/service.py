@@ -15,10 +15,8 @@ from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.model import (
-    PriceModel,
     PriceTerms,
     PriceUsage,
-    Tier,
     check_price_amounts,
     check_price_terms,
     max_quantity,
@@ -29,6 +27,7 @@ from corebilling.mapping import decimal_text, enum_text, to_message
 from corebilling.values.currency import check_currency
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.price import PriceModel, Tier
 
 
 class CatalogService:
@@ -129,6 +128,10 @@ class CatalogService:
             unit_amount=terms.unit_amount,
             unit_size=terms.unit_size,
             tiers=[_tier_object(tier) for tier in terms.tiers],
+            included_quantity=terms.included_quantity,
+            minimum_amount=terms.minimum_amount,
+            maximum_amount=terms.maximum_amount,
+            no_flat_amount_when_unused=terms.no_flat_amount_when_unused,
             max_quantity=max_quantity(terms, currency),
             description=request.description or request.code,
             created_at=tx.now,
@@ -242,25 +245,41 @@ def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
         model=PriceModel(enum_text(pb.PriceModel, request.model)),
         usage=PriceUsage(enum_text(pb.PriceUsage, request.usage)),
         meter_id=request.meter_id or None,
-        unit_amount=Decimal(request.unit_amount) if request.unit_amount else None,
+        unit_amount=_decimal(request.unit_amount),
         unit_size=Decimal(request.unit_size or 1),
         tiers=[
             Tier(
-                up_to=Decimal(tier.up_to) if tier.up_to else None,
+                up_to=_decimal(tier.up_to),
                 unit_amount=Decimal(tier.unit_amount),
                 flat_amount=Decimal(tier.flat_amount or 0),
+                block_size=_decimal(tier.block_size),
+                maximum_amount=_decimal(tier.maximum_amount),
             )
             for tier in request.tiers
         ],
+        included_quantity=Decimal(request.included_quantity or 0),
+        minimum_amount=_decimal(request.minimum_amount),
+        maximum_amount=_decimal(request.maximum_amount),
+        no_flat_amount_when_unused=request.no_flat_amount_when_unused,
     )
+
+
+def _decimal(text: str) -> Decimal | None:
+    return Decimal(text) if text else None
 
 
 def _tier_object(tier: Tier) -> Mapping[str, str]:
     return {
-        "up_to": "" if tier.up_to is None else decimal_text(tier.up_to),
+        "up_to": _optional_text(tier.up_to),
         "unit_amount": decimal_text(tier.unit_amount),
         "flat_amount": decimal_text(tier.flat_amount),
+        "block_size": _optional_text(tier.block_size),
+        "maximum_amount": _optional_text(tier.maximum_amount),
     }
+
+
+def _optional_text(number: Decimal | None) -> str:
+    return "" if number is None else decimal_text(number)
 
 
 def _price_message(price: Price) -> pb.Price:

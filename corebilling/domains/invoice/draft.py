@@ -120,6 +120,7 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         line_price_ids=[charge.price_id for charge in charges],
         line_item_ids=[charge.subscription_item_id for charge in charges],
         line_tiers=[charge.tiers for charge in charges],
+        line_steps=[charge.steps for charge in charges],
     )
 
 

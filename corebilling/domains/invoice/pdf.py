@@ -105,18 +105,34 @@ def _line(line: pb.InvoiceLine, currency: str, zone: ZoneInfo) -> Mapping[str, A
         "quantity": _number(line.quantity),
         "unit_price": unit_price,
         "amount": _money(line.amount_minor, currency),
-        "tiers": [_tier(tier, line.unit_size, currency) for tier in line.tiers],
+        "tiers": [
+            *(_tier(tier, line.unit_size, currency) for tier in line.tiers),
+            *(_step(step, currency) for step in line.steps),
+        ],
     }
 
 
 def _tier(tier: money_pb2.TierCharge, unit_size: str, currency: str) -> Mapping[str, str]:
-    unit_price = _unit_price(tier.unit_amount, unit_size, currency)
+    unit_price = _unit_price(tier.unit_amount, tier.block_size or unit_size, currency)
     flat = Decimal(tier.flat_amount or 0)
     return {
         "range": _range(tier),
         "quantity": _number(tier.quantity),
         "unit_price": f"{_amount(tier.flat_amount, currency)} + {unit_price}" if flat else unit_price,
         "amount": _amount(tier.amount, currency),
+    }
+
+
+def _step(step: money_pb2.ChargeStep, currency: str) -> Mapping[str, str]:
+    names = {
+        money_pb2.CHARGE_STEP_KIND_CAP: "capped",
+        money_pb2.CHARGE_STEP_KIND_MINIMUM: "up to the minimum",
+    }
+    return {
+        "range": names.get(step.kind, ""),
+        "quantity": "",
+        "unit_price": "",
+        "amount": _amount(step.amount, currency),
     }
 
 
@@ -152,10 +168,11 @@ def _money(amount_minor: int, currency: str) -> str:
 
 def _amount(text: str, currency: str) -> str:
     """An exact amount, with at least the decimals that the currency has."""
-    whole, _, decimals = decimal_text(Decimal(text)).partition(".")
+    sign = "-" if text.startswith("-") else ""
+    whole, _, decimals = decimal_text(Decimal(text).copy_abs()).partition(".")
     cut = "…" if len(decimals) > _SHOWN_DECIMALS else ""
     decimals = decimals[:_SHOWN_DECIMALS].ljust(EXPONENTS[currency], "0")
-    return _signed(f"{int(whole):,}") + (f".{decimals}{cut}" if decimals else "")
+    return _signed(f"{sign}{int(whole):,}") + (f".{decimals}{cut}" if decimals else "")
 
 
 def _number(text: str) -> str:

@@ -1,8 +1,4 @@
-"""What quantities cost: prices applied to a billing cycle, exactly.
-
-Amounts are fractions until they become a charge: nothing is rounded on the way, and whatever is billed in
-parts adds up to the whole.
-"""
+"""What a billing cycle is charged: fees, usage, and what other periods turned out to cost more."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,131 +8,13 @@ from fractions import Fraction
 
 from corebilling.values.money import exact_amount
 from corebilling.values.period import Period
-
-
-class PriceModel(StrEnum):
-    FLAT = "flat"
-    PER_UNIT = "per_unit"
-    GRADUATED = "graduated"
+from corebilling.values.price import Price, PriceModel, Rated, Step, TierCharge, prorate, rate, rate_increase
 
 
 class ChargeKind(StrEnum):
     RECURRING = "recurring"
     USAGE = "usage"
     ADJUSTMENT = "adjustment"
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """Quantities in `(previous up_to, up_to]`; `up_to` None is open-ended.
-
-    `flat_amount` is due once, as soon as the tier is entered.
-    """
-
-    up_to: Decimal | None
-    unit_amount: Decimal
-    flat_amount: Decimal = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What is charged for a quantity. Amounts in major units, each for `unit_size` units.
-
-    A graduated price has tiers and no `unit_amount`; the others the reverse.
-    """
-
-    id: str
-    description: str
-    currency: str
-    model: PriceModel
-    metered: bool
-    unit_amount: Decimal | None = None
-    unit_size: Decimal = Decimal(1)
-    tiers: tuple[Tier, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TierCharge:
-    """The part of a quantity that fell into one tier, and its exact price."""
-
-    from_quantity: Decimal
-    up_to: Decimal | None
-    quantity: Fraction
-    unit_amount: Decimal
-    flat_amount: Decimal
-    amount: Fraction
-
-
-@dataclass(frozen=True, slots=True)
-class Rated:
-    """An exact amount in major units; of graduated prices also what each tier contributed."""
-
-    amount: Fraction
-    tiers: tuple[TierCharge, ...] = ()
-
-
-def rate(price: Price, quantity: Decimal | Fraction) -> Rated:
-    """What the quantity costs. A graduated price bills its first tier's flat amount even for nothing."""
-    units = Fraction(quantity)
-    match price.model:
-        case PriceModel.FLAT:
-            return Rated(Fraction(_unit_amount(price)))
-        case PriceModel.PER_UNIT:
-            return Rated(Fraction(_unit_amount(price)) * units / Fraction(price.unit_size))
-        case PriceModel.GRADUATED:
-            tiers = _rate_tiers(price, units)
-            return Rated(sum((tier.amount for tier in tiers), Fraction(0)), tiers)
-
-
-def rate_increase(price: Price, before: Decimal, after: Decimal) -> Rated:
-    """What a quantity that grew costs more than it did: price(after) - price(before), tier by tier."""
-    old, new = rate(price, before), rate(price, after)
-    known = {tier.from_quantity: tier for tier in old.tiers}
-    grown = tuple(_tier_increase(known.get(tier.from_quantity), tier) for tier in new.tiers)
-    return Rated(new.amount - old.amount, tuple(tier for tier in grown if tier.quantity or tier.amount))
-
-
-def prorate(rated: Rated, share: Fraction) -> Rated:
-    """The same for a part of a period, evidence included."""
-    tiers = tuple(replace(tier, amount=tier.amount * share) for tier in rated.tiers)
-    return Rated(rated.amount * share, tiers)
-
-
-def _rate_tiers(price: Price, units: Fraction) -> tuple[TierCharge, ...]:
-    """The tiers that the quantity enters, the first one always."""
-    charges: list[TierCharge] = []
-    start = Decimal(0)
-    for tier in price.tiers:
-        if charges and units <= start:
-            break
-        end = units if tier.up_to is None else min(units, Fraction(tier.up_to))
-        inside = end - Fraction(start)
-        cost = Fraction(tier.unit_amount) * inside / Fraction(price.unit_size)
-        charges.append(
-            TierCharge(
-                from_quantity=start,
-                up_to=tier.up_to,
-                quantity=inside,
-                unit_amount=tier.unit_amount,
-                flat_amount=tier.flat_amount,
-                amount=cost + Fraction(tier.flat_amount),
-            )
-        )
-        start = start if tier.up_to is None else tier.up_to
-    return tuple(charges)
-
-
-def _tier_increase(old: TierCharge | None, new: TierCharge) -> TierCharge:
-    if old is None:
-        return new
-    return replace(
-        new, quantity=new.quantity - old.quantity, amount=new.amount - old.amount, flat_amount=Decimal(0)
-    )
-
-
-def _unit_amount(price: Price) -> Decimal:
-    assert price.unit_amount is not None, "only graduated prices have none"
-    return price.unit_amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +38,9 @@ class LateUsage:
     period: Period
     quantity: Decimal
     billed_quantity: Decimal
+    served: Fraction = Fraction(1)
+    """The part of its full length that the period ran: as much of a cap and a minimum holds. Of a period that
+    never came, neither does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +55,7 @@ class Charge:
     quantity: Decimal
     amount: Decimal
     tiers: tuple[TierCharge, ...]
+    steps: tuple[Step, ...] = ()
 
 
 def decide_charges(
@@ -197,7 +79,7 @@ def decide_charges(
         return adjustments
     share = period.share_of(full_period)
     charges = [
-        _usage_charge(item, usage.get(item.id, Decimal(0)), period)
+        _usage_charge(item, usage.get(item.id, Decimal(0)), period, share)
         if item.price.metered
         else _recurring_charge(item, period, share)
         for item in items
@@ -214,13 +96,14 @@ def _recurring_charge(item: PricedItem, period: Period, share: Fraction) -> Char
     return _charge(item, ChargeKind.RECURRING, description, period, quantity, rated)
 
 
-def _usage_charge(item: PricedItem, quantity: Decimal, period: Period) -> Charge:
-    rated = rate(item.price, quantity)
+def _usage_charge(item: PricedItem, quantity: Decimal, period: Period, share: Fraction) -> Charge:
+    rated = rate(item.price, quantity, share=share)
     return _charge(item, ChargeKind.USAGE, item.price.description, period, quantity, rated)
 
 
 def _adjustment(item: PricedItem, late: LateUsage, period: Period) -> Charge:
-    rated = rate_increase(item.price, late.billed_quantity, late.quantity)
+    price = item.price if late.served else replace(item.price, minimum_amount=None, maximum_amount=None)
+    rated = rate_increase(price, late.billed_quantity, late.quantity, share=late.served)
     when = "late usage" if late.period.start < period.start else "usage ahead"
     description = f"{item.price.description} ({when})"
     added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
@@ -238,5 +121,12 @@ def _charge(
         period=period,
         quantity=quantity,
         amount=exact_amount(rated.amount),
-        tiers=rated.tiers,
+        tiers=evidence(item.price, rated),
+        steps=rated.steps,
     )
+
+
+def evidence(price: Price, rated: Rated) -> tuple[TierCharge, ...]:
+    """The tiers that explain an amount; none where quantity and unit amount already do."""
+    explains_itself = price.model in (PriceModel.FLAT, PriceModel.PER_UNIT) and not price.included_quantity
+    return () if explains_itself else rated.tiers

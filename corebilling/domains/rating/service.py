@@ -17,23 +17,14 @@ from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.rating.model import (
-    Charge,
-    LateUsage,
-    Price,
-    PricedItem,
-    PriceModel,
-    Tier,
-    TierCharge,
-    decide_charges,
-    rate,
-)
+from corebilling.domains.rating.model import Charge, LateUsage, PricedItem, decide_charges, evidence
 from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, to_message
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.period import Period
+from corebilling.values.price import Price, PriceModel, Step, StepKind, Tier, TierCharge, rate
 
 
 class RatingService:
@@ -96,7 +87,8 @@ class RatingService:
         if row is None:
             return
         price = _price(row)
-        rated = rate(price, Decimal(reported.total_quantity))
+        # A minimum is due once the period is over.
+        rated = rate(price, Decimal(reported.total_quantity), final=False)
         outbox.append(
             tx,
             usage_events_pb2.UsageRated(
@@ -126,11 +118,13 @@ class RatingService:
         row = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
         if row is None:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
-        rated = rate(_price(row), Decimal(request.quantity))
+        price = _price(row)
+        rated = rate(price, Decimal(request.quantity))
         return rpc.PreviewPriceResponse(
             amount=decimal_text(exact_amount(rated.amount)),
             currency=row.currency,
-            tiers=(money_pb2.TierCharge(**_tier_object(tier)) for tier in rated.tiers),
+            tiers=(money_pb2.TierCharge(**_tier_object(tier)) for tier in evidence(price, rated)),
+            steps=(money_pb2.ChargeStep(**_step_object(step)) for step in rated.steps),
         )
 
 
@@ -206,13 +200,23 @@ def _price(row: models.Price) -> Price:
         unit_size=row.unit_size,
         tiers=tuple(
             Tier(
-                up_to=Decimal(tier["up_to"]) if tier["up_to"] else None,
+                up_to=_decimal(tier, "up_to"),
                 unit_amount=Decimal(tier["unit_amount"]),
                 flat_amount=Decimal(tier["flat_amount"]),
+                block_size=_decimal(tier, "block_size"),
+                maximum_amount=_decimal(tier, "maximum_amount"),
             )
             for tier in row.tiers
         ),
+        included_quantity=row.included_quantity,
+        maximum_amount=row.maximum_amount,
+        minimum_amount=row.minimum_amount,
+        zero_usage_flat_fee=not row.no_flat_amount_when_unused,
     )
+
+
+def _decimal(tier: Mapping[str, str], field: str) -> Decimal | None:
+    return Decimal(tier[field]) if tier.get(field) else None
 
 
 def _tier_object(tier: TierCharge) -> dict[str, str]:
@@ -224,7 +228,23 @@ def _tier_object(tier: TierCharge) -> dict[str, str]:
         "unit_amount": decimal_text(tier.unit_amount),
         "flat_amount": decimal_text(tier.flat_amount),
         "amount": decimal_text(exact_amount(tier.amount)),
+        "units": decimal_text(exact_amount(tier.units)),
+        "block_size": "" if tier.block_size is None else decimal_text(tier.block_size),
     }
+
+
+def _step_object(step: Step) -> dict[str, str]:
+    """As rows keep it: a `billing.types.v1.ChargeStep` in JSON."""
+    return {
+        "kind": money_pb2.ChargeStepKind.Name(_STEP_KINDS[step.kind]),
+        "amount": decimal_text(exact_amount(step.amount)),
+    }
+
+
+_STEP_KINDS = {
+    StepKind.CAP: money_pb2.CHARGE_STEP_KIND_CAP,
+    StepKind.MINIMUM: money_pb2.CHARGE_STEP_KIND_MINIMUM,
+}
 
 
 def _late_usage(row: rating_sql.ListUnbilledUsageRow) -> LateUsage:
@@ -233,7 +253,16 @@ def _late_usage(row: rating_sql.ListUnbilledUsageRow) -> LateUsage:
         period=Period(row.period_start, row.period_end),
         quantity=row.quantity,
         billed_quantity=row.billed_quantity,
+        served=_served(row),
     )
+
+
+def _served(row: rating_sql.ListUnbilledUsageRow) -> Fraction:
+    """The part of its full length that the period ran; 0 when it never came."""
+    if row.served_until is None or row.full_period_end is None:
+        return Fraction(0)
+    full = Period(row.period_start, row.full_period_end)
+    return Period(row.period_start, row.served_until).share_of(full)
 
 
 def _row(tx: Transaction, cycle_id: str, charge: Charge) -> models.Charge:
@@ -253,6 +282,7 @@ def _row(tx: Transaction, cycle_id: str, charge: Charge) -> models.Charge:
         currency=charge.price.currency,
         amount=charge.amount,
         tiers=[_tier_object(tier) for tier in charge.tiers],
+        steps=[_step_object(step) for step in charge.steps],
         created_at=tx.now,
     )
 
@@ -276,4 +306,5 @@ async def _insert(tx: Transaction, rows: Sequence[models.Charge]) -> None:
         currencies=[row.currency for row in rows],
         amounts=[row.amount for row in rows],
         tiers=[row.tiers for row in rows],
+        steps=[row.steps for row in rows],
     )

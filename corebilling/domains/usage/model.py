@@ -94,6 +94,9 @@ class UsageWindow:
         now_us = microseconds(now)
         return cls(now_us - back // _MICROSECOND, now_us, now_us + ahead // _MICROSECOND)
 
+    def __contains__(self, at_us: int) -> bool:
+        return self.earliest_us <= at_us <= self.latest_us
+
 
 @dataclass(frozen=True, slots=True)
 class UsagePeriod:
@@ -297,18 +300,8 @@ def _find_period(
             "The subscription has no item for the meter; check both names.",
             {"subscription_id": pair[0], "meter_code": pair[1]},
         )
-    if at < window.earliest_us:
-        return FailedPrecondition(
-            "USAGE_TOO_OLD",
-            "The record is older than what is still accepted.",
-            {"recorded_at": _text(at), "earliest": _text(window.earliest_us)},
-        )
-    if at > window.latest_us:
-        return FailedPrecondition(
-            "USAGE_IN_FUTURE",
-            "The record is ahead of the tenant's clock; correct its time or send it later.",
-            {"recorded_at": _text(at), "latest": _text(window.latest_us)},
-        )
+    if at not in window:
+        return _outside(at, window)
     last = last_periods.get(item.id)
     same_terms = last is not None and last.item.subscription_version == item.subscription_version
     if last is not None and same_terms and last.start_us <= at < last.end_us:
@@ -324,6 +317,20 @@ def _find_period(
         )
     last_periods[item.id] = found
     return found
+
+
+def _outside(at: int, window: UsageWindow) -> BillingError:
+    if at < window.earliest_us:
+        return FailedPrecondition(
+            "USAGE_TOO_OLD",
+            "The record is older than what is still accepted.",
+            {"recorded_at": _text(at), "earliest": _text(window.earliest_us)},
+        )
+    return FailedPrecondition(
+        "USAGE_IN_FUTURE",
+        "The record is ahead of the tenant's clock; correct its time or send it later.",
+        {"recorded_at": _text(at), "latest": _text(window.latest_us)},
+    )
 
 
 def _work_out_period(item: UsageItem, at: int) -> UsagePeriod | None:

@@ -25,6 +25,8 @@ class PriceModel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PRICE_MODEL_FLAT: _ClassVar[PriceModel]
     PRICE_MODEL_PER_UNIT: _ClassVar[PriceModel]
     PRICE_MODEL_GRADUATED: _ClassVar[PriceModel]
+    PRICE_MODEL_VOLUME: _ClassVar[PriceModel]
+    PRICE_MODEL_PACKAGE: _ClassVar[PriceModel]
 
 class PriceUsage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -45,6 +47,8 @@ PRICE_MODEL_UNSPECIFIED: PriceModel
 PRICE_MODEL_FLAT: PriceModel
 PRICE_MODEL_PER_UNIT: PriceModel
 PRICE_MODEL_GRADUATED: PriceModel
+PRICE_MODEL_VOLUME: PriceModel
+PRICE_MODEL_PACKAGE: PriceModel
 PRICE_USAGE_UNSPECIFIED: PriceUsage
 PRICE_USAGE_LICENSED: PriceUsage
 PRICE_USAGE_METERED: PriceUsage
@@ -89,7 +93,7 @@ class Meter(_message.Message):
     def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., aggregation: _Optional[_Union[Aggregation, str]] = ..., unit: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
 
 class Price(_message.Message):
-    __slots__ = ("id", "tenant_id", "product_id", "code", "price_version", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "created_at")
+    __slots__ = ("id", "tenant_id", "product_id", "code", "price_version", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "created_at", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +110,10 @@ class Price(_message.Message):
     TIERS_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    INCLUDED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    NO_FLAT_AMOUNT_WHEN_UNUSED_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     product_id: str
@@ -122,17 +130,25 @@ class Price(_message.Message):
     tiers: _containers.RepeatedCompositeFieldContainer[PriceTier]
     description: str
     created_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., price_version: _Optional[int] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[PriceModel, str]] = ..., usage: _Optional[_Union[PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    included_quantity: str
+    minimum_amount: str
+    maximum_amount: str
+    no_flat_amount_when_unused: bool
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., price_version: _Optional[int] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[PriceModel, str]] = ..., usage: _Optional[_Union[PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., included_quantity: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ..., no_flat_amount_when_unused: _Optional[bool] = ...) -> None: ...
 
 class PriceTier(_message.Message):
-    __slots__ = ("up_to", "unit_amount", "flat_amount")
+    __slots__ = ("up_to", "unit_amount", "flat_amount", "block_size", "maximum_amount")
     UP_TO_FIELD_NUMBER: _ClassVar[int]
     UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     FLAT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_SIZE_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     up_to: str
     unit_amount: str
     flat_amount: str
-    def __init__(self, up_to: _Optional[str] = ..., unit_amount: _Optional[str] = ..., flat_amount: _Optional[str] = ...) -> None: ...
+    block_size: str
+    maximum_amount: str
+    def __init__(self, up_to: _Optional[str] = ..., unit_amount: _Optional[str] = ..., flat_amount: _Optional[str] = ..., block_size: _Optional[str] = ..., maximum_amount: _Optional[str] = ...) -> None: ...
 
 class Plan(_message.Message):
     __slots__ = ("id", "tenant_id", "code", "name", "status", "items", "created_at", "version")

@@ -35,11 +35,13 @@ class PreviewPriceRequest(_message.Message):
     def __init__(self, tenant_id: _Optional[str] = ..., price_id: _Optional[str] = ..., quantity: _Optional[str] = ...) -> None: ...
 
 class PreviewPriceResponse(_message.Message):
-    __slots__ = ("amount", "currency", "tiers")
+    __slots__ = ("amount", "currency", "tiers", "steps")
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     TIERS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
     amount: str
     currency: str
     tiers: _containers.RepeatedCompositeFieldContainer[_money_pb2.TierCharge]
-    def __init__(self, amount: _Optional[str] = ..., currency: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ...) -> None: ...
+    steps: _containers.RepeatedCompositeFieldContainer[_money_pb2.ChargeStep]
+    def __init__(self, amount: _Optional[str] = ..., currency: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ...) -> None: ...

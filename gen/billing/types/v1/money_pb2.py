@@ -24,13 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62illing/types/v1/money.proto\x12\x10\x62illing.types.v1\"\xbc\x01\n\nTierCharge\x12#\n\rfrom_quantity\x18\x01 \x01(\tR\x0c\x66romQuantity\x12\x13\n\x05up_to\x18\x02 \x01(\tR\x04upTo\x12\x1a\n\x08quantity\x18\x03 \x01(\tR\x08quantity\x12\x1f\n\x0bunit_amount\x18\x04 \x01(\tR\nunitAmount\x12\x1f\n\x0b\x66lat_amount\x18\x05 \x01(\tR\nflatAmount\x12\x16\n\x06\x61mount\x18\x06 \x01(\tR\x06\x61mountb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62illing/types/v1/money.proto\x12\x10\x62illing.types.v1\"\xf1\x01\n\nTierCharge\x12#\n\rfrom_quantity\x18\x01 \x01(\tR\x0c\x66romQuantity\x12\x13\n\x05up_to\x18\x02 \x01(\tR\x04upTo\x12\x1a\n\x08quantity\x18\x03 \x01(\tR\x08quantity\x12\x1f\n\x0bunit_amount\x18\x04 \x01(\tR\nunitAmount\x12\x1f\n\x0b\x66lat_amount\x18\x05 \x01(\tR\nflatAmount\x12\x16\n\x06\x61mount\x18\x06 \x01(\tR\x06\x61mount\x12\x14\n\x05units\x18\x07 \x01(\tR\x05units\x12\x1d\n\nblock_size\x18\x08 \x01(\tR\tblockSize\"Z\n\nChargeStep\x12\x34\n\x04kind\x18\x01 \x01(\x0e\x32 .billing.types.v1.ChargeStepKindR\x04kind\x12\x16\n\x06\x61mount\x18\x02 \x01(\tR\x06\x61mount*j\n\x0e\x43hargeStepKind\x12 \n\x1c\x43HARGE_STEP_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HARGE_STEP_KIND_CAP\x10\x01\x12\x1c\n\x18\x43HARGE_STEP_KIND_MINIMUM\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.types.v1.money_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CHARGESTEPKIND']._serialized_start=386
+  _globals['_CHARGESTEPKIND']._serialized_end=492
   _globals['_TIERCHARGE']._serialized_start=51
-  _globals['_TIERCHARGE']._serialized_end=239
+  _globals['_TIERCHARGE']._serialized_end=292
+  _globals['_CHARGESTEP']._serialized_start=294
+  _globals['_CHARGESTEP']._serialized_end=384
 # @@protoc_insertion_point(module_scope)

@@ -146,6 +146,16 @@ class PriceModel(betterproto2.Enum):
     Each unit at the price of the tier it falls in.
     """
 
+    VOLUME = 4
+    """
+    All units at the price of the tier that the last one reaches.
+    """
+
+    PACKAGE = 5
+    """
+    `unit_amount` for each started package of `unit_size` units.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -153,6 +163,8 @@ class PriceModel(betterproto2.Enum):
             1: "PRICE_MODEL_FLAT",
             2: "PRICE_MODEL_PER_UNIT",
             3: "PRICE_MODEL_GRADUATED",
+            4: "PRICE_MODEL_VOLUME",
+            5: "PRICE_MODEL_PACKAGE",
         }
 
     @classmethod
@@ -162,6 +174,8 @@ class PriceModel(betterproto2.Enum):
             "PRICE_MODEL_FLAT": 1,
             "PRICE_MODEL_PER_UNIT": 2,
             "PRICE_MODEL_GRADUATED": 3,
+            "PRICE_MODEL_VOLUME": 4,
+            "PRICE_MODEL_PACKAGE": 5,
         }
 
 
@@ -286,7 +300,7 @@ class CreatePriceRequest(betterproto2.Message):
 
     unit_amount: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
     """
-    Flat and per-unit prices.
+    All but graduated and volume prices.
     """
 
     unit_size: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
@@ -296,10 +310,30 @@ class CreatePriceRequest(betterproto2.Message):
 
     tiers: "list[PriceTier]" = betterproto2.field(13, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    Graduated prices: ascending, the last one open.
+    Graduated and volume prices: ascending, the last one open.
     """
 
     description: "str" = betterproto2.field(14, betterproto2.TYPE_STRING)
+
+    included_quantity: "str" = betterproto2.field(15, betterproto2.TYPE_STRING)
+    """
+    None when empty; not of flat prices.
+    """
+
+    minimum_amount: "str" = betterproto2.field(16, betterproto2.TYPE_STRING)
+    """
+    No minimum when empty; metered prices only.
+    """
+
+    maximum_amount: "str" = betterproto2.field(17, betterproto2.TYPE_STRING)
+    """
+    No cap when empty; metered prices only.
+    """
+
+    no_flat_amount_when_unused: "bool" = betterproto2.field(18, betterproto2.TYPE_BOOL)
+    """
+    Graduated and volume prices only.
+    """
 
 
 default_message_pool.register_message("billing.catalog.v1", "CreatePriceRequest", CreatePriceRequest)
@@ -680,7 +714,8 @@ class Price(betterproto2.Message):
 
     unit_size: "str" = betterproto2.field(13, betterproto2.TYPE_STRING)
     """
-    Units that `unit_amount` and the tiers' amounts pay for, as in 1000000; decimal, 1 by default.
+    Units that `unit_amount` and the tiers' amounts pay for, as in 1000000; decimal, 1 by default. A share of
+    money is an amount per 100: 1.5 percent is 1.5 with a size of 100.
     """
 
     tiers: "list[PriceTier]" = betterproto2.field(14, betterproto2.TYPE_MESSAGE, repeated=True)
@@ -693,6 +728,27 @@ class Price(betterproto2.Message):
     created_at: "datetime.datetime | None" = betterproto2.field(
         16, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
+
+    included_quantity: "str" = betterproto2.field(17, betterproto2.TYPE_STRING)
+    """
+    Units of each period that cost nothing; tiers and packages count from there.
+    """
+
+    minimum_amount: "str" = betterproto2.field(18, betterproto2.TYPE_STRING)
+    """
+    What a period's usage is charged at least: the rest is added when the period closes. A period cut short has
+    the same part of it. Empty is no minimum.
+    """
+
+    maximum_amount: "str" = betterproto2.field(19, betterproto2.TYPE_STRING)
+    """
+    What a period's usage is charged at most, likewise. Empty is no cap.
+    """
+
+    no_flat_amount_when_unused: "bool" = betterproto2.field(20, betterproto2.TYPE_BOOL)
+    """
+    The first tier's flat amount is due even when nothing was used, unless this is set.
+    """
 
 
 default_message_pool.register_message("billing.catalog.v1", "Price", Price)
@@ -733,6 +789,16 @@ class PriceTier(betterproto2.Message):
     flat_amount: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
     Once, as soon as the tier is entered; 0 when empty.
+    """
+
+    block_size: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    `unit_amount` is for each started block of so many units, instead of each `unit_size`; empty for no blocks.
+    """
+
+    maximum_amount: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    The most that the tier charges, its flat amount included; empty for no limit.
     """
 
 

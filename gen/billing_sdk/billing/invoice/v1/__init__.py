@@ -265,6 +265,11 @@ class InvoiceLine(betterproto2.Message):
 
     tiers: "list[__types__v1__.TierCharge]" = betterproto2.field(11, betterproto2.TYPE_MESSAGE, repeated=True)
 
+    steps: "list[__types__v1__.ChargeStep]" = betterproto2.field(12, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Cap and minimum, where they changed the amount.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceLine", InvoiceLine)
 

@@ -104,6 +104,11 @@ class Charge(betterproto2.Message):
         15, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
 
+    steps: "list[__types__v1__.ChargeStep]" = betterproto2.field(16, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Cap and minimum, where they changed the amount.
+    """
+
 
 default_message_pool.register_message("billing.rating.v1", "Charge", Charge)
 
@@ -148,6 +153,8 @@ class PreviewPriceResponse(betterproto2.Message):
     currency: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
     tiers: "list[__types__v1__.TierCharge]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    steps: "list[__types__v1__.ChargeStep]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
 
 
 default_message_pool.register_message("billing.rating.v1", "PreviewPriceResponse", PreviewPriceResponse)

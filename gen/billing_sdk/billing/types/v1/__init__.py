@@ -3,11 +3,7 @@
 # plugin: python-betterproto2
 # This file has been @generated
 
-__all__ = (
-    "IntervalUnit",
-    "Period",
-    "TierCharge",
-)
+__all__ = ("ChargeStep", "ChargeStepKind", "IntervalUnit", "Period", "TierCharge")
 
 import datetime
 from dataclasses import dataclass
@@ -18,6 +14,36 @@ from ....message_pool import default_message_pool
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
+
+
+class ChargeStepKind(betterproto2.Enum):
+    UNSPECIFIED = 0
+
+    CAP = 1
+    """
+    Taken off, since the period has reached its cap.
+    """
+
+    MINIMUM = 2
+    """
+    Added, since the period stayed below its minimum.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "CHARGE_STEP_KIND_UNSPECIFIED",
+            1: "CHARGE_STEP_KIND_CAP",
+            2: "CHARGE_STEP_KIND_MINIMUM",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "CHARGE_STEP_KIND_UNSPECIFIED": 0,
+            "CHARGE_STEP_KIND_CAP": 1,
+            "CHARGE_STEP_KIND_MINIMUM": 2,
+        }
 
 
 class IntervalUnit(betterproto2.Enum):
@@ -54,6 +80,25 @@ class IntervalUnit(betterproto2.Enum):
             "INTERVAL_UNIT_MONTH": 3,
             "INTERVAL_UNIT_YEAR": 4,
         }
+
+
+@dataclass(eq=False, repr=False)
+class ChargeStep(betterproto2.Message):
+    """
+    What a rule changed of what the units of a charge come to.
+    """
+
+    kind: "ChargeStepKind" = betterproto2.field(
+        1, betterproto2.TYPE_ENUM, default_factory=lambda: ChargeStepKind(0)
+    )
+
+    amount: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Exact, unrounded amount in major units of the currency; negative when taken off.
+    """
+
+
+default_message_pool.register_message("billing.types.v1", "ChargeStep", ChargeStep)
 
 
 @dataclass(eq=False, repr=False)
@@ -101,7 +146,18 @@ class TierCharge(betterproto2.Message):
 
     amount: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
     """
-    Exact, unrounded amount in major units of the currency.
+    Exact, unrounded amount in major units of the currency: `unit_amount` x `units` + `flat_amount`, or what the
+    tier charges at most.
+    """
+
+    units: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+    """
+    How many times `unit_amount` is due: the quantity by the price's unit size, or the started blocks.
+    """
+
+    block_size: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+    """
+    Units in a block; empty when the tier has none.
     """
 
 

@@ -1,0 +1,69 @@
+"""Prices that look at more than one quantity: one amount per kind of event, and steps of several limits."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+Properties = Mapping[str, str]
+"""What an event says of itself, as in {"region": "eu", "size": "large"}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What units cost whose properties have all these values; without any, all that no other cell takes."""
+
+    properties: tuple[tuple[str, str], ...]
+    unit_amount: Decimal
+
+    def holds(self, properties: Properties) -> bool:
+        return all(properties.get(name) == value for name, value in self.properties)
+
+
+@dataclass(frozen=True, slots=True)
+class CellCharge:
+    """The units that fell into one cell, and their exact price in major units."""
+
+    cell: Cell
+    quantity: Fraction
+    amount: Fraction
+
+
+def rate_cells(
+    cells: Sequence[Cell],
+    quantities: Sequence[tuple[Properties, Decimal | Fraction]],
+    unit_size: Decimal = Decimal(1),
+) -> tuple[CellCharge, ...]:
+    """What quantities cost by their properties: each falls into the first cell that holds it.
+
+    Amounts are for `unit_size` units. What no cell holds is not charged; a price ends with a cell without
+    properties to have none of that.
+    """
+    inside = dict.fromkeys(cells, Fraction(0))
+    for properties, quantity in quantities:
+        cell = next((cell for cell in cells if cell.holds(properties)), None)
+        if cell is not None:
+            inside[cell] += Fraction(quantity)
+    return tuple(
+        CellCharge(cell, quantity, quantity * Fraction(cell.unit_amount) / Fraction(unit_size))
+        for cell, quantity in inside.items()
+        if quantity
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityTier:
+    """What it costs to use no more than `limits` of each unit; None, or no entry, is no limit."""
+
+    limits: Mapping[str, Decimal | None]
+    amount: Decimal
+
+
+def reached_capacity(tiers: Sequence[CapacityTier], usage: Mapping[str, Decimal]) -> int:
+    """The position of the first tier whose limits hold every unit; the last tier takes whatever is left."""
+    return next((place for place, tier in enumerate(tiers) if _fits(tier, usage)), len(tiers) - 1)
+
+
+def _fits(tier: CapacityTier, usage: Mapping[str, Decimal]) -> bool:
+    limits = ((tier.limits.get(unit), quantity) for unit, quantity in usage.items())
+    return all(limit is None or quantity <= limit for limit, quantity in limits)
