@@ -5,6 +5,7 @@ of a cent three times is a cent.
 """
 
 from decimal import Context, Decimal
+from enum import StrEnum
 from fractions import Fraction
 
 from corebilling.values.currency import EXPONENTS
@@ -30,17 +31,36 @@ def exact_amount(amount: Fraction) -> Decimal:
     return Decimal(scaled).scaleb(-AMOUNT_DECIMALS, _WIDE).normalize(_WIDE)
 
 
-def minor_units(amount: Decimal | Fraction, currency: str) -> int:
-    """The amount in whole minor units of the currency, half a unit rounded away from zero.
+class Rounding(StrEnum):
+    """Where a number between two integers goes. All mirror at zero: a reversal takes back what it billed."""
+
+    HALF_UP = "half_up"
+    HALF_EVEN = "half_even"
+    DOWN = "down"
+
+
+def minor_units(amount: Decimal | Fraction, currency: str, rounding: Rounding = Rounding.HALF_UP) -> int:
+    """The amount in whole minor units of the currency, half a unit rounded away from zero by default.
 
     12.345 USD are 1235 cents, and -12.345 USD are -1235: a reversal mirrors what it takes back.
     """
-    return round_half_up(Fraction(amount) * 10 ** EXPONENTS[currency])
+    return rounded(Fraction(amount) * 10 ** EXPONENTS[currency], rounding)
 
 
 def major_units(amount_minor: int, currency: str) -> Decimal:
     """1235 cents are 12.35 USD, with all the decimals that the currency has."""
     return Decimal(amount_minor).scaleb(-EXPONENTS[currency], _WIDE)
+
+
+def rounded(number: Fraction, rounding: Rounding) -> int:
+    """The integer that the number is rounded to."""
+    match rounding:
+        case Rounding.HALF_UP:
+            return round_half_up(number)
+        case Rounding.HALF_EVEN:
+            return round(number)
+        case Rounding.DOWN:
+            return int(number)
 
 
 def round_half_up(number: Fraction) -> int:
