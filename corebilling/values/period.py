@@ -60,6 +60,9 @@ class Period:
 
 _MICROSECOND = timedelta(microseconds=1)
 
+ALWAYS = Period(datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
+"""Longer than any business: of what neither began nor ends by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:

@@ -11,7 +11,8 @@ from enum import StrEnum
 from fractions import Fraction
 
 from corebilling.values.money import exact_amount
-from corebilling.values.period import Period
+from corebilling.values.period import ALWAYS, Period, next_midnight
+from corebilling.values.proration import Grain, Proration
 
 
 class PriceModel(StrEnum):
@@ -139,13 +140,21 @@ def _unit_amount(price: Price) -> Decimal:
     return price.unit_amount
 
 
+_BY_THE_SECOND = Proration()
+
+
 @dataclass(frozen=True, slots=True)
 class PricedItem:
-    """A subscription item; a metered one has no quantity of its own."""
+    """A subscription item; a metered one has no quantity of its own.
+
+    `served` is when usage counts for it, `billed` when its fee is due.
+    """
 
     id: str
     price: Price
     quantity: Decimal | None
+    served: Period = ALWAYS
+    billed: Period = ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,27 +191,68 @@ def decide_charges(
     items: Sequence[PricedItem],
     usage: Mapping[str, Decimal],
     late: Sequence[LateUsage],
+    terms: Proration = _BY_THE_SECOND,
+    *,
+    ended: bool = False,
 ) -> list[Charge]:
     """All that a cycle is charged for: fees, usage, and what other periods turned out to cost more.
 
     Args:
-        period: The cycle's period; fees are prorated when it was cut shorter than `full_period`.
+        period: The cycle's period; fees are prorated when it is shorter than `full_period`, and where items
+            began or ended within it.
         full_period: A closing cycle's is empty: it has neither fees nor usage of its own.
         usage: The period's quantities by metered item; an item without any used nothing.
         late: Of periods that no other cycle bills.
+        terms: How fees are prorated.
+        ended: Service ended with the period, so that its last day counts.
     """
     by_id = {item.id: item for item in items}
     adjustments = [_adjustment(by_id[total.item_id], total, period) for total in late]
     if full_period.start == full_period.end:
         return adjustments
-    share = period.share_of(full_period)
-    charges = [
-        _usage_charge(item, usage.get(item.id, Decimal(0)), period)
-        if item.price.metered
-        else _recurring_charge(item, period, share)
-        for item in items
-    ]
+    due = {item.id: _common(period, item.billed) for item in items if _touches(item.billed, period)}
+    last = max((span.end for span in due.values()), default=period.end)
+    charges: list[Charge] = []
+    for item in items:
+        if item.price.metered:
+            span = _common(period, item.served)
+            # What an invoice holds the first part of goes on as late usage: it is priced together.
+            continued = full_period.start < period.start and item.served.start < period.start
+            if item.id in usage or (_touches(item.served, period) and not continued):
+                charges.append(_usage_charge(item, usage.get(item.id, Decimal(0)), span))
+        elif item.id in due:
+            span = due[item.id]
+            if terms.grain is Grain.NONE:  # What there is at the end is due for all of it.
+                share = Fraction(period.start < span.end == last)
+            else:
+                share = _fee_share(span, period, full_period, terms, ended=ended)
+            if share or span.start == span.end:
+                charges.append(_recurring_charge(item, span, share))
     return charges + adjustments
+
+
+def _common(period: Period, span: Period) -> Period:
+    start = max(period.start, min(span.start, period.end))
+    return Period(start, max(start, min(period.end, span.end)))
+
+
+def _touches(span: Period, period: Period) -> bool:
+    """Some of the span lies in the period; of one without length, it lies around it."""
+    return (
+        span.start < span.end
+        and span.end > period.start
+        and (span.start < period.end or span.start == period.start)
+    )
+
+
+def _fee_share(
+    span: Period, period: Period, full_period: Period, terms: Proration, *, ended: bool
+) -> Fraction:
+    """The share of a full period's fee that is due for a span of the period."""
+    last_day_counts = ended and terms.grain is Grain.DAY and span.end == period.end
+    if last_day_counts and span.start < span.end < full_period.end:
+        span = Period(span.start, min(next_midnight(span.end, terms.timezone), full_period.end))
+    return terms.share(span, full_period).factor
 
 
 def _recurring_charge(item: PricedItem, period: Period, share: Fraction) -> Charge:
@@ -221,7 +271,9 @@ def _usage_charge(item: PricedItem, quantity: Decimal, period: Period) -> Charge
 
 def _adjustment(item: PricedItem, late: LateUsage, period: Period) -> Charge:
     rated = rate_increase(item.price, late.billed_quantity, late.quantity)
-    when = "late usage" if late.period.start < period.start else "usage ahead"
+    when = "usage ahead" if late.period.start >= period.start else "late usage"
+    if late.period.start < period.start < late.period.end:
+        when = "usage since"  # The same period goes on: its first part is invoiced.
     description = f"{item.price.description} ({when})"
     added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
     return _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated)

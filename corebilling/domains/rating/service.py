@@ -2,6 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -16,6 +18,7 @@ from billing_db import models
 from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
 
+from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.rating.model import (
     Charge,
@@ -34,6 +37,16 @@ from corebilling.mapping import decimal_text, instant, to_message
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.period import Period
+from corebilling.values.proration import Grain, Proration
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a subscription is and was made of, until when, and whose days count."""
+
+    items: list[PricedItem]
+    timezone: str
+    ended_at: datetime | None
 
 
 class RatingService:
@@ -62,20 +75,24 @@ class RatingService:
         The cycles are of different subscriptions. The rows are not written yet.
         """
         subscription_ids = [cycle.subscription_id for cycle in cycles]
-        items = await _priced_items(tx, subscription_ids)
+        contracts = await _contracts(tx, subscription_ids)
         rows = await rating_sql.list_unbilled_usage(
             tx,
             tenant_id=tx.tenant_id,
             subscription_ids=subscription_ids,
             period_starts=[cycle.period_start for cycle in cycles],
+            period_ends=[cycle.period_end for cycle in cycles],
         )
+        grain = (await tenant_profile(tx)).proration_grain
         usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
         for row in rows:
             usage[row.subscription_id].append(row)
         return {
             cycle.id: [
                 _row(tx, cycle.id, charge)
-                for charge in _decide(cycle, items[cycle.subscription_id], usage[cycle.subscription_id])
+                for charge in _decide(
+                    cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain
+                )
             ]
             for cycle in cycles
         }
@@ -149,16 +166,21 @@ def _one_per_subscription(cycles: Sequence[models.BillingCycle]) -> Iterator[lis
 
 def _decide(
     cycle: models.BillingCycle,
-    items: Sequence[PricedItem],
+    contract: Contract,
     usage: Sequence[rating_sql.ListUnbilledUsageRow],
+    grain: Grain,
 ) -> list[Charge]:
-    start = cycle.period_start
+    period = Period(cycle.period_start, cycle.period_end)
+    # What began within the period, with an item of its own, is of it too.
+    own = {period.start} | {row.period_start for row in usage if row.period_start in period}
     return decide_charges(
-        Period(start, cycle.period_end),
-        Period(start, cycle.full_period_end),
-        items,
-        {row.subscription_item_id: row.quantity for row in usage if row.period_start == start},
-        [_late_usage(row) for row in usage if row.period_start != start],
+        period,
+        Period(cycle.full_period_start, cycle.full_period_end),
+        contract.items,
+        {row.subscription_item_id: row.quantity for row in usage if row.period_start in own},
+        [_late_usage(row) for row in usage if row.period_start not in own],
+        Proration(grain, contract.timezone),
+        ended=contract.ended_at == period.end,
     )
 
 
@@ -173,7 +195,7 @@ def _announce_completed(
             subscription_id=cycle.subscription_id,
             customer_id=cycle.customer_id,
             charge_count=len(charges),
-            currency=charges[0].currency,
+            currency=charges[0].currency if charges else "",
             amount=decimal_text(exact_amount(amount)),
         ),
         resource_id=cycle.id,
@@ -183,15 +205,24 @@ def _announce_completed(
     )
 
 
-async def _priced_items(tx: Transaction, subscription_ids: Sequence[str]) -> dict[str, list[PricedItem]]:
+async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[str, Contract]:
     rows = await rating_sql.list_rated_items(tx, tenant_id=tx.tenant_id, subscription_ids=subscription_ids)
     price_ids = sorted({row.price_id for row in rows})
     found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
     prices = {row.id: _price(row) for row in found}
-    items: dict[str, list[PricedItem]] = defaultdict(list)
+    contracts: dict[str, Contract] = {}
     for row in rows:
-        items[row.subscription_id].append(PricedItem(row.id, prices[row.price_id], row.quantity))
-    return items
+        contract = contracts.setdefault(row.subscription_id, Contract([], row.timezone, row.ended_at))
+        contract.items.append(
+            PricedItem(
+                id=row.id,
+                price=prices[row.price_id],
+                quantity=row.quantity,
+                served=Period(row.starts_at, row.ends_at),
+                billed=Period(row.billed_from, row.billed_until),
+            )
+        )
+    return contracts
 
 
 def _price(row: models.Price) -> Price:
