@@ -32,10 +32,10 @@ SELECT 'ten_000000000000000000000bench', 'sit_' || n || '_' || k, 'sub_' || n, k
     (ARRAY[NULL, 'sum', 'max'])[k], CASE k WHEN 1 THEN 1 END
 FROM generate_series(1, current_setting('bench.cycles')::int) n, generate_series(1, 3) k;
 INSERT INTO billing_cycles (
-    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox,
-    closed_at
+    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state,
+    trial, sandbox, closed_at
 )
-SELECT 'ten_000000000000000000000bench', 'cyc_' || n, 'sub_' || n, 'cus_' || n, '2026-01-01', '2026-02-01', '2026-02-01', 'closed', false,
+SELECT 'ten_000000000000000000000bench', 'cyc_' || n, 'sub_' || n, 'cus_' || n, '2026-01-01', '2026-02-01', '2026-01-01', '2026-02-01', 'closed', false,
     false, '2026-02-01'
 FROM generate_series(1, current_setting('bench.cycles')::int) n;
 INSERT INTO usage_totals (

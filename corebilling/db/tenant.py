@@ -7,6 +7,7 @@ from billing_db import tenant_profile as tenant_sql
 
 from corebilling.db.transaction import Transaction
 from corebilling.errors import NotFound
+from corebilling.values.proration import Grain
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class TenantProfile:
     default_currency: str
     timezone: str
     auto_finalize: bool
+    proration_grain: Grain
     now: datetime
 
 
@@ -40,5 +42,6 @@ async def tenant_profile(tx: Transaction) -> TenantProfile:
         default_currency=row.default_currency,
         timezone=row.timezone,
         auto_finalize=row.auto_finalize,
+        proration_grain=Grain(row.proration_grain),
         now=row.clock_now_at or tx.now,
     )

@@ -5,8 +5,9 @@ end of short months: a subscription of January 31 renews on February 28 and agai
 """
 
 import calendar
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
@@ -27,8 +28,28 @@ class Period:
     start: datetime
     end: datetime
 
+    @classmethod
+    def of_days(cls, first: date, end: date, timezone: str) -> "Period":
+        """From the midnight that begins `first` to the one that begins `end`, in the time zone."""
+        return cls(midnight(first, timezone), midnight(end, timezone))
+
+    @classmethod
+    def through(cls, first: date, last: date, timezone: str) -> "Period":
+        """The same with both days included."""
+        return cls.of_days(first, last + timedelta(days=1), timezone)
+
     def __contains__(self, instant: datetime) -> bool:
         return self.start <= instant < self.end
+
+    @property
+    def seconds(self) -> Fraction:
+        """How long it really is, to the microsecond, whatever clocks did meanwhile; 0 if it ends first."""
+        return max(Fraction((self.end - self.start) // _MICROSECOND, 10**6), Fraction(0))
+
+    def days(self, timezone: str) -> int:
+        """How many days of the time zone it holds. A day belongs to what starts in it: of two periods that
+        meet at noon, the later one has that day."""
+        return max((local_date(self.end, timezone) - local_date(self.start, timezone)).days, 0)
 
     def share_of(self, full: "Period") -> Fraction:
         """How much of `full` this period spans, to the microsecond; 0 for an empty one."""
@@ -39,10 +60,13 @@ class Period:
 
 _MICROSECOND = timedelta(microseconds=1)
 
+ALWAYS = Period(datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
+"""Longer than any business: of what neither began nor ends by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The billing period that a moment of a subscription falls in."""
+    """The billing period that a moment of a subscription falls in; a first one may begin late."""
 
     period: Period
     trial: bool
@@ -65,12 +89,48 @@ def time_zone(name: str) -> ZoneInfo:
         ) from None
 
 
+def local_date(instant: datetime, timezone: str) -> date:
+    """The day that the clocks of the time zone show."""
+    return instant.astimezone(time_zone(timezone)).date()
+
+
+def midnight(day: date, timezone: str) -> datetime:
+    """When the day begins in the time zone: where clocks skip midnight, at the first moment after it."""
+    return datetime.combine(day, time.min).replace(tzinfo=time_zone(timezone)).astimezone(UTC)
+
+
+def next_midnight(instant: datetime, timezone: str) -> datetime:
+    """When the day of the time zone that holds the instant is over."""
+    return midnight(local_date(instant, timezone) + timedelta(days=1), timezone)
+
+
+def calendar_month(instant: datetime, timezone: str) -> Period:
+    """The month of the time zone that holds the instant."""
+    first = local_date(instant, timezone).replace(day=1)
+    return Period.of_days(first, _on_day(first, 1, 1), timezone)
+
+
+def trial_end(start: datetime, days: int) -> datetime:
+    """Trials last whole days of 24 hours from the original start, whatever clocks or plans do meanwhile."""
+    return start + timedelta(days=days)
+
+
+def runs_that_bill(billing_day: date, run_times: Sequence[datetime], timezone: str) -> list[bool]:
+    """Which billing runs make the invoice of a day: the first one on that day where the customer is."""
+    due = [local_date(run_at, timezone) == billing_day for run_at in run_times]
+    return [is_due and True not in due[:place] for place, is_due in enumerate(due)]
+
+
 @dataclass(frozen=True, slots=True)
 class BillingCalendar:
     """Which period a moment belongs to, over the whole life of a subscription.
 
     A trial is one period of its own, from `start_at` to `trial_end_at`; billed periods count from
     `anchor_at`. Nothing lies before `start_at`, nor at or after `ended_at`.
+
+    Boundaries of months and years fall on the anchor's day of the month, or on `billing_day` (1 to 31) if
+    there is one; where a month is too short, on its last day. The first billed period is then a part of a
+    whole one, from the start to the first boundary after it.
     """
 
     anchor_at: datetime
@@ -80,6 +140,7 @@ class BillingCalendar:
     start_at: datetime
     trial_end_at: datetime | None = None
     ended_at: datetime | None = None
+    billing_day: int | None = None
 
     def boundary(self, n: int) -> datetime:
         """When billed period `n` starts, and period `n - 1` ends."""
@@ -87,7 +148,8 @@ class BillingCalendar:
         anchor = self.anchor_at.astimezone(zone).replace(tzinfo=None)
         steps = n * self.interval_count
         if self.interval_unit in _MONTHS_PER_UNIT:
-            day = _add_months(anchor.date(), steps * _MONTHS_PER_UNIT[self.interval_unit])
+            months = steps * _MONTHS_PER_UNIT[self.interval_unit]
+            day = _on_day(anchor.date(), months, self.billing_day or anchor.day)
         else:
             day = anchor.date() + timedelta(days=steps * _DAYS_PER_UNIT[self.interval_unit])
         return datetime.combine(day, anchor.time()).replace(tzinfo=zone).astimezone(UTC)
@@ -115,7 +177,35 @@ class BillingCalendar:
             return None
         if self.trial_end_at is not None and instant < self.trial_end_at:
             return Segment(Period(self.start_at, self.trial_end_at), trial=True)
-        return Segment(self.containing(instant), trial=False)
+        return Segment(self._clipped(self.containing(instant)), trial=False)
+
+    def served(self, n: int) -> Period | None:
+        """Billed period `n` as far as service ran in it; None when it did not."""
+        period = self._clipped(self.period(n))
+        end = period.end if self.ended_at is None else min(period.end, self.ended_at)
+        return Period(period.start, end) if period.start < end else None
+
+    def whole(self, segment: Segment) -> Period:
+        """What the segment would span had nothing cut it: a share of its price is a share of this."""
+        return segment.period if segment.trial else self.containing(segment.period.start)
+
+    def first_boundary(self) -> datetime:
+        """The first regular boundary from the beginning of billing on: that beginning, if it is one."""
+        first = self.index(self.billed_from)
+        start = self.boundary(first)
+        return start if start == self.billed_from else self.boundary(first + 1)
+
+    def elapsed(self, instant: datetime) -> int:
+        """How many billed periods, the first and partial one included, ended up to the instant."""
+        return self.index(instant) - self.index(self.billed_from)
+
+    @property
+    def billed_from(self) -> datetime:
+        """When the first billed period begins."""
+        return self.trial_end_at or self.start_at
+
+    def _clipped(self, period: Period) -> Period:
+        return Period(max(period.start, self.billed_from), period.end)
 
     def _estimate(self, instant: datetime) -> int:
         if self.interval_unit in _MONTHS_PER_UNIT:
@@ -124,7 +214,7 @@ class BillingCalendar:
         return (instant - self.anchor_at).days // (self.interval_count * _DAYS_PER_UNIT[self.interval_unit])
 
 
-def _add_months(day: date, months: int) -> date:
-    year, month0 = divmod(day.year * 12 + day.month - 1 + months, 12)
-    last = calendar.monthrange(year, month0 + 1)[1]
-    return date(year, month0 + 1, min(day.day, last))
+def _on_day(month: date, later: int, day: int) -> date:
+    """That day of the month which lies so many months later; its last one if it has no such day."""
+    year, month0 = divmod(month.year * 12 + month.month - 1 + later, 12)
+    return date(year, month0 + 1, min(day, calendar.monthrange(year, month0 + 1)[1]))

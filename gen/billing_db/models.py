@@ -32,6 +32,7 @@ class BillingCycle:
     customer_id: str
     period_start: datetime.datetime
     period_end: datetime.datetime
+    full_period_start: datetime.datetime
     full_period_end: datetime.datetime
     state: str
     trial: bool
@@ -355,6 +356,21 @@ class Replay:
 
 
 @dataclass(slots=True)
+class SubscriptionChange:
+    """A row of `subscription_changes`."""
+
+    tenant_id: str
+    id: str
+    subscription_id: str
+    state: str
+    effective_at: datetime.datetime
+    plan_id: str | None
+    items: Json
+    proration_behavior: str
+    created_at: datetime.datetime
+
+
+@dataclass(slots=True)
 class SubscriptionItem:
     """A row of `subscription_items`."""
 
@@ -366,6 +382,10 @@ class SubscriptionItem:
     meter_code: str | None
     aggregation: str | None
     quantity: Decimal | None
+    starts_at: datetime.datetime
+    ends_at: datetime.datetime
+    billed_from: datetime.datetime
+    billed_until: datetime.datetime
 
 
 @dataclass(slots=True)
@@ -389,6 +409,8 @@ class Subscription:
     cancel_at_period_end: bool
     canceled_at: datetime.datetime | None
     ended_at: datetime.datetime | None
+    paused_at: datetime.datetime | None
+    next_change_at: datetime.datetime | None
     created_at: datetime.datetime
     version: int
 
@@ -414,6 +436,7 @@ class Tenant:
     default_currency: str
     timezone: str
     auto_finalize: bool
+    proration_grain: str
     created_at: datetime.datetime
     version: int
 

@@ -14,9 +14,9 @@ WITH claimed AS (
     UPDATE billing_cycles
     SET state = 'rated', version = version + 1
     WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'closed' AND NOT trial
-    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version
+    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version
 )
-SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.period_start, c.id
+SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.period_start, c.id
 """
 
 
@@ -27,10 +27,12 @@ async def claim_closed_cycles(conn: Connection, *, tenant_id: str, ids: Sequence
 
 
 LIST_RATED_ITEMS: Final = """-- name: ListRatedItems :many
-SELECT id, subscription_id, price_id, quantity
-FROM subscription_items
-WHERE tenant_id = $1 AND subscription_id = ANY ($2::text[])
-ORDER BY subscription_id, position
+SELECT
+    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
+    coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
+FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
+WHERE i.tenant_id = $1 AND i.subscription_id = ANY ($2::text[])
+ORDER BY i.subscription_id, i.position, i.starts_at, i.id
 """
 
 
@@ -42,6 +44,13 @@ class ListRatedItemsRow:
     subscription_id: str
     price_id: str
     quantity: Decimal | None
+    starts_at: datetime.datetime
+    ends_at: datetime.datetime
+    billed_from: datetime.datetime
+    billed_until: datetime.datetime
+    timezone: str
+    paid_from: datetime.datetime
+    ended_at: datetime.datetime | None
 
 
 async def list_rated_items(
@@ -68,27 +77,38 @@ async def list_rated_prices(conn: Connection, *, tenant_id: str, ids: Sequence[s
 LIST_UNBILLED_USAGE: Final = """-- name: ListUnbilledUsage :many
 SELECT
     t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
-    t.quantity::numeric AS quantity, c.period_end AS served_until, c.full_period_end
+    t.quantity::numeric AS quantity, coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
+    coalesce(c.full_period_end, t.period_start)::timestamptz AS full_period_end,
+    coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
-        n.period_start AS rated_start, s.ended_at,
+        n.period_start AS rated_start, n.full_period_start AS rated_from, n.period_end AS rated_end, s.ended_at,
         CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
             AS quantity
     FROM (
         SELECT
             unnest($1::text[]) AS subscription_id,
-            unnest($2::timestamptz[]) AS period_start
+            unnest($2::timestamptz[]) AS period_start,
+            unnest($3::timestamptz[]) AS full_period_start,
+            unnest($4::timestamptz[]) AS period_end
     ) n
-    JOIN subscriptions s ON s.tenant_id = $3 AND s.id = n.subscription_id
+    JOIN subscriptions s ON s.tenant_id = $5 AND s.id = n.subscription_id
     JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
 ) t
-LEFT JOIN billing_cycles c ON c.tenant_id = t.tenant_id AND c.subscription_id = t.subscription_id
-    AND c.period_start = t.period_start
+LEFT JOIN LATERAL (
+    -- The part that it begins in.
+    SELECT b.full_period_start, b.full_period_end,
+        (b.state IN ('rated', 'invoiced') AND b.period_start < t.rated_start) AS rated
+    FROM billing_cycles b
+    WHERE b.tenant_id = t.tenant_id AND b.subscription_id = t.subscription_id
+        AND b.period_start <= t.period_start AND b.period_end > t.period_start
+) c ON true
 WHERE t.quantity <> t.billed_quantity
-    AND (t.period_start = t.rated_start OR coalesce(
-        c.state IN ('rated', 'invoiced') AND c.period_start < t.rated_start, t.period_start >= t.ended_at
-    ))
+    AND (
+        t.period_start >= t.rated_from AND t.period_start < t.rated_end
+        OR coalesce(c.rated, t.period_start >= t.ended_at)
+    )
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id
 """
 
@@ -103,8 +123,9 @@ class ListUnbilledUsageRow:
     period_end: datetime.datetime
     billed_quantity: Decimal
     quantity: Decimal
-    served_until: datetime.datetime | None
-    full_period_end: datetime.datetime | None
+    full_period_start: datetime.datetime
+    full_period_end: datetime.datetime
+    settled: bool
 
 
 async def list_unbilled_usage(
@@ -112,12 +133,22 @@ async def list_unbilled_usage(
     *,
     subscription_ids: Sequence[str],
     period_starts: Sequence[datetime.datetime],
+    full_period_starts: Sequence[datetime.datetime],
+    period_ends: Sequence[datetime.datetime],
     tenant_id: str,
 ) -> list[ListUnbilledUsageRow]:
-    """Of some cycles' own periods; of earlier periods whose cycles are rated, where it came late; and of periods that
-    never come since service ended before, where it was reported ahead of the clock.
+    """Of the full periods that some cycles lie in, up to the cycles' ends; and, `settled`, of other periods: of those
+    whose cycles are rated, where it came late, and of those that never come since service ended before, where it was
+    reported ahead of the clock.
     """
-    rows = await conn.fetch(LIST_UNBILLED_USAGE, subscription_ids, period_starts, tenant_id)
+    rows = await conn.fetch(
+        LIST_UNBILLED_USAGE,
+        subscription_ids,
+        period_starts,
+        full_period_starts,
+        period_ends,
+        tenant_id,
+    )
     return [ListUnbilledUsageRow(*row) for row in rows]
 
 
@@ -209,7 +240,7 @@ LIST_CHARGES: Final = """-- name: ListCharges :many
 SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.tiers, c.steps, c.created_at
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 WHERE c.tenant_id = $1 AND c.cycle_id = ANY ($2::text[])
-ORDER BY c.cycle_id, c.kind = 'adjustment', c.period_start, i.position
+ORDER BY c.cycle_id, c.kind = 'adjustment', c.period_start, i.position, i.id
 """
 
 

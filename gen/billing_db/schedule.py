@@ -11,11 +11,13 @@ from .models import BillingCycle, TestClock
 
 INSERT_BILLING_CYCLE: Final = """-- name: InsertBillingCycle :exec
 INSERT INTO billing_cycles (
-    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at
+    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state,
+    trial, sandbox, due_at
 )
 VALUES (
     $1, $2, $3, $4, $5,
-    $6, $7, $8, $9, $10, $11
+    $6, $7, $8, $9, $10,
+    $11, $12
 )
 ON CONFLICT ON CONSTRAINT billing_cycles_once DO NOTHING
 """
@@ -30,6 +32,7 @@ async def insert_billing_cycle(
     customer_id: str,
     period_start: datetime.datetime,
     period_end: datetime.datetime,
+    full_period_start: datetime.datetime,
     full_period_end: datetime.datetime,
     state: str,
     trial: bool,
@@ -45,6 +48,7 @@ async def insert_billing_cycle(
         customer_id,
         period_start,
         period_end,
+        full_period_start,
         full_period_end,
         state,
         trial,
@@ -55,10 +59,11 @@ async def insert_billing_cycle(
 
 INSERT_CLOSING_CYCLES: Final = """-- name: InsertClosingCycles :exec
 INSERT INTO billing_cycles (
-    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at
+    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state,
+    trial, sandbox, due_at
 )
 SELECT
-    s.tenant_id, n.id, s.id, s.customer_id, l.starts_at, l.starts_at, l.starts_at, 'grace', false, $1,
+    s.tenant_id, n.id, s.id, s.customer_id, l.starts_at, l.starts_at, l.starts_at, l.starts_at, 'grace', false, $1,
     $2::timestamptz
 FROM (
     SELECT
@@ -99,7 +104,7 @@ async def insert_closing_cycles(
 
 
 FIND_BILLING_CYCLE: Final = """-- name: FindBillingCycle :one
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -109,7 +114,7 @@ async def find_billing_cycle(conn: Connection, *, tenant_id: str, id: str) -> Bi
 
 
 FIND_RUNNING_CYCLE: Final = """-- name: FindRunningCycle :one
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND subscription_id = $2 AND state IN ('scheduled', 'open')
 """
 
@@ -130,7 +135,7 @@ UPDATE billing_cycles
 SET state = $1, period_end = $2, due_at = $3,
     closed_at = $4, failed_attempts = 0, version = $5
 WHERE tenant_id = $6 AND id = $7 AND version = $8
-RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version
+RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version
 """
 
 
@@ -161,7 +166,7 @@ async def mark_billing_cycle(
 
 
 LIST_BILLING_CYCLES: Final = """-- name: ListBillingCycles :many
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND subscription_id = $2
     AND ($3::text = '' OR id < $3::text)
 ORDER BY id DESC
@@ -281,7 +286,7 @@ async def find_next_due(conn: Connection, *, tenant_id: str) -> datetime.datetim
 
 
 LIST_CYCLES_TO_CLOSE: Final = """-- name: ListCyclesToClose :many
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'grace'
     AND due_at <= $3
 ORDER BY due_at, id
@@ -323,16 +328,19 @@ async def mark_billing_cycles_closed(
 
 LIST_USAGE_SUMMARIES: Final = """-- name: ListUsageSummaries :many
 SELECT
-    t.subscription_id, t.period_start, t.subscription_item_id, t.meter_code, t.record_count,
+    t.subscription_id, u.period_start::timestamptz AS period_start, t.subscription_item_id, t.meter_code, t.record_count,
     (CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END)::numeric
         AS quantity
 FROM (
     SELECT
         unnest($1::text[]) AS subscription_id,
-        unnest($2::timestamptz[]) AS period_start
+        unnest($2::timestamptz[]) AS period_start,
+        unnest($3::timestamptz[]) AS period_end
 ) u
 JOIN usage_totals t
-    ON t.tenant_id = $3 AND t.subscription_id = u.subscription_id AND t.period_start = u.period_start
+    ON t.tenant_id = $4 AND t.subscription_id = u.subscription_id
+    AND t.period_start >= u.period_start
+    AND (t.period_start < u.period_end OR t.period_start = u.period_start)
 ORDER BY t.subscription_item_id
 """
 
@@ -354,10 +362,13 @@ async def list_usage_summaries(
     *,
     subscription_ids: Sequence[str],
     period_starts: Sequence[datetime.datetime],
+    period_ends: Sequence[datetime.datetime],
     tenant_id: str,
 ) -> list[ListUsageSummariesRow]:
-    """What the usage of some subscriptions' periods came to, per metered item."""
-    rows = await conn.fetch(LIST_USAGE_SUMMARIES, subscription_ids, period_starts, tenant_id)
+    """What the usage of some cycles came to, per metered item: of those too that began within the cycle's period.
+    `period_start` is the cycle's.
+    """
+    rows = await conn.fetch(LIST_USAGE_SUMMARIES, subscription_ids, period_starts, period_ends, tenant_id)
     return [ListUsageSummariesRow(*row) for row in rows]
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, RowNotFound
-from .models import Subscription, SubscriptionItem
+from .connection import Connection, Json, RowNotFound
+from .models import Subscription, SubscriptionChange, SubscriptionItem
 
 INSERT_SUBSCRIPTION: Final = """-- name: InsertSubscription :one
 INSERT INTO subscriptions (
@@ -19,7 +19,7 @@ VALUES (
     $7, $8, $9, $10, $11,
     $12, $13, $14, $15
 )
-RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, created_at, version
+RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version
 """
 
 
@@ -66,19 +66,21 @@ async def insert_subscription(
 
 
 INSERT_SUBSCRIPTION_ITEMS: Final = """-- name: InsertSubscriptionItems :many
-INSERT INTO subscription_items (tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity)
+INSERT INTO subscription_items (
+    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, billed_from
+)
 SELECT $1, i.id, $2, i.position, i.price_id, m.code, m.aggregation,
-    nullif(i.quantity, '')::numeric
+    nullif(i.quantity, '')::numeric, $3::timestamptz, $4::timestamptz
 FROM (
     SELECT
-        unnest($3::text[]) AS id,
-        unnest($4::int[]) AS position,
-        unnest($5::text[]) AS price_id,
-        unnest($6::text[]) AS quantity
+        unnest($5::text[]) AS id,
+        unnest($6::int[]) AS position,
+        unnest($7::text[]) AS price_id,
+        unnest($8::text[]) AS quantity
 ) i
 JOIN prices p ON p.tenant_id = $1 AND p.id = i.price_id
 LEFT JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
-RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity
+RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, ends_at, billed_from, billed_until
 """
 
 
@@ -87,6 +89,8 @@ async def insert_subscription_items(
     *,
     tenant_id: str,
     subscription_id: str,
+    starts_at: datetime.datetime,
+    billed_from: datetime.datetime,
     ids: Sequence[str],
     positions: Sequence[int],
     price_ids: Sequence[str],
@@ -97,6 +101,8 @@ async def insert_subscription_items(
         INSERT_SUBSCRIPTION_ITEMS,
         tenant_id,
         subscription_id,
+        starts_at,
+        billed_from,
         ids,
         positions,
         price_ids,
@@ -138,7 +144,7 @@ async def list_prices_for_items(
 
 
 FIND_SUBSCRIPTION: Final = """-- name: FindSubscription :one
-SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, created_at, version FROM subscriptions WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version FROM subscriptions WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -148,7 +154,7 @@ async def find_subscription(conn: Connection, *, tenant_id: str, id: str) -> Sub
 
 
 LIST_SUBSCRIPTIONS: Final = """-- name: ListSubscriptions :many
-SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, created_at, version FROM subscriptions
+SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version FROM subscriptions
 WHERE tenant_id = $1
     AND ($2::text = '' OR customer_id = $2::text)
     AND ($3::text = '' OR state = $3::text)
@@ -173,9 +179,11 @@ async def list_subscriptions(
 
 
 LIST_SUBSCRIPTION_ITEMS: Final = """-- name: ListSubscriptionItems :many
-SELECT tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity FROM subscription_items
-WHERE tenant_id = $1 AND subscription_id = ANY ($2::text[])
-ORDER BY subscription_id, position
+SELECT i.tenant_id, i.id, i.subscription_id, i.position, i.price_id, i.meter_code, i.aggregation, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until
+FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
+WHERE i.tenant_id = $1 AND i.subscription_id = ANY ($2::text[])
+    AND i.ends_at = coalesce(s.paused_at, '9000-01-01 00:00:00+00') AND i.starts_at < i.ends_at
+ORDER BY i.subscription_id, i.position
 """
 
 
@@ -185,18 +193,172 @@ async def list_subscription_items(
     tenant_id: str,
     subscription_ids: Sequence[str],
 ) -> list[SubscriptionItem]:
-    """Of several subscriptions at once, each subscription's in its own order."""
+    """What several subscriptions are made of now, or were when they were paused; each one's in its own order."""
     rows = await conn.fetch(LIST_SUBSCRIPTION_ITEMS, tenant_id, subscription_ids)
     return [SubscriptionItem(*row) for row in rows]
+
+
+END_SUBSCRIPTION_ITEMS: Final = """-- name: EndSubscriptionItems :exec
+UPDATE subscription_items
+SET ends_at = $1, billed_until = greatest(billed_from, $2::timestamptz)
+WHERE tenant_id = $3 AND id = ANY ($4::text[])
+"""
+
+
+async def end_subscription_items(
+    conn: Connection,
+    *,
+    ends_at: datetime.datetime,
+    billed_until: datetime.datetime,
+    tenant_id: str,
+    ids: Sequence[str],
+) -> None:
+    """Items replaced or removed; those whose fee runs on until then stay billed."""
+    await conn.execute(END_SUBSCRIPTION_ITEMS, ends_at, billed_until, tenant_id, ids)
+
+
+END_SUBSCRIPTION_FEES: Final = """-- name: EndSubscriptionFees :exec
+UPDATE subscription_items SET billed_until = greatest(billed_from, $1::timestamptz)
+WHERE tenant_id = $2 AND subscription_id = $3
+    AND billed_until > $1::timestamptz
+"""
+
+
+async def end_subscription_fees(
+    conn: Connection,
+    *,
+    billed_until: datetime.datetime,
+    tenant_id: str,
+    subscription_id: str,
+) -> None:
+    """Service stops: so do all fees, also of items that were replaced but billed on."""
+    await conn.execute(END_SUBSCRIPTION_FEES, billed_until, tenant_id, subscription_id)
+
+
+END_USAGE_TOTALS: Final = """-- name: EndUsageTotals :exec
+UPDATE usage_totals SET period_end = $1::timestamptz
+WHERE tenant_id = $2 AND subscription_item_id = ANY ($3::text[])
+    AND period_end > $1::timestamptz AND period_start <= $1::timestamptz
+"""
+
+
+async def end_usage_totals(
+    conn: Connection,
+    *,
+    ends_at: datetime.datetime,
+    tenant_id: str,
+    ids: Sequence[str],
+) -> None:
+    """The bounds of what was used of items that end."""
+    await conn.execute(END_USAGE_TOTALS, ends_at, tenant_id, ids)
+
+
+HAS_USAGE_SINCE: Final = """-- name: HasUsageSince :one
+SELECT EXISTS (
+    SELECT FROM usage_totals t
+    WHERE t.tenant_id = $1 AND t.subscription_item_id = ANY ($2::text[])
+        AND t.last_recorded_at >= $3::timestamptz
+)::boolean AS used
+"""
+
+
+async def has_usage_since(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    ids: Sequence[str],
+    since: datetime.datetime,
+) -> bool:
+    """Whether records of these items bear that time or a later one."""
+    value: bool | None = await conn.fetchval(HAS_USAGE_SINCE, tenant_id, ids, since)
+    if value is None:
+        raise RowNotFound("has_usage_since")
+    return value
+
+
+INSERT_SUBSCRIPTION_CHANGE: Final = """-- name: InsertSubscriptionChange :one
+INSERT INTO subscription_changes (
+    tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at
+)
+VALUES (
+    $1, $2, $3, $4, $5,
+    $6, $7, $8, $9
+)
+RETURNING tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at
+"""
+
+
+async def insert_subscription_change(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    id: str,
+    subscription_id: str,
+    state: str,
+    effective_at: datetime.datetime,
+    plan_id: str | None,
+    items: Json,
+    proration_behavior: str,
+    created_at: datetime.datetime,
+) -> SubscriptionChange:
+    row = await conn.fetchrow(
+        INSERT_SUBSCRIPTION_CHANGE,
+        tenant_id,
+        id,
+        subscription_id,
+        state,
+        effective_at,
+        plan_id,
+        items,
+        proration_behavior,
+        created_at,
+    )
+    if row is None:
+        raise RowNotFound("insert_subscription_change")
+    return SubscriptionChange(*row)
+
+
+FIND_SCHEDULED_CHANGE: Final = """-- name: FindScheduledChange :one
+SELECT tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at FROM subscription_changes
+WHERE tenant_id = $1 AND subscription_id = $2 AND state = 'scheduled'
+"""
+
+
+async def find_scheduled_change(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subscription_id: str,
+) -> SubscriptionChange | None:
+    row = await conn.fetchrow(FIND_SCHEDULED_CHANGE, tenant_id, subscription_id)
+    return None if row is None else SubscriptionChange(*row)
+
+
+MARK_SCHEDULED_CHANGE: Final = """-- name: MarkScheduledChange :exec
+UPDATE subscription_changes SET state = $1
+WHERE tenant_id = $2 AND subscription_id = $3 AND state = 'scheduled'
+"""
+
+
+async def mark_scheduled_change(
+    conn: Connection,
+    *,
+    state: str,
+    tenant_id: str,
+    subscription_id: str,
+) -> None:
+    """What became of the change that waited, if any."""
+    await conn.execute(MARK_SCHEDULED_CHANGE, state, tenant_id, subscription_id)
 
 
 MARK_SUBSCRIPTION: Final = """-- name: MarkSubscription :one
 UPDATE subscriptions
 SET state = $1, current_period_start = $2,
     current_period_end = $3, cancel_at_period_end = $4,
-    canceled_at = $5, ended_at = $6, version = $7
-WHERE tenant_id = $8 AND id = $9 AND version = $10
-RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, created_at, version
+    canceled_at = $5, ended_at = $6, paused_at = $7,
+    next_change_at = $8, plan_id = $9, version = $10
+WHERE tenant_id = $11 AND id = $12 AND version = $13
+RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version
 """
 
 
@@ -209,6 +371,9 @@ async def mark_subscription(
     cancel_at_period_end: bool,
     canceled_at: datetime.datetime | None,
     ended_at: datetime.datetime | None,
+    paused_at: datetime.datetime | None,
+    next_change_at: datetime.datetime | None,
+    plan_id: str | None,
     new_version: int,
     tenant_id: str,
     id: str,
@@ -223,6 +388,9 @@ async def mark_subscription(
         cancel_at_period_end,
         canceled_at,
         ended_at,
+        paused_at,
+        next_change_at,
+        plan_id,
         new_version,
         tenant_id,
         id,

@@ -7,12 +7,12 @@ from .connection import Connection, RowNotFound
 from .models import Tenant, TenantKey
 
 INSERT_TENANT: Final = """-- name: InsertTenant :one
-INSERT INTO tenants (id, name, slug, mode, default_currency, timezone, auto_finalize, created_at)
+INSERT INTO tenants (id, name, slug, mode, default_currency, timezone, auto_finalize, proration_grain, created_at)
 VALUES (
     $1, $2, $3, $4, $5, $6,
-    $7, $8
+    $7, $8, $9
 )
-RETURNING id, name, slug, mode, status, default_currency, timezone, auto_finalize, created_at, version
+RETURNING id, name, slug, mode, status, default_currency, timezone, auto_finalize, proration_grain, created_at, version
 """
 
 
@@ -26,6 +26,7 @@ async def insert_tenant(
     default_currency: str,
     timezone: str,
     auto_finalize: bool,
+    proration_grain: str,
     created_at: datetime.datetime,
 ) -> Tenant:
     row = await conn.fetchrow(
@@ -37,6 +38,7 @@ async def insert_tenant(
         default_currency,
         timezone,
         auto_finalize,
+        proration_grain,
         created_at,
     )
     if row is None:
@@ -55,7 +57,7 @@ async def insert_test_clock(conn: Connection, *, tenant_id: str, now_at: datetim
 
 
 FIND_TENANT: Final = """-- name: FindTenant :one
-SELECT id, name, slug, mode, status, default_currency, timezone, auto_finalize, created_at, version FROM tenants WHERE id = $1
+SELECT id, name, slug, mode, status, default_currency, timezone, auto_finalize, proration_grain, created_at, version FROM tenants WHERE id = $1
 """
 
 
@@ -65,7 +67,7 @@ async def find_tenant(conn: Connection, *, tenant_id: str) -> Tenant | None:
 
 
 LIST_TENANTS: Final = """-- name: ListTenants :many
-SELECT id, name, slug, mode, status, default_currency, timezone, auto_finalize, created_at, version FROM tenants
+SELECT id, name, slug, mode, status, default_currency, timezone, auto_finalize, proration_grain, created_at, version FROM tenants
 WHERE id <> 'ten_platform' AND ($1::text = '' OR id < $1::text)
 ORDER BY id DESC
 LIMIT $2::int

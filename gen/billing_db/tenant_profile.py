@@ -7,7 +7,7 @@ from typing import Final
 from .connection import Connection
 
 FIND_TENANT_PROFILE: Final = """-- name: FindTenantProfile :one
-SELECT t.mode, t.default_currency, t.timezone, t.auto_finalize, c.now_at AS clock_now_at
+SELECT t.mode, t.default_currency, t.timezone, t.auto_finalize, t.proration_grain, c.now_at AS clock_now_at
 FROM tenants t LEFT JOIN test_clocks c ON c.tenant_id = t.id
 WHERE t.id = $1::text
 """
@@ -21,6 +21,7 @@ class FindTenantProfileRow:
     default_currency: str
     timezone: str
     auto_finalize: bool
+    proration_grain: str
     clock_now_at: datetime.datetime | None
 
 

@@ -31,6 +31,8 @@ CREATE TABLE tenants (
     default_currency text NOT NULL,
     timezone text NOT NULL,
     auto_finalize boolean NOT NULL DEFAULT true,
+    -- What a part of a period is counted in, where its fee is a share of the full one.
+    proration_grain text NOT NULL DEFAULT 'second' CHECK (proration_grain IN ('second', 'day', 'none')),
     created_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1
 );

@@ -4,7 +4,7 @@ CREATE TABLE subscriptions (
     id text NOT NULL,
     customer_id text NOT NULL,
     plan_id text,
-    state text NOT NULL CHECK (state IN ('created', 'trialing', 'active', 'canceled')),
+    state text NOT NULL CHECK (state IN ('created', 'trialing', 'active', 'paused', 'canceled')),
     currency text NOT NULL,
     interval_unit text NOT NULL CHECK (interval_unit IN ('day', 'week', 'month', 'year')),
     interval_count integer NOT NULL CHECK (interval_count > 0),
@@ -18,6 +18,9 @@ CREATE TABLE subscriptions (
     cancel_at_period_end boolean NOT NULL DEFAULT false,
     canceled_at timestamptz,
     ended_at timestamptz,
+    paused_at timestamptz,
+    -- When the scheduled change takes effect, if there is one.
+    next_change_at timestamptz,
     created_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),
@@ -26,6 +29,8 @@ CREATE TABLE subscriptions (
 );
 CREATE INDEX subscriptions_by_customer ON subscriptions (tenant_id, customer_id);
 
+-- What a subscription was made of, and when. A change ends items and adds others; none is ever rewritten, since
+-- usage and charges name them.
 CREATE TABLE subscription_items (
     tenant_id text NOT NULL,
     id text NOT NULL,
@@ -37,12 +42,38 @@ CREATE TABLE subscription_items (
     aggregation text CHECK (aggregation IN ('sum', 'count', 'max')),
     -- Of licensed prices.
     quantity numeric(32, 12),
+    -- Usage from `starts_at` on counts for the item, up to `ends_at`. These years stand for ever: an infinite time
+    -- cannot be compared with others in the program.
+    starts_at timestamptz NOT NULL DEFAULT '1000-01-01 00:00:00+00',
+    ends_at timestamptz NOT NULL DEFAULT '9000-01-01 00:00:00+00',
+    -- Its fee is due for that time. The same, but for a change that leaves the current period's fees as they are.
+    billed_from timestamptz NOT NULL DEFAULT '1000-01-01 00:00:00+00',
+    billed_until timestamptz NOT NULL DEFAULT '9000-01-01 00:00:00+00',
     PRIMARY KEY (tenant_id, id),
-    UNIQUE (tenant_id, subscription_id, position),
-    UNIQUE (tenant_id, subscription_id, meter_code),
     FOREIGN KEY (tenant_id, subscription_id) REFERENCES subscriptions,
     FOREIGN KEY (tenant_id, price_id) REFERENCES prices
 );
+CREATE INDEX subscription_items_by_subscription ON subscription_items (tenant_id, subscription_id);
+CREATE UNIQUE INDEX subscription_items_one_per_meter ON subscription_items (tenant_id, subscription_id, meter_code)
+    WHERE ends_at = '9000-01-01 00:00:00+00';
+
+-- Changes of items: made, or waiting for their time.
+CREATE TABLE subscription_changes (
+    tenant_id text NOT NULL,
+    id text NOT NULL,
+    subscription_id text NOT NULL,
+    state text NOT NULL CHECK (state IN ('scheduled', 'applied', 'canceled')),
+    effective_at timestamptz NOT NULL,
+    plan_id text,
+    -- The items from then on: price_id, and quantity ('' of metered ones).
+    items jsonb NOT NULL,
+    proration_behavior text NOT NULL CHECK (proration_behavior IN ('create_prorations', 'invoice_immediately', 'none')),
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, subscription_id) REFERENCES subscriptions
+);
+CREATE UNIQUE INDEX subscription_changes_one_scheduled ON subscription_changes (tenant_id, subscription_id)
+    WHERE state = 'scheduled';
 
 -- The billing periods of a subscription, and the scheduler's queue: `due_at` is when the next step is
 -- taken (start, period end, end of grace), in the tenant's time.
@@ -53,8 +84,9 @@ CREATE TABLE billing_cycles (
     customer_id text NOT NULL,
     period_start timestamptz NOT NULL,
     period_end timestamptz NOT NULL,
-    -- What a whole period would span: differs from period_end once a period is cut short. A closing cycle, which
-    -- bills late usage of a subscription that ended, has no length at all.
+    -- What a whole period would span: differs once a period is cut short, or invoiced in parts. A closing cycle,
+    -- which bills late usage of a subscription that ended, has no length at all.
+    full_period_start timestamptz NOT NULL,
     full_period_end timestamptz NOT NULL,
     state text NOT NULL CHECK (state IN ('scheduled', 'open', 'grace', 'closed', 'rated', 'invoiced')),
     trial boolean NOT NULL,
@@ -64,25 +96,26 @@ CREATE TABLE billing_cycles (
     closed_at timestamptz,
     -- A step that failed for a fault of its own is set aside until then, by the wall clock, and holds up nobody.
     failed_attempts integer NOT NULL DEFAULT 0,
-    retry_at timestamptz NOT NULL DEFAULT '-infinity',
+    retry_at timestamptz NOT NULL DEFAULT '1000-01-01 00:00:00+00',
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),
     CONSTRAINT billing_cycles_once UNIQUE (tenant_id, subscription_id, period_start),
     FOREIGN KEY (tenant_id, subscription_id) REFERENCES subscriptions,
-    CHECK (period_start <= period_end AND period_end <= full_period_end)
+    CHECK (full_period_start <= period_start AND period_start <= period_end AND period_end <= full_period_end)
 );
 CREATE INDEX billing_cycles_due_live ON billing_cycles (due_at) WHERE due_at IS NOT NULL AND NOT sandbox;
 CREATE INDEX billing_cycles_due_sandbox ON billing_cycles (tenant_id, due_at) WHERE due_at IS NOT NULL AND sandbox;
 
 CALL isolate_tenant('subscriptions');
 CALL isolate_tenant('subscription_items');
+CALL isolate_tenant('subscription_changes');
 CALL isolate_tenant('billing_cycles');
 CALL share_with_workers('billing_cycles', 'SELECT');
-GRANT SELECT, INSERT, UPDATE ON subscriptions, billing_cycles TO corebilling_app, corebilling_worker;
-GRANT SELECT, INSERT ON subscription_items TO corebilling_app;
-GRANT SELECT ON subscription_items TO corebilling_worker;
+GRANT SELECT, INSERT, UPDATE ON subscriptions, subscription_items, subscription_changes, billing_cycles
+    TO corebilling_app, corebilling_worker;
 
 -- migrate:down
 DROP TABLE billing_cycles;
+DROP TABLE subscription_changes;
 DROP TABLE subscription_items;
 DROP TABLE subscriptions;

@@ -10,40 +10,55 @@ SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
 
 -- name: ListRatedItems :many
 -- Of several subscriptions at once, each subscription's in its own order.
-SELECT id, subscription_id, price_id, quantity
-FROM subscription_items
-WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
-ORDER BY subscription_id, position;
+SELECT
+    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
+    coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
+FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
+WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
+ORDER BY i.subscription_id, i.position, i.starts_at, i.id;
 
 -- name: ListRatedPrices :many
 SELECT * FROM prices WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
 
 -- name: ListUnbilledUsage :many
--- Of some cycles' own periods; of earlier periods whose cycles are rated, where it came late; and of periods that
--- never come since service ended before, where it was reported ahead of the clock.
+-- nullable: none
+-- Of the full periods that some cycles lie in, up to the cycles' ends; and, `settled`, of other periods: of those
+-- whose cycles are rated, where it came late, and of those that never come since service ended before, where it was
+-- reported ahead of the clock.
 SELECT
     t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
-    t.quantity::numeric AS quantity, c.period_end AS served_until, c.full_period_end
+    t.quantity::numeric AS quantity, coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
+    coalesce(c.full_period_end, t.period_start)::timestamptz AS full_period_end,
+    coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
-        n.period_start AS rated_start, s.ended_at,
+        n.period_start AS rated_start, n.full_period_start AS rated_from, n.period_end AS rated_end, s.ended_at,
         CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
             AS quantity
     FROM (
         SELECT
             unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
-            unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start
+            unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
+            unnest(sqlc.arg(full_period_starts)::timestamptz[]) AS full_period_start,
+            unnest(sqlc.arg(period_ends)::timestamptz[]) AS period_end
     ) n
     JOIN subscriptions s ON s.tenant_id = sqlc.arg(tenant_id) AND s.id = n.subscription_id
     JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
 ) t
-LEFT JOIN billing_cycles c ON c.tenant_id = t.tenant_id AND c.subscription_id = t.subscription_id
-    AND c.period_start = t.period_start
+LEFT JOIN LATERAL (
+    -- The part that it begins in.
+    SELECT b.full_period_start, b.full_period_end,
+        (b.state IN ('rated', 'invoiced') AND b.period_start < t.rated_start) AS rated
+    FROM billing_cycles b
+    WHERE b.tenant_id = t.tenant_id AND b.subscription_id = t.subscription_id
+        AND b.period_start <= t.period_start AND b.period_end > t.period_start
+) c ON true
 WHERE t.quantity <> t.billed_quantity
-    AND (t.period_start = t.rated_start OR coalesce(
-        c.state IN ('rated', 'invoiced') AND c.period_start < t.rated_start, t.period_start >= t.ended_at
-    ))
+    AND (
+        t.period_start >= t.rated_from AND t.period_start < t.rated_end
+        OR coalesce(c.rated, t.period_start >= t.ended_at)
+    )
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
 
 -- name: InsertCharges :exec
@@ -90,7 +105,7 @@ WHERE r.kind <> 'recurring' AND t.tenant_id = sqlc.arg(tenant_id)
 SELECT c.*
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.cycle_id = ANY (sqlc.arg(cycle_ids)::text[])
-ORDER BY c.cycle_id, c.kind = 'adjustment', c.period_start, i.position;
+ORDER BY c.cycle_id, c.kind = 'adjustment', c.period_start, i.position, i.id;
 
 -- name: FindBilledPrice :one
 -- The price of an item's usage in a period; no row when the period is a trial, where nothing is billed.

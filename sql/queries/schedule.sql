@@ -1,11 +1,13 @@
 -- name: InsertBillingCycle :exec
 -- Once per subscription and period, however many schedulers run.
 INSERT INTO billing_cycles (
-    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at
+    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state,
+    trial, sandbox, due_at
 )
 VALUES (
     sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(subscription_id), sqlc.arg(customer_id), sqlc.arg(period_start),
-    sqlc.arg(period_end), sqlc.arg(full_period_end), sqlc.arg(state), sqlc.arg(trial), sqlc.arg(sandbox), sqlc.narg(due_at)
+    sqlc.arg(period_end), sqlc.arg(full_period_start), sqlc.arg(full_period_end), sqlc.arg(state), sqlc.arg(trial),
+    sqlc.arg(sandbox), sqlc.narg(due_at)
 )
 ON CONFLICT ON CONSTRAINT billing_cycles_once DO NOTHING;
 
@@ -14,10 +16,11 @@ ON CONFLICT ON CONSTRAINT billing_cycles_once DO NOTHING;
 -- as of now. The customers are locked, so there is one at a time; without a grace the next may start at the same
 -- instant, hence the microsecond.
 INSERT INTO billing_cycles (
-    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox, due_at
+    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state,
+    trial, sandbox, due_at
 )
 SELECT
-    s.tenant_id, n.id, s.id, s.customer_id, l.starts_at, l.starts_at, l.starts_at, 'grace', false, sqlc.arg(sandbox),
+    s.tenant_id, n.id, s.id, s.customer_id, l.starts_at, l.starts_at, l.starts_at, l.starts_at, 'grace', false, sqlc.arg(sandbox),
     sqlc.arg(due_at)::timestamptz
 FROM (
     SELECT
@@ -108,18 +111,22 @@ FROM (SELECT unnest(sqlc.arg(ids)::text[]) AS id, unnest(sqlc.arg(versions)::big
 WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = u.id AND c.state = 'grace';
 
 -- name: ListUsageSummaries :many
--- What the usage of some subscriptions' periods came to, per metered item.
+-- What the usage of some cycles came to, per metered item: of those too that began within the cycle's period.
+-- `period_start` is the cycle's.
 SELECT
-    t.subscription_id, t.period_start, t.subscription_item_id, t.meter_code, t.record_count,
+    t.subscription_id, u.period_start::timestamptz AS period_start, t.subscription_item_id, t.meter_code, t.record_count,
     (CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END)::numeric
         AS quantity
 FROM (
     SELECT
         unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
-        unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start
+        unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
+        unnest(sqlc.arg(period_ends)::timestamptz[]) AS period_end
 ) u
 JOIN usage_totals t
-    ON t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_id = u.subscription_id AND t.period_start = u.period_start
+    ON t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_id = u.subscription_id
+    AND t.period_start >= u.period_start
+    AND (t.period_start < u.period_end OR t.period_start = u.period_start)
 ORDER BY t.subscription_item_id;
 
 -- name: FindTestClock :one

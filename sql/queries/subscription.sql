@@ -12,9 +12,11 @@ RETURNING *;
 
 -- name: InsertSubscriptionItems :many
 -- In the order given; the arrays run in parallel, and '' is no quantity. Metered prices bring their meter along.
-INSERT INTO subscription_items (tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity)
+INSERT INTO subscription_items (
+    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, billed_from
+)
 SELECT sqlc.arg(tenant_id), i.id, sqlc.arg(subscription_id), i.position, i.price_id, m.code, m.aggregation,
-    nullif(i.quantity, '')::numeric
+    nullif(i.quantity, '')::numeric, sqlc.arg(starts_at)::timestamptz, sqlc.arg(billed_from)::timestamptz
 FROM (
     SELECT
         unnest(sqlc.arg(ids)::text[]) AS id,
@@ -46,16 +48,64 @@ ORDER BY id DESC
 LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListSubscriptionItems :many
--- Of several subscriptions at once, each subscription's in its own order.
-SELECT * FROM subscription_items
-WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
-ORDER BY subscription_id, position;
+-- What several subscriptions are made of now, or were when they were paused; each one's in its own order.
+SELECT i.*
+FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
+WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
+    AND i.ends_at = coalesce(s.paused_at, '9000-01-01 00:00:00+00') AND i.starts_at < i.ends_at
+ORDER BY i.subscription_id, i.position;
+
+-- name: EndSubscriptionItems :exec
+-- Items replaced or removed; those whose fee runs on until then stay billed.
+UPDATE subscription_items
+SET ends_at = sqlc.arg(ends_at), billed_until = greatest(billed_from, sqlc.arg(billed_until)::timestamptz)
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
+
+-- name: EndSubscriptionFees :exec
+-- Service stops: so do all fees, also of items that were replaced but billed on.
+UPDATE subscription_items SET billed_until = greatest(billed_from, sqlc.arg(billed_until)::timestamptz)
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id)
+    AND billed_until > sqlc.arg(billed_until)::timestamptz;
+
+-- name: EndUsageTotals :exec
+-- The bounds of what was used of items that end.
+UPDATE usage_totals SET period_end = sqlc.arg(ends_at)::timestamptz
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_item_id = ANY (sqlc.arg(ids)::text[])
+    AND period_end > sqlc.arg(ends_at)::timestamptz AND period_start <= sqlc.arg(ends_at)::timestamptz;
+
+-- name: HasUsageSince :one
+-- Whether records of these items bear that time or a later one.
+SELECT EXISTS (
+    SELECT FROM usage_totals t
+    WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_item_id = ANY (sqlc.arg(ids)::text[])
+        AND t.last_recorded_at >= sqlc.arg(since)::timestamptz
+)::boolean AS used;
+
+-- name: InsertSubscriptionChange :one
+INSERT INTO subscription_changes (
+    tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at
+)
+VALUES (
+    sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(subscription_id), sqlc.arg(state), sqlc.arg(effective_at),
+    sqlc.narg(plan_id), sqlc.arg(items), sqlc.arg(proration_behavior), sqlc.arg(created_at)
+)
+RETURNING *;
+
+-- name: FindScheduledChange :one
+SELECT * FROM subscription_changes
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND state = 'scheduled';
+
+-- name: MarkScheduledChange :exec
+-- What became of the change that waited, if any.
+UPDATE subscription_changes SET state = sqlc.arg(state)
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND state = 'scheduled';
 
 -- name: MarkSubscription :one
 -- Writes what the lifecycle decided; the version guards against a change in between.
 UPDATE subscriptions
 SET state = sqlc.arg(state), current_period_start = sqlc.narg(current_period_start),
     current_period_end = sqlc.narg(current_period_end), cancel_at_period_end = sqlc.arg(cancel_at_period_end),
-    canceled_at = sqlc.narg(canceled_at), ended_at = sqlc.narg(ended_at), version = sqlc.arg(new_version)
+    canceled_at = sqlc.narg(canceled_at), ended_at = sqlc.narg(ended_at), paused_at = sqlc.narg(paused_at),
+    next_change_at = sqlc.narg(next_change_at), plan_id = sqlc.narg(plan_id), version = sqlc.arg(new_version)
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version)
 RETURNING *;

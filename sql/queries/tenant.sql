@@ -1,8 +1,8 @@
 -- name: InsertTenant :one
-INSERT INTO tenants (id, name, slug, mode, default_currency, timezone, auto_finalize, created_at)
+INSERT INTO tenants (id, name, slug, mode, default_currency, timezone, auto_finalize, proration_grain, created_at)
 VALUES (
     sqlc.arg(id), sqlc.arg(name), sqlc.arg(slug), sqlc.arg(mode), sqlc.arg(default_currency), sqlc.arg(timezone),
-    sqlc.arg(auto_finalize), sqlc.arg(created_at)
+    sqlc.arg(auto_finalize), sqlc.arg(proration_grain), sqlc.arg(created_at)
 )
 RETURNING *;
 

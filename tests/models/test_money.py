@@ -8,7 +8,14 @@ from iso4217 import Currency
 
 from corebilling.errors import InvalidArgument
 from corebilling.values.currency import EXPONENTS, check_currency
-from corebilling.values.money import exact_amount, major_units, minor_units, round_half_up
+from corebilling.values.money import (
+    Rounding,
+    exact_amount,
+    major_units,
+    minor_units,
+    round_half_up,
+    rounded,
+)
 
 
 def test_our_currencies_and_exponents_are_those_of_iso_4217() -> None:
@@ -71,3 +78,13 @@ def test_a_third_three_times_is_a_whole_as_long_as_it_is_a_fraction() -> None:
     third = Fraction(Decimal("0.01")) / 3
     assert exact_amount(third + third + third) == Decimal("0.01")
     assert str(exact_amount(third)).startswith("0.00333333333333333333333333333333333333")
+
+
+@pytest.mark.parametrize(
+    ("rounding", "results"),
+    [("half_up", [1, 2, 3, 2]), ("half_even", [0, 2, 2, 2]), ("down", [0, 1, 2, 1])],
+)
+def test_roundings_differ_at_halves_and_mirror_at_zero(rounding: str, results: list[int]):
+    numbers = [Fraction(1, 2), Fraction(3, 2), Fraction(5, 2), Fraction(16, 10)]
+    assert [rounded(number, Rounding(rounding)) for number in numbers] == results
+    assert [-rounded(-number, Rounding(rounding)) for number in numbers] == results

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 import pytest
@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corebilling.errors import InvalidArgument
-from corebilling.values.period import BillingCalendar, Period, Segment, time_zone
+from corebilling.values.period import (
+    BillingCalendar,
+    Period,
+    Segment,
+    calendar_month,
+    local_date,
+    midnight,
+    next_midnight,
+    runs_that_bill,
+    time_zone,
+    trial_end,
+)
 
 
 def calendar(anchor: datetime, unit="month", count=1, timezone="UTC", **rest) -> BillingCalendar:
@@ -97,3 +108,106 @@ def test_periods_tile_time(anchor, unit, count, timezone, offset):
     assert anchor + offset not in tiled.period(n + 1)
     assert tiled.period(n).end == tiled.period(n + 1).start
     assert tiled.period(n).start < tiled.period(n).end
+
+
+@given(
+    anchor=anchors,
+    unit=st.sampled_from(["month", "year"]),
+    count=st.integers(1, 6),
+    timezone=zones,
+    billing_day=st.integers(1, 31),
+    offset=st.timedeltas(timedelta(0), timedelta(days=4000)),
+)
+def test_a_billing_day_tiles_time_from_a_partial_first_period_on(
+    anchor, unit, count, timezone, billing_day, offset
+):
+    tiled = calendar(anchor, unit, count, timezone, billing_day=billing_day)
+    n = tiled.index(anchor)
+    served = tiled.served(n)
+    assert served is not None
+    assert served.start == anchor
+    assert served.end == tiled.period(n + 1).start
+    held = tiled.segment(anchor + offset)
+    assert held is not None
+    assert anchor + offset in held.period
+    assert held.period == tiled.served(n + tiled.elapsed(anchor + offset))
+    day = local_date(tiled.whole(held).end, timezone).day
+    assert day == billing_day or (day < billing_day and local_date(held.period.end, timezone).day == day)
+
+
+@pytest.mark.parametrize(
+    ("start", "billing_day", "count", "first_boundaries"),
+    [
+        (utc(2024, 1, 10), 1, 3, ["2024-04-01", "2024-07-01"]),
+        (utc(2024, 1, 10), 15, 3, ["2024-01-15", "2024-04-15"]),
+        (utc(2024, 4, 30), 31, 1, ["2024-04-30", "2024-05-31"]),
+        (utc(2024, 1, 31), 30, 1, ["2024-02-29", "2024-03-30"]),
+    ],
+)
+def test_the_first_boundary_is_the_billing_day_not_before_the_start(
+    start, billing_day, count, first_boundaries
+):
+    running = calendar(start, count=count, billing_day=billing_day)
+    first = running.first_boundary()
+    assert [first.date().isoformat(), running.containing(first).end.date().isoformat()] == first_boundaries
+
+
+def test_a_billed_period_after_a_trial_begins_with_the_trials_end():
+    start, trial_end_at = utc(2025, 1, 10), utc(2025, 1, 24)
+    trialed = calendar(start, trial_end_at=trial_end_at, billing_day=1)
+    first = trialed.segment(trial_end_at)
+    assert first == Segment(Period(trial_end_at, utc(2025, 2, 1)), trial=False)
+    assert trialed.whole(first) == Period(utc(2025, 1, 1), utc(2025, 2, 1))
+
+
+def test_a_cut_calendar_serves_no_longer_than_it_runs():
+    ended = calendar(utc(2025, 1, 1), ended_at=utc(2025, 2, 10))
+    assert ended.served(1) == Period(utc(2025, 2, 1), utc(2025, 2, 10))
+    assert ended.served(2) is None
+
+
+def test_a_skipped_midnight_begins_the_day_at_the_first_moment_there_is():
+    assert midnight(date(2018, 11, 4), "America/Sao_Paulo") == utc(2018, 11, 4, 3)
+    assert local_date(midnight(date(2018, 11, 4), "America/Sao_Paulo"), "America/Sao_Paulo") == date(
+        2018, 11, 4
+    )
+
+
+@given(instant=anchors, timezone=zones)
+def test_an_instant_lies_in_its_local_day_and_month(instant, timezone):
+    day = local_date(instant, timezone)
+    assert midnight(day, timezone) <= instant < next_midnight(instant, timezone)
+    month = calendar_month(instant, timezone)
+    assert instant in month
+    assert local_date(month.start, timezone) == day.replace(day=1)
+    assert 28 <= month.days(timezone) <= 31
+
+
+@given(
+    start=anchors,
+    first=st.timedeltas(timedelta(0), timedelta(days=90)),
+    second=st.timedeltas(timedelta(0), timedelta(days=90)),
+    timezone=zones,
+)
+def test_days_of_adjoining_periods_add_up(start, first, second, timezone):
+    """A day that a boundary cuts is counted once, with the later period."""
+    middle, end = start + first, start + first + second
+    parts = Period(start, middle).days(timezone) + Period(middle, end).days(timezone)
+    assert parts == Period(start, end).days(timezone)
+
+
+@given(
+    day=st.dates(date(2000, 1, 1), date(2035, 1, 1)),
+    offsets=st.lists(st.timedeltas(timedelta(days=-3), timedelta(days=3))),
+    timezone=zones,
+)
+def test_a_day_is_billed_once_however_often_the_run_comes(day, offsets, timezone):
+    runs = sorted(midnight(day, timezone) + offset for offset in offsets)
+    due = [run for run in runs if local_date(run, timezone) == day]
+    billed = [run for run, bills in zip(runs, runs_that_bill(day, runs, timezone), strict=True) if bills]
+    assert billed == due[:1]
+
+
+@given(start=anchors, days=st.integers(0, 730))
+def test_a_trial_lasts_whole_days_of_24_hours(start, days):
+    assert Period(start, trial_end(start, days)).seconds == days * 86400

@@ -113,7 +113,7 @@ def test_a_flat_fee_is_due_once_whatever_the_quantity() -> None:
 def test_a_period_cut_short_prorates_fees_by_the_second_and_usage_not_at_all() -> None:
     cut = Period(MARCH.start, MARCH.start + timedelta(days=10, seconds=1))
     items = [PricedItem("sit_1", flat("31"), Decimal(1)), PricedItem("sit_2", per_unit("2"), None)]
-    fee, usage = decide_charges(cut, MARCH, items, {"sit_2": Decimal(5)}, [])
+    fee, usage = decide_charges(cut, MARCH, items, {"sit_2": Decimal(5)}, [], service=cut)
     seconds = 31 * 86400
     assert minor_units(fee.amount * 10**6, "USD") == round(Fraction(31 * 864001, seconds) * 10**8)
     assert (fee.description, usage.description) == ("Plan (prorated)", "Calls")
@@ -135,7 +135,9 @@ def test_a_period_ended_at_its_start_charges_no_fee() -> None:
 
 def test_late_usage_is_charged_as_an_adjustment_in_its_own_period_and_tier() -> None:
     item = PricedItem("sit_1", graduated(("100", "0"), ("", "0.5"), metered=True), None)
-    late = LateUsage("sit_1", FEBRUARY, quantity=Decimal(120), billed_quantity=Decimal(90))
+    late = LateUsage(
+        "sit_1", FEBRUARY, quantity=Decimal(120), billed_quantity=Decimal(90), full_period=FEBRUARY
+    )
     usage, adjustment = decide_charges(MARCH, MARCH, [item], {"sit_1": Decimal(10)}, [late])
     assert (usage.kind, usage.period, str(usage.amount)) == (ChargeKind.USAGE, MARCH, "0")
     assert (adjustment.kind, adjustment.period) == (ChargeKind.ADJUSTMENT, FEBRUARY)
@@ -147,14 +149,14 @@ def test_late_usage_is_charged_as_an_adjustment_in_its_own_period_and_tier() -> 
 def test_late_usage_of_a_period_billed_as_unused_does_not_pay_the_first_tiers_fee_again() -> None:
     item = PricedItem("sit_1", graduated(("", "1", "5"), metered=True), None)
     (unused,) = decide_charges(FEBRUARY, FEBRUARY, [item], {}, [])
-    late = LateUsage("sit_1", FEBRUARY, quantity=Decimal(3), billed_quantity=Decimal(0))
+    late = LateUsage("sit_1", FEBRUARY, quantity=Decimal(3), billed_quantity=Decimal(0), full_period=FEBRUARY)
     _, adjustment = decide_charges(MARCH, MARCH, [item], {}, [late])
     assert (int(unused.amount), int(adjustment.amount)) == (5, 3)
 
 
 def test_a_closing_cycle_bills_what_came_late_without_fees_and_usage_of_its_own() -> None:
     items = [PricedItem("sit_1", flat("20"), Decimal(1)), PricedItem("sit_2", per_unit("2"), None)]
-    late = LateUsage("sit_2", FEBRUARY, quantity=Decimal(5), billed_quantity=Decimal(2))
+    late = LateUsage("sit_2", FEBRUARY, quantity=Decimal(5), billed_quantity=Decimal(2), full_period=FEBRUARY)
     closing = Period(MARCH.start, MARCH.start)
     (adjustment,) = decide_charges(closing, closing, items, {}, [late])
     assert (adjustment.kind, adjustment.period, int(adjustment.amount)) == (
@@ -166,7 +168,8 @@ def test_a_closing_cycle_bills_what_came_late_without_fees_and_usage_of_its_own(
 
 
 def test_usage_ahead_of_a_period_that_never_comes_says_so() -> None:
-    ahead = LateUsage("sit_1", MARCH, quantity=Decimal(5), billed_quantity=Decimal(0))
+    never = Period(MARCH.start, MARCH.start)
+    ahead = LateUsage("sit_1", MARCH, quantity=Decimal(5), billed_quantity=Decimal(0), full_period=never)
     item = PricedItem("sit_1", per_unit("2"), None)
     _, adjustment = decide_charges(FEBRUARY, FEBRUARY, [item], {}, [ahead])
     assert (adjustment.period, int(adjustment.amount)) == (MARCH, 10)

@@ -1,22 +1,31 @@
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corebilling.domains.subscription.model import (
+    ChangeMoment,
+    HeldItem,
     OfferedPrice,
+    ProrationBehavior,
     StatusChange,
     SubscriptionState,
     WantedItem,
     apply_lifecycle,
     decide_cancellation,
+    decide_change_moment,
+    decide_fee_change,
+    decide_item_change,
     decide_items,
     decide_opening,
     next_segment,
 )
 from corebilling.errors import FailedPrecondition, InvalidArgument
-from corebilling.values.period import Period
+from corebilling.values.period import ALWAYS, Period
 
 NOW = datetime(2025, 1, 31, 12, tzinfo=UTC)
 ALLOWED = {
@@ -26,6 +35,9 @@ ALLOWED = {
     ("trialing", "active"),
     ("trialing", "canceled"),
     ("active", "canceled"),
+    ("active", "paused"),
+    ("paused", "active"),
+    ("paused", "canceled"),
 }
 
 
@@ -131,3 +143,114 @@ def test_usage_is_free_when_no_billed_period_begins(state, at_period_end):
 def test_a_canceled_subscription_cannot_be_canceled_again():
     with pytest.raises(FailedPrecondition):
         cancellation(SubscriptionState.CANCELED)
+
+
+MARCH = Period(datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC))
+wanted_items = st.lists(
+    st.builds(
+        WantedItem, st.sampled_from(["pri_a", "pri_b"]), st.sampled_from([None, Decimal(1), Decimal(2)])
+    )
+)
+
+
+def held(items: list[WantedItem], billed_from: datetime = ALWAYS.start) -> list[HeldItem]:
+    return [
+        HeldItem(f"sit_{place}", item.price_id, item.quantity, ALWAYS.start, billed_from)
+        for place, item in enumerate(items)
+    ]
+
+
+@given(before=wanted_items, after=wanted_items)
+def test_a_change_leaves_what_is_wanted_and_touches_nothing_that_stays(before, after):
+    change = decide_item_change(held(before), after)
+    kept = [item for item in held(before) if item not in change.ended]
+    left = [WantedItem(item.price_id, item.quantity) for item in kept] + list(change.added)
+    assert Counter(left) == Counter(after)
+    gone = [WantedItem(item.price_id, item.quantity) for item in change.ended]
+    assert not set(gone) & set(change.added)
+
+
+def moment(**terms):
+    asked = {
+        "at_period_end": False,
+        "effective_at": None,
+        "period": MARCH,
+        "last_change_at": ALWAYS.start,
+        "ended_at": None,
+        "now": datetime(2025, 3, 10, 12, 0, 0, 7, tzinfo=UTC),
+    }
+    return decide_change_moment(SubscriptionState.ACTIVE, **(asked | terms))
+
+
+def test_a_change_takes_effect_now_back_ahead_or_at_the_end():
+    now = datetime(2025, 3, 10, 12, tzinfo=UTC)
+    assert moment() == ChangeMoment(now, scheduled=False)
+    assert moment(last_change_at=now.replace(microsecond=3)).at == now.replace(microsecond=3)
+    assert moment(at_period_end=True) == ChangeMoment(MARCH.end, scheduled=True)
+    assert moment(effective_at=MARCH.start) == ChangeMoment(MARCH.start, scheduled=False)
+    assert moment(effective_at=now + timedelta(days=90)).scheduled
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"effective_at": MARCH.start - timedelta(seconds=1)},
+        {"effective_at": MARCH.start, "last_change_at": MARCH.start + timedelta(days=1)},
+        {"effective_at": MARCH.end, "ended_at": MARCH.end},
+        {"effective_at": MARCH.end, "at_period_end": True},
+        {"effective_at": MARCH.end + timedelta(days=800)},
+    ],
+)
+def test_a_change_too_far_back_or_ahead_is_refused(terms):
+    with pytest.raises(InvalidArgument) as refused:
+        moment(**terms)
+    assert refused.value.reason == "SUBSCRIPTION_CHANGE_TIME_INVALID"
+
+
+@pytest.mark.parametrize("state", ["created", "paused", "canceled"])
+def test_only_what_runs_can_be_changed(state):
+    with pytest.raises(FailedPrecondition) as refused:
+        decide_change_moment(
+            SubscriptionState(state),
+            at_period_end=False,
+            effective_at=None,
+            period=MARCH,
+            last_change_at=ALWAYS.start,
+            ended_at=None,
+            now=MARCH.start,
+        )
+    assert refused.value.facts == {"from": state, "to": "active"}
+
+
+@pytest.mark.parametrize(
+    ("behavior", "at", "in_parts", "expected"),
+    [
+        ("create_prorations", 10, True, (10, False)),
+        ("invoice_immediately", 10, True, (10, True)),
+        ("invoice_immediately", 10, False, (10, False)),
+        ("invoice_immediately", 0, True, (0, False)),
+        ("none", 10, True, (31, False)),
+        ("none", 31, True, (31, False)),
+    ],
+)
+def test_fees_follow_the_behavior_that_was_asked_for(behavior, at, in_parts, expected):
+    fees = decide_fee_change(
+        ProrationBehavior(behavior),
+        at=MARCH.start + timedelta(days=at),
+        period=MARCH,
+        ended=[],
+        billed_in_parts=in_parts,
+    )
+    assert ((fees.at - MARCH.start).days, fees.invoice_now) == expected
+
+
+def test_fees_that_were_left_as_they_are_stay_so_for_the_period():
+    later = held([WantedItem("pri_a", None)], billed_from=MARCH.end)
+    fees = decide_fee_change(
+        ProrationBehavior.CREATE_PRORATIONS,
+        at=MARCH.start + timedelta(days=10),
+        period=MARCH,
+        ended=later,
+        billed_in_parts=True,
+    )
+    assert fees.at == MARCH.end

@@ -61,7 +61,9 @@ def records(*times: datetime, keys: Sequence[str] = (), quantities: Sequence[str
 def place(
     given: UsageRecords, known_item: UsageItem, memory: dict[str, UsagePeriod] | None = None
 ) -> Placement:
-    return decide_placement(given, {("sub_a", "calls"): known_item}, WINDOW, {} if memory is None else memory)
+    return decide_placement(
+        given, {("sub_a", "calls"): [known_item]}, WINDOW, {} if memory is None else memory
+    )
 
 
 def reasons(placement: Placement) -> dict[int, str]:
@@ -139,7 +141,10 @@ def test_each_record_is_placed_in_the_period_that_holds_it_or_refused(
     subscriptions = [subscription for _, subscription in given_records]
     keys = [str(number) for number in range(count)]
     placed = decide_placement(
-        UsageRecords(keys, subscriptions, ["calls"] * count, ["1"] * count, times), items, WINDOW, {}
+        UsageRecords(keys, subscriptions, ["calls"] * count, ["1"] * count, times),
+        {pair: [named] for pair, named in items.items()},
+        WINDOW,
+        {},
     )
     assert len(placed.places) == count
     for index, ((time, subscription), number) in enumerate(zip(given_records, placed.places, strict=True)):

@@ -78,3 +78,35 @@ async def subscription(platform: Platform, subscription_id: str) -> subscription
         subscription_service_pb2.GetSubscriptionRequest(subscription_id=subscription_id)
     )
     return answer.subscription
+
+
+async def change(
+    platform: Platform, subscription_id: str, *prices: catalog_pb2.Price, quantity: str = "", **request: Any
+) -> subscription_service_pb2.ChangeSubscriptionResponse:
+    """Gives the subscription these prices, licensed ones in that quantity."""
+    items = [
+        subscription_service_pb2.NewSubscriptionItem(
+            price_id=price.id,
+            quantity=quantity if price.usage == catalog_pb2.PRICE_USAGE_LICENSED else "",
+        )
+        for price in prices
+    ]
+    return await platform.stub(SubscriptionServiceStub).ChangeSubscription(
+        subscription_service_pb2.ChangeSubscriptionRequest(
+            request_id=new_id("req"), subscription_id=subscription_id, items=items, **request
+        )
+    )
+
+
+async def pause(platform: Platform, subscription_id: str) -> subscription_pb2.Subscription:
+    request = subscription_service_pb2.PauseSubscriptionRequest(
+        request_id=new_id("req"), subscription_id=subscription_id
+    )
+    return (await platform.stub(SubscriptionServiceStub).PauseSubscription(request)).subscription
+
+
+async def resume(platform: Platform, subscription_id: str) -> subscription_pb2.Subscription:
+    request = subscription_service_pb2.ResumeSubscriptionRequest(
+        request_id=new_id("req"), subscription_id=subscription_id
+    )
+    return (await platform.stub(SubscriptionServiceStub).ResumeSubscription(request)).subscription

@@ -1,8 +1,9 @@
 -- An invoice that holds five calls of sub_a.
 INSERT INTO billing_cycles (
-    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_end, state, trial, sandbox
+    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state,
+    trial, sandbox
 ) VALUES (
-    'ten_0000000000000000000000000a', 'cyc_1', 'sub_a', 'cus_1', '2026-02-15', '2026-03-15', '2026-03-15', 'rated',
+    'ten_0000000000000000000000000a', 'cyc_1', 'sub_a', 'cus_1', '2026-02-15', '2026-03-15', '2026-02-15', '2026-03-15', 'rated',
     false, false
 );
 INSERT INTO invoices (

@@ -77,7 +77,10 @@ class InvoiceService:
         if not cycles:
             return
         charges = await _charges(tx, [cycle.id for cycle in cycles])
-        drafts = [draft.new_draft(tx, cycle, charges[cycle.id]) for cycle in cycles]
+        # A period that was paused from beginning to end has nothing to be invoiced.
+        drafts = [draft.new_draft(tx, cycle, charges[cycle.id]) for cycle in cycles if charges[cycle.id]]
+        if not drafts:
+            return
         invoices = [made.invoice for made in drafts]
         announced = {invoice.id: [_generated(invoice)] for invoice in invoices}
         tenant = await tenant_profile(tx)

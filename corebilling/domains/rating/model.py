@@ -7,8 +7,9 @@ from enum import StrEnum
 from fractions import Fraction
 
 from corebilling.values.money import exact_amount
-from corebilling.values.period import Period
+from corebilling.values.period import ALWAYS, Period, next_midnight
 from corebilling.values.price import Price, PriceModel, Rated, Step, TierCharge, prorate, rate, rate_increase
+from corebilling.values.proration import Grain, Proration
 
 
 class ChargeKind(StrEnum):
@@ -17,13 +18,21 @@ class ChargeKind(StrEnum):
     ADJUSTMENT = "adjustment"
 
 
+_BY_THE_SECOND = Proration()
+
+
 @dataclass(frozen=True, slots=True)
 class PricedItem:
-    """A subscription item; a metered one has no quantity of its own."""
+    """A subscription item; a metered one has no quantity of its own.
+
+    `served` is when usage counts for it, `billed` when its fee is due.
+    """
 
     id: str
     price: Price
     quantity: Decimal | None
+    served: Period = ALWAYS
+    billed: Period = ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +47,8 @@ class LateUsage:
     period: Period
     quantity: Decimal
     billed_quantity: Decimal
-    served: Fraction = Fraction(1)
-    """The part of its full length that the period ran: as much of a cap and a minimum holds. Of a period that
-    never came, neither does."""
+    full_period: Period
+    """That it lies in. One without length, or after the end of service, never came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +72,78 @@ def decide_charges(
     items: Sequence[PricedItem],
     usage: Mapping[str, Decimal],
     late: Sequence[LateUsage],
+    terms: Proration = _BY_THE_SECOND,
+    *,
+    service: Period = ALWAYS,
 ) -> list[Charge]:
     """All that a cycle is charged for: fees, usage, and what other periods turned out to cost more.
 
     Args:
-        period: The cycle's period; fees are prorated when it was cut shorter than `full_period`.
+        period: The cycle's period; fees are prorated when it is shorter than `full_period`, and where items
+            began or ended within it.
         full_period: A closing cycle's is empty: it has neither fees nor usage of its own.
-        usage: The period's quantities by metered item; an item without any used nothing.
+        usage: The full period's quantities so far, by metered item; an item without any used nothing.
         late: Of periods that no other cycle bills.
+        terms: How fees are prorated.
+        service: From the subscription's first paid moment to its end.
     """
     by_id = {item.id: item for item in items}
-    adjustments = [_adjustment(by_id[total.item_id], total, period) for total in late]
+    adjustments = [_adjustment(by_id[total.item_id], total, period, terms, service) for total in late]
     if full_period.start == full_period.end:
         return adjustments
-    share = period.share_of(full_period)
-    charges = [
-        _usage_charge(item, usage.get(item.id, Decimal(0)), period, share)
-        if item.price.metered
-        else _recurring_charge(item, period, share)
-        for item in items
-    ]
+    due = {item.id: _common(period, item.billed) for item in items if _touches(item.billed, period)}
+    last = max((span.end for span in due.values()), default=period.end)
+    charges: list[Charge] = []
+    for item in items:
+        if item.price.metered:
+            if item.id in usage or _is_usage_due(item, period, full_period, service):
+                quantity = usage.get(item.id, Decimal(0))
+                charges.append(_usage_charge(item, quantity, period, full_period, terms, service))
+        elif item.id in due:
+            span = due[item.id]
+            if terms.grain is Grain.NONE:  # What there is at the end is due for all of it.
+                share = Fraction(period.start < span.end == last)
+            else:
+                share = _share(span, full_period, terms, service)
+            if share or span.start == span.end:
+                charges.append(_recurring_charge(item, span, share))
     return charges + adjustments
+
+
+def goes_on(item: PricedItem, period: Period, full_period: Period, service: Period) -> bool:
+    """Whether the item serves in a later part of the full period: its usage is billed there, all together."""
+    return period.end < min(full_period.end, service.end, item.served.end)
+
+
+def _is_usage_due(item: PricedItem, period: Period, full_period: Period, service: Period) -> bool:
+    """Whether this cycle bills the item's usage though there be none."""
+    return (
+        _touches(item.served, Period(full_period.start, period.end))
+        and item.served.end > period.start
+        and not goes_on(item, period, full_period, service)
+    )
+
+
+def _common(period: Period, span: Period) -> Period:
+    start = max(period.start, min(span.start, period.end))
+    return Period(start, max(start, min(period.end, span.end)))
+
+
+def _touches(span: Period, period: Period) -> bool:
+    """Some of the span lies in the period; of one without length, it lies around it."""
+    return (
+        span.start < span.end
+        and span.end > period.start
+        and (span.start < period.end or span.start == period.start)
+    )
+
+
+def _share(span: Period, full_period: Period, terms: Proration, service: Period) -> Fraction:
+    """The share of a full period's fee, cap or minimum that is due for a span of it."""
+    last_day_counts = span.end == service.end and terms.grain is Grain.DAY
+    if last_day_counts and span.start < span.end < full_period.end:
+        span = Period(span.start, min(next_midnight(span.end, terms.timezone), full_period.end))
+    return terms.share(span, full_period).factor
 
 
 def _recurring_charge(item: PricedItem, period: Period, share: Fraction) -> Charge:
@@ -96,18 +155,42 @@ def _recurring_charge(item: PricedItem, period: Period, share: Fraction) -> Char
     return _charge(item, ChargeKind.RECURRING, description, period, quantity, rated)
 
 
-def _usage_charge(item: PricedItem, quantity: Decimal, period: Period, share: Fraction) -> Charge:
-    rated = rate(item.price, quantity, share=share)
-    return _charge(item, ChargeKind.USAGE, item.price.description, period, quantity, rated)
+def _usage_charge(
+    item: PricedItem,
+    quantity: Decimal,
+    period: Period,
+    full_period: Period,
+    terms: Proration,
+    service: Period,
+) -> Charge:
+    so_far = Period(full_period.start, period.end)
+    served = _common(_common(so_far, service), item.served)
+    price, share = _capped(item, full_period, terms, service)
+    rated = rate(price, quantity, share=share)
+    return _charge(item, ChargeKind.USAGE, price.description, served, quantity, rated)
 
 
-def _adjustment(item: PricedItem, late: LateUsage, period: Period) -> Charge:
-    price = item.price if late.served else replace(item.price, minimum_amount=None, maximum_amount=None)
-    rated = rate_increase(price, late.billed_quantity, late.quantity, share=late.served)
+def _adjustment(
+    item: PricedItem, late: LateUsage, period: Period, terms: Proration, service: Period
+) -> Charge:
+    price, share = _capped(item, late.full_period, terms, service)
+    rated = rate_increase(price, late.billed_quantity, late.quantity, share=share)
     when = "late usage" if late.period.start < period.start else "usage ahead"
-    description = f"{item.price.description} ({when})"
+    description = f"{price.description} ({when})"
     added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
     return _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated)
+
+
+def _capped(
+    item: PricedItem, full_period: Period, terms: Proration, service: Period
+) -> tuple[Price, Fraction]:
+    """The item's price in a full period, and the share of its cap and minimum that is due there: as much as
+    it served. Where it served no time, as in a period that never came, neither holds."""
+    served = _common(_common(full_period, service), item.served)
+    share = _share(served, full_period, terms, service)
+    if share:
+        return item.price, share
+    return replace(item.price, minimum_amount=None, maximum_amount=None), share
 
 
 def _charge(

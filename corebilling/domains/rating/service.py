@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
@@ -16,15 +17,33 @@ from billing_db import models
 from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
 
+from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.rating.model import Charge, LateUsage, PricedItem, decide_charges, evidence
+from corebilling.domains.rating.model import (
+    Charge,
+    LateUsage,
+    PricedItem,
+    decide_charges,
+    evidence,
+    goes_on,
+)
 from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, to_message
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
-from corebilling.values.period import Period
+from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import Price, PriceModel, Step, StepKind, Tier, TierCharge, rate
+from corebilling.values.proration import Grain, Proration
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a subscription is and was made of, from when to when, and whose days count."""
+
+    items: list[PricedItem]
+    timezone: str
+    service: Period
 
 
 class RatingService:
@@ -53,20 +72,25 @@ class RatingService:
         The cycles are of different subscriptions. The rows are not written yet.
         """
         subscription_ids = [cycle.subscription_id for cycle in cycles]
-        items = await _priced_items(tx, subscription_ids)
+        contracts = await _contracts(tx, subscription_ids)
         rows = await rating_sql.list_unbilled_usage(
             tx,
             tenant_id=tx.tenant_id,
             subscription_ids=subscription_ids,
             period_starts=[cycle.period_start for cycle in cycles],
+            full_period_starts=[cycle.full_period_start for cycle in cycles],
+            period_ends=[cycle.period_end for cycle in cycles],
         )
+        grain = (await tenant_profile(tx)).proration_grain
         usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
         for row in rows:
             usage[row.subscription_id].append(row)
         return {
             cycle.id: [
                 _row(tx, cycle.id, charge)
-                for charge in _decide(cycle, items[cycle.subscription_id], usage[cycle.subscription_id])
+                for charge in _decide(
+                    cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain
+                )
             ]
             for cycle in cycles
         }
@@ -143,16 +167,31 @@ def _one_per_subscription(cycles: Sequence[models.BillingCycle]) -> Iterator[lis
 
 def _decide(
     cycle: models.BillingCycle,
-    items: Sequence[PricedItem],
-    usage: Sequence[rating_sql.ListUnbilledUsageRow],
+    contract: Contract,
+    rows: Sequence[rating_sql.ListUnbilledUsageRow],
+    grain: Grain,
 ) -> list[Charge]:
-    start = cycle.period_start
+    period = Period(cycle.period_start, cycle.period_end)
+    full_period = Period(cycle.full_period_start, cycle.full_period_end)
+    so_far = Period(full_period.start, period.end)
+    items = {item.id: item for item in contract.items}
+    usage: dict[str, Decimal] = {}
+    late: list[LateUsage] = []
+    for row in rows:
+        item = items[row.subscription_item_id]
+        if row.period_start in so_far and item.served.end > period.start:
+            if not goes_on(item, period, full_period, contract.service):
+                usage[item.id] = row.quantity
+        elif row.settled:
+            late.append(_late_usage(row))
     return decide_charges(
-        Period(start, cycle.period_end),
-        Period(start, cycle.full_period_end),
-        items,
-        {row.subscription_item_id: row.quantity for row in usage if row.period_start == start},
-        [_late_usage(row) for row in usage if row.period_start != start],
+        period,
+        full_period,
+        contract.items,
+        usage,
+        late,
+        Proration(grain, contract.timezone),
+        service=contract.service,
     )
 
 
@@ -167,7 +206,7 @@ def _announce_completed(
             subscription_id=cycle.subscription_id,
             customer_id=cycle.customer_id,
             charge_count=len(charges),
-            currency=charges[0].currency,
+            currency=charges[0].currency if charges else "",
             amount=decimal_text(exact_amount(amount)),
         ),
         resource_id=cycle.id,
@@ -177,15 +216,25 @@ def _announce_completed(
     )
 
 
-async def _priced_items(tx: Transaction, subscription_ids: Sequence[str]) -> dict[str, list[PricedItem]]:
+async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[str, Contract]:
     rows = await rating_sql.list_rated_items(tx, tenant_id=tx.tenant_id, subscription_ids=subscription_ids)
     price_ids = sorted({row.price_id for row in rows})
     found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
     prices = {row.id: _price(row) for row in found}
-    items: dict[str, list[PricedItem]] = defaultdict(list)
+    contracts: dict[str, Contract] = {}
     for row in rows:
-        items[row.subscription_id].append(PricedItem(row.id, prices[row.price_id], row.quantity))
-    return items
+        service = Period(row.paid_from, row.ended_at or ALWAYS.end)
+        contract = contracts.setdefault(row.subscription_id, Contract([], row.timezone, service))
+        contract.items.append(
+            PricedItem(
+                id=row.id,
+                price=prices[row.price_id],
+                quantity=row.quantity,
+                served=Period(row.starts_at, row.ends_at),
+                billed=Period(row.billed_from, row.billed_until),
+            )
+        )
+    return contracts
 
 
 def _price(row: models.Price) -> Price:
@@ -253,16 +302,8 @@ def _late_usage(row: rating_sql.ListUnbilledUsageRow) -> LateUsage:
         period=Period(row.period_start, row.period_end),
         quantity=row.quantity,
         billed_quantity=row.billed_quantity,
-        served=_served(row),
+        full_period=Period(row.full_period_start, row.full_period_end),
     )
-
-
-def _served(row: rating_sql.ListUnbilledUsageRow) -> Fraction:
-    """The part of its full length that the period ran; 0 when it never came."""
-    if row.served_until is None or row.full_period_end is None:
-        return Fraction(0)
-    full = Period(row.period_start, row.full_period_end)
-    return Period(row.period_start, row.served_until).share_of(full)
 
 
 def _row(tx: Transaction, cycle_id: str, charge: Charge) -> models.Charge:

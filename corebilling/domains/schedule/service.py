@@ -128,6 +128,7 @@ async def _closing_events(tx: Transaction, cycles: Sequence[BillingCycle]) -> di
         tenant_id=tx.tenant_id,
         subscription_ids=[cycle.subscription_id for cycle in cycles],
         period_starts=[cycle.period_start for cycle in cycles],
+        period_ends=[cycle.period_end for cycle in cycles],
     )
     totals: dict[tuple[str, datetime], list[schedule_sql.ListUsageSummariesRow]] = defaultdict(list)
     for row in rows:
@@ -195,6 +196,6 @@ async def _busy(tx: Transaction, clock: TestClock) -> bool:
 
 def _cycle_message(cycle: BillingCycle) -> pb.BillingCycle:
     message = to_message(cycle, pb.BillingCycle)
-    message.full_period.start.CopyFrom(timestamp(cycle.period_start))
+    message.full_period.start.CopyFrom(timestamp(cycle.full_period_start))
     message.full_period.end.CopyFrom(timestamp(cycle.full_period_end))
     return message

@@ -1,6 +1,7 @@
 """What a new subscription is made of: the items it asks for, their prices, and their rows."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import cast
 
@@ -14,10 +15,12 @@ from corebilling.domains.subscription.model import OfferedPrice, WantedItem
 from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
 from corebilling.mapping import decimal_text
 from corebilling.values.ids import new_id
-from corebilling.values.period import IntervalUnit
+from corebilling.values.period import ALWAYS, IntervalUnit
 
 
-async def wanted(tx: Transaction, request: rpc.CreateSubscriptionRequest) -> list[WantedItem]:
+async def wanted(
+    tx: Transaction, request: rpc.CreateSubscriptionRequest | rpc.ChangeSubscriptionRequest
+) -> list[WantedItem]:
     """The items of the request, or those of its plan.
 
     Raises:
@@ -73,9 +76,14 @@ async def offered_prices(tx: Transaction, wanted: Sequence[WantedItem]) -> dict[
 
 
 async def insert(
-    tx: Transaction, subscription_id: str, items: Sequence[WantedItem]
+    tx: Transaction,
+    subscription_id: str,
+    items: Sequence[WantedItem],
+    *,
+    starts_at: datetime = ALWAYS.start,
+    billed_from: datetime = ALWAYS.start,
 ) -> Sequence[SubscriptionItem]:
-    """Writes the items in their order."""
+    """Writes the items in their order. A subscription's first ones have no start of their own."""
     return await subscription_sql.insert_subscription_items(
         tx,
         tenant_id=tx.tenant_id,
@@ -83,5 +91,7 @@ async def insert(
         ids=[new_id("sit") for _ in items],
         positions=list(range(1, len(items) + 1)),
         price_ids=[item.price_id for item in items],
+        starts_at=starts_at,
+        billed_from=billed_from,
         quantities=["" if item.quantity is None else decimal_text(item.quantity) for item in items],
     )

@@ -1,9 +1,10 @@
 """Subscriptions: a customer's agreement to pay, period after period.
 
     created ──> trialing ──> active ──> canceled
-       │            │                      ^
-       ├────────────┼──────────────────────┤
-       └──> active  └──────────────────────┘
+       │            │        ^    │        ^
+       ├────────────┼──────> │    v        │
+       │            │        paused ──────>│
+       └────────────┴──────────────────────┘
 
 `created` is skipped when the start has come, `trialing` when there is no trial.
 """
@@ -19,12 +20,14 @@ from corebilling.values.clock import EARLIEST, LATEST
 from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment
 
 MAX_START_AHEAD = timedelta(days=731)
+MAX_CHANGE_AHEAD = timedelta(days=731)
 
 
 class SubscriptionState(StrEnum):
     CREATED = "created"
     TRIALING = "trialing"
     ACTIVE = "active"
+    PAUSED = "paused"
     CANCELED = "canceled"
 
 
@@ -35,7 +38,8 @@ _STEPS = {
         SubscriptionState.CANCELED,
     },
     SubscriptionState.TRIALING: {SubscriptionState.ACTIVE, SubscriptionState.CANCELED},
-    SubscriptionState.ACTIVE: {SubscriptionState.CANCELED},
+    SubscriptionState.ACTIVE: {SubscriptionState.PAUSED, SubscriptionState.CANCELED},
+    SubscriptionState.PAUSED: {SubscriptionState.ACTIVE, SubscriptionState.CANCELED},
     SubscriptionState.CANCELED: set(),
 }
 
@@ -55,12 +59,16 @@ def apply_lifecycle(old: SubscriptionState, new: SubscriptionState) -> StatusCha
         FailedPrecondition: SUBSCRIPTION_TRANSITION_INVALID, naming both states.
     """
     if new not in _STEPS[old]:
-        raise FailedPrecondition(
-            "SUBSCRIPTION_TRANSITION_INVALID",
-            f"A subscription that is {old} cannot become {new}.",
-            {"from": old, "to": new},
-        )
+        raise _transition_invalid(old, new)
     return StatusChange(old, new)
+
+
+def _transition_invalid(old: SubscriptionState, new: SubscriptionState) -> FailedPrecondition:
+    return FailedPrecondition(
+        "SUBSCRIPTION_TRANSITION_INVALID",
+        f"A subscription that is {old} cannot become {new}.",
+        {"from": old, "to": new},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,16 @@ def decide_items(
                 f"take at most {most:f} of price {item.price_id}: an invoice line holds no more"
             )
     return filled, first.interval_unit, first.interval_count
+
+
+def check_interval(held: tuple[str, int], wanted: tuple[str, int]) -> None:
+    """Refuses a change of the billing interval: periods would no longer follow one another.
+
+    Raises:
+        InvalidArgument: SUBSCRIPTION_ITEMS_INVALID.
+    """
+    if held != wanted:
+        raise _items_invalid("the billing interval stays as it is; start a new subscription for another")
 
 
 def _items_invalid(detail: str) -> InvalidArgument:
@@ -176,9 +194,145 @@ def _start_invalid(start_at: datetime) -> InvalidArgument:
     )
 
 
-def running_state(segment: Segment) -> SubscriptionState:
-    """The state of a subscription while the segment runs."""
+def decide_resumption(state: SubscriptionState) -> StatusChange:
+    """The step from paused back to active.
+
+    Raises:
+        FailedPrecondition: SUBSCRIPTION_TRANSITION_INVALID when it is not paused.
+    """
+    if state is not SubscriptionState.PAUSED:
+        raise _transition_invalid(state, SubscriptionState.ACTIVE)
+    return apply_lifecycle(state, SubscriptionState.ACTIVE)
+
+
+def running_state(segment: Segment, *, paused: bool = False) -> SubscriptionState:
+    """The state of a subscription while the segment runs; a pause outlasts its period."""
+    if paused:
+        return SubscriptionState.PAUSED
     return SubscriptionState.TRIALING if segment.trial else SubscriptionState.ACTIVE
+
+
+class ProrationBehavior(StrEnum):
+    """How a change within a period shows in that period's fees."""
+
+    CREATE_PRORATIONS = "create_prorations"
+    INVOICE_IMMEDIATELY = "invoice_immediately"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldItem:
+    """What a subscription is made of since `starts_at`, and pays for from `billed_from` on."""
+
+    id: str
+    price_id: str
+    quantity: Decimal | None
+    starts_at: datetime
+    billed_from: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ItemChange:
+    """The items that a change ends, and those that it adds."""
+
+    ended: tuple[HeldItem, ...]
+    added: tuple[WantedItem, ...]
+
+
+def decide_item_change(held: Sequence[HeldItem], wanted: Sequence[WantedItem]) -> ItemChange:
+    """What it takes to get from the items held to those wanted.
+
+    An item of the same price and quantity stays as it is: its usage is priced together.
+    """
+    left = list(wanted)
+    ended: list[HeldItem] = []
+    for item in held:
+        same = WantedItem(item.price_id, item.quantity)
+        if same in left:
+            left.remove(same)
+        else:
+            ended.append(item)
+    return ItemChange(tuple(ended), tuple(left))
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeMoment:
+    """When a change takes effect; `scheduled`: that moment is still to come."""
+
+    at: datetime
+    scheduled: bool
+
+
+def decide_change_moment(
+    state: SubscriptionState,
+    *,
+    at_period_end: bool,
+    effective_at: datetime | None,
+    period: Period | None,
+    last_change_at: datetime,
+    ended_at: datetime | None,
+    now: datetime,
+) -> ChangeMoment:
+    """When a change of items takes effect: at the moment asked for, and now if none was.
+
+    `period` is the part of the current period that is not invoiced. Before it, or before the last change,
+    nothing can be changed any more; that is how far back a change may lie.
+
+    Raises:
+        FailedPrecondition: SUBSCRIPTION_TRANSITION_INVALID unless the subscription runs.
+        InvalidArgument: SUBSCRIPTION_CHANGE_TIME_INVALID when the moment lies too far back or ahead, or when
+            service has ended by then.
+    """
+    if state not in (SubscriptionState.TRIALING, SubscriptionState.ACTIVE) or period is None:
+        raise FailedPrecondition(
+            "SUBSCRIPTION_TRANSITION_INVALID",
+            f"A subscription that is {state} cannot be changed; only one that is trialing or active can.",
+            {"from": state, "to": SubscriptionState.ACTIVE},
+        )
+    earliest = max(period.start, last_change_at)
+    if at_period_end and effective_at is None:
+        at = period.end
+    else:
+        # On the whole second, as a start is: usage stamped with whole seconds is priced anew from it on.
+        at = effective_at or max(now.replace(microsecond=0), earliest)
+    too_late = min(now + MAX_CHANGE_AHEAD, LATEST, ended_at or LATEST)
+    if (at_period_end and effective_at is not None) or not earliest <= at < too_late:
+        raise InvalidArgument(
+            "SUBSCRIPTION_CHANGE_TIME_INVALID",
+            "A change takes effect at the period's end, or at one moment: within the current period and not "
+            "before its last change, or later, before the subscription ends.",
+            {"effective_at": at.isoformat(), "earliest": earliest.isoformat()},
+        )
+    return ChangeMoment(at, scheduled=at > now)
+
+
+@dataclass(frozen=True, slots=True)
+class FeeChange:
+    """From when on the new items' fees are due, instead of the old ones', and whether to invoice so far."""
+
+    at: datetime
+    invoice_now: bool
+
+
+def decide_fee_change(
+    behavior: ProrationBehavior,
+    *,
+    at: datetime,
+    period: Period,
+    ended: Sequence[HeldItem],
+    billed_in_parts: bool,
+) -> FeeChange:
+    """What a change means for the fees of the period that it falls in.
+
+    Where an earlier change has left the period's fees as they were, they stay so: items whose own fee has
+    not begun hand that beginning on. `billed_in_parts`: there is a part to be invoiced now; not so in a
+    trial, nor where the tenant prorates nothing.
+    """
+    within = period.start < at < period.end
+    if behavior is ProrationBehavior.NONE and within:
+        return FeeChange(period.end, invoice_now=False)
+    begins = max([at, *(item.billed_from for item in ended)])
+    return FeeChange(begins, behavior is ProrationBehavior.INVOICE_IMMEDIATELY and within and billed_in_parts)
 
 
 def next_segment(calendar: BillingCalendar, ended: Period) -> Segment:

@@ -1,42 +1,43 @@
 """Use cases of subscriptions, and the steps that the scheduler takes on them."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, cast
+from datetime import datetime
 
 from billing.subscription.v1 import subscription_events_pb2 as events
 from billing.subscription.v1 import subscription_pb2 as pb
 from billing.subscription.v1 import subscription_service_pb2 as rpc
-from billing.types.v1 import period_pb2
 from billing_db import customer as customer_sql
 from billing_db import schedule as schedule_sql
 from billing_db import subscription as subscription_sql
 from billing_db import usage as usage_sql
-from billing_db.models import BillingCycle, Subscription, SubscriptionItem
+from billing_db.models import BillingCycle, Subscription
 from google.protobuf.message import Message
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.schedule.model import CycleState, decide_step
-from corebilling.domains.subscription import items
+from corebilling.domains.subscription import changes, cycles, items, rows
 from corebilling.domains.subscription.model import (
     Opening,
+    ProrationBehavior,
     StatusChange,
     SubscriptionState,
     apply_lifecycle,
+    check_interval,
     decide_cancellation,
+    decide_change_moment,
+    decide_item_change,
     decide_items,
     decide_opening,
+    decide_resumption,
     next_segment,
     running_state,
 )
 from corebilling.errors import NotFound
-from corebilling.events import outbox
-from corebilling.mapping import enum_number, enum_text, instant, timestamp, to_message
+from corebilling.mapping import enum_text, instant
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
-from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment
+from corebilling.values.period import Period, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +78,23 @@ class SubscriptionService:
             now=tenant.now,
         )
         subscription = await _insert(tx, request, customer.currency, opening)
-        rows = await items.insert(tx, subscription.id, filled)
-        await _open_cycle(tx, subscription, opening.segment, sandbox=tenant.sandbox)
+        made = await items.insert(tx, subscription.id, filled)
+        await cycles.open_segment(tx, subscription, opening.segment, sandbox=tenant.sandbox)
         created = events.SubscriptionCreated(
             subscription_id=subscription.id,
             customer_id=subscription.customer_id,
             plan_id=request.plan_id,
-            state=_state(subscription.state),
-            current_period=_period(opening.segment.period),
+            state=rows.state(subscription.state),
+            current_period=rows.period(opening.segment.period),
         )
-        _announce(tx, subscription, created, version=subscription.version)
-        return rpc.CreateSubscriptionResponse(subscription=_message(subscription, rows))
+        rows.announce(tx, subscription, created, version=subscription.version)
+        return rpc.CreateSubscriptionResponse(subscription=rows.message(subscription, made))
 
     async def get_subscription(
         self, tx: Transaction, request: rpc.GetSubscriptionRequest
     ) -> rpc.GetSubscriptionResponse:
-        subscription = await _find(tx, request.subscription_id)
-        (message,) = await _messages(tx, [subscription])
+        subscription = await rows.find(tx, request.subscription_id)
+        (message,) = await rows.messages(tx, [subscription])
         return rpc.GetSubscriptionResponse(subscription=message)
 
     async def list_subscriptions(
@@ -101,7 +102,7 @@ class SubscriptionService:
     ) -> rpc.ListSubscriptionsResponse:
         limit = page_limit(request.page_size)
         (after,) = decode_page_token(request.page_token, 1)
-        rows = await subscription_sql.list_subscriptions(
+        found = await subscription_sql.list_subscriptions(
             tx,
             tenant_id=tx.tenant_id,
             customer_id=request.customer_id,
@@ -109,24 +110,94 @@ class SubscriptionService:
             after=after,
             limit_rows=limit + 1,
         )
-        page, token = next_page(rows, limit, key=lambda row: row.id)
-        return rpc.ListSubscriptionsResponse(subscriptions=await _messages(tx, page), next_page_token=token)
+        page, token = next_page(found, limit, key=lambda row: row.id)
+        return rpc.ListSubscriptionsResponse(
+            subscriptions=await rows.messages(tx, page), next_page_token=token
+        )
+
+    async def change_subscription(
+        self, tx: Transaction, request: rpc.ChangeSubscriptionRequest
+    ) -> rpc.ChangeSubscriptionResponse:
+        subscription, now = await self._find_present(tx, request.subscription_id)
+        wanted = await items.wanted(tx, request)
+        prices = await items.offered_prices(tx, wanted)
+        filled, unit, count = decide_items(wanted, prices, subscription.currency)
+        check_interval((subscription.interval_unit, subscription.interval_count), (unit, count))
+        cycle = await cycles.running(tx, subscription.id)
+        held = await changes.held_items(tx, subscription.id)
+        moment = decide_change_moment(
+            SubscriptionState(subscription.state),
+            at_period_end=request.at_period_end,
+            effective_at=instant(request.effective_at) if request.HasField("effective_at") else None,
+            period=Period(cycle.period_start, cycle.period_end) if cycle else None,
+            last_change_at=max(item.starts_at for item in held),
+            ended_at=subscription.ended_at,
+            now=now,
+        )
+        change = await changes.record(
+            tx,
+            subscription,
+            moment,
+            filled,
+            plan_id=request.plan_id,
+            behavior=ProrationBehavior(
+                enum_text(pb.ProrationBehavior, request.proration_behavior)
+                if request.proration_behavior
+                else ProrationBehavior.CREATE_PRORATIONS
+            ),
+        )
+        assert cycle is not None, "one that can be changed is in a period"
+        announced: list[Message]
+        if moment.scheduled:
+            await cycles.await_change(tx, subscription, cycle)
+            announced = [_updated(subscription, "next_change_at")]
+        else:
+            if request.HasField("effective_at") and moment.at < now:
+                ended = [item.id for item in decide_item_change(held, filled).ended]
+                await changes.check_unused(tx, ended, moment.at)
+            announced = await changes.carry_out(tx, subscription, cycle, change)
+        saved = await rows.save(tx, subscription, *announced)
+        (message,) = await rows.messages(tx, [saved])
+        return rpc.ChangeSubscriptionResponse(subscription=message, change=changes.message(change))
+
+    async def pause_subscription(
+        self, tx: Transaction, request: rpc.PauseSubscriptionRequest
+    ) -> rpc.PauseSubscriptionResponse:
+        subscription, now = await self._find_present(tx, request.subscription_id)
+        change = apply_lifecycle(SubscriptionState(subscription.state), SubscriptionState.PAUSED)
+        await changes.stop(tx, subscription, now)
+        subscription.state = change.new
+        subscription.paused_at = now
+        paused = events.SubscriptionPaused(subscription_id=subscription.id)
+        saved = await rows.save(tx, subscription, rows.status_changed(subscription, change), paused)
+        (message,) = await rows.messages(tx, [saved])
+        return rpc.PauseSubscriptionResponse(subscription=message)
+
+    async def resume_subscription(
+        self, tx: Transaction, request: rpc.ResumeSubscriptionRequest
+    ) -> rpc.ResumeSubscriptionResponse:
+        subscription, now = await self._find_present(tx, request.subscription_id)
+        change = decide_resumption(SubscriptionState(subscription.state))
+        await changes.start_again(tx, subscription, now)
+        subscription.state = change.new
+        subscription.paused_at = None
+        resumed = events.SubscriptionResumed(subscription_id=subscription.id)
+        saved = await rows.save(tx, subscription, rows.status_changed(subscription, change), resumed)
+        (message,) = await rows.messages(tx, [saved])
+        return rpc.ResumeSubscriptionResponse(subscription=message)
 
     async def cancel_subscription(
         self, tx: Transaction, request: rpc.CancelSubscriptionRequest
     ) -> rpc.CancelSubscriptionResponse:
-        await tx.lock((await _find(tx, request.subscription_id)).customer_id)
-        tenant = await tenant_profile(tx)
-        await self._catch_up(tx, request.subscription_id, tenant.now)
-        subscription = await _find(tx, request.subscription_id)
+        subscription, now = await self._find_present(tx, request.subscription_id)
         cancellation = decide_cancellation(
             SubscriptionState(subscription.state),
             at_period_end=request.at_period_end,
             period_end=subscription.current_period_end,
             start_at=subscription.start_at,
-            now=tenant.now,
+            now=now,
         )
-        subscription.canceled_at = tenant.now
+        subscription.canceled_at = now
         subscription.ended_at = cancellation.ended_at
         subscription.cancel_at_period_end = cancellation.at_period_end
         if cancellation.before_billing:
@@ -136,14 +207,15 @@ class SubscriptionService:
                 subscription_id=subscription.id,
                 from_start=cancellation.ended_at,
             )
+        if subscription.next_change_at and subscription.next_change_at >= cancellation.ended_at:
+            await changes.withdraw(tx, subscription)
         if cancellation.change:
-            await _cut_cycle(tx, subscription, cancellation.ended_at, self._policy)
+            await cycles.cut(tx, subscription, cancellation.ended_at, grace_s=self._policy.grace_s)
             subscription = await _end(tx, subscription, cancellation.change)
         else:
-            fields = ["cancel_at_period_end", "canceled_at", "ended_at"]
-            updated = events.SubscriptionUpdated(subscription_id=subscription.id, changed_fields=fields)
-            subscription = await _save(tx, subscription, updated)
-        (message,) = await _messages(tx, [subscription])
+            updated = _updated(subscription, "cancel_at_period_end", "canceled_at", "ended_at")
+            subscription = await rows.save(tx, subscription, updated)
+        (message,) = await rows.messages(tx, [subscription])
         return rpc.CancelSubscriptionResponse(subscription=message)
 
     async def pass_boundary(self, tx: Transaction, cycle: BillingCycle) -> None:
@@ -151,6 +223,9 @@ class SubscriptionService:
 
         The caller holds the customer's lock.
         """
+        if cycle.state == CycleState.OPEN and cycle.due_at != cycle.period_end:
+            await _change_within(tx, cycle)
+            return
         step = decide_step(CycleState(cycle.state), period_end=cycle.period_end, grace_s=self._policy.grace_s)
         if step.state is CycleState.OPEN:
             await _begin(tx, cycle)
@@ -168,6 +243,13 @@ class SubscriptionService:
             closed_at=None,
         )
 
+    async def _find_present(self, tx: Transaction, subscription_id: str) -> tuple[Subscription, datetime]:
+        """The subscription, locked, as it is by the tenant's clock: past all boundaries that have come."""
+        await tx.lock((await rows.find(tx, subscription_id)).customer_id)
+        now = (await tenant_profile(tx)).now
+        await self._catch_up(tx, subscription_id, now)
+        return await rows.find(tx, subscription_id), now
+
     async def _catch_up(self, tx: Transaction, subscription_id: str, now: datetime) -> None:
         """Passes the boundaries that the scheduler has not come to yet: their periods were served."""
         while cycle := await schedule_sql.find_running_cycle(
@@ -180,33 +262,47 @@ class SubscriptionService:
 
 async def _begin(tx: Transaction, cycle: BillingCycle) -> None:
     """The start has come: the first period of a subscription created ahead of it runs."""
-    subscription = await _find(tx, cycle.subscription_id)
+    subscription = await rows.find(tx, cycle.subscription_id)
     await _run(tx, subscription, Segment(Period(cycle.period_start, cycle.period_end), cycle.trial))
+
+
+async def _change_within(tx: Transaction, cycle: BillingCycle) -> None:
+    """A scheduled change has fallen due while its period runs."""
+    subscription = await rows.find(tx, cycle.subscription_id)
+    await rows.save(tx, subscription, *await changes.carry_out_scheduled(tx, subscription, cycle))
 
 
 async def _renew(tx: Transaction, ended: BillingCycle) -> None:
     """A period has ended: the next one begins, or service ends with it."""
-    subscription = await _find(tx, ended.subscription_id)
+    subscription = await rows.find(tx, ended.subscription_id)
     if subscription.cancel_at_period_end:
         change = apply_lifecycle(SubscriptionState(subscription.state), SubscriptionState.CANCELED)
         await _end(tx, subscription, change)
         return
-    segment = next_segment(_calendar(subscription), Period(ended.period_start, ended.period_end))
-    await _open_cycle(tx, subscription, segment, sandbox=ended.sandbox)
+    changed: list[Message] = []
+    if subscription.next_change_at == ended.period_end:
+        changed = await changes.carry_out_scheduled(tx, subscription, ended)
+    segment = next_segment(rows.calendar(subscription), Period(ended.period_start, ended.period_end))
+    await cycles.open_segment(tx, subscription, segment, sandbox=ended.sandbox)
     renewed = events.SubscriptionRenewed(
-        subscription_id=subscription.id, current_period=_period(segment.period)
+        subscription_id=subscription.id, current_period=rows.period(segment.period)
     )
-    await _run(tx, subscription, segment, renewed)
+    await _run(tx, subscription, segment, renewed, *changed)
 
 
 async def _run(tx: Transaction, subscription: Subscription, segment: Segment, *announced: Message) -> None:
     """Moves the subscription into the segment, announcing its state too if that changes."""
-    old, new = SubscriptionState(subscription.state), running_state(segment)
+    old = SubscriptionState(subscription.state)
+    new = running_state(segment, paused=old is SubscriptionState.PAUSED)
     subscription.current_period_start = segment.period.start
     subscription.current_period_end = segment.period.end
     subscription.state = new
-    changed = [] if old is new else [_status_changed(subscription, apply_lifecycle(old, new))]
-    await _save(tx, subscription, *changed, *announced)
+    changed = [] if old is new else [rows.status_changed(subscription, apply_lifecycle(old, new))]
+    await rows.save(tx, subscription, *changed, *announced)
+
+
+def _updated(subscription: Subscription, *fields: str) -> Message:
+    return events.SubscriptionUpdated(subscription_id=subscription.id, changed_fields=fields)
 
 
 async def _end(tx: Transaction, subscription: Subscription, change: StatusChange) -> Subscription:
@@ -214,49 +310,7 @@ async def _end(tx: Transaction, subscription: Subscription, change: StatusChange
     canceled = events.SubscriptionCanceled(
         subscription_id=subscription.id, at_period_end=subscription.cancel_at_period_end
     )
-    return await _save(tx, subscription, _status_changed(subscription, change), canceled)
-
-
-async def _save(tx: Transaction, subscription: Subscription, *announced: Message) -> Subscription:
-    """Writes the row and appends its events, each with a version of its own."""
-    first = subscription.version + 1
-    saved = await subscription_sql.mark_subscription(
-        tx,
-        tenant_id=tx.tenant_id,
-        id=subscription.id,
-        version=subscription.version,
-        new_version=subscription.version + len(announced),
-        state=subscription.state,
-        current_period_start=subscription.current_period_start,
-        current_period_end=subscription.current_period_end,
-        cancel_at_period_end=subscription.cancel_at_period_end,
-        canceled_at=subscription.canceled_at,
-        ended_at=subscription.ended_at,
-    )
-    assert saved is not None, "the customer's lock keeps the version"
-    for version, payload in enumerate(announced, start=first):
-        _announce(tx, saved, payload, version=version)
-    return saved
-
-
-def _announce(tx: Transaction, subscription: Subscription, payload: Message, *, version: int) -> None:
-    outbox.append(
-        tx,
-        payload,
-        resource_id=subscription.id,
-        resource_version=version,
-        ordering_key=subscription.customer_id,
-    )
-
-
-def _status_changed(subscription: Subscription, change: StatusChange) -> events.SubscriptionStatusChanged:
-    # `from` is a keyword of Python's.
-    states: dict[str, Any] = {"from": _state(change.old), "to": _state(change.new)}
-    return events.SubscriptionStatusChanged(subscription_id=subscription.id, **states)
-
-
-def _state(state: str) -> pb.SubscriptionState:
-    return cast("pb.SubscriptionState", enum_number(pb.SubscriptionState, state))
+    return await rows.save(tx, subscription, rows.status_changed(subscription, change), canceled)
 
 
 async def _insert(
@@ -282,87 +336,3 @@ async def _insert(
         current_period_end=period.end if running else None,
         created_at=tx.now,
     )
-
-
-async def _open_cycle(
-    tx: Transaction, subscription: Subscription, segment: Segment, *, sandbox: bool
-) -> None:
-    """Queues the segment with the scheduler, which acts when it starts or ends."""
-    scheduled = subscription.state == SubscriptionState.CREATED
-    await schedule_sql.insert_billing_cycle(
-        tx,
-        tenant_id=tx.tenant_id,
-        id=new_id("cyc"),
-        subscription_id=subscription.id,
-        customer_id=subscription.customer_id,
-        period_start=segment.period.start,
-        period_end=segment.period.end,
-        full_period_end=segment.period.end,
-        state="scheduled" if scheduled else "open",
-        trial=segment.trial,
-        sandbox=sandbox,
-        due_at=segment.period.start if scheduled else segment.period.end,
-    )
-
-
-async def _cut_cycle(
-    tx: Transaction, subscription: Subscription, ended_at: datetime, policy: SubscriptionPolicy
-) -> None:
-    """Ends the running cycle early: what was used until then is settled after the usual grace."""
-    cycle = await schedule_sql.find_running_cycle(tx, tenant_id=tx.tenant_id, subscription_id=subscription.id)
-    if cycle is None:
-        return
-    started = cycle.state == "open"
-    await schedule_sql.mark_billing_cycle(
-        tx,
-        tenant_id=tx.tenant_id,
-        id=cycle.id,
-        version=cycle.version,
-        new_version=cycle.version + 1,
-        state="grace" if started else "closed",
-        period_end=min(ended_at, cycle.period_end),
-        due_at=ended_at + timedelta(seconds=policy.grace_s) if started else None,
-        closed_at=None if started else ended_at,
-    )
-
-
-async def _find(tx: Transaction, subscription_id: str) -> Subscription:
-    subscription = await subscription_sql.find_subscription(tx, tenant_id=tx.tenant_id, id=subscription_id)
-    if subscription is None:
-        raise NotFound(
-            "SUBSCRIPTION_NOT_FOUND", "There is no such subscription.", {"subscription_id": subscription_id}
-        )
-    return subscription
-
-
-def _calendar(subscription: Subscription) -> BillingCalendar:
-    return BillingCalendar(
-        anchor_at=subscription.anchor_at,
-        interval_unit=cast(IntervalUnit, subscription.interval_unit),
-        interval_count=subscription.interval_count,
-        timezone=subscription.timezone,
-        start_at=subscription.start_at,
-        trial_end_at=subscription.trial_end_at,
-        ended_at=subscription.ended_at,
-    )
-
-
-async def _messages(tx: Transaction, subscriptions: Iterable[Subscription]) -> list[pb.Subscription]:
-    subscriptions = list(subscriptions)
-    items = await subscription_sql.list_subscription_items(
-        tx, tenant_id=tx.tenant_id, subscription_ids=[subscription.id for subscription in subscriptions]
-    )
-    return [
-        _message(subscription, [item for item in items if item.subscription_id == subscription.id])
-        for subscription in subscriptions
-    ]
-
-
-def _message(subscription: Subscription, items: Iterable[SubscriptionItem]) -> pb.Subscription:
-    return to_message(
-        subscription, pb.Subscription, items=[to_message(item, pb.SubscriptionItem) for item in items]
-    )
-
-
-def _period(period: Period) -> period_pb2.Period:
-    return period_pb2.Period(start=timestamp(period.start), end=timestamp(period.end))

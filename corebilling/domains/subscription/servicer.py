@@ -27,6 +27,21 @@ class SubscriptionServicer(SubscriptionServiceServicer):
     ) -> rpc.ListSubscriptionsResponse:
         return await self._door.read(request, self._subscriptions.list_subscriptions)
 
+    async def ChangeSubscription(
+        self, request: rpc.ChangeSubscriptionRequest, context: Context
+    ) -> rpc.ChangeSubscriptionResponse:
+        return await self._door.write(request, self._subscriptions.change_subscription)
+
+    async def PauseSubscription(
+        self, request: rpc.PauseSubscriptionRequest, context: Context
+    ) -> rpc.PauseSubscriptionResponse:
+        return await self._door.write(request, self._subscriptions.pause_subscription)
+
+    async def ResumeSubscription(
+        self, request: rpc.ResumeSubscriptionRequest, context: Context
+    ) -> rpc.ResumeSubscriptionResponse:
+        return await self._door.write(request, self._subscriptions.resume_subscription)
+
     async def CancelSubscription(
         self, request: rpc.CancelSubscriptionRequest, context: Context
     ) -> rpc.CancelSubscriptionResponse:

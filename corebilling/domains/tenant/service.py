@@ -16,6 +16,7 @@ from corebilling.values.currency import check_currency
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
 from corebilling.values.period import time_zone
+from corebilling.values.proration import Grain
 
 _DEFAULT_CURRENCY = "USD"
 _DEFAULT_TIMEZONE = "UTC"
@@ -41,6 +42,9 @@ class TenantService:
                 mode=mode,
                 default_currency=check_currency(request.default_currency or _DEFAULT_CURRENCY),
                 timezone=time_zone(request.timezone or _DEFAULT_TIMEZONE).key,
+                proration_grain=enum_text(tenant_pb2.ProrationGrain, request.proration_grain)
+                if request.proration_grain
+                else Grain.SECOND,
                 auto_finalize=not request.manual_finalize,
                 created_at=tx.now,
             )

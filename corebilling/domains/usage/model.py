@@ -17,7 +17,7 @@ from fractions import Fraction
 from hashlib import blake2b
 
 from corebilling.errors import AlreadyExists, BillingError, FailedPrecondition, InvalidArgument, NotFound
-from corebilling.values.period import BillingCalendar, Period
+from corebilling.values.period import ALWAYS, BillingCalendar, Period
 
 MAX_KEY_CHARACTERS = 128
 
@@ -79,6 +79,9 @@ class UsageItem:
     subscription_version: int
     max_quantity: Decimal | None
     calendar: BillingCalendar
+    starts_at: datetime = ALWAYS.start
+    ends_at: datetime = ALWAYS.end
+    """Of the subscription's items for the meter, this one counts from `starts_at` up to `ends_at`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +128,15 @@ def usage_total_id(subscription_item_id: str, period_start: datetime) -> str:
 
 def decide_placement(
     records: UsageRecords,
-    items: Mapping[tuple[str, str], UsageItem],
+    items: Mapping[tuple[str, str], Sequence[UsageItem]],
     window: UsageWindow,
     last_periods: MutableMapping[str, UsagePeriod],
 ) -> Placement:
     """Finds the period of every record, or why it is refused. One bad record never spoils the others.
 
-    `items` are by (subscription, meter). `last_periods`, by item, remembers periods across batches: usage
-    comes in order, and working a period out costs a hundred times more than comparing with its bounds.
+    `items` are by (subscription, meter): one, or those that followed one another. `last_periods`, by item,
+    remembers periods across batches: usage comes in order, and working a period out costs a hundred times
+    more than comparing with its bounds.
     """
     refused = check_form(records)
     places: list[int] = []
@@ -149,7 +153,7 @@ def decide_placement(
         if index in refused:
             places.append(_NOWHERE)
             continue
-        found = _find_period(pair, items.get(pair), at, window, last_periods)
+        found = _find_period(pair, items.get(pair, ()), at, window, last_periods)
         if isinstance(found, BillingError):
             refused[index] = found
             places.append(_NOWHERE)
@@ -289,12 +293,12 @@ def months_of(recorded_us: Collection[int]) -> set[date]:
 
 def _find_period(
     pair: tuple[str, str],
-    item: UsageItem | None,
+    items: Sequence[UsageItem],
     at: int,
     window: UsageWindow,
     last_periods: MutableMapping[str, UsagePeriod],
 ) -> UsagePeriod | BillingError:
-    if item is None:
+    if not items:
         return NotFound(
             "USAGE_ITEM_NOT_FOUND",
             "The subscription has no item for the meter; check both names.",
@@ -302,6 +306,7 @@ def _find_period(
         )
     if at not in window:
         return _outside(at, window)
+    item = _item_at(items, at)
     last = last_periods.get(item.id)
     same_terms = last is not None and last.item.subscription_version == item.subscription_version
     if last is not None and same_terms and last.start_us <= at < last.end_us:
@@ -317,6 +322,15 @@ def _find_period(
         )
     last_periods[item.id] = found
     return found
+
+
+def _item_at(items: Sequence[UsageItem], at: int) -> UsageItem:
+    """The last item that had begun by then; it may have ended, too."""
+    if len(items) == 1:
+        return items[0]
+    begun = [item for item in items if microseconds(item.starts_at) <= at]
+    running = [item for item in begun if at < microseconds(item.ends_at)]
+    return (running or begun or items)[-1]
 
 
 def _outside(at: int, window: UsageWindow) -> BillingError:
@@ -339,9 +353,12 @@ def _work_out_period(item: UsageItem, at: int) -> UsagePeriod | None:
         return None
     calendar, period = item.calendar, segment.period
     billed_from = calendar.start_at if segment.trial else calendar.trial_end_at or calendar.start_at
-    start = max(period.start, billed_from)
-    end = period.end if calendar.ended_at is None else min(period.end, calendar.ended_at)
-    return UsagePeriod(item, period, segment.trial, microseconds(start), microseconds(end))
+    own = Period(max(period.start, item.starts_at), period.end)
+    start = max(own.start, billed_from)
+    end = min(own.end, item.ends_at, calendar.ended_at or own.end)
+    if not start <= instant_at(at) < end:
+        return None
+    return UsagePeriod(item, own, segment.trial, microseconds(start), microseconds(end))
 
 
 def _are_keys(keys: Sequence[str]) -> bool:

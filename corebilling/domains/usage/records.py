@@ -1,5 +1,6 @@
 """What a batch of usage says: its records as columns, and the items that they name."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import cast
 
@@ -35,8 +36,8 @@ def read_records(messages: Sequence[usage_pb2.UsageRecord]) -> UsageRecords:
     )
 
 
-async def named_items(tx: Transaction, records: UsageRecords) -> dict[tuple[str, str], UsageItem]:
-    """The metered items of the subscriptions that the records name, by subscription and meter."""
+async def named_items(tx: Transaction, records: UsageRecords) -> dict[tuple[str, str], list[UsageItem]]:
+    """The metered items that the records name, by subscription and meter, in the order they began."""
     # Postgres holds no NUL in text, and no id is that long: such a record is refused, not the whole batch.
     ids = [
         name
@@ -44,7 +45,10 @@ async def named_items(tx: Transaction, records: UsageRecords) -> dict[tuple[str,
         if 0 < len(name) <= _MAX_ID_CHARACTERS and "\0" not in name
     ]
     rows = await usage_sql.list_usage_items(tx, tenant_id=tx.tenant_id, subscription_ids=ids)
-    return {(row.subscription_id, row.meter_code): _item(row) for row in rows}
+    items: dict[tuple[str, str], list[UsageItem]] = defaultdict(list)
+    for row in rows:
+        items[row.subscription_id, row.meter_code].append(_item(row))
+    return items
 
 
 def _item(row: usage_sql.ListUsageItemsRow) -> UsageItem:
@@ -56,6 +60,8 @@ def _item(row: usage_sql.ListUsageItemsRow) -> UsageItem:
         customer_id=row.customer_id,
         subscription_version=row.subscription_version,
         max_quantity=row.max_quantity,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
         calendar=BillingCalendar(
             anchor_at=row.anchor_at,
             interval_unit=cast("IntervalUnit", row.interval_unit),

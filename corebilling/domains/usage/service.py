@@ -182,8 +182,9 @@ class UsageService:
         placement = decide_placement(records, items, window, self._remembered())
         if not placement.periods:
             return Acceptance((), (), placement.refused)
-        await tx.lock(*{item.customer_id for item in items.values()})
-        versions = {item.subscription_id: item.subscription_version for item in items.values()}
+        firsts = [named[0] for named in items.values()]
+        await tx.lock(*{item.customer_id for item in firsts})
+        versions = {item.subscription_id: item.subscription_version for item in firsts}
         state = await usage_sql.get_usage_state(
             tx, tenant_id=tx.tenant_id, keys=_array(keys), subscription_ids=list(versions)
         )

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from billing.subscription.v1 import subscription_pb2 as billing_dot_subscription_dot_v1_dot_subscription__pb2
 from billing.types.v1 import period_pb2 as billing_dot_types_dot_v1_dot_period__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1billing/subscription/v1/subscription_events.proto\x12\x17\x62illing.subscription.v1\x1a billing/options/v1/options.proto\x1a*billing/subscription/v1/subscription.proto\x1a\x1d\x62illing/types/v1/period.proto\"\x97\x02\n\x13SubscriptionCreated\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\x1f\n\x0b\x63ustomer_id\x18\x02 \x01(\tR\ncustomerId\x12\x17\n\x07plan_id\x18\x03 \x01(\tR\x06planId\x12@\n\x05state\x18\x04 \x01(\x0e\x32*.billing.subscription.v1.SubscriptionStateR\x05state\x12?\n\x0e\x63urrent_period\x18\x05 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\rcurrentPeriod:\x1a\xaa\xbb\x18\x16\n\x14subscription.created\"\x81\x01\n\x13SubscriptionUpdated\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12%\n\x0e\x63hanged_fields\x18\x02 \x03(\tR\rchangedFields:\x1a\xaa\xbb\x18\x16\n\x14subscription.updated\"\xe3\x01\n\x19SubscriptionStatusChanged\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12>\n\x04\x66rom\x18\x02 \x01(\x0e\x32*.billing.subscription.v1.SubscriptionStateR\x04\x66rom\x12:\n\x02to\x18\x03 \x01(\x0e\x32*.billing.subscription.v1.SubscriptionStateR\x02to:!\xaa\xbb\x18\x1d\n\x1bsubscription.status.changed\"\x9b\x01\n\x13SubscriptionRenewed\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12?\n\x0e\x63urrent_period\x18\x02 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\rcurrentPeriod:\x1a\xaa\xbb\x18\x16\n\x14subscription.renewed\"\x80\x01\n\x14SubscriptionCanceled\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\"\n\rat_period_end\x18\x02 \x01(\x08R\x0b\x61tPeriodEnd:\x1b\xaa\xbb\x18\x17\n\x15subscription.canceledb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1billing/subscription/v1/subscription_events.proto\x12\x17\x62illing.subscription.v1\x1a billing/options/v1/options.proto\x1a*billing/subscription/v1/subscription.proto\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x02\n\x13SubscriptionCreated\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\x1f\n\x0b\x63ustomer_id\x18\x02 \x01(\tR\ncustomerId\x12\x17\n\x07plan_id\x18\x03 \x01(\tR\x06planId\x12@\n\x05state\x18\x04 \x01(\x0e\x32*.billing.subscription.v1.SubscriptionStateR\x05state\x12?\n\x0e\x63urrent_period\x18\x05 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\rcurrentPeriod:\x1a\xaa\xbb\x18\x16\n\x14subscription.created\"\x81\x01\n\x13SubscriptionUpdated\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12%\n\x0e\x63hanged_fields\x18\x02 \x03(\tR\rchangedFields:\x1a\xaa\xbb\x18\x16\n\x14subscription.updated\"\xe3\x01\n\x19SubscriptionStatusChanged\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12>\n\x04\x66rom\x18\x02 \x01(\x0e\x32*.billing.subscription.v1.SubscriptionStateR\x04\x66rom\x12:\n\x02to\x18\x03 \x01(\x0e\x32*.billing.subscription.v1.SubscriptionStateR\x02to:!\xaa\xbb\x18\x1d\n\x1bsubscription.status.changed\"\x9b\x01\n\x13SubscriptionRenewed\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12?\n\x0e\x63urrent_period\x18\x02 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\rcurrentPeriod:\x1a\xaa\xbb\x18\x16\n\x14subscription.renewed\"\x80\x01\n\x14SubscriptionCanceled\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\"\n\rat_period_end\x18\x02 \x01(\x08R\x0b\x61tPeriodEnd:\x1b\xaa\xbb\x18\x17\n\x15subscription.canceled\"\xa2\x02\n\x18SubscriptionPriceUpdated\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\x1b\n\tchange_id\x18\x02 \x01(\tR\x08\x63hangeId\x12=\n\x0c\x65\x66\x66\x65\x63tive_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x65\x66\x66\x65\x63tiveAt\x12\"\n\rold_price_ids\x18\x04 \x03(\tR\x0boldPriceIds\x12\"\n\rnew_price_ids\x18\x05 \x03(\tR\x0bnewPriceIds\x12\x17\n\x07plan_id\x18\x06 \x01(\tR\x06planId: \xaa\xbb\x18\x1c\n\x1asubscription.price.updated\"X\n\x12SubscriptionPaused\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId:\x19\xaa\xbb\x18\x15\n\x13subscription.paused\"Z\n\x13SubscriptionResumed\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId:\x1a\xaa\xbb\x18\x16\n\x14subscription.resumedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,14 +45,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBSCRIPTIONRENEWED']._serialized_options = b'\252\273\030\026\n\024subscription.renewed'
   _globals['_SUBSCRIPTIONCANCELED']._loaded_options = None
   _globals['_SUBSCRIPTIONCANCELED']._serialized_options = b'\252\273\030\027\n\025subscription.canceled'
-  _globals['_SUBSCRIPTIONCREATED']._serialized_start=188
-  _globals['_SUBSCRIPTIONCREATED']._serialized_end=467
-  _globals['_SUBSCRIPTIONUPDATED']._serialized_start=470
-  _globals['_SUBSCRIPTIONUPDATED']._serialized_end=599
-  _globals['_SUBSCRIPTIONSTATUSCHANGED']._serialized_start=602
-  _globals['_SUBSCRIPTIONSTATUSCHANGED']._serialized_end=829
-  _globals['_SUBSCRIPTIONRENEWED']._serialized_start=832
-  _globals['_SUBSCRIPTIONRENEWED']._serialized_end=987
-  _globals['_SUBSCRIPTIONCANCELED']._serialized_start=990
-  _globals['_SUBSCRIPTIONCANCELED']._serialized_end=1118
+  _globals['_SUBSCRIPTIONPRICEUPDATED']._loaded_options = None
+  _globals['_SUBSCRIPTIONPRICEUPDATED']._serialized_options = b'\252\273\030\034\n\032subscription.price.updated'
+  _globals['_SUBSCRIPTIONPAUSED']._loaded_options = None
+  _globals['_SUBSCRIPTIONPAUSED']._serialized_options = b'\252\273\030\025\n\023subscription.paused'
+  _globals['_SUBSCRIPTIONRESUMED']._loaded_options = None
+  _globals['_SUBSCRIPTIONRESUMED']._serialized_options = b'\252\273\030\026\n\024subscription.resumed'
+  _globals['_SUBSCRIPTIONCREATED']._serialized_start=221
+  _globals['_SUBSCRIPTIONCREATED']._serialized_end=500
+  _globals['_SUBSCRIPTIONUPDATED']._serialized_start=503
+  _globals['_SUBSCRIPTIONUPDATED']._serialized_end=632
+  _globals['_SUBSCRIPTIONSTATUSCHANGED']._serialized_start=635
+  _globals['_SUBSCRIPTIONSTATUSCHANGED']._serialized_end=862
+  _globals['_SUBSCRIPTIONRENEWED']._serialized_start=865
+  _globals['_SUBSCRIPTIONRENEWED']._serialized_end=1020
+  _globals['_SUBSCRIPTIONCANCELED']._serialized_start=1023
+  _globals['_SUBSCRIPTIONCANCELED']._serialized_end=1151
+  _globals['_SUBSCRIPTIONPRICEUPDATED']._serialized_start=1154
+  _globals['_SUBSCRIPTIONPRICEUPDATED']._serialized_end=1444
+  _globals['_SUBSCRIPTIONPAUSED']._serialized_start=1446
+  _globals['_SUBSCRIPTIONPAUSED']._serialized_end=1534
+  _globals['_SUBSCRIPTIONRESUMED']._serialized_start=1536
+  _globals['_SUBSCRIPTIONRESUMED']._serialized_end=1626
 # @@protoc_insertion_point(module_scope)

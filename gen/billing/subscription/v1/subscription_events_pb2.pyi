@@ -1,6 +1,9 @@
+import datetime
+
 from billing.options.v1 import options_pb2 as _options_pb2
 from billing.subscription.v1 import subscription_pb2 as _subscription_pb2
 from billing.types.v1 import period_pb2 as _period_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -55,3 +58,31 @@ class SubscriptionCanceled(_message.Message):
     subscription_id: str
     at_period_end: bool
     def __init__(self, subscription_id: _Optional[str] = ..., at_period_end: _Optional[bool] = ...) -> None: ...
+
+class SubscriptionPriceUpdated(_message.Message):
+    __slots__ = ("subscription_id", "change_id", "effective_at", "old_price_ids", "new_price_ids", "plan_id")
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_ID_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_AT_FIELD_NUMBER: _ClassVar[int]
+    OLD_PRICE_IDS_FIELD_NUMBER: _ClassVar[int]
+    NEW_PRICE_IDS_FIELD_NUMBER: _ClassVar[int]
+    PLAN_ID_FIELD_NUMBER: _ClassVar[int]
+    subscription_id: str
+    change_id: str
+    effective_at: _timestamp_pb2.Timestamp
+    old_price_ids: _containers.RepeatedScalarFieldContainer[str]
+    new_price_ids: _containers.RepeatedScalarFieldContainer[str]
+    plan_id: str
+    def __init__(self, subscription_id: _Optional[str] = ..., change_id: _Optional[str] = ..., effective_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., old_price_ids: _Optional[_Iterable[str]] = ..., new_price_ids: _Optional[_Iterable[str]] = ..., plan_id: _Optional[str] = ...) -> None: ...
+
+class SubscriptionPaused(_message.Message):
+    __slots__ = ("subscription_id",)
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    subscription_id: str
+    def __init__(self, subscription_id: _Optional[str] = ...) -> None: ...
+
+class SubscriptionResumed(_message.Message):
+    __slots__ = ("subscription_id",)
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    subscription_id: str
+    def __init__(self, subscription_id: _Optional[str] = ...) -> None: ...

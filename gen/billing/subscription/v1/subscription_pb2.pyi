@@ -18,14 +18,38 @@ class SubscriptionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SUBSCRIPTION_STATE_TRIALING: _ClassVar[SubscriptionState]
     SUBSCRIPTION_STATE_ACTIVE: _ClassVar[SubscriptionState]
     SUBSCRIPTION_STATE_CANCELED: _ClassVar[SubscriptionState]
+    SUBSCRIPTION_STATE_PAUSED: _ClassVar[SubscriptionState]
+
+class ProrationBehavior(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRORATION_BEHAVIOR_UNSPECIFIED: _ClassVar[ProrationBehavior]
+    PRORATION_BEHAVIOR_CREATE_PRORATIONS: _ClassVar[ProrationBehavior]
+    PRORATION_BEHAVIOR_INVOICE_IMMEDIATELY: _ClassVar[ProrationBehavior]
+    PRORATION_BEHAVIOR_NONE: _ClassVar[ProrationBehavior]
+
+class SubscriptionChangeState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SUBSCRIPTION_CHANGE_STATE_UNSPECIFIED: _ClassVar[SubscriptionChangeState]
+    SUBSCRIPTION_CHANGE_STATE_SCHEDULED: _ClassVar[SubscriptionChangeState]
+    SUBSCRIPTION_CHANGE_STATE_APPLIED: _ClassVar[SubscriptionChangeState]
+    SUBSCRIPTION_CHANGE_STATE_CANCELED: _ClassVar[SubscriptionChangeState]
 SUBSCRIPTION_STATE_UNSPECIFIED: SubscriptionState
 SUBSCRIPTION_STATE_CREATED: SubscriptionState
 SUBSCRIPTION_STATE_TRIALING: SubscriptionState
 SUBSCRIPTION_STATE_ACTIVE: SubscriptionState
 SUBSCRIPTION_STATE_CANCELED: SubscriptionState
+SUBSCRIPTION_STATE_PAUSED: SubscriptionState
+PRORATION_BEHAVIOR_UNSPECIFIED: ProrationBehavior
+PRORATION_BEHAVIOR_CREATE_PRORATIONS: ProrationBehavior
+PRORATION_BEHAVIOR_INVOICE_IMMEDIATELY: ProrationBehavior
+PRORATION_BEHAVIOR_NONE: ProrationBehavior
+SUBSCRIPTION_CHANGE_STATE_UNSPECIFIED: SubscriptionChangeState
+SUBSCRIPTION_CHANGE_STATE_SCHEDULED: SubscriptionChangeState
+SUBSCRIPTION_CHANGE_STATE_APPLIED: SubscriptionChangeState
+SUBSCRIPTION_CHANGE_STATE_CANCELED: SubscriptionChangeState
 
 class Subscription(_message.Message):
-    __slots__ = ("id", "tenant_id", "customer_id", "plan_id", "state", "currency", "items", "interval_unit", "interval_count", "timezone", "anchor_at", "start_at", "trial_end_at", "current_period_start", "current_period_end", "cancel_at_period_end", "canceled_at", "ended_at", "created_at", "version")
+    __slots__ = ("id", "tenant_id", "customer_id", "plan_id", "state", "currency", "items", "interval_unit", "interval_count", "timezone", "anchor_at", "start_at", "trial_end_at", "current_period_start", "current_period_end", "cancel_at_period_end", "canceled_at", "ended_at", "created_at", "version", "paused_at", "next_change_at")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -46,6 +70,8 @@ class Subscription(_message.Message):
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_AT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_CHANGE_AT_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     customer_id: str
@@ -66,7 +92,9 @@ class Subscription(_message.Message):
     ended_at: _timestamp_pb2.Timestamp
     created_at: _timestamp_pb2.Timestamp
     version: int
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., state: _Optional[_Union[SubscriptionState, str]] = ..., currency: _Optional[str] = ..., items: _Optional[_Iterable[_Union[SubscriptionItem, _Mapping]]] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., timezone: _Optional[str] = ..., anchor_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trial_end_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_at_period_end: _Optional[bool] = ..., canceled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+    paused_at: _timestamp_pb2.Timestamp
+    next_change_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., state: _Optional[_Union[SubscriptionState, str]] = ..., currency: _Optional[str] = ..., items: _Optional[_Iterable[_Union[SubscriptionItem, _Mapping]]] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., timezone: _Optional[str] = ..., anchor_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trial_end_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_at_period_end: _Optional[bool] = ..., canceled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., paused_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_change_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class SubscriptionItem(_message.Message):
     __slots__ = ("id", "price_id", "meter_code", "quantity")
@@ -79,3 +107,33 @@ class SubscriptionItem(_message.Message):
     meter_code: str
     quantity: str
     def __init__(self, id: _Optional[str] = ..., price_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., quantity: _Optional[str] = ...) -> None: ...
+
+class SubscriptionChange(_message.Message):
+    __slots__ = ("id", "tenant_id", "subscription_id", "state", "effective_at", "plan_id", "items", "proration_behavior", "created_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_AT_FIELD_NUMBER: _ClassVar[int]
+    PLAN_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    PRORATION_BEHAVIOR_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    tenant_id: str
+    subscription_id: str
+    state: SubscriptionChangeState
+    effective_at: _timestamp_pb2.Timestamp
+    plan_id: str
+    items: _containers.RepeatedCompositeFieldContainer[ChangedItem]
+    proration_behavior: ProrationBehavior
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., state: _Optional[_Union[SubscriptionChangeState, str]] = ..., effective_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., plan_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[ChangedItem, _Mapping]]] = ..., proration_behavior: _Optional[_Union[ProrationBehavior, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ChangedItem(_message.Message):
+    __slots__ = ("price_id", "quantity")
+    PRICE_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    price_id: str
+    quantity: str
+    def __init__(self, price_id: _Optional[str] = ..., quantity: _Optional[str] = ...) -> None: ...

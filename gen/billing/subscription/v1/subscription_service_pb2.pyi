@@ -97,3 +97,63 @@ class CancelSubscriptionResponse(_message.Message):
     SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
     subscription: _subscription_pb2.Subscription
     def __init__(self, subscription: _Optional[_Union[_subscription_pb2.Subscription, _Mapping]] = ...) -> None: ...
+
+class ChangeSubscriptionRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "subscription_id", "plan_id", "items", "proration_behavior", "at_period_end", "effective_at")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    PLAN_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    PRORATION_BEHAVIOR_FIELD_NUMBER: _ClassVar[int]
+    AT_PERIOD_END_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_AT_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    subscription_id: str
+    plan_id: str
+    items: _containers.RepeatedCompositeFieldContainer[NewSubscriptionItem]
+    proration_behavior: _subscription_pb2.ProrationBehavior
+    at_period_end: bool
+    effective_at: _timestamp_pb2.Timestamp
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[NewSubscriptionItem, _Mapping]]] = ..., proration_behavior: _Optional[_Union[_subscription_pb2.ProrationBehavior, str]] = ..., at_period_end: _Optional[bool] = ..., effective_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ChangeSubscriptionResponse(_message.Message):
+    __slots__ = ("subscription", "change")
+    SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    subscription: _subscription_pb2.Subscription
+    change: _subscription_pb2.SubscriptionChange
+    def __init__(self, subscription: _Optional[_Union[_subscription_pb2.Subscription, _Mapping]] = ..., change: _Optional[_Union[_subscription_pb2.SubscriptionChange, _Mapping]] = ...) -> None: ...
+
+class PauseSubscriptionRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "subscription_id")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    subscription_id: str
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., subscription_id: _Optional[str] = ...) -> None: ...
+
+class PauseSubscriptionResponse(_message.Message):
+    __slots__ = ("subscription",)
+    SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    subscription: _subscription_pb2.Subscription
+    def __init__(self, subscription: _Optional[_Union[_subscription_pb2.Subscription, _Mapping]] = ...) -> None: ...
+
+class ResumeSubscriptionRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "subscription_id")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    subscription_id: str
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., subscription_id: _Optional[str] = ...) -> None: ...
+
+class ResumeSubscriptionResponse(_message.Message):
+    __slots__ = ("subscription",)
+    SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    subscription: _subscription_pb2.Subscription
+    def __init__(self, subscription: _Optional[_Union[_subscription_pb2.Subscription, _Mapping]] = ...) -> None: ...

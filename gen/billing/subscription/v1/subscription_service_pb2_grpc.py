@@ -49,6 +49,21 @@ class SubscriptionServiceStub:
                 request_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ListSubscriptionsRequest.SerializeToString,
                 response_deserializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ListSubscriptionsResponse.FromString,
                 _registered_method=True)
+        self.ChangeSubscription = channel.unary_unary(
+                '/billing.subscription.v1.SubscriptionService/ChangeSubscription',
+                request_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ChangeSubscriptionRequest.SerializeToString,
+                response_deserializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ChangeSubscriptionResponse.FromString,
+                _registered_method=True)
+        self.PauseSubscription = channel.unary_unary(
+                '/billing.subscription.v1.SubscriptionService/PauseSubscription',
+                request_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.PauseSubscriptionRequest.SerializeToString,
+                response_deserializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.PauseSubscriptionResponse.FromString,
+                _registered_method=True)
+        self.ResumeSubscription = channel.unary_unary(
+                '/billing.subscription.v1.SubscriptionService/ResumeSubscription',
+                request_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ResumeSubscriptionRequest.SerializeToString,
+                response_deserializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ResumeSubscriptionResponse.FromString,
+                _registered_method=True)
         self.CancelSubscription = channel.unary_unary(
                 '/billing.subscription.v1.SubscriptionService/CancelSubscription',
                 request_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.CancelSubscriptionRequest.SerializeToString,
@@ -73,6 +88,29 @@ class SubscriptionServiceServicer:
 
     def ListSubscriptions(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeSubscription(self, request, context):
+        """Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
+        they are keep their ids and their usage. A trial goes on as it began. What is to happen later is scheduled, and
+        replaces what was scheduled before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseSubscription(self, request, context):
+        """Stops service now, and withdraws a scheduled change. Fees are due for the time served; periods go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeSubscription(self, request, context):
+        """Serves again what was served before the pause, from now on.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -102,6 +140,21 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
                     servicer.ListSubscriptions,
                     request_deserializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ListSubscriptionsRequest.FromString,
                     response_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ListSubscriptionsResponse.SerializeToString,
+            ),
+            'ChangeSubscription': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeSubscription,
+                    request_deserializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ChangeSubscriptionRequest.FromString,
+                    response_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ChangeSubscriptionResponse.SerializeToString,
+            ),
+            'PauseSubscription': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseSubscription,
+                    request_deserializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.PauseSubscriptionRequest.FromString,
+                    response_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.PauseSubscriptionResponse.SerializeToString,
+            ),
+            'ResumeSubscription': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeSubscription,
+                    request_deserializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ResumeSubscriptionRequest.FromString,
+                    response_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ResumeSubscriptionResponse.SerializeToString,
             ),
             'CancelSubscription': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelSubscription,
@@ -190,6 +243,87 @@ class SubscriptionService:
             '/billing.subscription.v1.SubscriptionService/ListSubscriptions',
             billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ListSubscriptionsRequest.SerializeToString,
             billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ListSubscriptionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeSubscription(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.subscription.v1.SubscriptionService/ChangeSubscription',
+            billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ChangeSubscriptionRequest.SerializeToString,
+            billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ChangeSubscriptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseSubscription(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.subscription.v1.SubscriptionService/PauseSubscription',
+            billing_dot_subscription_dot_v1_dot_subscription__service__pb2.PauseSubscriptionRequest.SerializeToString,
+            billing_dot_subscription_dot_v1_dot_subscription__service__pb2.PauseSubscriptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeSubscription(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.subscription.v1.SubscriptionService/ResumeSubscription',
+            billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ResumeSubscriptionRequest.SerializeToString,
+            billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ResumeSubscriptionResponse.FromString,
             options,
             channel_credentials,
             insecure,

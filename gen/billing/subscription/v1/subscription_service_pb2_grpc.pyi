@@ -34,6 +34,15 @@ class SubscriptionServiceStub:
     CreateSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.CreateSubscriptionRequest, _subscription_service_pb2.CreateSubscriptionResponse]
     GetSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.GetSubscriptionRequest, _subscription_service_pb2.GetSubscriptionResponse]
     ListSubscriptions: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.ListSubscriptionsRequest, _subscription_service_pb2.ListSubscriptionsResponse]
+    ChangeSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.ChangeSubscriptionRequest, _subscription_service_pb2.ChangeSubscriptionResponse]
+    """Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
+    they are keep their ids and their usage. A trial goes on as it began. What is to happen later is scheduled, and
+    replaces what was scheduled before.
+    """
+    PauseSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.PauseSubscriptionRequest, _subscription_service_pb2.PauseSubscriptionResponse]
+    """Stops service now, and withdraws a scheduled change. Fees are due for the time served; periods go on."""
+    ResumeSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.ResumeSubscriptionRequest, _subscription_service_pb2.ResumeSubscriptionResponse]
+    """Serves again what was served before the pause, from now on."""
     CancelSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.CancelSubscriptionRequest, _subscription_service_pb2.CancelSubscriptionResponse]
     """Now, or at the end of the current period. Either way what was used is still billed, also what is reported
     afterwards. One that is canceled before its first billed period begins has nothing to pay.
@@ -45,6 +54,15 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     CreateSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.CreateSubscriptionRequest, _subscription_service_pb2.CreateSubscriptionResponse]  # type: ignore[assignment]
     GetSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.GetSubscriptionRequest, _subscription_service_pb2.GetSubscriptionResponse]  # type: ignore[assignment]
     ListSubscriptions: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.ListSubscriptionsRequest, _subscription_service_pb2.ListSubscriptionsResponse]  # type: ignore[assignment]
+    ChangeSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.ChangeSubscriptionRequest, _subscription_service_pb2.ChangeSubscriptionResponse]  # type: ignore[assignment]
+    """Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
+    they are keep their ids and their usage. A trial goes on as it began. What is to happen later is scheduled, and
+    replaces what was scheduled before.
+    """
+    PauseSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.PauseSubscriptionRequest, _subscription_service_pb2.PauseSubscriptionResponse]  # type: ignore[assignment]
+    """Stops service now, and withdraws a scheduled change. Fees are due for the time served; periods go on."""
+    ResumeSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.ResumeSubscriptionRequest, _subscription_service_pb2.ResumeSubscriptionResponse]  # type: ignore[assignment]
+    """Serves again what was served before the pause, from now on."""
     CancelSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.CancelSubscriptionRequest, _subscription_service_pb2.CancelSubscriptionResponse]  # type: ignore[assignment]
     """Now, or at the end of the current period. Either way what was used is still billed, also what is reported
     afterwards. One that is canceled before its first billed period begins has nothing to pay.
@@ -71,6 +89,33 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscription_service_pb2.ListSubscriptionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscription_service_pb2.ListSubscriptionsResponse, _abc.Awaitable[_subscription_service_pb2.ListSubscriptionsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ChangeSubscription(
+        self,
+        request: _subscription_service_pb2.ChangeSubscriptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscription_service_pb2.ChangeSubscriptionResponse, _abc.Awaitable[_subscription_service_pb2.ChangeSubscriptionResponse]]:
+        """Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
+        they are keep their ids and their usage. A trial goes on as it began. What is to happen later is scheduled, and
+        replaces what was scheduled before.
+        """
+
+    @_abc_1.abstractmethod
+    def PauseSubscription(
+        self,
+        request: _subscription_service_pb2.PauseSubscriptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscription_service_pb2.PauseSubscriptionResponse, _abc.Awaitable[_subscription_service_pb2.PauseSubscriptionResponse]]:
+        """Stops service now, and withdraws a scheduled change. Fees are due for the time served; periods go on."""
+
+    @_abc_1.abstractmethod
+    def ResumeSubscription(
+        self,
+        request: _subscription_service_pb2.ResumeSubscriptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscription_service_pb2.ResumeSubscriptionResponse, _abc.Awaitable[_subscription_service_pb2.ResumeSubscriptionResponse]]:
+        """Serves again what was served before the pause, from now on."""
 
     @_abc_1.abstractmethod
     def CancelSubscription(

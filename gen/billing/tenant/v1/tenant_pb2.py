@@ -25,17 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x62illing/tenant/v1/tenant.proto\x12\x11\x62illing.tenant.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x02\n\x06Tenant\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04slug\x18\x03 \x01(\tR\x04slug\x12\x31\n\x04mode\x18\x04 \x01(\x0e\x32\x1d.billing.tenant.v1.TenantModeR\x04mode\x12\x37\n\x06status\x18\x05 \x01(\x0e\x32\x1f.billing.tenant.v1.TenantStatusR\x06status\x12)\n\x10\x64\x65\x66\x61ult_currency\x18\x06 \x01(\tR\x0f\x64\x65\x66\x61ultCurrency\x12\x1a\n\x08timezone\x18\x07 \x01(\tR\x08timezone\x12#\n\rauto_finalize\x18\x08 \x01(\x08R\x0c\x61utoFinalize\x12\x39\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\n \x01(\x03R\x07version*X\n\nTenantMode\x12\x1b\n\x17TENANT_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10TENANT_MODE_LIVE\x10\x01\x12\x17\n\x13TENANT_MODE_SANDBOX\x10\x02*~\n\x0cTenantStatus\x12\x1d\n\x19TENANT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14TENANT_STATUS_ACTIVE\x10\x01\x12\x1b\n\x17TENANT_STATUS_SUSPENDED\x10\x02\x12\x18\n\x14TENANT_STATUS_CLOSED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x62illing/tenant/v1/tenant.proto\x12\x11\x62illing.tenant.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x03\n\x06Tenant\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04slug\x18\x03 \x01(\tR\x04slug\x12\x31\n\x04mode\x18\x04 \x01(\x0e\x32\x1d.billing.tenant.v1.TenantModeR\x04mode\x12\x37\n\x06status\x18\x05 \x01(\x0e\x32\x1f.billing.tenant.v1.TenantStatusR\x06status\x12)\n\x10\x64\x65\x66\x61ult_currency\x18\x06 \x01(\tR\x0f\x64\x65\x66\x61ultCurrency\x12\x1a\n\x08timezone\x18\x07 \x01(\tR\x08timezone\x12#\n\rauto_finalize\x18\x08 \x01(\x08R\x0c\x61utoFinalize\x12\x39\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\n \x01(\x03R\x07version\x12J\n\x0fproration_grain\x18\x0b \x01(\x0e\x32!.billing.tenant.v1.ProrationGrainR\x0eprorationGrain*X\n\nTenantMode\x12\x1b\n\x17TENANT_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10TENANT_MODE_LIVE\x10\x01\x12\x17\n\x13TENANT_MODE_SANDBOX\x10\x02*~\n\x0cTenantStatus\x12\x1d\n\x19TENANT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14TENANT_STATUS_ACTIVE\x10\x01\x12\x1b\n\x17TENANT_STATUS_SUSPENDED\x10\x02\x12\x18\n\x14TENANT_STATUS_CLOSED\x10\x03*\x80\x01\n\x0eProrationGrain\x12\x1f\n\x1bPRORATION_GRAIN_UNSPECIFIED\x10\x00\x12\x1a\n\x16PRORATION_GRAIN_SECOND\x10\x01\x12\x17\n\x13PRORATION_GRAIN_DAY\x10\x02\x12\x18\n\x14PRORATION_GRAIN_NONE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.tenant.v1.tenant_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TENANTMODE']._serialized_start=454
-  _globals['_TENANTMODE']._serialized_end=542
-  _globals['_TENANTSTATUS']._serialized_start=544
-  _globals['_TENANTSTATUS']._serialized_end=670
+  _globals['_TENANTMODE']._serialized_start=530
+  _globals['_TENANTMODE']._serialized_end=618
+  _globals['_TENANTSTATUS']._serialized_start=620
+  _globals['_TENANTSTATUS']._serialized_end=746
+  _globals['_PRORATIONGRAIN']._serialized_start=749
+  _globals['_PRORATIONGRAIN']._serialized_end=877
   _globals['_TENANT']._serialized_start=87
-  _globals['_TENANT']._serialized_end=452
+  _globals['_TENANT']._serialized_end=528
 # @@protoc_insertion_point(module_scope)

@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateTenantRequest(_message.Message):
-    __slots__ = ("request_id", "name", "slug", "mode", "default_currency", "timezone", "clock_time", "manual_finalize")
+    __slots__ = ("request_id", "name", "slug", "mode", "default_currency", "timezone", "clock_time", "manual_finalize", "proration_grain")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SLUG_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,7 @@ class CreateTenantRequest(_message.Message):
     TIMEZONE_FIELD_NUMBER: _ClassVar[int]
     CLOCK_TIME_FIELD_NUMBER: _ClassVar[int]
     MANUAL_FINALIZE_FIELD_NUMBER: _ClassVar[int]
+    PRORATION_GRAIN_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     name: str
     slug: str
@@ -30,7 +31,8 @@ class CreateTenantRequest(_message.Message):
     timezone: str
     clock_time: _timestamp_pb2.Timestamp
     manual_finalize: bool
-    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ..., slug: _Optional[str] = ..., mode: _Optional[_Union[_tenant_pb2.TenantMode, str]] = ..., default_currency: _Optional[str] = ..., timezone: _Optional[str] = ..., clock_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., manual_finalize: _Optional[bool] = ...) -> None: ...
+    proration_grain: _tenant_pb2.ProrationGrain
+    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ..., slug: _Optional[str] = ..., mode: _Optional[_Union[_tenant_pb2.TenantMode, str]] = ..., default_currency: _Optional[str] = ..., timezone: _Optional[str] = ..., clock_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., manual_finalize: _Optional[bool] = ..., proration_grain: _Optional[_Union[_tenant_pb2.ProrationGrain, str]] = ...) -> None: ...
 
 class CreateTenantResponse(_message.Message):
     __slots__ = ("tenant",)

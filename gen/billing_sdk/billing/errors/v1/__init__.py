@@ -223,6 +223,16 @@ class ErrorReason(betterproto2.Enum):
     INVALID_ARGUMENT {start_at}. A start lies at most one billing interval back.
     """
 
+    SUBSCRIPTION_CHANGE_TIME_INVALID = 144
+    """
+    A change takes effect within the current period, or later while the subscription still runs.
+    """
+
+    SUBSCRIPTION_CHANGE_USED = 145
+    """
+    Usage was reported since the moment that the change would take effect.
+    """
+
     USAGE_KEY_CONFLICT = 150
     """
     ALREADY_EXISTS {idempotency_key}. The key was used for another record; use a new key or correct the content.
@@ -434,6 +444,8 @@ class ErrorReason(betterproto2.Enum):
             141: "ERROR_REASON_SUBSCRIPTION_TRANSITION_INVALID",
             142: "ERROR_REASON_SUBSCRIPTION_ITEMS_INVALID",
             143: "ERROR_REASON_SUBSCRIPTION_START_INVALID",
+            144: "ERROR_REASON_SUBSCRIPTION_CHANGE_TIME_INVALID",
+            145: "ERROR_REASON_SUBSCRIPTION_CHANGE_USED",
             150: "ERROR_REASON_USAGE_KEY_CONFLICT",
             151: "ERROR_REASON_USAGE_TOO_OLD",
             152: "ERROR_REASON_USAGE_IN_FUTURE",
@@ -513,6 +525,8 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_SUBSCRIPTION_TRANSITION_INVALID": 141,
             "ERROR_REASON_SUBSCRIPTION_ITEMS_INVALID": 142,
             "ERROR_REASON_SUBSCRIPTION_START_INVALID": 143,
+            "ERROR_REASON_SUBSCRIPTION_CHANGE_TIME_INVALID": 144,
+            "ERROR_REASON_SUBSCRIPTION_CHANGE_USED": 145,
             "ERROR_REASON_USAGE_KEY_CONFLICT": 150,
             "ERROR_REASON_USAGE_TOO_OLD": 151,
             "ERROR_REASON_USAGE_IN_FUTURE": 152,

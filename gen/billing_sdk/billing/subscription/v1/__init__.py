@@ -6,6 +6,9 @@
 __all__ = (
     "CancelSubscriptionRequest",
     "CancelSubscriptionResponse",
+    "ChangeSubscriptionRequest",
+    "ChangeSubscriptionResponse",
+    "ChangedItem",
     "CreateSubscriptionRequest",
     "CreateSubscriptionResponse",
     "GetSubscriptionRequest",
@@ -13,11 +16,21 @@ __all__ = (
     "ListSubscriptionsRequest",
     "ListSubscriptionsResponse",
     "NewSubscriptionItem",
+    "PauseSubscriptionRequest",
+    "PauseSubscriptionResponse",
+    "ProrationBehavior",
+    "ResumeSubscriptionRequest",
+    "ResumeSubscriptionResponse",
     "Subscription",
     "SubscriptionCanceled",
+    "SubscriptionChange",
+    "SubscriptionChangeState",
     "SubscriptionCreated",
     "SubscriptionItem",
+    "SubscriptionPaused",
+    "SubscriptionPriceUpdated",
     "SubscriptionRenewed",
+    "SubscriptionResumed",
     "SubscriptionServiceStub",
     "SubscriptionState",
     "SubscriptionStatusChanged",
@@ -36,9 +49,89 @@ _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
 
 
+class ProrationBehavior(betterproto2.Enum):
+    """
+    How a change within a period shows in that period's fees. Fees are due when their period ends; shares of a price
+    are counted as the tenant's `proration_grain` says.
+    """
+
+    UNSPECIFIED = 0
+    """
+    As CREATE_PRORATIONS.
+    """
+
+    CREATE_PRORATIONS = 1
+    """
+    Old and new items are each billed for their part of the period, with the period's invoice.
+    """
+
+    INVOICE_IMMEDIATELY = 2
+    """
+    The part up to the change is invoiced at once, the rest with the period's invoice.
+    """
+
+    NONE = 3
+    """
+    The period's fees stay as they were; those of the new items begin with the next period. Usage is priced anew from
+    the change on.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "PRORATION_BEHAVIOR_UNSPECIFIED",
+            1: "PRORATION_BEHAVIOR_CREATE_PRORATIONS",
+            2: "PRORATION_BEHAVIOR_INVOICE_IMMEDIATELY",
+            3: "PRORATION_BEHAVIOR_NONE",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "PRORATION_BEHAVIOR_UNSPECIFIED": 0,
+            "PRORATION_BEHAVIOR_CREATE_PRORATIONS": 1,
+            "PRORATION_BEHAVIOR_INVOICE_IMMEDIATELY": 2,
+            "PRORATION_BEHAVIOR_NONE": 3,
+        }
+
+
+class SubscriptionChangeState(betterproto2.Enum):
+    UNSPECIFIED = 0
+
+    SCHEDULED = 1
+    """
+    Its time has not come.
+    """
+
+    APPLIED = 2
+
+    CANCELED = 3
+    """
+    Replaced by a later one, or overtaken by a pause or the end of the subscription.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "SUBSCRIPTION_CHANGE_STATE_UNSPECIFIED",
+            1: "SUBSCRIPTION_CHANGE_STATE_SCHEDULED",
+            2: "SUBSCRIPTION_CHANGE_STATE_APPLIED",
+            3: "SUBSCRIPTION_CHANGE_STATE_CANCELED",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "SUBSCRIPTION_CHANGE_STATE_UNSPECIFIED": 0,
+            "SUBSCRIPTION_CHANGE_STATE_SCHEDULED": 1,
+            "SUBSCRIPTION_CHANGE_STATE_APPLIED": 2,
+            "SUBSCRIPTION_CHANGE_STATE_CANCELED": 3,
+        }
+
+
 class SubscriptionState(betterproto2.Enum):
     """
-    created -> trialing -> active -> canceled; a trial or a future start may be skipped.
+    created -> trialing -> active -> canceled; a trial or a future start may be skipped. active -> paused -> active.
     """
 
     UNSPECIFIED = 0
@@ -57,6 +150,11 @@ class SubscriptionState(betterproto2.Enum):
 
     CANCELED = 4
 
+    PAUSED = 5
+    """
+    Nothing is served: no usage is accepted, no fee falls due.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -65,6 +163,7 @@ class SubscriptionState(betterproto2.Enum):
             2: "SUBSCRIPTION_STATE_TRIALING",
             3: "SUBSCRIPTION_STATE_ACTIVE",
             4: "SUBSCRIPTION_STATE_CANCELED",
+            5: "SUBSCRIPTION_STATE_PAUSED",
         }
 
     @classmethod
@@ -75,6 +174,7 @@ class SubscriptionState(betterproto2.Enum):
             "SUBSCRIPTION_STATE_TRIALING": 2,
             "SUBSCRIPTION_STATE_ACTIVE": 3,
             "SUBSCRIPTION_STATE_CANCELED": 4,
+            "SUBSCRIPTION_STATE_PAUSED": 5,
         }
 
 
@@ -101,6 +201,69 @@ class CancelSubscriptionResponse(betterproto2.Message):
 
 default_message_pool.register_message(
     "billing.subscription.v1", "CancelSubscriptionResponse", CancelSubscriptionResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class ChangedItem(betterproto2.Message):
+    price_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    quantity: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Of licensed prices.
+    """
+
+
+default_message_pool.register_message("billing.subscription.v1", "ChangedItem", ChangedItem)
+
+
+@dataclass(eq=False, repr=False)
+class ChangeSubscriptionRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    subscription_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    plan_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Either a plan or items: all that there are to be from then on. The billing interval stays.
+    """
+
+    items: "list[NewSubscriptionItem]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    proration_behavior: "ProrationBehavior" = betterproto2.field(
+        6, betterproto2.TYPE_ENUM, default_factory=lambda: ProrationBehavior(0)
+    )
+
+    at_period_end: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    """
+    With the end of the current period; leave `effective_at` unset then.
+    """
+
+    effective_at: "datetime.datetime | None" = betterproto2.field(
+        8, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    Now when unset. Ahead: at most two years. Back: within the current period, not before its last change, and only
+    if none of the items that end was used since.
+    """
+
+
+default_message_pool.register_message(
+    "billing.subscription.v1", "ChangeSubscriptionRequest", ChangeSubscriptionRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class ChangeSubscriptionResponse(betterproto2.Message):
+    subscription: "Subscription | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    change: "SubscriptionChange | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "billing.subscription.v1", "ChangeSubscriptionResponse", ChangeSubscriptionResponse
 )
 
 
@@ -218,6 +381,54 @@ default_message_pool.register_message("billing.subscription.v1", "NewSubscriptio
 
 
 @dataclass(eq=False, repr=False)
+class PauseSubscriptionRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    subscription_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "billing.subscription.v1", "PauseSubscriptionRequest", PauseSubscriptionRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class PauseSubscriptionResponse(betterproto2.Message):
+    subscription: "Subscription | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "billing.subscription.v1", "PauseSubscriptionResponse", PauseSubscriptionResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class ResumeSubscriptionRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    subscription_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "billing.subscription.v1", "ResumeSubscriptionRequest", ResumeSubscriptionRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class ResumeSubscriptionResponse(betterproto2.Message):
+    subscription: "Subscription | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "billing.subscription.v1", "ResumeSubscriptionResponse", ResumeSubscriptionResponse
+)
+
+
+@dataclass(eq=False, repr=False)
 class Subscription(betterproto2.Message):
     """
     A customer's agreement to pay a set of prices, period after period.
@@ -298,6 +509,17 @@ class Subscription(betterproto2.Message):
 
     version: "int" = betterproto2.field(20, betterproto2.TYPE_INT64)
 
+    paused_at: "datetime.datetime | None" = betterproto2.field(
+        21, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    next_change_at: "datetime.datetime | None" = betterproto2.field(
+        22, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When the scheduled change takes effect, if there is one.
+    """
+
 
 default_message_pool.register_message("billing.subscription.v1", "Subscription", Subscription)
 
@@ -314,6 +536,45 @@ class SubscriptionCanceled(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.subscription.v1", "SubscriptionCanceled", SubscriptionCanceled)
+
+
+@dataclass(eq=False, repr=False)
+class SubscriptionChange(betterproto2.Message):
+    """
+    New items of a subscription: another plan, prices or quantities.
+    """
+
+    id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    tenant_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    subscription_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    state: "SubscriptionChangeState" = betterproto2.field(
+        4, betterproto2.TYPE_ENUM, default_factory=lambda: SubscriptionChangeState(0)
+    )
+
+    effective_at: "datetime.datetime | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    plan_id: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+    """
+    The plan that the items are from, if any.
+    """
+
+    items: "list[ChangedItem]" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    proration_behavior: "ProrationBehavior" = betterproto2.field(
+        8, betterproto2.TYPE_ENUM, default_factory=lambda: ProrationBehavior(0)
+    )
+
+    created_at: "datetime.datetime | None" = betterproto2.field(
+        9, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+
+default_message_pool.register_message("billing.subscription.v1", "SubscriptionChange", SubscriptionChange)
 
 
 @dataclass(eq=False, repr=False)
@@ -357,6 +618,47 @@ default_message_pool.register_message("billing.subscription.v1", "SubscriptionIt
 
 
 @dataclass(eq=False, repr=False)
+class SubscriptionPaused(betterproto2.Message):
+    """
+    Service stops until it is resumed.
+    """
+
+    subscription_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.subscription.v1", "SubscriptionPaused", SubscriptionPaused)
+
+
+@dataclass(eq=False, repr=False)
+class SubscriptionPriceUpdated(betterproto2.Message):
+    """
+    What the subscription is made of changed.
+    """
+
+    subscription_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    change_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    effective_at: "datetime.datetime | None" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    old_price_ids: "list[str]" = betterproto2.field(4, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Of the items that ended, and of those that began. A changed quantity ends one item and begins another.
+    """
+
+    new_price_ids: "list[str]" = betterproto2.field(5, betterproto2.TYPE_STRING, repeated=True)
+
+    plan_id: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "billing.subscription.v1", "SubscriptionPriceUpdated", SubscriptionPriceUpdated
+)
+
+
+@dataclass(eq=False, repr=False)
 class SubscriptionRenewed(betterproto2.Message):
     """
     A new billing period began.
@@ -370,6 +672,14 @@ class SubscriptionRenewed(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.subscription.v1", "SubscriptionRenewed", SubscriptionRenewed)
+
+
+@dataclass(eq=False, repr=False)
+class SubscriptionResumed(betterproto2.Message):
+    subscription_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.subscription.v1", "SubscriptionResumed", SubscriptionResumed)
 
 
 @dataclass(eq=False, repr=False)
@@ -426,6 +736,41 @@ class SubscriptionServiceStub:
             "/billing.subscription.v1.SubscriptionService/ListSubscriptions",
             ListSubscriptionsRequest.SerializeToString,
             ListSubscriptionsResponse.FromString,
+        )(message)
+
+    def change_subscription(self, message: "ChangeSubscriptionRequest") -> "ChangeSubscriptionResponse":
+        """
+        Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
+        they are keep their ids and their usage. A trial goes on as it began. What is to happen later is scheduled, and
+        replaces what was scheduled before.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.subscription.v1.SubscriptionService/ChangeSubscription",
+            ChangeSubscriptionRequest.SerializeToString,
+            ChangeSubscriptionResponse.FromString,
+        )(message)
+
+    def pause_subscription(self, message: "PauseSubscriptionRequest") -> "PauseSubscriptionResponse":
+        """
+        Stops service now, and withdraws a scheduled change. Fees are due for the time served; periods go on.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.subscription.v1.SubscriptionService/PauseSubscription",
+            PauseSubscriptionRequest.SerializeToString,
+            PauseSubscriptionResponse.FromString,
+        )(message)
+
+    def resume_subscription(self, message: "ResumeSubscriptionRequest") -> "ResumeSubscriptionResponse":
+        """
+        Serves again what was served before the pause, from now on.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.subscription.v1.SubscriptionService/ResumeSubscription",
+            ResumeSubscriptionRequest.SerializeToString,
+            ResumeSubscriptionResponse.FromString,
         )(message)
 
     def cancel_subscription(self, message: "CancelSubscriptionRequest") -> "CancelSubscriptionResponse":

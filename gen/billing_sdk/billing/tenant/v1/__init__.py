@@ -10,6 +10,7 @@ __all__ = (
     "GetTenantResponse",
     "ListTenantsRequest",
     "ListTenantsResponse",
+    "ProrationGrain",
     "Tenant",
     "TenantCreated",
     "TenantMode",
@@ -27,6 +28,43 @@ from ....message_pool import default_message_pool
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
+
+
+class ProrationGrain(betterproto2.Enum):
+    UNSPECIFIED = 0
+    """
+    As SECOND.
+    """
+
+    SECOND = 1
+
+    DAY = 2
+    """
+    Days of the subscription's time zone; the day of a change belongs to what is new, the last day counts.
+    """
+
+    NONE = 3
+    """
+    Fees are never prorated: a period costs what the items at its end cost for all of it.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "PRORATION_GRAIN_UNSPECIFIED",
+            1: "PRORATION_GRAIN_SECOND",
+            2: "PRORATION_GRAIN_DAY",
+            3: "PRORATION_GRAIN_NONE",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "PRORATION_GRAIN_UNSPECIFIED": 0,
+            "PRORATION_GRAIN_SECOND": 1,
+            "PRORATION_GRAIN_DAY": 2,
+            "PRORATION_GRAIN_NONE": 3,
+        }
 
 
 class TenantMode(betterproto2.Enum):
@@ -119,6 +157,10 @@ class CreateTenantRequest(betterproto2.Message):
     Leave invoices as drafts until FinalizeInvoice.
     """
 
+    proration_grain: "ProrationGrain" = betterproto2.field(
+        9, betterproto2.TYPE_ENUM, default_factory=lambda: ProrationGrain(0)
+    )
+
 
 default_message_pool.register_message("billing.tenant.v1", "CreateTenantRequest", CreateTenantRequest)
 
@@ -208,6 +250,13 @@ class Tenant(betterproto2.Message):
     )
 
     version: "int" = betterproto2.field(10, betterproto2.TYPE_INT64)
+
+    proration_grain: "ProrationGrain" = betterproto2.field(
+        11, betterproto2.TYPE_ENUM, default_factory=lambda: ProrationGrain(0)
+    )
+    """
+    What parts of a period are counted in, where a fee is due for a part of it.
+    """
 
 
 default_message_pool.register_message("billing.tenant.v1", "Tenant", Tenant)

@@ -1,0 +1,226 @@
+"""Changes of a running subscription: what is answered, written and announced."""
+
+from datetime import timedelta
+
+import pytest
+from billing.catalog.v1 import catalog_pb2
+from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
+from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
+from billing.types.v1 import period_pb2
+from billing.usage.v1 import usage_pb2, usage_service_pb2
+from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
+
+from corebilling.mapping import instant, timestamp
+from corebilling.values.ids import new_id
+from tests.support.app import refused
+from tests.support.catalog import (
+    change,
+    new_meter,
+    new_price,
+    new_product,
+    pause,
+    resume,
+    subscribe,
+    subscription,
+)
+from tests.support.platform import Platform
+
+ACTIVE = subscription_pb2.SUBSCRIPTION_STATE_ACTIVE
+PAUSED = subscription_pb2.SUBSCRIPTION_STATE_PAUSED
+SCHEDULED = subscription_pb2.SUBSCRIPTION_CHANGE_STATE_SCHEDULED
+APPLIED = subscription_pb2.SUBSCRIPTION_CHANGE_STATE_APPLIED
+
+
+async def prices(platform: Platform, *codes: str) -> list[catalog_pb2.Price]:
+    product = await new_product(platform)
+    return [await new_price(platform, product.id, code) for code in codes]
+
+
+async def metered(platform: Platform, code: str, product_id: str, meter_id: str) -> catalog_pb2.Price:
+    return await new_price(
+        platform,
+        product_id,
+        code,
+        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
+        usage=catalog_pb2.PRICE_USAGE_METERED,
+        meter_id=meter_id,
+        unit_amount="1",
+    )
+
+
+async def use(platform: Platform, subscription_id: str) -> None:
+    record = usage_pb2.UsageRecord(
+        idempotency_key=new_id("key"),
+        subscription_id=subscription_id,
+        meter_code="tokens",
+        quantity="1",
+        recorded_at=timestamp(platform.clock.now()),
+    )
+    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
+
+
+async def test_a_change_now_replaces_what_differs_and_keeps_what_stays(platform: Platform):
+    seat, basic, pro = await prices(platform, "seat", "basic", "pro")
+    created = await subscribe(platform, seat, basic)
+    platform.clock.advance(days=3)
+    answer = await change(platform, created.id, seat, pro)
+    assert answer.change.state == APPLIED
+    assert instant(answer.change.effective_at) == platform.clock.now()
+    assert [item.price_id for item in answer.subscription.items] == [seat.id, pro.id]
+    assert answer.subscription.items[0].id == created.items[0].id
+    (event,) = await platform.events("subscription.price.updated")
+    assert (event.change_id, event.old_price_ids, event.new_price_ids) == (
+        answer.change.id,
+        [basic.id],
+        [pro.id],
+    )
+    rows = await platform.rows("SELECT ends_at FROM subscription_items WHERE id = $1", created.items[1].id)
+    assert rows[0]["ends_at"] == platform.clock.now()
+
+
+async def test_a_change_of_quantity_ends_one_item_and_begins_another(platform: Platform):
+    (seat,) = await prices(platform, "seat")
+    created = await subscribe(platform, seat)
+    answer = await change(platform, created.id, seat, quantity="7")
+    assert [(item.price_id, item.quantity) for item in answer.subscription.items] == [(seat.id, "7")]
+    assert answer.subscription.items[0].id != created.items[0].id
+
+
+async def test_a_change_at_period_end_waits_and_can_be_replaced(platform: Platform):
+    basic, pro, max_ = await prices(platform, "basic", "pro", "max")
+    created = await subscribe(platform, basic)
+    first = await change(platform, created.id, pro, at_period_end=True)
+    assert first.change.state == SCHEDULED
+    assert first.subscription.next_change_at == created.current_period_end
+    assert first.subscription.items[0].price_id == basic.id
+    await change(platform, created.id, max_, at_period_end=True)
+    platform.clock.advance(days=31)
+    await platform.drain()
+    now = await subscription(platform, created.id)
+    assert [item.price_id for item in now.items] == [max_.id]
+    assert not now.HasField("next_change_at")
+    states = await platform.rows("SELECT state FROM subscription_changes ORDER BY id")
+    assert [row["state"] for row in states] == ["canceled", "applied"]
+
+
+async def test_a_change_ahead_is_made_by_the_scheduler_when_its_time_comes(platform: Platform):
+    basic, pro = await prices(platform, "basic", "pro")
+    created = await subscribe(platform, basic)
+    at = platform.clock.now() + timedelta(days=40)
+    await change(platform, created.id, pro, effective_at=timestamp(at))
+    platform.clock.advance(days=39)
+    await platform.drain()
+    assert (await subscription(platform, created.id)).items[0].price_id == basic.id
+    platform.clock.advance(days=2)
+    await platform.drain()
+    assert (await subscription(platform, created.id)).items[0].price_id == pro.id
+    (event,) = await platform.events("subscription.price.updated")
+    assert instant(event.effective_at) == at
+
+
+async def test_a_change_may_lie_back_within_the_period_if_nothing_was_used_since(platform: Platform):
+    product, meter = await new_product(platform), await new_meter(platform)
+    old = await metered(platform, "old", product.id, meter.id)
+    new = await metered(platform, "new", product.id, meter.id)
+    created = await subscribe(platform, old)
+    platform.clock.advance(days=5)
+    back = timestamp(platform.clock.now() - timedelta(days=2))
+    too_far = timestamp(platform.clock.now() - timedelta(days=6))
+    refusal = await refused(change(platform, created.id, new, effective_at=too_far))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "SUBSCRIPTION_CHANGE_TIME_INVALID")
+    await use(platform, created.id)
+    refusal = await refused(change(platform, created.id, new, effective_at=back))
+    assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "SUBSCRIPTION_CHANGE_USED")
+    platform.clock.advance(days=3)
+    later = platform.clock.now() - timedelta(days=1)
+    answer = await change(platform, created.id, new, effective_at=timestamp(later))
+    assert instant(answer.change.effective_at) == later
+    refusal = await refused(change(platform, created.id, old, effective_at=back))
+    assert refusal.reason == "SUBSCRIPTION_CHANGE_TIME_INVALID"
+
+
+async def test_a_trial_goes_on_as_it_began_across_a_change(platform: Platform):
+    basic, pro = await prices(platform, "basic", "pro")
+    created = await subscribe(platform, basic, trial_days=14)
+    platform.clock.advance(days=5)
+    answer = await change(platform, created.id, pro)
+    assert answer.subscription.trial_end_at == created.trial_end_at
+    assert answer.subscription.state == subscription_pb2.SUBSCRIPTION_STATE_TRIALING
+
+
+async def test_a_pause_stops_service_until_it_is_resumed(platform: Platform):
+    product, meter = await new_product(platform), await new_meter(platform)
+    price = await metered(platform, "tokens", product.id, meter.id)
+    created = await subscribe(platform, price)
+    platform.clock.advance(days=3)
+    paused = await pause(platform, created.id)
+    assert (paused.state, instant(paused.paused_at)) == (PAUSED, platform.clock.now())
+    assert [item.price_id for item in paused.items] == [price.id]
+    assert (await refused(use(platform, created.id))).reason == "USAGE_OUTSIDE_SUBSCRIPTION"
+    platform.clock.advance(days=40)
+    await platform.drain()
+    assert (await subscription(platform, created.id)).state == PAUSED
+    resumed = await resume(platform, created.id)
+    assert (resumed.state, resumed.HasField("paused_at")) == (ACTIVE, False)
+    assert [item.price_id for item in resumed.items] == [price.id]
+    await use(platform, created.id)
+    assert len(await platform.events("subscription.paused")) == 1
+    assert len(await platform.events("subscription.resumed")) == 1
+    steps = await platform.events("subscription.status.changed")
+    assert [(getattr(step, "from"), step.to) for step in steps] == [(ACTIVE, PAUSED), (PAUSED, ACTIVE)]
+
+
+async def test_steps_that_do_not_fit_are_refused_with_both_states(platform: Platform):
+    basic, pro = await prices(platform, "basic", "pro")
+    created = await subscribe(platform, basic)
+    refusal = await refused(resume(platform, created.id))
+    assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "SUBSCRIPTION_TRANSITION_INVALID")
+    assert refusal.facts == {"from": "active", "to": "active"}
+    await pause(platform, created.id)
+    assert (await refused(pause(platform, created.id))).facts == {"from": "paused", "to": "paused"}
+    assert (await refused(change(platform, created.id, pro))).facts == {"from": "paused", "to": "active"}
+
+
+async def test_a_pause_withdraws_what_was_scheduled(platform: Platform):
+    basic, pro = await prices(platform, "basic", "pro")
+    created = await subscribe(platform, basic)
+    await change(platform, created.id, pro, at_period_end=True)
+    assert not (await pause(platform, created.id)).HasField("next_change_at")
+    await resume(platform, created.id)
+    platform.clock.advance(days=40)
+    await platform.drain()
+    assert (await subscription(platform, created.id)).items[0].price_id == basic.id
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=31), timedelta(days=800)])
+async def test_a_change_after_the_end_is_refused(platform: Platform, ahead: timedelta):
+    basic, pro = await prices(platform, "basic", "pro")
+    created = await subscribe(platform, basic)
+    await platform.stub(SubscriptionServiceStub).CancelSubscription(
+        subscription_service_pb2.CancelSubscriptionRequest(
+            request_id=new_id("req"), subscription_id=created.id, at_period_end=True
+        )
+    )
+    at = timestamp(platform.clock.now() + ahead)
+    refusal = await refused(change(platform, created.id, pro, effective_at=at))
+    assert refusal.reason == "SUBSCRIPTION_CHANGE_TIME_INVALID"
+
+
+async def test_the_billing_interval_stays(platform: Platform):
+    product = await new_product(platform)
+    monthly = await new_price(platform, product.id, "monthly")
+    yearly = await new_price(platform, product.id, "yearly", interval_unit=period_pb2.INTERVAL_UNIT_YEAR)
+    created = await subscribe(platform, monthly)
+    refusal = await refused(change(platform, created.id, yearly))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "SUBSCRIPTION_ITEMS_INVALID")
+
+
+async def test_other_tenant_cannot_change_it(platform: Platform):
+    (basic,) = await prices(platform, "basic")
+    created = await subscribe(platform, basic)
+    _, other_key = await platform.new_tenant("other")
+    stub = platform.stub(SubscriptionServiceStub, key=other_key)
+    request = subscription_service_pb2.PauseSubscriptionRequest(
+        request_id=new_id("req"), subscription_id=created.id
+    )
+    assert (await refused(stub.PauseSubscription(request))).reason == "SUBSCRIPTION_NOT_FOUND"

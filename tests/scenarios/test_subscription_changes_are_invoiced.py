@@ -1,0 +1,286 @@
+"""Each kind of change of a subscription, up to the invoices that it leads to.
+
+March begins at noon and has 31 days: fees of 31 and 62 a month are 1 and 2 a day.
+"""
+
+from datetime import datetime, timedelta
+
+import pytest
+from billing.catalog.v1 import catalog_pb2
+from billing.invoice.v1 import invoice_pb2, invoice_service_pb2
+from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
+from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
+from billing.usage.v1 import usage_pb2, usage_service_pb2
+from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
+
+from corebilling.mapping import timestamp
+from corebilling.values.ids import new_id
+from tests.support.catalog import change, new_meter, new_price, new_product, pause, resume, subscribe
+from tests.support.platform import Platform
+
+RECURRING = invoice_pb2.INVOICE_LINE_TYPE_RECURRING
+USAGE = invoice_pb2.INVOICE_LINE_TYPE_USAGE
+ADJUSTMENT = invoice_pb2.INVOICE_LINE_TYPE_ADJUSTMENT
+IMMEDIATELY = subscription_pb2.PRORATION_BEHAVIOR_INVOICE_IMMEDIATELY
+NONE = subscription_pb2.PRORATION_BEHAVIOR_NONE
+
+
+async def plans(platform: Platform) -> tuple[catalog_pb2.Price, catalog_pb2.Price]:
+    """Fees of 31 and 62 a month."""
+    product = await new_product(platform)
+    basic = await new_price(platform, product.id, "basic", unit_amount="31")
+    return basic, await new_price(platform, product.id, "pro", unit_amount="62")
+
+
+async def tokens(platform: Platform) -> tuple[catalog_pb2.Price, catalog_pb2.Price]:
+    """Tokens for 1 and for 2 each, of one meter, and 3 for having it at all."""
+    product, meter = await new_product(platform, "metered"), await new_meter(platform)
+    one, two = [
+        await new_price(
+            platform,
+            product.id,
+            f"tokens-{amount}",
+            model=catalog_pb2.PRICE_MODEL_GRADUATED,
+            usage=catalog_pb2.PRICE_USAGE_METERED,
+            meter_id=meter.id,
+            unit_amount="",
+            tiers=[catalog_pb2.PriceTier(unit_amount=amount, flat_amount="3")],
+        )
+        for amount in ("1", "2")
+    ]
+    return one, two
+
+
+async def use(platform: Platform, subscription_id: str, quantity: int, at: datetime | None = None) -> None:
+    record = usage_pb2.UsageRecord(
+        idempotency_key=new_id("key"),
+        subscription_id=subscription_id,
+        meter_code="tokens",
+        quantity=str(quantity),
+        recorded_at=timestamp(at or platform.clock.now()),
+    )
+    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
+
+
+async def go(platform: Platform, **span: float) -> None:
+    platform.clock.advance(**span)
+    await platform.drain()
+
+
+async def invoices(platform: Platform) -> list[list[tuple[int, str, int]]]:
+    """Of each invoice, oldest first: what its lines are, how much of it, and for how many cents."""
+    stub = platform.stub(InvoiceServiceStub)
+    listed = await stub.ListInvoices(invoice_service_pb2.ListInvoicesRequest())
+    made = [
+        (await stub.GetInvoice(invoice_service_pb2.GetInvoiceRequest(invoice_id=invoice.id))).invoice
+        for invoice in reversed(listed.invoices)
+    ]
+    return [[(line.type, line.quantity, line.amount_minor) for line in invoice.lines] for invoice in made]
+
+
+async def fees(platform: Platform) -> list[list[int]]:
+    return [[amount for kind, _, amount in lines if kind == RECURRING] for lines in await invoices(platform)]
+
+
+async def test_an_upgrade_bills_each_plan_for_its_days(platform: Platform):
+    basic, pro = await plans(platform)
+    created = await subscribe(platform, basic)
+    await go(platform, days=10)
+    await change(platform, created.id, pro)
+    await go(platform, days=22)
+    assert await fees(platform) == [[1000, 4200]]
+    await go(platform, days=31)
+    assert await fees(platform) == [[1000, 4200], [6200]]
+
+
+async def test_several_changes_bill_every_segment(platform: Platform):
+    basic, pro = await plans(platform)
+    created = await subscribe(platform, basic)
+    await go(platform, days=10)
+    await change(platform, created.id, pro)
+    await go(platform, days=11)
+    await change(platform, created.id, basic)
+    await go(platform, days=11)
+    assert await fees(platform) == [[1000, 2200, 1000]]
+
+
+async def test_a_change_taken_back_at_once_costs_nothing(platform: Platform):
+    basic, pro = await plans(platform)
+    created = await subscribe(platform, basic)
+    await go(platform, days=10)
+    await change(platform, created.id, pro)
+    await change(platform, created.id, basic)
+    await go(platform, days=22)
+    assert await fees(platform) == [[1000, 2100]]
+
+
+async def test_more_seats_are_billed_from_the_change_on(platform: Platform):
+    product = await new_product(platform)
+    seat = await new_price(
+        platform, product.id, "seat", model=catalog_pb2.PRICE_MODEL_PER_UNIT, unit_amount="31"
+    )
+    created = await subscribe(platform, seat)
+    await go(platform, days=10)
+    await change(platform, created.id, seat, quantity="3")
+    await go(platform, days=22)
+    assert await invoices(platform) == [[(RECURRING, "1", 1000), (RECURRING, "3", 6300)]]
+
+
+async def test_invoiced_immediately_the_part_so_far_is_not_waited_for(platform: Platform):
+    basic, pro = await plans(platform)
+    created = await subscribe(platform, basic)
+    await go(platform, days=10)
+    await change(platform, created.id, pro, proration_behavior=IMMEDIATELY)
+    await platform.drain()
+    assert await fees(platform) == [[1000]]
+    await go(platform, days=22)
+    assert await fees(platform) == [[1000], [4200]]
+    await go(platform, days=31)
+    assert await fees(platform) == [[1000], [4200], [6200]]
+
+
+async def test_without_proration_the_periods_fee_stays(platform: Platform):
+    basic, pro = await plans(platform)
+    created = await subscribe(platform, basic)
+    await go(platform, days=10)
+    await change(platform, created.id, pro, proration_behavior=NONE)
+    await go(platform, days=5)
+    await change(platform, created.id, basic)
+    await change(platform, created.id, pro)
+    await go(platform, days=17)
+    assert await fees(platform) == [[3100]]
+    await go(platform, days=31)
+    assert await fees(platform) == [[3100], [6200]]
+
+
+async def test_a_downgrade_at_period_end_leaves_the_period_alone(platform: Platform):
+    basic, pro = await plans(platform)
+    created = await subscribe(platform, pro)
+    await go(platform, days=10)
+    await change(platform, created.id, basic, at_period_end=True)
+    await go(platform, days=22)
+    await go(platform, days=31)
+    assert await fees(platform) == [[6200], [3100]]
+
+
+async def test_a_scheduled_change_bills_each_plan_for_its_days(platform: Platform):
+    basic, pro = await plans(platform)
+    created = await subscribe(platform, basic)
+    at = platform.clock.now() + timedelta(days=10)
+    await change(platform, created.id, pro, effective_at=timestamp(at))
+    await go(platform, days=32)
+    assert await fees(platform) == [[1000, 4200]]
+
+
+async def test_a_change_back_in_time_bills_each_plan_for_its_days(platform: Platform):
+    basic, pro = await plans(platform)
+    created = await subscribe(platform, basic)
+    at = platform.clock.now() + timedelta(days=10)
+    await go(platform, days=15)
+    await change(platform, created.id, pro, effective_at=timestamp(at))
+    await go(platform, days=17)
+    assert await fees(platform) == [[1000, 4200]]
+
+
+async def test_a_change_in_a_trial_costs_nothing_then(platform: Platform):
+    basic, pro = await plans(platform)
+    created = await subscribe(platform, basic, trial_days=14)
+    await go(platform, days=5)
+    await change(platform, created.id, pro, proration_behavior=IMMEDIATELY)
+    await go(platform, days=42)
+    assert await fees(platform) == [[6200]]
+
+
+async def test_a_pause_is_not_billed_and_a_period_of_it_has_no_invoice(platform: Platform):
+    basic, _ = await plans(platform)
+    created = await subscribe(platform, basic)
+    await go(platform, days=10)
+    await pause(platform, created.id)
+    await go(platform, days=10)
+    await resume(platform, created.id)
+    await go(platform, days=1)
+    await pause(platform, created.id)
+    await go(platform, days=45)
+    assert await fees(platform) == [[1000, 100]]
+    await go(platform, days=1)
+    await resume(platform, created.id)
+    await go(platform, days=40)
+    assert len(await fees(platform)) == 2
+
+
+async def test_canceling_after_a_change_bills_what_was_served(platform: Platform):
+    basic, pro = await plans(platform)
+    created = await subscribe(platform, basic)
+    await go(platform, days=10)
+    await change(platform, created.id, pro)
+    await go(platform, days=5)
+    await platform.stub(SubscriptionServiceStub).CancelSubscription(
+        subscription_service_pb2.CancelSubscriptionRequest(
+            request_id=new_id("req"), subscription_id=created.id
+        )
+    )
+    await go(platform, days=1)
+    assert await fees(platform) == [[1000, 1000]]
+
+
+async def test_usage_is_priced_as_of_its_time_also_when_it_comes_late(platform: Platform):
+    one, two = await tokens(platform)
+    created = await subscribe(platform, one)
+    await use(platform, created.id, 5)
+    await go(platform, days=10)
+    before = platform.clock.now() - timedelta(seconds=1)
+    await change(platform, created.id, two)
+    await use(platform, created.id, 7)
+    await use(platform, created.id, 1, before)
+    await go(platform, days=22)
+    assert await invoices(platform) == [[(USAGE, "6", 900), (USAGE, "7", 1700)]]
+    await use(platform, created.id, 2, before)
+    await go(platform, days=31)
+    assert (await invoices(platform))[1] == [(USAGE, "0", 300), (ADJUSTMENT, "2", 200)]
+
+
+async def test_usage_that_a_change_does_not_concern_is_priced_together(platform: Platform):
+    basic, pro = await plans(platform)
+    one, _ = await tokens(platform)
+    created = await subscribe(platform, basic, one)
+    await use(platform, created.id, 5)
+    await go(platform, days=10)
+    await change(platform, created.id, pro, one, proration_behavior=IMMEDIATELY)
+    await platform.drain()
+    await use(platform, created.id, 7)
+    await go(platform, days=22)
+    assert await invoices(platform) == [
+        [(RECURRING, "1", 1000), (USAGE, "5", 800)],
+        [(RECURRING, "1", 4200), (ADJUSTMENT, "7", 700)],
+    ]
+    totals = await platform.rows("SELECT quantity_sum, billed_quantity FROM usage_totals")
+    assert [tuple(total) for total in totals] == [(12, 12)]
+
+
+@pytest.mark.parametrize(("grain", "amounts"), [("day", [[1000, 4200]]), ("none", [[6200]])])
+async def test_the_tenant_decides_what_parts_are_counted_in(
+    platform: Platform, grain: str, amounts: list[list[int]]
+):
+    await platform.rows("UPDATE tenants SET proration_grain = $2 WHERE id = $1", platform.tenant_id, grain)
+    basic, pro = await plans(platform)
+    created = await subscribe(platform, basic)
+    await go(platform, days=10, hours=5)
+    await change(platform, created.id, pro)
+    await go(platform, days=22)
+    assert await fees(platform) == amounts
+
+
+@pytest.mark.parametrize(("grain", "amount"), [("day", 1600), ("none", 3100)])
+async def test_the_last_day_counts(platform: Platform, grain: str, amount: int):
+    await platform.rows("UPDATE tenants SET proration_grain = $2 WHERE id = $1", platform.tenant_id, grain)
+    basic, _ = await plans(platform)
+    created = await subscribe(platform, basic)
+    await go(platform, days=15, hours=5)
+    await platform.stub(SubscriptionServiceStub).CancelSubscription(
+        subscription_service_pb2.CancelSubscriptionRequest(
+            request_id=new_id("req"), subscription_id=created.id
+        )
+    )
+    await go(platform, days=1)
+    assert await fees(platform) == [[amount]]
