@@ -8,7 +8,15 @@ from iso4217 import Currency
 
 from corebilling.errors import InvalidArgument
 from corebilling.values.currency import EXPONENTS, check_currency
-from corebilling.values.money import exact_amount, major_units, minor_units, round_half_up
+from corebilling.values.money import (
+    Rounding,
+    exact_amount,
+    major_units,
+    minor_units,
+    round_half_up,
+    round_number,
+    round_to,
+)
 
 
 def test_our_currencies_and_exponents_are_those_of_iso_4217() -> None:
@@ -59,6 +67,30 @@ def test_rounding_moves_an_amount_by_at_most_half_a_minor_unit_and_mirrors_its_r
     scaled = amount * 10 ** EXPONENTS[currency]
     assert abs(round_half_up(scaled) - scaled) <= Fraction(1, 2)
     assert round_half_up(-scaled) == -round_half_up(scaled)
+
+
+@pytest.mark.parametrize(
+    ("number", "half_up", "half_even", "down", "up"),
+    [
+        ("2.5", 3, 2, 2, 3),
+        ("3.5", 4, 4, 3, 4),
+        ("2.4", 2, 2, 2, 3),
+        ("2.6", 3, 3, 2, 3),
+        ("-2.5", -3, -2, -2, -3),
+        ("-0.1", 0, 0, 0, -1),
+        ("7", 7, 7, 7, 7),
+    ],
+)
+def test_each_way_of_rounding_mirrors_a_number_and_its_negative(number, half_up, half_even, down, up) -> None:
+    expected = dict(zip(Rounding, (half_up, half_even, down, up), strict=True))
+    assert {way: round_number(Decimal(number), way) for way in Rounding} == expected
+    assert {way: -round_number(-Decimal(number), way) for way in Rounding} == expected
+
+
+def test_a_factor_is_rounded_to_decimals() -> None:
+    assert round_to(Fraction(2, 3), 9) == Fraction("0.666666667")
+    assert round_to(Fraction(2, 3), 2, Rounding.DOWN) == Fraction("0.66")
+    assert round_to(Fraction(1555), -2) == 1600
 
 
 @given(st.decimals(-(10**20), 10**20, places=12), st.decimals(0, 10**20, places=12))
