@@ -27,7 +27,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n billing/catalog/v1/catalog.proto\x12\x12\x62illing.catalog.v1\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x01\n\x07Product\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x39\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\x06 \x01(\x03R\x07version\"\x88\x02\n\x05Meter\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x41\n\x0b\x61ggregation\x18\x05 \x01(\x0e\x32\x1f.billing.catalog.v1.AggregationR\x0b\x61ggregation\x12\x12\n\x04unit\x18\x06 \x01(\tR\x04unit\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\x08 \x01(\x03R\x07version\"\xeb\x04\n\x05Price\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x1d\n\nproduct_id\x18\x03 \x01(\tR\tproductId\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x12#\n\rprice_version\x18\x05 \x01(\x05R\x0cpriceVersion\x12\x1a\n\x08\x63urrency\x18\x06 \x01(\tR\x08\x63urrency\x12\x34\n\x05model\x18\x07 \x01(\x0e\x32\x1e.billing.catalog.v1.PriceModelR\x05model\x12\x34\n\x05usage\x18\x08 \x01(\x0e\x32\x1e.billing.catalog.v1.PriceUsageR\x05usage\x12\x19\n\x08meter_id\x18\t \x01(\tR\x07meterId\x12\x43\n\rinterval_unit\x18\n \x01(\x0e\x32\x1e.billing.types.v1.IntervalUnitR\x0cintervalUnit\x12%\n\x0einterval_count\x18\x0b \x01(\x05R\rintervalCount\x12\x1f\n\x0bunit_amount\x18\x0c \x01(\tR\nunitAmount\x12\x1b\n\tunit_size\x18\r \x01(\tR\x08unitSize\x12\x33\n\x05tiers\x18\x0e \x03(\x0b\x32\x1d.billing.catalog.v1.PriceTierR\x05tiers\x12 \n\x0b\x64\x65scription\x18\x0f \x01(\tR\x0b\x64\x65scription\x12\x39\n\ncreated_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\"\xe0\x01\n\tPriceTier\x12>\n\x05up_to\x18\x01 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\x04upTo\x12G\n\x0bunit_amount\x18\x02 \x01(\tB&\xbaH#r!\x18(2\x1d^[0-9]{1,20}(\\.[0-9]{1,12})?$R\nunitAmount\x12J\n\x0b\x66lat_amount\x18\x03 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\nflatAmount\"\x9c\x02\n\x04Plan\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x36\n\x06status\x18\x05 \x01(\x0e\x32\x1e.billing.catalog.v1.PlanStatusR\x06status\x12\x32\n\x05items\x18\x06 \x03(\x0b\x32\x1c.billing.catalog.v1.PlanItemR\x05items\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\x08 \x01(\x03R\x07version\"w\n\x08PlanItem\x12$\n\x08price_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07priceId\x12\x45\n\x08quantity\x18\x02 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\x08quantity*k\n\x0b\x41ggregation\x12\x1b\n\x17\x41GGREGATION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41GGREGATION_SUM\x10\x01\x12\x15\n\x11\x41GGREGATION_COUNT\x10\x02\x12\x13\n\x0f\x41GGREGATION_MAX\x10\x03*t\n\nPriceModel\x12\x1b\n\x17PRICE_MODEL_UNSPECIFIED\x10\x00\x12\x14\n\x10PRICE_MODEL_FLAT\x10\x01\x12\x18\n\x14PRICE_MODEL_PER_UNIT\x10\x02\x12\x19\n\x15PRICE_MODEL_GRADUATED\x10\x03*\\\n\nPriceUsage\x12\x1b\n\x17PRICE_USAGE_UNSPECIFIED\x10\x00\x12\x18\n\x14PRICE_USAGE_LICENSED\x10\x01\x12\x17\n\x13PRICE_USAGE_METERED\x10\x02*]\n\nPlanStatus\x12\x1b\n\x17PLAN_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12PLAN_STATUS_ACTIVE\x10\x01\x12\x1a\n\x16PLAN_STATUS_DEPRECATED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n billing/catalog/v1/catalog.proto\x12\x12\x62illing.catalog.v1\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x01\n\x07Product\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x39\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\x06 \x01(\x03R\x07version\x12!\n\x0ctax_category\x18\x07 \x01(\tR\x0btaxCategory\"\x88\x02\n\x05Meter\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x41\n\x0b\x61ggregation\x18\x05 \x01(\x0e\x32\x1f.billing.catalog.v1.AggregationR\x0b\x61ggregation\x12\x12\n\x04unit\x18\x06 \x01(\tR\x04unit\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\x08 \x01(\x03R\x07version\"\xeb\x04\n\x05Price\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x1d\n\nproduct_id\x18\x03 \x01(\tR\tproductId\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x12#\n\rprice_version\x18\x05 \x01(\x05R\x0cpriceVersion\x12\x1a\n\x08\x63urrency\x18\x06 \x01(\tR\x08\x63urrency\x12\x34\n\x05model\x18\x07 \x01(\x0e\x32\x1e.billing.catalog.v1.PriceModelR\x05model\x12\x34\n\x05usage\x18\x08 \x01(\x0e\x32\x1e.billing.catalog.v1.PriceUsageR\x05usage\x12\x19\n\x08meter_id\x18\t \x01(\tR\x07meterId\x12\x43\n\rinterval_unit\x18\n \x01(\x0e\x32\x1e.billing.types.v1.IntervalUnitR\x0cintervalUnit\x12%\n\x0einterval_count\x18\x0b \x01(\x05R\rintervalCount\x12\x1f\n\x0bunit_amount\x18\x0c \x01(\tR\nunitAmount\x12\x1b\n\tunit_size\x18\r \x01(\tR\x08unitSize\x12\x33\n\x05tiers\x18\x0e \x03(\x0b\x32\x1d.billing.catalog.v1.PriceTierR\x05tiers\x12 \n\x0b\x64\x65scription\x18\x0f \x01(\tR\x0b\x64\x65scription\x12\x39\n\ncreated_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\"\xe0\x01\n\tPriceTier\x12>\n\x05up_to\x18\x01 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\x04upTo\x12G\n\x0bunit_amount\x18\x02 \x01(\tB&\xbaH#r!\x18(2\x1d^[0-9]{1,20}(\\.[0-9]{1,12})?$R\nunitAmount\x12J\n\x0b\x66lat_amount\x18\x03 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\nflatAmount\"\x9c\x02\n\x04Plan\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x36\n\x06status\x18\x05 \x01(\x0e\x32\x1e.billing.catalog.v1.PlanStatusR\x06status\x12\x32\n\x05items\x18\x06 \x03(\x0b\x32\x1c.billing.catalog.v1.PlanItemR\x05items\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\x08 \x01(\x03R\x07version\"w\n\x08PlanItem\x12$\n\x08price_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07priceId\x12\x45\n\x08quantity\x18\x02 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\x08quantity*k\n\x0b\x41ggregation\x12\x1b\n\x17\x41GGREGATION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41GGREGATION_SUM\x10\x01\x12\x15\n\x11\x41GGREGATION_COUNT\x10\x02\x12\x13\n\x0f\x41GGREGATION_MAX\x10\x03*t\n\nPriceModel\x12\x1b\n\x17PRICE_MODEL_UNSPECIFIED\x10\x00\x12\x14\n\x10PRICE_MODEL_FLAT\x10\x01\x12\x18\n\x14PRICE_MODEL_PER_UNIT\x10\x02\x12\x19\n\x15PRICE_MODEL_GRADUATED\x10\x03*\\\n\nPriceUsage\x12\x1b\n\x17PRICE_USAGE_UNSPECIFIED\x10\x00\x12\x18\n\x14PRICE_USAGE_LICENSED\x10\x01\x12\x17\n\x13PRICE_USAGE_METERED\x10\x02*]\n\nPlanStatus\x12\x1b\n\x17PLAN_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12PLAN_STATUS_ACTIVE\x10\x01\x12\x1a\n\x16PLAN_STATUS_DEPRECATED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,24 +44,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLANITEM'].fields_by_name['price_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_PLANITEM'].fields_by_name['quantity']._loaded_options = None
   _globals['_PLANITEM'].fields_by_name['quantity']._serialized_options = b'\272H&r$\030(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$'
-  _globals['_AGGREGATION']._serialized_start=1855
-  _globals['_AGGREGATION']._serialized_end=1962
-  _globals['_PRICEMODEL']._serialized_start=1964
-  _globals['_PRICEMODEL']._serialized_end=2080
-  _globals['_PRICEUSAGE']._serialized_start=2082
-  _globals['_PRICEUSAGE']._serialized_end=2174
-  _globals['_PLANSTATUS']._serialized_start=2176
-  _globals['_PLANSTATUS']._serialized_end=2269
+  _globals['_AGGREGATION']._serialized_start=1890
+  _globals['_AGGREGATION']._serialized_end=1997
+  _globals['_PRICEMODEL']._serialized_start=1999
+  _globals['_PRICEMODEL']._serialized_end=2115
+  _globals['_PRICEUSAGE']._serialized_start=2117
+  _globals['_PRICEUSAGE']._serialized_end=2209
+  _globals['_PLANSTATUS']._serialized_start=2211
+  _globals['_PLANSTATUS']._serialized_end=2304
   _globals['_PRODUCT']._serialized_start=150
-  _globals['_PRODUCT']._serialized_end=329
-  _globals['_METER']._serialized_start=332
-  _globals['_METER']._serialized_end=596
-  _globals['_PRICE']._serialized_start=599
-  _globals['_PRICE']._serialized_end=1218
-  _globals['_PRICETIER']._serialized_start=1221
-  _globals['_PRICETIER']._serialized_end=1445
-  _globals['_PLAN']._serialized_start=1448
-  _globals['_PLAN']._serialized_end=1732
-  _globals['_PLANITEM']._serialized_start=1734
-  _globals['_PLANITEM']._serialized_end=1853
+  _globals['_PRODUCT']._serialized_end=364
+  _globals['_METER']._serialized_start=367
+  _globals['_METER']._serialized_end=631
+  _globals['_PRICE']._serialized_start=634
+  _globals['_PRICE']._serialized_end=1253
+  _globals['_PRICETIER']._serialized_start=1256
+  _globals['_PRICETIER']._serialized_end=1480
+  _globals['_PLAN']._serialized_start=1483
+  _globals['_PLAN']._serialized_end=1767
+  _globals['_PLANITEM']._serialized_start=1769
+  _globals['_PLANITEM']._serialized_end=1888
 # @@protoc_insertion_point(module_scope)
