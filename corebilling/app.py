@@ -23,12 +23,17 @@ from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
 from corebilling.domains.catalog.service import CatalogService
 from corebilling.domains.catalog.servicer import CatalogServicer
+from corebilling.domains.credit.service import CreditService
+from corebilling.domains.credit.servicer import CreditServicer
 from corebilling.domains.customer.service import CustomerService
 from corebilling.domains.customer.servicer import CustomerServicer
 from corebilling.domains.dead_letter.service import EventAdminService
 from corebilling.domains.dead_letter.servicer import EventAdminServicer
+from corebilling.domains.discount.service import DiscountService
+from corebilling.domains.discount.servicer import DiscountServicer
 from corebilling.domains.event.service import EventService
 from corebilling.domains.event.servicer import EventServicer
+from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
@@ -44,6 +49,8 @@ from corebilling.domains.schedule.service import ScheduleService
 from corebilling.domains.schedule.servicer import ScheduleServicer
 from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
 from corebilling.domains.subscription.servicer import SubscriptionServicer
+from corebilling.domains.tax.service import TaxService
+from corebilling.domains.tax.servicer import TaxServicer
 from corebilling.domains.tenant.service import TenantService
 from corebilling.domains.tenant.servicer import TenantServicer
 from corebilling.domains.usage.handlers import UsageHandlers
@@ -144,7 +151,11 @@ class App:
             rating = RatingService()
             ledger = LedgerService()
             invoices = InvoiceService(
-                rating, ledger, InvoicePolicy(settings.invoice_number_prefix, settings.invoice_due_days)
+                rating,
+                ledger,
+                InvoicePolicy(
+                    settings.invoice_number_prefix, settings.invoice_due_days, settings.invoice_tax_rate
+                ),
             )
             subscriptions = SubscriptionService(SubscriptionPolicy(grace_s=settings.billing_grace_seconds))
             schedule = ScheduleService(subscriptions)
@@ -182,10 +193,14 @@ class App:
                 services = {
                     "billing.access.v1.AccessService": AccessServicer(door, access),
                     "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),
+                    "billing.credit.v1.CreditService": CreditServicer(door, CreditService(ledger)),
                     "billing.customer.v1.CustomerService": CustomerServicer(door, CustomerService()),
+                    "billing.discount.v1.DiscountService": DiscountServicer(door, DiscountService()),
                     "billing.event.v1.EventAdminService": EventAdminServicer(door, EventAdminService()),
                     "billing.event.v1.EventService": EventServicer(door, EventService(names), tail),
-                    "billing.invoice.v1.InvoiceService": InvoiceServicer(door, invoices),
+                    "billing.invoice.v1.InvoiceService": InvoiceServicer(
+                        door, invoices, CreditNoteService(ledger)
+                    ),
                     "billing.ledger.v1.LedgerService": LedgerServicer(door, ledger),
                     "billing.rating.v1.RatingService": RatingServicer(door, rating),
                     "billing.replay.v1.ReplayService": ReplayServicer(
@@ -193,6 +208,7 @@ class App:
                     ),
                     "billing.schedule.v1.ScheduleService": ScheduleServicer(door, schedule),
                     "billing.subscription.v1.SubscriptionService": SubscriptionServicer(door, subscriptions),
+                    "billing.tax.v1.TaxService": TaxServicer(door, TaxService()),
                     "billing.tenant.v1.TenantService": TenantServicer(door, TenantService()),
                     "billing.usage.v1.UsageService": UsageServicer(door, usage),
                     "billing.webhook.v1.WebhookService": WebhookServicer(

@@ -3,6 +3,7 @@
 A field is named like its variable in lower case. Its unit is in its name; its bounds are checked.
 """
 
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -153,6 +154,8 @@ class Settings(BaseSettings):
     scheduler_interval_seconds: Seconds = 1
     invoice_number_prefix: str = Field("INV", pattern=r"^[A-Z0-9]{1,12}$")
     invoice_due_days: int = Field(30, ge=0, le=365)
+    # Of tenants without tax rates of their own: 0.1 is a tenth.
+    invoice_tax_rate: Decimal = Field(Decimal(0), ge=0, le=1)
 
     # Telemetry. Without an endpoint no traces are made.
     otlp_endpoint: str = ""

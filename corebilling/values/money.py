@@ -25,46 +25,79 @@ price's `max_quantity` says what that means for quantities."""
 _WIDE = Context(prec=AMOUNT_DECIMALS + 80)
 
 
+class Rounding(StrEnum):
+    """Which of its two neighbours a number becomes. Each mirrors a number and its negative, so that a
+    reversal takes back exactly what was rounded."""
+
+    HALF_UP = "half_up"
+    """The nearest; halves go away from zero."""
+    HALF_EVEN = "half_even"
+    """The nearest; halves go to the even neighbour, so that many of them cancel out."""
+    DOWN = "down"
+    """Towards zero."""
+    UP = "up"
+    """Away from zero."""
+
+
+def round_number(number: Decimal | Fraction, rounding: Rounding = Rounding.HALF_UP) -> int:
+    """A neighbouring integer of the number; an integer stays what it is."""
+    whole, rest = divmod(abs(Fraction(number)), 1)
+    match rounding:
+        case Rounding.HALF_UP:
+            away = rest >= _HALF
+        case Rounding.HALF_EVEN:
+            away = rest > _HALF or (rest == _HALF and whole % 2 == 1)
+        case Rounding.DOWN:
+            away = False
+        case Rounding.UP:
+            away = rest > 0
+    magnitude = whole + away
+    return magnitude if number >= 0 else -magnitude
+
+
+_HALF = Fraction(1, 2)
+
+
+def round_half_up(number: Fraction) -> int:
+    """The nearest integer; halves go away from zero."""
+    return round_number(number)
+
+
+def round_to(number: Decimal | Fraction, decimals: int, rounding: Rounding = Rounding.HALF_UP) -> Fraction:
+    """The number with so many decimals: 2/3 to two is 0.67."""
+    scale = Fraction(10) ** decimals
+    return Fraction(round_number(Fraction(number) * scale, rounding)) / scale
+
+
 def exact_amount(amount: Fraction) -> Decimal:
     """The amount in major units as a decimal, without trailing zeros."""
     scaled = round_half_up(amount * 10**AMOUNT_DECIMALS)
     return Decimal(scaled).scaleb(-AMOUNT_DECIMALS, _WIDE).normalize(_WIDE)
 
 
-class Rounding(StrEnum):
-    """Where a number between two integers goes. All mirror at zero: a reversal takes back what it billed."""
-
-    HALF_UP = "half_up"
-    HALF_EVEN = "half_even"
-    DOWN = "down"
-
-
 def minor_units(amount: Decimal | Fraction, currency: str, rounding: Rounding = Rounding.HALF_UP) -> int:
-    """The amount in whole minor units of the currency, half a unit rounded away from zero by default.
+    """The amount in whole minor units of the currency, by default half a unit rounded away from zero.
 
     12.345 USD are 1235 cents, and -12.345 USD are -1235: a reversal mirrors what it takes back.
     """
-    return rounded(Fraction(amount) * 10 ** EXPONENTS[currency], rounding)
+    return to_minor(amount, EXPONENTS[currency], rounding)
 
 
 def major_units(amount_minor: int, currency: str) -> Decimal:
     """1235 cents are 12.35 USD, with all the decimals that the currency has."""
-    return Decimal(amount_minor).scaleb(-EXPONENTS[currency], _WIDE)
+    return from_minor(amount_minor, EXPONENTS[currency])
 
 
-def rounded(number: Fraction, rounding: Rounding) -> int:
-    """The integer that the number is rounded to."""
-    match rounding:
-        case Rounding.HALF_UP:
-            return round_half_up(number)
-        case Rounding.HALF_EVEN:
-            return round(number)
-        case Rounding.DOWN:
-            return int(number)
+def to_minor(amount: Decimal | Fraction, exponent: int, rounding: Rounding = Rounding.HALF_UP) -> int:
+    """The amount in units of which 10^exponent are a major one."""
+    return round_number(exact_minor(amount, exponent), rounding)
 
 
-def round_half_up(number: Fraction) -> int:
-    """The nearest integer; halves go away from zero."""
-    doubled, denominator = 2 * abs(number.numerator), number.denominator
-    nearest = (doubled + denominator) // (2 * denominator)
-    return nearest if number >= 0 else -nearest
+def exact_minor(amount: Decimal | Fraction, exponent: int) -> Fraction:
+    """The amount in such units, not rounded."""
+    return Fraction(amount) * Fraction(10) ** exponent
+
+
+def from_minor(amount_minor: int, exponent: int) -> Decimal:
+    """The amount in major units, with all `exponent` decimals."""
+    return Decimal(amount_minor).scaleb(-exponent, _WIDE)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
-from corebilling.values.money import Rounding, minor_units, rounded
+from corebilling.values.money import Rounding, minor_units, round_number
 from corebilling.values.period import BillingCalendar, Period, calendar_month, local_date
 
 _DAY_SECONDS = 86_400
@@ -90,7 +90,7 @@ class Proration:
         if self.factor_scale is None:
             return factor
         steps = 10**self.factor_scale
-        return Fraction(rounded(factor * steps, self.rounding), steps)
+        return Fraction(round_number(factor * steps, self.rounding), steps)
 
 
 def segment_shares(segments: Sequence[Period], full: Period, terms: Proration) -> list[Share]:
@@ -208,8 +208,8 @@ class PrepaidSwitch:
 def switch_prepaid(old_minor: int, new_minor: int, rest: Share, rounding: Rounding) -> PrepaidSwitch:
     """Each side is rounded by itself, for each is a line; prices are those of the full period."""
     return PrepaidSwitch(
-        charge_minor=rounded(new_minor * rest.factor, rounding),
-        credit_minor=rounded(old_minor * rest.factor, rounding),
+        charge_minor=round_number(new_minor * rest.factor, rounding),
+        credit_minor=round_number(old_minor * rest.factor, rounding),
     )
 
 
@@ -224,7 +224,7 @@ def upgrade_credit(
     net = old_minor * unused.factor
     if invoiced_minor is not None:
         net = min(net, Fraction(invoiced_minor))
-    return rounded(net * (1 + tax_rate), rounding)
+    return round_number(net * (1 + tax_rate), rounding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,7 @@ def commitment_true_up(
 
     Commitment and fee are a full period's and shrink by the same days; other fees are as they are billed.
     """
-    commitment, fee = (rounded(full * active.factor, rounding) for full in (commitment_minor, fee_minor))
+    commitment, fee = (round_number(full * active.factor, rounding) for full in (commitment_minor, fee_minor))
     return TrueUp(commitment, fee, max(commitment - fee - sum(other_fees_minor), 0))
 
 
@@ -251,7 +251,7 @@ def cap_relief(
     cap_minor: int, fee_minor: int, other_fees_minor: Sequence[int], active: Share, rounding: Rounding
 ) -> TrueUp:
     """What fees come to above a cap, which is to be taken off; as for a commitment, never below zero."""
-    cap, fee = (rounded(full * active.factor, rounding) for full in (cap_minor, fee_minor))
+    cap, fee = (round_number(full * active.factor, rounding) for full in (cap_minor, fee_minor))
     return TrueUp(cap, fee, max(fee + sum(other_fees_minor) - cap, 0))
 
 
@@ -262,7 +262,7 @@ def fee_after_trial(price_minor: int, ended_at: datetime, terms: Proration) -> t
     """
     month = calendar_month(ended_at, terms.timezone)
     share = terms.share(Period(ended_at, month.end), month)
-    return share, rounded(price_minor * share.factor, terms.rounding)
+    return share, round_number(price_minor * share.factor, terms.rounding)
 
 
 def cycles_started(calendar: BillingCalendar, through: datetime, terms: Proration) -> Fraction:

@@ -9,9 +9,9 @@ from .connection import Connection, Json, RowNotFound
 from .models import Meter, Plan, PlanItem, Price, Product
 
 INSERT_PRODUCT: Final = """-- name: InsertProduct :one
-INSERT INTO products (tenant_id, id, code, name, created_at)
-VALUES ($1, $2, $3, $4, $5)
-RETURNING tenant_id, id, code, name, created_at, version
+INSERT INTO products (tenant_id, id, code, name, tax_category, created_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+RETURNING tenant_id, id, code, name, created_at, version, tax_category
 """
 
 
@@ -22,16 +22,17 @@ async def insert_product(
     id: str,
     code: str,
     name: str,
+    tax_category: str,
     created_at: datetime.datetime,
 ) -> Product:
-    row = await conn.fetchrow(INSERT_PRODUCT, tenant_id, id, code, name, created_at)
+    row = await conn.fetchrow(INSERT_PRODUCT, tenant_id, id, code, name, tax_category, created_at)
     if row is None:
         raise RowNotFound("insert_product")
     return Product(*row)
 
 
 FIND_PRODUCT: Final = """-- name: FindProduct :one
-SELECT tenant_id, id, code, name, created_at, version FROM products WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, code, name, created_at, version, tax_category FROM products WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -41,7 +42,7 @@ async def find_product(conn: Connection, *, tenant_id: str, id: str) -> Product 
 
 
 LIST_PRODUCTS: Final = """-- name: ListProducts :many
-SELECT tenant_id, id, code, name, created_at, version FROM products
+SELECT tenant_id, id, code, name, created_at, version, tax_category FROM products
 WHERE tenant_id = $1
     AND ($2::text = '' OR code = $2::text)
     AND ($3::text = '' OR id < $3::text)

@@ -122,3 +122,24 @@ async def mark_customer_updated(
         version,
     )
     return None if row is None else Customer(*row)
+
+
+TOUCH_CUSTOMER: Final = """-- name: TouchCustomer :one
+UPDATE customers SET updated_at = $1, version = version + 1
+WHERE tenant_id = $2 AND id = $3
+RETURNING tenant_id, id, external_id, currency, timezone, status, name, company, email, tax_id, address, created_at, updated_at, version
+"""
+
+
+async def touch_customer(
+    conn: Connection,
+    *,
+    updated_at: datetime.datetime,
+    tenant_id: str,
+    id: str,
+) -> Customer:
+    """Something of the customer's changed that is kept elsewhere."""
+    row = await conn.fetchrow(TOUCH_CUSTOMER, updated_at, tenant_id, id)
+    if row is None:
+        raise RowNotFound("touch_customer")
+    return Customer(*row)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from .connection import Connection, Json, RowNotFound
-from .models import BillingCycle, Invoice, InvoiceLine, InvoicePayment
+from .models import BillingCycle, CreditNote, Invoice, InvoiceLine, InvoicePayment
 
 CLAIM_RATED_CYCLES: Final = """-- name: ClaimRatedCycles :many
 WITH claimed AS (
@@ -28,37 +28,51 @@ async def claim_rated_cycles(conn: Connection, *, tenant_id: str, ids: Sequence[
 INSERT_INVOICES: Final = """-- name: InsertInvoices :exec
 WITH written AS (
     INSERT INTO invoices (
-        tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_due_minor,
-        period_start, period_end, finalized_at, due_at, paid_at, created_at, version
+        tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, subtotal_minor, discount_minor,
+        credit_minor, tax_minor, total_minor, prepaid_minor, amount_due_minor, tax_behavior, discounts, credits, taxes,
+        description, replaces_invoice_id, period_start, period_end, finalized_at, due_at, paid_at, created_at, version
     )
     SELECT
-        $1, n.id, n.customer_id, n.subscription_id, n.cycle_id, n.state, nullif(n.number, ''),
-        n.currency, n.total_minor, n.total_minor, n.period_start, n.period_end, $17::timestamptz,
-        $18::timestamptz, CASE n.state WHEN 'paid' THEN $17::timestamptz END,
-        $19, n.version
+        $1, n.id, n.customer_id, nullif(n.subscription_id, ''), nullif(n.cycle_id, ''), n.state,
+        nullif(n.number, ''), n.currency, n.subtotal_minor, n.discount_minor, n.credit_minor, n.tax_minor, n.total_minor,
+        n.prepaid_minor, n.total_minor - n.prepaid_minor, n.tax_behavior, n.evidence -> 'discounts',
+        n.evidence -> 'credits', n.evidence -> 'taxes', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, $23::timestamptz,
+        $24::timestamptz, CASE n.state WHEN 'paid' THEN $23::timestamptz END,
+        $25, n.version
     FROM (
         SELECT
-            unnest($20::text[]) AS id,
-            unnest($21::text[]) AS customer_id,
-            unnest($22::text[]) AS subscription_id,
-            unnest($23::text[]) AS cycle_id,
-            unnest($24::text[]) AS state,
-            unnest($25::text[]) AS number,
-            unnest($26::text[]) AS currency,
-            unnest($27::bigint[]) AS total_minor,
-            unnest($28::timestamptz[]) AS period_start,
-            unnest($29::timestamptz[]) AS period_end,
-            unnest($30::bigint[]) AS version
+            unnest($26::text[]) AS id,
+            unnest($27::text[]) AS customer_id,
+            unnest($28::text[]) AS subscription_id,
+            unnest($29::text[]) AS cycle_id,
+            unnest($30::text[]) AS state,
+            unnest($31::text[]) AS number,
+            unnest($32::text[]) AS currency,
+            unnest($33::bigint[]) AS subtotal_minor,
+            unnest($34::bigint[]) AS discount_minor,
+            unnest($35::bigint[]) AS credit_minor,
+            unnest($36::bigint[]) AS tax_minor,
+            unnest($37::bigint[]) AS total_minor,
+            unnest($38::bigint[]) AS prepaid_minor,
+            unnest($39::text[]) AS tax_behavior,
+            jsonb_array_elements($40::jsonb) AS evidence,
+            unnest($41::text[]) AS description,
+            unnest($42::text[]) AS replaces_invoice_id,
+            unnest($43::timestamptz[]) AS period_start,
+            unnest($44::timestamptz[]) AS period_end,
+            unnest($45::bigint[]) AS version
     ) n
 )
 INSERT INTO invoice_lines (
     tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
-    amount_minor, price_id, subscription_item_id, tiers, steps
+    amount_minor, price_id, subscription_item_id, tiers, steps, discount_minor, credit_minor, tax_minor, taxes,
+    tax_category, tax_exemption
 )
 SELECT
     $1, l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
-    nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, l.price_id, l.subscription_item_id, l.tiers,
-    l.steps
+    nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, nullif(l.price_id, ''),
+    nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.discount_minor, l.credit_minor, l.tax_minor, l.taxes,
+    l.tax_category, nullif(l.tax_exemption, '')
 FROM (
     SELECT
         unnest($2::text[]) AS id,
@@ -74,9 +88,15 @@ FROM (
         unnest($12::bigint[]) AS amount_minor,
         unnest($13::text[]) AS price_id,
         unnest($14::text[]) AS subscription_item_id,
+        unnest($15::bigint[]) AS discount_minor,
+        unnest($16::bigint[]) AS credit_minor,
+        unnest($17::bigint[]) AS tax_minor,
+        unnest($18::text[]) AS tax_category,
+        unnest($19::text[]) AS tax_exemption,
+        jsonb_array_elements($20::jsonb) AS taxes,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
-        jsonb_array_elements($15::jsonb) AS tiers,
-        jsonb_array_elements($16::jsonb) AS steps
+        jsonb_array_elements($21::jsonb) AS tiers,
+        jsonb_array_elements($22::jsonb) AS steps
 ) l
 """
 
@@ -98,6 +118,12 @@ async def insert_invoices(
     line_amounts_minor: Sequence[int],
     line_price_ids: Sequence[str],
     line_item_ids: Sequence[str],
+    line_discounts_minor: Sequence[int],
+    line_credits_minor: Sequence[int],
+    line_taxes_minor: Sequence[int],
+    line_tax_categories: Sequence[str],
+    line_tax_exemptions: Sequence[str],
+    line_taxes: Json,
     line_tiers: Json,
     line_steps: Json,
     finalized_at: datetime.datetime | None,
@@ -110,13 +136,22 @@ async def insert_invoices(
     states: Sequence[str],
     numbers: Sequence[str],
     currencies: Sequence[str],
+    subtotals_minor: Sequence[int],
+    discounts_minor: Sequence[int],
+    credits_minor: Sequence[int],
+    taxes_minor: Sequence[int],
     totals_minor: Sequence[int],
+    prepaid_minor: Sequence[int],
+    tax_behaviors: Sequence[str],
+    evidence: Json,
+    descriptions: Sequence[str],
+    replaced_invoice_ids: Sequence[str],
     period_starts: Sequence[datetime.datetime],
     period_ends: Sequence[datetime.datetime],
     versions: Sequence[int],
 ) -> None:
     """Invoices as they were decided, drafts or final, with their lines. Of both, the arrays run in parallel; '' is no
-    number and no unit amount, and those that are paid were so when they were finalized.
+    number, unit amount, subscription and the like, and those that are paid were so when they were finalized.
     """
     await conn.execute(
         INSERT_INVOICES,
@@ -134,6 +169,12 @@ async def insert_invoices(
         line_amounts_minor,
         line_price_ids,
         line_item_ids,
+        line_discounts_minor,
+        line_credits_minor,
+        line_taxes_minor,
+        line_tax_categories,
+        line_tax_exemptions,
+        line_taxes,
         line_tiers,
         line_steps,
         finalized_at,
@@ -146,7 +187,16 @@ async def insert_invoices(
         states,
         numbers,
         currencies,
+        subtotals_minor,
+        discounts_minor,
+        credits_minor,
+        taxes_minor,
         totals_minor,
+        prepaid_minor,
+        tax_behaviors,
+        evidence,
+        descriptions,
+        replaced_invoice_ids,
         period_starts,
         period_ends,
         versions,
@@ -154,7 +204,7 @@ async def insert_invoices(
 
 
 FIND_INVOICE: Final = """-- name: FindInvoice :one
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version FROM invoices WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, description, replaces_invoice_id FROM invoices WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -164,7 +214,7 @@ async def find_invoice(conn: Connection, *, tenant_id: str, id: str) -> Invoice 
 
 
 LIST_INVOICE_LINES: Final = """-- name: ListInvoiceLines :many
-SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps FROM invoice_lines
+SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption FROM invoice_lines
 WHERE tenant_id = $1 AND invoice_id = $2
 ORDER BY position
 """
@@ -176,7 +226,7 @@ async def list_invoice_lines(conn: Connection, *, tenant_id: str, invoice_id: st
 
 
 LIST_INVOICES: Final = """-- name: ListInvoices :many
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version FROM invoices
+SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, description, replaces_invoice_id FROM invoices
 WHERE tenant_id = $1
     AND ($2::text = '' OR customer_id = $2::text)
     AND ($3::text = '' OR subscription_id = $3::text)
@@ -223,10 +273,10 @@ async def upsert_invoice_counter(conn: Connection, *, tenant_id: str, year: int,
 MARK_INVOICE: Final = """-- name: MarkInvoice :one
 UPDATE invoices
 SET state = $1, number = $2, amount_paid_minor = $3,
-    amount_due_minor = $4, finalized_at = $5, due_at = $6,
-    paid_at = $7, voided_at = $8, version = $9
-WHERE tenant_id = $10 AND id = $11 AND version = $12
-RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version
+    amount_due_minor = $4, credited_minor = $5, finalized_at = $6, due_at = $7,
+    paid_at = $8, voided_at = $9, version = $10
+WHERE tenant_id = $11 AND id = $12 AND version = $13
+RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, description, replaces_invoice_id
 """
 
 
@@ -237,6 +287,7 @@ async def mark_invoice(
     number: str | None,
     amount_paid_minor: int,
     amount_due_minor: int,
+    credited_minor: int,
     finalized_at: datetime.datetime | None,
     due_at: datetime.datetime | None,
     paid_at: datetime.datetime | None,
@@ -253,6 +304,7 @@ async def mark_invoice(
         number,
         amount_paid_minor,
         amount_due_minor,
+        credited_minor,
         finalized_at,
         due_at,
         paid_at,
@@ -311,3 +363,120 @@ async def get_seller_name(conn: Connection, *, tenant_id: str) -> str:
     if value is None:
         raise RowNotFound("get_seller_name")
     return value
+
+
+UPSERT_CREDIT_NOTE_COUNTER: Final = """-- name: UpsertCreditNoteCounter :one
+INSERT INTO credit_note_counters AS c (tenant_id, year, last_number)
+VALUES ($1, $2, 1)
+ON CONFLICT (tenant_id, year) DO UPDATE SET last_number = c.last_number + 1
+RETURNING last_number
+"""
+
+
+async def upsert_credit_note_counter(conn: Connection, *, tenant_id: str, year: int) -> int:
+    """The tenant's next number of the year; its row stays locked until the transaction ends, so it comes last."""
+    value: int | None = await conn.fetchval(UPSERT_CREDIT_NOTE_COUNTER, tenant_id, year)
+    if value is None:
+        raise RowNotFound("upsert_credit_note_counter")
+    return value
+
+
+INSERT_CREDIT_NOTE: Final = """-- name: InsertCreditNote :one
+INSERT INTO credit_notes (
+    tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor,
+    total_minor, due_minor, refunded_minor, credit_id, issued_at
+)
+VALUES (
+    $1, $2, $3, $4, $5, $6,
+    $7, $8, $9, $10, $11,
+    $12, $13, $14, $15, $16
+)
+RETURNING tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor, total_minor, due_minor, refunded_minor, credit_id, issued_at
+"""
+
+
+async def insert_credit_note(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    id: str,
+    invoice_id: str,
+    customer_id: str,
+    number: str,
+    reason: str,
+    currency: str,
+    items: Json,
+    discount_minor: int,
+    subtotal_minor: int,
+    tax_minor: int,
+    total_minor: int,
+    due_minor: int,
+    refunded_minor: int,
+    credit_id: str | None,
+    issued_at: datetime.datetime,
+) -> CreditNote:
+    row = await conn.fetchrow(
+        INSERT_CREDIT_NOTE,
+        tenant_id,
+        id,
+        invoice_id,
+        customer_id,
+        number,
+        reason,
+        currency,
+        items,
+        discount_minor,
+        subtotal_minor,
+        tax_minor,
+        total_minor,
+        due_minor,
+        refunded_minor,
+        credit_id,
+        issued_at,
+    )
+    if row is None:
+        raise RowNotFound("insert_credit_note")
+    return CreditNote(*row)
+
+
+LIST_CREDIT_NOTES: Final = """-- name: ListCreditNotes :many
+SELECT tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor, total_minor, due_minor, refunded_minor, credit_id, issued_at FROM credit_notes
+WHERE tenant_id = $1
+    AND ($2::text = '' OR invoice_id = $2::text)
+    AND ($3::text = '' OR customer_id = $3::text)
+    AND ($4::text = '' OR id < $4::text)
+ORDER BY id DESC
+LIMIT $5::int
+"""
+
+
+async def list_credit_notes(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    invoice_id: str,
+    customer_id: str,
+    after: str,
+    limit_rows: int,
+) -> list[CreditNote]:
+    """Newest first; '' means any invoice or customer."""
+    rows = await conn.fetch(LIST_CREDIT_NOTES, tenant_id, invoice_id, customer_id, after, limit_rows)
+    return [CreditNote(*row) for row in rows]
+
+
+LIST_CREDIT_NOTES_OF_INVOICE: Final = """-- name: ListCreditNotesOfInvoice :many
+SELECT tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor, total_minor, due_minor, refunded_minor, credit_id, issued_at FROM credit_notes
+WHERE tenant_id = $1 AND invoice_id = $2
+ORDER BY id
+"""
+
+
+async def list_credit_notes_of_invoice(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    invoice_id: str,
+) -> list[CreditNote]:
+    """All of them, oldest first."""
+    rows = await conn.fetch(LIST_CREDIT_NOTES_OF_INVOICE, tenant_id, invoice_id)
+    return [CreditNote(*row) for row in rows]

@@ -91,6 +91,72 @@ class Charge:
 
 
 @dataclass(slots=True)
+class Coupon:
+    """A row of `coupons`."""
+
+    tenant_id: str
+    id: str
+    code: str
+    name: str
+    kind: str
+    percent: Decimal
+    amount_minor: int
+    currency: str
+    duration: str
+    duration_invoices: int
+    max_redemptions: int
+    redemptions: int
+    valid_from: datetime.datetime
+    valid_until: datetime.datetime | None
+    price_ids: list[str]
+    status: str
+    created_at: datetime.datetime
+    version: int
+
+
+@dataclass(slots=True)
+class CreditNote:
+    """A row of `credit_notes`."""
+
+    tenant_id: str
+    id: str
+    invoice_id: str
+    customer_id: str
+    number: str
+    reason: str
+    currency: str
+    items: Json
+    discount_minor: int
+    subtotal_minor: int
+    tax_minor: int
+    total_minor: int
+    due_minor: int
+    refunded_minor: int
+    credit_id: str | None
+    issued_at: datetime.datetime
+
+
+@dataclass(slots=True)
+class Credit:
+    """A row of `credits`."""
+
+    tenant_id: str
+    id: str
+    customer_id: str
+    kind: str
+    currency: str
+    amount_minor: int
+    remaining_minor: int
+    valid_from: datetime.datetime
+    valid_until: datetime.datetime | None
+    priority: int
+    description: str
+    created_at: datetime.datetime
+    voided_at: datetime.datetime | None
+    version: int
+
+
+@dataclass(slots=True)
 class Customer:
     """A row of `customers`."""
 
@@ -107,6 +173,21 @@ class Customer:
     address: Json | None
     created_at: datetime.datetime
     updated_at: datetime.datetime
+    version: int
+
+
+@dataclass(slots=True)
+class Discount:
+    """A row of `discounts`."""
+
+    tenant_id: str
+    id: str
+    coupon_id: str
+    customer_id: str
+    subscription_id: str | None
+    remaining_invoices: int | None
+    redeemed_at: datetime.datetime
+    ended_at: datetime.datetime | None
     version: int
 
 
@@ -160,10 +241,16 @@ class InvoiceLine:
     unit_amount: Decimal | None
     unit_size: Decimal
     amount_minor: int
-    price_id: str
-    subscription_item_id: str
+    price_id: str | None
+    subscription_item_id: str | None
     tiers: Json
     steps: Json
+    discount_minor: int
+    credit_minor: int
+    tax_minor: int
+    taxes: Json
+    tax_category: str
+    tax_exemption: str | None
 
 
 @dataclass(slots=True)
@@ -186,8 +273,8 @@ class Invoice:
     tenant_id: str
     id: str
     customer_id: str
-    subscription_id: str
-    cycle_id: str
+    subscription_id: str | None
+    cycle_id: str | None
     state: str
     number: str | None
     currency: str
@@ -202,6 +289,18 @@ class Invoice:
     voided_at: datetime.datetime | None
     created_at: datetime.datetime
     version: int
+    subtotal_minor: int
+    discount_minor: int
+    credit_minor: int
+    tax_minor: int
+    prepaid_minor: int
+    credited_minor: int
+    tax_behavior: str
+    discounts: Json
+    credits: Json
+    taxes: Json
+    description: str
+    replaces_invoice_id: str | None
 
 
 @dataclass(slots=True)
@@ -322,6 +421,7 @@ class Product:
     name: str
     created_at: datetime.datetime
     version: int
+    tax_category: str
 
 
 @dataclass(slots=True)
@@ -412,6 +512,44 @@ class Subscription:
     paused_at: datetime.datetime | None
     next_change_at: datetime.datetime | None
     created_at: datetime.datetime
+    version: int
+
+
+@dataclass(slots=True)
+class TaxExemption:
+    """A row of `tax_exemptions`."""
+
+    tenant_id: str
+    customer_id: str
+    exemption: str
+    reference: str
+
+
+@dataclass(slots=True)
+class TaxRate:
+    """A row of `tax_rates`."""
+
+    tenant_id: str
+    id: str
+    name: str
+    country: str
+    region: str
+    category: str
+    percent: Decimal
+    compound: bool
+    created_at: datetime.datetime
+    archived_at: datetime.datetime | None
+    version: int
+
+
+@dataclass(slots=True)
+class TaxTerm:
+    """A row of `tax_terms`."""
+
+    tenant_id: str
+    behavior: str
+    rounding: str
+    credit_application: str
     version: int
 
 

@@ -1,6 +1,6 @@
 -- name: InsertProduct :one
-INSERT INTO products (tenant_id, id, code, name, created_at)
-VALUES (sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(code), sqlc.arg(name), sqlc.arg(created_at))
+INSERT INTO products (tenant_id, id, code, name, tax_category, created_at)
+VALUES (sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(code), sqlc.arg(name), sqlc.arg(tax_category), sqlc.arg(created_at))
 RETURNING *;
 
 -- name: FindProduct :one

@@ -26,3 +26,9 @@ SET timezone = sqlc.arg(timezone), name = sqlc.arg(name), company = sqlc.arg(com
     tax_id = sqlc.arg(tax_id), address = sqlc.narg(address), updated_at = sqlc.arg(updated_at), version = version + 1
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version)
 RETURNING *;
+
+-- name: TouchCustomer :one
+-- Something of the customer's changed that is kept elsewhere.
+UPDATE customers SET updated_at = sqlc.arg(updated_at), version = version + 1
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
+RETURNING *;

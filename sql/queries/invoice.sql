@@ -10,15 +10,18 @@ SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
 
 -- name: InsertInvoices :exec
 -- Invoices as they were decided, drafts or final, with their lines. Of both, the arrays run in parallel; '' is no
--- number and no unit amount, and those that are paid were so when they were finalized.
+-- number, unit amount, subscription and the like, and those that are paid were so when they were finalized.
 WITH written AS (
     INSERT INTO invoices (
-        tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_due_minor,
-        period_start, period_end, finalized_at, due_at, paid_at, created_at, version
+        tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, subtotal_minor, discount_minor,
+        credit_minor, tax_minor, total_minor, prepaid_minor, amount_due_minor, tax_behavior, discounts, credits, taxes,
+        description, replaces_invoice_id, period_start, period_end, finalized_at, due_at, paid_at, created_at, version
     )
     SELECT
-        sqlc.arg(tenant_id), n.id, n.customer_id, n.subscription_id, n.cycle_id, n.state, nullif(n.number, ''),
-        n.currency, n.total_minor, n.total_minor, n.period_start, n.period_end, sqlc.narg(finalized_at)::timestamptz,
+        sqlc.arg(tenant_id), n.id, n.customer_id, nullif(n.subscription_id, ''), nullif(n.cycle_id, ''), n.state,
+        nullif(n.number, ''), n.currency, n.subtotal_minor, n.discount_minor, n.credit_minor, n.tax_minor, n.total_minor,
+        n.prepaid_minor, n.total_minor - n.prepaid_minor, n.tax_behavior, n.evidence -> 'discounts',
+        n.evidence -> 'credits', n.evidence -> 'taxes', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, sqlc.narg(finalized_at)::timestamptz,
         sqlc.narg(due_at)::timestamptz, CASE n.state WHEN 'paid' THEN sqlc.narg(finalized_at)::timestamptz END,
         sqlc.arg(created_at), n.version
     FROM (
@@ -30,7 +33,16 @@ WITH written AS (
             unnest(sqlc.arg(states)::text[]) AS state,
             unnest(sqlc.arg(numbers)::text[]) AS number,
             unnest(sqlc.arg(currencies)::text[]) AS currency,
+            unnest(sqlc.arg(subtotals_minor)::bigint[]) AS subtotal_minor,
+            unnest(sqlc.arg(discounts_minor)::bigint[]) AS discount_minor,
+            unnest(sqlc.arg(credits_minor)::bigint[]) AS credit_minor,
+            unnest(sqlc.arg(taxes_minor)::bigint[]) AS tax_minor,
             unnest(sqlc.arg(totals_minor)::bigint[]) AS total_minor,
+            unnest(sqlc.arg(prepaid_minor)::bigint[]) AS prepaid_minor,
+            unnest(sqlc.arg(tax_behaviors)::text[]) AS tax_behavior,
+            jsonb_array_elements(sqlc.arg(evidence)::jsonb) AS evidence,
+            unnest(sqlc.arg(descriptions)::text[]) AS description,
+            unnest(sqlc.arg(replaced_invoice_ids)::text[]) AS replaces_invoice_id,
             unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
             unnest(sqlc.arg(period_ends)::timestamptz[]) AS period_end,
             unnest(sqlc.arg(versions)::bigint[]) AS version
@@ -38,12 +50,14 @@ WITH written AS (
 )
 INSERT INTO invoice_lines (
     tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
-    amount_minor, price_id, subscription_item_id, tiers, steps
+    amount_minor, price_id, subscription_item_id, tiers, steps, discount_minor, credit_minor, tax_minor, taxes,
+    tax_category, tax_exemption
 )
 SELECT
     sqlc.arg(tenant_id), l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
-    nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, l.price_id, l.subscription_item_id, l.tiers,
-    l.steps
+    nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, nullif(l.price_id, ''),
+    nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.discount_minor, l.credit_minor, l.tax_minor, l.taxes,
+    l.tax_category, nullif(l.tax_exemption, '')
 FROM (
     SELECT
         unnest(sqlc.arg(line_ids)::text[]) AS id,
@@ -59,6 +73,12 @@ FROM (
         unnest(sqlc.arg(line_amounts_minor)::bigint[]) AS amount_minor,
         unnest(sqlc.arg(line_price_ids)::text[]) AS price_id,
         unnest(sqlc.arg(line_item_ids)::text[]) AS subscription_item_id,
+        unnest(sqlc.arg(line_discounts_minor)::bigint[]) AS discount_minor,
+        unnest(sqlc.arg(line_credits_minor)::bigint[]) AS credit_minor,
+        unnest(sqlc.arg(line_taxes_minor)::bigint[]) AS tax_minor,
+        unnest(sqlc.arg(line_tax_categories)::text[]) AS tax_category,
+        unnest(sqlc.arg(line_tax_exemptions)::text[]) AS tax_exemption,
+        jsonb_array_elements(sqlc.arg(line_taxes)::jsonb) AS taxes,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
         jsonb_array_elements(sqlc.arg(line_tiers)::jsonb) AS tiers,
         jsonb_array_elements(sqlc.arg(line_steps)::jsonb) AS steps
@@ -95,7 +115,7 @@ RETURNING last_number;
 -- Writes what the lifecycle decided; the version guards against a change in between.
 UPDATE invoices
 SET state = sqlc.arg(state), number = sqlc.narg(number), amount_paid_minor = sqlc.arg(amount_paid_minor),
-    amount_due_minor = sqlc.arg(amount_due_minor), finalized_at = sqlc.narg(finalized_at), due_at = sqlc.narg(due_at),
+    amount_due_minor = sqlc.arg(amount_due_minor), credited_minor = sqlc.arg(credited_minor), finalized_at = sqlc.narg(finalized_at), due_at = sqlc.narg(due_at),
     paid_at = sqlc.narg(paid_at), voided_at = sqlc.narg(voided_at), version = sqlc.arg(new_version)
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version)
 RETURNING *;
@@ -110,3 +130,38 @@ RETURNING *;
 
 -- name: GetSellerName :one
 SELECT name FROM tenants WHERE id = sqlc.arg(tenant_id);
+
+-- name: UpsertCreditNoteCounter :one
+-- The tenant's next number of the year; its row stays locked until the transaction ends, so it comes last.
+INSERT INTO credit_note_counters AS c (tenant_id, year, last_number)
+VALUES (sqlc.arg(tenant_id), sqlc.arg(year), 1)
+ON CONFLICT (tenant_id, year) DO UPDATE SET last_number = c.last_number + 1
+RETURNING last_number;
+
+-- name: InsertCreditNote :one
+INSERT INTO credit_notes (
+    tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor,
+    total_minor, due_minor, refunded_minor, credit_id, issued_at
+)
+VALUES (
+    sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(invoice_id), sqlc.arg(customer_id), sqlc.arg(number), sqlc.arg(reason),
+    sqlc.arg(currency), sqlc.arg(items), sqlc.arg(discount_minor), sqlc.arg(subtotal_minor), sqlc.arg(tax_minor),
+    sqlc.arg(total_minor), sqlc.arg(due_minor), sqlc.arg(refunded_minor), sqlc.narg(credit_id), sqlc.arg(issued_at)
+)
+RETURNING *;
+
+-- name: ListCreditNotes :many
+-- Newest first; '' means any invoice or customer.
+SELECT * FROM credit_notes
+WHERE tenant_id = sqlc.arg(tenant_id)
+    AND (sqlc.arg(invoice_id)::text = '' OR invoice_id = sqlc.arg(invoice_id)::text)
+    AND (sqlc.arg(customer_id)::text = '' OR customer_id = sqlc.arg(customer_id)::text)
+    AND (sqlc.arg(after)::text = '' OR id < sqlc.arg(after)::text)
+ORDER BY id DESC
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: ListCreditNotesOfInvoice :many
+-- All of them, oldest first.
+SELECT * FROM credit_notes
+WHERE tenant_id = sqlc.arg(tenant_id) AND invoice_id = sqlc.arg(invoice_id)
+ORDER BY id;

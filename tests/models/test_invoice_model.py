@@ -35,13 +35,13 @@ def test_only_the_drawn_steps_are_taken_and_others_name_both_states(
 
 
 def test_a_finalized_invoice_is_open_and_due_after_the_agreed_days() -> None:
-    final = decide_finalization(InvoiceState.DRAFT, total_minor=100, now=NOW, due_days=30)
+    final = decide_finalization(InvoiceState.DRAFT, due_minor=100, now=NOW, due_days=30)
     assert (final.opened.new, final.paid) == (InvoiceState.OPEN, None)
     assert final.due_at == NOW + timedelta(days=30)
 
 
 def test_an_invoice_over_nothing_is_paid_as_soon_as_it_is_final() -> None:
-    final = decide_finalization(InvoiceState.DRAFT, total_minor=0, now=NOW, due_days=30)
+    final = decide_finalization(InvoiceState.DRAFT, due_minor=0, now=NOW, due_days=30)
     assert final.paid is not None
     assert (final.paid.old, final.paid.new) == (InvoiceState.OPEN, InvoiceState.PAID)
 
@@ -49,7 +49,7 @@ def test_an_invoice_over_nothing_is_paid_as_soon_as_it_is_final() -> None:
 @pytest.mark.parametrize("state", [state for state in InvoiceState if state is not InvoiceState.DRAFT])
 def test_only_drafts_are_finalized(state: InvoiceState) -> None:
     with pytest.raises(FailedPrecondition) as refused:
-        decide_finalization(state, total_minor=1, now=NOW, due_days=30)
+        decide_finalization(state, due_minor=1, now=NOW, due_days=30)
     assert refused.value.reason == "INVOICE_TRANSITION_INVALID"
 
 

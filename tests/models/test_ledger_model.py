@@ -11,6 +11,7 @@ from corebilling.domains.ledger.model import (
     debited,
     is_balanced,
     reverse,
+    sale,
     transfer,
 )
 
@@ -28,11 +29,30 @@ def net(entries: Sequence[Entry]) -> dict[AccountType, int]:
 
 @given(amounts, st.permutations(list(AccountType)))
 def test_a_transfer_moves_its_amount_and_balances(amount: int, accounts: list[AccountType]) -> None:
-    debit, credit, _ = accounts
+    debit, credit, *_ = accounts
     entries = transfer(amount, "USD", debit=debit, credit=credit)
     assert net(entries) == {debit: amount, credit: -amount}
     assert all(entry.amount_minor > 0 for entry in entries)
     assert debited(entries) == abs(amount)
+
+
+MINOR = st.integers(-(10**12), 10**12)
+
+
+@given(MINOR, MINOR, MINOR)
+def test_a_sale_balances_on_whichever_sides_its_amounts_stand(due: int, credited: int, tax: int) -> None:
+    revenue = due + credited - tax
+    entries = sale(
+        due_minor=due, credited_minor=credited, tax_minor=tax, revenue_minor=revenue, currency="USD"
+    )
+    expected = {
+        AccountType.RECEIVABLE: due,
+        AccountType.CUSTOMER_CREDIT: credited,
+        AccountType.REVENUE: -revenue,
+        AccountType.TAX_PAYABLE: -tax,
+    }
+    assert net(entries) == {account: amount for account, amount in expected.items() if amount}
+    assert sum(net(entries).values()) == 0
 
 
 @given(amounts)

@@ -14,7 +14,8 @@ from corebilling.values.money import (
     major_units,
     minor_units,
     round_half_up,
-    rounded,
+    round_number,
+    round_to,
 )
 
 
@@ -68,6 +69,30 @@ def test_rounding_moves_an_amount_by_at_most_half_a_minor_unit_and_mirrors_its_r
     assert round_half_up(-scaled) == -round_half_up(scaled)
 
 
+@pytest.mark.parametrize(
+    ("number", "half_up", "half_even", "down", "up"),
+    [
+        ("2.5", 3, 2, 2, 3),
+        ("3.5", 4, 4, 3, 4),
+        ("2.4", 2, 2, 2, 3),
+        ("2.6", 3, 3, 2, 3),
+        ("-2.5", -3, -2, -2, -3),
+        ("-0.1", 0, 0, 0, -1),
+        ("7", 7, 7, 7, 7),
+    ],
+)
+def test_each_way_of_rounding_mirrors_a_number_and_its_negative(number, half_up, half_even, down, up) -> None:
+    expected = dict(zip(Rounding, (half_up, half_even, down, up), strict=True))
+    assert {way: round_number(Decimal(number), way) for way in Rounding} == expected
+    assert {way: -round_number(-Decimal(number), way) for way in Rounding} == expected
+
+
+def test_a_factor_is_rounded_to_decimals() -> None:
+    assert round_to(Fraction(2, 3), 9) == Fraction("0.666666667")
+    assert round_to(Fraction(2, 3), 2, Rounding.DOWN) == Fraction("0.66")
+    assert round_to(Fraction(1555), -2) == 1600
+
+
 @given(st.decimals(-(10**20), 10**20, places=12), st.decimals(0, 10**20, places=12))
 def test_a_product_of_quantity_and_price_is_kept_to_the_last_digit(quantity: Decimal, price: Decimal) -> None:
     product = Fraction(quantity) * Fraction(price)
@@ -78,13 +103,3 @@ def test_a_third_three_times_is_a_whole_as_long_as_it_is_a_fraction() -> None:
     third = Fraction(Decimal("0.01")) / 3
     assert exact_amount(third + third + third) == Decimal("0.01")
     assert str(exact_amount(third)).startswith("0.00333333333333333333333333333333333333")
-
-
-@pytest.mark.parametrize(
-    ("rounding", "results"),
-    [("half_up", [1, 2, 3, 2]), ("half_even", [0, 2, 2, 2]), ("down", [0, 1, 2, 1])],
-)
-def test_roundings_differ_at_halves_and_mirror_at_zero(rounding: str, results: list[int]):
-    numbers = [Fraction(1, 2), Fraction(3, 2), Fraction(5, 2), Fraction(16, 10)]
-    assert [rounded(number, Rounding(rounding)) for number in numbers] == results
-    assert [-rounded(-number, Rounding(rounding)) for number in numbers] == results

@@ -22,14 +22,17 @@ _READS = frozenset(
     {
         "api_key.read",
         "catalog.read",
+        "credit.read",
         "customer.read",
         "dead_letter.read",
+        "discount.read",
         "event.read",
         "invoice.read",
         "ledger.read",
         "rating.read",
         "schedule.read",
         "subscription.read",
+        "tax.read",
         "tenant.read",
         "usage.read",
         "webhook.read",
@@ -41,10 +44,13 @@ _OPERATIONS = frozenset(
 _BILLING = frozenset(
     {
         "catalog.write",
+        "credit.write",
         "customer.write",
+        "discount.write",
         "invoice.pay",
         "invoice.write",
         "subscription.write",
+        "tax.write",
         "usage.write",
     }
 )

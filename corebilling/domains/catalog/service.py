@@ -43,6 +43,7 @@ class CatalogService:
                 id=new_id("prd"),
                 code=request.code,
                 name=request.name,
+                tax_category=request.tax_category,
                 created_at=tx.now,
             )
         _announce(tx, product.id, events.ProductCreated(product_id=product.id, code=product.code))

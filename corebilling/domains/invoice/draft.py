@@ -1,94 +1,186 @@
-"""Invoices in the making: from a cycle's charges to rows, written many at a time."""
+"""Invoices in the making: from a cycle's charges, or one-off items, to rows, written many at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 from billing.invoice.v1 import invoice_pb2 as pb
+from billing.tax.v1 import tax_pb2
 from billing_db import invoice as invoice_sql
-from billing_db.models import BillingCycle, Charge, Invoice
+from billing_db.models import Charge, Invoice, InvoiceLine
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.invoice.amounts import InvoiceAmounts, LineResult
 from corebilling.domains.invoice.model import InvoiceState, check_total
+from corebilling.domains.invoice.reckoning import ReckonedLine, Reckoning
 from corebilling.mapping import decimal_text, enum_number, to_message
+from corebilling.values.credit import CreditUse
 from corebilling.values.ids import new_id
-from corebilling.values.money import minor_units
+from corebilling.values.money import exact_amount, minor_units
+from corebilling.values.tax import TaxRow
+
+
+@dataclass(frozen=True, slots=True)
+class DraftLine:
+    """A line not written yet, its amount rounded once; fields are named as in `InvoiceLine`."""
+
+    type: str
+    description: str
+    period_start: datetime
+    period_end: datetime
+    quantity: Decimal
+    unit_amount: Decimal | None
+    unit_size: Decimal
+    amount_minor: int
+    price_id: str
+    subscription_item_id: str
+    tiers: Any
+    steps: Any
+    tax_category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What an invoice is made for."""
+
+    customer_id: str
+    currency: str
+    period_start: datetime
+    period_end: datetime
+    subscription_id: str = ""
+    cycle_id: str = ""
+    description: str = ""
+    replaces_invoice_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An invoice not written yet, with the charges that become its lines: each rounded once."""
+    """An invoice not written yet, and its lines with what became of each."""
 
     invoice: Invoice
-    charges: Sequence[Charge]
-    amounts_minor: Sequence[int]
+    lines: Sequence[DraftLine]
+    results: Sequence[LineResult]
+    taxes: Sequence[list[dict[str, Any]]]
 
 
-def new_draft(tx: Transaction, cycle: BillingCycle, charges: Sequence[Charge]) -> Draft:
-    amounts_minor = [minor_units(charge.amount, charge.currency) for charge in charges]
-    total_minor = check_total(amounts_minor)
+def charge_lines(charges: Sequence[Charge], categories: Mapping[str, str]) -> list[DraftLine]:
+    """Lines of charges; `categories` are the tax categories by price."""
+    return [
+        DraftLine(
+            type=charge.kind,
+            description=charge.description,
+            period_start=charge.period_start,
+            period_end=charge.period_end,
+            quantity=charge.quantity,
+            unit_amount=charge.unit_amount,
+            unit_size=charge.unit_size,
+            amount_minor=minor_units(charge.amount, charge.currency),
+            price_id=charge.price_id,
+            subscription_item_id=charge.subscription_item_id,
+            tiers=charge.tiers,
+            steps=charge.steps,
+            tax_category=categories.get(charge.price_id, ""),
+        )
+        for charge in charges
+    ]
+
+
+def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
+    """The lines of an invoice, for another one."""
+    return [
+        DraftLine(
+            type=row.type,
+            description=row.description,
+            period_start=row.period_start,
+            period_end=row.period_end,
+            quantity=row.quantity,
+            unit_amount=row.unit_amount,
+            unit_size=row.unit_size,
+            amount_minor=row.amount_minor,
+            price_id=row.price_id or "",
+            subscription_item_id=row.subscription_item_id or "",
+            tiers=row.tiers,
+            steps=row.steps,
+            tax_category=row.tax_category,
+        )
+        for row in rows
+    ]
+
+
+def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: Sequence[DraftLine]) -> Draft:
+    """The invoice as the tenant's rules work it out; `reckoning.use` then takes what it uses."""
+    reckoned = [ReckonedLine(line.amount_minor, line.price_id, line.tax_category) for line in lines]
+    check_total([line.amount_minor for line in lines])
+    amounts = reckoning.work_out(occasion.customer_id, occasion.subscription_id, occasion.currency, reckoned)
+    # Taxes may come on top.
+    check_total([amounts.total_minor])
     invoice = Invoice(
         tenant_id=tx.tenant_id,
         id=new_id("inv"),
-        customer_id=cycle.customer_id,
-        subscription_id=cycle.subscription_id,
-        cycle_id=cycle.id,
+        customer_id=occasion.customer_id,
+        subscription_id=occasion.subscription_id or None,
+        cycle_id=occasion.cycle_id or None,
         state=InvoiceState.DRAFT,
         number=None,
-        currency=charges[0].currency,
-        total_minor=total_minor,
+        currency=occasion.currency,
+        total_minor=amounts.total_minor,
         amount_paid_minor=0,
-        amount_due_minor=total_minor,
-        period_start=cycle.period_start,
-        period_end=cycle.period_end,
+        amount_due_minor=amounts.due_minor,
+        period_start=occasion.period_start,
+        period_end=occasion.period_end,
         finalized_at=None,
         due_at=None,
         paid_at=None,
         voided_at=None,
         created_at=tx.now,
         version=1,
+        subtotal_minor=amounts.subtotal_minor,
+        discount_minor=amounts.discount_minor,
+        credit_minor=amounts.credit_minor,
+        tax_minor=amounts.tax_minor,
+        prepaid_minor=amounts.prepaid_minor,
+        credited_minor=0,
+        tax_behavior=reckoning.tax_behavior,
+        discounts=_discounts(reckoning, amounts),
+        credits=[_credit(use) for use in (*amounts.credits, *amounts.prepaid)],
+        taxes=_taxes_by_rate(reckoning, amounts.taxes.rows),
+        description=occasion.description,
+        replaces_invoice_id=occasion.replaces_invoice_id or None,
     )
-    return Draft(invoice, charges, amounts_minor)
+    reckoning.use(invoice.id, amounts)
+    return Draft(invoice, lines, amounts.lines, _taxes_by_line(reckoning, amounts))
 
 
-def preview(cycle: BillingCycle, charges: Sequence[Charge], currency: str) -> pb.Invoice:
-    """The invoice that these charges would give; it has neither id nor number."""
-    amounts_minor = [minor_units(charge.amount, currency) for charge in charges]
-    total_minor = check_total(amounts_minor)
+def message(draft: Draft) -> pb.Invoice:
+    """The invoice that this would give; it has neither id nor number."""
     lines = [
         to_message(
-            charge,
+            line,
             pb.InvoiceLine,
             id="",
-            type=enum_number(pb.InvoiceLineType, charge.kind),
-            amount_minor=amount_minor,
+            discount_minor=result.discount_minor,
+            credit_minor=result.credit_minor,
+            tax_minor=result.tax_minor,
+            tax_exemption=_exemption(result),
+            taxes=[pb.InvoiceTax(**tax) for tax in taxes],
         )
-        for charge, amount_minor in zip(charges, amounts_minor, strict=True)
+        for line, result, taxes in zip(draft.lines, draft.results, draft.taxes, strict=True)
     ]
-    return to_message(
-        cycle,
-        pb.Invoice,
-        id="",
-        version=0,
-        cycle_id=cycle.id,
-        state=pb.INVOICE_STATE_DRAFT,
-        currency=currency,
-        total_minor=total_minor,
-        amount_due_minor=total_minor,
-        lines=lines,
-    )
+    return to_message(draft.invoice, pb.Invoice, id="", version=0, lines=lines)
 
 
 async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
     """Writes the invoices as they stand, drafts or all finalized at one time, with their lines."""
     invoices = [draft.invoice for draft in drafts]
-    lines = [
-        (draft.invoice.id, position, charge, amount_minor)
+    rows = [
+        (draft.invoice.id, position, *line)
         for draft in drafts
-        for position, (charge, amount_minor) in enumerate(
-            zip(draft.charges, draft.amounts_minor, strict=True), start=1
-        )
+        for position, line in enumerate(zip(draft.lines, draft.results, draft.taxes, strict=True), start=1)
     ]
-    charges = [charge for _, _, charge, _ in lines]
+    lines = [line for _, _, line, _, _ in rows]
+    results = [result for _, _, _, result, _ in rows]
     await invoice_sql.insert_invoices(
         tx,
         tenant_id=tx.tenant_id,
@@ -97,32 +189,111 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         created_at=tx.now,
         ids=[invoice.id for invoice in invoices],
         customer_ids=[invoice.customer_id for invoice in invoices],
-        subscription_ids=[invoice.subscription_id for invoice in invoices],
-        cycle_ids=[invoice.cycle_id for invoice in invoices],
+        subscription_ids=[invoice.subscription_id or "" for invoice in invoices],
+        cycle_ids=[invoice.cycle_id or "" for invoice in invoices],
         states=[invoice.state for invoice in invoices],
         numbers=[invoice.number or "" for invoice in invoices],
         currencies=[invoice.currency for invoice in invoices],
+        subtotals_minor=[invoice.subtotal_minor for invoice in invoices],
+        discounts_minor=[invoice.discount_minor for invoice in invoices],
+        credits_minor=[invoice.credit_minor for invoice in invoices],
+        taxes_minor=[invoice.tax_minor for invoice in invoices],
         totals_minor=[invoice.total_minor for invoice in invoices],
+        prepaid_minor=[invoice.prepaid_minor for invoice in invoices],
+        tax_behaviors=[invoice.tax_behavior for invoice in invoices],
+        evidence=[
+            {"discounts": invoice.discounts, "credits": invoice.credits, "taxes": invoice.taxes}
+            for invoice in invoices
+        ],
+        descriptions=[invoice.description for invoice in invoices],
+        replaced_invoice_ids=[invoice.replaces_invoice_id or "" for invoice in invoices],
         period_starts=[invoice.period_start for invoice in invoices],
         period_ends=[invoice.period_end for invoice in invoices],
         versions=[invoice.version for invoice in invoices],
         line_ids=[new_id("ili") for _ in lines],
-        line_invoice_ids=[invoice_id for invoice_id, _, _, _ in lines],
-        line_positions=[position for _, position, _, _ in lines],
-        line_amounts_minor=[amount_minor for _, _, _, amount_minor in lines],
-        line_types=[charge.kind for charge in charges],
-        line_descriptions=[charge.description for charge in charges],
-        line_period_starts=[charge.period_start for charge in charges],
-        line_period_ends=[charge.period_end for charge in charges],
-        line_quantities=[charge.quantity for charge in charges],
-        line_unit_amounts=[_text(charge) for charge in charges],
-        line_unit_sizes=[charge.unit_size for charge in charges],
-        line_price_ids=[charge.price_id for charge in charges],
-        line_item_ids=[charge.subscription_item_id for charge in charges],
-        line_tiers=[charge.tiers for charge in charges],
-        line_steps=[charge.steps for charge in charges],
+        line_invoice_ids=[invoice_id for invoice_id, *_ in rows],
+        line_positions=[position for _, position, *_ in rows],
+        line_amounts_minor=[line.amount_minor for line in lines],
+        line_types=[line.type for line in lines],
+        line_descriptions=[line.description for line in lines],
+        line_period_starts=[line.period_start for line in lines],
+        line_period_ends=[line.period_end for line in lines],
+        line_quantities=[line.quantity for line in lines],
+        line_unit_amounts=[_text(line) for line in lines],
+        line_unit_sizes=[line.unit_size for line in lines],
+        line_price_ids=[line.price_id for line in lines],
+        line_item_ids=[line.subscription_item_id for line in lines],
+        line_tiers=[line.tiers for line in lines],
+        line_steps=[line.steps for line in lines],
+        line_discounts_minor=[result.discount_minor for result in results],
+        line_credits_minor=[result.credit_minor for result in results],
+        line_taxes_minor=[result.tax_minor for result in results],
+        line_taxes=[taxes for _, _, _, _, taxes in rows],
+        line_tax_categories=[line.tax_category for line in lines],
+        line_tax_exemptions=[result.line.exemption for result in results],
     )
 
 
-def _text(charge: Charge) -> str:
-    return "" if charge.unit_amount is None else decimal_text(charge.unit_amount)
+def _exemption(result: LineResult) -> int:
+    exemption = result.line.exemption
+    return enum_number(tax_pb2.TaxExemption, exemption) if exemption else 0
+
+
+def _text(line: DraftLine) -> str:
+    return "" if line.unit_amount is None else decimal_text(line.unit_amount)
+
+
+def _discounts(reckoning: Reckoning, amounts: InvoiceAmounts) -> list[dict[str, Any]]:
+    """Those that took something off, as rows keep them: `InvoiceDiscount` in JSON."""
+    kept = []
+    for step in amounts.discounts:
+        if not step.amount_minor:
+            continue
+        coupon_id, name = reckoning.discount_name(step.discount.id)
+        kept.append(
+            {
+                "discount_id": step.discount.id,
+                "coupon_id": coupon_id,
+                "name": name,
+                "kind": f"DISCOUNT_KIND_{step.discount.kind.upper()}",
+                "percent": decimal_text(step.discount.percent),
+                "amount_minor": step.amount_minor,
+            }
+        )
+    return kept
+
+
+def _credit(use: CreditUse) -> dict[str, Any]:
+    return {
+        "credit_id": use.credit.id,
+        "kind": f"CREDIT_KIND_{use.credit.kind.upper()}",
+        "amount_minor": use.amount_minor,
+    }
+
+
+def _taxes_by_line(reckoning: Reckoning, amounts: InvoiceAmounts) -> list[list[dict[str, Any]]]:
+    by_line: dict[str, list[TaxRow]] = {result.line.id: [] for result in amounts.lines}
+    for row in amounts.taxes.rows:
+        by_line[row.line_id].append(row)
+    return [[_tax(reckoning, [row]) for row in rows] for rows in by_line.values()]
+
+
+def _taxes_by_rate(reckoning: Reckoning, rows: Sequence[TaxRow]) -> list[dict[str, Any]]:
+    by_rate: dict[str, list[TaxRow]] = {}
+    for row in rows:
+        by_rate.setdefault(row.rate.id, []).append(row)
+    return [_tax(reckoning, same) for same in by_rate.values()]
+
+
+def _tax(reckoning: Reckoning, rows: Sequence[TaxRow]) -> dict[str, Any]:
+    """Rows of one rate, as rows keep them: an `InvoiceTax` in JSON."""
+    rate = rows[0].rate
+    taxable = sum((row.taxable for row in rows[1:]), rows[0].taxable)
+    return {
+        "tax_rate_id": rate.id,
+        "name": reckoning.rate_name(rate.id),
+        "percent": decimal_text(rate.percent),
+        "compound": rate.compound,
+        "taxable_minor": decimal_text(exact_amount(taxable)),
+        "tax_minor": sum(row.tax_minor for row in rows),
+    }

@@ -3,7 +3,7 @@
     draft ──> open ──> paid
                └─────> void
 
-A draft has no number. An invoice over nothing is opened and paid at once.
+A draft has no number. An invoice of which nothing is due is opened and paid at once.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from corebilling.errors import FailedPrecondition, InvalidArgument
+from corebilling.values.money import MAX_MINOR
 from corebilling.values.period import time_zone
 
 
@@ -62,16 +63,14 @@ class Finalization:
     paid: StatusChange | None
 
 
-def decide_finalization(
-    state: InvoiceState, *, total_minor: int, now: datetime, due_days: int
-) -> Finalization:
+def decide_finalization(state: InvoiceState, *, due_minor: int, now: datetime, due_days: int) -> Finalization:
     """How a draft becomes final.
 
     Raises:
         FailedPrecondition: INVOICE_TRANSITION_INVALID when it is no draft.
     """
     opened = apply_lifecycle(state, InvoiceState.OPEN)
-    paid = None if total_minor else apply_lifecycle(InvoiceState.OPEN, InvoiceState.PAID)
+    paid = None if due_minor else apply_lifecycle(InvoiceState.OPEN, InvoiceState.PAID)
     return Finalization(opened, now + timedelta(days=due_days), paid)
 
 
@@ -110,13 +109,19 @@ def decide_settlement(
     return Settlement(amount_paid_minor + payment_minor, rest, None if rest else paid)
 
 
-def decide_void(state: InvoiceState, *, amount_paid_minor: int) -> StatusChange:
+def decide_void(state: InvoiceState, *, amount_paid_minor: int, credited_minor: int = 0) -> StatusChange:
     """The step that withdraws an invoice.
 
     Raises:
         FailedPrecondition: INVOICE_HAS_PAYMENTS when money was received for it, INVOICE_TRANSITION_INVALID
-            when it is not open.
+            when it is not open, INVOICE_HAS_CREDIT_NOTES when some of it was given back.
     """
+    if credited_minor:
+        raise FailedPrecondition(
+            "INVOICE_HAS_CREDIT_NOTES",
+            "Credit notes were issued for the invoice; give back the rest with another.",
+            {"credited_minor": str(credited_minor)},
+        )
     if amount_paid_minor:
         raise FailedPrecondition(
             "INVOICE_HAS_PAYMENTS",
@@ -129,6 +134,21 @@ def decide_void(state: InvoiceState, *, amount_paid_minor: int) -> StatusChange:
 MAX_TOTAL_MINOR = 2**63 - 1
 """The largest amount that rows and messages hold, in minor units. No invoice has so many lines that it comes
 near, since each line's amount is kept small where prices, quantities and usage come in."""
+
+
+def check_line(amount_minor: int) -> int:
+    """The amount of a line that somebody wrote.
+
+    Raises:
+        InvalidArgument: VALUE_OUT_OF_RANGE when it is more than a line may come to.
+    """
+    if abs(amount_minor) > MAX_MINOR:
+        raise InvalidArgument(
+            "VALUE_OUT_OF_RANGE",
+            "A line is larger than an invoice can hold; correct its quantity or amount.",
+            {"field": "items", "limit": str(MAX_MINOR)},
+        )
+    return amount_minor
 
 
 def check_total(amounts_minor: Sequence[int]) -> int:
@@ -145,6 +165,33 @@ def check_total(amounts_minor: Sequence[int]) -> int:
             {"field": "total_minor", "limit": str(MAX_TOTAL_MINOR)},
         )
     return total_minor
+
+
+@dataclass(frozen=True, slots=True)
+class Crediting:
+    """What a credit note does: lowers what is due, turns what was paid into credit, perhaps settles."""
+
+    due_minor: int
+    refunded_minor: int
+    change: StatusChange | None
+
+
+def decide_crediting(state: InvoiceState, *, amount_due_minor: int, note_minor: int) -> Crediting:
+    """What a note over an amount does to an invoice.
+
+    Raises:
+        FailedPrecondition: INVOICE_NOT_CREDITABLE when it is a draft, or void.
+    """
+    if state not in (InvoiceState.OPEN, InvoiceState.PAID):
+        raise FailedPrecondition(
+            "INVOICE_NOT_CREDITABLE",
+            f"An invoice that is {state} has nothing to be given back.",
+            {"state": state},
+        )
+    due_minor = min(note_minor, max(0, amount_due_minor))
+    settled = state is InvoiceState.OPEN and due_minor == amount_due_minor
+    change = apply_lifecycle(state, InvoiceState.PAID) if settled else None
+    return Crediting(due_minor, note_minor - due_minor, change)
 
 
 def number_year(now: datetime, timezone: str) -> int:

@@ -10,7 +10,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import typst
+from billing.discount.v1 import discount_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
+from billing.tax.v1 import tax_pb2
 from billing.types.v1 import money_pb2, period_pb2
 
 from corebilling.domains.invoice.service import InvoiceFacts
@@ -62,13 +64,49 @@ def invoice_texts(facts: InvoiceFacts) -> Mapping[str, Any]:
         "customer": list(_customer_lines(facts)),
         "facts": list(_facts(invoice, zone)),
         "lines": [_line(line, currency, zone) for line in invoice.lines],
-        "sums": [
-            ("Total", _money(invoice.total_minor, currency)),
-            *([("Paid", _money(-invoice.amount_paid_minor, currency))] if invoice.amount_paid_minor else []),
-        ],
+        "sums": list(_sums(invoice)),
         "due": {"name": "Amount due", "amount": f"{_money(due_minor, currency)} {currency}"},
         "note": _note(invoice, zone),
     }
+
+
+def _sums(invoice: pb.Invoice) -> Iterable[tuple[str, str]]:
+    """From the lines' sum to what is due; steps that change nothing are left out."""
+
+    def money(amount_minor: int) -> str:
+        return _money(amount_minor, invoice.currency)
+
+    inclusive = invoice.tax_behavior == tax_pb2.TAX_BEHAVIOR_INCLUSIVE
+    steps = [
+        *((f"{discount.name}{_percent(discount)}", -discount.amount_minor) for discount in invoice.discounts),
+        ("Credit", -invoice.credit_minor),
+        *((f"{tax.name} {tax.percent} %", tax.tax_minor) for tax in invoice.taxes if not inclusive),
+    ]
+    changes = [(name, amount_minor) for name, amount_minor in steps if amount_minor]
+    if changes:
+        yield "Subtotal", money(invoice.subtotal_minor)
+    for name, amount_minor in changes:
+        yield name, money(amount_minor)
+    yield "Total", money(invoice.total_minor)
+    if inclusive:
+        for tax in invoice.taxes:
+            yield f"including {tax.name} {tax.percent} %", money(tax.tax_minor)
+    taken_minor = (
+        invoice.total_minor - invoice.prepaid_minor - invoice.amount_paid_minor - invoice.amount_due_minor
+    )
+    after = {
+        "Prepaid": invoice.prepaid_minor,
+        "Paid": invoice.amount_paid_minor,
+        # Not what they gave back as credit.
+        "Credit notes": taken_minor if invoice.credited_minor else 0,
+    }
+    for name, amount_minor in after.items():
+        if amount_minor:
+            yield name, money(-amount_minor)
+
+
+def _percent(discount: pb.InvoiceDiscount) -> str:
+    return f" {discount.percent} %" if discount.kind == discount_pb2.DISCOUNT_KIND_PERCENT else ""
 
 
 def _customer_lines(facts: InvoiceFacts) -> Iterable[str]:

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from decimal import Decimal
+from fractions import Fraction
 
 from billing.event.v1 import event_pb2 as eventv1
 from billing.invoice.v1 import invoice_events_pb2 as events
@@ -15,37 +16,44 @@ from billing_db import invoice as invoice_sql
 from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
 from billing_db import subscription as subscription_sql
+from billing_db import tax as tax_sql
 from billing_db.models import BillingCycle, Charge, Customer, Invoice, InvoicePayment
 from google.protobuf.message import Message
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.invoice import draft
+from corebilling.domains.invoice import draft, reckoning, records
 from corebilling.domains.invoice.model import (
     InvoiceState,
-    StatusChange,
+    check_line,
     decide_finalization,
     decide_settlement,
     decide_void,
     invoice_number,
     number_year,
 )
-from corebilling.domains.ledger.model import AccountType, Source, transfer
+from corebilling.domains.invoice.reckoning import Reckoning
+from corebilling.domains.ledger.model import AccountType, Source, sale, transfer
 from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.domains.rating.service import RatingService
 from corebilling.errors import NotFound
-from corebilling.events import outbox
-from corebilling.mapping import enum_number, enum_text, to_message
+from corebilling.mapping import enum_text, to_message
 from corebilling.values.ids import new_id
+from corebilling.values.money import minor_units
 from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.tax import TaxBehavior
 
 
 @dataclass(frozen=True, slots=True)
 class InvoicePolicy:
-    """How invoices are numbered (`INV-2026-000001`), and how many days the customer has to pay."""
+    """How invoices are numbered (`INV-2026-000001`), and how many days the customer has to pay.
+
+    `tax_rate`: 0.1 is a tenth; of tenants without tax rates of their own.
+    """
 
     number_prefix: str
     due_days: int
+    tax_rate: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +86,17 @@ class InvoiceService:
             return
         charges = await _charges(tx, [cycle.id for cycle in cycles])
         # A period that was paused from beginning to end has nothing to be invoiced.
-        drafts = [draft.new_draft(tx, cycle, charges[cycle.id]) for cycle in cycles if charges[cycle.id]]
-        if not drafts:
+        cycles = [cycle for cycle in cycles if charges[cycle.id]]
+        if not cycles:
             return
-        invoices = [made.invoice for made in drafts]
-        announced = {invoice.id: [_generated(invoice)] for invoice in invoices}
         tenant = await tenant_profile(tx)
-        if tenant.auto_finalize:
-            for invoice_id, steps in (await self._finalize(tx, invoices, tenant, causes)).items():
-                announced[invoice_id] += steps
-        for invoice in invoices:
-            invoice.version = len(announced[invoice.id])
-        await draft.insert(tx, drafts)
-        for invoice in invoices:
-            _announce(tx, invoice, announced[invoice.id], first=1, cause=causes[invoice.cycle_id])
+        reckoning = await self._reckoning(tx, [cycle.customer_id for cycle in cycles], tenant)
+        drafts = [await _cycle_draft(tx, reckoning, cycle, charges[cycle.id]) for cycle in cycles]
+        await self._write(tx, reckoning, drafts, tenant, causes, finalize=tenant.auto_finalize)
 
     async def get_invoice(self, tx: Transaction, request: rpc.GetInvoiceRequest) -> rpc.GetInvoiceResponse:
-        invoice = await _find(tx, request.invoice_id)
-        return rpc.GetInvoiceResponse(invoice=await _message(tx, invoice))
+        invoice = await records.find(tx, request.invoice_id)
+        return rpc.GetInvoiceResponse(invoice=await records.message(tx, invoice))
 
     async def list_invoices(
         self, tx: Transaction, request: rpc.ListInvoicesRequest
@@ -135,20 +136,74 @@ class InvoiceService:
             )
         cycle = await _current_cycle(tx, subscription.id)
         charges = [] if cycle.trial else (await self._rating.charges_of(tx, [cycle]))[cycle.id]
-        return rpc.PreviewInvoiceResponse(invoice=draft.preview(cycle, charges, subscription.currency))
+        tenant = await tenant_profile(tx)
+        reckoning = await self._reckoning(tx, [cycle.customer_id], tenant)
+        made = await _cycle_draft(tx, reckoning, cycle, charges, currency=subscription.currency)
+        return rpc.PreviewInvoiceResponse(invoice=draft.message(made))
+
+    async def create_invoice(
+        self, tx: Transaction, request: rpc.CreateInvoiceRequest
+    ) -> rpc.CreateInvoiceResponse:
+        await tx.lock(request.customer_id)
+        customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=request.customer_id)
+        if customer is None:
+            raise NotFound(
+                "CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": request.customer_id}
+            )
+        tenant = await tenant_profile(tx)
+        occasion = draft.Occasion(
+            customer_id=customer.id,
+            currency=customer.currency,
+            period_start=tenant.now,
+            period_end=tenant.now,
+            description=request.description,
+        )
+        lines = [_one_time_line(item, customer.currency, tenant.now) for item in request.items]
+        invoice = await self._make(tx, occasion, lines, tenant, finalize=request.finalize)
+        return rpc.CreateInvoiceResponse(invoice=await records.message(tx, invoice))
+
+    async def reissue_invoice(
+        self, tx: Transaction, request: rpc.ReissueInvoiceRequest
+    ) -> rpc.ReissueInvoiceResponse:
+        tenant = await tenant_profile(tx)
+        voided = await self._void(tx, await records.find_locked(tx, request.invoice_id), tenant.now)
+        rows = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=voided.id)
+        occasion = draft.Occasion(
+            customer_id=voided.customer_id,
+            currency=voided.currency,
+            period_start=voided.period_start,
+            period_end=voided.period_end,
+            subscription_id=voided.subscription_id or "",
+            cycle_id=voided.cycle_id or "",
+            description=voided.description,
+            replaces_invoice_id=voided.id,
+        )
+        lines = draft.copied_lines(rows)
+        invoice = await self._make(tx, occasion, lines, tenant, finalize=request.finalize)
+        return rpc.ReissueInvoiceResponse(
+            voided=await records.message(tx, voided), invoice=await records.message(tx, invoice)
+        )
 
     async def finalize_invoice(
         self, tx: Transaction, request: rpc.FinalizeInvoiceRequest
     ) -> rpc.FinalizeInvoiceResponse:
-        invoice = await _find_locked(tx, request.invoice_id)
+        invoice = await records.find_locked(tx, request.invoice_id)
         announced = await self._finalize(tx, [invoice], await tenant_profile(tx), causes={})
-        invoice = await _save(tx, invoice, announced[invoice.id])
-        return rpc.FinalizeInvoiceResponse(invoice=await _message(tx, invoice))
+        invoice = await records.save(tx, invoice, announced[invoice.id])
+        return rpc.FinalizeInvoiceResponse(invoice=await records.message(tx, invoice))
 
     async def void_invoice(self, tx: Transaction, request: rpc.VoidInvoiceRequest) -> rpc.VoidInvoiceResponse:
-        invoice = await _find_locked(tx, request.invoice_id)
-        change = decide_void(InvoiceState(invoice.state), amount_paid_minor=invoice.amount_paid_minor)
-        now = (await tenant_profile(tx)).now
+        invoice = await records.find_locked(tx, request.invoice_id)
+        invoice = await self._void(tx, invoice, (await tenant_profile(tx)).now)
+        return rpc.VoidInvoiceResponse(invoice=await records.message(tx, invoice))
+
+    async def _void(self, tx: Transaction, invoice: Invoice, now: datetime) -> Invoice:
+        """Withdraws an invoice; what it used of discounts and credits can be used again."""
+        change = decide_void(
+            InvoiceState(invoice.state),
+            amount_paid_minor=invoice.amount_paid_minor,
+            credited_minor=invoice.credited_minor,
+        )
         await self._ledger.reverse(
             tx,
             posted=Source.INVOICE_FINALIZED,
@@ -159,14 +214,14 @@ class InvoiceService:
         invoice.state = change.new
         invoice.amount_due_minor = 0
         invoice.voided_at = now
+        await reckoning.give_back(tx, invoice)
         voided = events.InvoiceVoided(invoice_id=invoice.id, number=invoice.number or "")
-        invoice = await _save(tx, invoice, [_status_changed(invoice, change), voided])
-        return rpc.VoidInvoiceResponse(invoice=await _message(tx, invoice))
+        return await records.save(tx, invoice, [records.status_changed(invoice, change), voided])
 
     async def record_payment(
         self, tx: Transaction, request: rpc.RecordPaymentRequest
     ) -> rpc.RecordPaymentResponse:
-        invoice = await _find_locked(tx, request.invoice_id)
+        invoice = await records.find_locked(tx, request.invoice_id)
         settlement = decide_settlement(
             InvoiceState(invoice.state),
             amount_paid_minor=invoice.amount_paid_minor,
@@ -195,19 +250,67 @@ class InvoiceService:
         invoice.amount_due_minor = settlement.amount_due_minor
         announced: list[Message] = [_payment_recorded(invoice, payment)]
         if settlement.change:
-            announced += _settle(invoice, settlement.change, now)
-        invoice = await _save(tx, invoice, announced)
+            announced += records.settle(invoice, settlement.change, now)
+        invoice = await records.save(tx, invoice, announced)
         return rpc.RecordPaymentResponse(
-            payment=to_message(payment, pb.InvoicePayment), invoice=await _message(tx, invoice)
+            payment=to_message(payment, pb.InvoicePayment), invoice=await records.message(tx, invoice)
         )
 
     async def read_facts(self, tx: Transaction, request: rpc.RenderInvoiceRequest) -> InvoiceFacts:
         """What RenderInvoice prints; it is printed when the transaction is over."""
-        invoice = await _find(tx, request.invoice_id)
+        invoice = await records.find(tx, request.invoice_id)
         customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=invoice.customer_id)
         assert customer is not None, "an invoice refers to its customer"
         seller = await invoice_sql.get_seller_name(tx, tenant_id=tx.tenant_id)
-        return InvoiceFacts(await _message(tx, invoice), seller, customer)
+        return InvoiceFacts(await records.message(tx, invoice), seller, customer)
+
+    async def _reckoning(
+        self, tx: Transaction, customer_ids: Sequence[str], tenant: TenantProfile
+    ) -> Reckoning:
+        return await reckoning.load(
+            tx,
+            sorted(set(customer_ids)),
+            now=tenant.now,
+            default_percent=self._policy.tax_rate * 100,
+        )
+
+    async def _make(
+        self,
+        tx: Transaction,
+        occasion: draft.Occasion,
+        lines: Sequence[draft.DraftLine],
+        tenant: TenantProfile,
+        *,
+        finalize: bool,
+    ) -> Invoice:
+        rules = await self._reckoning(tx, [occasion.customer_id], tenant)
+        made = draft.new_draft(tx, rules, occasion, lines)
+        await self._write(tx, rules, [made], tenant, {}, finalize=finalize)
+        return await records.find(tx, made.invoice.id)
+
+    async def _write(
+        self,
+        tx: Transaction,
+        rules: Reckoning,
+        drafts: Sequence[draft.Draft],
+        tenant: TenantProfile,
+        causes: Mapping[str, eventv1.Event],
+        *,
+        finalize: bool,
+    ) -> None:
+        """Writes and announces new invoices, and what they left of discounts and credits."""
+        invoices = [made.invoice for made in drafts]
+        await rules.save(tx)
+        announced = {invoice.id: [records.generated(invoice)] for invoice in invoices}
+        if finalize:
+            for invoice_id, steps in (await self._finalize(tx, invoices, tenant, causes)).items():
+                announced[invoice_id] += steps
+        for invoice in invoices:
+            invoice.version = len(announced[invoice.id])
+        await draft.insert(tx, drafts)
+        for invoice in invoices:
+            cause = causes.get(invoice.cycle_id or "")
+            records.announce(tx, invoice, announced[invoice.id], first=1, cause=cause)
 
     async def _finalize(
         self,
@@ -224,7 +327,7 @@ class InvoiceService:
         decided = [
             decide_finalization(
                 InvoiceState(invoice.state),
-                total_minor=invoice.total_minor,
+                due_minor=invoice.amount_due_minor,
                 now=tenant.now,
                 due_days=self._policy.due_days,
             )
@@ -233,9 +336,9 @@ class InvoiceService:
         await self._ledger.post(
             tx,
             [
-                _sale(invoice, tenant, causes.get(invoice.cycle_id))
+                sold
                 for invoice in invoices
-                if invoice.total_minor
+                if (sold := _sale(invoice, tenant, causes.get(invoice.cycle_id or ""))).entries
             ],
         )
         year = number_year(tenant.now, tenant.timezone)
@@ -250,92 +353,26 @@ class InvoiceService:
             invoice.state = step.opened.new
             invoice.finalized_at = tenant.now
             invoice.due_at = step.due_at
-            announced[invoice.id] = [_status_changed(invoice, step.opened)]
+            announced[invoice.id] = [records.status_changed(invoice, step.opened)]
             if step.paid:
-                announced[invoice.id] += _settle(invoice, step.paid, tenant.now)
+                announced[invoice.id] += records.settle(invoice, step.paid, tenant.now)
         return announced
 
 
 def _sale(invoice: Invoice, tenant: TenantProfile, cause: eventv1.Event | None) -> Posting:
     """What finalizing the invoice enters into the books."""
-    entries = transfer(
-        invoice.total_minor, invoice.currency, debit=AccountType.RECEIVABLE, credit=AccountType.REVENUE
+    inclusive = invoice.tax_behavior == TaxBehavior.INCLUSIVE
+    contained_minor = invoice.tax_minor if inclusive else 0
+    entries = sale(
+        due_minor=invoice.amount_due_minor,
+        credited_minor=invoice.credit_minor + invoice.prepaid_minor,
+        tax_minor=invoice.tax_minor,
+        revenue_minor=invoice.subtotal_minor - invoice.discount_minor - contained_minor,
+        currency=invoice.currency,
     )
     return Posting(
         Source.INVOICE_FINALIZED, invoice.id, invoice.customer_id, entries, tenant.now, cause=cause
     )
-
-
-def _settle(invoice: Invoice, change: StatusChange, now: datetime) -> list[Message]:
-    """Nothing is due any more."""
-    invoice.state = change.new
-    invoice.paid_at = now
-    paid = events.InvoicePaid(
-        invoice_id=invoice.id,
-        number=invoice.number or "",
-        currency=invoice.currency,
-        amount_paid_minor=invoice.amount_paid_minor,
-    )
-    return [_status_changed(invoice, change), paid]
-
-
-async def _save(tx: Transaction, invoice: Invoice, announced: Sequence[Message]) -> Invoice:
-    """Writes the invoice, and appends its events; each is a version of its own."""
-    saved = await invoice_sql.mark_invoice(
-        tx,
-        tenant_id=tx.tenant_id,
-        id=invoice.id,
-        version=invoice.version,
-        new_version=invoice.version + len(announced),
-        state=invoice.state,
-        number=invoice.number,
-        amount_paid_minor=invoice.amount_paid_minor,
-        amount_due_minor=invoice.amount_due_minor,
-        finalized_at=invoice.finalized_at,
-        due_at=invoice.due_at,
-        paid_at=invoice.paid_at,
-        voided_at=invoice.voided_at,
-    )
-    assert saved is not None, "the customer's lock keeps the version"
-    _announce(tx, saved, announced, first=invoice.version + 1)
-    return saved
-
-
-def _announce(
-    tx: Transaction,
-    invoice: Invoice,
-    announced: Sequence[Message],
-    *,
-    first: int,
-    cause: eventv1.Event | None = None,
-) -> None:
-    """Appends the invoice's events; each is a version of its own, counted from `first`."""
-    for version, payload in enumerate(announced, start=first):
-        outbox.append(
-            tx,
-            payload,
-            resource_id=invoice.id,
-            resource_version=version,
-            ordering_key=invoice.customer_id,
-            cause=cause,
-        )
-
-
-def _generated(invoice: Invoice) -> Message:
-    return events.InvoiceGenerated(
-        invoice_id=invoice.id,
-        customer_id=invoice.customer_id,
-        subscription_id=invoice.subscription_id,
-        cycle_id=invoice.cycle_id,
-        currency=invoice.currency,
-        total_minor=invoice.total_minor,
-    )
-
-
-def _status_changed(invoice: Invoice, change: StatusChange) -> events.InvoiceStatusChanged:
-    # `from` is a keyword of Python's.
-    states: dict[str, Any] = {"from": _state(change.old), "to": _state(change.new)}
-    return events.InvoiceStatusChanged(invoice_id=invoice.id, number=invoice.number or "", **states)
 
 
 def _payment_recorded(invoice: Invoice, payment: InvoicePayment) -> events.InvoicePaymentRecorded:
@@ -348,8 +385,47 @@ def _payment_recorded(invoice: Invoice, payment: InvoicePayment) -> events.Invoi
     )
 
 
-def _state(state: str) -> pb.InvoiceState:
-    return cast("pb.InvoiceState", enum_number(pb.InvoiceState, state))
+async def _cycle_draft(
+    tx: Transaction,
+    rules: Reckoning,
+    cycle: BillingCycle,
+    charges: Sequence[Charge],
+    *,
+    currency: str = "",
+) -> draft.Draft:
+    occasion = draft.Occasion(
+        customer_id=cycle.customer_id,
+        currency=currency or charges[0].currency,
+        period_start=cycle.period_start,
+        period_end=cycle.period_end,
+        subscription_id=cycle.subscription_id,
+        cycle_id=cycle.id,
+    )
+    categories: dict[str, str] = {}
+    if rules.rates:
+        price_ids = sorted({charge.price_id for charge in charges})
+        rows = await tax_sql.list_tax_categories(tx, tenant_id=tx.tenant_id, price_ids=price_ids)
+        categories = {row.id: row.tax_category for row in rows}
+    return draft.new_draft(tx, rules, occasion, draft.charge_lines(charges, categories))
+
+
+def _one_time_line(item: rpc.OneTimeItem, currency: str, now: datetime) -> draft.DraftLine:
+    quantity, unit_amount = Decimal(item.quantity or 1), Decimal(item.unit_amount)
+    return draft.DraftLine(
+        type="one_time",
+        description=item.description,
+        period_start=now,
+        period_end=now,
+        quantity=quantity,
+        unit_amount=unit_amount,
+        unit_size=Decimal(1),
+        amount_minor=check_line(minor_units(Fraction(quantity) * Fraction(unit_amount), currency)),
+        price_id="",
+        subscription_item_id="",
+        tiers=[],
+        steps=[],
+        tax_category=item.tax_category,
+    )
 
 
 async def _charges(tx: Transaction, cycle_ids: Sequence[str]) -> dict[str, list[Charge]]:
@@ -370,21 +446,3 @@ async def _current_cycle(tx: Transaction, subscription_id: str) -> BillingCycle:
             {"cycle_id": newest[0].id if newest else ""},
         )
     return newest[0]
-
-
-async def _find(tx: Transaction, invoice_id: str) -> Invoice:
-    invoice = await invoice_sql.find_invoice(tx, tenant_id=tx.tenant_id, id=invoice_id)
-    if invoice is None:
-        raise NotFound("INVOICE_NOT_FOUND", "There is no such invoice.", {"invoice_id": invoice_id})
-    return invoice
-
-
-async def _find_locked(tx: Transaction, invoice_id: str) -> Invoice:
-    """The invoice as it stays until the transaction ends: its customer's lock is held."""
-    await tx.lock((await _find(tx, invoice_id)).customer_id)
-    return await _find(tx, invoice_id)
-
-
-async def _message(tx: Transaction, invoice: Invoice) -> pb.Invoice:
-    lines = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=invoice.id)
-    return to_message(invoice, pb.Invoice, lines=[to_message(line, pb.InvoiceLine) for line in lines])

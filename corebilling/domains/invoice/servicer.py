@@ -5,15 +5,17 @@ import asyncio
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 
+from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.pdf import InvoicePrinter, file_name
 from corebilling.domains.invoice.service import InvoiceService
 from corebilling.rpc.door import Context, Door
 
 
 class InvoiceServicer(InvoiceServiceServicer):
-    def __init__(self, door: Door, invoices: InvoiceService) -> None:
+    def __init__(self, door: Door, invoices: InvoiceService, notes: CreditNoteService) -> None:
         self._door = door
         self._invoices = invoices
+        self._notes = notes
         self._printer = InvoicePrinter()
 
     async def GetInvoice(self, request: rpc.GetInvoiceRequest, context: Context) -> rpc.GetInvoiceResponse:
@@ -36,6 +38,26 @@ class InvoiceServicer(InvoiceServiceServicer):
 
     async def VoidInvoice(self, request: rpc.VoidInvoiceRequest, context: Context) -> rpc.VoidInvoiceResponse:
         return await self._door.write(request, self._invoices.void_invoice)
+
+    async def CreateInvoice(
+        self, request: rpc.CreateInvoiceRequest, context: Context
+    ) -> rpc.CreateInvoiceResponse:
+        return await self._door.write(request, self._invoices.create_invoice)
+
+    async def ReissueInvoice(
+        self, request: rpc.ReissueInvoiceRequest, context: Context
+    ) -> rpc.ReissueInvoiceResponse:
+        return await self._door.write(request, self._invoices.reissue_invoice)
+
+    async def IssueCreditNote(
+        self, request: rpc.IssueCreditNoteRequest, context: Context
+    ) -> rpc.IssueCreditNoteResponse:
+        return await self._door.write(request, self._notes.issue_credit_note)
+
+    async def ListCreditNotes(
+        self, request: rpc.ListCreditNotesRequest, context: Context
+    ) -> rpc.ListCreditNotesResponse:
+        return await self._door.read(request, self._notes.list_credit_notes)
 
     async def RecordPayment(
         self, request: rpc.RecordPaymentRequest, context: Context

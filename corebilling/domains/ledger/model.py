@@ -1,10 +1,14 @@
 """The books: every money fact is a journal, and every journal balances.
 
-| fact               | debit      | credit     |
-|--------------------|------------|------------|
-| invoice finalized  | receivable | revenue    |
-| payment recorded   | cash       | receivable |
-| invoice voided     | its finalization, reversed |
+| fact               | debit                       | credit                      |
+|--------------------|-----------------------------|-----------------------------|
+| invoice finalized  | receivable, customer credit | revenue, tax payable        |
+| payment recorded   | cash                        | receivable                  |
+| invoice voided     | its finalization, reversed  |                             |
+| credit note issued | revenue, tax payable        | receivable, customer credit |
+| credit granted     | expense                     | customer credit             |
+| prepaid received   | cash                        | customer credit             |
+| credit voided      | its grant, as far as it was not used, reversed            |
 """
 
 from collections import defaultdict
@@ -17,6 +21,9 @@ class AccountType(StrEnum):
     CASH = "cash"
     RECEIVABLE = "receivable"
     REVENUE = "revenue"
+    TAX_PAYABLE = "tax_payable"
+    CUSTOMER_CREDIT = "customer_credit"
+    EXPENSE = "expense"
 
 
 class Direction(StrEnum):
@@ -30,6 +37,9 @@ class Source(StrEnum):
     INVOICE_FINALIZED = "invoice.finalized"
     INVOICE_VOIDED = "invoice.voided"
     PAYMENT_RECORDED = "payment.recorded"
+    CREDIT_GRANTED = "credit.granted"
+    CREDIT_VOIDED = "credit.voided"
+    CREDIT_NOTE_ISSUED = "credit_note.issued"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,27 @@ def transfer(
     return (
         Entry(debit, Direction.DEBIT, currency, abs(amount_minor)),
         Entry(credit, Direction.CREDIT, currency, abs(amount_minor)),
+    )
+
+
+def sale(
+    *, due_minor: int, credited_minor: int, tax_minor: int, revenue_minor: int, currency: str
+) -> tuple[Entry, ...]:
+    """The entries of something sold: what is due for it, and what credits paid, is revenue and tax.
+
+    Amounts below zero stand on the other side; those of zero are left out.
+    """
+    debits = {
+        AccountType.RECEIVABLE: due_minor,
+        AccountType.CUSTOMER_CREDIT: credited_minor,
+        AccountType.REVENUE: -revenue_minor,
+        AccountType.TAX_PAYABLE: -tax_minor,
+    }
+    assert not sum(debits.values()), "what is paid and due for a sale is its revenue and tax"
+    return tuple(
+        Entry(account, Direction.DEBIT if amount > 0 else Direction.CREDIT, currency, abs(amount))
+        for account, amount in debits.items()
+        if amount
     )
 
 

@@ -57,20 +57,22 @@ PLAN_STATUS_ACTIVE: PlanStatus
 PLAN_STATUS_DEPRECATED: PlanStatus
 
 class Product(_message.Message):
-    __slots__ = ("id", "tenant_id", "code", "name", "created_at", "version")
+    __slots__ = ("id", "tenant_id", "code", "name", "created_at", "version", "tax_category")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    TAX_CATEGORY_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     code: str
     name: str
     created_at: _timestamp_pb2.Timestamp
     version: int
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+    tax_category: str
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., tax_category: _Optional[str] = ...) -> None: ...
 
 class Meter(_message.Message):
     __slots__ = ("id", "tenant_id", "code", "name", "aggregation", "unit", "created_at", "version")

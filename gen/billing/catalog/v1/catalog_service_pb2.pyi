@@ -11,16 +11,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateProductRequest(_message.Message):
-    __slots__ = ("tenant_id", "request_id", "code", "name")
+    __slots__ = ("tenant_id", "request_id", "code", "name", "tax_category")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    TAX_CATEGORY_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     request_id: str
     code: str
     name: str
-    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+    tax_category: str
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., tax_category: _Optional[str] = ...) -> None: ...
 
 class CreateProductResponse(_message.Message):
     __slots__ = ("product",)

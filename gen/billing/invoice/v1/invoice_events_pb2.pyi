@@ -66,3 +66,21 @@ class InvoiceVoided(_message.Message):
     invoice_id: str
     number: str
     def __init__(self, invoice_id: _Optional[str] = ..., number: _Optional[str] = ...) -> None: ...
+
+class CreditNoteIssued(_message.Message):
+    __slots__ = ("credit_note_id", "invoice_id", "customer_id", "number", "currency", "total_minor", "refunded_minor")
+    CREDIT_NOTE_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    REFUNDED_MINOR_FIELD_NUMBER: _ClassVar[int]
+    credit_note_id: str
+    invoice_id: str
+    customer_id: str
+    number: str
+    currency: str
+    total_minor: int
+    refunded_minor: int
+    def __init__(self, credit_note_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., refunded_minor: _Optional[int] = ...) -> None: ...

@@ -1,7 +1,11 @@
 import datetime
 
+from billing.credit.v1 import credit_pb2 as _credit_pb2
+from billing.discount.v1 import discount_pb2 as _discount_pb2
+from billing.tax.v1 import tax_pb2 as _tax_pb2
 from billing.types.v1 import money_pb2 as _money_pb2
 from billing.types.v1 import period_pb2 as _period_pb2
+from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -26,6 +30,7 @@ class InvoiceLineType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INVOICE_LINE_TYPE_RECURRING: _ClassVar[InvoiceLineType]
     INVOICE_LINE_TYPE_USAGE: _ClassVar[InvoiceLineType]
     INVOICE_LINE_TYPE_ADJUSTMENT: _ClassVar[InvoiceLineType]
+    INVOICE_LINE_TYPE_ONE_TIME: _ClassVar[InvoiceLineType]
 INVOICE_STATE_UNSPECIFIED: InvoiceState
 INVOICE_STATE_DRAFT: InvoiceState
 INVOICE_STATE_OPEN: InvoiceState
@@ -35,9 +40,10 @@ INVOICE_LINE_TYPE_UNSPECIFIED: InvoiceLineType
 INVOICE_LINE_TYPE_RECURRING: InvoiceLineType
 INVOICE_LINE_TYPE_USAGE: InvoiceLineType
 INVOICE_LINE_TYPE_ADJUSTMENT: InvoiceLineType
+INVOICE_LINE_TYPE_ONE_TIME: InvoiceLineType
 
 class Invoice(_message.Message):
-    __slots__ = ("id", "tenant_id", "customer_id", "subscription_id", "cycle_id", "state", "number", "currency", "total_minor", "amount_paid_minor", "amount_due_minor", "period", "lines", "finalized_at", "due_at", "paid_at", "voided_at", "created_at", "version")
+    __slots__ = ("id", "tenant_id", "customer_id", "subscription_id", "cycle_id", "state", "number", "currency", "total_minor", "amount_paid_minor", "amount_due_minor", "period", "lines", "finalized_at", "due_at", "paid_at", "voided_at", "created_at", "version", "subtotal_minor", "discount_minor", "credit_minor", "tax_minor", "prepaid_minor", "tax_behavior", "discounts", "credits", "taxes", "credited_minor", "description", "replaces_invoice_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +63,18 @@ class Invoice(_message.Message):
     VOIDED_AT_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    SUBTOTAL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    TAX_MINOR_FIELD_NUMBER: _ClassVar[int]
+    PREPAID_MINOR_FIELD_NUMBER: _ClassVar[int]
+    TAX_BEHAVIOR_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    CREDITS_FIELD_NUMBER: _ClassVar[int]
+    TAXES_FIELD_NUMBER: _ClassVar[int]
+    CREDITED_MINOR_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     customer_id: str
@@ -76,10 +94,64 @@ class Invoice(_message.Message):
     voided_at: _timestamp_pb2.Timestamp
     created_at: _timestamp_pb2.Timestamp
     version: int
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., state: _Optional[_Union[InvoiceState, str]] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., amount_paid_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[InvoiceLine, _Mapping]]] = ..., finalized_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paid_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., voided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+    subtotal_minor: int
+    discount_minor: int
+    credit_minor: int
+    tax_minor: int
+    prepaid_minor: int
+    tax_behavior: _tax_pb2.TaxBehavior
+    discounts: _containers.RepeatedCompositeFieldContainer[InvoiceDiscount]
+    credits: _containers.RepeatedCompositeFieldContainer[InvoiceCredit]
+    taxes: _containers.RepeatedCompositeFieldContainer[InvoiceTax]
+    credited_minor: int
+    description: str
+    replaces_invoice_id: str
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., state: _Optional[_Union[InvoiceState, str]] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., amount_paid_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[InvoiceLine, _Mapping]]] = ..., finalized_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paid_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., voided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., subtotal_minor: _Optional[int] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., prepaid_minor: _Optional[int] = ..., tax_behavior: _Optional[_Union[_tax_pb2.TaxBehavior, str]] = ..., discounts: _Optional[_Iterable[_Union[InvoiceDiscount, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[InvoiceCredit, _Mapping]]] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., credited_minor: _Optional[int] = ..., description: _Optional[str] = ..., replaces_invoice_id: _Optional[str] = ...) -> None: ...
+
+class InvoiceDiscount(_message.Message):
+    __slots__ = ("discount_id", "coupon_id", "name", "kind", "percent", "amount_minor")
+    DISCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    COUPON_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    discount_id: str
+    coupon_id: str
+    name: str
+    kind: _discount_pb2.DiscountKind
+    percent: str
+    amount_minor: int
+    def __init__(self, discount_id: _Optional[str] = ..., coupon_id: _Optional[str] = ..., name: _Optional[str] = ..., kind: _Optional[_Union[_discount_pb2.DiscountKind, str]] = ..., percent: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...
+
+class InvoiceCredit(_message.Message):
+    __slots__ = ("credit_id", "kind", "amount_minor")
+    CREDIT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    credit_id: str
+    kind: _credit_pb2.CreditKind
+    amount_minor: int
+    def __init__(self, credit_id: _Optional[str] = ..., kind: _Optional[_Union[_credit_pb2.CreditKind, str]] = ..., amount_minor: _Optional[int] = ...) -> None: ...
+
+class InvoiceTax(_message.Message):
+    __slots__ = ("tax_rate_id", "name", "percent", "compound", "taxable_minor", "tax_minor")
+    TAX_RATE_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    COMPOUND_FIELD_NUMBER: _ClassVar[int]
+    TAXABLE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    TAX_MINOR_FIELD_NUMBER: _ClassVar[int]
+    tax_rate_id: str
+    name: str
+    percent: str
+    compound: bool
+    taxable_minor: str
+    tax_minor: int
+    def __init__(self, tax_rate_id: _Optional[str] = ..., name: _Optional[str] = ..., percent: _Optional[str] = ..., compound: _Optional[bool] = ..., taxable_minor: _Optional[str] = ..., tax_minor: _Optional[int] = ...) -> None: ...
 
 class InvoiceLine(_message.Message):
-    __slots__ = ("id", "type", "description", "period", "quantity", "unit_amount", "unit_size", "amount_minor", "price_id", "subscription_item_id", "tiers", "steps")
+    __slots__ = ("id", "type", "description", "period", "quantity", "unit_amount", "unit_size", "amount_minor", "price_id", "subscription_item_id", "tiers", "steps", "discount_minor", "credit_minor", "tax_minor", "taxes", "tax_exemption")
     ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -92,6 +164,11 @@ class InvoiceLine(_message.Message):
     SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     TIERS_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    TAX_MINOR_FIELD_NUMBER: _ClassVar[int]
+    TAXES_FIELD_NUMBER: _ClassVar[int]
+    TAX_EXEMPTION_FIELD_NUMBER: _ClassVar[int]
     id: str
     type: InvoiceLineType
     description: str
@@ -104,7 +181,12 @@ class InvoiceLine(_message.Message):
     subscription_item_id: str
     tiers: _containers.RepeatedCompositeFieldContainer[_money_pb2.TierCharge]
     steps: _containers.RepeatedCompositeFieldContainer[_money_pb2.ChargeStep]
-    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[InvoiceLineType, str]] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., amount_minor: _Optional[int] = ..., price_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ...) -> None: ...
+    discount_minor: int
+    credit_minor: int
+    tax_minor: int
+    taxes: _containers.RepeatedCompositeFieldContainer[InvoiceTax]
+    tax_exemption: _tax_pb2.TaxExemption
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[InvoiceLineType, str]] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., amount_minor: _Optional[int] = ..., price_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., tax_exemption: _Optional[_Union[_tax_pb2.TaxExemption, str]] = ...) -> None: ...
 
 class InvoicePayment(_message.Message):
     __slots__ = ("id", "invoice_id", "amount_minor", "currency", "reference", "received_at")
@@ -121,3 +203,45 @@ class InvoicePayment(_message.Message):
     reference: str
     received_at: _timestamp_pb2.Timestamp
     def __init__(self, id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., amount_minor: _Optional[int] = ..., currency: _Optional[str] = ..., reference: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CreditNote(_message.Message):
+    __slots__ = ("id", "tenant_id", "invoice_id", "customer_id", "number", "reason", "currency", "items", "subtotal_minor", "tax_minor", "total_minor", "due_minor", "refunded_minor", "credit_id", "issued_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    SUBTOTAL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    TAX_MINOR_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    DUE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    REFUNDED_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_ID_FIELD_NUMBER: _ClassVar[int]
+    ISSUED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    tenant_id: str
+    invoice_id: str
+    customer_id: str
+    number: str
+    reason: str
+    currency: str
+    items: _containers.RepeatedCompositeFieldContainer[CreditNoteItem]
+    subtotal_minor: int
+    tax_minor: int
+    total_minor: int
+    due_minor: int
+    refunded_minor: int
+    credit_id: str
+    issued_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., number: _Optional[str] = ..., reason: _Optional[str] = ..., currency: _Optional[str] = ..., items: _Optional[_Iterable[_Union[CreditNoteItem, _Mapping]]] = ..., subtotal_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., total_minor: _Optional[int] = ..., due_minor: _Optional[int] = ..., refunded_minor: _Optional[int] = ..., credit_id: _Optional[str] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CreditNoteItem(_message.Message):
+    __slots__ = ("invoice_line_id", "amount_minor")
+    INVOICE_LINE_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    invoice_line_id: str
+    amount_minor: int
+    def __init__(self, invoice_line_id: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...

@@ -132,3 +132,101 @@ class RenderInvoiceResponse(_message.Message):
     pdf: bytes
     file_name: str
     def __init__(self, pdf: _Optional[bytes] = ..., file_name: _Optional[str] = ...) -> None: ...
+
+class OneTimeItem(_message.Message):
+    __slots__ = ("description", "quantity", "unit_amount", "tax_category")
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    TAX_CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    description: str
+    quantity: str
+    unit_amount: str
+    tax_category: str
+    def __init__(self, description: _Optional[str] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., tax_category: _Optional[str] = ...) -> None: ...
+
+class CreateInvoiceRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "customer_id", "items", "description", "finalize")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    FINALIZE_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    customer_id: str
+    items: _containers.RepeatedCompositeFieldContainer[OneTimeItem]
+    description: str
+    finalize: bool
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[OneTimeItem, _Mapping]]] = ..., description: _Optional[str] = ..., finalize: _Optional[bool] = ...) -> None: ...
+
+class CreateInvoiceResponse(_message.Message):
+    __slots__ = ("invoice",)
+    INVOICE_FIELD_NUMBER: _ClassVar[int]
+    invoice: _invoice_pb2.Invoice
+    def __init__(self, invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ...) -> None: ...
+
+class ReissueInvoiceRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "invoice_id", "finalize")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    FINALIZE_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    invoice_id: str
+    finalize: bool
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., finalize: _Optional[bool] = ...) -> None: ...
+
+class ReissueInvoiceResponse(_message.Message):
+    __slots__ = ("voided", "invoice")
+    VOIDED_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_FIELD_NUMBER: _ClassVar[int]
+    voided: _invoice_pb2.Invoice
+    invoice: _invoice_pb2.Invoice
+    def __init__(self, voided: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ..., invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ...) -> None: ...
+
+class IssueCreditNoteRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "invoice_id", "items", "reason")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    invoice_id: str
+    items: _containers.RepeatedCompositeFieldContainer[_invoice_pb2.CreditNoteItem]
+    reason: str
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_invoice_pb2.CreditNoteItem, _Mapping]]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class IssueCreditNoteResponse(_message.Message):
+    __slots__ = ("credit_note", "invoice")
+    CREDIT_NOTE_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_FIELD_NUMBER: _ClassVar[int]
+    credit_note: _invoice_pb2.CreditNote
+    invoice: _invoice_pb2.Invoice
+    def __init__(self, credit_note: _Optional[_Union[_invoice_pb2.CreditNote, _Mapping]] = ..., invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ...) -> None: ...
+
+class ListCreditNotesRequest(_message.Message):
+    __slots__ = ("tenant_id", "page_size", "page_token", "invoice_id", "customer_id")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    page_size: int
+    page_token: str
+    invoice_id: str
+    customer_id: str
+    def __init__(self, tenant_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., invoice_id: _Optional[str] = ..., customer_id: _Optional[str] = ...) -> None: ...
+
+class ListCreditNotesResponse(_message.Message):
+    __slots__ = ("credit_notes", "next_page_token")
+    CREDIT_NOTES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    credit_notes: _containers.RepeatedCompositeFieldContainer[_invoice_pb2.CreditNote]
+    next_page_token: str
+    def __init__(self, credit_notes: _Optional[_Iterable[_Union[_invoice_pb2.CreditNote, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

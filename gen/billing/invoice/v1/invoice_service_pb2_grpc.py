@@ -59,6 +59,26 @@ class InvoiceServiceStub:
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceRequest.SerializeToString,
                 response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceResponse.FromString,
                 _registered_method=True)
+        self.CreateInvoice = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/CreateInvoice',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.CreateInvoiceRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.CreateInvoiceResponse.FromString,
+                _registered_method=True)
+        self.ReissueInvoice = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/ReissueInvoice',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ReissueInvoiceRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ReissueInvoiceResponse.FromString,
+                _registered_method=True)
+        self.IssueCreditNote = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/IssueCreditNote',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.IssueCreditNoteRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.IssueCreditNoteResponse.FromString,
+                _registered_method=True)
+        self.ListCreditNotes = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/ListCreditNotes',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ListCreditNotesRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ListCreditNotesResponse.FromString,
+                _registered_method=True)
         self.RecordPayment = channel.unary_unary(
                 '/billing.invoice.v1.InvoiceService/RecordPayment',
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.SerializeToString,
@@ -107,6 +127,33 @@ class InvoiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateInvoice(self, request, context):
+        """A one-off invoice as a draft, with the customer's discounts, credits and taxes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReissueInvoice(self, request, context):
+        """Voids an invoice and makes a draft of the same lines, with the discounts, credits and taxes of now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueCreditNote(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCreditNotes(self, request, context):
+        """Newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordPayment(self, request, context):
         """Money that arrived outside the platform, in part or in full.
         """
@@ -148,6 +195,26 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.VoidInvoice,
                     request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceRequest.FromString,
                     response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceResponse.SerializeToString,
+            ),
+            'CreateInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateInvoice,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.CreateInvoiceRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.CreateInvoiceResponse.SerializeToString,
+            ),
+            'ReissueInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReissueInvoice,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ReissueInvoiceRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ReissueInvoiceResponse.SerializeToString,
+            ),
+            'IssueCreditNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueCreditNote,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.IssueCreditNoteRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.IssueCreditNoteResponse.SerializeToString,
+            ),
+            'ListCreditNotes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCreditNotes,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ListCreditNotesRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ListCreditNotesResponse.SerializeToString,
             ),
             'RecordPayment': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordPayment,
@@ -295,6 +362,114 @@ class InvoiceService:
             '/billing.invoice.v1.InvoiceService/VoidInvoice',
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceRequest.SerializeToString,
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/CreateInvoice',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.CreateInvoiceRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.CreateInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReissueInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/ReissueInvoice',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ReissueInvoiceRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ReissueInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueCreditNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/IssueCreditNote',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.IssueCreditNoteRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.IssueCreditNoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCreditNotes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/ListCreditNotes',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ListCreditNotesRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ListCreditNotesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,13 @@ class InvoiceServiceStub:
     FinalizeInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.FinalizeInvoiceRequest, _invoice_service_pb2.FinalizeInvoiceResponse]
     """Numbers a draft, posts it to the ledger and opens it for payment."""
     VoidInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]
+    CreateInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateInvoiceRequest, _invoice_service_pb2.CreateInvoiceResponse]
+    """A one-off invoice as a draft, with the customer's discounts, credits and taxes."""
+    ReissueInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ReissueInvoiceRequest, _invoice_service_pb2.ReissueInvoiceResponse]
+    """Voids an invoice and makes a draft of the same lines, with the discounts, credits and taxes of now."""
+    IssueCreditNote: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.IssueCreditNoteRequest, _invoice_service_pb2.IssueCreditNoteResponse]
+    ListCreditNotes: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListCreditNotesRequest, _invoice_service_pb2.ListCreditNotesResponse]
+    """Newest first."""
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]
     """Money that arrived outside the platform, in part or in full."""
     RenderInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]
@@ -55,6 +62,13 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     FinalizeInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.FinalizeInvoiceRequest, _invoice_service_pb2.FinalizeInvoiceResponse]  # type: ignore[assignment]
     """Numbers a draft, posts it to the ledger and opens it for payment."""
     VoidInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]  # type: ignore[assignment]
+    CreateInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateInvoiceRequest, _invoice_service_pb2.CreateInvoiceResponse]  # type: ignore[assignment]
+    """A one-off invoice as a draft, with the customer's discounts, credits and taxes."""
+    ReissueInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ReissueInvoiceRequest, _invoice_service_pb2.ReissueInvoiceResponse]  # type: ignore[assignment]
+    """Voids an invoice and makes a draft of the same lines, with the discounts, credits and taxes of now."""
+    IssueCreditNote: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.IssueCreditNoteRequest, _invoice_service_pb2.IssueCreditNoteResponse]  # type: ignore[assignment]
+    ListCreditNotes: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListCreditNotesRequest, _invoice_service_pb2.ListCreditNotesResponse]  # type: ignore[assignment]
+    """Newest first."""
     RecordPayment: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]  # type: ignore[assignment]
     """Money that arrived outside the platform, in part or in full."""
     RenderInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]  # type: ignore[assignment]
@@ -98,6 +112,37 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.VoidInvoiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.VoidInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.VoidInvoiceResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CreateInvoice(
+        self,
+        request: _invoice_service_pb2.CreateInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.CreateInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.CreateInvoiceResponse]]:
+        """A one-off invoice as a draft, with the customer's discounts, credits and taxes."""
+
+    @_abc_1.abstractmethod
+    def ReissueInvoice(
+        self,
+        request: _invoice_service_pb2.ReissueInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ReissueInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.ReissueInvoiceResponse]]:
+        """Voids an invoice and makes a draft of the same lines, with the discounts, credits and taxes of now."""
+
+    @_abc_1.abstractmethod
+    def IssueCreditNote(
+        self,
+        request: _invoice_service_pb2.IssueCreditNoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.IssueCreditNoteResponse, _abc.Awaitable[_invoice_service_pb2.IssueCreditNoteResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListCreditNotes(
+        self,
+        request: _invoice_service_pb2.ListCreditNotesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ListCreditNotesResponse, _abc.Awaitable[_invoice_service_pb2.ListCreditNotesResponse]]:
+        """Newest first."""
 
     @_abc_1.abstractmethod
     def RecordPayment(

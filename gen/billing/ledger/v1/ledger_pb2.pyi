@@ -16,6 +16,9 @@ class AccountType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACCOUNT_TYPE_CASH: _ClassVar[AccountType]
     ACCOUNT_TYPE_RECEIVABLE: _ClassVar[AccountType]
     ACCOUNT_TYPE_REVENUE: _ClassVar[AccountType]
+    ACCOUNT_TYPE_TAX_PAYABLE: _ClassVar[AccountType]
+    ACCOUNT_TYPE_CUSTOMER_CREDIT: _ClassVar[AccountType]
+    ACCOUNT_TYPE_EXPENSE: _ClassVar[AccountType]
 
 class EntryDirection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -26,6 +29,9 @@ ACCOUNT_TYPE_UNSPECIFIED: AccountType
 ACCOUNT_TYPE_CASH: AccountType
 ACCOUNT_TYPE_RECEIVABLE: AccountType
 ACCOUNT_TYPE_REVENUE: AccountType
+ACCOUNT_TYPE_TAX_PAYABLE: AccountType
+ACCOUNT_TYPE_CUSTOMER_CREDIT: AccountType
+ACCOUNT_TYPE_EXPENSE: AccountType
 ENTRY_DIRECTION_UNSPECIFIED: EntryDirection
 ENTRY_DIRECTION_DEBIT: EntryDirection
 ENTRY_DIRECTION_CREDIT: EntryDirection

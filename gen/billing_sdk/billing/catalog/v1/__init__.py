@@ -357,6 +357,8 @@ class CreateProductRequest(betterproto2.Message):
 
     name: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
 
+    tax_category: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
 
 default_message_pool.register_message("billing.catalog.v1", "CreateProductRequest", CreateProductRequest)
 
@@ -824,6 +826,11 @@ class Product(betterproto2.Message):
     )
 
     version: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+
+    tax_category: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+    """
+    By which tax rates are chosen; empty: none in particular.
+    """
 
 
 default_message_pool.register_message("billing.catalog.v1", "Product", Product)

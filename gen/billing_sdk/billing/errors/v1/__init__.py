@@ -289,6 +289,22 @@ class ErrorReason(betterproto2.Enum):
     NOT_FOUND {cycle_id}.
     """
 
+    CREDIT_EXCEEDS_INVOICE = 165
+    """
+    INVALID_ARGUMENT {line_id, creditable_minor}. A credit note gives back at most what no other gave back; ask
+    for less.
+    """
+
+    INVOICE_HAS_CREDIT_NOTES = 166
+    """
+    FAILED_PRECONDITION {credited_minor}. Credit notes were issued for the invoice; it can no longer be voided.
+    """
+
+    INVOICE_NOT_CREDITABLE = 167
+    """
+    FAILED_PRECONDITION {state}. Only invoices that are open or paid are given back by credit notes.
+    """
+
     JOURNAL_NOT_FOUND = 170
     """
     NOT_FOUND {journal_id}.
@@ -400,6 +416,47 @@ class ErrorReason(betterproto2.Enum):
     FAILED_PRECONDITION {target_at}. The clock is still on its way; wait until it arrives.
     """
 
+    COUPON_NOT_FOUND = 220
+    """
+    NOT_FOUND {coupon_id} or {code}.
+    """
+
+    COUPON_INVALID = 221
+    """
+    INVALID_ARGUMENT {detail}. The coupon contradicts itself: percent and amount, no duration, an empty validity.
+    """
+
+    COUPON_NOT_REDEEMABLE = 222
+    """
+    FAILED_PRECONDITION {coupon_id, detail}. It is archived, not valid now, redeemed as often as it can be, in
+    another currency, or the customer has it already.
+    """
+
+    DISCOUNT_NOT_FOUND = 223
+    """
+    NOT_FOUND {discount_id}.
+    """
+
+    CREDIT_NOT_FOUND = 224
+    """
+    NOT_FOUND {credit_id}.
+    """
+
+    CREDIT_INVALID = 225
+    """
+    INVALID_ARGUMENT {detail}. A credit is valid for some time.
+    """
+
+    CREDIT_USED_UP = 226
+    """
+    FAILED_PRECONDITION {credit_id}. Nothing is left of the credit.
+    """
+
+    TAX_RATE_NOT_FOUND = 227
+    """
+    NOT_FOUND {tax_rate_id}.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -457,6 +514,9 @@ class ErrorReason(betterproto2.Enum):
             162: "ERROR_REASON_PAYMENT_AMOUNT_INVALID",
             163: "ERROR_REASON_INVOICE_HAS_PAYMENTS",
             164: "ERROR_REASON_BILLING_CYCLE_NOT_FOUND",
+            165: "ERROR_REASON_CREDIT_EXCEEDS_INVOICE",
+            166: "ERROR_REASON_INVOICE_HAS_CREDIT_NOTES",
+            167: "ERROR_REASON_INVOICE_NOT_CREDITABLE",
             170: "ERROR_REASON_JOURNAL_NOT_FOUND",
             171: "ERROR_REASON_BALANCE_OUT_OF_RANGE",
             180: "ERROR_REASON_WEBHOOK_NOT_FOUND",
@@ -479,6 +539,14 @@ class ErrorReason(betterproto2.Enum):
             200: "ERROR_REASON_TEST_CLOCK_NOT_AVAILABLE",
             201: "ERROR_REASON_TEST_CLOCK_TARGET_INVALID",
             202: "ERROR_REASON_TEST_CLOCK_ADVANCING",
+            220: "ERROR_REASON_COUPON_NOT_FOUND",
+            221: "ERROR_REASON_COUPON_INVALID",
+            222: "ERROR_REASON_COUPON_NOT_REDEEMABLE",
+            223: "ERROR_REASON_DISCOUNT_NOT_FOUND",
+            224: "ERROR_REASON_CREDIT_NOT_FOUND",
+            225: "ERROR_REASON_CREDIT_INVALID",
+            226: "ERROR_REASON_CREDIT_USED_UP",
+            227: "ERROR_REASON_TAX_RATE_NOT_FOUND",
         }
 
     @classmethod
@@ -538,6 +606,9 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_PAYMENT_AMOUNT_INVALID": 162,
             "ERROR_REASON_INVOICE_HAS_PAYMENTS": 163,
             "ERROR_REASON_BILLING_CYCLE_NOT_FOUND": 164,
+            "ERROR_REASON_CREDIT_EXCEEDS_INVOICE": 165,
+            "ERROR_REASON_INVOICE_HAS_CREDIT_NOTES": 166,
+            "ERROR_REASON_INVOICE_NOT_CREDITABLE": 167,
             "ERROR_REASON_JOURNAL_NOT_FOUND": 170,
             "ERROR_REASON_BALANCE_OUT_OF_RANGE": 171,
             "ERROR_REASON_WEBHOOK_NOT_FOUND": 180,
@@ -560,4 +631,12 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TEST_CLOCK_NOT_AVAILABLE": 200,
             "ERROR_REASON_TEST_CLOCK_TARGET_INVALID": 201,
             "ERROR_REASON_TEST_CLOCK_ADVANCING": 202,
+            "ERROR_REASON_COUPON_NOT_FOUND": 220,
+            "ERROR_REASON_COUPON_INVALID": 221,
+            "ERROR_REASON_COUPON_NOT_REDEEMABLE": 222,
+            "ERROR_REASON_DISCOUNT_NOT_FOUND": 223,
+            "ERROR_REASON_CREDIT_NOT_FOUND": 224,
+            "ERROR_REASON_CREDIT_INVALID": 225,
+            "ERROR_REASON_CREDIT_USED_UP": 226,
+            "ERROR_REASON_TAX_RATE_NOT_FOUND": 227,
         }

@@ -4,11 +4,18 @@
 # This file has been @generated
 
 __all__ = (
+    "CreateInvoiceRequest",
+    "CreateInvoiceResponse",
+    "CreditNote",
+    "CreditNoteIssued",
+    "CreditNoteItem",
     "FinalizeInvoiceRequest",
     "FinalizeInvoiceResponse",
     "GetInvoiceRequest",
     "GetInvoiceResponse",
     "Invoice",
+    "InvoiceCredit",
+    "InvoiceDiscount",
     "InvoiceGenerated",
     "InvoiceLine",
     "InvoiceLineType",
@@ -18,13 +25,21 @@ __all__ = (
     "InvoiceServiceStub",
     "InvoiceState",
     "InvoiceStatusChanged",
+    "InvoiceTax",
     "InvoiceVoided",
+    "IssueCreditNoteRequest",
+    "IssueCreditNoteResponse",
+    "ListCreditNotesRequest",
+    "ListCreditNotesResponse",
     "ListInvoicesRequest",
     "ListInvoicesResponse",
+    "OneTimeItem",
     "PreviewInvoiceRequest",
     "PreviewInvoiceResponse",
     "RecordPaymentRequest",
     "RecordPaymentResponse",
+    "ReissueInvoiceRequest",
+    "ReissueInvoiceResponse",
     "RenderInvoiceRequest",
     "RenderInvoiceResponse",
     "VoidInvoiceRequest",
@@ -52,6 +67,11 @@ class InvoiceLineType(betterproto2.Enum):
 
     ADJUSTMENT = 3
 
+    ONE_TIME = 4
+    """
+    Of one-off invoices.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -59,6 +79,7 @@ class InvoiceLineType(betterproto2.Enum):
             1: "INVOICE_LINE_TYPE_RECURRING",
             2: "INVOICE_LINE_TYPE_USAGE",
             3: "INVOICE_LINE_TYPE_ADJUSTMENT",
+            4: "INVOICE_LINE_TYPE_ONE_TIME",
         }
 
     @classmethod
@@ -68,6 +89,7 @@ class InvoiceLineType(betterproto2.Enum):
             "INVOICE_LINE_TYPE_RECURRING": 1,
             "INVOICE_LINE_TYPE_USAGE": 2,
             "INVOICE_LINE_TYPE_ADJUSTMENT": 3,
+            "INVOICE_LINE_TYPE_ONE_TIME": 4,
         }
 
 
@@ -114,6 +136,122 @@ class InvoiceState(betterproto2.Enum):
             "INVOICE_STATE_PAID": 3,
             "INVOICE_STATE_VOID": 4,
         }
+
+
+@dataclass(eq=False, repr=False)
+class CreateInvoiceRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    customer_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    items: "list[OneTimeItem]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    description: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    finalize: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+    """
+    At once, not by FinalizeInvoice.
+    """
+
+
+default_message_pool.register_message("billing.invoice.v1", "CreateInvoiceRequest", CreateInvoiceRequest)
+
+
+@dataclass(eq=False, repr=False)
+class CreateInvoiceResponse(betterproto2.Message):
+    invoice: "Invoice | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("billing.invoice.v1", "CreateInvoiceResponse", CreateInvoiceResponse)
+
+
+@dataclass(eq=False, repr=False)
+class CreditNote(betterproto2.Message):
+    """
+    Gives back some of an invoice: first of what is due, the rest as prepaid credit.
+    """
+
+    id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    tenant_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    customer_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    number: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    `CN-2026-000001`: per tenant and year without gaps.
+    """
+
+    reason: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+
+    items: "list[CreditNoteItem]" = betterproto2.field(8, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    subtotal_minor: "int" = betterproto2.field(9, betterproto2.TYPE_INT64)
+    """
+    Without tax.
+    """
+
+    tax_minor: "int" = betterproto2.field(10, betterproto2.TYPE_INT64)
+
+    total_minor: "int" = betterproto2.field(11, betterproto2.TYPE_INT64)
+
+    due_minor: "int" = betterproto2.field(12, betterproto2.TYPE_INT64)
+    """
+    Of the total: what was due and is no more.
+    """
+
+    refunded_minor: "int" = betterproto2.field(13, betterproto2.TYPE_INT64)
+    """
+    Of the total: what was paid, and became prepaid credit.
+    """
+
+    credit_id: "str" = betterproto2.field(14, betterproto2.TYPE_STRING)
+
+    issued_at: "datetime.datetime | None" = betterproto2.field(
+        15, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+
+default_message_pool.register_message("billing.invoice.v1", "CreditNote", CreditNote)
+
+
+@dataclass(eq=False, repr=False)
+class CreditNoteIssued(betterproto2.Message):
+    credit_note_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    customer_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    number: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    total_minor: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+
+    refunded_minor: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.invoice.v1", "CreditNoteIssued", CreditNoteIssued)
+
+
+@dataclass(eq=False, repr=False)
+class CreditNoteItem(betterproto2.Message):
+    invoice_line_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    amount_minor: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+    """
+    Of the line's amount; its discounts, credits and taxes go along in proportion.
+    """
+
+
+default_message_pool.register_message("billing.invoice.v1", "CreditNoteItem", CreditNoteItem)
 
 
 @dataclass(eq=False, repr=False)
@@ -214,8 +352,102 @@ class Invoice(betterproto2.Message):
 
     version: "int" = betterproto2.field(19, betterproto2.TYPE_INT64)
 
+    subtotal_minor: "int" = betterproto2.field(20, betterproto2.TYPE_INT64)
+    """
+    The sum of the lines.
+    """
+
+    discount_minor: "int" = betterproto2.field(21, betterproto2.TYPE_INT64)
+
+    credit_minor: "int" = betterproto2.field(22, betterproto2.TYPE_INT64)
+    """
+    Credits used, without prepaid ones.
+    """
+
+    tax_minor: "int" = betterproto2.field(23, betterproto2.TYPE_INT64)
+    """
+    Added to the lines, or contained in them, as `tax_behavior` says.
+    """
+
+    prepaid_minor: "int" = betterproto2.field(24, betterproto2.TYPE_INT64)
+    """
+    Prepaid credits used. `total_minor` less this and what was paid and credited is due.
+    """
+
+    tax_behavior: "__tax__v1__.TaxBehavior" = betterproto2.field(
+        25, betterproto2.TYPE_ENUM, default_factory=lambda: __tax__v1__.TaxBehavior(0)
+    )
+
+    discounts: "list[InvoiceDiscount]" = betterproto2.field(26, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    credits: "list[InvoiceCredit]" = betterproto2.field(27, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    All that were used, prepaid ones too.
+    """
+
+    taxes: "list[InvoiceTax]" = betterproto2.field(28, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    By rate.
+    """
+
+    credited_minor: "int" = betterproto2.field(29, betterproto2.TYPE_INT64)
+    """
+    Given back by credit notes.
+    """
+
+    description: "str" = betterproto2.field(30, betterproto2.TYPE_STRING)
+    """
+    Of one-off invoices: what they are about.
+    """
+
+    replaces_invoice_id: "str" = betterproto2.field(31, betterproto2.TYPE_STRING)
+    """
+    The invoice, now void, that this one was issued for again.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "Invoice", Invoice)
+
+
+@dataclass(eq=False, repr=False)
+class InvoiceCredit(betterproto2.Message):
+    credit_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    kind: "__credit__v1__.CreditKind" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: __credit__v1__.CreditKind(0)
+    )
+
+    amount_minor: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceCredit", InvoiceCredit)
+
+
+@dataclass(eq=False, repr=False)
+class InvoiceDiscount(betterproto2.Message):
+    """
+    What a discount took off the lines.
+    """
+
+    discount_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    coupon_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    name: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    The coupon's.
+    """
+
+    kind: "__discount__v1__.DiscountKind" = betterproto2.field(
+        4, betterproto2.TYPE_ENUM, default_factory=lambda: __discount__v1__.DiscountKind(0)
+    )
+
+    percent: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    amount_minor: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceDiscount", InvoiceDiscount)
 
 
 @dataclass(eq=False, repr=False)
@@ -268,6 +500,24 @@ class InvoiceLine(betterproto2.Message):
     steps: "list[__types__v1__.ChargeStep]" = betterproto2.field(12, betterproto2.TYPE_MESSAGE, repeated=True)
     """
     Cap and minimum, where they changed the amount.
+    """
+
+    discount_minor: "int" = betterproto2.field(13, betterproto2.TYPE_INT64)
+    """
+    The line's part of the invoice's discounts, of its credits before tax, and of its taxes.
+    """
+
+    credit_minor: "int" = betterproto2.field(14, betterproto2.TYPE_INT64)
+
+    tax_minor: "int" = betterproto2.field(15, betterproto2.TYPE_INT64)
+
+    taxes: "list[InvoiceTax]" = betterproto2.field(16, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    tax_exemption: "__tax__v1__.TaxExemption" = betterproto2.field(
+        17, betterproto2.TYPE_ENUM, default_factory=lambda: __tax__v1__.TaxExemption(0)
+    )
+    """
+    Why it is not taxed.
     """
 
 
@@ -354,6 +604,27 @@ default_message_pool.register_message("billing.invoice.v1", "InvoiceStatusChange
 
 
 @dataclass(eq=False, repr=False)
+class InvoiceTax(betterproto2.Message):
+    tax_rate_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    name: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    percent: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    compound: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
+
+    taxable_minor: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    What the rate was applied to, exactly, in minor units.
+    """
+
+    tax_minor: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceTax", InvoiceTax)
+
+
+@dataclass(eq=False, repr=False)
 class InvoiceVoided(betterproto2.Message):
     invoice_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -361,6 +632,65 @@ class InvoiceVoided(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceVoided", InvoiceVoided)
+
+
+@dataclass(eq=False, repr=False)
+class IssueCreditNoteRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    items: "list[CreditNoteItem]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Empty: all that is left of the invoice.
+    """
+
+    reason: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.invoice.v1", "IssueCreditNoteRequest", IssueCreditNoteRequest)
+
+
+@dataclass(eq=False, repr=False)
+class IssueCreditNoteResponse(betterproto2.Message):
+    credit_note: "CreditNote | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    invoice: "Invoice | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "billing.invoice.v1", "IssueCreditNoteResponse", IssueCreditNoteResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class ListCreditNotesRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+
+    page_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    customer_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.invoice.v1", "ListCreditNotesRequest", ListCreditNotesRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ListCreditNotesResponse(betterproto2.Message):
+    credit_notes: "list[CreditNote]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "billing.invoice.v1", "ListCreditNotesResponse", ListCreditNotesResponse
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -397,6 +727,29 @@ class ListInvoicesResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "ListInvoicesResponse", ListInvoicesResponse)
+
+
+@dataclass(eq=False, repr=False)
+class OneTimeItem(betterproto2.Message):
+    description: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    quantity: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    1 when empty.
+    """
+
+    unit_amount: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    In major units; below zero to give something back.
+    """
+
+    tax_category: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    As in tax rates.
+    """
+
+
+default_message_pool.register_message("billing.invoice.v1", "OneTimeItem", OneTimeItem)
 
 
 @dataclass(eq=False, repr=False)
@@ -449,6 +802,33 @@ class RecordPaymentResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "RecordPaymentResponse", RecordPaymentResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ReissueInvoiceRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    finalize: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
+    """
+    At once, not by FinalizeInvoice.
+    """
+
+
+default_message_pool.register_message("billing.invoice.v1", "ReissueInvoiceRequest", ReissueInvoiceRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ReissueInvoiceResponse(betterproto2.Message):
+    voided: "Invoice | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    invoice: "Invoice | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("billing.invoice.v1", "ReissueInvoiceResponse", ReissueInvoiceResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -544,6 +924,47 @@ class InvoiceServiceStub:
             VoidInvoiceResponse.FromString,
         )(message)
 
+    def create_invoice(self, message: "CreateInvoiceRequest") -> "CreateInvoiceResponse":
+        """
+        A one-off invoice as a draft, with the customer's discounts, credits and taxes.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/CreateInvoice",
+            CreateInvoiceRequest.SerializeToString,
+            CreateInvoiceResponse.FromString,
+        )(message)
+
+    def reissue_invoice(self, message: "ReissueInvoiceRequest") -> "ReissueInvoiceResponse":
+        """
+        Voids an invoice and makes a draft of the same lines, with the discounts, credits and taxes of now.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/ReissueInvoice",
+            ReissueInvoiceRequest.SerializeToString,
+            ReissueInvoiceResponse.FromString,
+        )(message)
+
+    def issue_credit_note(self, message: "IssueCreditNoteRequest") -> "IssueCreditNoteResponse":
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/IssueCreditNote",
+            IssueCreditNoteRequest.SerializeToString,
+            IssueCreditNoteResponse.FromString,
+        )(message)
+
+    def list_credit_notes(self, message: "ListCreditNotesRequest") -> "ListCreditNotesResponse":
+        """
+        Newest first.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/ListCreditNotes",
+            ListCreditNotesRequest.SerializeToString,
+            ListCreditNotesResponse.FromString,
+        )(message)
+
     def record_payment(self, message: "RecordPaymentRequest") -> "RecordPaymentResponse":
         """
         Money that arrived outside the platform, in part or in full.
@@ -568,4 +989,7 @@ class InvoiceServiceStub:
 
 
 from ....google import protobuf as ___google__protobuf__
+from ...credit import v1 as __credit__v1__
+from ...discount import v1 as __discount__v1__
+from ...tax import v1 as __tax__v1__
 from ...types import v1 as __types__v1__

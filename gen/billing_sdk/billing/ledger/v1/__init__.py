@@ -47,6 +47,18 @@ class AccountType(betterproto2.Enum):
 
     REVENUE = 3
 
+    TAX_PAYABLE = 4
+
+    CUSTOMER_CREDIT = 5
+    """
+    What customers may still use: credits granted, and prepaid.
+    """
+
+    EXPENSE = 6
+    """
+    Credits given away.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -54,6 +66,9 @@ class AccountType(betterproto2.Enum):
             1: "ACCOUNT_TYPE_CASH",
             2: "ACCOUNT_TYPE_RECEIVABLE",
             3: "ACCOUNT_TYPE_REVENUE",
+            4: "ACCOUNT_TYPE_TAX_PAYABLE",
+            5: "ACCOUNT_TYPE_CUSTOMER_CREDIT",
+            6: "ACCOUNT_TYPE_EXPENSE",
         }
 
     @classmethod
@@ -63,6 +78,9 @@ class AccountType(betterproto2.Enum):
             "ACCOUNT_TYPE_CASH": 1,
             "ACCOUNT_TYPE_RECEIVABLE": 2,
             "ACCOUNT_TYPE_REVENUE": 3,
+            "ACCOUNT_TYPE_TAX_PAYABLE": 4,
+            "ACCOUNT_TYPE_CUSTOMER_CREDIT": 5,
+            "ACCOUNT_TYPE_EXPENSE": 6,
         }
 
 
@@ -208,12 +226,13 @@ class Journal(betterproto2.Message):
 
     source_type: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    What happened: `invoice.finalized`, `invoice.voided`, `payment.recorded`.
+    What happened: `invoice.finalized`, `invoice.voided`, `payment.recorded`,
+    `credit.granted`, `credit.voided`, `credit_note.issued`.
     """
 
     source_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    The invoice or payment; a source is posted once.
+    The invoice, payment, credit or note; a source is posted once.
     """
 
     customer_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)

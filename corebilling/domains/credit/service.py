@@ -1,0 +1,191 @@
+"""Use cases of customers' credits; invoices use them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from billing.credit.v1 import credit_events_pb2 as events
+from billing.credit.v1 import credit_pb2 as pb
+from billing.credit.v1 import credit_service_pb2 as rpc
+from billing_db import credit as credit_sql
+from billing_db import customer as customer_sql
+from billing_db.models import Credit as CreditRow
+from google.protobuf.message import Message
+
+from corebilling.db.tenant import tenant_profile
+from corebilling.db.transaction import Transaction
+from corebilling.domains.credit.model import check_validity, decide_void
+from corebilling.domains.ledger.model import AccountType, Source, transfer
+from corebilling.domains.ledger.service import LedgerService, Posting
+from corebilling.errors import NotFound
+from corebilling.events import outbox
+from corebilling.mapping import enum_number, enum_text, instant, to_message
+from corebilling.values.credit import Credit, CreditKind, usable_credits
+from corebilling.values.currency import check_currency
+from corebilling.values.ids import new_id
+from corebilling.values.page import decode_page_token, next_page, page_limit
+
+
+@dataclass(frozen=True, slots=True)
+class NewCredit:
+    customer_id: str
+    kind: CreditKind
+    currency: str
+    amount_minor: int
+    valid_from: datetime
+    valid_until: datetime | None = None
+    priority: int = 0
+    description: str = ""
+
+
+async def grant(tx: Transaction, new: NewCredit) -> CreditRow:
+    """Writes and announces a credit; the caller holds the customer's lock, and posts what it came from."""
+    credit = await credit_sql.insert_credit(
+        tx,
+        tenant_id=tx.tenant_id,
+        id=new_id("crd"),
+        customer_id=new.customer_id,
+        kind=new.kind,
+        currency=new.currency,
+        amount_minor=new.amount_minor,
+        valid_from=new.valid_from,
+        valid_until=new.valid_until,
+        priority=new.priority,
+        description=new.description,
+        created_at=tx.now,
+    )
+    granted = events.CreditGranted(
+        credit_id=credit.id,
+        customer_id=credit.customer_id,
+        kind=enum_number(pb.CreditKind, credit.kind),  # type: ignore[arg-type]
+        currency=credit.currency,
+        amount_minor=credit.amount_minor,
+    )
+    announce(tx, credit, granted)
+    return credit
+
+
+def announce(tx: Transaction, credit: CreditRow, payload: Message) -> None:
+    outbox.append(
+        tx,
+        payload,
+        resource_id=credit.id,
+        resource_version=credit.version,
+        ordering_key=credit.customer_id,
+    )
+
+
+def remaining(row: CreditRow) -> Credit:
+    """What a row says may still be used."""
+    return Credit(
+        id=row.id,
+        kind=CreditKind(row.kind),
+        currency=row.currency,
+        remaining_minor=row.remaining_minor,
+        valid_from=row.valid_from,
+        created_at=row.created_at,
+        valid_until=row.valid_until,
+        priority=row.priority,
+    )
+
+
+class CreditService:
+    """Grants, shows and voids credits, and keeps the ledger in step."""
+
+    def __init__(self, ledger: LedgerService) -> None:
+        self._ledger = ledger
+
+    async def grant_credit(self, tx: Transaction, request: rpc.GrantCreditRequest) -> rpc.GrantCreditResponse:
+        await tx.lock(request.customer_id)
+        customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=request.customer_id)
+        if customer is None:
+            raise NotFound(
+                "CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": request.customer_id}
+            )
+        now = (await tenant_profile(tx)).now
+        new = NewCredit(
+            customer_id=customer.id,
+            kind=CreditKind(enum_text(pb.CreditKind, request.kind)),
+            currency=check_currency(request.currency or customer.currency),
+            amount_minor=request.amount_minor,
+            valid_from=instant(request.valid_from) if request.HasField("valid_from") else now,
+            valid_until=instant(request.valid_until) if request.HasField("valid_until") else None,
+            priority=request.priority,
+            description=request.description,
+        )
+        check_validity(new.valid_from, new.valid_until)
+        credit = await grant(tx, new)
+        await self._post(tx, credit, Source.CREDIT_GRANTED, credit.amount_minor, now)
+        return rpc.GrantCreditResponse(credit=to_message(credit, pb.Credit))
+
+    async def get_credit(self, tx: Transaction, request: rpc.GetCreditRequest) -> rpc.GetCreditResponse:
+        return rpc.GetCreditResponse(credit=to_message(await _find(tx, request.credit_id), pb.Credit))
+
+    async def list_credits(self, tx: Transaction, request: rpc.ListCreditsRequest) -> rpc.ListCreditsResponse:
+        limit = page_limit(request.page_size)
+        (after,) = decode_page_token(request.page_token, 1)
+        rows = await credit_sql.list_credits(
+            tx, tenant_id=tx.tenant_id, customer_id=request.customer_id, after=after, limit_rows=limit + 1
+        )
+        page, token = next_page(rows, limit, key=lambda row: row.id)
+        return rpc.ListCreditsResponse(
+            credits=(to_message(row, pb.Credit) for row in page), next_page_token=token
+        )
+
+    async def void_credit(self, tx: Transaction, request: rpc.VoidCreditRequest) -> rpc.VoidCreditResponse:
+        await tx.lock((await _find(tx, request.credit_id)).customer_id)
+        credit = await _find(tx, request.credit_id)
+        amount_minor = decide_void(credit.id, credit.remaining_minor)
+        now = (await tenant_profile(tx)).now
+        voided = await credit_sql.mark_credit_voided(
+            tx, tenant_id=tx.tenant_id, id=credit.id, version=credit.version, voided_at=now
+        )
+        assert voided is not None, "the customer's lock keeps the version"
+        await self._post(tx, voided, Source.CREDIT_VOIDED, -amount_minor, now)
+        payload = events.CreditVoided(
+            credit_id=voided.id,
+            customer_id=voided.customer_id,
+            currency=voided.currency,
+            amount_minor=amount_minor,
+        )
+        announce(tx, voided, payload)
+        return rpc.VoidCreditResponse(credit=to_message(voided, pb.Credit))
+
+    async def get_credit_balance(
+        self, tx: Transaction, request: rpc.GetCreditBalanceRequest
+    ) -> rpc.GetCreditBalanceResponse:
+        """What the customer could use now, by currency."""
+        rows = await credit_sql.list_remaining_credits(
+            tx, tenant_id=tx.tenant_id, customer_ids=[request.customer_id]
+        )
+        held = [remaining(row) for row in rows]
+        now = (await tenant_profile(tx)).now
+        balances = []
+        for currency in sorted({credit.currency for credit in held}):
+            usable = usable_credits(held, currency, now)
+            prepaid = [credit.remaining_minor for credit in usable if credit.kind is CreditKind.PREPAID]
+            every = [credit.remaining_minor for credit in usable]
+            balances.append(
+                pb.CreditBalance(
+                    currency=currency, prepaid_minor=sum(prepaid), other_minor=sum(every) - sum(prepaid)
+                )
+            )
+        return rpc.GetCreditBalanceResponse(balances=balances)
+
+    async def _post(
+        self, tx: Transaction, credit: CreditRow, source: Source, amount_minor: int, now: datetime
+    ) -> None:
+        prepaid = credit.kind == CreditKind.PREPAID
+        entries = transfer(
+            amount_minor,
+            credit.currency,
+            debit=AccountType.CASH if prepaid else AccountType.EXPENSE,
+            credit=AccountType.CUSTOMER_CREDIT,
+        )
+        await self._ledger.post(tx, [Posting(source, credit.id, credit.customer_id, entries, now)])
+
+
+async def _find(tx: Transaction, credit_id: str) -> CreditRow:
+    credit = await credit_sql.find_credit(tx, tenant_id=tx.tenant_id, id=credit_id)
+    if credit is None:
+        raise NotFound("CREDIT_NOT_FOUND", "There is no such credit.", {"credit_id": credit_id})
+    return credit

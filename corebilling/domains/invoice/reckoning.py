@@ -1,0 +1,259 @@
+"""What a tenant's rules make of the lines of invoices, and what the invoices leave of discounts and credits.
+
+Discounts and credits are used when an invoice is made, be it a draft: nothing else can use them then. An
+invoice that is voided gives them back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from billing.credit.v1 import credit_events_pb2 as credit_events
+from billing.discount.v1 import discount_events_pb2 as discount_events
+from billing_db import credit as credit_sql
+from billing_db import discount as discount_sql
+from billing_db import tax as tax_sql
+from billing_db.models import Credit as CreditRow
+from billing_db.models import Invoice, TaxTerm
+from google.protobuf.message import Message
+
+from corebilling.db.transaction import Transaction
+from corebilling.domains.credit.service import remaining
+from corebilling.domains.invoice.amounts import AmountLine, InvoiceAmounts, Terms, work_out
+from corebilling.domains.tax.model import JurisdictionRate, rates_for
+from corebilling.events import outbox
+from corebilling.values.credit import CreditApplication
+from corebilling.values.discount import Discount, DiscountKind
+from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
+
+DEFAULT_RATE = "default"
+"""The id of the platform's own rate, for tenants without any."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReckonedLine:
+    """A line's amount, and what discounts and taxes go by."""
+
+    amount_minor: int
+    price_id: str
+    tax_category: str
+
+
+@dataclass(slots=True)
+class Reckoning:
+    """The rules, and what customers have left: work out invoices one after the other, then `save`."""
+
+    now: datetime
+    terms: TaxTerm | None
+    rates: Sequence[JurisdictionRate]
+    default_rates: tuple[TaxRate, ...]
+    customers: Mapping[str, tax_sql.ListTaxedCustomersRow]
+    discounts: Sequence[discount_sql.ListDiscountsInForceRow]
+    credits: Sequence[CreditRow]
+    events: list[tuple[str, int, str, Message]] = field(default_factory=list)
+    used: dict[str, CreditRow] = field(default_factory=dict)
+    spent: dict[str, discount_sql.ListDiscountsInForceRow] = field(default_factory=dict)
+
+    def work_out(
+        self, customer_id: str, subscription_id: str, currency: str, lines: Sequence[ReckonedLine]
+    ) -> InvoiceAmounts:
+        """What an invoice over these lines comes to; the amounts' lines bear their places as ids."""
+        customer = self.customers[customer_id]
+        discounts = [
+            _discount(row, lines)
+            for row in self.discounts
+            if row.customer_id == customer_id
+            and row.subscription_id in (None, subscription_id)
+            and row.remaining_invoices != 0
+            and (row.kind == DiscountKind.PERCENT or row.currency == currency)
+        ]
+        return work_out(
+            [
+                AmountLine(
+                    str(place),
+                    line.amount_minor,
+                    self._rates(customer, line.tax_category),
+                    customer.exemption or "",
+                )
+                for place, line in enumerate(lines)
+            ],
+            self._terms(currency),
+            discounts=discounts,
+            available=[remaining(row) for row in self.credits if row.customer_id == customer_id],
+        )
+
+    def use(self, invoice_id: str, amounts: InvoiceAmounts) -> None:
+        """Takes what the invoice uses off the discounts and credits; the next one finds the rest."""
+        rows = {row.id: row for row in self.credits}
+        for use in (*amounts.credits, *amounts.prepaid):
+            row = self.used[use.credit.id] = rows[use.credit.id]
+            row.remaining_minor -= use.amount_minor
+            row.version += 1
+            applied = credit_events.CreditApplied(
+                credit_id=row.id,
+                customer_id=row.customer_id,
+                invoice_id=invoice_id,
+                currency=row.currency,
+                amount_minor=use.amount_minor,
+                remaining_minor=row.remaining_minor,
+            )
+            self.events.append((row.id, row.version, row.customer_id, applied))
+        given = {step.discount.id for step in amounts.discounts if step.amount_minor}
+        for discount in self.discounts:
+            if discount.id in given and discount.remaining_invoices is not None:
+                self._spend(discount)
+
+    async def save(self, tx: Transaction) -> None:
+        """Writes what is left of what was used, and announces it; the caller holds the customers' locks."""
+        if self.used:
+            await write_credits(tx, list(self.used.values()))
+        if self.spent:
+            await discount_sql.mark_discounts(
+                tx,
+                tenant_id=tx.tenant_id,
+                used_at=self.now,
+                ids=list(self.spent),
+                remaining_invoices=[row.remaining_invoices or 0 for row in self.spent.values()],
+                versions=[row.version for row in self.spent.values()],
+            )
+        for resource_id, version, customer_id, payload in self.events:
+            outbox.append(
+                tx, payload, resource_id=resource_id, resource_version=version, ordering_key=customer_id
+            )
+
+    def _spend(self, row: discount_sql.ListDiscountsInForceRow) -> None:
+        assert row.remaining_invoices is not None
+        row.remaining_invoices -= 1
+        row.version += 1
+        self.spent[row.id] = row
+        if not row.remaining_invoices:
+            ended = discount_events.DiscountEnded(
+                discount_id=row.id, coupon_id=row.coupon_id, customer_id=row.customer_id
+            )
+            self.events.append((row.id, row.version, row.customer_id, ended))
+
+    def _rates(self, customer: tax_sql.ListTaxedCustomersRow, category: str) -> tuple[TaxRate, ...]:
+        if not self.rates:
+            return self.default_rates
+        return rates_for(self.rates, country=customer.country, region=customer.region, category=category)
+
+    def _terms(self, currency: str) -> Terms:
+        if self.terms is None:
+            return Terms(currency, self.now)
+        return Terms(
+            currency,
+            self.now,
+            tax_behavior=TaxBehavior(self.terms.behavior),
+            tax_rounding=TaxRounding(self.terms.rounding),
+            credit_application=CreditApplication(self.terms.credit_application),
+        )
+
+    @property
+    def tax_behavior(self) -> TaxBehavior:
+        return TaxBehavior(self.terms.behavior) if self.terms else TaxBehavior.EXCLUSIVE
+
+    def rate_name(self, rate_id: str) -> str:
+        return next((rate.name for rate in self.rates if rate.id == rate_id), "Tax")
+
+    def discount_name(self, discount_id: str) -> tuple[str, str]:
+        """The coupon's id, and what it is called."""
+        row = next(row for row in self.discounts if row.id == discount_id)
+        return row.coupon_id, row.name
+
+
+async def load(
+    tx: Transaction, customer_ids: Sequence[str], *, now: datetime, default_percent: Decimal
+) -> Reckoning:
+    """All that decides what invoices of these customers come to.
+
+    Args:
+        default_percent: What tenants without tax rates tax with; 0: they do not.
+    """
+    rates = await tax_sql.list_tax_rates(tx, tenant_id=tx.tenant_id, country="")
+    customers = await tax_sql.list_taxed_customers(tx, tenant_id=tx.tenant_id, customer_ids=customer_ids)
+    return Reckoning(
+        now=now,
+        terms=await tax_sql.find_tax_terms(tx, tenant_id=tx.tenant_id),
+        rates=[
+            JurisdictionRate(
+                id=row.id,
+                name=row.name,
+                country=row.country,
+                region=row.region,
+                category=row.category,
+                percent=row.percent,
+                compound=row.compound,
+            )
+            for row in rates
+        ],
+        default_rates=(TaxRate(DEFAULT_RATE, default_percent),) if default_percent else (),
+        customers={row.id: row for row in customers},
+        discounts=await discount_sql.list_discounts_in_force(
+            tx, tenant_id=tx.tenant_id, customer_ids=customer_ids
+        ),
+        credits=await credit_sql.list_remaining_credits(
+            tx, tenant_id=tx.tenant_id, customer_ids=customer_ids
+        ),
+    )
+
+
+async def give_back(tx: Transaction, invoice: Invoice) -> None:
+    """Returns the discounts and credits that a voided invoice used; the caller holds the customer's lock."""
+    amounts = {used["credit_id"]: int(used["amount_minor"]) for used in invoice.credits}
+    rows = await credit_sql.list_credits_by_ids(tx, tenant_id=tx.tenant_id, ids=list(amounts))
+    for row in rows:
+        row.remaining_minor += amounts[row.id]
+        row.version += 1
+        reversed_use = credit_events.CreditReversed(
+            credit_id=row.id,
+            customer_id=row.customer_id,
+            invoice_id=invoice.id,
+            currency=row.currency,
+            amount_minor=amounts[row.id],
+            remaining_minor=row.remaining_minor,
+        )
+        outbox.append(
+            tx,
+            reversed_use,
+            resource_id=row.id,
+            resource_version=row.version,
+            ordering_key=row.customer_id,
+        )
+    if rows:
+        await write_credits(tx, rows)
+    discounts = await discount_sql.list_restorable_discounts(
+        tx, tenant_id=tx.tenant_id, ids=[used["discount_id"] for used in invoice.discounts]
+    )
+    if discounts:
+        await discount_sql.mark_discounts(
+            tx,
+            tenant_id=tx.tenant_id,
+            used_at=None,
+            ids=[row.id for row in discounts],
+            remaining_invoices=[(row.remaining_invoices or 0) + 1 for row in discounts],
+            versions=[row.version + 1 for row in discounts],
+        )
+
+
+async def write_credits(tx: Transaction, rows: Sequence[CreditRow]) -> None:
+    await credit_sql.mark_credits(
+        tx,
+        tenant_id=tx.tenant_id,
+        ids=[row.id for row in rows],
+        remaining_minor=[row.remaining_minor for row in rows],
+        versions=[row.version for row in rows],
+    )
+
+
+def _discount(row: discount_sql.ListDiscountsInForceRow, lines: Sequence[ReckonedLine]) -> Discount:
+    scope = None
+    if row.price_ids:
+        scope = frozenset(str(place) for place, line in enumerate(lines) if line.price_id in row.price_ids)
+    return Discount(
+        id=row.id,
+        kind=DiscountKind(row.kind),
+        percent=row.percent,
+        amount_minor=row.amount_minor,
+        lines=scope,
+    )

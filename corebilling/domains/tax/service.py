@@ -1,0 +1,150 @@
+"""Use cases of taxes: rates, how invoices are taxed, and who is not."""
+
+from decimal import Decimal
+
+from billing.tax.v1 import tax_events_pb2 as events
+from billing.tax.v1 import tax_pb2 as pb
+from billing.tax.v1 import tax_service_pb2 as rpc
+from billing_db import customer as customer_sql
+from billing_db import tax as tax_sql
+from billing_db.models import Customer
+
+from corebilling.db.transaction import Transaction
+from corebilling.errors import NotFound
+from corebilling.events import outbox
+from corebilling.mapping import decimal_text, enum_text, to_message
+from corebilling.values.ids import new_id
+
+
+class TaxService:
+    """Keeps what invoices to come are taxed by; those made are not touched."""
+
+    async def create_tax_rate(
+        self, tx: Transaction, request: rpc.CreateTaxRateRequest
+    ) -> rpc.CreateTaxRateResponse:
+        rate = await tax_sql.insert_tax_rate(
+            tx,
+            tenant_id=tx.tenant_id,
+            id=new_id("txr"),
+            name=request.name,
+            country=request.country,
+            region=request.region,
+            category=request.category,
+            percent=Decimal(request.percent),
+            compound=request.compound,
+            created_at=tx.now,
+        )
+        created = events.TaxRateCreated(
+            tax_rate_id=rate.id,
+            country=rate.country,
+            region=rate.region,
+            category=rate.category,
+            percent=decimal_text(rate.percent),
+        )
+        outbox.append(tx, created, resource_id=rate.id, resource_version=rate.version, ordering_key=rate.id)
+        return rpc.CreateTaxRateResponse(tax_rate=to_message(rate, pb.TaxRate))
+
+    async def list_tax_rates(
+        self, tx: Transaction, request: rpc.ListTaxRatesRequest
+    ) -> rpc.ListTaxRatesResponse:
+        rows = await tax_sql.list_tax_rates(tx, tenant_id=tx.tenant_id, country=request.country)
+        return rpc.ListTaxRatesResponse(tax_rates=(to_message(row, pb.TaxRate) for row in rows))
+
+    async def archive_tax_rate(
+        self, tx: Transaction, request: rpc.ArchiveTaxRateRequest
+    ) -> rpc.ArchiveTaxRateResponse:
+        """Once; archiving it again changes nothing.
+
+        Raises:
+            NotFound: TAX_RATE_NOT_FOUND.
+        """
+        archived = await tax_sql.mark_tax_rate_archived(
+            tx, tenant_id=tx.tenant_id, id=request.tax_rate_id, archived_at=tx.now
+        )
+        if archived is not None:
+            outbox.append(
+                tx,
+                events.TaxRateArchived(tax_rate_id=archived.id),
+                resource_id=archived.id,
+                resource_version=archived.version,
+                ordering_key=archived.id,
+            )
+        rate = archived or await tax_sql.find_tax_rate(tx, tenant_id=tx.tenant_id, id=request.tax_rate_id)
+        if rate is None:
+            raise NotFound(
+                "TAX_RATE_NOT_FOUND", "There is no such tax rate.", {"tax_rate_id": request.tax_rate_id}
+            )
+        return rpc.ArchiveTaxRateResponse(tax_rate=to_message(rate, pb.TaxRate))
+
+    async def get_tax_terms(
+        self, tx: Transaction, request: rpc.GetTaxTermsRequest
+    ) -> rpc.GetTaxTermsResponse:
+        row = await tax_sql.find_tax_terms(tx, tenant_id=tx.tenant_id)
+        terms = to_message(row, pb.TaxTerms) if row else _DEFAULT_TERMS
+        return rpc.GetTaxTermsResponse(terms=terms)
+
+    async def set_tax_terms(
+        self, tx: Transaction, request: rpc.SetTaxTermsRequest
+    ) -> rpc.SetTaxTermsResponse:
+        wanted = pb.TaxTerms()
+        wanted.CopyFrom(_DEFAULT_TERMS)
+        # What is unspecified is not there to be merged.
+        wanted.MergeFrom(request.terms)
+        row = await tax_sql.upsert_tax_terms(
+            tx,
+            tenant_id=tx.tenant_id,
+            behavior=enum_text(pb.TaxBehavior, wanted.behavior),
+            rounding=enum_text(pb.TaxRounding, wanted.rounding),
+            credit_application=enum_text(pb.CreditApplication, wanted.credit_application),
+        )
+        return rpc.SetTaxTermsResponse(terms=to_message(row, pb.TaxTerms))
+
+    async def set_tax_exemption(
+        self, tx: Transaction, request: rpc.SetTaxExemptionRequest
+    ) -> rpc.SetTaxExemptionResponse:
+        await tx.lock(request.customer_id)
+        customer = await _customer(tx, request.customer_id)
+        if request.exemption:
+            await tax_sql.upsert_tax_exemption(
+                tx,
+                tenant_id=tx.tenant_id,
+                customer_id=customer.id,
+                exemption=enum_text(pb.TaxExemption, request.exemption),
+                reference=request.reference,
+            )
+        else:
+            await tax_sql.delete_tax_exemption(tx, tenant_id=tx.tenant_id, customer_id=customer.id)
+        touched = await customer_sql.touch_customer(
+            tx, tenant_id=tx.tenant_id, id=customer.id, updated_at=tx.now
+        )
+        outbox.append(
+            tx,
+            events.TaxExemptionChanged(customer_id=customer.id, exemption=request.exemption),
+            resource_id=customer.id,
+            resource_version=touched.version,
+            ordering_key=customer.id,
+        )
+        return rpc.SetTaxExemptionResponse(exemption=request.exemption, reference=request.reference)
+
+    async def get_tax_exemption(
+        self, tx: Transaction, request: rpc.GetTaxExemptionRequest
+    ) -> rpc.GetTaxExemptionResponse:
+        customer = await _customer(tx, request.customer_id)
+        row = await tax_sql.find_tax_exemption(tx, tenant_id=tx.tenant_id, customer_id=customer.id)
+        if row is None:
+            return rpc.GetTaxExemptionResponse()
+        return to_message(row, rpc.GetTaxExemptionResponse)
+
+
+_DEFAULT_TERMS = pb.TaxTerms(
+    behavior=pb.TAX_BEHAVIOR_EXCLUSIVE,
+    rounding=pb.TAX_ROUNDING_PER_INVOICE,
+    credit_application=pb.CREDIT_APPLICATION_BEFORE_TAX,
+)
+
+
+async def _customer(tx: Transaction, customer_id: str) -> Customer:
+    customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=customer_id)
+    if customer is None:
+        raise NotFound("CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": customer_id})
+    return customer

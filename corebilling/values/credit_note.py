@@ -1,0 +1,187 @@
+"""Credit notes: what is given back of an invoice, line by line, with its part of the discounts and taxes.
+
+In sum the notes of an invoice never come to more than it did. The note that credits the last of it takes
+whatever rounding left of its discounts and taxes, so that any division of it reverses it exactly.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from corebilling.errors import InvalidArgument
+from corebilling.values.money import Rounding, round_number
+
+
+@dataclass(frozen=True, slots=True)
+class InvoicedLine:
+    """A line as it was invoiced, in minor units.
+
+    Args:
+        amount_minor: Before discounts and taxes.
+        discount: Its share, at most the amount, exact or as stored.
+        tax: Exact or as stored.
+    """
+
+    id: str
+    amount_minor: int
+    discount: Fraction = Fraction(0)
+    tax: Fraction = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Invoiced:
+    """What notes may give back: the lines, and what they came to together once rounded."""
+
+    lines: tuple[InvoicedLine, ...]
+    discount_minor: int
+    tax_minor: int
+
+    @property
+    def total_minor(self) -> int:
+        return sum(line.amount_minor for line in self.lines) - self.discount_minor + self.tax_minor
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNote:
+    """What one note gives back, in minor units.
+
+    Args:
+        items: Of the lines' amounts, by the line's id.
+        discount_minor: What the discounts had already taken off them.
+        tax_minor: The tax on the rest.
+    """
+
+    items: Mapping[str, int]
+    discount_minor: int
+    tax_minor: int
+
+    @property
+    def subtotal_minor(self) -> int:
+        return sum(self.items.values()) - self.discount_minor
+
+    @property
+    def total_minor(self) -> int:
+        return self.subtotal_minor + self.tax_minor
+
+
+def credit_invoice(
+    invoiced: Invoiced,
+    earlier: Sequence[CreditNote],
+    items: Mapping[str, int],
+    rounding: Rounding = Rounding.HALF_UP,
+) -> CreditNote:
+    """The note that gives back these amounts of the lines, after all earlier notes of the invoice.
+
+    Discounts and taxes go by amount: half of a line gives back half of its tax, less half of its discount.
+
+    Raises:
+        InvalidArgument: CREDIT_EXCEEDS_INVOICE when a line has less left than that, or the invoice has.
+    """
+    left = creditable(invoiced, earlier)
+    for line_id, amount_minor in items.items():
+        # A line below zero gave something back, so its credit takes that back again.
+        if not min(0, left.get(line_id, 0)) <= amount_minor <= max(0, left.get(line_id, 0)):
+            raise _exceeds(line_id, left.get(line_id, 0))
+    lines = {line.id: line for line in invoiced.lines}
+    discount_left = invoiced.discount_minor - sum(note.discount_minor for note in earlier)
+    tax_left = invoiced.tax_minor - sum(note.tax_minor for note in earlier)
+    total_left = sum(left.values()) - discount_left + tax_left
+    amount_minor = sum(items.values())
+    if all(items.get(line_id, 0) == rest for line_id, rest in left.items()):
+        return CreditNote(items, discount_left, tax_left)
+    discount = sum(
+        (lines[key].discount * _part(lines[key], part) for key, part in items.items()), Fraction(0)
+    )
+    tax = sum((lines[key].tax * _part(lines[key], part) for key, part in items.items()), Fraction(0))
+    # Rounding many notes the same way must leave the later ones neither below zero nor above their lines.
+    rest = sum(left.values()) - amount_minor
+    discount_minor = _within(discount_left - rest, round_number(discount, rounding), discount_left)
+    tax_minor = _within(min(0, tax_left), round_number(tax, rounding), max(0, tax_left))
+    note = CreditNote(items, discount_minor, tax_minor)
+    if not 0 <= note.total_minor <= total_left:
+        raise _exceeds("", total_left)
+    return note
+
+
+def creditable(invoiced: Invoiced, earlier: Sequence[CreditNote]) -> dict[str, int]:
+    """What no note has given back yet of each line's amount, by its id."""
+    return {
+        line.id: line.amount_minor - sum(note.items.get(line.id, 0) for note in earlier)
+        for line in invoiced.lines
+    }
+
+
+def _part(line: InvoicedLine, amount_minor: int) -> Fraction:
+    return Fraction(amount_minor, line.amount_minor) if line.amount_minor else Fraction(0)
+
+
+def _within(least: int, number: int, most: int) -> int:
+    return min(max(least, number), most)
+
+
+def _exceeds(line_id: str, left_minor: int) -> InvalidArgument:
+    return InvalidArgument(
+        "CREDIT_EXCEEDS_INVOICE",
+        "A credit note gives back at most what the invoice charged and no other note gave back.",
+        {"line_id": line_id, "creditable_minor": str(left_minor)},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedService:
+    """What ending a service gives back of what was charged ahead for it, in minor units.
+
+    Args:
+        used_minor: What the part that was used costs, with its tax.
+        refund_minor: What goes back to where the payment came from.
+        credit_minor: What stays as a credit: it was never paid.
+    """
+
+    subtotal_minor: int
+    tax_minor: int
+    used_minor: int
+    refund_minor: int
+    credit_minor: int
+
+    @property
+    def total_minor(self) -> int:
+        return self.subtotal_minor + self.tax_minor
+
+
+def credit_unused_service(
+    fee_minor: int,
+    *,
+    unused: Fraction,
+    tax_percent: Fraction,
+    used: Fraction = Fraction(0),
+    paid_minor: int = 0,
+    rounding: Rounding = Rounding.HALF_UP,
+) -> UnusedService:
+    """Gives back the unused share of a fee; of what was paid, that beyond what was used is refunded.
+
+    Args:
+        fee_minor: Charged for the whole period, without its tax.
+        unused: The share of the period without service.
+        used: The share with it.
+    """
+    subtotal_minor = round_number(fee_minor * unused, rounding)
+    tax_minor = round_number(subtotal_minor * tax_percent / 100, rounding)
+    used_fee_minor = round_number(fee_minor * used, rounding)
+    used_minor = used_fee_minor + round_number(used_fee_minor * tax_percent / 100, rounding)
+    refund_minor = _within(0, paid_minor - used_minor, subtotal_minor + tax_minor)
+    credit_minor = subtotal_minor + tax_minor - refund_minor
+    return UnusedService(subtotal_minor, tax_minor, used_minor, refund_minor, credit_minor)
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What time without service gives back of a prepaid price, in minor units, and leaves of the next one."""
+
+    amount_minor: int
+    next_due_minor: int
+
+
+def repair(price_minor: int, blocked: Fraction, rounding: Rounding = Rounding.HALF_UP) -> Repair:
+    """Gives back the blocked share of a price as a credit, which the next invoice of that price uses."""
+    amount_minor = round_number(price_minor * blocked, rounding)
+    return Repair(amount_minor, max(0, price_minor - amount_minor))

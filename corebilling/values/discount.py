@@ -1,0 +1,161 @@
+"""Discounts: what is taken off the lines of an invoice, and which units of usage are free.
+
+Percentages come first, then fixed amounts. Each takes off at most what is left of the lines it is for, and
+all together never more than the invoice comes to. Lines below zero, which give something back, are not
+discounted; they only lower what there is to take off from.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+
+from corebilling.values.allocation import apportion, largest_remainder, shares
+from corebilling.values.money import Rounding, round_number
+
+
+class DiscountKind(StrEnum):
+    PERCENT = "percent"
+    FIXED = "fixed"
+
+
+class PercentBasis(StrEnum):
+    """What several percentages are taken of."""
+
+    UNDISCOUNTED = "undiscounted"
+    """Each of the lines as they were: 10 and 25 percent are 35, in any order."""
+    REMAINDER = "remainder"
+    """Each of what those before it left: 10 and 25 percent are 32.5, in the order given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """What one coupon takes off.
+
+    Args:
+        percent: Of a percentage: 10 is a tenth.
+        amount_minor: Of a fixed amount: in minor units of the invoice's currency.
+        lines: The ids of the lines it is for; None: all.
+    """
+
+    id: str
+    kind: DiscountKind
+    percent: Decimal = Decimal(0)
+    amount_minor: int = 0
+    lines: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Discounted:
+    """What a discount took off, in minor units: in total, and by the id of each line that it lowered."""
+
+    discount: Discount
+    amount_minor: int
+    by_line: Mapping[str, int]
+
+
+def apply_discounts(
+    lines: Mapping[str, int],
+    discounts: Sequence[Discount],
+    *,
+    basis: PercentBasis = PercentBasis.UNDISCOUNTED,
+    rounding: Rounding = Rounding.HALF_UP,
+) -> list[Discounted]:
+    """What each discount takes off the lines, in the order applied.
+
+    Undiscounted percentages, and the fixed amounts after them, are applied in the order of their ids, so
+    that the order they come in means nothing.
+
+    Args:
+        lines: Minor units by the line's id.
+        rounding: Of each percentage's total.
+    """
+    if basis is PercentBasis.UNDISCOUNTED:
+        discounts = sorted(discounts, key=lambda discount: discount.id)
+    left = dict(lines)
+    applied = []
+    for discount in sorted(discounts, key=lambda discount: discount.kind is DiscountKind.FIXED):
+        percent_of = lines if basis is PercentBasis.UNDISCOUNTED else left
+        step = _apply(discount, percent_of, left, rounding)
+        for line_id, amount_minor in step.by_line.items():
+            left[line_id] -= amount_minor
+        applied.append(step)
+    return applied
+
+
+def _apply(
+    discount: Discount, percent_of: Mapping[str, int], left: Mapping[str, int], rounding: Rounding
+) -> Discounted:
+    scope = [key for key, amount in left.items() if amount > 0 and _covers(discount, key)]
+    if discount.kind is DiscountKind.PERCENT:
+        part = Fraction(discount.percent) / 100
+        wanted = [min(percent_of[key] * part, Fraction(left[key])) for key in scope]
+        asked_minor = round_number(sum(wanted, Fraction(0)), rounding)
+    else:
+        wanted = [Fraction(left[key]) for key in scope]
+        asked_minor = discount.amount_minor
+    # An invoice with lines below zero comes to less than the sum of those that can be discounted.
+    amount_minor = min(asked_minor, sum(left[key] for key in scope), max(0, sum(left.values())))
+    # Targets never lie above what is left of a line, nor therefore the parts, which are their neighbours.
+    targets = wanted if amount_minor > sum(wanted) else shares(amount_minor, wanted) if scope else []
+    parts = apportion(amount_minor, targets)
+    by_line = {key: part for key, part in zip(scope, parts, strict=True) if part}
+    return Discounted(discount, amount_minor, by_line)
+
+
+def _covers(discount: Discount, line_id: str) -> bool:
+    return discount.lines is None or line_id in discount.lines
+
+
+def allocate_discount(amount_minor: int, lines_minor: Sequence[int]) -> list[int]:
+    """What an amount takes off each line, in proportion to the lines; at most all of them."""
+    weights = [max(0, line) for line in lines_minor]
+    return largest_remainder(min(amount_minor, sum(weights)), weights)
+
+
+def exact_shares(lines_minor: Sequence[int], amounts_minor: Sequence[int]) -> list[list[Fraction]]:
+    """What each of several fixed amounts takes off each line, in exact minor units: one list per amount, in
+    proportion to what those before it left, at most all of it."""
+    left = [Fraction(line) for line in lines_minor]
+    taken = []
+    for amount_minor in amounts_minor:
+        parts = shares(min(Fraction(amount_minor), sum(left)), left) if left else []
+        left = [rest - part for rest, part in zip(left, parts, strict=True)]
+        taken.append(parts)
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class FreeUnits:
+    """How far free units cover a quantity.
+
+    Args:
+        by_allowance: Of the quantity, by the allowance's id; those that cover none left out.
+        billable_quantity: The rest of the quantity.
+        billable_before_quantity: What was billable of the period's units before it.
+    """
+
+    applied_quantity: Decimal
+    by_allowance: Mapping[str, Decimal]
+    billable_quantity: Decimal
+    billable_before_quantity: Decimal
+
+
+def use_free_units(allowances: Mapping[str, Decimal], before: Decimal, quantity: Decimal) -> FreeUnits:
+    """Takes free units off a quantity: the period's earliest units are free, allowance after allowance.
+
+    Args:
+        allowances: Free units of the period by id, in the order they are used.
+        before: The period's units that came before, billed or free.
+    """
+    by_allowance = {}
+    start = Decimal(0)
+    for allowance_id, units in allowances.items():
+        end = start + units
+        covered = min(before + quantity, end) - max(before, start)
+        if covered > 0:
+            by_allowance[allowance_id] = covered
+        start = end
+    applied = sum(by_allowance.values(), Decimal(0))
+    return FreeUnits(applied, by_allowance, quantity - applied, max(Decimal(0), before - start))

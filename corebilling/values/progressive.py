@@ -1,0 +1,90 @@
+"""Progressive billing: usage is invoiced within its period as soon as it comes to a threshold."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from corebilling.values.money import Rounding, round_number
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """An amount of usage over the whole life of a subscription, in minor units.
+
+    A recurring one is reached again and again, each time that much above the last one that is not (above
+    nothing, if there is none).
+    """
+
+    amount_minor: int
+    recurring: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressiveInvoice:
+    """The period's usage so far, less what its earlier progressive invoices hold."""
+
+    event_id: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class BilledPeriod:
+    """A period's invoices, in minor units: those on the way, and the closing one less these."""
+
+    progressive: tuple[ProgressiveInvoice, ...]
+    fees_minor: int
+
+    @property
+    def progressive_minor(self) -> int:
+        return sum(invoice.amount_minor for invoice in self.progressive)
+
+    @property
+    def closing_minor(self) -> int:
+        return self.fees_minor - self.progressive_minor
+
+
+def bill_progressively(
+    thresholds: Sequence[Threshold],
+    periods: Sequence[Sequence[tuple[str, Decimal]]],
+    *,
+    price: Callable[[Decimal], Fraction],
+    plan_minor: int = 0,
+    before_minor: int = 0,
+    rounding: Rounding = Rounding.HALF_UP,
+) -> list[BilledPeriod]:
+    """The invoices of periods one after the other. An event that reaches several thresholds makes one.
+
+    Args:
+        periods: The events of each, by id, with the quantity that each adds.
+        price: What the quantity of one period costs, in exact minor units.
+        plan_minor: Billed with the usage when a period closes.
+        before_minor: Usage of the subscription before the first of the periods.
+    """
+    billed = []
+    lifetime = before_minor
+    for events in periods:
+        progressive: list[ProgressiveInvoice] = []
+        quantity, usage, invoiced = Decimal(0), round_number(price(Decimal(0)), rounding), 0
+        for event_id, added in events:
+            quantity += added
+            now = round_number(price(quantity), rounding)
+            if reaches(thresholds, lifetime + usage, lifetime + now) and now > invoiced:
+                progressive.append(ProgressiveInvoice(event_id, now - invoiced))
+                invoiced = now
+            usage = now
+        billed.append(BilledPeriod(tuple(progressive), plan_minor + usage))
+        lifetime += usage
+    return billed
+
+
+def reaches(thresholds: Sequence[Threshold], before_minor: int, now_minor: int) -> bool:
+    """Whether usage that grew came to a threshold that it was below before."""
+    once = [threshold.amount_minor for threshold in thresholds if not threshold.recurring]
+    if any(before_minor < amount <= now_minor for amount in once):
+        return True
+    last = max(once, default=0)
+    return any(
+        max(0, now_minor - last) // step > max(0, before_minor - last) // step
+        for step in (threshold.amount_minor for threshold in thresholds if threshold.recurring)
+    )

@@ -1,0 +1,137 @@
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corebilling.values.discount import (
+    Discount,
+    DiscountKind,
+    PercentBasis,
+    allocate_discount,
+    apply_discounts,
+    exact_shares,
+    use_free_units,
+)
+from corebilling.values.money import Rounding
+
+LINE_IDS = ["a", "b", "c", "d"]
+LINES = st.dictionaries(st.sampled_from(LINE_IDS), st.integers(-(10**5), 10**7), min_size=1)
+SCOPES = st.none() | st.frozensets(st.sampled_from(LINE_IDS))
+DISCOUNTS = st.lists(
+    st.builds(
+        Discount,
+        st.text("pqrst", min_size=1, max_size=3),
+        st.sampled_from(DiscountKind),
+        st.decimals(0, 100, places=3),
+        st.integers(0, 10**7),
+        SCOPES,
+    ),
+    max_size=5,
+    unique_by=lambda discount: discount.id,
+)
+
+
+def percent(discount_id: str, value: str, *lines: str) -> Discount:
+    scope = frozenset(lines) if lines else None
+    return Discount(discount_id, DiscountKind.PERCENT, percent=Decimal(value), lines=scope)
+
+
+def fixed(discount_id: str, amount_minor: int, *lines: str) -> Discount:
+    scope = frozenset(lines) if lines else None
+    return Discount(discount_id, DiscountKind.FIXED, amount_minor=amount_minor, lines=scope)
+
+
+@given(LINES, DISCOUNTS, st.sampled_from(PercentBasis), st.sampled_from(Rounding))
+def test_no_line_nor_the_invoice_is_discounted_below_zero(lines, discounts, basis, rounding) -> None:
+    left = dict(lines)
+    for step in apply_discounts(lines, discounts, basis=basis, rounding=rounding):
+        assert step.amount_minor == sum(step.by_line.values()) >= 0
+        for key, amount in step.by_line.items():
+            assert 0 < amount <= left[key]
+            left[key] -= amount
+    assert sum(left.values()) >= min(0, sum(lines.values()))
+
+
+@given(LINES, DISCOUNTS, st.randoms(use_true_random=False))
+def test_the_order_in_which_discounts_come_means_nothing(lines, discounts, random) -> None:
+    shuffled = random.sample(discounts, len(discounts))
+    assert apply_discounts(lines, shuffled) == apply_discounts(lines, discounts)
+
+
+@given(LINES, DISCOUNTS, SCOPES)
+def test_a_discount_stays_within_the_lines_it_is_for(lines, discounts, scope) -> None:
+    for step in apply_discounts(lines, discounts):
+        assert step.discount.lines is None or step.by_line.keys() <= step.discount.lines
+
+
+@pytest.mark.parametrize(
+    ("discounts", "amounts"),
+    [
+        ([fixed("f", 5000), percent("p", "10")], {"p": 1000, "f": 5000}),
+        ([percent("p", "10"), percent("q", "25")], {"p": 1000, "q": 2500}),
+        ([percent("p", "70"), percent("q", "50")], {"p": 7000, "q": 3000}),
+        ([fixed("f", 8000), fixed("g", 5000)], {"f": 8000, "g": 2000}),
+        ([percent("p", "50", "a"), fixed("f", 6000, "a")], {"p": 3000, "f": 3000}),
+    ],
+)
+def test_percentages_are_taken_of_the_undiscounted_lines_and_fixed_amounts_of_what_is_left(
+    discounts, amounts
+) -> None:
+    steps = apply_discounts({"a": 6000, "b": 4000}, discounts)
+    assert {step.discount.id: step.amount_minor for step in steps} == amounts
+
+
+def test_a_percentage_of_everything_takes_no_more_off_a_line_than_is_left_of_it() -> None:
+    most, half = apply_discounts({"a": 100, "b": 100}, [percent("1", "80", "a"), percent("2", "50")])
+    assert (most.by_line, half.by_line) == ({"a": 80}, {"a": 20, "b": 50})
+
+
+def test_percentages_of_the_remainder_compound_in_the_order_given() -> None:
+    steps = apply_discounts(
+        {"a": 9999},
+        [percent("z", "25"), percent("a", "10")],
+        basis=PercentBasis.REMAINDER,
+        rounding=Rounding.DOWN,
+    )
+    assert [(step.discount.id, step.amount_minor) for step in steps] == [("z", 2499), ("a", 750)]
+
+
+def test_a_line_that_gives_something_back_is_not_discounted_and_lowers_what_is() -> None:
+    (step,) = apply_discounts({"a": 100, "late": -80}, [fixed("f", 50)])
+    assert step.by_line == {"a": 20}
+
+
+def test_a_discount_is_divided_by_largest_remainder_over_lines() -> None:
+    assert allocate_discount(1000, [6000, 4000]) == [600, 400]
+    assert allocate_discount(100, [33, 33, 34, -10]) == [33, 33, 34, 0]
+    assert allocate_discount(500, [100, 100]) == [100, 100]
+
+
+def test_exact_shares_of_several_amounts_are_of_what_those_before_left() -> None:
+    first, second = exact_shares([10000, 5000], [300, 20000])
+    assert first == [Fraction(200), Fraction(100)]
+    assert second == [Fraction(9800), Fraction(4900)]
+
+
+QUANTITIES = st.decimals(0, 10**6, places=3)
+
+
+@given(st.lists(QUANTITIES, max_size=4), st.lists(QUANTITIES, min_size=1, max_size=5))
+def test_free_units_cover_usage_in_parts_as_they_cover_the_whole(units, parts) -> None:
+    allowances = {str(place): quantity for place, quantity in enumerate(units)}
+    before, billable = Decimal(0), Decimal(0)
+    for part in parts:
+        free = use_free_units(allowances, before, part)
+        assert free.applied_quantity + free.billable_quantity == part
+        assert free.billable_before_quantity == billable
+        before += part
+        billable += free.billable_quantity
+    assert billable == max(Decimal(0), sum(parts) - sum(units, Decimal(0)))
+
+
+def test_allowances_are_used_up_in_order() -> None:
+    free = use_free_units({"plan": Decimal(10), "promo": Decimal(5)}, Decimal(4), Decimal(20))
+    assert free.by_allowance == {"plan": Decimal(6), "promo": Decimal(5)}
+    assert free.billable_quantity == Decimal(9)
