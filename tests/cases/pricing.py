@@ -11,7 +11,7 @@ from tests.cases.case import Case
 from corebilling.domains.usage.model import UsageWindow, microseconds
 from corebilling.values import aggregation, time_weighted
 from corebilling.values.currency import EXPONENTS
-from corebilling.values.money import Rounding, rounded
+from corebilling.values.money import Rounding, round_number
 from corebilling.values.period import Period, time_zone
 from corebilling.values.price import (
     Price,
@@ -58,7 +58,7 @@ def rounding(case: Case) -> Callable[[Fraction], Fraction]:
     if mode == "none":
         return Fraction
     scale = 10 ** EXPONENTS[case.given["currency"]]
-    return lambda amount: Fraction(rounded(amount * scale, Rounding(mode)), scale)
+    return lambda amount: Fraction(round_number(amount * scale, Rounding(mode)), scale)
 
 
 def tier(row: Row) -> Tier:
