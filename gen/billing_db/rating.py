@@ -240,7 +240,9 @@ LIST_CHARGES: Final = """-- name: ListCharges :many
 SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.tiers, c.steps, c.created_at
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 WHERE c.tenant_id = $1 AND c.cycle_id = ANY ($2::text[])
-ORDER BY c.cycle_id, c.kind = 'adjustment', c.period_start, i.position, i.id
+ORDER BY
+    c.cycle_id, c.kind = 'adjustment', (CASE WHEN c.kind = 'adjustment' THEN c.period_start END), i.position, c.period_start,
+    i.id
 """
 
 

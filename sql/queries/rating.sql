@@ -105,7 +105,9 @@ WHERE r.kind <> 'recurring' AND t.tenant_id = sqlc.arg(tenant_id)
 SELECT c.*
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.cycle_id = ANY (sqlc.arg(cycle_ids)::text[])
-ORDER BY c.cycle_id, c.kind = 'adjustment', c.period_start, i.position, i.id;
+ORDER BY
+    c.cycle_id, c.kind = 'adjustment', (CASE WHEN c.kind = 'adjustment' THEN c.period_start END), i.position, c.period_start,
+    i.id;
 
 -- name: FindBilledPrice :one
 -- The price of an item's usage in a period; no row when the period is a trial, where nothing is billed.

@@ -6,8 +6,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from tests.cases.case import Case
-
 from corebilling.domains.usage.model import UsageWindow, microseconds
 from corebilling.values import aggregation, time_weighted
 from corebilling.values.currency import EXPONENTS
@@ -27,6 +25,7 @@ from corebilling.values.price import (
 from corebilling.values.price_matrix import CapacityTier, reached_capacity
 from corebilling.values.price_percentage import Percentage, rate_transactions
 from corebilling.values.rerate import InvoicedPeriod, Run, late_lines, reach_back, rerate, rerate_by_period
+from tests.cases.case import Case
 
 Row = Mapping[str, Any]
 Result = Mapping[str, Any]

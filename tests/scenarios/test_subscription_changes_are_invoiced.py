@@ -251,8 +251,8 @@ async def test_usage_that_a_change_does_not_concern_is_priced_together(platform:
     await use(platform, created.id, 7)
     await go(platform, days=22)
     assert await invoices(platform) == [
-        [(RECURRING, "1", 1000), (USAGE, "5", 800)],
-        [(RECURRING, "1", 4200), (ADJUSTMENT, "7", 700)],
+        [(RECURRING, "1", 1000)],
+        [(RECURRING, "1", 4200), (USAGE, "12", 1500)],
     ]
     totals = await platform.rows("SELECT quantity_sum, billed_quantity FROM usage_totals")
     assert [tuple(total) for total in totals] == [(12, 12)]
