@@ -16,6 +16,7 @@ from bench.platform import BenchDatabase, NewDatabase
 from bench.report import Row, console, show
 from corebilling.db import migrate
 from corebilling.db.embedded import SUPERUSER, EmbeddedPostgres
+from corebilling.running import collect_garbage_seldom
 
 
 async def new_database(server: EmbeddedPostgres, name: str) -> BenchDatabase:
@@ -67,6 +68,8 @@ def main() -> None:
     parser.add_argument("only", nargs="?", default="", choices=["", *benches(False)], help="one bench alone")
     parser.add_argument("--long", action="store_true", help="20 million usage records more, and longer runs")
     options = parser.parse_args()
+    # As every process of the platform does when it starts.
+    collect_garbage_seldom()
     folder = Path(tempfile.mkdtemp(prefix="corebilling-bench-"))
     folder.chmod(0o711)
     server = EmbeddedPostgres.start(folder / "data")

@@ -27,11 +27,12 @@ from corebilling.db.transaction import Transaction
 from corebilling.events import outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, DispatcherPolicy
 from corebilling.events.envelope import SHARDS
-from corebilling.events.handling import ANY_SUBJECT, Handle, Handler
+from corebilling.events.handling import Handle, Handler
 from corebilling.events.leases import ShardLeases
 from corebilling.events.router import Router, RouterPolicy
 from corebilling.values.clock import SystemClock
 from corebilling.values.ids import new_id
+from corebilling.values.subject import ANY_SUBJECT
 from tests.support.broker import BrokerServer, LocalBroker
 from tests.support.kafka import KafkaServer
 from tests.support.nats import NatsServer

@@ -23,10 +23,11 @@ from corebilling.db.transaction import Transaction
 from corebilling.events import outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, DispatcherPolicy
 from corebilling.events.envelope import SHARDS
-from corebilling.events.handling import ANY_SUBJECT, Handler
+from corebilling.events.handling import Handler
 from corebilling.events.router import Router, RouterPolicy
 from corebilling.values.caller import Caller
 from corebilling.values.clock import SystemClock
+from corebilling.values.subject import ANY_SUBJECT
 
 CALLER = Caller(tenant_id=TENANT, actor="key:bench", role="owner", permissions=frozenset())
 

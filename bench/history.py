@@ -18,9 +18,10 @@ from corebilling.db.pool import Database
 from corebilling.domains.event.service import EventService
 from corebilling.events import outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, DispatcherPolicy
-from corebilling.events.handling import ANY_SUBJECT, Handler
+from corebilling.events.handling import Handler
 from corebilling.events.router import Router, RouterPolicy
 from corebilling.values.clock import SystemClock
+from corebilling.values.subject import ANY_SUBJECT
 
 ROUND_EVENTS = 10_000
 AGGREGATES = 512

@@ -26,7 +26,6 @@ from corebilling.domains.webhook.jobs import WebhookWorker
 from corebilling.domains.webhook.model import WebhookPolicy
 from corebilling.domains.webhook.service import WebhookService
 from corebilling.events import outbox
-from corebilling.running import collect_garbage_seldom
 from corebilling.secrets import Secrets
 from corebilling.values.caller import Caller
 from corebilling.values.clock import SystemClock
@@ -210,7 +209,6 @@ async def _produce(bench: Bench, worker: WebhookWorker, seconds: int) -> None:
 
 
 async def measure(new_database: NewDatabase, *, long: bool) -> list[Row]:
-    collect_garbage_seldom()
     async with in_own_process(_receive) as port:
         address = f"http://127.0.0.1:{port}"
         return [await _throughput(new_database, address), await _isolation(new_database, address, long=long)]

@@ -64,7 +64,7 @@ from corebilling.domains.webhook.servicer import WebhookServicer
 from corebilling.errors import BillingError
 from corebilling.events import outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher
-from corebilling.events.handling import ANY_SUBJECT, Handler
+from corebilling.events.handling import Handler
 from corebilling.events.leases import ShardLeases
 from corebilling.events.router import Router
 from corebilling.events.tail import Tail
@@ -79,6 +79,7 @@ from corebilling.telemetry.traces import call_interceptors, start_traces, stop_t
 from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
 from corebilling.values.ids import PLATFORM_TENANT
+from corebilling.values.subject import ANY_SUBJECT
 
 MAX_EVENT_BYTES = 1024 * 1024
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, TextIO, TypeVar, cast
@@ -72,6 +73,15 @@ def failure(sentence: str) -> typer.Exit:
     """Prints what is wrong; returns what ends the command."""
     problems.print(sentence, style="red", highlight=False, soft_wrap=True)
     return typer.Exit(1)
+
+
+def say(sentence: str) -> None:
+    """Prints it unbroken: what stands in it can be pasted."""
+    console.print(sentence, highlight=False, soft_wrap=True)
+
+
+def new_request_id() -> str:
+    return f"cli-{uuid.uuid4()}"
 
 
 def moment(text: str) -> datetime:

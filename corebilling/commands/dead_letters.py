@@ -1,7 +1,6 @@
 """`corebilling dead-letters`: what the bus, a handler or an endpoint gave up, and what to do about it."""
 
 import json
-import uuid
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
@@ -18,7 +17,17 @@ from google.protobuf.message import Message
 
 from corebilling.client import Client
 from corebilling.commands import dead_webhooks
-from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, problems, run
+from corebilling.commands.connection import (
+    TARGET,
+    ApiKey,
+    Target,
+    Tenant,
+    console,
+    new_request_id,
+    problems,
+    run,
+    say,
+)
 from corebilling.commands.event_view import event_object
 from corebilling.mapping import enum_text, instant
 
@@ -84,7 +93,7 @@ def list_all(
         console.print("No dead letters.")
         return
     for letter in letters:
-        _say(_line(letter))
+        say(_line(letter))
     if not discarded:
         _suggest(letters)
 
@@ -139,12 +148,12 @@ def retry(
                 wanted,
                 lambda id_: webhooks.RedeliverWebhook(
                     webhook_rpc.RedeliverWebhookRequest(
-                        tenant_id=tenant, request_id=_request_id(), delivery_id=id_
+                        tenant_id=tenant, request_id=new_request_id(), delivery_id=id_
                     )
                 ),
             )
         request = rpc.RetryDeadLettersRequest(
-            tenant_id=tenant, request_id=_request_id(), filter=_filter(ids or [], stage, handler, subject)
+            tenant_id=tenant, request_id=new_request_id(), filter=_filter(ids or [], stage, handler, subject)
         )
         return (await client.stub(EventAdminServiceStub).RetryDeadLetters(request)).retried, Counter()
 
@@ -172,13 +181,13 @@ def discard(
                 wanted,
                 lambda id_: webhooks.DiscardWebhookDeadLetter(
                     webhook_rpc.DiscardWebhookDeadLetterRequest(
-                        tenant_id=tenant, request_id=_request_id(), delivery_id=id_, reason=reason
+                        tenant_id=tenant, request_id=new_request_id(), delivery_id=id_, reason=reason
                     )
                 ),
             )
         request = rpc.DiscardDeadLettersRequest(
             tenant_id=tenant,
-            request_id=_request_id(),
+            request_id=new_request_id(),
             filter=_filter(ids or [], stage, handler, subject),
             reason=reason,
         )
@@ -208,11 +217,8 @@ async def _dead_delivery_ids(client: Client, tenant: str, endpoint: str, subject
 def _with_event(answer: rpc.GetDeadLetterResponse) -> dict[str, Any]:
     try:
         return _plain(answer)
-    except (
-        json_format.Error,
-        TypeError,
-        ValueError,
-    ):  # Its payload is newer than we are, or holds what JSON cannot.
+    # Its payload is newer than we are, or holds what JSON cannot.
+    except (json_format.Error, TypeError, ValueError):
         return {"dead_letter": _object(answer.dead_letter), "event": event_object(answer.event)}
 
 
@@ -251,10 +257,10 @@ def _suggest(letters: Sequence[Letter]) -> None:
     webhook = next((letter for letter in letters if isinstance(letter, webhook_pb2.WebhookDeadLetter)), None)
     if event:
         handler = f" --handler {event.handler}" if event.handler else ""
-        _say(f"Next: corebilling dead-letters show {event.event_id}{handler}")
+        say(f"Next: corebilling dead-letters show {event.event_id}{handler}")
     if webhook:
-        _say(f"Next: corebilling dead-letters show {webhook.delivery.id}")
-    _say("Then retry or discard; corebilling events trace evt_… shows what led to it.")
+        say(f"Next: corebilling dead-letters show {webhook.delivery.id}")
+    say("Then retry or discard; corebilling events trace evt_… shows what led to it.")
 
 
 def _object(letter: Letter) -> dict[str, Any]:
@@ -274,9 +280,9 @@ def _plain(message: Message) -> dict[str, Any]:
 
 
 def _tell(done: int, refusals: Counter[str], what: str, then: str) -> None:
-    _say(f"{done} {what}. Next: {then}")
+    say(f"{done} {what}. Next: {then}")
     if done == _AT_ONCE:
-        _say("There may be more: repeat the command.")
+        say("There may be more: repeat the command.")
     for refusal, count in refusals.items():
         problems.print(f"{count} not {what}: {refusal}", highlight=False, soft_wrap=True)
     if refusals:
@@ -299,11 +305,3 @@ def _filter(ids: list[str], stage: Stage | None, handler: str, subject: str) -> 
         subject=subject,
         event_ids=ids,
     )
-
-
-def _request_id() -> str:
-    return f"cli-{uuid.uuid4()}"
-
-
-def _say(text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from billing.webhook.v1.webhook_service_pb2_grpc import WebhookServiceStub
 
 from corebilling.client import Client
 from corebilling.commands.connection import explain
-from corebilling.domains.webhook.model import matches
+from corebilling.values.subject import ANY_SUBJECT, matches
 
 _PAGE = 500
 # Where a filter by subject finds little, one looks no further.
@@ -23,7 +23,7 @@ async def dead_deliveries(
     """The newest that match, among the newest 10,000."""
     found = []
     async for letter in _dead_letters(client, tenant_id, endpoint):
-        if matches(subject or "*", letter.delivery.subject):
+        if matches(subject or ANY_SUBJECT, letter.delivery.subject):
             found.append(letter)
         if len(found) == limit:
             break
@@ -42,7 +42,7 @@ async def discarded_deliveries(
             state=pb.WEBHOOK_DELIVERY_STATE_DISCARDED,
         )
     )
-    return [delivery for delivery in answer.deliveries if matches(subject or "*", delivery.subject)]
+    return [delivery for delivery in answer.deliveries if matches(subject or ANY_SUBJECT, delivery.subject)]
 
 
 async def find_dead(client: Client, tenant_id: str, id_: str) -> list[pb.WebhookDeadLetter]:

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 
 from corebilling.client import Client
 from corebilling.commands import event_view as view
-from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, problems, run
+from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, problems, run, say
 from corebilling.commands.json_input import read_struct
 from corebilling.values.ids import new_id
 
@@ -216,4 +216,4 @@ def _print_json(shown: dict[str, Any] | Sequence[Any]) -> None:
 
 
 def _suggest(command: str) -> None:
-    console.print(f"Next: {command}", highlight=False, soft_wrap=True)
+    say(f"Next: {command}")

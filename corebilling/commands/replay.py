@@ -1,7 +1,6 @@
 """`corebilling replay`: has events handled again."""
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
@@ -22,8 +21,10 @@ from corebilling.commands.connection import (
     Tenant,
     console,
     moment,
+    new_request_id,
     print_table,
     run,
+    say,
 )
 from corebilling.mapping import timestamp
 
@@ -57,7 +58,7 @@ def replay(
     """Has events of the log handled again. Nothing that was done is done twice; safe to interrupt."""
     request = rpc.ReplayRequest(
         tenant_id=tenant,
-        request_id=request_id or f"cli-{uuid.uuid4()}",
+        request_id=request_id or new_request_id(),
         filter=_filter(ids or (), subject, since, until, correlation),
         handlers=handler or (),
         reason=reason,
@@ -67,14 +68,14 @@ def replay(
     try:
         last = run(target, api_key, lambda client: follow(client, request))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _say(f"Interrupted. To go on: the same command with --request-id {request.request_id}")
+        say(f"Interrupted. To go on: the same command with --request-id {request.request_id}")
         raise typer.Exit(130) from None
     if not last.replay.progress.matched:
         # A typo must not pass for a replay that went well.
-        _say("Nothing matches. Next: corebilling call billing.event.v1.EventService/ListEvents")
+        say("Nothing matches. Next: corebilling call billing.event.v1.EventService/ListEvents")
         raise typer.Exit(1)
     if (unmatched := len(set(request.filter.event_ids)) - last.replay.progress.matched) > 0:
-        _say(f"{unmatched} of the ids match nothing.")
+        say(f"{unmatched} of the ids match nothing.")
     if dry_run:
         _tell_plans(last)
     else:
@@ -140,12 +141,12 @@ def _tell_plans(last: rpc.ReplayResponse) -> None:
         for handler in plan.handlers:
             table.add_row(f"  {handler}")
     print_table(table)
-    _say("A dry run: nothing was changed. Next: the same command without --dry-run")
+    say("A dry run: nothing was changed. Next: the same command without --dry-run")
 
 
 def _tell_result(replay: pb.Replay) -> None:
     counts = replay.progress
-    _say(f"Replay {replay.id}; a run is one handler on one event.")
+    say(f"Replay {replay.id}; a run is one handler on one event.")
     table = Table("events", "runs done", "runs failed", "on their way", "being retried", "discarded")
     numbers = (
         counts.matched,
@@ -158,15 +159,11 @@ def _tell_result(replay: pb.Replay) -> None:
     table.add_row(*(f"{number:,}" for number in numbers))
     print_table(table)
     if counts.failed:
-        _say("Some were given up again. Next: corebilling dead-letters list --stage handler")
+        say("Some were given up again. Next: corebilling dead-letters list --stage handler")
         raise typer.Exit(1)
     if len(replay.filter.event_ids) == 1:
-        _say(f"Next: corebilling events show {replay.filter.event_ids[0]}")
+        say(f"Next: corebilling events show {replay.filter.event_ids[0]}")
     elif replay.filter.correlation_id:
-        _say(f"Next: corebilling events trace {replay.filter.correlation_id}")
+        say(f"Next: corebilling events trace {replay.filter.correlation_id}")
     else:
-        _say("Next: corebilling dead-letters list shows what else was given up")
-
-
-def _say(sentence: str) -> None:
-    console.print(sentence, highlight=False, soft_wrap=True)
+        say("Next: corebilling dead-letters list shows what else was given up")

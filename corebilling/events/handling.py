@@ -13,8 +13,6 @@ from corebilling.telemetry.traces import event_span, events_span, replay_span, r
 from corebilling.values.caller import Caller
 from corebilling.values.ids import PLATFORM_TENANT
 
-ANY_SUBJECT = "*"
-
 Handle = Callable[[Transaction, eventv1.Event], Awaitable[None]]
 HandleAll = Callable[[Transaction, Sequence[eventv1.Event]], Awaitable[None]]
 

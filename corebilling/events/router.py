@@ -26,7 +26,6 @@ from corebilling.db.transaction import Transaction
 from corebilling.errors import BillingError
 from corebilling.events import metrics
 from corebilling.events.handling import (
-    ANY_SUBJECT,
     Handler,
     handling,
     run_handler_on_all,
@@ -38,6 +37,7 @@ from corebilling.events.retries import Retries
 from corebilling.events.transient import RETRY_LATER, is_transient
 from corebilling.values.clock import Clock
 from corebilling.values.ids import PLATFORM_TENANT
+from corebilling.values.subject import ANY_SUBJECT
 
 log = structlog.get_logger(__name__)
 

@@ -6,8 +6,9 @@ import asyncpg
 from billing_db.models import BillingEvent
 
 from corebilling.bus.delivery import START, chain
-from corebilling.events.handling import ANY_SUBJECT, Handler
+from corebilling.events.handling import Handler
 from corebilling.events.router import Router, RouterPolicy
+from corebilling.values.subject import ANY_SUBJECT
 from tests.support.pipeline import Pipeline, Witness, append, new_dispatcher, pipeline
 from tests.support.postgres import TestDatabase
 

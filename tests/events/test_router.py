@@ -14,8 +14,9 @@ from corebilling.db.transaction import Transaction
 from corebilling.errors import Unavailable
 from corebilling.events import outbox
 from corebilling.events.dispatcher import Dispatcher, DispatcherPolicy
-from corebilling.events.handling import ANY_SUBJECT, Handler
+from corebilling.events.handling import Handler
 from corebilling.events.router import Router, RouterPolicy
+from corebilling.values.subject import ANY_SUBJECT
 from tests.support.pipeline import TENANT, Pipeline, Together, Witness, append, caller, pipeline
 from tests.support.postgres import TestDatabase
 

@@ -17,11 +17,11 @@ from corebilling.domains.webhook.model import (
     decide_changed_fields,
     decide_outcome,
     filters_matching,
-    matches,
     parse_retry_after,
     retry_delay_s,
 )
 from corebilling.errors import InvalidArgument
+from corebilling.values.subject import matches
 
 POLICY = WebhookPolicy()
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -20,11 +20,12 @@ from corebilling.config import Settings
 from corebilling.db.pool import Database
 from corebilling.events import outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, DispatcherPolicy
-from corebilling.events.handling import ANY_SUBJECT, Handler
+from corebilling.events.handling import Handler
 from corebilling.events.leases import ShardLeases
 from corebilling.events.router import Router, RouterPolicy
 from corebilling.values.clock import SystemClock
 from corebilling.values.ids import new_id
+from corebilling.values.subject import ANY_SUBJECT
 from tests.support.broker import BrokerServer
 from tests.support.nats import publish_unrecognized
 from tests.support.pipeline import TENANT, Witness, append, caller, open_database, scratch

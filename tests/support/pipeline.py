@@ -11,9 +11,10 @@ from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.events import outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, DispatcherPolicy
-from corebilling.events.handling import ANY_SUBJECT, Handler
+from corebilling.events.handling import Handler
 from corebilling.events.router import Router, RouterPolicy
 from corebilling.values.caller import Caller
+from corebilling.values.subject import ANY_SUBJECT
 from tests.support.clock import FakeClock
 from tests.support.postgres import TestDatabase
 

@@ -12,6 +12,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.errors import InvalidArgument, NotFound
 from corebilling.mapping import enum_text, to_message
 from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.subject import exact_and_prefix
 
 MAX_MOVED = 500
 
@@ -28,11 +29,11 @@ class _Filter:
 
     @staticmethod
     def of(message: rpc.DeadLetterFilter) -> "_Filter":
-        prefix = message.subject.removesuffix("*") if message.subject.endswith(".*") else ""
+        subject, prefix = exact_and_prefix(message.subject)
         return _Filter(
             enum_text(rpc.DeadLetterStage, message.stage) if message.stage else "",
             message.handler,
-            "" if prefix else message.subject,
+            subject,
             prefix,
             list(message.event_ids),
         )

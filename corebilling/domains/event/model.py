@@ -6,6 +6,7 @@ from typing import Generic, Protocol, TypeVar
 
 from corebilling.errors import InvalidArgument
 from corebilling.values.page import decode_page_token, encode_page_token
+from corebilling.values.subject import ANY_SUBJECT, matches
 
 
 class Caused(Protocol):
@@ -54,15 +55,13 @@ class EventFilter:
     """
 
     def __init__(self, subjects: Collection[str], resource_id: str, correlation_id: str) -> None:
-        self._exact = frozenset(subjects)
-        self._prefixes = tuple(subject[:-1] for subject in subjects if subject.endswith(".*"))
-        self._any_subject = not subjects or "*" in subjects
+        self._subjects = tuple(subjects) or (ANY_SUBJECT,)
         self._resource_id = resource_id
         self._correlation_id = correlation_id
 
     def wants(self, event: Described) -> bool:
         return (
-            (self._any_subject or event.subject in self._exact or event.subject.startswith(self._prefixes))
+            any(matches(subject, event.subject) for subject in self._subjects)
             and self._resource_id in ("", event.resource_id)
             and self._correlation_id in ("", event.correlation_id)
         )

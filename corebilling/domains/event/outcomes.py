@@ -13,8 +13,8 @@ from billing_db.models import BillingEvent
 
 from corebilling.bus.delivery import Position
 from corebilling.db.transaction import Transaction
-from corebilling.events.handling import ANY_SUBJECT
 from corebilling.mapping import enum_number, timestamp, to_message
+from corebilling.values.subject import ANY_SUBJECT
 
 HandlerNames = Mapping[str, Sequence[str]]
 """The handlers of each subject; those of ANY_SUBJECT see every event."""

@@ -33,6 +33,7 @@ from corebilling.values.page import (
     next_page,
     page_limit,
 )
+from corebilling.values.subject import exact_and_prefix
 
 MAX_TRACED_EVENTS = 1000
 LOOKED_THROUGH_EVENTS = 20_000
@@ -63,13 +64,13 @@ class EventService:
     async def list_events(self, tx: Transaction, request: rpc.ListEventsRequest) -> rpc.ListEventsResponse:
         limit = page_limit(request.page_size)
         (after,) = decode_page_token(request.page_token, 1)
-        prefix = request.subject.removesuffix("*") if request.subject.endswith(".*") else ""
+        subject, prefix = exact_and_prefix(request.subject)
         oldest = await _oldest_to_look_at(tx, request, after)
         rows = await event_sql.list_events(
             tx,
             tenant_id=tx.tenant_id,
             oldest=oldest,
-            subject="" if prefix else request.subject,
+            subject=subject,
             subject_prefix=prefix,
             resource_id=request.resource_id,
             correlation_id=request.correlation_id,

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from corebilling.errors import InvalidArgument
+from corebilling.values.subject import ANY_SUBJECT, exact_and_prefix
 
 DEFAULT_EVENTS_PER_SECOND = 200
 MAX_WAITING_RUNS = 500
 """While so many runs wait for the router, no more are put in."""
 
-_ANY_SUBJECT = "*"
 _PORTIONS_PER_SECOND = 4
 # Of the years that a timestamp may lie in; the driver takes the very first and last for infinity.
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
@@ -71,8 +71,7 @@ class Filter:
                 "The times hold nothing between them.",
                 violations=(("filter.until", "must lie after `since`"),),
             )
-        prefix = subject.removesuffix("*") if subject.endswith(".*") else ""
-        exact = "" if prefix or subject == _ANY_SUBJECT else subject
+        exact, prefix = exact_and_prefix(subject)
         return Filter(ids, exact, prefix, since or _FIRST, until or _LAST, correlation_id)
 
 
@@ -101,13 +100,13 @@ class HandlerChoice:
 
     def of(self, subject: str) -> list[str]:
         """Who acts on the subject, in the order of the table."""
-        both = (*self._names.get(subject, ()), *self._names.get(_ANY_SUBJECT, ()))
+        both = (*self._names.get(subject, ()), *self._names.get(ANY_SUBJECT, ()))
         return [name for name in both if name in self.all]
 
     @property
     def subjects(self) -> list[str]:
         """The subjects that any of them acts on; none when every subject is."""
-        if any(name in self.all for name in self._names.get(_ANY_SUBJECT, ())):
+        if any(name in self.all for name in self._names.get(ANY_SUBJECT, ())):
             return []
         return sorted(subject for subject in self._names if self.of(subject))
 

@@ -92,7 +92,8 @@ class Courier:
         start = time.perf_counter()
         with metrics.IN_FLIGHT.track_inprogress(), call_span("webhook.deliver", attempt.traceparent) as span:
             answer = await self._sender.post(endpoint.url, headers, attempt.body)
-            span.set_attributes({**_identity(claim), "http.response.status_code": answer.status_code})
+            if span.is_recording():
+                span.set_attributes({**_identity(claim), "http.response.status_code": answer.status_code})
         duration_s = time.perf_counter() - start
         metrics.DURATION.observe(duration_s)
         return Attempted(

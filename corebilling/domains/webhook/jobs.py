@@ -290,6 +290,7 @@ class WebhookWorker:
             )
         events = {(row.tenant_id, row.id): row for row in rows}
         bodies: dict[str, bytes] = {}
+        now_s = self._now_s()
         work: list[Work] = []
         unsent: list[Attempted] = []
         for claim in claims:
@@ -298,7 +299,7 @@ class WebhookWorker:
             if isinstance(prepared, Attempted):
                 unsent.append(prepared)
             else:
-                work.append((prepared, self._lanes.start(claim.webhook_id, self._now_s())))
+                work.append((prepared, self._lanes.start(claim.webhook_id, now_s)))
         return work, unsent
 
     async def _stay_alive(self) -> None:

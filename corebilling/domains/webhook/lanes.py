@@ -151,8 +151,13 @@ class Lanes:
 
     def closed(self, now: float) -> list[str]:
         """Lanes that have no room now, whatever is due."""
-        closed = [webhook_id for webhook_id in self._watched if not self._lanes[webhook_id].room(now)]
-        idle = [webhook_id for webhook_id in self._watched if self._lanes[webhook_id].is_idle(now)]
+        closed, idle = [], []
+        for webhook_id in self._watched:
+            lane = self._lanes[webhook_id]
+            if not lane.room(now):
+                closed.append(webhook_id)
+            elif lane.is_idle(now):
+                idle.append(webhook_id)
         self._watched.difference_update(idle)
         return closed
 
@@ -188,9 +193,11 @@ class Lanes:
 
     def set_rate(self, webhook_id: str, rate: float, now: float) -> None:
         """What the endpoint asks for; 0 for the default."""
-        lane = self._lane(webhook_id, now)
+        lane, rate = self._lane(webhook_id, now), rate or self._rate
+        if lane.rate == rate:
+            return
         lane.refill(now)
-        lane.rate = rate or self._rate
+        lane.rate = rate
         lane.tokens = min(lane.tokens, max(1.0, lane.rate))
 
     def start(self, webhook_id: str, now: float) -> Ticket:

@@ -18,6 +18,7 @@ from enum import StrEnum
 
 from corebilling.domains.webhook.lanes import Signal
 from corebilling.errors import InvalidArgument
+from corebilling.values.subject import ANY_SUBJECT
 
 MAX_WEBHOOKS = 100
 """Endpoints per tenant."""
@@ -38,7 +39,6 @@ _JITTER = 0.2
 # A process that died is followed after the timeout of its call, and time enough to load and to record.
 _LEASE_MARGIN_S = 10.0
 
-_ALL = "*"
 _GONE = 410
 # What overloaded servers, and those in front of them, answer.
 _THROTTLING = frozenset({429, 502, 503, 504})
@@ -115,16 +115,11 @@ class Outcome:
     endpoint_gone: bool = False
 
 
-def matches(filter_: str, subject: str) -> bool:
-    """Whether an endpoint's filter wants the subject: `*`, the subject itself, or a prefix `invoice.*`."""
-    return filter_ in (_ALL, subject) or (filter_.endswith(".*") and subject.startswith(filter_[:-1]))
-
-
 def filters_matching(subject: str) -> tuple[str, ...]:
     """All filters that match the subject: what the database compares an endpoint's with."""
     parts = subject.split(".")
     prefixes = (".".join(parts[:length]) + ".*" for length in range(1, len(parts)))
-    return (_ALL, subject, *prefixes)
+    return (ANY_SUBJECT, subject, *prefixes)
 
 
 def decide_outcome(answer: Answer, tries: int, policy: WebhookPolicy, jitter: float) -> Outcome:

@@ -19,11 +19,12 @@ from corebilling.config import Settings
 from corebilling.db.transaction import Transaction
 from corebilling.events import outbox
 from corebilling.events.dispatcher import Dispatcher
-from corebilling.events.handling import ANY_SUBJECT, Handler
+from corebilling.events.handling import Handler
 from corebilling.events.inbox import IdempotencyTracker
 from corebilling.events.refusals import Refusals
 from corebilling.events.router import Router
 from corebilling.running import StartFailed, run_roles
+from corebilling.values.subject import ANY_SUBJECT
 
 WITNESS_TABLE = """
 CREATE TABLE campaign_effects (

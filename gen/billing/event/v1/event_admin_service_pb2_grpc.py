@@ -79,7 +79,8 @@ class EventAdminServiceServicer:
 
     def RetryDeadLetters(self, request, context):
         """Tries them again from the first attempt on, at most 500 per call, the oldest first. While a handler's event
-        is tried again, later events of its ordering key wait for it, as they did before it was given up.
+        is tried again, later events of its ordering key wait for it, as they did before it was given up; for one that a
+        replay gave up they do not wait, as they did not then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

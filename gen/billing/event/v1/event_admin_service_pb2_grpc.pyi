@@ -41,7 +41,8 @@ class EventAdminServiceStub:
     """One, with its event."""
     RetryDeadLetters: _grpc.UnaryUnaryMultiCallable[_event_admin_service_pb2.RetryDeadLettersRequest, _event_admin_service_pb2.RetryDeadLettersResponse]
     """Tries them again from the first attempt on, at most 500 per call, the oldest first. While a handler's event
-    is tried again, later events of its ordering key wait for it, as they did before it was given up.
+    is tried again, later events of its ordering key wait for it, as they did before it was given up; for one that a
+    replay gave up they do not wait, as they did not then.
     """
     DiscardDeadLetters: _grpc.UnaryUnaryMultiCallable[_event_admin_service_pb2.DiscardDeadLettersRequest, _event_admin_service_pb2.DiscardDeadLettersResponse]
     """Gives them up for good, at most 500 per call, the oldest first. They stay visible as discarded."""
@@ -59,7 +60,8 @@ class EventAdminServiceAsyncStub(EventAdminServiceStub):
     """One, with its event."""
     RetryDeadLetters: _aio.UnaryUnaryMultiCallable[_event_admin_service_pb2.RetryDeadLettersRequest, _event_admin_service_pb2.RetryDeadLettersResponse]  # type: ignore[assignment]
     """Tries them again from the first attempt on, at most 500 per call, the oldest first. While a handler's event
-    is tried again, later events of its ordering key wait for it, as they did before it was given up.
+    is tried again, later events of its ordering key wait for it, as they did before it was given up; for one that a
+    replay gave up they do not wait, as they did not then.
     """
     DiscardDeadLetters: _aio.UnaryUnaryMultiCallable[_event_admin_service_pb2.DiscardDeadLettersRequest, _event_admin_service_pb2.DiscardDeadLettersResponse]  # type: ignore[assignment]
     """Gives them up for good, at most 500 per call, the oldest first. They stay visible as discarded."""
@@ -92,7 +94,8 @@ class EventAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_event_admin_service_pb2.RetryDeadLettersResponse, _abc.Awaitable[_event_admin_service_pb2.RetryDeadLettersResponse]]:
         """Tries them again from the first attempt on, at most 500 per call, the oldest first. While a handler's event
-        is tried again, later events of its ordering key wait for it, as they did before it was given up.
+        is tried again, later events of its ordering key wait for it, as they did before it was given up; for one that a
+        replay gave up they do not wait, as they did not then.
         """
 
     @_abc_1.abstractmethod

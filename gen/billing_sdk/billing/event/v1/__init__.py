@@ -876,7 +876,8 @@ class EventAdminServiceStub:
     def retry_dead_letters(self, message: "RetryDeadLettersRequest") -> "RetryDeadLettersResponse":
         """
         Tries them again from the first attempt on, at most 500 per call, the oldest first. While a handler's event
-        is tried again, later events of its ordering key wait for it, as they did before it was given up.
+        is tried again, later events of its ordering key wait for it, as they did before it was given up; for one that a
+        replay gave up they do not wait, as they did not then.
         """
 
         return self._channel.unary_unary(
