@@ -1,10 +1,9 @@
 """The composition root: the one place that knows everything. Reads from top to bottom."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 
 from billing_db import outbox as outbox_sql
 
@@ -20,51 +19,11 @@ from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.access.model import PERMISSIONS
 from corebilling.domains.access.service import AccessService
-from corebilling.domains.access.servicer import AccessServicer
-from corebilling.domains.catalog.service import CatalogService
-from corebilling.domains.catalog.servicer import CatalogServicer
-from corebilling.domains.credit.service import CreditService
-from corebilling.domains.credit.servicer import CreditServicer
-from corebilling.domains.customer.service import CustomerService
-from corebilling.domains.customer.servicer import CustomerServicer
-from corebilling.domains.dead_letter.service import EventAdminService
-from corebilling.domains.dead_letter.servicer import EventAdminServicer
-from corebilling.domains.discount.service import DiscountService
-from corebilling.domains.discount.servicer import DiscountServicer
-from corebilling.domains.event.service import EventService
-from corebilling.domains.event.servicer import EventServicer
-from corebilling.domains.invoice.credit_note_service import CreditNoteService
-from corebilling.domains.invoice.handlers import InvoiceHandlers
-from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
-from corebilling.domains.invoice.servicer import InvoiceServicer
-from corebilling.domains.ledger.service import LedgerService
-from corebilling.domains.ledger.servicer import LedgerServicer
-from corebilling.domains.rating.handlers import RatingHandlers
-from corebilling.domains.rating.service import RatingService
-from corebilling.domains.rating.servicer import RatingServicer
-from corebilling.domains.replay.service import ReplayService
-from corebilling.domains.replay.servicer import ReplayServicer
 from corebilling.domains.schedule.jobs import Scheduler
-from corebilling.domains.schedule.service import ScheduleService
-from corebilling.domains.schedule.servicer import ScheduleServicer
-from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
-from corebilling.domains.subscription.servicer import SubscriptionServicer
-from corebilling.domains.tax.service import TaxService
-from corebilling.domains.tax.servicer import TaxServicer
-from corebilling.domains.tenant.service import TenantService
-from corebilling.domains.tenant.servicer import TenantServicer
-from corebilling.domains.usage.handlers import UsageHandlers
-from corebilling.domains.usage.service import UsageService
-from corebilling.domains.usage.servicer import UsageServicer
-from corebilling.domains.webhook.delivery_service import WebhookDeliveryService
-from corebilling.domains.webhook.handlers import WebhookHandlers
 from corebilling.domains.webhook.jobs import WebhookWorker
-from corebilling.domains.webhook.service import WebhookService
-from corebilling.domains.webhook.servicer import WebhookServicer
 from corebilling.errors import BillingError
 from corebilling.events import outbox
 from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher
-from corebilling.events.handling import Handler
 from corebilling.events.leases import ShardLeases
 from corebilling.events.router import Router
 from corebilling.events.tail import Tail
@@ -75,11 +34,11 @@ from corebilling.rpc.concerns import concerns
 from corebilling.rpc.door import Door
 from corebilling.rpc.server import RpcServer
 from corebilling.secrets import Secrets, load_master_key
+from corebilling.services import Services, handler_table
 from corebilling.telemetry.traces import call_interceptors, start_traces, stop_traces
 from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
 from corebilling.values.ids import PLATFORM_TENANT
-from corebilling.values.subject import ANY_SUBJECT
 
 MAX_EVENT_BYTES = 1024 * 1024
 
@@ -149,33 +108,15 @@ class App:
             installation = await installation_id(worker) if {"dispatcher", "router"} & set(roles) else ""
             bus = await open_bus(stack, settings, leases, installation)
 
-            rating = RatingService()
-            ledger = LedgerService()
-            invoices = InvoiceService(
-                rating,
-                ledger,
-                InvoicePolicy(
-                    settings.invoice_number_prefix, settings.invoice_due_days, settings.invoice_tax_rate
-                ),
-            )
-            subscriptions = SubscriptionService(SubscriptionPolicy(grace_s=settings.billing_grace_seconds))
-            schedule = ScheduleService(subscriptions)
-            usage = UsageService(
-                back=timedelta(days=settings.usage_max_age_days),
-                ahead=timedelta(seconds=settings.usage_max_ahead_seconds),
-                grace=timedelta(seconds=settings.billing_grace_seconds),
-            )
-            webhook = WebhookService(secrets, policies.webhook_policy(settings))
-            access = AccessService(secrets)
-
-            table = handler_table(rating, invoices, usage)
+            services = Services.of(settings, secrets)
+            table = handler_table(services)
             router = Router(worker, clock, table, policies.router_policy(settings))
             if "router" in roles:
                 await router.register()
                 bus.subscribe(router.consume)
             dispatcher = Dispatcher(reader, bus, clock, policies.dispatcher_policy(settings), worker_id)
             tail = Tail(reader, policies.tail_policy(settings))
-            scheduler = Scheduler(worker, schedule, clock, settings.scheduler_interval_seconds)
+            scheduler = Scheduler(worker, services.schedule, clock, settings.scheduler_interval_seconds)
             webhooks = await stack.enter_async_context(
                 WebhookWorker.open(worker, secrets, clock, policies.webhook_policy(settings))
             )
@@ -189,33 +130,8 @@ class App:
             grpc_address, new_platform_key = "", None
             if "api" in roles:
                 door = Door(database)
-                new_platform_key = await _platform_key(database, access, always=issue_platform_key)
-                names = {subject: [one.name for one in several] for subject, several in table.items()}
-                services = {
-                    "billing.access.v1.AccessService": AccessServicer(door, access),
-                    "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),
-                    "billing.credit.v1.CreditService": CreditServicer(door, CreditService(ledger)),
-                    "billing.customer.v1.CustomerService": CustomerServicer(door, CustomerService()),
-                    "billing.discount.v1.DiscountService": DiscountServicer(door, DiscountService()),
-                    "billing.event.v1.EventAdminService": EventAdminServicer(door, EventAdminService()),
-                    "billing.event.v1.EventService": EventServicer(door, EventService(names), tail),
-                    "billing.invoice.v1.InvoiceService": InvoiceServicer(
-                        door, invoices, CreditNoteService(ledger)
-                    ),
-                    "billing.ledger.v1.LedgerService": LedgerServicer(door, ledger),
-                    "billing.rating.v1.RatingService": RatingServicer(door, rating),
-                    "billing.replay.v1.ReplayService": ReplayServicer(
-                        door, ReplayService(names), stream_s=policies.stream_s(settings)
-                    ),
-                    "billing.schedule.v1.ScheduleService": ScheduleServicer(door, schedule),
-                    "billing.subscription.v1.SubscriptionService": SubscriptionServicer(door, subscriptions),
-                    "billing.tax.v1.TaxService": TaxServicer(door, TaxService()),
-                    "billing.tenant.v1.TenantService": TenantServicer(door, TenantService()),
-                    "billing.usage.v1.UsageService": UsageServicer(door, usage),
-                    "billing.webhook.v1.WebhookService": WebhookServicer(
-                        door, webhook, WebhookDeliveryService()
-                    ),
-                }
+                new_platform_key = await _platform_key(database, services.access, always=issue_platform_key)
+                servicers = services.servicers(door, tail, table, settings)
                 passed = concerns(
                     Authentication(
                         database, secrets, clock, PERMISSIONS, keep_s=settings.credential_cache_seconds
@@ -223,7 +139,7 @@ class App:
                     Authorization(database, clock, keep_s=settings.credential_cache_seconds),
                     policies.call_limits(settings),
                 )
-                server = RpcServer(services, passed, policies.rpc_policy(settings), call_interceptors())
+                server = RpcServer(servicers, passed, policies.rpc_policy(settings), call_interceptors())
                 grpc_address = f"{settings.host}:{await server.start()}"
                 stack.push_async_callback(server.stop, settings.grpc_stop_grace_seconds)
                 # First, so that streams have ended when the server waits for its calls.
@@ -269,31 +185,6 @@ class App:
             moved += await self.router.retry_due()
             if not moved:
                 return
-
-
-def handler_table(
-    rating: RatingService, invoices: InvoiceService, usage: UsageService
-) -> Mapping[str, Sequence[Handler]]:
-    """Which event leads to what: the map of the platform. A handler's name is kept with its watermark."""
-    on_rating, on_invoice, on_usage = RatingHandlers(rating), InvoiceHandlers(invoices), UsageHandlers(usage)
-    on_event = WebhookHandlers()
-    return {
-        "usage.reported": [Handler("rating.on_usage_reported", on_rating.on_usage_reported)],
-        "billing.cycle.closed": [
-            Handler(
-                "rating.on_billing_cycle_closed",
-                on_rating.on_billing_cycle_closed,
-                on_rating.on_billing_cycles_closed,
-            )
-        ],
-        "rating.completed": [
-            Handler(
-                "invoice.on_rating_completed", on_invoice.on_rating_completed, on_invoice.on_ratings_completed
-            )
-        ],
-        "invoice.generated": [Handler("usage.on_invoice_generated", on_usage.on_invoice_generated)],
-        ANY_SUBJECT: [Handler("webhook.on_any_event", on_event.on_any_event, on_event.on_any_events)],
-    }
 
 
 async def installation_id(database: Database) -> str:
