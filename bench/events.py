@@ -13,7 +13,7 @@ from billing.event.v1 import event_pb2 as eventv1
 from billing_db import outbox as outbox_sql
 from billing_db.outbox import LIST_PENDING_EVENTS
 
-from bench.platform import TENANT
+from bench.platform import TENANT, bare_program
 from bench.report import Row, console, median_ratio, rates
 from corebilling.bus.delivery import START, Delivery, chain
 from corebilling.bus.local import LocalBus
@@ -25,6 +25,7 @@ from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, Dispa
 from corebilling.events.envelope import SHARDS
 from corebilling.events.handling import Handler
 from corebilling.events.router import Router, RouterPolicy
+from corebilling.running import collect_garbage_seldom
 from corebilling.values.caller import Caller
 from corebilling.values.clock import SystemClock
 from corebilling.values.subject import ANY_SUBJECT
@@ -194,6 +195,7 @@ def dispatch_forever(url: str) -> None:
     """A live dispatcher, in a process of its own as in production."""
 
     async def run() -> None:
+        collect_garbage_seldom()
         async with opened(url, "corebilling_worker", settings=CONNECTION_SETTINGS) as worker:
             await Dispatcher(worker, NoopBus(), SystemClock(), DispatcherPolicy()).run()
 
@@ -258,7 +260,8 @@ async def measure(app_url: str, worker_url: str) -> list[Row]:
         ) as worker:
             pairs = []
             for _ in range(ROUNDS):
-                bare = await read_bare(worker)
+                with bare_program():
+                    bare = await read_bare(worker)
                 pairs.append((await drain(worker), bare))
             rows.append(
                 Row(
