@@ -48,6 +48,12 @@ UPDATE outbox_shards SET epoch = 1, xid = e.xid, seq = e.seq, owner = '', lease_
 FROM (SELECT max(xid) AS xid, max(seq) AS seq FROM billing_events) e
 """
 
+# The handling of an earlier round's last event may have been cancelled: it is none of this round's.
+HANDLED_TO_THE_END = """
+UPDATE event_watermarks w SET epoch = s.epoch, xid = s.xid, seq = s.seq
+FROM outbox_shards s WHERE s.shard = w.shard AND w.handler = 'latency'
+"""
+
 SCRATCH = (
     "CREATE TABLE aggregates (id text PRIMARY KEY, version bigint NOT NULL)",
     "CREATE TABLE effects (event_id text, resource_id text, version bigint)",
@@ -226,6 +232,7 @@ async def latencies(writer_url: str, worker_url: str) -> list[float]:
             await connection.execute(TO_THE_END)
             await connection.execute("DELETE FROM workers")
             await router.register()
+            await connection.execute(HANDLED_TO_THE_END)
         bus.subscribe(router.consume)
         dispatcher = Dispatcher(worker, bus, SystemClock(), DispatcherPolicy())
 
@@ -283,13 +290,25 @@ async def measure(app_url: str, worker_url: str) -> list[Row]:
             console.print("events: producers")
             rows.append(await measure_producers(writer, worker, worker_url))
     console.print(f"events: commit to handler at {LATENCY_RATE}/s")
-    spans = await latencies(app_url, worker_url)
-    p99 = spans[int(len(spans) * 0.99)] * 1000
-    detail = f"p50 {statistics.median(spans) * 1000:.2f} ms, {len(spans)} events"
-    rows.append(
-        Row("commit to handler, p99", f"{LATENCY_RATE} events/s", p99, 10, 3, detail, lower_is_better=True)
-    )
+    rows.append(await measure_latency(app_url, worker_url))
     return rows
+
+
+async def measure_latency(app_url: str, worker_url: str) -> Row:
+    """Milliseconds, the median round's."""
+    rounds = [await latencies(app_url, worker_url) for _ in range(ROUNDS)]
+    p50 = statistics.median(statistics.median(spans) for spans in rounds) * 1000
+    p99s = [spans[int(len(spans) * 0.99)] * 1000 for spans in rounds]
+    each = " / ".join(f"{p99:.1f}" for p99 in p99s)
+    return Row(
+        "commit to handler, p99",
+        f"{LATENCY_RATE} events/s",
+        statistics.median(p99s),
+        10,
+        3,
+        f"p50 {p50:.2f} ms, p99 of each {LATENCY_EVENTS:,} events {each} ms",
+        lower_is_better=True,
+    )
 
 
 async def measure_producers(writer: Database, worker: Database, worker_url: str) -> Row:
