@@ -8,19 +8,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
-import nats
-from aiokafka import AIOKafkaProducer
 from billing.event.v1 import event_pb2 as eventv1
 from billing_db import outbox as outbox_sql
 
+from bench import bare_brokers
 from bench.events import CALLER, LATENCY_RATE, QUOTA_EVENTS, SCRATCH, TO_THE_END, append, effect, opened
 from bench.platform import NewDatabase
 from bench.report import Row, console, median_ratio, rates
 from corebilling.app import open_bus
 from corebilling.bus.delivery import START, Delivery, chain
-from corebilling.bus.kafka_cluster import KafkaAddress, ensure_topic
 from corebilling.bus.port import Bus, BusUnavailable
-from corebilling.bus.wire import delivery_id, encode
 from corebilling.config import Settings
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
@@ -123,58 +120,6 @@ async def read_log(worker: Database) -> list[list[Delivery]]:
         )
     by_shard = [[row for row in rows if row.shard == shard] for shard in range(SHARDS)]
     return [chain(START, of_shard) for of_shard in by_shard if of_shard]
-
-
-async def produce_to_nats(server: BrokerServer, log: Sequence[Sequence[Delivery]]) -> float:
-    """Messages per second of the library's asynchronous publishing, with bodies made before."""
-    name = new_id("bare")
-    messages = [
-        (f"{name}.{one.shard}", encode(one, "bench"), {"Nats-Msg-Id": delivery_id(one)})
-        for of_shard in log
-        for one in of_shard
-    ]
-    client = await nats.connect(server.settings["nats_url"])
-    try:
-        jetstream = client.jetstream()
-        await jetstream.add_stream(name=name, subjects=[f"{name}.*"])
-        start = time.perf_counter()
-        acknowledgements = [
-            await jetstream.publish_async(subject, body, headers=headers)
-            for subject, body, headers in messages
-        ]
-        await asyncio.gather(*acknowledgements)
-        return len(messages) / (time.perf_counter() - start)
-    finally:
-        await client.close()
-
-
-async def produce_to_kafka(server: BrokerServer, log: Sequence[Sequence[Delivery]]) -> float:
-    """Messages per second of the library's idempotent sending, with bodies made before."""
-    brokers, topic = server.settings["kafka_brokers"], new_id("bare")
-    address = KafkaAddress(brokers, topic, topic, SHARDS, "bench")
-    await ensure_topic(address, address.connection())
-    messages = [
-        (one.shard, one.row.ordering_key.encode(), encode(one, "bench"))
-        for of_shard in log
-        for one in of_shard
-    ]
-    producer = AIOKafkaProducer(
-        bootstrap_servers=brokers, enable_idempotence=True, acks="all", max_batch_size=512 * 1024
-    )
-    await producer.start()
-    try:
-        start = time.perf_counter()
-        acknowledgements = [
-            await producer.send(topic, body, key=key, partition=partition)
-            for partition, key, body in messages
-        ]
-        await asyncio.gather(*acknowledgements)
-        return len(messages) / (time.perf_counter() - start)
-    finally:
-        await producer.stop()
-
-
-PRODUCERS = {"nats": produce_to_nats, "kafka": produce_to_kafka}
 
 
 async def dispatch(place: Place, server: BrokerServer, log: Sequence[Sequence[Delivery]]) -> float:
@@ -292,15 +237,16 @@ async def measure_broker(place: Place, server: NatsServer | KafkaServer, local: 
     try:
         log = await read_log(place.worker)
         dispatched = [
-            (await dispatch(place, server, log), await PRODUCERS[server.name](server, log))
+            (await dispatch(place, server, log), await bare_brokers.produce(server, log))
             for _ in range(ROUNDS)
         ]
         routed = [(await dispatch_and_route(place, server, log), bare) for bare in local]
         spans = await latencies(place, server)
+        bare_spans = await bare_brokers.latencies(
+            server, log, rate=LATENCY_RATE, count=LATENCY_EVENTS, warm_up=WARM_UP_EVENTS
+        )
     finally:
         await asyncio.to_thread(server.close)
-    p99 = spans[int(len(spans) * 0.99)] * 1000
-    detail = f"p50 {statistics.median(spans) * 1000:.2f} ms, {len(spans)} events"
     return [
         Row(
             f"{server.name}: dispatch",
@@ -320,12 +266,21 @@ async def measure_broker(place: Place, server: NatsServer | KafkaServer, local: 
             informative=True,
         ),
         Row(
-            f"{server.name}: commit to handler, p99",
-            f"{LATENCY_RATE} events/s",
-            p99,
-            30,
-            10,
-            detail,
-            lower_is_better=True,
+            f"{server.name}: commit to handler, p50",
+            "bare producer to consumer",
+            _p50_ms(bare_spans) / _p50_ms(spans),
+            0.20,
+            0.50,
+            f"{_p50_ms(bare_spans):.1f} ÷ {_p50_ms(spans):.1f} ms; p99 {_p99_ms(bare_spans):.0f}, "
+            f"{_p99_ms(spans):.0f} ms",
+            informative=True,
         ),
     ]
+
+
+def _p50_ms(spans: Sequence[float]) -> float:
+    return statistics.median(spans) * 1000
+
+
+def _p99_ms(spans: Sequence[float]) -> float:
+    return spans[int(len(spans) * 0.99)] * 1000

@@ -13,7 +13,7 @@ from billing.event.v1 import event_pb2 as eventv1
 from billing_db import outbox as outbox_sql
 from billing_db.outbox import LIST_PENDING_EVENTS
 
-from bench.platform import TENANT
+from bench.platform import TENANT, bare_program
 from bench.report import Row, console, median_ratio, rates
 from corebilling.bus.delivery import START, Delivery, chain
 from corebilling.bus.local import LocalBus
@@ -25,6 +25,7 @@ from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher, Dispa
 from corebilling.events.envelope import SHARDS
 from corebilling.events.handling import Handler
 from corebilling.events.router import Router, RouterPolicy
+from corebilling.running import collect_garbage_seldom
 from corebilling.values.caller import Caller
 from corebilling.values.clock import SystemClock
 from corebilling.values.subject import ANY_SUBJECT
@@ -45,6 +46,12 @@ ROUNDS = 3
 TO_THE_END = """
 UPDATE outbox_shards SET epoch = 1, xid = e.xid, seq = e.seq, owner = '', lease_until = '-infinity'
 FROM (SELECT max(xid) AS xid, max(seq) AS seq FROM billing_events) e
+"""
+
+# The handling of an earlier round's last event may have been cancelled: it is none of this round's.
+HANDLED_TO_THE_END = """
+UPDATE event_watermarks w SET epoch = s.epoch, xid = s.xid, seq = s.seq
+FROM outbox_shards s WHERE s.shard = w.shard AND w.handler = 'latency'
 """
 
 SCRATCH = (
@@ -194,6 +201,7 @@ def dispatch_forever(url: str) -> None:
     """A live dispatcher, in a process of its own as in production."""
 
     async def run() -> None:
+        collect_garbage_seldom()
         async with opened(url, "corebilling_worker", settings=CONNECTION_SETTINGS) as worker:
             await Dispatcher(worker, NoopBus(), SystemClock(), DispatcherPolicy()).run()
 
@@ -224,6 +232,7 @@ async def latencies(writer_url: str, worker_url: str) -> list[float]:
             await connection.execute(TO_THE_END)
             await connection.execute("DELETE FROM workers")
             await router.register()
+            await connection.execute(HANDLED_TO_THE_END)
         bus.subscribe(router.consume)
         dispatcher = Dispatcher(worker, bus, SystemClock(), DispatcherPolicy())
 
@@ -258,7 +267,8 @@ async def measure(app_url: str, worker_url: str) -> list[Row]:
         ) as worker:
             pairs = []
             for _ in range(ROUNDS):
-                bare = await read_bare(worker)
+                with bare_program():
+                    bare = await read_bare(worker)
                 pairs.append((await drain(worker), bare))
             rows.append(
                 Row(
@@ -280,13 +290,25 @@ async def measure(app_url: str, worker_url: str) -> list[Row]:
             console.print("events: producers")
             rows.append(await measure_producers(writer, worker, worker_url))
     console.print(f"events: commit to handler at {LATENCY_RATE}/s")
-    spans = await latencies(app_url, worker_url)
-    p99 = spans[int(len(spans) * 0.99)] * 1000
-    detail = f"p50 {statistics.median(spans) * 1000:.2f} ms, {len(spans)} events"
-    rows.append(
-        Row("commit to handler, p99", f"{LATENCY_RATE} events/s", p99, 10, 3, detail, lower_is_better=True)
-    )
+    rows.append(await measure_latency(app_url, worker_url))
     return rows
+
+
+async def measure_latency(app_url: str, worker_url: str) -> Row:
+    """Milliseconds, the median round's."""
+    rounds = [await latencies(app_url, worker_url) for _ in range(ROUNDS)]
+    p50 = statistics.median(statistics.median(spans) for spans in rounds) * 1000
+    p99s = [spans[int(len(spans) * 0.99)] * 1000 for spans in rounds]
+    each = " / ".join(f"{p99:.1f}" for p99 in p99s)
+    return Row(
+        "commit to handler, p99",
+        f"{LATENCY_RATE} events/s",
+        statistics.median(p99s),
+        10,
+        3,
+        f"p50 {p50:.2f} ms, p99 of each {LATENCY_EVENTS:,} events {each} ms",
+        lower_is_better=True,
+    )
 
 
 async def measure_producers(writer: Database, worker: Database, worker_url: str) -> Row:

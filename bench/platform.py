@@ -1,13 +1,18 @@
-"""The server under test: what a call passes through in production, in a process of its own."""
+"""The server under test: what a call passes through in production, in a process of its own.
+
+What is measured collects garbage as every process of the platform does; a baseline that stands for a bare
+program does so by Python's own settings.
+"""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import sys
 import tempfile
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +24,7 @@ from pydantic import SecretStr
 from corebilling.app import App, DatabaseUrls
 from corebilling.client import Client
 from corebilling.config import BusProvider, Settings
+from corebilling.running import collect_garbage_seldom
 from corebilling.telemetry.logs import configure_logs
 from corebilling.values.clock import SystemClock
 from corebilling.values.ids import new_id
@@ -26,6 +32,7 @@ from corebilling.values.ids import new_id
 TENANT = "ten_000000000000000000000bench"
 
 _START_TIMEOUT_S = 60.0
+_PYTHONS_OWN = gc.get_threshold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,17 @@ async def running_api(database: BenchDatabase) -> AsyncIterator[Api]:
         yield Api(*started)
 
 
+@contextmanager
+def bare_program() -> Iterator[None]:
+    """A baseline runs in the block as if in a process that knows nothing of the platform."""
+    the_platforms = gc.get_threshold()
+    gc.set_threshold(*_PYTHONS_OWN)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*the_platforms)
+
+
 @asynccontextmanager
 async def in_own_process(target: Callable[..., None], *args: object) -> AsyncIterator[Any]:
     """Runs `target(*args, started)` until the block ends; yields what it puts into `started`."""
@@ -95,4 +113,5 @@ def _serve(database: BenchDatabase, master_key: str, started: Any) -> None:
     with tempfile.TemporaryFile("w") as log:
         sys.stdout = log
         configure_logs("json", "info")
+        collect_garbage_seldom()
         uvloop.run(run())

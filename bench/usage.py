@@ -18,7 +18,7 @@ from billing.usage.v1 import usage_service_pb2 as rpc
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from bench.platform import TENANT, BenchDatabase, NewDatabase, running_api
+from bench.platform import TENANT, BenchDatabase, NewDatabase, bare_program, running_api
 from bench.report import Row, console, median_ratio, rates
 from corebilling.client import Client
 
@@ -123,7 +123,8 @@ async def rounds(
         await send(stub, requests(now_ms, keys, mixed))
         for round_number in range(1, ROUNDS + 1):
             batches = requests(now_ms + round_number * BATCHES * BATCH_RECORDS, keys, mixed)
-            bare = await baseline(admin, batches)
+            with bare_program():
+                bare = await baseline(admin, batches)
             pairs.append((await send(stub, batches), bare))
             console.print(f"usage: {pairs[-1][0]:,.0f} records/s, COPY {bare:,.0f}")
     return pairs

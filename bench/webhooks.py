@@ -18,7 +18,7 @@ import uvloop
 from billing.event.v1 import event_pb2 as eventv1
 from billing.webhook.v1 import webhook_service_pb2 as rpc
 
-from bench.platform import BenchDatabase, NewDatabase, in_own_process
+from bench.platform import BenchDatabase, NewDatabase, bare_program, in_own_process
 from bench.report import Row, console, median_ratio, rates
 from corebilling.db.pool import Database
 from corebilling.domains.webhook import metrics
@@ -168,8 +168,9 @@ async def bare_posts_per_second(address: str) -> float:
                 ) as response:
                     await response.read()
 
-        start_s = time.perf_counter()
-        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        with bare_program():
+            start_s = time.perf_counter()
+            await asyncio.gather(*(work() for _ in range(AT_ONCE)))
         return DELIVERIES / (time.perf_counter() - start_s)
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from corebilling.commands.call import call
 from corebilling.commands.catalog import catalog_app
 from corebilling.commands.clock import clock_app
+from corebilling.commands.connection import failure
 from corebilling.commands.dead_letters import dead_letters_app
 from corebilling.commands.events import events_app
 from corebilling.commands.replay import replay
@@ -25,7 +26,6 @@ from corebilling.db import migrate
 from corebilling.db.migrate import MIGRATIONS
 
 console = Console(highlight=False, markup=False, emoji=False)
-problems = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 main = typer.Typer(no_args_is_help=True)
 main.command()(call)
@@ -81,7 +81,7 @@ def up(
     try:
         run_embedded(settings, folder)
     except StartFailed as error:
-        raise _failure(str(error)) from None
+        raise failure(str(error)) from None
     console.print(f"Stopped. The data stays in {folder}; `corebilling up` goes on from there.")
 
 
@@ -93,16 +93,16 @@ def serve(
     settings = _settings()
     chosen = tuple(role.strip() for role in roles.split(","))
     if unknown := sorted(set(chosen) - set(ROLES)):
-        raise _failure(f"There is no role {', '.join(unknown)}; choose from {', '.join(ROLES)}.")
+        raise failure(f"There is no role {', '.join(unknown)}; choose from {', '.join(ROLES)}.")
     url = settings.database_url.get_secret_value()
     if not url:
-        raise _failure("Set DATABASE_URL, or use `corebilling up`, which brings its own Postgres.")
+        raise failure("Set DATABASE_URL, or use `corebilling up`, which brings its own Postgres.")
     from corebilling.running import StartFailed, run_roles
 
     try:
         run_roles(settings, url, chosen)
     except StartFailed as error:
-        raise _failure(str(error)) from None
+        raise failure(str(error)) from None
 
 
 migrate_app = typer.Typer(no_args_is_help=True, help="Brings the database's schema up or down.")
@@ -138,13 +138,13 @@ def _settings() -> Settings:
     try:
         return read_settings()
     except SettingsInvalid as error:
-        raise _failure(str(error)) from None
+        raise failure(str(error)) from None
 
 
 def _administrator_url() -> str:
     url = _settings().database_url.get_secret_value()
     if not url:
-        raise _failure("Set DATABASE_URL to a database and an administrator of it.")
+        raise failure("Set DATABASE_URL to a database and an administrator of it.")
     return url
 
 
@@ -152,17 +152,12 @@ def _migrating(work: Coroutine[None, None, T]) -> T:
     try:
         return asyncio.run(work)
     except migrate.MigrationError as error:
-        raise _failure(str(error)) from None
+        raise failure(str(error)) from None
     except _CANNOT_CONNECT as error:
         url = urlsplit(_administrator_url())
         # Without the password.
         server = url.netloc.rpartition("@")[2] or "the local socket"
-        raise _failure(
+        raise failure(
             f"DATABASE_URL names the database '{url.path.removeprefix('/')}' at {server}, "
             f"which cannot be connected to: {error}"
         ) from None
-
-
-def _failure(message: str) -> typer.Exit:
-    problems.print(message, style="red", soft_wrap=True)
-    return typer.Exit(1)

@@ -6,6 +6,7 @@ The library reconnects by itself, except when a server turns it away: then a new
 """
 
 import asyncio
+import contextlib
 import random
 import ssl
 from collections.abc import AsyncIterator
@@ -34,6 +35,7 @@ _DUPLICATES_S = 120.0
 _REQUEST_TIMEOUT_S = 2.0
 _RECONNECT_S = 0.25
 _ANEW_S = 1.0
+_LOOK_S = 1.0
 _PING_S = 5
 _SAY_AGAIN_S = 10.0
 _DEFAULT_MAX_PAYLOAD = 1024 * 1024
@@ -181,7 +183,10 @@ class NatsConnection:
             self._news.clear()
             if client.is_connected and self._session is None:
                 await self._begin_session(client)
-            await self._news.wait()
+            # The library's own task that closes a client may end, or hang, before it says so.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._news.wait()
 
     async def _begin_session(self, client: Client) -> None:
         jetstream = client.jetstream(timeout=_REQUEST_TIMEOUT_S)

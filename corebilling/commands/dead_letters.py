@@ -215,11 +215,7 @@ async def _dead_delivery_ids(client: Client, tenant: str, endpoint: str, subject
 
 
 def _with_event(answer: rpc.GetDeadLetterResponse) -> dict[str, Any]:
-    try:
-        return _plain(answer)
-    # Its payload is newer than we are, or holds what JSON cannot.
-    except (json_format.Error, TypeError, ValueError):
-        return {"dead_letter": _object(answer.dead_letter), "event": event_object(answer.event)}
+    return {"dead_letter": _object(answer.dead_letter), "event": event_object(answer.event)}
 
 
 async def _with_attempts(

@@ -84,6 +84,8 @@ class Dispatcher:
         self._policy = policy
         self._id = worker_id or new_id("wrk")
         self._held: dict[int, _Shard] = {}
+        # A renewal passes by rows that are locked, and gives them up: no cursor of ours may move meanwhile.
+        self._own_rows = asyncio.Lock()
         self._lease_until: datetime | None = None
         self._log_epoch = 0
         self._wakes: Wakes[int] = Wakes()
@@ -266,7 +268,7 @@ class Dispatcher:
     async def _move_cursors(self, moved: Sequence[tuple[_Shard, Position, int]]) -> int:
         if not moved:
             return 0
-        async with self._database.connection() as connection:
+        async with self._own_rows, self._database.connection() as connection:
             kept = await outbox_sql.mark_shards_dispatched(
                 connection,
                 owner=self._id,
@@ -295,7 +297,7 @@ class Dispatcher:
         """Says it is alive, keeps its share of the shards, takes free ones and gives back the surplus."""
         now = self._clock.now()
         lease_until = now + timedelta(seconds=self._policy.lease_s)
-        async with self._database.connection() as connection:
+        async with self._own_rows, self._database.connection() as connection:
             self._log_epoch = self._log_epoch or await outbox_sql.get_log_epoch(connection)
             alive = await outbox_sql.upsert_worker(
                 connection, role=ROLE, id=self._id, alive_until=lease_until, now=now

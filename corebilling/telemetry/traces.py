@@ -5,7 +5,7 @@ wherever it runs: its handlers, what they write, the calls to webhooks. A batch 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import grpc
@@ -126,14 +126,11 @@ def _linked_span(
         yield
 
 
-@contextmanager
-def call_span(name: str, traceparent: str) -> Iterator[Span]:
+def call_span(name: str, traceparent: str) -> AbstractContextManager[Span]:
     """A call to the outside, as a child of a stored W3C traceparent; of none when that is ''."""
     if _provider is None:
-        yield INVALID_SPAN
-        return
-    with _tracer(_provider).start_as_current_span(name, _stored(traceparent), SpanKind.CLIENT) as span:
-        yield span
+        return nullcontext(INVALID_SPAN)
+    return _tracer(_provider).start_as_current_span(name, _stored(traceparent), SpanKind.CLIENT)
 
 
 def _tracer(provider: TracerProvider) -> trace.Tracer:

@@ -3,6 +3,8 @@
 import asyncio
 import random
 
+import asyncpg
+
 from corebilling.bus.delivery import Position
 from corebilling.events import outbox
 from corebilling.events.envelope import SHARDS
@@ -173,6 +175,34 @@ async def test_a_round_under_an_earlier_lease_cannot_move_the_cursor_of_a_later_
         assert await database.admin("SELECT * FROM outbox_shards ORDER BY shard") == before
         assert dispatcher._held[row.shard] is not earlier
         assert await pipe.effects() == ["r0", "r1"]
+
+
+async def test_a_renewal_while_cursors_move_gives_no_shard_up(database: TestDatabase):
+    """It passes by rows that are locked: a shard that it passed by stood still until the next renewal."""
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with pipeline(database, [Witness("first")]) as pipe:
+        dispatcher = pipe.dispatcher
+        await dispatcher.run_once()
+        leases = "SELECT shard, owner, lease_epoch FROM outbox_shards ORDER BY shard"
+        before = await database.admin(leases)
+        await pipe.write("r0")
+
+        holder = await asyncpg.connect(database.admin_url)
+        try:
+            async with holder.transaction(), asyncio.timeout(10):
+                await holder.execute("SELECT FROM outbox_shards FOR UPDATE")
+                moving = asyncio.create_task(dispatcher._round(list(dispatcher._held.values())))
+                while not await database.admin(waiting):  # noqa: ASYNC110 (a lock has no event)
+                    await asyncio.sleep(0.01)
+                renewing = asyncio.create_task(dispatcher._renew())
+                # As far as it gets meanwhile: it should wait, so there is nothing to wait for.
+                await asyncio.wait([renewing], timeout=0.5)
+        finally:
+            await holder.close()
+        assert await moving == 1
+        await renewing
+        assert await database.admin(leases) == before
+        assert len(dispatcher._held) == SHARDS
 
 
 async def test_a_dispatcher_that_died_before_moving_the_cursor_repeats_without_effect(database: TestDatabase):

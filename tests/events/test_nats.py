@@ -192,6 +192,20 @@ async def test_a_client_that_the_server_turned_away_is_replaced(address: NatsAdd
     assert [log["log_level"] for log in logs if log["event"] == "nats.connected"][:2] == ["info", "info"]
 
 
+async def test_a_client_that_closed_without_a_word_is_replaced(address: NatsAddress):
+    seen = Seen()
+    async with opened(address) as bus, consuming(bus, seen):
+        await published(bus, [delivery(1)])
+        await eventually(lambda: seen.seqs == [(0, 1)])
+        client = bus._connection.session().client
+        # So far the library has come when its task that closes the client is lost.
+        client._status = Client.CLOSED
+        assert client._transport is not None
+        client._transport.close()
+        await published(bus, [delivery(2)])
+        await eventually(lambda: seen.seqs == [(0, 1), (0, 2)])
+
+
 async def test_a_server_that_hangs_is_unavailable_and_then_serves_again(own_server: NatsServer):
     address = NatsAddress(own_server.settings["nats_url"], stream=new_id("t"), installation="ours")
     seen = Seen()

@@ -67,8 +67,11 @@ class NatsServer:
         self.start()
 
     def send_signal(self, what: signal.Signals) -> None:
+        """Returns when it has stopped, if that is what the signal does."""
         assert self._process is not None
         self._process.send_signal(what)
+        if what is signal.SIGSTOP:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def close(self) -> None:
         self.kill()

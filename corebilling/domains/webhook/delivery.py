@@ -90,7 +90,7 @@ class Courier:
             **signature_headers(endpoint.secrets, claim.event_id, attempt.body, started_at),
         }
         start = time.perf_counter()
-        with metrics.IN_FLIGHT.track_inprogress(), call_span("webhook.deliver", attempt.traceparent) as span:
+        with call_span("webhook.deliver", attempt.traceparent) as span:
             answer = await self._sender.post(endpoint.url, headers, attempt.body)
             if span.is_recording():
                 span.set_attributes({**_identity(claim), "http.response.status_code": answer.status_code})

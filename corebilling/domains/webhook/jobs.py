@@ -224,6 +224,7 @@ class WebhookWorker:
 
     async def _look(self) -> list[ListDueLanesRow]:
         """The lanes with something due and room for it, of this worker's share."""
+        metrics.IN_FLIGHT.set(self._lanes.under_way)
         async with self._database.connection() as connection:
             rows = await webhook_sql.list_due_lanes(
                 connection,

@@ -14,4 +14,4 @@ BACKLOG = Gauge("corebilling_webhook_backlog", "Deliveries that wait for an atte
 OPEN_BREAKERS = Gauge(
     "corebilling_webhook_open_breakers", "Endpoints left alone for now, because attempts failed in a row."
 )
-IN_FLIGHT = Gauge("corebilling_webhook_inflight", "Attempts under way.")
+IN_FLIGHT = Gauge("corebilling_webhook_inflight", "Attempts under way when the worker last looked.")
