@@ -34,7 +34,7 @@ from corebilling.rpc.concerns import concerns
 from corebilling.rpc.door import Door
 from corebilling.rpc.server import RpcServer
 from corebilling.secrets import Secrets, load_master_key
-from corebilling.services import Services, handler_table
+from corebilling.services import Services
 from corebilling.telemetry.traces import call_interceptors, start_traces, stop_traces
 from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
@@ -109,7 +109,7 @@ class App:
             bus = await open_bus(stack, settings, leases, installation)
 
             services = Services.of(settings, secrets)
-            table = handler_table(services)
+            table = services.handler_table()
             router = Router(worker, clock, table, policies.router_policy(settings))
             if "router" in roles:
                 await router.register()

@@ -121,25 +121,26 @@ class Services:
             ),
         }
 
-
-def handler_table(services: Services) -> Mapping[str, Sequence[Handler]]:
-    """Which event leads to what: the map of the platform. A handler's name is kept with its watermark."""
-    on_rating, on_invoice = RatingHandlers(services.rating), InvoiceHandlers(services.invoices)
-    on_usage, on_event = UsageHandlers(services.usage), WebhookHandlers()
-    return {
-        "usage.reported": [Handler("rating.on_usage_reported", on_rating.on_usage_reported)],
-        "billing.cycle.closed": [
-            Handler(
-                "rating.on_billing_cycle_closed",
-                on_rating.on_billing_cycle_closed,
-                on_rating.on_billing_cycles_closed,
-            )
-        ],
-        "rating.completed": [
-            Handler(
-                "invoice.on_rating_completed", on_invoice.on_rating_completed, on_invoice.on_ratings_completed
-            )
-        ],
-        "invoice.generated": [Handler("usage.on_invoice_generated", on_usage.on_invoice_generated)],
-        ANY_SUBJECT: [Handler("webhook.on_any_event", on_event.on_any_event, on_event.on_any_events)],
-    }
+    def handler_table(self) -> Mapping[str, Sequence[Handler]]:
+        """Which event leads to what: the map of the platform. A handler's name is kept with its watermark."""
+        on_rating, on_invoice = RatingHandlers(self.rating), InvoiceHandlers(self.invoices)
+        on_usage, on_event = UsageHandlers(self.usage), WebhookHandlers()
+        return {
+            "usage.reported": [Handler("rating.on_usage_reported", on_rating.on_usage_reported)],
+            "billing.cycle.closed": [
+                Handler(
+                    "rating.on_billing_cycle_closed",
+                    on_rating.on_billing_cycle_closed,
+                    on_rating.on_billing_cycles_closed,
+                )
+            ],
+            "rating.completed": [
+                Handler(
+                    "invoice.on_rating_completed",
+                    on_invoice.on_rating_completed,
+                    on_invoice.on_ratings_completed,
+                )
+            ],
+            "invoice.generated": [Handler("usage.on_invoice_generated", on_usage.on_invoice_generated)],
+            ANY_SUBJECT: [Handler("webhook.on_any_event", on_event.on_any_event, on_event.on_any_events)],
+        }

@@ -1,4 +1,4 @@
-"""The README's tour, run as it is printed."""
+"""The tours of the README and of the guide to money, run as they are printed."""
 
 import asyncio
 import os
@@ -8,21 +8,22 @@ from pathlib import Path
 
 from examples.platform import Platform
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 
 
-def tour() -> str:
-    blocks = re.findall(r"<!-- tour -->\n```sh\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 6
+def tour(file: str, count: int) -> str:
+    blocks = re.findall(r"<!-- tour -->\n```sh\n(.*?)```", (ROOT / file).read_text(), re.DOTALL)
+    assert len(blocks) == count
     return "set -euo pipefail\n" + "\n".join(blocks)
 
 
-async def test_the_tour_of_the_readme_works_as_printed(server_folder: Path):
+async def taken(commands: str, server_folder: Path) -> str:
+    """What the commands print."""
     async with Platform.start(server_folder / "corebilling-data") as platform:
         process = await asyncio.create_subprocess_exec(
             "bash",
             "-c",
-            tour(),
+            commands,
             cwd=server_folder,
             env={
                 **os.environ,
@@ -33,8 +34,13 @@ async def test_the_tour_of_the_readme_works_as_printed(server_folder: Path):
             stderr=asyncio.subprocess.PIPE,
         )
         out, err = await process.communicate()
-    live, _, sandbox = out.decode().partition("It is 2026-04-01T01:00:00 now")
     assert process.returncode == 0, err.decode()
+    return out.decode()
+
+
+async def test_the_tour_of_the_readme_works_as_printed(server_folder: Path):
+    printed = await taken(tour("README.md", 6), server_folder)
+    live, _, sandbox = printed.partition("It is 2026-04-01T01:00:00 now")
     assert '"total_minor": "9925"' in live
     assert "billing.event.v1.EventService/TraceEvents" in live
     assert "subscription.created" in live.partition('"events"')[2]
@@ -45,3 +51,19 @@ async def test_the_tour_of_the_readme_works_as_printed(server_folder: Path):
     assert '"total_minor": "9925"' in sandbox
     assert '"balanced": true' in sandbox
     assert (server_folder / "invoice.pdf").read_bytes().startswith(b"%PDF-")
+
+
+async def test_the_tour_of_the_guide_to_money_works_as_printed(server_folder: Path):
+    printed = await taken(tour("docs/money.md", 5), server_folder)
+    invoice, _, credit_note = printed.partition('"credit_note"')
+    for field, amount in (
+        ("subtotal", 20000),
+        ("discount", 2000),
+        ("credit", 2000),
+        ("tax", 3040),
+        ("total", 19040),
+        ("amount_due", 19040),
+    ):
+        assert f'"{field}_minor": "{amount}"' in invoice
+    assert '"total_minor": "1904"' in credit_note
+    assert '"balanced": true' in credit_note

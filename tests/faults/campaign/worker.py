@@ -14,7 +14,6 @@ from typing import Any
 
 from billing.event.v1 import event_pb2 as eventv1
 
-import corebilling.app
 from corebilling.config import Settings
 from corebilling.db.transaction import Transaction
 from corebilling.events import outbox
@@ -24,6 +23,7 @@ from corebilling.events.inbox import IdempotencyTracker
 from corebilling.events.refusals import Refusals
 from corebilling.events.router import Router
 from corebilling.running import StartFailed, run_roles
+from corebilling.services import Services
 from corebilling.values.subject import ANY_SUBJECT
 
 WITNESS_TABLE = """
@@ -55,13 +55,13 @@ async def witness(tx: Transaction, event: eventv1.Event) -> None:
 
 def watch() -> None:
     """Adds the witness to the platform's handlers."""
-    original = corebilling.app.handler_table
+    original = Services.handler_table
 
-    def watched(*services: Any, **more: Any) -> Mapping[str, Sequence[Handler]]:
-        table = original(*services, **more)
+    def watched(self: Services) -> Mapping[str, Sequence[Handler]]:
+        table = original(self)
         return {**table, ANY_SUBJECT: [*table[ANY_SUBJECT], Handler("campaign.witness", witness)]}
 
-    corebilling.app.handler_table = watched
+    Services.handler_table = watched  # type: ignore[method-assign]
 
 
 def arm(failpoint: str) -> None:
