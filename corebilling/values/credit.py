@@ -89,6 +89,18 @@ def use_credits(ordered: Iterable[Credit], amount_minor: int) -> list[CreditUse]
     return uses
 
 
+def part_of(used: Mapping[str, int], *, after_minor: int, amount_minor: int) -> dict[str, int]:
+    """An amount of what credits paid, in their order, by their ids, after the first `after_minor`."""
+    parts = {}
+    for credit_id, used_minor in used.items():
+        passed_minor = min(after_minor, used_minor)
+        after_minor -= passed_minor
+        if part_minor := min(used_minor - passed_minor, amount_minor):
+            parts[credit_id] = part_minor
+            amount_minor -= part_minor
+    return parts
+
+
 @dataclass(frozen=True, slots=True)
 class Covered:
     """What of a line was paid, by the credit's id, and what is still due, in minor units."""

@@ -79,25 +79,26 @@ def credit_invoice(
     """
     left = creditable(invoiced, earlier)
     for line_id, amount_minor in items.items():
+        rest = left.get(line_id, 0)
         # A line below zero gave something back, so its credit takes that back again.
-        if not min(0, left.get(line_id, 0)) <= amount_minor <= max(0, left.get(line_id, 0)):
-            raise _exceeds(line_id, left.get(line_id, 0))
+        if line_id not in left or not min(0, rest) <= amount_minor <= max(0, rest):
+            raise _exceeds(line_id, rest)
     lines = {line.id: line for line in invoiced.lines}
     discount_left = invoiced.discount_minor - sum(note.discount_minor for note in earlier)
     tax_left = invoiced.tax_minor - sum(note.tax_minor for note in earlier)
     total_left = sum(left.values()) - discount_left + tax_left
-    amount_minor = sum(items.values())
     if all(items.get(line_id, 0) == rest for line_id, rest in left.items()):
-        return CreditNote(items, discount_left, tax_left)
-    discount = sum(
-        (lines[key].discount * _part(lines[key], part) for key, part in items.items()), Fraction(0)
-    )
-    tax = sum((lines[key].tax * _part(lines[key], part) for key, part in items.items()), Fraction(0))
-    # Rounding many notes the same way must leave the later ones neither below zero nor above their lines.
-    rest = sum(left.values()) - amount_minor
-    discount_minor = _within(discount_left - rest, round_number(discount, rounding), discount_left)
-    tax_minor = _within(min(0, tax_left), round_number(tax, rounding), max(0, tax_left))
-    note = CreditNote(items, discount_minor, tax_minor)
+        note = CreditNote(items, discount_left, tax_left)
+    else:
+        discount = sum(
+            (lines[key].discount * _part(lines[key], part) for key, part in items.items()), Fraction(0)
+        )
+        tax = sum((lines[key].tax * _part(lines[key], part) for key, part in items.items()), Fraction(0))
+        # Rounding many notes the same way must leave the later ones neither below zero nor above their lines.
+        rest = sum(left.values()) - sum(items.values())
+        discount_minor = _within(discount_left - rest, round_number(discount, rounding), discount_left)
+        tax_minor = _within(min(0, tax_left), round_number(tax, rounding), max(0, tax_left))
+        note = CreditNote(items, discount_minor, tax_minor)
     if not 0 <= note.total_minor <= total_left:
         raise _exceeds("", total_left)
     return note

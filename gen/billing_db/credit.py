@@ -109,7 +109,7 @@ async def list_remaining_credits(
 
 MARK_CREDIT_VOIDED: Final = """-- name: MarkCreditVoided :one
 UPDATE credits SET voided_at = $1::timestamptz, remaining_minor = 0, version = version + 1
-WHERE tenant_id = $2 AND id = $3 AND version = $4
+WHERE tenant_id = $2 AND id = $3 AND version = $4 AND voided_at IS NULL
 RETURNING tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, version
 """
 

@@ -273,9 +273,10 @@ async def upsert_invoice_counter(conn: Connection, *, tenant_id: str, year: int,
 MARK_INVOICE: Final = """-- name: MarkInvoice :one
 UPDATE invoices
 SET state = $1, number = $2, amount_paid_minor = $3,
-    amount_due_minor = $4, credited_minor = $5, finalized_at = $6, due_at = $7,
-    paid_at = $8, voided_at = $9, version = $10
-WHERE tenant_id = $11 AND id = $12 AND version = $13
+    amount_due_minor = $4, credited_minor = $5,
+    prepaid_minor = $6, credits = $7, finalized_at = $8,
+    due_at = $9, paid_at = $10, voided_at = $11, version = $12
+WHERE tenant_id = $13 AND id = $14 AND version = $15
 RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, description, replaces_invoice_id
 """
 
@@ -288,6 +289,8 @@ async def mark_invoice(
     amount_paid_minor: int,
     amount_due_minor: int,
     credited_minor: int,
+    prepaid_minor: int,
+    credits: Json,
     finalized_at: datetime.datetime | None,
     due_at: datetime.datetime | None,
     paid_at: datetime.datetime | None,
@@ -305,6 +308,8 @@ async def mark_invoice(
         amount_paid_minor,
         amount_due_minor,
         credited_minor,
+        prepaid_minor,
+        credits,
         finalized_at,
         due_at,
         paid_at,
@@ -384,14 +389,14 @@ async def upsert_credit_note_counter(conn: Connection, *, tenant_id: str, year: 
 INSERT_CREDIT_NOTE: Final = """-- name: InsertCreditNote :one
 INSERT INTO credit_notes (
     tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor,
-    total_minor, due_minor, refunded_minor, credit_id, issued_at
+    total_minor, due_minor, refunded_minor, returned_minor, credit_id, issued_at
 )
 VALUES (
     $1, $2, $3, $4, $5, $6,
     $7, $8, $9, $10, $11,
-    $12, $13, $14, $15, $16
+    $12, $13, $14, $15, $16, $17
 )
-RETURNING tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor, total_minor, due_minor, refunded_minor, credit_id, issued_at
+RETURNING tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor, total_minor, due_minor, refunded_minor, returned_minor, credit_id, issued_at
 """
 
 
@@ -412,6 +417,7 @@ async def insert_credit_note(
     total_minor: int,
     due_minor: int,
     refunded_minor: int,
+    returned_minor: int,
     credit_id: str | None,
     issued_at: datetime.datetime,
 ) -> CreditNote:
@@ -431,6 +437,7 @@ async def insert_credit_note(
         total_minor,
         due_minor,
         refunded_minor,
+        returned_minor,
         credit_id,
         issued_at,
     )
@@ -440,7 +447,7 @@ async def insert_credit_note(
 
 
 LIST_CREDIT_NOTES: Final = """-- name: ListCreditNotes :many
-SELECT tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor, total_minor, due_minor, refunded_minor, credit_id, issued_at FROM credit_notes
+SELECT tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor, total_minor, due_minor, refunded_minor, returned_minor, credit_id, issued_at FROM credit_notes
 WHERE tenant_id = $1
     AND ($2::text = '' OR invoice_id = $2::text)
     AND ($3::text = '' OR customer_id = $3::text)
@@ -465,7 +472,7 @@ async def list_credit_notes(
 
 
 LIST_CREDIT_NOTES_OF_INVOICE: Final = """-- name: ListCreditNotesOfInvoice :many
-SELECT tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor, total_minor, due_minor, refunded_minor, credit_id, issued_at FROM credit_notes
+SELECT tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor, total_minor, due_minor, refunded_minor, returned_minor, credit_id, issued_at FROM credit_notes
 WHERE tenant_id = $1 AND invoice_id = $2
 ORDER BY id
 """

@@ -132,6 +132,7 @@ class CreditNote:
     total_minor: int
     due_minor: int
     refunded_minor: int
+    returned_minor: int
     credit_id: str | None
     issued_at: datetime.datetime
 

@@ -160,12 +160,13 @@ CREATE TABLE credit_notes (
     total_minor bigint NOT NULL CHECK (total_minor >= 0),
     due_minor bigint NOT NULL CHECK (due_minor >= 0),
     refunded_minor bigint NOT NULL CHECK (refunded_minor >= 0),
+    returned_minor bigint NOT NULL CHECK (returned_minor >= 0),
     credit_id text,
     issued_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id),
     CONSTRAINT credit_notes_number_once UNIQUE (tenant_id, number),
     FOREIGN KEY (tenant_id, invoice_id) REFERENCES invoices,
-    CHECK (due_minor + refunded_minor = total_minor)
+    CHECK (due_minor + refunded_minor + returned_minor = total_minor)
 );
 CREATE INDEX credit_notes_by_invoice ON credit_notes (tenant_id, invoice_id, id);
 
@@ -190,7 +191,9 @@ GRANT SELECT, INSERT, UPDATE ON coupons, discounts, credits, tax_terms, tax_rate
 GRANT SELECT, INSERT, UPDATE, DELETE ON tax_exemptions TO corebilling_app;
 GRANT SELECT, INSERT ON credit_notes TO corebilling_app;
 GRANT SELECT ON coupons, tax_terms, tax_rates, tax_exemptions TO corebilling_worker;
-GRANT SELECT, UPDATE ON discounts, credits TO corebilling_worker;
+GRANT SELECT, UPDATE ON discounts TO corebilling_worker;
+-- What an invoice below zero becomes.
+GRANT SELECT, INSERT, UPDATE ON credits TO corebilling_worker;
 
 -- migrate:down
 DROP TABLE credit_note_counters;

@@ -32,7 +32,7 @@ ORDER BY id;
 -- name: MarkCreditVoided :one
 -- Once.
 UPDATE credits SET voided_at = sqlc.arg(voided_at)::timestamptz, remaining_minor = 0, version = version + 1
-WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version)
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version) AND voided_at IS NULL
 RETURNING *;
 
 -- name: ListCreditsByIds :many

@@ -115,8 +115,9 @@ RETURNING last_number;
 -- Writes what the lifecycle decided; the version guards against a change in between.
 UPDATE invoices
 SET state = sqlc.arg(state), number = sqlc.narg(number), amount_paid_minor = sqlc.arg(amount_paid_minor),
-    amount_due_minor = sqlc.arg(amount_due_minor), credited_minor = sqlc.arg(credited_minor), finalized_at = sqlc.narg(finalized_at), due_at = sqlc.narg(due_at),
-    paid_at = sqlc.narg(paid_at), voided_at = sqlc.narg(voided_at), version = sqlc.arg(new_version)
+    amount_due_minor = sqlc.arg(amount_due_minor), credited_minor = sqlc.arg(credited_minor),
+    prepaid_minor = sqlc.arg(prepaid_minor), credits = sqlc.arg(credits), finalized_at = sqlc.narg(finalized_at),
+    due_at = sqlc.narg(due_at), paid_at = sqlc.narg(paid_at), voided_at = sqlc.narg(voided_at), version = sqlc.arg(new_version)
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version)
 RETURNING *;
 
@@ -141,12 +142,12 @@ RETURNING last_number;
 -- name: InsertCreditNote :one
 INSERT INTO credit_notes (
     tenant_id, id, invoice_id, customer_id, number, reason, currency, items, discount_minor, subtotal_minor, tax_minor,
-    total_minor, due_minor, refunded_minor, credit_id, issued_at
+    total_minor, due_minor, refunded_minor, returned_minor, credit_id, issued_at
 )
 VALUES (
     sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(invoice_id), sqlc.arg(customer_id), sqlc.arg(number), sqlc.arg(reason),
     sqlc.arg(currency), sqlc.arg(items), sqlc.arg(discount_minor), sqlc.arg(subtotal_minor), sqlc.arg(tax_minor),
-    sqlc.arg(total_minor), sqlc.arg(due_minor), sqlc.arg(refunded_minor), sqlc.narg(credit_id), sqlc.arg(issued_at)
+    sqlc.arg(total_minor), sqlc.arg(due_minor), sqlc.arg(refunded_minor), sqlc.arg(returned_minor), sqlc.narg(credit_id), sqlc.arg(issued_at)
 )
 RETURNING *;
 

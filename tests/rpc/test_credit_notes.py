@@ -14,6 +14,7 @@ from tests.support.money import (
     balances,
     coupon,
     credit,
+    credit_left,
     customer_in,
     give_back,
     invoice,
@@ -162,3 +163,116 @@ async def test_drafts_are_not_given_back_nor_are_credited_invoices_voided(platfo
     await give_back(platform, made.id, **{made.lines[0].id: 100})
     refusal = await refused(void(platform, made.id))
     assert (refusal.reason, refusal.facts) == ("INVOICE_HAS_CREDIT_NOTES", {"credited_minor": "100"})
+
+
+async def test_credits_used_after_tax_come_back_as_what_they_were(platform: Platform) -> None:
+    await set_terms(platform, credit_application=tax_pb2.CREDIT_APPLICATION_AFTER_TAX)
+    ada = (await new_customer(platform)).id
+    first, second = await credit(platform, ada, 3000), await credit(platform, ada, 2000)
+    made = await invoice(platform, ada, item("60"))
+    assert (made.total_minor, made.amount_due_minor) == (1000, 1000)
+    await pay(platform, made.id, 1000)
+    (line,) = made.lines
+    answers = [await give_back(platform, made.id, **{line.id: amount}) for amount in (1500, 4500)]
+    notes = [answer.credit_note for answer in answers]
+    # What was paid comes first.
+    assert [(note.refunded_minor, note.returned_minor) for note in notes] == [(1000, 500), (0, 4500)]
+    assert [await credit_left(platform, one.id) for one in (first, second)] == [3000, 2000]
+    assert await balances(platform) == {"CASH": 1000, "EXPENSE": 5000, "CUSTOMER_CREDIT": -6000}
+    returned = await platform.events("credit.reversed")
+    assert [(one.credit_id, one.amount_minor) for one in returned] == [
+        (first.id, 500),
+        (first.id, 2500),
+        (second.id, 2000),
+    ]
+
+
+async def test_a_note_is_a_change_of_the_invoice(platform: Platform) -> None:
+    made = await invoice(platform, (await new_customer(platform)).id, item("10"))
+    answer = await give_back(platform, made.id, **{made.lines[0].id: 100})
+    assert answer.invoice.version == made.version + 1
+    (credited,) = await platform.events("invoice.credited")
+    assert (credited.credit_note_id, credited.amount_minor) == (answer.credit_note.id, 100)
+    assert credited.amount_due_minor == 900
+
+
+async def test_a_note_over_nothing_is_refused(platform: Platform) -> None:
+    ada = (await new_customer(platform)).id
+    made, below_zero = await invoice(platform, ada, item("10")), await invoice(platform, ada, item("-10"))
+    refusals = [
+        await refused(give_back(platform, made.id, ili_unknown=0)),
+        await refused(give_back(platform, made.id, **{made.lines[0].id: 0})),
+        await refused(give_back(platform, below_zero.id)),
+    ]
+    await give_back(platform, made.id)
+    refusals.append(await refused(give_back(platform, made.id)))
+    assert [(one.code, one.reason) for one in refusals] == [
+        ("INVALID_ARGUMENT", "CREDIT_EXCEEDS_INVOICE")
+    ] * 4
+
+
+async def test_an_invoice_below_zero_becomes_prepaid_credit(platform: Platform) -> None:
+    await tax_rate(platform, "20")
+    ada = await customer_in(platform, "DE")
+    made = await invoice(platform, ada, item("-10"))
+    assert (made.total_minor, made.prepaid_minor, made.amount_due_minor) == (-1200, -1200, 0)
+    assert made.state == pb.INVOICE_STATE_PAID
+    (use,) = made.credits
+    assert (await credit_left(platform, use.credit_id), use.amount_minor) == (1200, -1200)
+    assert await balances(platform) == {"REVENUE": 1000, "TAX_PAYABLE": 200, "CUSTOMER_CREDIT": -1200}
+    (granted,) = await platform.events("credit.granted")
+    assert (granted.credit_id, granted.amount_minor) == (use.credit_id, 1200)
+    later = await invoice(platform, ada, item("25"))
+    assert (later.prepaid_minor, later.amount_due_minor) == (1200, 1800)
+
+
+async def test_a_draft_below_zero_becomes_credit_once_it_is_finalized(platform: Platform) -> None:
+    ada = (await new_customer(platform)).id
+    draft = await invoice(platform, ada, item("-10"), finalize=False)
+    assert (draft.amount_due_minor, await platform.events("credit.granted")) == (-1000, [])
+    request = rpc.FinalizeInvoiceRequest(request_id=new_id("req"), invoice_id=draft.id)
+    final = (await platform.stub(InvoiceServiceStub).FinalizeInvoice(request)).invoice
+    assert (final.prepaid_minor, final.amount_due_minor) == (-1000, 0)
+    assert [use.amount_minor for use in final.credits] == [-1000]
+
+
+async def test_a_draft_can_be_discarded_and_holds_nothing_then(platform: Platform) -> None:
+    ada = (await new_customer(platform)).id
+    held = await credit(platform, ada, 1000)
+    draft = await invoice(platform, ada, item("10"), finalize=False)
+    assert (await void(platform, draft.id)).state == pb.INVOICE_STATE_VOID
+    assert await credit_left(platform, held.id) == 1000
+    assert await balances(platform) == {"EXPENSE": 1000, "CUSTOMER_CREDIT": -1000}
+    final = await invoice(platform, ada, item("30"))
+    assert (final.number, final.credit_minor) == ("INV-2026-000001", 1000)
+
+
+async def test_what_comes_back_of_a_voided_credit_is_void_too(platform: Platform) -> None:
+    await tax_rate(platform, "20")
+    await tax_rate(platform, "0", category="free")
+    ada = await customer_in(platform, "DE")
+    held = await credit(platform, ada, 10000)
+    # It leaves something of the credit, and something due: the tax.
+    made = await invoice(platform, ada, item("100"), item("-30", "free"))
+    assert (made.credit_minor, made.amount_due_minor) == (7000, 600)
+    request = credit_service_pb2.VoidCreditRequest(request_id=new_id("req"), credit_id=held.id)
+    await platform.stub(CreditServiceStub).VoidCredit(request)
+    await void(platform, made.id)
+    assert [one.amount_minor for one in await platform.events("credit.voided")] == [3000, 7000]
+    assert (await credit_left(platform, held.id), await balances(platform)) == (0, {})
+
+
+async def test_an_invoice_issued_again_is_taxed_by_category_though_there_were_no_rates(
+    platform: Platform,
+) -> None:
+    product = await new_product(platform, tax_category="book")
+    fee = await new_price(platform, product.id, "fee", unit_amount="100")
+    ada = await customer_in(platform, "DE")
+    subscription = await subscribe(platform, fee, customer_id=ada)
+    platform.clock.advance(days=31, seconds=3600)
+    await platform.drain()
+    stub = platform.stub(InvoiceServiceStub)
+    (wrong,) = (await stub.ListInvoices(rpc.ListInvoicesRequest(subscription_id=subscription.id))).invoices
+    await tax_rate(platform, "19")
+    await tax_rate(platform, "7", category="book")
+    assert (await reissue(platform, wrong.id)).invoice.tax_minor == 700

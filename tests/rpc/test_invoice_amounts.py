@@ -6,6 +6,7 @@ from typing import Any
 
 import pypdf
 import pytest
+import structlog
 from billing.credit.v1 import credit_pb2, credit_service_pb2
 from billing.credit.v1.credit_service_pb2_grpc import CreditServiceStub
 from billing.discount.v1 import discount_pb2, discount_service_pb2
@@ -152,6 +153,31 @@ async def test_a_discount_is_for_its_prices_and_its_subscription_alone(platform:
     (untouched,) = await invoices_of(platform, other.id)
     assert [line.discount_minor for line in made.lines] == [1500, 0]
     assert untouched.discount_minor == 0
+
+
+@pytest.mark.parametrize("used", ["credit", "discount"])
+async def test_cycles_are_invoiced_together_also_when_they_use_what_a_customer_has(
+    platform: Platform, used: str
+) -> None:
+    fee = await new_price(platform, (await new_product(platform)).id, "fee")
+    first = await subscribe(platform, fee)
+    for _ in range(3):
+        await subscribe(platform, fee, customer_id=first.customer_id)
+    if used == "credit":
+        await credit(platform, first.customer_id, 10_000)
+    else:
+        await coupon(platform, "ONCE", percent="50", duration=ONCE)
+        await redeem(platform, "ONCE", first.customer_id)
+    with structlog.testing.capture_logs() as logs:
+        await months(platform, 1)
+    assert [line for line in logs if line["event"] == "router.batch_failed"] == []
+    subject = "credit.applied" if used == "credit" else "discount.ended"
+    causes = await platform.rows(
+        "SELECT DISTINCT c.subject FROM billing_events e JOIN billing_events c ON c.id = e.causation_id "
+        "WHERE e.subject = $1",
+        subject,
+    )
+    assert [row["subject"] for row in causes] == ["rating.completed"]
 
 
 async def test_a_preview_shows_what_the_invoice_will_be_and_uses_nothing(platform: Platform) -> None:
@@ -325,6 +351,8 @@ async def test_voiding_an_invoice_gives_back_its_discounts_and_credits(platform:
     await void(platform, made.id)
     discount = await discount_of(platform, ada)
     assert (discount.remaining_invoices, discount.HasField("ended_at")) == (1, False)
+    (restored,) = await platform.events("discount.restored")
+    assert (restored.discount_id, restored.invoice_id) == (discount.id, made.id)
     assert await credit_left(platform, held.id) == 300
     assert await balances(platform) == {"EXPENSE": 300, "CUSTOMER_CREDIT": -300}
     (reversed_use,) = await platform.events("credit.reversed")

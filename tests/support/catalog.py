@@ -14,9 +14,9 @@ from corebilling.values.ids import new_id
 from tests.support.platform import Platform
 
 
-async def new_product(platform: Platform, code: str = "llm") -> catalog_pb2.Product:
+async def new_product(platform: Platform, code: str = "llm", **more: Any) -> catalog_pb2.Product:
     answer = await platform.stub(CatalogServiceStub).CreateProduct(
-        catalog_service_pb2.CreateProductRequest(request_id=new_id("req"), code=code, name=code)
+        catalog_service_pb2.CreateProductRequest(request_id=new_id("req"), code=code, name=code, **more)
     )
     return answer.product
 

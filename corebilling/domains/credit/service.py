@@ -1,11 +1,13 @@
 """Use cases of customers' credits; invoices use them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from billing.credit.v1 import credit_events_pb2 as events
 from billing.credit.v1 import credit_pb2 as pb
 from billing.credit.v1 import credit_service_pb2 as rpc
+from billing.event.v1 import event_pb2 as eventv1
 from billing_db import credit as credit_sql
 from billing_db import customer as customer_sql
 from billing_db.models import Credit as CreditRow
@@ -37,7 +39,7 @@ class NewCredit:
     description: str = ""
 
 
-async def grant(tx: Transaction, new: NewCredit) -> CreditRow:
+async def grant(tx: Transaction, new: NewCredit, cause: eventv1.Event | None = None) -> CreditRow:
     """Writes and announces a credit; the caller holds the customer's lock, and posts what it came from."""
     credit = await credit_sql.insert_credit(
         tx,
@@ -60,17 +62,63 @@ async def grant(tx: Transaction, new: NewCredit) -> CreditRow:
         currency=credit.currency,
         amount_minor=credit.amount_minor,
     )
-    announce(tx, credit, granted)
+    announce(tx, credit, granted, cause)
     return credit
 
 
-def announce(tx: Transaction, credit: CreditRow, payload: Message) -> None:
+async def give_back(
+    tx: Transaction,
+    ledger: LedgerService,
+    amounts: Mapping[str, int],
+    *,
+    invoice_id: str,
+    occasion_id: str,
+    now: datetime,
+) -> None:
+    """Returns what an invoice used of credits, by the credit's id; the caller holds the customer's lock.
+
+    Of a credit that was voided meanwhile, it is void as well.
+
+    Args:
+        occasion_id: Of what it is given back for: the books have it once for each.
+    """
+    rows = await credit_sql.list_credits_by_ids(tx, tenant_id=tx.tenant_id, ids=list(amounts))
+    voided = []
+    for row in rows:
+        amount_minor = amounts[row.id]
+        row.version += 1
+        if row.voided_at is None:
+            row.remaining_minor += amount_minor
+            announce(tx, row, _reversed(row, invoice_id, amount_minor))
+        else:
+            voided.append(_posting(row, Source.CREDIT_VOIDED, f"{row.id}/{occasion_id}", -amount_minor, now))
+            announce(tx, row, _voided(row, amount_minor))
+    if rows:
+        await write(tx, rows)
+    await ledger.post(tx, voided)
+
+
+async def write(tx: Transaction, rows: Sequence[CreditRow]) -> None:
+    """What is left of credits."""
+    await credit_sql.mark_credits(
+        tx,
+        tenant_id=tx.tenant_id,
+        ids=[row.id for row in rows],
+        remaining_minor=[row.remaining_minor for row in rows],
+        versions=[row.version for row in rows],
+    )
+
+
+def announce(
+    tx: Transaction, credit: CreditRow, payload: Message, cause: eventv1.Event | None = None
+) -> None:
     outbox.append(
         tx,
         payload,
         resource_id=credit.id,
         resource_version=credit.version,
         ordering_key=credit.customer_id,
+        cause=cause,
     )
 
 
@@ -114,7 +162,8 @@ class CreditService:
         )
         check_validity(new.valid_from, new.valid_until)
         credit = await grant(tx, new)
-        await self._post(tx, credit, Source.CREDIT_GRANTED, credit.amount_minor, now)
+        granted = _posting(credit, Source.CREDIT_GRANTED, credit.id, credit.amount_minor, now)
+        await self._ledger.post(tx, [granted])
         return rpc.GrantCreditResponse(credit=to_message(credit, pb.Credit))
 
     async def get_credit(self, tx: Transaction, request: rpc.GetCreditRequest) -> rpc.GetCreditResponse:
@@ -140,14 +189,8 @@ class CreditService:
             tx, tenant_id=tx.tenant_id, id=credit.id, version=credit.version, voided_at=now
         )
         assert voided is not None, "the customer's lock keeps the version"
-        await self._post(tx, voided, Source.CREDIT_VOIDED, -amount_minor, now)
-        payload = events.CreditVoided(
-            credit_id=voided.id,
-            customer_id=voided.customer_id,
-            currency=voided.currency,
-            amount_minor=amount_minor,
-        )
-        announce(tx, voided, payload)
+        await self._ledger.post(tx, [_posting(voided, Source.CREDIT_VOIDED, voided.id, -amount_minor, now)])
+        announce(tx, voided, _voided(voided, amount_minor))
         return rpc.VoidCreditResponse(credit=to_message(voided, pb.Credit))
 
     async def get_credit_balance(
@@ -171,17 +214,36 @@ class CreditService:
             )
         return rpc.GetCreditBalanceResponse(balances=balances)
 
-    async def _post(
-        self, tx: Transaction, credit: CreditRow, source: Source, amount_minor: int, now: datetime
-    ) -> None:
-        prepaid = credit.kind == CreditKind.PREPAID
-        entries = transfer(
-            amount_minor,
-            credit.currency,
-            debit=AccountType.CASH if prepaid else AccountType.EXPENSE,
-            credit=AccountType.CUSTOMER_CREDIT,
-        )
-        await self._ledger.post(tx, [Posting(source, credit.id, credit.customer_id, entries, now)])
+
+def _posting(credit: CreditRow, source: Source, source_id: str, amount_minor: int, now: datetime) -> Posting:
+    prepaid = credit.kind == CreditKind.PREPAID
+    entries = transfer(
+        amount_minor,
+        credit.currency,
+        debit=AccountType.CASH if prepaid else AccountType.EXPENSE,
+        credit=AccountType.CUSTOMER_CREDIT,
+    )
+    return Posting(source, source_id, credit.customer_id, entries, now)
+
+
+def _reversed(credit: CreditRow, invoice_id: str, amount_minor: int) -> events.CreditReversed:
+    return events.CreditReversed(
+        credit_id=credit.id,
+        customer_id=credit.customer_id,
+        invoice_id=invoice_id,
+        currency=credit.currency,
+        amount_minor=amount_minor,
+        remaining_minor=credit.remaining_minor,
+    )
+
+
+def _voided(credit: CreditRow, amount_minor: int) -> events.CreditVoided:
+    return events.CreditVoided(
+        credit_id=credit.id,
+        customer_id=credit.customer_id,
+        currency=credit.currency,
+        amount_minor=amount_minor,
+    )
 
 
 async def _find(tx: Transaction, credit_id: str) -> CreditRow:

@@ -1,6 +1,6 @@
 """Use cases of credit notes: giving back some of an invoice, or all of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.credit.service import NewCredit, grant
+from corebilling.domains.credit.service import NewCredit, give_back, grant
 from corebilling.domains.invoice import records
 from corebilling.domains.invoice.model import (
     Crediting,
@@ -28,7 +28,7 @@ from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.errors import InvalidArgument
 from corebilling.events import outbox
 from corebilling.mapping import to_message
-from corebilling.values.credit import CreditKind
+from corebilling.values.credit import CreditKind, part_of
 from corebilling.values.credit_note import (
     CreditNote,
     Invoiced,
@@ -54,11 +54,12 @@ class CreditNoteService:
     ) -> rpc.IssueCreditNoteResponse:
         """Gives back what the items say, or all that is left.
 
-        What is still due is no more; what was paid becomes a prepaid credit.
+        What is still due is no more; what was paid becomes a prepaid credit; credits that were used after tax
+        are the customer's again.
 
         Raises:
             FailedPrecondition: INVOICE_NOT_CREDITABLE.
-            InvalidArgument: CREDIT_EXCEEDS_INVOICE.
+            InvalidArgument: CREDIT_EXCEEDS_INVOICE, also when nothing is left.
         """
         invoice = await records.find_locked(tx, request.invoice_id)
         lines = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=invoice.id)
@@ -69,6 +70,7 @@ class CreditNoteService:
         crediting = decide_crediting(
             InvoiceState(invoice.state),
             amount_due_minor=invoice.amount_due_minor,
+            refundable_minor=_refundable(invoice, earlier),
             note_minor=note.total_minor,
         )
         tenant = await tenant_profile(tx)
@@ -77,9 +79,17 @@ class CreditNoteService:
             credit_id = (await grant(tx, _prepaid(invoice, crediting, tenant))).id
         note_id = new_id("crn")
         await self._post(tx, note_id, invoice, note, crediting, tenant)
-        announced: list[Message] = []
+        await give_back(
+            tx,
+            self._ledger,
+            _returned(invoice, earlier, crediting),
+            invoice_id=invoice.id,
+            occasion_id=note_id,
+            now=tenant.now,
+        )
         invoice.amount_due_minor -= crediting.due_minor
         invoice.credited_minor += note.total_minor
+        announced: list[Message] = [_credited(invoice, note_id, note)]
         if crediting.change:
             announced += records.settle(invoice, crediting.change, tenant.now)
         saved = await records.save(tx, invoice, announced)
@@ -118,7 +128,7 @@ class CreditNoteService:
         """The part of the sale that is given back, turned round."""
         sold = sale(
             due_minor=crediting.due_minor,
-            credited_minor=crediting.refunded_minor,
+            credited_minor=crediting.refunded_minor + crediting.returned_minor,
             tax_minor=note.tax_minor,
             revenue_minor=note.subtotal_minor,
             currency=invoice.currency,
@@ -150,13 +160,38 @@ def _decide_note(
         raise InvalidArgument("REQUEST_INVALID", "Name each line of the invoice once.")
     if not items:
         items = {line_id: left for line_id, left in creditable(invoiced, notes).items() if left}
-    return credit_invoice(invoiced, notes, items)
+    note = credit_invoice(invoiced, notes, items)
+    if not note.total_minor:
+        raise InvalidArgument(
+            "CREDIT_EXCEEDS_INVOICE",
+            "The invoice charged nothing for this that no other note gave back.",
+            {"line_id": "", "creditable_minor": "0"},
+        )
+    return note
+
+
+def _refundable(invoice: Invoice, earlier: Sequence[CreditNoteRow]) -> int:
+    """What was paid for the invoice, prepaid credits among it, and no note gave back yet."""
+    return (
+        invoice.amount_paid_minor + max(0, invoice.prepaid_minor) - sum(row.refunded_minor for row in earlier)
+    )
+
+
+def _returned(invoice: Invoice, earlier: Sequence[CreditNoteRow], crediting: Crediting) -> Mapping[str, int]:
+    """What the note returns of the credits that were used after tax, by the credit's id."""
+    used = {
+        use["credit_id"]: int(use["amount_minor"])
+        for use in invoice.credits
+        if use["kind"] != "CREDIT_KIND_PREPAID"
+    }
+    before_minor = sum(row.returned_minor for row in earlier)
+    return part_of(used, after_minor=before_minor, amount_minor=crediting.returned_minor)
 
 
 def _invoiced(invoice: Invoice, lines: Sequence[InvoiceLine]) -> Invoiced:
     """What was charged for the lines: not what discounts, and credits before tax, took off.
 
-    Of amounts that contain their tax, the tax stands apart. Credits used after tax count as money paid.
+    Of amounts that contain their tax, the tax stands apart. Credits used after tax paid for them.
     """
     inclusive = invoice.tax_behavior == TaxBehavior.INCLUSIVE
     shares = [
@@ -169,6 +204,16 @@ def _invoiced(invoice: Invoice, lines: Sequence[InvoiceLine]) -> Invoiced:
         ),
         sum(shares),
         invoice.tax_minor,
+    )
+
+
+def _credited(invoice: Invoice, note_id: str, note: CreditNote) -> events.InvoiceCredited:
+    return events.InvoiceCredited(
+        invoice_id=invoice.id,
+        credit_note_id=note_id,
+        currency=invoice.currency,
+        amount_minor=note.total_minor,
+        amount_due_minor=invoice.amount_due_minor,
     )
 
 
@@ -215,6 +260,7 @@ async def _insert(
         total_minor=note.total_minor,
         due_minor=crediting.due_minor,
         refunded_minor=crediting.refunded_minor,
+        returned_minor=crediting.returned_minor,
         credit_id=credit_id,
         issued_at=tenant.now,
     )
@@ -226,6 +272,7 @@ async def _insert(
         currency=row.currency,
         total_minor=row.total_minor,
         refunded_minor=row.refunded_minor,
+        returned_minor=row.returned_minor,
     )
     outbox.append(tx, issued, resource_id=row.id, resource_version=1, ordering_key=row.customer_id)
     return row

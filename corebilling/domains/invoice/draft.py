@@ -149,7 +149,7 @@ def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: 
         description=occasion.description,
         replaces_invoice_id=occasion.replaces_invoice_id or None,
     )
-    reckoning.use(invoice.id, amounts)
+    reckoning.use(invoice, amounts)
     return Draft(invoice, lines, amounts.lines, _taxes_by_line(reckoning, amounts))
 
 

@@ -1,9 +1,10 @@
 """Invoices: what a customer owes for a billing cycle.
 
     draft ──> open ──> paid
-               └─────> void
+      └────────┴─────> void
 
-A draft has no number. An invoice of which nothing is due is opened and paid at once.
+A draft has no number, also when it is discarded. An invoice of which nothing is due is opened and paid at
+once; what one below zero gives back becomes a prepaid credit.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ class InvoiceState(StrEnum):
 
 
 _STEPS = {
-    InvoiceState.DRAFT: {InvoiceState.OPEN},
+    InvoiceState.DRAFT: {InvoiceState.OPEN, InvoiceState.VOID},
     InvoiceState.OPEN: {InvoiceState.PAID, InvoiceState.VOID},
     InvoiceState.PAID: set[InvoiceState](),
     InvoiceState.VOID: set[InvoiceState](),
@@ -70,7 +71,7 @@ def decide_finalization(state: InvoiceState, *, due_minor: int, now: datetime, d
         FailedPrecondition: INVOICE_TRANSITION_INVALID when it is no draft.
     """
     opened = apply_lifecycle(state, InvoiceState.OPEN)
-    paid = None if due_minor else apply_lifecycle(InvoiceState.OPEN, InvoiceState.PAID)
+    paid = None if due_minor > 0 else apply_lifecycle(InvoiceState.OPEN, InvoiceState.PAID)
     return Finalization(opened, now + timedelta(days=due_days), paid)
 
 
@@ -114,7 +115,7 @@ def decide_void(state: InvoiceState, *, amount_paid_minor: int, credited_minor: 
 
     Raises:
         FailedPrecondition: INVOICE_HAS_PAYMENTS when money was received for it, INVOICE_TRANSITION_INVALID
-            when it is not open, INVOICE_HAS_CREDIT_NOTES when some of it was given back.
+            when it is paid or void, INVOICE_HAS_CREDIT_NOTES when some of it was given back.
     """
     if credited_minor:
         raise FailedPrecondition(
@@ -169,15 +170,23 @@ def check_total(amounts_minor: Sequence[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Crediting:
-    """What a credit note does: lowers what is due, turns what was paid into credit, perhaps settles."""
+    """What a credit note does: it lowers what is due, turns what was paid into prepaid credit, and returns
+    credits that were used after tax; perhaps it settles.
+    """
 
     due_minor: int
     refunded_minor: int
+    returned_minor: int
     change: StatusChange | None
 
 
-def decide_crediting(state: InvoiceState, *, amount_due_minor: int, note_minor: int) -> Crediting:
+def decide_crediting(
+    state: InvoiceState, *, amount_due_minor: int, refundable_minor: int, note_minor: int
+) -> Crediting:
     """What a note over an amount does to an invoice.
+
+    Args:
+        refundable_minor: What was paid, prepaid credits among it, and no earlier note gave back.
 
     Raises:
         FailedPrecondition: INVOICE_NOT_CREDITABLE when it is a draft, or void.
@@ -191,7 +200,8 @@ def decide_crediting(state: InvoiceState, *, amount_due_minor: int, note_minor: 
     due_minor = min(note_minor, max(0, amount_due_minor))
     settled = state is InvoiceState.OPEN and due_minor == amount_due_minor
     change = apply_lifecycle(state, InvoiceState.PAID) if settled else None
-    return Crediting(due_minor, note_minor - due_minor, change)
+    refunded_minor = min(note_minor - due_minor, refundable_minor)
+    return Crediting(due_minor, refunded_minor, note_minor - due_minor - refunded_minor, change)
 
 
 def number_year(now: datetime, timezone: str) -> int:

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from billing.credit.v1 import credit_events_pb2 as credit_events
 from billing.discount.v1 import discount_events_pb2 as discount_events
+from billing.event.v1 import event_pb2 as eventv1
 from billing_db import credit as credit_sql
 from billing_db import discount as discount_sql
 from billing_db import tax as tax_sql
@@ -19,7 +20,7 @@ from billing_db.models import Invoice, TaxTerm
 from google.protobuf.message import Message
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.credit.service import remaining
+from corebilling.domains.credit.service import remaining, write
 from corebilling.domains.invoice.amounts import AmountLine, InvoiceAmounts, Terms, work_out
 from corebilling.domains.tax.model import JurisdictionRate, rates_for
 from corebilling.events import outbox
@@ -40,6 +41,17 @@ class ReckonedLine:
     tax_category: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What an invoice did to a credit or discount; `cycle_id` is that of the invoice, or ''."""
+
+    cycle_id: str
+    resource_id: str
+    version: int
+    customer_id: str
+    payload: Message
+
+
 @dataclass(slots=True)
 class Reckoning:
     """The rules, and what customers have left: work out invoices one after the other, then `save`."""
@@ -51,7 +63,7 @@ class Reckoning:
     customers: Mapping[str, tax_sql.ListTaxedCustomersRow]
     discounts: Sequence[discount_sql.ListDiscountsInForceRow]
     credits: Sequence[CreditRow]
-    events: list[tuple[str, int, str, Message]] = field(default_factory=list)
+    changes: list[_Change] = field(default_factory=list)
     used: dict[str, CreditRow] = field(default_factory=dict)
     spent: dict[str, discount_sql.ListDiscountsInForceRow] = field(default_factory=dict)
 
@@ -83,7 +95,7 @@ class Reckoning:
             available=[remaining(row) for row in self.credits if row.customer_id == customer_id],
         )
 
-    def use(self, invoice_id: str, amounts: InvoiceAmounts) -> None:
+    def use(self, invoice: Invoice, amounts: InvoiceAmounts) -> None:
         """Takes what the invoice uses off the discounts and credits; the next one finds the rest."""
         rows = {row.id: row for row in self.credits}
         for use in (*amounts.credits, *amounts.prepaid):
@@ -93,21 +105,25 @@ class Reckoning:
             applied = credit_events.CreditApplied(
                 credit_id=row.id,
                 customer_id=row.customer_id,
-                invoice_id=invoice_id,
+                invoice_id=invoice.id,
                 currency=row.currency,
                 amount_minor=use.amount_minor,
                 remaining_minor=row.remaining_minor,
             )
-            self.events.append((row.id, row.version, row.customer_id, applied))
+            self._note(invoice, row.id, row.version, applied)
         given = {step.discount.id for step in amounts.discounts if step.amount_minor}
         for discount in self.discounts:
             if discount.id in given and discount.remaining_invoices is not None:
-                self._spend(discount)
+                self._spend(invoice, discount)
 
-    async def save(self, tx: Transaction) -> None:
-        """Writes what is left of what was used, and announces it; the caller holds the customers' locks."""
+    async def save(self, tx: Transaction, causes: Mapping[str, eventv1.Event]) -> None:
+        """Writes what is left of what was used, and announces it; the caller holds the customers' locks.
+
+        Args:
+            causes: What each cycle is invoiced for, by the cycle's id.
+        """
         if self.used:
-            await write_credits(tx, list(self.used.values()))
+            await write(tx, list(self.used.values()))
         if self.spent:
             await discount_sql.mark_discounts(
                 tx,
@@ -117,12 +133,21 @@ class Reckoning:
                 remaining_invoices=[row.remaining_invoices or 0 for row in self.spent.values()],
                 versions=[row.version for row in self.spent.values()],
             )
-        for resource_id, version, customer_id, payload in self.events:
+        for change in self.changes:
             outbox.append(
-                tx, payload, resource_id=resource_id, resource_version=version, ordering_key=customer_id
+                tx,
+                change.payload,
+                resource_id=change.resource_id,
+                resource_version=change.version,
+                ordering_key=change.customer_id,
+                cause=causes.get(change.cycle_id),
             )
 
-    def _spend(self, row: discount_sql.ListDiscountsInForceRow) -> None:
+    def _note(self, invoice: Invoice, resource_id: str, version: int, payload: Message) -> None:
+        cycle_id = invoice.cycle_id or ""
+        self.changes.append(_Change(cycle_id, resource_id, version, invoice.customer_id, payload))
+
+    def _spend(self, invoice: Invoice, row: discount_sql.ListDiscountsInForceRow) -> None:
         assert row.remaining_invoices is not None
         row.remaining_invoices -= 1
         row.version += 1
@@ -131,7 +156,7 @@ class Reckoning:
             ended = discount_events.DiscountEnded(
                 discount_id=row.id, coupon_id=row.coupon_id, customer_id=row.customer_id
             )
-            self.events.append((row.id, row.version, row.customer_id, ended))
+            self._note(invoice, row.id, row.version, ended)
 
     def _rates(self, customer: tax_sql.ListTaxedCustomersRow, category: str) -> tuple[TaxRate, ...]:
         if not self.rates:
@@ -198,30 +223,8 @@ async def load(
     )
 
 
-async def give_back(tx: Transaction, invoice: Invoice) -> None:
-    """Returns the discounts and credits that a voided invoice used; the caller holds the customer's lock."""
-    amounts = {used["credit_id"]: int(used["amount_minor"]) for used in invoice.credits}
-    rows = await credit_sql.list_credits_by_ids(tx, tenant_id=tx.tenant_id, ids=list(amounts))
-    for row in rows:
-        row.remaining_minor += amounts[row.id]
-        row.version += 1
-        reversed_use = credit_events.CreditReversed(
-            credit_id=row.id,
-            customer_id=row.customer_id,
-            invoice_id=invoice.id,
-            currency=row.currency,
-            amount_minor=amounts[row.id],
-            remaining_minor=row.remaining_minor,
-        )
-        outbox.append(
-            tx,
-            reversed_use,
-            resource_id=row.id,
-            resource_version=row.version,
-            ordering_key=row.customer_id,
-        )
-    if rows:
-        await write_credits(tx, rows)
+async def give_back_discounts(tx: Transaction, invoice: Invoice) -> None:
+    """Returns the discounts that a voided invoice used; the caller holds the customer's lock."""
     discounts = await discount_sql.list_restorable_discounts(
         tx, tenant_id=tx.tenant_id, ids=[used["discount_id"] for used in invoice.discounts]
     )
@@ -234,16 +237,21 @@ async def give_back(tx: Transaction, invoice: Invoice) -> None:
             remaining_invoices=[(row.remaining_invoices or 0) + 1 for row in discounts],
             versions=[row.version + 1 for row in discounts],
         )
-
-
-async def write_credits(tx: Transaction, rows: Sequence[CreditRow]) -> None:
-    await credit_sql.mark_credits(
-        tx,
-        tenant_id=tx.tenant_id,
-        ids=[row.id for row in rows],
-        remaining_minor=[row.remaining_minor for row in rows],
-        versions=[row.version for row in rows],
-    )
+    for row in discounts:
+        restored = discount_events.DiscountRestored(
+            discount_id=row.id,
+            coupon_id=row.coupon_id,
+            customer_id=row.customer_id,
+            invoice_id=invoice.id,
+            remaining_invoices=(row.remaining_invoices or 0) + 1,
+        )
+        outbox.append(
+            tx,
+            restored,
+            resource_id=row.id,
+            resource_version=row.version + 1,
+            ordering_key=row.customer_id,
+        )
 
 
 def _discount(row: discount_sql.ListDiscountsInForceRow, lines: Sequence[ReckonedLine]) -> Discount:

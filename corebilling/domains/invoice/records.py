@@ -49,6 +49,8 @@ async def save(tx: Transaction, invoice: Invoice, announced: Sequence[Message]) 
         amount_paid_minor=invoice.amount_paid_minor,
         amount_due_minor=invoice.amount_due_minor,
         credited_minor=invoice.credited_minor,
+        prepaid_minor=invoice.prepaid_minor,
+        credits=invoice.credits,
         finalized_at=invoice.finalized_at,
         due_at=invoice.due_at,
         paid_at=invoice.paid_at,

@@ -22,6 +22,7 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.credit.service import NewCredit, give_back, grant
 from corebilling.domains.invoice import draft, reckoning, records
 from corebilling.domains.invoice.model import (
     InvoiceState,
@@ -38,6 +39,7 @@ from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.domains.rating.service import RatingService
 from corebilling.errors import NotFound
 from corebilling.mapping import enum_text, to_message
+from corebilling.values.credit import CreditKind
 from corebilling.values.ids import new_id
 from corebilling.values.money import minor_units
 from corebilling.values.page import decode_page_token, next_page, page_limit
@@ -91,7 +93,8 @@ class InvoiceService:
             return
         tenant = await tenant_profile(tx)
         reckoning = await self._reckoning(tx, [cycle.customer_id for cycle in cycles], tenant)
-        drafts = [await _cycle_draft(tx, reckoning, cycle, charges[cycle.id]) for cycle in cycles]
+        categories = await _tax_categories(tx, [charge for cycle in cycles for charge in charges[cycle.id]])
+        drafts = [_cycle_draft(tx, reckoning, cycle, charges[cycle.id], categories) for cycle in cycles]
         await self._write(tx, reckoning, drafts, tenant, causes, finalize=tenant.auto_finalize)
 
     async def get_invoice(self, tx: Transaction, request: rpc.GetInvoiceRequest) -> rpc.GetInvoiceResponse:
@@ -138,7 +141,8 @@ class InvoiceService:
         charges = [] if cycle.trial else (await self._rating.charges_of(tx, [cycle]))[cycle.id]
         tenant = await tenant_profile(tx)
         reckoning = await self._reckoning(tx, [cycle.customer_id], tenant)
-        made = await _cycle_draft(tx, reckoning, cycle, charges, currency=subscription.currency)
+        categories = await _tax_categories(tx, charges)
+        made = _cycle_draft(tx, reckoning, cycle, charges, categories, currency=subscription.currency)
         return rpc.PreviewInvoiceResponse(invoice=draft.message(made))
 
     async def create_invoice(
@@ -214,7 +218,15 @@ class InvoiceService:
         invoice.state = change.new
         invoice.amount_due_minor = 0
         invoice.voided_at = now
-        await reckoning.give_back(tx, invoice)
+        await give_back(
+            tx,
+            self._ledger,
+            {use["credit_id"]: int(use["amount_minor"]) for use in invoice.credits},
+            invoice_id=invoice.id,
+            occasion_id=invoice.id,
+            now=now,
+        )
+        await reckoning.give_back_discounts(tx, invoice)
         voided = events.InvoiceVoided(invoice_id=invoice.id, number=invoice.number or "")
         return await records.save(tx, invoice, [records.status_changed(invoice, change), voided])
 
@@ -300,7 +312,7 @@ class InvoiceService:
     ) -> None:
         """Writes and announces new invoices, and what they left of discounts and credits."""
         invoices = [made.invoice for made in drafts]
-        await rules.save(tx)
+        await rules.save(tx, causes)
         announced = {invoice.id: [records.generated(invoice)] for invoice in invoices}
         if finalize:
             for invoice_id, steps in (await self._finalize(tx, invoices, tenant, causes)).items():
@@ -333,6 +345,9 @@ class InvoiceService:
             )
             for invoice in invoices
         ]
+        for invoice in invoices:
+            if invoice.amount_due_minor < 0:
+                await _credit_below_zero(tx, invoice, tenant.now, causes.get(invoice.cycle_id or ""))
         await self._ledger.post(
             tx,
             [
@@ -357,6 +372,31 @@ class InvoiceService:
             if step.paid:
                 announced[invoice.id] += records.settle(invoice, step.paid, tenant.now)
         return announced
+
+
+async def _credit_below_zero(
+    tx: Transaction, invoice: Invoice, now: datetime, cause: eventv1.Event | None
+) -> None:
+    """What the invoice gives back becomes a prepaid credit: nothing is due, to neither side."""
+    new = NewCredit(
+        customer_id=invoice.customer_id,
+        kind=CreditKind.PREPAID,
+        currency=invoice.currency,
+        amount_minor=-invoice.amount_due_minor,
+        valid_from=now,
+        description="Given back by an invoice",
+    )
+    credit = await grant(tx, new, cause)
+    invoice.prepaid_minor += invoice.amount_due_minor
+    invoice.credits = [
+        *invoice.credits,
+        {
+            "credit_id": credit.id,
+            "kind": "CREDIT_KIND_PREPAID",
+            "amount_minor": invoice.amount_due_minor,
+        },
+    ]
+    invoice.amount_due_minor = 0
 
 
 def _sale(invoice: Invoice, tenant: TenantProfile, cause: eventv1.Event | None) -> Posting:
@@ -385,11 +425,19 @@ def _payment_recorded(invoice: Invoice, payment: InvoicePayment) -> events.Invoi
     )
 
 
-async def _cycle_draft(
+async def _tax_categories(tx: Transaction, charges: Sequence[Charge]) -> Mapping[str, str]:
+    """By price. Lines keep theirs without any rates too: they may be invoiced again when there are some."""
+    price_ids = sorted({charge.price_id for charge in charges})
+    rows = await tax_sql.list_tax_categories(tx, tenant_id=tx.tenant_id, price_ids=price_ids)
+    return {row.id: row.tax_category for row in rows}
+
+
+def _cycle_draft(
     tx: Transaction,
     rules: Reckoning,
     cycle: BillingCycle,
     charges: Sequence[Charge],
+    categories: Mapping[str, str],
     *,
     currency: str = "",
 ) -> draft.Draft:
@@ -401,11 +449,6 @@ async def _cycle_draft(
         subscription_id=cycle.subscription_id,
         cycle_id=cycle.id,
     )
-    categories: dict[str, str] = {}
-    if rules.rates:
-        price_ids = sorted({charge.price_id for charge in charges})
-        rows = await tax_sql.list_tax_categories(tx, tenant_id=tx.tenant_id, price_ids=price_ids)
-        categories = {row.id: row.tax_category for row in rows}
     return draft.new_draft(tx, rules, occasion, draft.charge_lines(charges, categories))
 
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)billing/discount/v1/discount_events.proto\x12\x13\x62illing.discount.v1\x1a billing/options/v1/options.proto\"V\n\rCouponCreated\x12\x1b\n\tcoupon_id\x18\x01 \x01(\tR\x08\x63ouponId\x12\x12\n\x04\x63ode\x18\x02 \x01(\tR\x04\x63ode:\x14\xaa\xbb\x18\x10\n\x0e\x63oupon.created\"D\n\x0e\x43ouponArchived\x12\x1b\n\tcoupon_id\x18\x01 \x01(\tR\x08\x63ouponId:\x15\xaa\xbb\x18\x11\n\x0f\x63oupon.archived\"\xaf\x01\n\x0e\x43ouponRedeemed\x12\x1b\n\tcoupon_id\x18\x01 \x01(\tR\x08\x63ouponId\x12\x1f\n\x0b\x64iscount_id\x18\x02 \x01(\tR\ndiscountId\x12\x1f\n\x0b\x63ustomer_id\x18\x03 \x01(\tR\ncustomerId\x12\'\n\x0fsubscription_id\x18\x04 \x01(\tR\x0esubscriptionId:\x15\xaa\xbb\x18\x11\n\x0f\x63oupon.redeemed\"\x84\x01\n\rDiscountEnded\x12\x1f\n\x0b\x64iscount_id\x18\x01 \x01(\tR\ndiscountId\x12\x1b\n\tcoupon_id\x18\x02 \x01(\tR\x08\x63ouponId\x12\x1f\n\x0b\x63ustomer_id\x18\x03 \x01(\tR\ncustomerId:\x14\xaa\xbb\x18\x10\n\x0e\x64iscount.endedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)billing/discount/v1/discount_events.proto\x12\x13\x62illing.discount.v1\x1a billing/options/v1/options.proto\"V\n\rCouponCreated\x12\x1b\n\tcoupon_id\x18\x01 \x01(\tR\x08\x63ouponId\x12\x12\n\x04\x63ode\x18\x02 \x01(\tR\x04\x63ode:\x14\xaa\xbb\x18\x10\n\x0e\x63oupon.created\"D\n\x0e\x43ouponArchived\x12\x1b\n\tcoupon_id\x18\x01 \x01(\tR\x08\x63ouponId:\x15\xaa\xbb\x18\x11\n\x0f\x63oupon.archived\"\xaf\x01\n\x0e\x43ouponRedeemed\x12\x1b\n\tcoupon_id\x18\x01 \x01(\tR\x08\x63ouponId\x12\x1f\n\x0b\x64iscount_id\x18\x02 \x01(\tR\ndiscountId\x12\x1f\n\x0b\x63ustomer_id\x18\x03 \x01(\tR\ncustomerId\x12\'\n\x0fsubscription_id\x18\x04 \x01(\tR\x0esubscriptionId:\x15\xaa\xbb\x18\x11\n\x0f\x63oupon.redeemed\"\x84\x01\n\rDiscountEnded\x12\x1f\n\x0b\x64iscount_id\x18\x01 \x01(\tR\ndiscountId\x12\x1b\n\tcoupon_id\x18\x02 \x01(\tR\x08\x63ouponId\x12\x1f\n\x0b\x63ustomer_id\x18\x03 \x01(\tR\ncustomerId:\x14\xaa\xbb\x18\x10\n\x0e\x64iscount.ended\"\xd8\x01\n\x10\x44iscountRestored\x12\x1f\n\x0b\x64iscount_id\x18\x01 \x01(\tR\ndiscountId\x12\x1b\n\tcoupon_id\x18\x02 \x01(\tR\x08\x63ouponId\x12\x1f\n\x0b\x63ustomer_id\x18\x03 \x01(\tR\ncustomerId\x12\x1d\n\ninvoice_id\x18\x04 \x01(\tR\tinvoiceId\x12-\n\x12remaining_invoices\x18\x05 \x01(\x05R\x11remainingInvoices:\x17\xaa\xbb\x18\x13\n\x11\x64iscount.restoredb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COUPONREDEEMED']._serialized_options = b'\252\273\030\021\n\017coupon.redeemed'
   _globals['_DISCOUNTENDED']._loaded_options = None
   _globals['_DISCOUNTENDED']._serialized_options = b'\252\273\030\020\n\016discount.ended'
+  _globals['_DISCOUNTRESTORED']._loaded_options = None
+  _globals['_DISCOUNTRESTORED']._serialized_options = b'\252\273\030\023\n\021discount.restored'
   _globals['_COUPONCREATED']._serialized_start=100
   _globals['_COUPONCREATED']._serialized_end=186
   _globals['_COUPONARCHIVED']._serialized_start=188
@@ -48,4 +50,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COUPONREDEEMED']._serialized_end=434
   _globals['_DISCOUNTENDED']._serialized_start=437
   _globals['_DISCOUNTENDED']._serialized_end=569
+  _globals['_DISCOUNTRESTORED']._serialized_start=572
+  _globals['_DISCOUNTRESTORED']._serialized_end=788
 # @@protoc_insertion_point(module_scope)

@@ -40,3 +40,17 @@ class DiscountEnded(_message.Message):
     coupon_id: str
     customer_id: str
     def __init__(self, discount_id: _Optional[str] = ..., coupon_id: _Optional[str] = ..., customer_id: _Optional[str] = ...) -> None: ...
+
+class DiscountRestored(_message.Message):
+    __slots__ = ("discount_id", "coupon_id", "customer_id", "invoice_id", "remaining_invoices")
+    DISCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    COUPON_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_INVOICES_FIELD_NUMBER: _ClassVar[int]
+    discount_id: str
+    coupon_id: str
+    customer_id: str
+    invoice_id: str
+    remaining_invoices: int
+    def __init__(self, discount_id: _Optional[str] = ..., coupon_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., remaining_invoices: _Optional[int] = ...) -> None: ...

@@ -68,7 +68,7 @@ class InvoiceVoided(_message.Message):
     def __init__(self, invoice_id: _Optional[str] = ..., number: _Optional[str] = ...) -> None: ...
 
 class CreditNoteIssued(_message.Message):
-    __slots__ = ("credit_note_id", "invoice_id", "customer_id", "number", "currency", "total_minor", "refunded_minor")
+    __slots__ = ("credit_note_id", "invoice_id", "customer_id", "number", "currency", "total_minor", "refunded_minor", "returned_minor")
     CREDIT_NOTE_ID_FIELD_NUMBER: _ClassVar[int]
     INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +76,7 @@ class CreditNoteIssued(_message.Message):
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     TOTAL_MINOR_FIELD_NUMBER: _ClassVar[int]
     REFUNDED_MINOR_FIELD_NUMBER: _ClassVar[int]
+    RETURNED_MINOR_FIELD_NUMBER: _ClassVar[int]
     credit_note_id: str
     invoice_id: str
     customer_id: str
@@ -83,4 +84,19 @@ class CreditNoteIssued(_message.Message):
     currency: str
     total_minor: int
     refunded_minor: int
-    def __init__(self, credit_note_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., refunded_minor: _Optional[int] = ...) -> None: ...
+    returned_minor: int
+    def __init__(self, credit_note_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., refunded_minor: _Optional[int] = ..., returned_minor: _Optional[int] = ...) -> None: ...
+
+class InvoiceCredited(_message.Message):
+    __slots__ = ("invoice_id", "credit_note_id", "currency", "amount_minor", "amount_due_minor")
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_NOTE_ID_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_DUE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    invoice_id: str
+    credit_note_id: str
+    currency: str
+    amount_minor: int
+    amount_due_minor: int
+    def __init__(self, invoice_id: _Optional[str] = ..., credit_note_id: _Optional[str] = ..., currency: _Optional[str] = ..., amount_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ...) -> None: ...

@@ -205,7 +205,7 @@ class InvoicePayment(_message.Message):
     def __init__(self, id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., amount_minor: _Optional[int] = ..., currency: _Optional[str] = ..., reference: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class CreditNote(_message.Message):
-    __slots__ = ("id", "tenant_id", "invoice_id", "customer_id", "number", "reason", "currency", "items", "subtotal_minor", "tax_minor", "total_minor", "due_minor", "refunded_minor", "credit_id", "issued_at")
+    __slots__ = ("id", "tenant_id", "invoice_id", "customer_id", "number", "reason", "currency", "items", "subtotal_minor", "tax_minor", "total_minor", "due_minor", "refunded_minor", "credit_id", "issued_at", "returned_minor")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -221,6 +221,7 @@ class CreditNote(_message.Message):
     REFUNDED_MINOR_FIELD_NUMBER: _ClassVar[int]
     CREDIT_ID_FIELD_NUMBER: _ClassVar[int]
     ISSUED_AT_FIELD_NUMBER: _ClassVar[int]
+    RETURNED_MINOR_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     invoice_id: str
@@ -236,7 +237,8 @@ class CreditNote(_message.Message):
     refunded_minor: int
     credit_id: str
     issued_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., number: _Optional[str] = ..., reason: _Optional[str] = ..., currency: _Optional[str] = ..., items: _Optional[_Iterable[_Union[CreditNoteItem, _Mapping]]] = ..., subtotal_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., total_minor: _Optional[int] = ..., due_minor: _Optional[int] = ..., refunded_minor: _Optional[int] = ..., credit_id: _Optional[str] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    returned_minor: int
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., number: _Optional[str] = ..., reason: _Optional[str] = ..., currency: _Optional[str] = ..., items: _Optional[_Iterable[_Union[CreditNoteItem, _Mapping]]] = ..., subtotal_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., total_minor: _Optional[int] = ..., due_minor: _Optional[int] = ..., refunded_minor: _Optional[int] = ..., credit_id: _Optional[str] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., returned_minor: _Optional[int] = ...) -> None: ...
 
 class CreditNoteItem(_message.Message):
     __slots__ = ("invoice_line_id", "amount_minor")

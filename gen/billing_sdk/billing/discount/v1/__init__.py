@@ -17,6 +17,7 @@ __all__ = (
     "DiscountDuration",
     "DiscountEnded",
     "DiscountKind",
+    "DiscountRestored",
     "DiscountServiceStub",
     "EndDiscountRequest",
     "EndDiscountResponse",
@@ -371,6 +372,26 @@ class DiscountEnded(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.discount.v1", "DiscountEnded", DiscountEnded)
+
+
+@dataclass(eq=False, repr=False)
+class DiscountRestored(betterproto2.Message):
+    """
+    The invoice that used it was voided: it is for another one instead.
+    """
+
+    discount_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    coupon_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    customer_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    remaining_invoices: "int" = betterproto2.field(5, betterproto2.TYPE_INT32)
+
+
+default_message_pool.register_message("billing.discount.v1", "DiscountRestored", DiscountRestored)
 
 
 @dataclass(eq=False, repr=False)

@@ -15,6 +15,7 @@ __all__ = (
     "GetInvoiceResponse",
     "Invoice",
     "InvoiceCredit",
+    "InvoiceCredited",
     "InvoiceDiscount",
     "InvoiceGenerated",
     "InvoiceLine",
@@ -170,7 +171,8 @@ default_message_pool.register_message("billing.invoice.v1", "CreateInvoiceRespon
 @dataclass(eq=False, repr=False)
 class CreditNote(betterproto2.Message):
     """
-    Gives back some of an invoice: first of what is due, the rest as prepaid credit.
+    Gives back some of an invoice: first of what is due, then what was paid, as prepaid credit, at last the credits
+    that were used after tax.
     """
 
     id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -217,6 +219,11 @@ class CreditNote(betterproto2.Message):
         15, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
 
+    returned_minor: "int" = betterproto2.field(16, betterproto2.TYPE_INT64)
+    """
+    Of the total: what credits after tax had paid, which the customer has again.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "CreditNote", CreditNote)
 
@@ -236,6 +243,8 @@ class CreditNoteIssued(betterproto2.Message):
     total_minor: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
 
     refunded_minor: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+
+    returned_minor: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
 
 
 default_message_pool.register_message("billing.invoice.v1", "CreditNoteIssued", CreditNoteIssued)
@@ -371,7 +380,8 @@ class Invoice(betterproto2.Message):
 
     prepaid_minor: "int" = betterproto2.field(24, betterproto2.TYPE_INT64)
     """
-    Prepaid credits used. `total_minor` less this and what was paid and credited is due.
+    Prepaid credits used; below zero, what an invoice below zero became: a prepaid credit. `total_minor` less this
+    and what was paid and credited is due.
     """
 
     tax_behavior: "__tax__v1__.TaxBehavior" = betterproto2.field(
@@ -421,6 +431,26 @@ class InvoiceCredit(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceCredit", InvoiceCredit)
+
+
+@dataclass(eq=False, repr=False)
+class InvoiceCredited(betterproto2.Message):
+    """
+    A credit note gave some of it back.
+    """
+
+    invoice_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    credit_note_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    amount_minor: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+
+    amount_due_minor: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceCredited", InvoiceCredited)
 
 
 @dataclass(eq=False, repr=False)
