@@ -25,7 +25,8 @@ CREATE TABLE invoices (
     CONSTRAINT invoices_number_once UNIQUE (tenant_id, number),
     FOREIGN KEY (tenant_id, customer_id) REFERENCES customers,
     FOREIGN KEY (tenant_id, cycle_id) REFERENCES billing_cycles,
-    CHECK ((state = 'draft') = (number IS NULL))
+    -- A draft that is discarded never had one.
+    CHECK (state = 'void' OR (state = 'draft') = (number IS NULL))
 );
 CREATE INDEX invoices_by_customer ON invoices (tenant_id, customer_id, id);
 CREATE INDEX invoices_by_subscription ON invoices (tenant_id, subscription_id, id);

@@ -18,7 +18,7 @@ from corebilling.domains.invoice.model import (
 from corebilling.errors import FailedPrecondition, InvalidArgument
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
-ALLOWED = {("draft", "open"), ("open", "paid"), ("open", "void")}
+ALLOWED = {("draft", "open"), ("draft", "void"), ("open", "paid"), ("open", "void")}
 
 
 @pytest.mark.parametrize(("old", "new"), list(product(InvoiceState, repeat=2)))
