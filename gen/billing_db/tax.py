@@ -53,13 +53,49 @@ LIST_TAX_RATES: Final = """-- name: ListTaxRates :many
 SELECT tenant_id, id, name, country, region, category, percent, compound, created_at, archived_at, version FROM tax_rates
 WHERE tenant_id = $1 AND archived_at IS NULL
     AND ($2::text = '' OR country = $2::text)
+    AND (
+        $3::text = ''
+        OR (country, region, id) > ($4::text, $5::text, $3::text)
+    )
+ORDER BY country, region, id
+LIMIT $6::int
+"""
+
+
+async def list_tax_rates(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    country: str,
+    after: str,
+    after_country: str,
+    after_region: str,
+    limit_rows: int,
+) -> list[TaxRate]:
+    """A page of those in force, wider jurisdictions first, then older ones; '' means any country."""
+    rows = await conn.fetch(
+        LIST_TAX_RATES,
+        tenant_id,
+        country,
+        after,
+        after_country,
+        after_region,
+        limit_rows,
+    )
+    return [TaxRate(*row) for row in rows]
+
+
+LIST_TAX_RATES_IN_FORCE: Final = """-- name: ListTaxRatesInForce :many
+SELECT tenant_id, id, name, country, region, category, percent, compound, created_at, archived_at, version FROM tax_rates
+WHERE tenant_id = $1 AND archived_at IS NULL
+    AND ($2::text = '' OR country = $2::text)
 ORDER BY country, region, id
 """
 
 
-async def list_tax_rates(conn: Connection, *, tenant_id: str, country: str) -> list[TaxRate]:
-    """Those in force, wider jurisdictions first, then older ones; '' means any country."""
-    rows = await conn.fetch(LIST_TAX_RATES, tenant_id, country)
+async def list_tax_rates_in_force(conn: Connection, *, tenant_id: str, country: str) -> list[TaxRate]:
+    """All at once: there are few in a country. In the same order; '' means any country."""
+    rows = await conn.fetch(LIST_TAX_RATES_IN_FORCE, tenant_id, country)
     return [TaxRate(*row) for row in rows]
 
 

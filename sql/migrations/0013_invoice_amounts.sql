@@ -93,6 +93,8 @@ CREATE TABLE tax_rates (
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id)
 );
+-- Those archived may be many.
+CREATE INDEX tax_rates_in_force ON tax_rates (tenant_id, country, region, id) WHERE archived_at IS NULL;
 
 CREATE TABLE tax_exemptions (
     tenant_id text NOT NULL,

@@ -8,12 +8,30 @@ from billing.tax.v1 import tax_service_pb2 as rpc
 from billing_db import customer as customer_sql
 from billing_db import tax as tax_sql
 from billing_db.models import Customer
+from billing_db.models import TaxRate as TaxRateRow
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.tax.model import JurisdictionRate, check_new_rate
 from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, enum_text, to_message
 from corebilling.values.ids import new_id
+from corebilling.values.page import decode_page_token, next_page, page_limit
+
+# One creation at a time per tenant, so that the limit holds.
+_CREATION_LOCK = "tax_rates"
+
+
+def jurisdiction_rate(row: TaxRateRow) -> JurisdictionRate:
+    return JurisdictionRate(
+        id=row.id,
+        name=row.name,
+        country=row.country,
+        region=row.region,
+        category=row.category,
+        percent=row.percent,
+        compound=row.compound,
+    )
 
 
 class TaxService:
@@ -22,9 +40,9 @@ class TaxService:
     async def create_tax_rate(
         self, tx: Transaction, request: rpc.CreateTaxRateRequest
     ) -> rpc.CreateTaxRateResponse:
-        rate = await tax_sql.insert_tax_rate(
-            tx,
-            tenant_id=tx.tenant_id,
+        await tx.lock(_CREATION_LOCK)
+        rows = await tax_sql.list_tax_rates_in_force(tx, tenant_id=tx.tenant_id, country=request.country)
+        new = JurisdictionRate(
             id=new_id("txr"),
             name=request.name,
             country=request.country,
@@ -32,6 +50,18 @@ class TaxService:
             category=request.category,
             percent=Decimal(request.percent),
             compound=request.compound,
+        )
+        check_new_rate([jurisdiction_rate(row) for row in rows], new)
+        rate = await tax_sql.insert_tax_rate(
+            tx,
+            tenant_id=tx.tenant_id,
+            id=new.id,
+            name=new.name,
+            country=new.country,
+            region=new.region,
+            category=new.category,
+            percent=new.percent,
+            compound=new.compound,
             created_at=tx.now,
         )
         created = events.TaxRateCreated(
@@ -47,8 +77,21 @@ class TaxService:
     async def list_tax_rates(
         self, tx: Transaction, request: rpc.ListTaxRatesRequest
     ) -> rpc.ListTaxRatesResponse:
-        rows = await tax_sql.list_tax_rates(tx, tenant_id=tx.tenant_id, country=request.country)
-        return rpc.ListTaxRatesResponse(tax_rates=(to_message(row, pb.TaxRate) for row in rows))
+        limit = page_limit(request.page_size)
+        after_country, after_region, after = decode_page_token(request.page_token, 3)
+        rows = await tax_sql.list_tax_rates(
+            tx,
+            tenant_id=tx.tenant_id,
+            country=request.country,
+            after_country=after_country,
+            after_region=after_region,
+            after=after,
+            limit_rows=limit + 1,
+        )
+        page, token = next_page(rows, limit, key=lambda row: (row.country, row.region, row.id))
+        return rpc.ListTaxRatesResponse(
+            tax_rates=(to_message(row, pb.TaxRate) for row in page), next_page_token=token
+        )
 
     async def archive_tax_rate(
         self, tx: Transaction, request: rpc.ArchiveTaxRateRequest
