@@ -129,7 +129,7 @@ async def mark_tax_rate_archived(
 
 
 FIND_TAX_TERMS: Final = """-- name: FindTaxTerms :one
-SELECT tenant_id, behavior, rounding, credit_application, version FROM tax_terms WHERE tenant_id = $1
+SELECT tenant_id, behavior, rounding, credit_application FROM tax_terms WHERE tenant_id = $1
 """
 
 
@@ -139,12 +139,11 @@ async def find_tax_terms(conn: Connection, *, tenant_id: str) -> TaxTerm | None:
 
 
 UPSERT_TAX_TERMS: Final = """-- name: UpsertTaxTerms :one
-INSERT INTO tax_terms AS t (tenant_id, behavior, rounding, credit_application)
+INSERT INTO tax_terms (tenant_id, behavior, rounding, credit_application)
 VALUES ($1, $2, $3, $4)
 ON CONFLICT (tenant_id) DO UPDATE
-SET behavior = EXCLUDED.behavior, rounding = EXCLUDED.rounding, credit_application = EXCLUDED.credit_application,
-    version = t.version + 1
-RETURNING tenant_id, behavior, rounding, credit_application, version
+SET behavior = EXCLUDED.behavior, rounding = EXCLUDED.rounding, credit_application = EXCLUDED.credit_application
+RETURNING tenant_id, behavior, rounding, credit_application
 """
 
 

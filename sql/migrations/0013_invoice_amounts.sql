@@ -75,8 +75,7 @@ CREATE TABLE tax_terms (
     tenant_id text PRIMARY KEY REFERENCES tenants (id),
     behavior text NOT NULL CHECK (behavior IN ('exclusive', 'inclusive')),
     rounding text NOT NULL CHECK (rounding IN ('per_invoice', 'per_line')),
-    credit_application text NOT NULL CHECK (credit_application IN ('before_tax', 'after_tax')),
-    version bigint NOT NULL DEFAULT 1
+    credit_application text NOT NULL CHECK (credit_application IN ('before_tax', 'after_tax'))
 );
 
 CREATE TABLE tax_rates (

@@ -38,11 +38,10 @@ RETURNING *;
 SELECT * FROM tax_terms WHERE tenant_id = sqlc.arg(tenant_id);
 
 -- name: UpsertTaxTerms :one
-INSERT INTO tax_terms AS t (tenant_id, behavior, rounding, credit_application)
+INSERT INTO tax_terms (tenant_id, behavior, rounding, credit_application)
 VALUES (sqlc.arg(tenant_id), sqlc.arg(behavior), sqlc.arg(rounding), sqlc.arg(credit_application))
 ON CONFLICT (tenant_id) DO UPDATE
-SET behavior = EXCLUDED.behavior, rounding = EXCLUDED.rounding, credit_application = EXCLUDED.credit_application,
-    version = t.version + 1
+SET behavior = EXCLUDED.behavior, rounding = EXCLUDED.rounding, credit_application = EXCLUDED.credit_application
 RETURNING *;
 
 -- name: FindTaxExemption :one

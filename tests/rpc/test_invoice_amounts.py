@@ -1,6 +1,7 @@
 """Discounts, credits and taxes, on invoices and in the books."""
 
 import io
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
@@ -219,6 +220,39 @@ async def test_contradicting_coupons_are_refused(platform: Platform) -> None:
     for terms in ({"percent": "0"}, {"percent": "10", "currency": "USD"}, {"amount_minor": 5}):
         refusal = await refused(coupon(platform, "BAD", **terms))
         assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "COUPON_INVALID")
+
+
+async def test_other_tenant_gets_not_found(platform: Platform) -> None:
+    ada = (await new_customer(platform)).id
+    made = await coupon(platform, "TEN", percent="10")
+    given = await redeem(platform, "TEN", ada)
+    _, key = await platform.new_tenant("other")
+    theirs = platform.stub(DiscountServiceStub, key=key)
+    calls: list[tuple[Awaitable[Any], str]] = [
+        (theirs.GetCoupon(discount_service_pb2.GetCouponRequest(coupon_id=made.id)), "COUPON_NOT_FOUND"),
+        (
+            theirs.ArchiveCoupon(
+                discount_service_pb2.ArchiveCouponRequest(request_id="r", coupon_id=made.id)
+            ),
+            "COUPON_NOT_FOUND",
+        ),
+        (
+            theirs.RedeemCoupon(
+                discount_service_pb2.RedeemCouponRequest(request_id="r", code="TEN", customer_id=ada)
+            ),
+            "CUSTOMER_NOT_FOUND",
+        ),
+        (
+            theirs.EndDiscount(discount_service_pb2.EndDiscountRequest(request_id="r", discount_id=given.id)),
+            "DISCOUNT_NOT_FOUND",
+        ),
+    ]
+    for call, reason in calls:
+        refusal = await refused(call)
+        assert (refusal.code, refusal.reason) == ("NOT_FOUND", reason)
+    coupons = await theirs.ListCoupons(discount_service_pb2.ListCouponsRequest())
+    discounts = await theirs.ListDiscounts(discount_service_pb2.ListDiscountsRequest(customer_id=ada))
+    assert (list(coupons.coupons), list(discounts.discounts)) == ([], [])
 
 
 async def test_taxes_go_by_jurisdiction_category_and_exemption(platform: Platform) -> None:

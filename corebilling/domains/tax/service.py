@@ -7,6 +7,7 @@ from billing.tax.v1 import tax_pb2 as pb
 from billing.tax.v1 import tax_service_pb2 as rpc
 from billing_db import customer as customer_sql
 from billing_db import tax as tax_sql
+from billing_db import tenant as tenant_sql
 from billing_db.models import Customer
 from billing_db.models import TaxRate as TaxRateRow
 
@@ -122,17 +123,19 @@ class TaxService:
     async def get_tax_terms(
         self, tx: Transaction, request: rpc.GetTaxTermsRequest
     ) -> rpc.GetTaxTermsResponse:
-        row = await tax_sql.find_tax_terms(tx, tenant_id=tx.tenant_id)
-        terms = to_message(row, pb.TaxTerms) if row else _DEFAULT_TERMS
-        return rpc.GetTaxTermsResponse(terms=terms)
+        return rpc.GetTaxTermsResponse(terms=await _terms(tx))
 
     async def set_tax_terms(
         self, tx: Transaction, request: rpc.SetTaxTermsRequest
     ) -> rpc.SetTaxTermsResponse:
+        """Nothing changes, and nothing is announced, if they are so already."""
         wanted = pb.TaxTerms()
         wanted.CopyFrom(_DEFAULT_TERMS)
         # What is unspecified is not there to be merged.
         wanted.MergeFrom(request.terms)
+        await tx.lock(tx.tenant_id)
+        if wanted == await _terms(tx):
+            return rpc.SetTaxTermsResponse(terms=wanted)
         row = await tax_sql.upsert_tax_terms(
             tx,
             tenant_id=tx.tenant_id,
@@ -140,13 +143,33 @@ class TaxService:
             rounding=enum_text(pb.TaxRounding, wanted.rounding),
             credit_application=enum_text(pb.CreditApplication, wanted.credit_application),
         )
-        return rpc.SetTaxTermsResponse(terms=to_message(row, pb.TaxTerms))
+        tenant = await tenant_sql.touch_tenant(tx, tenant_id=tx.tenant_id)
+        outbox.append(
+            tx,
+            to_message(row, events.TaxTermsChanged),
+            resource_id=tenant.id,
+            resource_version=tenant.version,
+            ordering_key=tenant.id,
+        )
+        return rpc.SetTaxTermsResponse(terms=wanted)
 
     async def set_tax_exemption(
         self, tx: Transaction, request: rpc.SetTaxExemptionRequest
     ) -> rpc.SetTaxExemptionResponse:
+        """Nothing changes, and nothing is announced, if it is so already.
+
+        Raises:
+            NotFound: CUSTOMER_NOT_FOUND.
+        """
         await tx.lock(request.customer_id)
         customer = await _customer(tx, request.customer_id)
+        wanted = rpc.SetTaxExemptionResponse(
+            exemption=request.exemption, reference=request.reference if request.exemption else ""
+        )
+        row = await tax_sql.find_tax_exemption(tx, tenant_id=tx.tenant_id, customer_id=customer.id)
+        current = to_message(row, rpc.SetTaxExemptionResponse) if row else rpc.SetTaxExemptionResponse()
+        if wanted == current:
+            return wanted
         if request.exemption:
             await tax_sql.upsert_tax_exemption(
                 tx,
@@ -167,11 +190,12 @@ class TaxService:
             resource_version=touched.version,
             ordering_key=customer.id,
         )
-        return rpc.SetTaxExemptionResponse(exemption=request.exemption, reference=request.reference)
+        return wanted
 
     async def get_tax_exemption(
         self, tx: Transaction, request: rpc.GetTaxExemptionRequest
     ) -> rpc.GetTaxExemptionResponse:
+        """Raises NotFound (CUSTOMER_NOT_FOUND)."""
         customer = await _customer(tx, request.customer_id)
         row = await tax_sql.find_tax_exemption(tx, tenant_id=tx.tenant_id, customer_id=customer.id)
         if row is None:
@@ -184,6 +208,11 @@ _DEFAULT_TERMS = pb.TaxTerms(
     rounding=pb.TAX_ROUNDING_PER_INVOICE,
     credit_application=pb.CREDIT_APPLICATION_BEFORE_TAX,
 )
+
+
+async def _terms(tx: Transaction) -> pb.TaxTerms:
+    row = await tax_sql.find_tax_terms(tx, tenant_id=tx.tenant_id)
+    return to_message(row, pb.TaxTerms) if row else _DEFAULT_TERMS
 
 
 async def _customer(tx: Transaction, customer_id: str) -> Customer:

@@ -28,6 +28,7 @@ __all__ = (
     "TaxRounding",
     "TaxServiceStub",
     "TaxTerms",
+    "TaxTermsChanged",
 )
 
 import datetime
@@ -440,6 +441,28 @@ class TaxTerms(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.tax.v1", "TaxTerms", TaxTerms)
+
+
+@dataclass(eq=False, repr=False)
+class TaxTermsChanged(betterproto2.Message):
+    """
+    How invoices to come are taxed.
+    """
+
+    behavior: "TaxBehavior" = betterproto2.field(
+        1, betterproto2.TYPE_ENUM, default_factory=lambda: TaxBehavior(0)
+    )
+
+    rounding: "TaxRounding" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: TaxRounding(0)
+    )
+
+    credit_application: "CreditApplication" = betterproto2.field(
+        3, betterproto2.TYPE_ENUM, default_factory=lambda: CreditApplication(0)
+    )
+
+
+default_message_pool.register_message("billing.tax.v1", "TaxTermsChanged", TaxTermsChanged)
 
 
 class TaxServiceStub:
