@@ -129,7 +129,6 @@ ALTER TABLE invoices
     ADD COLUMN taxes jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN description text NOT NULL DEFAULT '',
     ADD COLUMN replaces_invoice_id text;
-UPDATE invoices SET subtotal_minor = total_minor;
 
 ALTER TABLE invoice_lines DROP CONSTRAINT invoice_lines_type_check;
 ALTER TABLE invoice_lines ADD CONSTRAINT invoice_lines_type_check
