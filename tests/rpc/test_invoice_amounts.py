@@ -119,6 +119,27 @@ async def test_a_printed_invoice_shows_each_step(platform: Platform) -> None:
     assert [shown for shown in steps if shown not in text] == []
 
 
+async def test_a_printed_one_off_invoice_says_what_it_is_about_and_why_it_is_not_taxed(
+    platform: Platform,
+) -> None:
+    await tax_rate(platform, "19")
+    ada = await customer_in(platform, "DE")
+    await platform.stub(TaxServiceStub).SetTaxExemption(
+        tax_service_pb2.SetTaxExemptionRequest(
+            request_id=new_id("req"), customer_id=ada, exemption=tax_pb2.TAX_EXEMPTION_REVERSE_CHARGE
+        )
+    )
+    stub = platform.stub(InvoiceServiceStub)
+    request = rpc.CreateInvoiceRequest(
+        request_id=new_id("req"), customer_id=ada, items=[item("10")], description="Workshop in #Berlin"
+    )
+    made = (await stub.CreateInvoice(request)).invoice
+    printed = await stub.RenderInvoice(rpc.RenderInvoiceRequest(invoice_id=made.id))
+    text = pypdf.PdfReader(io.BytesIO(printed.pdf)).pages[0].extract_text()
+    shown = ("Workshop in #Berlin", "· Reverse charge", "Reverse charge: the customer owes the tax.", "draft")
+    assert [part for part in shown if part not in text] == []
+
+
 @pytest.mark.parametrize(
     ("terms", "discounted"),
     [
