@@ -100,9 +100,11 @@ def tax_lines(
 ) -> Taxes:
     """The taxes on the lines of one invoice, in minor units of its currency."""
     groups = [[line] for line in lines] if per is TaxRounding.PER_LINE else [list(lines)]
+    # Many lines share few combinations of rates.
+    multiples = {rates: _multiples(rates, behavior) for rates in {line.rates for line in lines}}
     rows: list[TaxRow] = []
     for group in groups:
-        exact = [row for line in group for row in _exact_rows(line, behavior)]
+        exact = [row for line in group for row in _exact_rows(line, multiples[line.rates])]
         tax = sum((row.tax for row in exact), Fraction(0))
         if behavior is TaxBehavior.INCLUSIVE and inclusive_rounding is InclusiveRounding.NET:
             gross = sum((line.amount for line in group), Fraction(0))
@@ -114,21 +116,17 @@ def tax_lines(
     return Taxes(sum(row.tax_minor for row in rows), tuple(rows))
 
 
-def _exact_rows(line: TaxableLine, behavior: TaxBehavior) -> list[TaxRow]:
+def _exact_rows(line: TaxableLine, multiples: Sequence[tuple[Fraction, Fraction]]) -> list[TaxRow]:
     if line.exemption:
         return []
-    multiples = _multiples(line.rates)
-    net = line.amount
-    if behavior is TaxBehavior.INCLUSIVE:
-        net /= 1 + sum(tax for _, tax in multiples)
     return [
-        TaxRow(line.id, rate, net * base, net * tax, 0)
+        TaxRow(line.id, rate, line.amount * base, line.amount * tax, 0)
         for rate, (base, tax) in zip(line.rates, multiples, strict=True)
     ]
 
 
-def _multiples(rates: Sequence[TaxRate]) -> list[tuple[Fraction, Fraction]]:
-    """For each rate what it is applied to and what it comes to, both as multiples of the net amount."""
+def _multiples(rates: Sequence[TaxRate], behavior: TaxBehavior) -> list[tuple[Fraction, Fraction]]:
+    """For each rate what it is applied to and what it comes to, both as multiples of a line's amount."""
     multiples = []
     taxes = Fraction(0)
     for rate in rates:
@@ -136,4 +134,5 @@ def _multiples(rates: Sequence[TaxRate]) -> list[tuple[Fraction, Fraction]]:
         tax = base * Fraction(rate.percent) / 100
         multiples.append((base, tax))
         taxes += tax
-    return multiples
+    net = 1 / (1 + taxes) if behavior is TaxBehavior.INCLUSIVE else Fraction(1)
+    return [(base * net, tax * net) for base, tax in multiples]

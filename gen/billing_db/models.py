@@ -551,7 +551,6 @@ class TaxTerm:
     behavior: str
     rounding: str
     credit_application: str
-    version: int
 
 
 @dataclass(slots=True)

@@ -53,13 +53,49 @@ LIST_TAX_RATES: Final = """-- name: ListTaxRates :many
 SELECT tenant_id, id, name, country, region, category, percent, compound, created_at, archived_at, version FROM tax_rates
 WHERE tenant_id = $1 AND archived_at IS NULL
     AND ($2::text = '' OR country = $2::text)
+    AND (
+        $3::text = ''
+        OR (country, region, id) > ($4::text, $5::text, $3::text)
+    )
+ORDER BY country, region, id
+LIMIT $6::int
+"""
+
+
+async def list_tax_rates(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    country: str,
+    after: str,
+    after_country: str,
+    after_region: str,
+    limit_rows: int,
+) -> list[TaxRate]:
+    """A page of those in force, wider jurisdictions first, then older ones; '' means any country."""
+    rows = await conn.fetch(
+        LIST_TAX_RATES,
+        tenant_id,
+        country,
+        after,
+        after_country,
+        after_region,
+        limit_rows,
+    )
+    return [TaxRate(*row) for row in rows]
+
+
+LIST_TAX_RATES_IN_FORCE: Final = """-- name: ListTaxRatesInForce :many
+SELECT tenant_id, id, name, country, region, category, percent, compound, created_at, archived_at, version FROM tax_rates
+WHERE tenant_id = $1 AND archived_at IS NULL
+    AND ($2::text = '' OR country = $2::text)
 ORDER BY country, region, id
 """
 
 
-async def list_tax_rates(conn: Connection, *, tenant_id: str, country: str) -> list[TaxRate]:
-    """Those in force, wider jurisdictions first, then older ones; '' means any country."""
-    rows = await conn.fetch(LIST_TAX_RATES, tenant_id, country)
+async def list_tax_rates_in_force(conn: Connection, *, tenant_id: str, country: str) -> list[TaxRate]:
+    """All at once: there are few in a country. In the same order; '' means any country."""
+    rows = await conn.fetch(LIST_TAX_RATES_IN_FORCE, tenant_id, country)
     return [TaxRate(*row) for row in rows]
 
 
@@ -93,7 +129,7 @@ async def mark_tax_rate_archived(
 
 
 FIND_TAX_TERMS: Final = """-- name: FindTaxTerms :one
-SELECT tenant_id, behavior, rounding, credit_application, version FROM tax_terms WHERE tenant_id = $1
+SELECT tenant_id, behavior, rounding, credit_application FROM tax_terms WHERE tenant_id = $1
 """
 
 
@@ -103,12 +139,11 @@ async def find_tax_terms(conn: Connection, *, tenant_id: str) -> TaxTerm | None:
 
 
 UPSERT_TAX_TERMS: Final = """-- name: UpsertTaxTerms :one
-INSERT INTO tax_terms AS t (tenant_id, behavior, rounding, credit_application)
+INSERT INTO tax_terms (tenant_id, behavior, rounding, credit_application)
 VALUES ($1, $2, $3, $4)
 ON CONFLICT (tenant_id) DO UPDATE
-SET behavior = EXCLUDED.behavior, rounding = EXCLUDED.rounding, credit_application = EXCLUDED.credit_application,
-    version = t.version + 1
-RETURNING tenant_id, behavior, rounding, credit_application, version
+SET behavior = EXCLUDED.behavior, rounding = EXCLUDED.rounding, credit_application = EXCLUDED.credit_application
+RETURNING tenant_id, behavior, rounding, credit_application
 """
 
 

@@ -66,6 +66,19 @@ async def find_tenant(conn: Connection, *, tenant_id: str) -> Tenant | None:
     return None if row is None else Tenant(*row)
 
 
+TOUCH_TENANT: Final = """-- name: TouchTenant :one
+UPDATE tenants SET version = version + 1 WHERE id = $1 RETURNING id, name, slug, mode, status, default_currency, timezone, auto_finalize, proration_grain, created_at, version
+"""
+
+
+async def touch_tenant(conn: Connection, *, tenant_id: str) -> Tenant:
+    """Something of the tenant's changed that is kept elsewhere."""
+    row = await conn.fetchrow(TOUCH_TENANT, tenant_id)
+    if row is None:
+        raise RowNotFound("touch_tenant")
+    return Tenant(*row)
+
+
 LIST_TENANTS: Final = """-- name: ListTenants :many
 SELECT id, name, slug, mode, status, default_currency, timezone, auto_finalize, proration_grain, created_at, version FROM tenants
 WHERE id <> 'ten_platform' AND ($1::text = '' OR id < $1::text)

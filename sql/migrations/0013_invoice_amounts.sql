@@ -75,8 +75,7 @@ CREATE TABLE tax_terms (
     tenant_id text PRIMARY KEY REFERENCES tenants (id),
     behavior text NOT NULL CHECK (behavior IN ('exclusive', 'inclusive')),
     rounding text NOT NULL CHECK (rounding IN ('per_invoice', 'per_line')),
-    credit_application text NOT NULL CHECK (credit_application IN ('before_tax', 'after_tax')),
-    version bigint NOT NULL DEFAULT 1
+    credit_application text NOT NULL CHECK (credit_application IN ('before_tax', 'after_tax'))
 );
 
 CREATE TABLE tax_rates (
@@ -93,6 +92,8 @@ CREATE TABLE tax_rates (
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id)
 );
+-- Those archived may be many.
+CREATE INDEX tax_rates_in_force ON tax_rates (tenant_id, country, region, id) WHERE archived_at IS NULL;
 
 CREATE TABLE tax_exemptions (
     tenant_id text NOT NULL,
@@ -128,7 +129,6 @@ ALTER TABLE invoices
     ADD COLUMN taxes jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN description text NOT NULL DEFAULT '',
     ADD COLUMN replaces_invoice_id text;
-UPDATE invoices SET subtotal_minor = total_minor;
 
 ALTER TABLE invoice_lines DROP CONSTRAINT invoice_lines_type_check;
 ALTER TABLE invoice_lines ADD CONSTRAINT invoice_lines_type_check

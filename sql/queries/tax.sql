@@ -7,7 +7,19 @@ VALUES (
 RETURNING *;
 
 -- name: ListTaxRates :many
--- Those in force, wider jurisdictions first, then older ones; '' means any country.
+-- A page of those in force, wider jurisdictions first, then older ones; '' means any country.
+SELECT * FROM tax_rates
+WHERE tenant_id = sqlc.arg(tenant_id) AND archived_at IS NULL
+    AND (sqlc.arg(country)::text = '' OR country = sqlc.arg(country)::text)
+    AND (
+        sqlc.arg(after)::text = ''
+        OR (country, region, id) > (sqlc.arg(after_country)::text, sqlc.arg(after_region)::text, sqlc.arg(after)::text)
+    )
+ORDER BY country, region, id
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: ListTaxRatesInForce :many
+-- All at once: there are few in a country. In the same order; '' means any country.
 SELECT * FROM tax_rates
 WHERE tenant_id = sqlc.arg(tenant_id) AND archived_at IS NULL
     AND (sqlc.arg(country)::text = '' OR country = sqlc.arg(country)::text)
@@ -26,11 +38,10 @@ RETURNING *;
 SELECT * FROM tax_terms WHERE tenant_id = sqlc.arg(tenant_id);
 
 -- name: UpsertTaxTerms :one
-INSERT INTO tax_terms AS t (tenant_id, behavior, rounding, credit_application)
+INSERT INTO tax_terms (tenant_id, behavior, rounding, credit_application)
 VALUES (sqlc.arg(tenant_id), sqlc.arg(behavior), sqlc.arg(rounding), sqlc.arg(credit_application))
 ON CONFLICT (tenant_id) DO UPDATE
-SET behavior = EXCLUDED.behavior, rounding = EXCLUDED.rounding, credit_application = EXCLUDED.credit_application,
-    version = t.version + 1
+SET behavior = EXCLUDED.behavior, rounding = EXCLUDED.rounding, credit_application = EXCLUDED.credit_application
 RETURNING *;
 
 -- name: FindTaxExemption :one

@@ -13,6 +13,10 @@ VALUES (sqlc.arg(tenant_id), sqlc.arg(now_at), sqlc.arg(now_at));
 -- name: FindTenant :one
 SELECT * FROM tenants WHERE id = sqlc.arg(tenant_id);
 
+-- name: TouchTenant :one
+-- Something of the tenant's changed that is kept elsewhere.
+UPDATE tenants SET version = version + 1 WHERE id = sqlc.arg(tenant_id) RETURNING *;
+
 -- name: ListTenants :many
 -- Newest first, without the platform's own.
 SELECT * FROM tenants

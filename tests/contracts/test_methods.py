@@ -13,7 +13,14 @@ import pytest
 from billing.errors.v1 import error_pb2
 from billing.options.v1 import options_pb2
 from buf.validate import validate_pb2
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+    type_pb2,
+    wrappers_pb2,
+)
 from google.protobuf.descriptor import FieldDescriptor, ServiceDescriptor
 
 from corebilling import errors
@@ -99,7 +106,7 @@ def rules_of(field: Any) -> Any:
 
 
 def unbounded(message: Any, path: str = "") -> Iterator[str]:
-    """Texts, bytes and lists of a request, however deep, that may be of any length."""
+    """Texts, bytes and lists of a request, however deep, of any length, and enums of any number."""
     for field in message.fields:
         place = f"{path}{field.name}"
         rules = rules_of(field)
@@ -114,6 +121,8 @@ def unbounded(message: Any, path: str = "") -> Iterator[str]:
             yield f"{place}: text of any length"
         elif field.type == FieldDescriptor.TYPE_BYTES and not rules.bytes.HasField("max_len"):
             yield f"{place}: bytes of any length"
+        elif field.type == FieldDescriptor.TYPE_ENUM and not bounded_enum(rules.enum):
+            yield f"{place}: a number without a name"
 
 
 def bounded_text(rules: Any) -> bool:
@@ -121,6 +130,11 @@ def bounded_text(rules: Any) -> bool:
     if any(rules.HasField(name) for name in ("max_len", "max_bytes", "len", "const")):
         return True
     return rules.HasField("pattern") and not any(endless in rules.pattern for endless in ("*", "+", ",}"))
+
+
+def bounded_enum(rules: Any) -> bool:
+    """To numbers that have names, or to some of these: what has no name cannot be stored."""
+    return bool(rules.defined_only or getattr(rules, "in"))
 
 
 def broken(message: Any) -> Any:
@@ -135,6 +149,7 @@ def broken(message: Any) -> Any:
 def test_unbounded_field_is_found() -> None:
     assert list(unbounded(wrappers_pb2.StringValue.DESCRIPTOR)) == ["value: text of any length"]
     assert list(unbounded(wrappers_pb2.BytesValue.DESCRIPTOR)) == ["value: bytes of any length"]
+    assert "kind: a number without a name" in unbounded(type_pb2.Field.DESCRIPTOR)
 
 
 def test_reasons_in_code_and_in_the_contract_are_the_same() -> None:

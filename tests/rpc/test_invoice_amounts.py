@@ -1,6 +1,7 @@
 """Discounts, credits and taxes, on invoices and in the books."""
 
 import io
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
@@ -117,6 +118,27 @@ async def test_a_printed_invoice_shows_each_step(platform: Platform) -> None:
     text = pypdf.PdfReader(io.BytesIO(printed.pdf)).pages[0].extract_text()
     steps = ("Subtotal", "105.00", "WELCOME", "−5.00", "MwSt 19 %", "19.00", "119.00", "Prepaid", "109.00")
     assert [shown for shown in steps if shown not in text] == []
+
+
+async def test_a_printed_one_off_invoice_says_what_it_is_about_and_why_it_is_not_taxed(
+    platform: Platform,
+) -> None:
+    await tax_rate(platform, "19")
+    ada = await customer_in(platform, "DE")
+    await platform.stub(TaxServiceStub).SetTaxExemption(
+        tax_service_pb2.SetTaxExemptionRequest(
+            request_id=new_id("req"), customer_id=ada, exemption=tax_pb2.TAX_EXEMPTION_REVERSE_CHARGE
+        )
+    )
+    stub = platform.stub(InvoiceServiceStub)
+    request = rpc.CreateInvoiceRequest(
+        request_id=new_id("req"), customer_id=ada, items=[item("10")], description="Workshop in #Berlin"
+    )
+    made = (await stub.CreateInvoice(request)).invoice
+    printed = await stub.RenderInvoice(rpc.RenderInvoiceRequest(invoice_id=made.id))
+    text = pypdf.PdfReader(io.BytesIO(printed.pdf)).pages[0].extract_text()
+    shown = ("Workshop in #Berlin", "· Reverse charge", "Reverse charge: the customer owes the tax.", "draft")
+    assert [part for part in shown if part not in text] == []
 
 
 @pytest.mark.parametrize(
@@ -245,6 +267,39 @@ async def test_contradicting_coupons_are_refused(platform: Platform) -> None:
     for terms in ({"percent": "0"}, {"percent": "10", "currency": "USD"}, {"amount_minor": 5}):
         refusal = await refused(coupon(platform, "BAD", **terms))
         assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "COUPON_INVALID")
+
+
+async def test_other_tenant_gets_not_found(platform: Platform) -> None:
+    ada = (await new_customer(platform)).id
+    made = await coupon(platform, "TEN", percent="10")
+    given = await redeem(platform, "TEN", ada)
+    _, key = await platform.new_tenant("other")
+    theirs = platform.stub(DiscountServiceStub, key=key)
+    calls: list[tuple[Awaitable[Any], str]] = [
+        (theirs.GetCoupon(discount_service_pb2.GetCouponRequest(coupon_id=made.id)), "COUPON_NOT_FOUND"),
+        (
+            theirs.ArchiveCoupon(
+                discount_service_pb2.ArchiveCouponRequest(request_id="r", coupon_id=made.id)
+            ),
+            "COUPON_NOT_FOUND",
+        ),
+        (
+            theirs.RedeemCoupon(
+                discount_service_pb2.RedeemCouponRequest(request_id="r", code="TEN", customer_id=ada)
+            ),
+            "CUSTOMER_NOT_FOUND",
+        ),
+        (
+            theirs.EndDiscount(discount_service_pb2.EndDiscountRequest(request_id="r", discount_id=given.id)),
+            "DISCOUNT_NOT_FOUND",
+        ),
+    ]
+    for call, reason in calls:
+        refusal = await refused(call)
+        assert (refusal.code, refusal.reason) == ("NOT_FOUND", reason)
+    coupons = await theirs.ListCoupons(discount_service_pb2.ListCouponsRequest())
+    discounts = await theirs.ListDiscounts(discount_service_pb2.ListDiscountsRequest(customer_id=ada))
+    assert (list(coupons.coupons), list(discounts.discounts)) == ([], [])
 
 
 async def test_taxes_go_by_jurisdiction_category_and_exemption(platform: Platform) -> None:

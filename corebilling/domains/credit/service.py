@@ -11,6 +11,7 @@ from billing.event.v1 import event_pb2 as eventv1
 from billing_db import credit as credit_sql
 from billing_db import customer as customer_sql
 from billing_db.models import Credit as CreditRow
+from billing_db.models import Customer
 from google.protobuf.message import Message
 
 from corebilling.db.tenant import tenant_profile
@@ -18,13 +19,15 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.credit.model import check_validity, decide_void
 from corebilling.domains.ledger.model import AccountType, Source, transfer
 from corebilling.domains.ledger.service import LedgerService, Posting
-from corebilling.errors import NotFound
+from corebilling.errors import FailedPrecondition, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import enum_number, enum_text, instant, to_message
 from corebilling.values.credit import Credit, CreditKind, usable_credits
 from corebilling.values.currency import check_currency
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
+
+_MAX_BIGINT = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +147,7 @@ class CreditService:
 
     async def grant_credit(self, tx: Transaction, request: rpc.GrantCreditRequest) -> rpc.GrantCreditResponse:
         await tx.lock(request.customer_id)
-        customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=request.customer_id)
-        if customer is None:
-            raise NotFound(
-                "CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": request.customer_id}
-            )
+        customer = await _customer(tx, request.customer_id)
         now = (await tenant_profile(tx)).now
         new = NewCredit(
             customer_id=customer.id,
@@ -196,23 +195,23 @@ class CreditService:
     async def get_credit_balance(
         self, tx: Transaction, request: rpc.GetCreditBalanceRequest
     ) -> rpc.GetCreditBalanceResponse:
-        """What the customer could use now, by currency."""
-        rows = await credit_sql.list_remaining_credits(
-            tx, tenant_id=tx.tenant_id, customer_ids=[request.customer_id]
-        )
+        """What the customer could use now, by currency.
+
+        Raises:
+            NotFound: CUSTOMER_NOT_FOUND.
+            FailedPrecondition: BALANCE_OUT_OF_RANGE when the message cannot hold a sum.
+        """
+        customer = await _customer(tx, request.customer_id)
+        rows = await credit_sql.list_remaining_credits(tx, tenant_id=tx.tenant_id, customer_ids=[customer.id])
         held = [remaining(row) for row in rows]
         now = (await tenant_profile(tx)).now
-        balances = []
-        for currency in sorted({credit.currency for credit in held}):
-            usable = usable_credits(held, currency, now)
-            prepaid = [credit.remaining_minor for credit in usable if credit.kind is CreditKind.PREPAID]
-            every = [credit.remaining_minor for credit in usable]
-            balances.append(
-                pb.CreditBalance(
-                    currency=currency, prepaid_minor=sum(prepaid), other_minor=sum(every) - sum(prepaid)
-                )
+        currencies = sorted({credit.currency for credit in held})
+        return rpc.GetCreditBalanceResponse(
+            balances=(
+                _balance(customer.id, currency, usable_credits(held, currency, now))
+                for currency in currencies
             )
-        return rpc.GetCreditBalanceResponse(balances=balances)
+        )
 
 
 def _posting(credit: CreditRow, source: Source, source_id: str, amount_minor: int, now: datetime) -> Posting:
@@ -251,3 +250,27 @@ async def _find(tx: Transaction, credit_id: str) -> CreditRow:
     if credit is None:
         raise NotFound("CREDIT_NOT_FOUND", "There is no such credit.", {"credit_id": credit_id})
     return credit
+
+
+async def _customer(tx: Transaction, customer_id: str) -> Customer:
+    customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=customer_id)
+    if customer is None:
+        raise NotFound("CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": customer_id})
+    return customer
+
+
+def _balance(customer_id: str, currency: str, usable: Sequence[Credit]) -> pb.CreditBalance:
+    prepaid_minor = sum(credit.remaining_minor for credit in usable if credit.kind is CreditKind.PREPAID)
+    other_minor = sum(credit.remaining_minor for credit in usable) - prepaid_minor
+    if max(prepaid_minor, other_minor) > _MAX_BIGINT:
+        raise FailedPrecondition(
+            "BALANCE_OUT_OF_RANGE",
+            "The customer's credits are larger than a message can hold; the error's metadata has the sums.",
+            {
+                "customer_id": customer_id,
+                "currency": currency,
+                "prepaid_minor": str(prepaid_minor),
+                "other_minor": str(other_minor),
+            },
+        )
+    return pb.CreditBalance(currency=currency, prepaid_minor=prepaid_minor, other_minor=other_minor)

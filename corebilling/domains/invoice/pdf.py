@@ -23,6 +23,10 @@ from corebilling.values.period import time_zone
 
 _TEMPLATE = Path(__file__).parent / "template" / "invoice.typ"
 _STAMPS = {pb.INVOICE_STATE_DRAFT: "Draft", pb.INVOICE_STATE_PAID: "Paid", pb.INVOICE_STATE_VOID: "Void"}
+_EXEMPTIONS = {
+    tax_pb2.TAX_EXEMPTION_EXEMPT: "Exempt from tax",
+    tax_pb2.TAX_EXEMPTION_REVERSE_CHARGE: "Reverse charge",
+}
 # An endless fraction is cut here; the line it belongs to was rounded from all of it.
 _SHOWN_DECIMALS = 12
 
@@ -63,34 +67,45 @@ def invoice_texts(facts: InvoiceFacts) -> Mapping[str, Any]:
         "currency": currency,
         "customer": list(_customer_lines(facts)),
         "facts": list(_facts(invoice, zone)),
+        "description": invoice.description,
         "lines": [_line(line, currency, zone) for line in invoice.lines],
         "sums": list(_sums(invoice)),
         "due": {"name": "Amount due", "amount": f"{_money(due_minor, currency)} {currency}"},
-        "note": _note(invoice, zone),
+        "notes": list(_notes(invoice, zone)),
     }
 
 
 def _sums(invoice: pb.Invoice) -> Iterable[tuple[str, str]]:
-    """From the lines' sum to what is due; steps that change nothing are left out."""
+    """From the lines' sum to what is due; steps that change nothing are left out.
+
+    Credits stand where they count: before the tax, which they lower, or after it.
+    """
 
     def money(amount_minor: int) -> str:
         return _money(amount_minor, invoice.currency)
 
     inclusive = invoice.tax_behavior == tax_pb2.TAX_BEHAVIOR_INCLUSIVE
+    # Those used after the tax are no line's.
+    before_tax_minor = sum(line.credit_minor for line in invoice.lines)
+    after_tax_minor = invoice.credit_minor - before_tax_minor
+    taxes = [(f"{tax.name} {tax.percent} %", tax.tax_minor) for tax in invoice.taxes]
+    contained = [(f"including {name}", money(tax_minor)) for name, tax_minor in taxes if inclusive]
     steps = [
         *((f"{discount.name}{_percent(discount)}", -discount.amount_minor) for discount in invoice.discounts),
-        ("Credit", -invoice.credit_minor),
-        *((f"{tax.name} {tax.percent} %", tax.tax_minor) for tax in invoice.taxes if not inclusive),
+        ("Credit", -before_tax_minor),
+        *(tax for tax in taxes if not inclusive),
     ]
-    changes = [(name, amount_minor) for name, amount_minor in steps if amount_minor]
-    if changes:
+    changes = [(name, money(amount_minor)) for name, amount_minor in steps if amount_minor]
+    if changes or after_tax_minor:
         yield "Subtotal", money(invoice.subtotal_minor)
-    for name, amount_minor in changes:
-        yield name, money(amount_minor)
+    yield from changes
+    if after_tax_minor:
+        # They are part of what the credit is taken off, not of the total.
+        yield from contained
+        yield "Credit", money(-after_tax_minor)
     yield "Total", money(invoice.total_minor)
-    if inclusive:
-        for tax in invoice.taxes:
-            yield f"including {tax.name} {tax.percent} %", money(tax.tax_minor)
+    if not after_tax_minor:
+        yield from contained
     taken_minor = (
         invoice.total_minor - invoice.prepaid_minor - invoice.amount_paid_minor - invoice.amount_due_minor
     )
@@ -140,6 +155,7 @@ def _line(line: pb.InvoiceLine, currency: str, zone: ZoneInfo) -> Mapping[str, A
     return {
         "description": line.description,
         "period": _days(line.period, zone),
+        "untaxed": _EXEMPTIONS.get(line.tax_exemption, ""),
         "quantity": _number(line.quantity),
         "unit_price": unit_price,
         "amount": _money(line.amount_minor, currency),
@@ -187,17 +203,17 @@ def _unit_price(unit_amount: str, unit_size: str, currency: str) -> str:
     return amount if Decimal(unit_size) == 1 else f"{amount} per {_number(unit_size)}"
 
 
-def _note(invoice: pb.Invoice, zone: ZoneInfo) -> str:
+def _notes(invoice: pb.Invoice, zone: ZoneInfo) -> Iterable[str]:
+    if any(line.tax_exemption == tax_pb2.TAX_EXEMPTION_REVERSE_CHARGE for line in invoice.lines):
+        yield "Reverse charge: the customer owes the tax."
     match invoice.state:
         case pb.INVOICE_STATE_DRAFT:
-            return "This is a draft. It can still change, and is not payable."
+            yield "This is a draft. It can still change, and is not payable."
         case pb.INVOICE_STATE_VOID:
-            return "This invoice was withdrawn. Nothing is owed for it."
+            yield "This invoice was withdrawn. Nothing is owed for it."
         case pb.INVOICE_STATE_OPEN if invoice.HasField("due_at"):
             day = _day(instant(invoice.due_at), zone)
-            return f"Please pay by {day}, naming {invoice.number} as the reference."
-        case _:
-            return ""
+            yield f"Please pay by {day}, naming {invoice.number} as the reference."
 
 
 def _money(amount_minor: int, currency: str) -> str:

@@ -4,6 +4,7 @@ Discounts and credits are used when an invoice is made, be it a draft: nothing e
 invoice that is voided gives them back.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.credit.service import remaining, write
 from corebilling.domains.invoice.amounts import AmountLine, InvoiceAmounts, Terms, work_out
 from corebilling.domains.tax.model import JurisdictionRate, rates_for
+from corebilling.domains.tax.service import jurisdiction_rate
 from corebilling.events import outbox
 from corebilling.values.credit import CreditApplication
 from corebilling.values.discount import Discount, DiscountKind
@@ -58,7 +60,9 @@ class Reckoning:
 
     now: datetime
     terms: TaxTerm | None
-    rates: Sequence[JurisdictionRate]
+    rates: Mapping[str, Sequence[JurisdictionRate]]
+    """By country."""
+    rate_names: Mapping[str, str]
     default_rates: tuple[TaxRate, ...]
     customers: Mapping[str, tax_sql.ListTaxedCustomersRow]
     discounts: Sequence[discount_sql.ListDiscountsInForceRow]
@@ -72,6 +76,9 @@ class Reckoning:
     ) -> InvoiceAmounts:
         """What an invoice over these lines comes to; the amounts' lines bear their places as ids."""
         customer = self.customers[customer_id]
+        rates = {
+            category: self._rates(customer, category) for category in {line.tax_category for line in lines}
+        }
         discounts = [
             _discount(row, lines)
             for row in self.discounts
@@ -85,7 +92,7 @@ class Reckoning:
                 AmountLine(
                     str(place),
                     line.amount_minor,
-                    self._rates(customer, line.tax_category),
+                    rates[line.tax_category],
                     customer.exemption or "",
                 )
                 for place, line in enumerate(lines)
@@ -161,7 +168,8 @@ class Reckoning:
     def _rates(self, customer: tax_sql.ListTaxedCustomersRow, category: str) -> tuple[TaxRate, ...]:
         if not self.rates:
             return self.default_rates
-        return rates_for(self.rates, country=customer.country, region=customer.region, category=category)
+        rates = self.rates.get(customer.country, ())
+        return rates_for(rates, country=customer.country, region=customer.region, category=category)
 
     def _terms(self, currency: str) -> Terms:
         if self.terms is None:
@@ -179,7 +187,7 @@ class Reckoning:
         return TaxBehavior(self.terms.behavior) if self.terms else TaxBehavior.EXCLUSIVE
 
     def rate_name(self, rate_id: str) -> str:
-        return next((rate.name for rate in self.rates if rate.id == rate_id), "Tax")
+        return self.rate_names.get(rate_id, "Tax")
 
     def discount_name(self, discount_id: str) -> tuple[str, str]:
         """The coupon's id, and what it is called."""
@@ -195,23 +203,16 @@ async def load(
     Args:
         default_percent: What tenants without tax rates tax with; 0: they do not.
     """
-    rates = await tax_sql.list_tax_rates(tx, tenant_id=tx.tenant_id, country="")
+    rates: dict[str, list[JurisdictionRate]] = defaultdict(list)
+    rows = await tax_sql.list_tax_rates_in_force(tx, tenant_id=tx.tenant_id, country="")
+    for row in rows:
+        rates[row.country].append(jurisdiction_rate(row))
     customers = await tax_sql.list_taxed_customers(tx, tenant_id=tx.tenant_id, customer_ids=customer_ids)
     return Reckoning(
         now=now,
         terms=await tax_sql.find_tax_terms(tx, tenant_id=tx.tenant_id),
-        rates=[
-            JurisdictionRate(
-                id=row.id,
-                name=row.name,
-                country=row.country,
-                region=row.region,
-                category=row.category,
-                percent=row.percent,
-                compound=row.compound,
-            )
-            for row in rates
-        ],
+        rates=rates,
+        rate_names={row.id: row.name for row in rows},
         default_rates=(TaxRate(DEFAULT_RATE, default_percent),) if default_percent else (),
         customers={row.id: row for row in customers},
         discounts=await discount_sql.list_discounts_in_force(

@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from corebilling.errors import AlreadyExists, ResourceExhausted
 from corebilling.values.tax import TaxRate
+
+MAX_COUNTRY_RATES = 10
+"""In force at a time: each of them may be applied to every line of an invoice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,32 @@ class JurisdictionRate:
     @property
     def rate(self) -> TaxRate:
         return TaxRate(self.id, self.percent, self.compound)
+
+
+def check_new_rate(in_force: Sequence[JurisdictionRate], new: JurisdictionRate) -> None:
+    """Refuses a rate that would tax twice what one of its country's taxes, or be one too many.
+
+    Raises:
+        AlreadyExists: TAX_RATE_EXISTS.
+        ResourceExhausted: TAX_RATE_LIMIT_REACHED.
+    """
+    for rate in in_force:
+        if _identity(rate) == _identity(new):
+            raise AlreadyExists(
+                "TAX_RATE_EXISTS",
+                "A rate of this name is in force there for the category; archive it first.",
+                {"tax_rate_id": rate.id},
+            )
+    if len(in_force) >= MAX_COUNTRY_RATES:
+        raise ResourceExhausted(
+            "TAX_RATE_LIMIT_REACHED",
+            f"At most {MAX_COUNTRY_RATES} rates are in force in a country; archive one first.",
+            {"country": new.country, "limit": str(MAX_COUNTRY_RATES)},
+        )
+
+
+def _identity(rate: JurisdictionRate) -> tuple[str, str, str, str]:
+    return rate.country, rate.region.casefold(), rate.category, rate.name
 
 
 def rates_for(

@@ -7,13 +7,32 @@ from billing.tax.v1 import tax_pb2 as pb
 from billing.tax.v1 import tax_service_pb2 as rpc
 from billing_db import customer as customer_sql
 from billing_db import tax as tax_sql
+from billing_db import tenant as tenant_sql
 from billing_db.models import Customer
+from billing_db.models import TaxRate as TaxRateRow
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.tax.model import JurisdictionRate, check_new_rate
 from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, enum_text, to_message
 from corebilling.values.ids import new_id
+from corebilling.values.page import decode_page_token, next_page, page_limit
+
+# One creation at a time per tenant, so that the limit holds.
+_CREATION_LOCK = "tax_rates"
+
+
+def jurisdiction_rate(row: TaxRateRow) -> JurisdictionRate:
+    return JurisdictionRate(
+        id=row.id,
+        name=row.name,
+        country=row.country,
+        region=row.region,
+        category=row.category,
+        percent=row.percent,
+        compound=row.compound,
+    )
 
 
 class TaxService:
@@ -22,9 +41,9 @@ class TaxService:
     async def create_tax_rate(
         self, tx: Transaction, request: rpc.CreateTaxRateRequest
     ) -> rpc.CreateTaxRateResponse:
-        rate = await tax_sql.insert_tax_rate(
-            tx,
-            tenant_id=tx.tenant_id,
+        await tx.lock(_CREATION_LOCK)
+        rows = await tax_sql.list_tax_rates_in_force(tx, tenant_id=tx.tenant_id, country=request.country)
+        new = JurisdictionRate(
             id=new_id("txr"),
             name=request.name,
             country=request.country,
@@ -32,6 +51,18 @@ class TaxService:
             category=request.category,
             percent=Decimal(request.percent),
             compound=request.compound,
+        )
+        check_new_rate([jurisdiction_rate(row) for row in rows], new)
+        rate = await tax_sql.insert_tax_rate(
+            tx,
+            tenant_id=tx.tenant_id,
+            id=new.id,
+            name=new.name,
+            country=new.country,
+            region=new.region,
+            category=new.category,
+            percent=new.percent,
+            compound=new.compound,
             created_at=tx.now,
         )
         created = events.TaxRateCreated(
@@ -47,8 +78,21 @@ class TaxService:
     async def list_tax_rates(
         self, tx: Transaction, request: rpc.ListTaxRatesRequest
     ) -> rpc.ListTaxRatesResponse:
-        rows = await tax_sql.list_tax_rates(tx, tenant_id=tx.tenant_id, country=request.country)
-        return rpc.ListTaxRatesResponse(tax_rates=(to_message(row, pb.TaxRate) for row in rows))
+        limit = page_limit(request.page_size)
+        after_country, after_region, after = decode_page_token(request.page_token, 3)
+        rows = await tax_sql.list_tax_rates(
+            tx,
+            tenant_id=tx.tenant_id,
+            country=request.country,
+            after_country=after_country,
+            after_region=after_region,
+            after=after,
+            limit_rows=limit + 1,
+        )
+        page, token = next_page(rows, limit, key=lambda row: (row.country, row.region, row.id))
+        return rpc.ListTaxRatesResponse(
+            tax_rates=(to_message(row, pb.TaxRate) for row in page), next_page_token=token
+        )
 
     async def archive_tax_rate(
         self, tx: Transaction, request: rpc.ArchiveTaxRateRequest
@@ -79,17 +123,19 @@ class TaxService:
     async def get_tax_terms(
         self, tx: Transaction, request: rpc.GetTaxTermsRequest
     ) -> rpc.GetTaxTermsResponse:
-        row = await tax_sql.find_tax_terms(tx, tenant_id=tx.tenant_id)
-        terms = to_message(row, pb.TaxTerms) if row else _DEFAULT_TERMS
-        return rpc.GetTaxTermsResponse(terms=terms)
+        return rpc.GetTaxTermsResponse(terms=await _terms(tx))
 
     async def set_tax_terms(
         self, tx: Transaction, request: rpc.SetTaxTermsRequest
     ) -> rpc.SetTaxTermsResponse:
+        """Nothing changes, and nothing is announced, if they are so already."""
         wanted = pb.TaxTerms()
         wanted.CopyFrom(_DEFAULT_TERMS)
         # What is unspecified is not there to be merged.
         wanted.MergeFrom(request.terms)
+        await tx.lock(tx.tenant_id)
+        if wanted == await _terms(tx):
+            return rpc.SetTaxTermsResponse(terms=wanted)
         row = await tax_sql.upsert_tax_terms(
             tx,
             tenant_id=tx.tenant_id,
@@ -97,13 +143,33 @@ class TaxService:
             rounding=enum_text(pb.TaxRounding, wanted.rounding),
             credit_application=enum_text(pb.CreditApplication, wanted.credit_application),
         )
-        return rpc.SetTaxTermsResponse(terms=to_message(row, pb.TaxTerms))
+        tenant = await tenant_sql.touch_tenant(tx, tenant_id=tx.tenant_id)
+        outbox.append(
+            tx,
+            to_message(row, events.TaxTermsChanged),
+            resource_id=tenant.id,
+            resource_version=tenant.version,
+            ordering_key=tenant.id,
+        )
+        return rpc.SetTaxTermsResponse(terms=wanted)
 
     async def set_tax_exemption(
         self, tx: Transaction, request: rpc.SetTaxExemptionRequest
     ) -> rpc.SetTaxExemptionResponse:
+        """Nothing changes, and nothing is announced, if it is so already.
+
+        Raises:
+            NotFound: CUSTOMER_NOT_FOUND.
+        """
         await tx.lock(request.customer_id)
         customer = await _customer(tx, request.customer_id)
+        wanted = rpc.SetTaxExemptionResponse(
+            exemption=request.exemption, reference=request.reference if request.exemption else ""
+        )
+        row = await tax_sql.find_tax_exemption(tx, tenant_id=tx.tenant_id, customer_id=customer.id)
+        current = to_message(row, rpc.SetTaxExemptionResponse) if row else rpc.SetTaxExemptionResponse()
+        if wanted == current:
+            return wanted
         if request.exemption:
             await tax_sql.upsert_tax_exemption(
                 tx,
@@ -124,11 +190,12 @@ class TaxService:
             resource_version=touched.version,
             ordering_key=customer.id,
         )
-        return rpc.SetTaxExemptionResponse(exemption=request.exemption, reference=request.reference)
+        return wanted
 
     async def get_tax_exemption(
         self, tx: Transaction, request: rpc.GetTaxExemptionRequest
     ) -> rpc.GetTaxExemptionResponse:
+        """Raises NotFound (CUSTOMER_NOT_FOUND)."""
         customer = await _customer(tx, request.customer_id)
         row = await tax_sql.find_tax_exemption(tx, tenant_id=tx.tenant_id, customer_id=customer.id)
         if row is None:
@@ -141,6 +208,11 @@ _DEFAULT_TERMS = pb.TaxTerms(
     rounding=pb.TAX_ROUNDING_PER_INVOICE,
     credit_application=pb.CREDIT_APPLICATION_BEFORE_TAX,
 )
+
+
+async def _terms(tx: Transaction) -> pb.TaxTerms:
+    row = await tax_sql.find_tax_terms(tx, tenant_id=tx.tenant_id)
+    return to_message(row, pb.TaxTerms) if row else _DEFAULT_TERMS
 
 
 async def _customer(tx: Transaction, customer_id: str) -> Customer:

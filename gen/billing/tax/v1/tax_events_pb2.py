@@ -26,7 +26,7 @@ from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_opt
 from billing.tax.v1 import tax_pb2 as billing_dot_tax_dot_v1_dot_tax__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62illing/tax/v1/tax_events.proto\x12\x0e\x62illing.tax.v1\x1a billing/options/v1/options.proto\x1a\x18\x62illing/tax/v1/tax.proto\"\xb0\x01\n\x0eTaxRateCreated\x12\x1e\n\x0btax_rate_id\x18\x01 \x01(\tR\ttaxRateId\x12\x18\n\x07\x63ountry\x18\x02 \x01(\tR\x07\x63ountry\x12\x16\n\x06region\x18\x03 \x01(\tR\x06region\x12\x1a\n\x08\x63\x61tegory\x18\x04 \x01(\tR\x08\x63\x61tegory\x12\x18\n\x07percent\x18\x05 \x01(\tR\x07percent:\x16\xaa\xbb\x18\x12\n\x10tax_rate.created\"J\n\x0fTaxRateArchived\x12\x1e\n\x0btax_rate_id\x18\x01 \x01(\tR\ttaxRateId:\x17\xaa\xbb\x18\x13\n\x11tax_rate.archived\"\x98\x01\n\x13TaxExemptionChanged\x12\x1f\n\x0b\x63ustomer_id\x18\x01 \x01(\tR\ncustomerId\x12:\n\texemption\x18\x02 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionR\texemption:$\xaa\xbb\x18 \n\x1e\x63ustomer.tax_exemption.changedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62illing/tax/v1/tax_events.proto\x12\x0e\x62illing.tax.v1\x1a billing/options/v1/options.proto\x1a\x18\x62illing/tax/v1/tax.proto\"\xb0\x01\n\x0eTaxRateCreated\x12\x1e\n\x0btax_rate_id\x18\x01 \x01(\tR\ttaxRateId\x12\x18\n\x07\x63ountry\x18\x02 \x01(\tR\x07\x63ountry\x12\x16\n\x06region\x18\x03 \x01(\tR\x06region\x12\x1a\n\x08\x63\x61tegory\x18\x04 \x01(\tR\x08\x63\x61tegory\x12\x18\n\x07percent\x18\x05 \x01(\tR\x07percent:\x16\xaa\xbb\x18\x12\n\x10tax_rate.created\"J\n\x0fTaxRateArchived\x12\x1e\n\x0btax_rate_id\x18\x01 \x01(\tR\ttaxRateId:\x17\xaa\xbb\x18\x13\n\x11tax_rate.archived\"\xf5\x01\n\x0fTaxTermsChanged\x12\x37\n\x08\x62\x65havior\x18\x01 \x01(\x0e\x32\x1b.billing.tax.v1.TaxBehaviorR\x08\x62\x65havior\x12\x37\n\x08rounding\x18\x02 \x01(\x0e\x32\x1b.billing.tax.v1.TaxRoundingR\x08rounding\x12P\n\x12\x63redit_application\x18\x03 \x01(\x0e\x32!.billing.tax.v1.CreditApplicationR\x11\x63reditApplication:\x1e\xaa\xbb\x18\x1a\n\x18tenant.tax_terms.changed\"\x98\x01\n\x13TaxExemptionChanged\x12\x1f\n\x0b\x63ustomer_id\x18\x01 \x01(\tR\ncustomerId\x12:\n\texemption\x18\x02 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionR\texemption:$\xaa\xbb\x18 \n\x1e\x63ustomer.tax_exemption.changedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,12 +37,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TAXRATECREATED']._serialized_options = b'\252\273\030\022\n\020tax_rate.created'
   _globals['_TAXRATEARCHIVED']._loaded_options = None
   _globals['_TAXRATEARCHIVED']._serialized_options = b'\252\273\030\023\n\021tax_rate.archived'
+  _globals['_TAXTERMSCHANGED']._loaded_options = None
+  _globals['_TAXTERMSCHANGED']._serialized_options = b'\252\273\030\032\n\030tenant.tax_terms.changed'
   _globals['_TAXEXEMPTIONCHANGED']._loaded_options = None
   _globals['_TAXEXEMPTIONCHANGED']._serialized_options = b'\252\273\030 \n\036customer.tax_exemption.changed'
   _globals['_TAXRATECREATED']._serialized_start=112
   _globals['_TAXRATECREATED']._serialized_end=288
   _globals['_TAXRATEARCHIVED']._serialized_start=290
   _globals['_TAXRATEARCHIVED']._serialized_end=364
-  _globals['_TAXEXEMPTIONCHANGED']._serialized_start=367
-  _globals['_TAXEXEMPTIONCHANGED']._serialized_end=519
+  _globals['_TAXTERMSCHANGED']._serialized_start=367
+  _globals['_TAXTERMSCHANGED']._serialized_end=612
+  _globals['_TAXEXEMPTIONCHANGED']._serialized_start=615
+  _globals['_TAXEXEMPTIONCHANGED']._serialized_end=767
 # @@protoc_insertion_point(module_scope)

@@ -26,6 +26,16 @@ class TaxRateArchived(_message.Message):
     tax_rate_id: str
     def __init__(self, tax_rate_id: _Optional[str] = ...) -> None: ...
 
+class TaxTermsChanged(_message.Message):
+    __slots__ = ("behavior", "rounding", "credit_application")
+    BEHAVIOR_FIELD_NUMBER: _ClassVar[int]
+    ROUNDING_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_APPLICATION_FIELD_NUMBER: _ClassVar[int]
+    behavior: _tax_pb2.TaxBehavior
+    rounding: _tax_pb2.TaxRounding
+    credit_application: _tax_pb2.CreditApplication
+    def __init__(self, behavior: _Optional[_Union[_tax_pb2.TaxBehavior, str]] = ..., rounding: _Optional[_Union[_tax_pb2.TaxRounding, str]] = ..., credit_application: _Optional[_Union[_tax_pb2.CreditApplication, str]] = ...) -> None: ...
+
 class TaxExemptionChanged(_message.Message):
     __slots__ = ("customer_id", "exemption")
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]

@@ -22,26 +22,33 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62illing/tax/v1/tax.proto\x12\x0e\x62illing.tax.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x01\n\x08TaxTerms\x12\x37\n\x08\x62\x65havior\x18\x01 \x01(\x0e\x32\x1b.billing.tax.v1.TaxBehaviorR\x08\x62\x65havior\x12\x37\n\x08rounding\x18\x02 \x01(\x0e\x32\x1b.billing.tax.v1.TaxRoundingR\x08rounding\x12P\n\x12\x63redit_application\x18\x03 \x01(\x0e\x32!.billing.tax.v1.CreditApplicationR\x11\x63reditApplication\"\xe0\x02\n\x07TaxRate\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n\x07\x63ountry\x18\x04 \x01(\tR\x07\x63ountry\x12\x16\n\x06region\x18\x05 \x01(\tR\x06region\x12\x1a\n\x08\x63\x61tegory\x18\x06 \x01(\tR\x08\x63\x61tegory\x12\x18\n\x07percent\x18\x07 \x01(\tR\x07percent\x12\x1a\n\x08\x63ompound\x18\x08 \x01(\x08R\x08\x63ompound\x12\x39\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12;\n\x0b\x61rchived_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\narchivedAt\x12\x18\n\x07version\x18\x0b \x01(\x03R\x07version*c\n\x0bTaxBehavior\x12\x1c\n\x18TAX_BEHAVIOR_UNSPECIFIED\x10\x00\x12\x1a\n\x16TAX_BEHAVIOR_EXCLUSIVE\x10\x01\x12\x1a\n\x16TAX_BEHAVIOR_INCLUSIVE\x10\x02*d\n\x0bTaxRounding\x12\x1c\n\x18TAX_ROUNDING_UNSPECIFIED\x10\x00\x12\x1c\n\x18TAX_ROUNDING_PER_INVOICE\x10\x01\x12\x19\n\x15TAX_ROUNDING_PER_LINE\x10\x02*|\n\x11\x43reditApplication\x12\"\n\x1e\x43REDIT_APPLICATION_UNSPECIFIED\x10\x00\x12!\n\x1d\x43REDIT_APPLICATION_BEFORE_TAX\x10\x01\x12 \n\x1c\x43REDIT_APPLICATION_AFTER_TAX\x10\x02*i\n\x0cTaxExemption\x12\x1d\n\x19TAX_EXEMPTION_UNSPECIFIED\x10\x00\x12\x18\n\x14TAX_EXEMPTION_EXEMPT\x10\x01\x12 \n\x1cTAX_EXEMPTION_REVERSE_CHARGE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62illing/tax/v1/tax.proto\x12\x0e\x62illing.tax.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xec\x01\n\x08TaxTerms\x12\x41\n\x08\x62\x65havior\x18\x01 \x01(\x0e\x32\x1b.billing.tax.v1.TaxBehaviorB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x08\x62\x65havior\x12\x41\n\x08rounding\x18\x02 \x01(\x0e\x32\x1b.billing.tax.v1.TaxRoundingB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x08rounding\x12Z\n\x12\x63redit_application\x18\x03 \x01(\x0e\x32!.billing.tax.v1.CreditApplicationB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x11\x63reditApplication\"\xe0\x02\n\x07TaxRate\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n\x07\x63ountry\x18\x04 \x01(\tR\x07\x63ountry\x12\x16\n\x06region\x18\x05 \x01(\tR\x06region\x12\x1a\n\x08\x63\x61tegory\x18\x06 \x01(\tR\x08\x63\x61tegory\x12\x18\n\x07percent\x18\x07 \x01(\tR\x07percent\x12\x1a\n\x08\x63ompound\x18\x08 \x01(\x08R\x08\x63ompound\x12\x39\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12;\n\x0b\x61rchived_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\narchivedAt\x12\x18\n\x07version\x18\x0b \x01(\x03R\x07version*c\n\x0bTaxBehavior\x12\x1c\n\x18TAX_BEHAVIOR_UNSPECIFIED\x10\x00\x12\x1a\n\x16TAX_BEHAVIOR_EXCLUSIVE\x10\x01\x12\x1a\n\x16TAX_BEHAVIOR_INCLUSIVE\x10\x02*d\n\x0bTaxRounding\x12\x1c\n\x18TAX_ROUNDING_UNSPECIFIED\x10\x00\x12\x1c\n\x18TAX_ROUNDING_PER_INVOICE\x10\x01\x12\x19\n\x15TAX_ROUNDING_PER_LINE\x10\x02*|\n\x11\x43reditApplication\x12\"\n\x1e\x43REDIT_APPLICATION_UNSPECIFIED\x10\x00\x12!\n\x1d\x43REDIT_APPLICATION_BEFORE_TAX\x10\x01\x12 \n\x1c\x43REDIT_APPLICATION_AFTER_TAX\x10\x02*i\n\x0cTaxExemption\x12\x1d\n\x19TAX_EXEMPTION_UNSPECIFIED\x10\x00\x12\x18\n\x14TAX_EXEMPTION_EXEMPT\x10\x01\x12 \n\x1cTAX_EXEMPTION_REVERSE_CHARGE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.tax.v1.tax_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TAXBEHAVIOR']._serialized_start=641
-  _globals['_TAXBEHAVIOR']._serialized_end=740
-  _globals['_TAXROUNDING']._serialized_start=742
-  _globals['_TAXROUNDING']._serialized_end=842
-  _globals['_CREDITAPPLICATION']._serialized_start=844
-  _globals['_CREDITAPPLICATION']._serialized_end=968
-  _globals['_TAXEXEMPTION']._serialized_start=970
-  _globals['_TAXEXEMPTION']._serialized_end=1075
-  _globals['_TAXTERMS']._serialized_start=78
-  _globals['_TAXTERMS']._serialized_end=284
-  _globals['_TAXRATE']._serialized_start=287
-  _globals['_TAXRATE']._serialized_end=639
+  _globals['_TAXTERMS'].fields_by_name['behavior']._loaded_options = None
+  _globals['_TAXTERMS'].fields_by_name['behavior']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_TAXTERMS'].fields_by_name['rounding']._loaded_options = None
+  _globals['_TAXTERMS'].fields_by_name['rounding']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_TAXTERMS'].fields_by_name['credit_application']._loaded_options = None
+  _globals['_TAXTERMS'].fields_by_name['credit_application']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_TAXBEHAVIOR']._serialized_start=700
+  _globals['_TAXBEHAVIOR']._serialized_end=799
+  _globals['_TAXROUNDING']._serialized_start=801
+  _globals['_TAXROUNDING']._serialized_end=901
+  _globals['_CREDITAPPLICATION']._serialized_start=903
+  _globals['_CREDITAPPLICATION']._serialized_end=1027
+  _globals['_TAXEXEMPTION']._serialized_start=1029
+  _globals['_TAXEXEMPTION']._serialized_end=1134
+  _globals['_TAXTERMS']._serialized_start=107
+  _globals['_TAXTERMS']._serialized_end=343
+  _globals['_TAXRATE']._serialized_start=346
+  _globals['_TAXRATE']._serialized_end=698
 # @@protoc_insertion_point(module_scope)

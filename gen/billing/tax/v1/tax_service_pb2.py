@@ -27,7 +27,7 @@ from billing.tax.v1 import tax_pb2 as billing_dot_tax_dot_v1_dot_tax__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n billing/tax/v1/tax_service.proto\x12\x0e\x62illing.tax.v1\x1a billing/options/v1/options.proto\x1a\x18\x62illing/tax/v1/tax.proto\x1a\x1b\x62uf/validate/validate.proto\"\xf3\x02\n\x14\x43reateTaxRateRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x1d\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64R\x04name\x12+\n\x07\x63ountry\x18\x04 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$R\x07\x63ountry\x12\x1f\n\x06region\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x06region\x12\x41\n\x08\x63\x61tegory\x18\x06 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9_.-]{0,62})?$R\x08\x63\x61tegory\x12>\n\x07percent\x18\x07 \x01(\tB$\xbaH!r\x1f\x18\x10\x32\x1b^[0-9]{1,3}(\\.[0-9]{1,6})?$R\x07percent\x12\x1a\n\x08\x63ompound\x18\x08 \x01(\x08R\x08\x63ompound\"K\n\x15\x43reateTaxRateResponse\x12\x32\n\x08tax_rate\x18\x01 \x01(\x0b\x32\x17.billing.tax.v1.TaxRateR\x07taxRate\"k\n\x13ListTaxRatesRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12.\n\x07\x63ountry\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$R\x07\x63ountry\"L\n\x14ListTaxRatesResponse\x12\x34\n\ttax_rates\x18\x01 \x03(\x0b\x32\x17.billing.tax.v1.TaxRateR\x08taxRates\"\x93\x01\n\x15\x41rchiveTaxRateRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12)\n\x0btax_rate_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ttaxRateId\"L\n\x16\x41rchiveTaxRateResponse\x12\x32\n\x08tax_rate\x18\x01 \x01(\x0b\x32\x17.billing.tax.v1.TaxRateR\x07taxRate\":\n\x12GetTaxTermsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"E\n\x13GetTaxTermsResponse\x12.\n\x05terms\x18\x01 \x01(\x0b\x32\x18.billing.tax.v1.TaxTermsR\x05terms\"\x9d\x01\n\x12SetTaxTermsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x36\n\x05terms\x18\x03 \x01(\x0b\x32\x18.billing.tax.v1.TaxTermsB\x06\xbaH\x03\xc8\x01\x01R\x05terms\"E\n\x13SetTaxTermsResponse\x12.\n\x05terms\x18\x01 \x01(\x0b\x32\x18.billing.tax.v1.TaxTermsR\x05terms\"\x83\x02\n\x16SetTaxExemptionRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12*\n\x0b\x63ustomer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x44\n\texemption\x18\x04 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionB\x08\xbaH\x05\x82\x01\x02\x10\x01R\texemption\x12&\n\treference\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\treference\"s\n\x17SetTaxExemptionResponse\x12:\n\texemption\x18\x01 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionR\texemption\x12\x1c\n\treference\x18\x02 \x01(\tR\treference\"j\n\x16GetTaxExemptionRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12*\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\"s\n\x17GetTaxExemptionResponse\x12:\n\texemption\x18\x01 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionR\texemption\x12\x1c\n\treference\x18\x02 \x01(\tR\treference2\xae\x06\n\nTaxService\x12q\n\rCreateTaxRate\x12$.billing.tax.v1.CreateTaxRateRequest\x1a%.billing.tax.v1.CreateTaxRateResponse\"\x13\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x12m\n\x0cListTaxRates\x12#.billing.tax.v1.ListTaxRatesRequest\x1a$.billing.tax.v1.ListTaxRatesResponse\"\x12\xa2\xbb\x18\x0e\n\x08tax.read\x10\x01\x18\x01\x12t\n\x0e\x41rchiveTaxRate\x12%.billing.tax.v1.ArchiveTaxRateRequest\x1a&.billing.tax.v1.ArchiveTaxRateResponse\"\x13\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x12j\n\x0bGetTaxTerms\x12\".billing.tax.v1.GetTaxTermsRequest\x1a#.billing.tax.v1.GetTaxTermsResponse\"\x12\xa2\xbb\x18\x0e\n\x08tax.read\x10\x01\x18\x01\x12k\n\x0bSetTaxTerms\x12\".billing.tax.v1.SetTaxTermsRequest\x1a#.billing.tax.v1.SetTaxTermsResponse\"\x13\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x12w\n\x0fSetTaxExemption\x12&.billing.tax.v1.SetTaxExemptionRequest\x1a\'.billing.tax.v1.SetTaxExemptionResponse\"\x13\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x12v\n\x0fGetTaxExemption\x12&.billing.tax.v1.GetTaxExemptionRequest\x1a\'.billing.tax.v1.GetTaxExemptionResponse\"\x12\xa2\xbb\x18\x0e\n\x08tax.read\x10\x01\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n billing/tax/v1/tax_service.proto\x12\x0e\x62illing.tax.v1\x1a billing/options/v1/options.proto\x1a\x18\x62illing/tax/v1/tax.proto\x1a\x1b\x62uf/validate/validate.proto\"\xf3\x02\n\x14\x43reateTaxRateRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x1d\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64R\x04name\x12+\n\x07\x63ountry\x18\x04 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$R\x07\x63ountry\x12\x1f\n\x06region\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x06region\x12\x41\n\x08\x63\x61tegory\x18\x06 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9_.-]{0,62})?$R\x08\x63\x61tegory\x12>\n\x07percent\x18\x07 \x01(\tB$\xbaH!r\x1f\x18\x10\x32\x1b^[0-9]{1,3}(\\.[0-9]{1,6})?$R\x07percent\x12\x1a\n\x08\x63ompound\x18\x08 \x01(\x08R\x08\x63ompound\"K\n\x15\x43reateTaxRateResponse\x12\x32\n\x08tax_rate\x18\x01 \x01(\x0b\x32\x17.billing.tax.v1.TaxRateR\x07taxRate\"\xbd\x01\n\x13ListTaxRatesRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12.\n\x07\x63ountry\x18\x04 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$R\x07\x63ountry\"t\n\x14ListTaxRatesResponse\x12\x34\n\ttax_rates\x18\x01 \x03(\x0b\x32\x17.billing.tax.v1.TaxRateR\x08taxRates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x93\x01\n\x15\x41rchiveTaxRateRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12)\n\x0btax_rate_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ttaxRateId\"L\n\x16\x41rchiveTaxRateResponse\x12\x32\n\x08tax_rate\x18\x01 \x01(\x0b\x32\x17.billing.tax.v1.TaxRateR\x07taxRate\":\n\x12GetTaxTermsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"E\n\x13GetTaxTermsResponse\x12.\n\x05terms\x18\x01 \x01(\x0b\x32\x18.billing.tax.v1.TaxTermsR\x05terms\"\x9d\x01\n\x12SetTaxTermsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x36\n\x05terms\x18\x03 \x01(\x0b\x32\x18.billing.tax.v1.TaxTermsB\x06\xbaH\x03\xc8\x01\x01R\x05terms\"E\n\x13SetTaxTermsResponse\x12.\n\x05terms\x18\x01 \x01(\x0b\x32\x18.billing.tax.v1.TaxTermsR\x05terms\"\x83\x02\n\x16SetTaxExemptionRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12*\n\x0b\x63ustomer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x44\n\texemption\x18\x04 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionB\x08\xbaH\x05\x82\x01\x02\x10\x01R\texemption\x12&\n\treference\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\treference\"s\n\x17SetTaxExemptionResponse\x12:\n\texemption\x18\x01 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionR\texemption\x12\x1c\n\treference\x18\x02 \x01(\tR\treference\"j\n\x16GetTaxExemptionRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12*\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\"s\n\x17GetTaxExemptionResponse\x12:\n\texemption\x18\x01 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionR\texemption\x12\x1c\n\treference\x18\x02 \x01(\tR\treference2\xae\x06\n\nTaxService\x12q\n\rCreateTaxRate\x12$.billing.tax.v1.CreateTaxRateRequest\x1a%.billing.tax.v1.CreateTaxRateResponse\"\x13\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x12m\n\x0cListTaxRates\x12#.billing.tax.v1.ListTaxRatesRequest\x1a$.billing.tax.v1.ListTaxRatesResponse\"\x12\xa2\xbb\x18\x0e\n\x08tax.read\x10\x01\x18\x01\x12t\n\x0e\x41rchiveTaxRate\x12%.billing.tax.v1.ArchiveTaxRateRequest\x1a&.billing.tax.v1.ArchiveTaxRateResponse\"\x13\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x12j\n\x0bGetTaxTerms\x12\".billing.tax.v1.GetTaxTermsRequest\x1a#.billing.tax.v1.GetTaxTermsResponse\"\x12\xa2\xbb\x18\x0e\n\x08tax.read\x10\x01\x18\x01\x12k\n\x0bSetTaxTerms\x12\".billing.tax.v1.SetTaxTermsRequest\x1a#.billing.tax.v1.SetTaxTermsResponse\"\x13\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x12w\n\x0fSetTaxExemption\x12&.billing.tax.v1.SetTaxExemptionRequest\x1a\'.billing.tax.v1.SetTaxExemptionResponse\"\x13\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x12v\n\x0fGetTaxExemption\x12&.billing.tax.v1.GetTaxExemptionRequest\x1a\'.billing.tax.v1.GetTaxExemptionResponse\"\x12\xa2\xbb\x18\x0e\n\x08tax.read\x10\x01\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,6 +50,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETAXRATEREQUEST'].fields_by_name['percent']._serialized_options = b'\272H!r\037\030\0202\033^[0-9]{1,3}(\\.[0-9]{1,6})?$'
   _globals['_LISTTAXRATESREQUEST'].fields_by_name['tenant_id']._loaded_options = None
   _globals['_LISTTAXRATESREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_LISTTAXRATESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTTAXRATESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\364\003(\000'
+  _globals['_LISTTAXRATESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTTAXRATESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_LISTTAXRATESREQUEST'].fields_by_name['country']._loaded_options = None
   _globals['_LISTTAXRATESREQUEST'].fields_by_name['country']._serialized_options = b'\272H\021r\0172\r^([A-Z]{2})?$'
   _globals['_ARCHIVETAXRATEREQUEST'].fields_by_name['tenant_id']._loaded_options = None
@@ -98,30 +102,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETAXRATEREQUEST']._serialized_end=513
   _globals['_CREATETAXRATERESPONSE']._serialized_start=515
   _globals['_CREATETAXRATERESPONSE']._serialized_end=590
-  _globals['_LISTTAXRATESREQUEST']._serialized_start=592
-  _globals['_LISTTAXRATESREQUEST']._serialized_end=699
-  _globals['_LISTTAXRATESRESPONSE']._serialized_start=701
-  _globals['_LISTTAXRATESRESPONSE']._serialized_end=777
-  _globals['_ARCHIVETAXRATEREQUEST']._serialized_start=780
-  _globals['_ARCHIVETAXRATEREQUEST']._serialized_end=927
-  _globals['_ARCHIVETAXRATERESPONSE']._serialized_start=929
-  _globals['_ARCHIVETAXRATERESPONSE']._serialized_end=1005
-  _globals['_GETTAXTERMSREQUEST']._serialized_start=1007
-  _globals['_GETTAXTERMSREQUEST']._serialized_end=1065
-  _globals['_GETTAXTERMSRESPONSE']._serialized_start=1067
-  _globals['_GETTAXTERMSRESPONSE']._serialized_end=1136
-  _globals['_SETTAXTERMSREQUEST']._serialized_start=1139
-  _globals['_SETTAXTERMSREQUEST']._serialized_end=1296
-  _globals['_SETTAXTERMSRESPONSE']._serialized_start=1298
-  _globals['_SETTAXTERMSRESPONSE']._serialized_end=1367
-  _globals['_SETTAXEXEMPTIONREQUEST']._serialized_start=1370
-  _globals['_SETTAXEXEMPTIONREQUEST']._serialized_end=1629
-  _globals['_SETTAXEXEMPTIONRESPONSE']._serialized_start=1631
-  _globals['_SETTAXEXEMPTIONRESPONSE']._serialized_end=1746
-  _globals['_GETTAXEXEMPTIONREQUEST']._serialized_start=1748
-  _globals['_GETTAXEXEMPTIONREQUEST']._serialized_end=1854
-  _globals['_GETTAXEXEMPTIONRESPONSE']._serialized_start=1856
-  _globals['_GETTAXEXEMPTIONRESPONSE']._serialized_end=1971
-  _globals['_TAXSERVICE']._serialized_start=1974
-  _globals['_TAXSERVICE']._serialized_end=2788
+  _globals['_LISTTAXRATESREQUEST']._serialized_start=593
+  _globals['_LISTTAXRATESREQUEST']._serialized_end=782
+  _globals['_LISTTAXRATESRESPONSE']._serialized_start=784
+  _globals['_LISTTAXRATESRESPONSE']._serialized_end=900
+  _globals['_ARCHIVETAXRATEREQUEST']._serialized_start=903
+  _globals['_ARCHIVETAXRATEREQUEST']._serialized_end=1050
+  _globals['_ARCHIVETAXRATERESPONSE']._serialized_start=1052
+  _globals['_ARCHIVETAXRATERESPONSE']._serialized_end=1128
+  _globals['_GETTAXTERMSREQUEST']._serialized_start=1130
+  _globals['_GETTAXTERMSREQUEST']._serialized_end=1188
+  _globals['_GETTAXTERMSRESPONSE']._serialized_start=1190
+  _globals['_GETTAXTERMSRESPONSE']._serialized_end=1259
+  _globals['_SETTAXTERMSREQUEST']._serialized_start=1262
+  _globals['_SETTAXTERMSREQUEST']._serialized_end=1419
+  _globals['_SETTAXTERMSRESPONSE']._serialized_start=1421
+  _globals['_SETTAXTERMSRESPONSE']._serialized_end=1490
+  _globals['_SETTAXEXEMPTIONREQUEST']._serialized_start=1493
+  _globals['_SETTAXEXEMPTIONREQUEST']._serialized_end=1752
+  _globals['_SETTAXEXEMPTIONRESPONSE']._serialized_start=1754
+  _globals['_SETTAXEXEMPTIONRESPONSE']._serialized_end=1869
+  _globals['_GETTAXEXEMPTIONREQUEST']._serialized_start=1871
+  _globals['_GETTAXEXEMPTIONREQUEST']._serialized_end=1977
+  _globals['_GETTAXEXEMPTIONRESPONSE']._serialized_start=1979
+  _globals['_GETTAXEXEMPTIONRESPONSE']._serialized_end=2094
+  _globals['_TAXSERVICE']._serialized_start=2097
+  _globals['_TAXSERVICE']._serialized_end=2911
 # @@protoc_insertion_point(module_scope)

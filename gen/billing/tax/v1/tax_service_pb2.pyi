@@ -36,18 +36,24 @@ class CreateTaxRateResponse(_message.Message):
     def __init__(self, tax_rate: _Optional[_Union[_tax_pb2.TaxRate, _Mapping]] = ...) -> None: ...
 
 class ListTaxRatesRequest(_message.Message):
-    __slots__ = ("tenant_id", "country")
+    __slots__ = ("tenant_id", "page_size", "page_token", "country")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     COUNTRY_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
+    page_size: int
+    page_token: str
     country: str
-    def __init__(self, tenant_id: _Optional[str] = ..., country: _Optional[str] = ...) -> None: ...
+    def __init__(self, tenant_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., country: _Optional[str] = ...) -> None: ...
 
 class ListTaxRatesResponse(_message.Message):
-    __slots__ = ("tax_rates",)
+    __slots__ = ("tax_rates", "next_page_token")
     TAX_RATES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     tax_rates: _containers.RepeatedCompositeFieldContainer[_tax_pb2.TaxRate]
-    def __init__(self, tax_rates: _Optional[_Iterable[_Union[_tax_pb2.TaxRate, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, tax_rates: _Optional[_Iterable[_Union[_tax_pb2.TaxRate, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ArchiveTaxRateRequest(_message.Message):
     __slots__ = ("tenant_id", "request_id", "tax_rate_id")

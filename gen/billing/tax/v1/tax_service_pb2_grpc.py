@@ -75,7 +75,8 @@ class TaxServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def CreateTaxRate(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """At most ten rates are in force in a country.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -32,6 +32,7 @@ class TaxServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TaxServiceAsyncStub: ...
     CreateTaxRate: _grpc.UnaryUnaryMultiCallable[_tax_service_pb2.CreateTaxRateRequest, _tax_service_pb2.CreateTaxRateResponse]
+    """At most ten rates are in force in a country."""
     ListTaxRates: _grpc.UnaryUnaryMultiCallable[_tax_service_pb2.ListTaxRatesRequest, _tax_service_pb2.ListTaxRatesResponse]
     """Those in force, by jurisdiction."""
     ArchiveTaxRate: _grpc.UnaryUnaryMultiCallable[_tax_service_pb2.ArchiveTaxRateRequest, _tax_service_pb2.ArchiveTaxRateResponse]
@@ -46,6 +47,7 @@ class TaxServiceStub:
 class TaxServiceAsyncStub(TaxServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTaxRate: _aio.UnaryUnaryMultiCallable[_tax_service_pb2.CreateTaxRateRequest, _tax_service_pb2.CreateTaxRateResponse]  # type: ignore[assignment]
+    """At most ten rates are in force in a country."""
     ListTaxRates: _aio.UnaryUnaryMultiCallable[_tax_service_pb2.ListTaxRatesRequest, _tax_service_pb2.ListTaxRatesResponse]  # type: ignore[assignment]
     """Those in force, by jurisdiction."""
     ArchiveTaxRate: _aio.UnaryUnaryMultiCallable[_tax_service_pb2.ArchiveTaxRateRequest, _tax_service_pb2.ArchiveTaxRateResponse]  # type: ignore[assignment]
@@ -62,7 +64,8 @@ class TaxServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _tax_service_pb2.CreateTaxRateRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_tax_service_pb2.CreateTaxRateResponse, _abc.Awaitable[_tax_service_pb2.CreateTaxRateResponse]]: ...
+    ) -> _typing.Union[_tax_service_pb2.CreateTaxRateResponse, _abc.Awaitable[_tax_service_pb2.CreateTaxRateResponse]]:
+        """At most ten rates are in force in a country."""
 
     @_abc_1.abstractmethod
     def ListTaxRates(

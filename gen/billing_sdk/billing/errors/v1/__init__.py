@@ -312,8 +312,9 @@ class ErrorReason(betterproto2.Enum):
 
     BALANCE_OUT_OF_RANGE = 171
     """
-    FAILED_PRECONDITION {account_id, debit_minor, credit_minor}. An account's sums are larger than a message can
-    hold; the metadata has them exactly.
+    FAILED_PRECONDITION {account_id, debit_minor, credit_minor} or {customer_id, currency, prepaid_minor,
+    other_minor}. The sums of an account or of a customer's credits are larger than a message can hold; the
+    metadata has them exactly.
     """
 
     WEBHOOK_NOT_FOUND = 180
@@ -457,6 +458,16 @@ class ErrorReason(betterproto2.Enum):
     NOT_FOUND {tax_rate_id}.
     """
 
+    TAX_RATE_EXISTS = 228
+    """
+    ALREADY_EXISTS {tax_rate_id}. A rate of this name is in force there for the category; archive it first.
+    """
+
+    TAX_RATE_LIMIT_REACHED = 229
+    """
+    RESOURCE_EXHAUSTED {country, limit}. Archive a rate of the country before adding another.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -547,6 +558,8 @@ class ErrorReason(betterproto2.Enum):
             225: "ERROR_REASON_CREDIT_INVALID",
             226: "ERROR_REASON_CREDIT_USED_UP",
             227: "ERROR_REASON_TAX_RATE_NOT_FOUND",
+            228: "ERROR_REASON_TAX_RATE_EXISTS",
+            229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
         }
 
     @classmethod
@@ -639,4 +652,6 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_CREDIT_INVALID": 225,
             "ERROR_REASON_CREDIT_USED_UP": 226,
             "ERROR_REASON_TAX_RATE_NOT_FOUND": 227,
+            "ERROR_REASON_TAX_RATE_EXISTS": 228,
+            "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
         }

@@ -28,6 +28,7 @@ __all__ = (
     "TaxRounding",
     "TaxServiceStub",
     "TaxTerms",
+    "TaxTermsChanged",
 )
 
 import datetime
@@ -248,7 +249,11 @@ default_message_pool.register_message("billing.tax.v1", "GetTaxTermsResponse", G
 class ListTaxRatesRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
-    country: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+
+    page_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    country: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
 
 
 default_message_pool.register_message("billing.tax.v1", "ListTaxRatesRequest", ListTaxRatesRequest)
@@ -257,6 +262,8 @@ default_message_pool.register_message("billing.tax.v1", "ListTaxRatesRequest", L
 @dataclass(eq=False, repr=False)
 class ListTaxRatesResponse(betterproto2.Message):
     tax_rates: "list[TaxRate]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
 
 default_message_pool.register_message("billing.tax.v1", "ListTaxRatesResponse", ListTaxRatesResponse)
@@ -436,11 +443,36 @@ class TaxTerms(betterproto2.Message):
 default_message_pool.register_message("billing.tax.v1", "TaxTerms", TaxTerms)
 
 
+@dataclass(eq=False, repr=False)
+class TaxTermsChanged(betterproto2.Message):
+    """
+    How invoices to come are taxed.
+    """
+
+    behavior: "TaxBehavior" = betterproto2.field(
+        1, betterproto2.TYPE_ENUM, default_factory=lambda: TaxBehavior(0)
+    )
+
+    rounding: "TaxRounding" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: TaxRounding(0)
+    )
+
+    credit_application: "CreditApplication" = betterproto2.field(
+        3, betterproto2.TYPE_ENUM, default_factory=lambda: CreditApplication(0)
+    )
+
+
+default_message_pool.register_message("billing.tax.v1", "TaxTermsChanged", TaxTermsChanged)
+
+
 class TaxServiceStub:
     def __init__(self, channel: grpc.Channel):
         self._channel = channel
 
     def create_tax_rate(self, message: "CreateTaxRateRequest") -> "CreateTaxRateResponse":
+        """
+        At most ten rates are in force in a country.
+        """
 
         return self._channel.unary_unary(
             "/billing.tax.v1.TaxService/CreateTaxRate",
