@@ -6,8 +6,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from tests.cases.case import Case
-
 from corebilling.domains.invoice.amounts import AmountLine, Terms, work_out
 from corebilling.values.allocation import cumulative, largest_remainder
 from corebilling.values.credit import (
@@ -48,6 +46,7 @@ from corebilling.values.tax import (
     TaxRounding,
     tax_lines,
 )
+from tests.cases.case import Case
 
 _SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,8 +8,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from tests.cases.case import Case
-
 from corebilling.values.money import Rounding, major_units
 from corebilling.values.period import (
     BillingCalendar,
@@ -36,6 +34,7 @@ from corebilling.values.proration import (
     switch_prepaid,
     upgrade_credit,
 )
+from tests.cases.case import Case
 
 INTERVALS: Mapping[str, tuple[IntervalUnit, int]] = {
     "day": ("day", 1),
