@@ -258,6 +258,59 @@ async def test_usage_that_a_change_does_not_concern_is_priced_together(platform:
     assert [tuple(total) for total in totals] == [(12, 12)]
 
 
+async def cancel_at_period_end(platform: Platform, subscription_id: str) -> None:
+    await platform.stub(SubscriptionServiceStub).CancelSubscription(
+        subscription_service_pb2.CancelSubscriptionRequest(
+            request_id=new_id("req"), subscription_id=subscription_id, at_period_end=True
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (10, [[(USAGE, "0", 300), (USAGE, "5", 1300)], [(USAGE, "0", 300)]]),
+        (31, [[(USAGE, "0", 300)], [(USAGE, "5", 1300)]]),
+    ],
+)
+async def test_usage_after_a_scheduled_change_is_priced_anew_however_late_the_scheduler_comes(
+    platform: Platform, days: int, expected: list[list[tuple[int, str, int]]]
+):
+    one, two = await tokens(platform)
+    created = await subscribe(platform, one)
+    at = timestamp(platform.clock.now() + timedelta(days=days))
+    await change(platform, created.id, two, effective_at=at)
+    platform.clock.advance(days=days, seconds=1)
+    await use(platform, created.id, 5)
+    await go(platform, hours=2)
+    await go(platform, days=62 - days)
+    assert await invoices(platform) == expected
+
+
+async def test_usage_ahead_of_a_change_at_period_end_is_billed_with_the_period_that_it_lies_in(
+    platform: Platform,
+):
+    one, two = await tokens(platform)
+    created = await subscribe(platform, one)
+    end = platform.clock.now() + timedelta(days=31)
+    await change(platform, created.id, two, at_period_end=True)
+    platform.clock.advance(days=31, minutes=-1)
+    await use(platform, created.id, 5, end + timedelta(minutes=1))
+    await go(platform, hours=2)
+    await cancel_at_period_end(platform, created.id)
+    await go(platform, days=31)
+    assert await invoices(platform) == [[(USAGE, "0", 300)], [(USAGE, "5", 800), (USAGE, "0", 300)]]
+
+
+async def test_usage_of_the_first_instant_is_billed_though_its_item_ended_with_it(platform: Platform):
+    one, two = await tokens(platform)
+    created = await subscribe(platform, one)
+    await use(platform, created.id, 5)
+    await change(platform, created.id, two)
+    await go(platform, days=32)
+    assert await invoices(platform) == [[(USAGE, "5", 800), (USAGE, "0", 300)]]
+
+
 @pytest.mark.parametrize(("grain", "amounts"), [("day", [[1000, 4200]]), ("none", [[6200]])])
 async def test_the_tenant_decides_what_parts_are_counted_in(
     platform: Platform, grain: str, amounts: list[list[int]]

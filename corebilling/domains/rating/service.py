@@ -179,7 +179,9 @@ def _decide(
     late: list[LateUsage] = []
     for row in rows:
         item = items[row.subscription_item_id]
-        if row.period_start in so_far and item.served.end > period.start:
+        # Recorded ahead of the clock, or in the instant of a change, usage may lie behind its item's end: it
+        # is then billed by the part that it lies in.
+        if row.period_start in period or (row.period_start in so_far and item.served.end > period.start):
             if not goes_on(item, period, full_period, contract.service):
                 usage[item.id] = row.quantity
         elif row.settled:

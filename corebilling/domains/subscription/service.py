@@ -243,21 +243,24 @@ class SubscriptionService:
             closed_at=None,
         )
 
-    async def _find_present(self, tx: Transaction, subscription_id: str) -> tuple[Subscription, datetime]:
-        """The subscription, locked, as it is by the tenant's clock: past all boundaries that have come."""
-        await tx.lock((await rows.find(tx, subscription_id)).customer_id)
-        now = (await tenant_profile(tx)).now
-        await self._catch_up(tx, subscription_id, now)
-        return await rows.find(tx, subscription_id), now
+    async def catch_up(self, tx: Transaction, subscription_id: str, now: datetime) -> None:
+        """Passes the boundaries that the scheduler has not come to yet: their periods were served.
 
-    async def _catch_up(self, tx: Transaction, subscription_id: str, now: datetime) -> None:
-        """Passes the boundaries that the scheduler has not come to yet: their periods were served."""
+        The caller holds the customer's lock.
+        """
         while cycle := await schedule_sql.find_running_cycle(
             tx, tenant_id=tx.tenant_id, subscription_id=subscription_id
         ):
             if cycle.due_at is None or cycle.due_at > now:
                 return
             await self.pass_boundary(tx, cycle)
+
+    async def _find_present(self, tx: Transaction, subscription_id: str) -> tuple[Subscription, datetime]:
+        """The subscription, locked, as it is by the tenant's clock: past all boundaries that have come."""
+        await tx.lock((await rows.find(tx, subscription_id)).customer_id)
+        now = (await tenant_profile(tx)).now
+        await self.catch_up(tx, subscription_id, now)
+        return await rows.find(tx, subscription_id), now
 
 
 async def _begin(tx: Transaction, cycle: BillingCycle) -> None:

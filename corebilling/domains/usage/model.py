@@ -8,7 +8,7 @@ microseconds since 1970, and what costs more than a comparison is done once per 
 """
 
 import re
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -82,6 +82,8 @@ class UsageItem:
     starts_at: datetime = ALWAYS.start
     ends_at: datetime = ALWAYS.end
     """Of the subscription's items for the meter, this one counts from `starts_at` up to `ends_at`."""
+    next_change_at: datetime | None = None
+    """When other items are to replace the subscription's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,15 @@ class Placement:
     places: list[int]
     periods: list[UsagePeriod]
     refused: dict[int, BillingError]
+
+
+def overdue_subscriptions(items: Iterable[UsageItem], now: datetime) -> set[str]:
+    """Those of which a scheduled change has fallen due that the scheduler has not come to yet."""
+    return {
+        item.subscription_id
+        for item in items
+        if item.next_change_at is not None and item.next_change_at <= now
+    }
 
 
 def usage_total_id(subscription_item_id: str, period_start: datetime) -> str:

@@ -17,6 +17,7 @@ from billing_db.models import UsageTotal
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.subscription.service import SubscriptionService
 from corebilling.domains.usage.model import (
     Acceptance,
     PeriodKey,
@@ -30,6 +31,7 @@ from corebilling.domains.usage.model import (
     decide_placement,
     leave_out_excess,
     months_of,
+    overdue_subscriptions,
     period_key,
     room_left,
     stored_keys,
@@ -74,7 +76,10 @@ class UsageService:
         grace: How long the late usage of a subscription that ended is gathered before it is billed.
     """
 
-    def __init__(self, *, back: timedelta, ahead: timedelta, grace: timedelta) -> None:
+    def __init__(
+        self, subscriptions: SubscriptionService, *, back: timedelta, ahead: timedelta, grace: timedelta
+    ) -> None:
+        self._subscriptions = subscriptions
         self._back = back
         self._ahead = ahead
         self._grace = grace
@@ -180,10 +185,13 @@ class UsageService:
         window = UsageWindow.around(tenant.now, back=self._back, ahead=self._ahead)
         items = await named_items(tx, records)
         placement = decide_placement(records, items, window, self._remembered())
-        if not placement.periods:
-            return Acceptance((), (), placement.refused)
         firsts = [named[0] for named in items.values()]
+        overdue = overdue_subscriptions(firsts, tenant.now)
+        if not placement.periods and not overdue:
+            return Acceptance((), (), placement.refused)
         await tx.lock(*{item.customer_id for item in firsts})
+        for subscription_id in sorted(overdue):  # What is used after a change counts for its new items.
+            await self._subscriptions.catch_up(tx, subscription_id, tenant.now)
         versions = {item.subscription_id: item.subscription_version for item in firsts}
         state = await usage_sql.get_usage_state(
             tx, tenant_id=tx.tenant_id, keys=_array(keys), subscription_ids=list(versions)
