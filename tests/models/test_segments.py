@@ -1,5 +1,6 @@
 """Periods that changes cut into segments: each item is charged for its own."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from corebilling.domains.rating.model import (
     Charge,
     ChargeKind,
+    LateUsage,
     PricedItem,
     decide_charges,
 )
@@ -95,6 +97,17 @@ def test_an_item_of_another_time_is_not_charged():
         PricedItem("sit_4", METERED, None, served=after),
     ]
     assert decide_charges(MARCH, MARCH, items, {}, []) == []
+
+
+@given(grain=st.sampled_from(Grain), hours=st.integers(0, 3), quantity=st.decimals(0, 1000, places=2))
+def test_a_cap_holds_also_where_the_item_served_no_time(grain, hours, quantity):
+    served = Period(MARCH.start, MARCH.start + timedelta(hours=hours))
+    capped = replace(METERED, minimum_amount=None, maximum_amount=Decimal(100))
+    item = PricedItem("sit_1", capped, None, served=served)
+    never_came = LateUsage("sit_1", MARCH, quantity, Decimal(0), Period(MARCH.end, MARCH.end))
+    charges = decide_charges(MARCH, MARCH, [item], {"sit_1": quantity}, [never_came], Proration(grain))
+    assert all(charge.amount <= 100 for charge in charges)
+    assert charges[-1].amount == min(quantity, 97)  # The flat amount of 3 is due unused, too.
 
 
 def test_usage_that_was_accepted_is_charged_though_its_item_served_no_time():

@@ -19,6 +19,7 @@ class ChargeKind(StrEnum):
 
 
 _BY_THE_SECOND = Proration()
+_WHOLE = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +186,13 @@ def _capped(
     item: PricedItem, full_period: Period, terms: Proration, service: Period
 ) -> tuple[Price, Fraction]:
     """The item's price in a full period, and the share of its cap and minimum that is due there: as much as
-    it served. Where it served no time, as in a period that never came, neither holds."""
+    it served. Where it served no time, as in a period that never came, there is no minimum, but all of the
+    cap: a part of it, nothing, would make usage free."""
     served = _common(_common(full_period, service), item.served)
     share = _share(served, full_period, terms, service)
     if share:
         return item.price, share
-    return replace(item.price, minimum_amount=None, maximum_amount=None), share
+    return replace(item.price, minimum_amount=None), _WHOLE
 
 
 def _charge(
