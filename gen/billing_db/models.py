@@ -486,6 +486,7 @@ class SubscriptionItem:
     ends_at: datetime.datetime
     billed_from: datetime.datetime
     billed_until: datetime.datetime
+    paused: bool
 
 
 @dataclass(slots=True)

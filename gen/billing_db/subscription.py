@@ -80,7 +80,7 @@ FROM (
 ) i
 JOIN prices p ON p.tenant_id = $1 AND p.id = i.price_id
 LEFT JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
-RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, ends_at, billed_from, billed_until
+RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, ends_at, billed_from, billed_until, paused
 """
 
 
@@ -179,11 +179,10 @@ async def list_subscriptions(
 
 
 LIST_SUBSCRIPTION_ITEMS: Final = """-- name: ListSubscriptionItems :many
-SELECT i.tenant_id, i.id, i.subscription_id, i.position, i.price_id, i.meter_code, i.aggregation, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until
-FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
-WHERE i.tenant_id = $1 AND i.subscription_id = ANY ($2::text[])
-    AND i.ends_at = coalesce(s.paused_at, '9000-01-01 00:00:00+00') AND i.starts_at < i.ends_at
-ORDER BY i.subscription_id, i.position
+SELECT tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, ends_at, billed_from, billed_until, paused FROM subscription_items
+WHERE tenant_id = $1 AND subscription_id = ANY ($2::text[])
+    AND (ends_at = '9000-01-01 00:00:00+00' OR paused)
+ORDER BY subscription_id, position
 """
 
 
@@ -200,8 +199,9 @@ async def list_subscription_items(
 
 END_SUBSCRIPTION_ITEMS: Final = """-- name: EndSubscriptionItems :exec
 UPDATE subscription_items
-SET ends_at = $1, billed_until = greatest(billed_from, $2::timestamptz)
-WHERE tenant_id = $3 AND id = ANY ($4::text[])
+SET ends_at = $1, billed_until = greatest(billed_from, $2::timestamptz),
+    paused = $3
+WHERE tenant_id = $4 AND id = ANY ($5::text[])
 """
 
 
@@ -210,11 +210,23 @@ async def end_subscription_items(
     *,
     ends_at: datetime.datetime,
     billed_until: datetime.datetime,
+    paused: bool,
     tenant_id: str,
     ids: Sequence[str],
 ) -> None:
-    """Items replaced or removed; those whose fee runs on until then stay billed."""
-    await conn.execute(END_SUBSCRIPTION_ITEMS, ends_at, billed_until, tenant_id, ids)
+    """Items replaced, removed or paused; those whose fee runs on until then stay billed."""
+    await conn.execute(END_SUBSCRIPTION_ITEMS, ends_at, billed_until, paused, tenant_id, ids)
+
+
+MARK_SUBSCRIPTION_RESUMED: Final = """-- name: MarkSubscriptionResumed :exec
+UPDATE subscription_items SET paused = false
+WHERE tenant_id = $1 AND subscription_id = $2 AND paused
+"""
+
+
+async def mark_subscription_resumed(conn: Connection, *, tenant_id: str, subscription_id: str) -> None:
+    """The items that the pause ended have successors now."""
+    await conn.execute(MARK_SUBSCRIPTION_RESUMED, tenant_id, subscription_id)
 
 
 END_SUBSCRIPTION_FEES: Final = """-- name: EndSubscriptionFees :exec

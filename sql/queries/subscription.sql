@@ -49,17 +49,22 @@ LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListSubscriptionItems :many
 -- What several subscriptions are made of now, or were when they were paused; each one's in its own order.
-SELECT i.*
-FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
-WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
-    AND i.ends_at = coalesce(s.paused_at, '9000-01-01 00:00:00+00') AND i.starts_at < i.ends_at
-ORDER BY i.subscription_id, i.position;
+SELECT * FROM subscription_items
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
+    AND (ends_at = '9000-01-01 00:00:00+00' OR paused)
+ORDER BY subscription_id, position;
 
 -- name: EndSubscriptionItems :exec
--- Items replaced or removed; those whose fee runs on until then stay billed.
+-- Items replaced, removed or paused; those whose fee runs on until then stay billed.
 UPDATE subscription_items
-SET ends_at = sqlc.arg(ends_at), billed_until = greatest(billed_from, sqlc.arg(billed_until)::timestamptz)
+SET ends_at = sqlc.arg(ends_at), billed_until = greatest(billed_from, sqlc.arg(billed_until)::timestamptz),
+    paused = sqlc.arg(paused)
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
+
+-- name: MarkSubscriptionResumed :exec
+-- The items that the pause ended have successors now.
+UPDATE subscription_items SET paused = false
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND paused;
 
 -- name: EndSubscriptionFees :exec
 -- Service stops: so do all fees, also of items that were replaced but billed on.

@@ -170,6 +170,31 @@ async def test_a_pause_stops_service_until_it_is_resumed(platform: Platform):
     assert [(getattr(step, "from"), step.to) for step in steps] == [(ACTIVE, PAUSED), (PAUSED, ACTIVE)]
 
 
+async def test_pausing_and_resuming_in_one_instant_keeps_the_items(platform: Platform):
+    basic, pro = await prices(platform, "basic", "pro")
+    created = await subscribe(platform, basic)
+    platform.clock.advance(days=3)
+    await pause(platform, created.id)
+    platform.clock.advance(days=1)
+    for _ in range(2):
+        assert [item.price_id for item in (await resume(platform, created.id)).items] == [basic.id]
+        assert [item.price_id for item in (await pause(platform, created.id)).items] == [basic.id]
+    await resume(platform, created.id)
+    answer = await change(platform, created.id, pro)
+    assert [item.price_id for item in answer.subscription.items] == [pro.id]
+
+
+async def test_pausing_in_the_instant_of_a_change_keeps_what_it_added_and_nothing_that_it_removed(
+    platform: Platform,
+):
+    basic, addon, pro = await prices(platform, "basic", "addon", "pro")
+    created = await subscribe(platform, basic, addon)
+    platform.clock.advance(days=3)
+    await change(platform, created.id, pro)
+    assert [item.price_id for item in (await pause(platform, created.id)).items] == [pro.id]
+    assert [item.price_id for item in (await resume(platform, created.id)).items] == [pro.id]
+
+
 async def test_steps_that_do_not_fit_are_refused_with_both_states(platform: Platform):
     basic, pro = await prices(platform, "basic", "pro")
     created = await subscribe(platform, basic)

@@ -127,10 +127,10 @@ async def carry_out(
 
 
 async def end_items(
-    tx: Transaction, ids: Sequence[str], ends_at: datetime, *, billed_until: datetime
+    tx: Transaction, ids: Sequence[str], ends_at: datetime, *, billed_until: datetime, paused: bool = False
 ) -> None:
     await subscription_sql.end_subscription_items(
-        tx, tenant_id=tx.tenant_id, ids=ids, ends_at=ends_at, billed_until=billed_until
+        tx, tenant_id=tx.tenant_id, ids=ids, ends_at=ends_at, billed_until=billed_until, paused=paused
     )
     await subscription_sql.end_usage_totals(tx, tenant_id=tx.tenant_id, ids=ids, ends_at=ends_at)
 
@@ -139,7 +139,7 @@ async def stop(tx: Transaction, subscription: Subscription, at: datetime) -> Non
     """Ends all items and their fees, and withdraws what was scheduled."""
     await withdraw(tx, subscription)
     held = [item.id for item in await held_items(tx, subscription.id)]
-    await end_items(tx, held, at, billed_until=at)
+    await end_items(tx, held, at, billed_until=at, paused=True)
     await subscription_sql.end_subscription_fees(
         tx, tenant_id=tx.tenant_id, subscription_id=subscription.id, billed_until=at
     )
@@ -152,6 +152,9 @@ async def start_again(tx: Transaction, subscription: Subscription, at: datetime)
     """Adds the items that the pause ended anew."""
     held = await held_items(tx, subscription.id)
     wanted = [WantedItem(item.price_id, item.quantity) for item in held]
+    await subscription_sql.mark_subscription_resumed(
+        tx, tenant_id=tx.tenant_id, subscription_id=subscription.id
+    )
     await items.insert(tx, subscription.id, wanted, starts_at=at, billed_from=at)
 
 
