@@ -265,6 +265,29 @@ async def end_usage_totals(
     await conn.execute(END_USAGE_TOTALS, ends_at, tenant_id, ids)
 
 
+GET_LAST_ITEM_CHANGE: Final = """-- name: GetLastItemChange :one
+SELECT
+    coalesce(
+        max(CASE WHEN ends_at < '9000-01-01 00:00:00+00' THEN ends_at ELSE starts_at END), '1000-01-01 00:00:00+00'
+    )::timestamptz AS changed_at
+FROM subscription_items
+WHERE tenant_id = $1 AND subscription_id = $2
+"""
+
+
+async def get_last_item_change(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subscription_id: str,
+) -> datetime.datetime:
+    """When items last began or ended: also one that has no successor."""
+    value: datetime.datetime | None = await conn.fetchval(GET_LAST_ITEM_CHANGE, tenant_id, subscription_id)
+    if value is None:
+        raise RowNotFound("get_last_item_change")
+    return value
+
+
 HAS_USAGE_SINCE: Final = """-- name: HasUsageSince :one
 SELECT EXISTS (
     SELECT FROM usage_totals t

@@ -78,6 +78,15 @@ UPDATE usage_totals SET period_end = sqlc.arg(ends_at)::timestamptz
 WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_item_id = ANY (sqlc.arg(ids)::text[])
     AND period_end > sqlc.arg(ends_at)::timestamptz AND period_start <= sqlc.arg(ends_at)::timestamptz;
 
+-- name: GetLastItemChange :one
+-- When items last began or ended: also one that has no successor.
+SELECT
+    coalesce(
+        max(CASE WHEN ends_at < '9000-01-01 00:00:00+00' THEN ends_at ELSE starts_at END), '1000-01-01 00:00:00+00'
+    )::timestamptz AS changed_at
+FROM subscription_items
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id);
+
 -- name: HasUsageSince :one
 -- Whether records of these items bear that time or a later one.
 SELECT EXISTS (

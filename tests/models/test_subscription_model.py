@@ -155,7 +155,7 @@ wanted_items = st.lists(
 
 def held(items: list[WantedItem], billed_from: datetime = ALWAYS.start) -> list[HeldItem]:
     return [
-        HeldItem(f"sit_{place}", item.price_id, item.quantity, ALWAYS.start, billed_from)
+        HeldItem(f"sit_{place}", item.price_id, item.quantity, billed_from)
         for place, item in enumerate(items)
     ]
 

@@ -1,6 +1,6 @@
 """Changes of a running subscription: what is answered, written and announced."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from billing.catalog.v1 import catalog_pb2
@@ -137,6 +137,21 @@ async def test_a_change_may_lie_back_within_the_period_if_nothing_was_used_since
     assert instant(answer.change.effective_at) == later
     refusal = await refused(change(platform, created.id, old, effective_at=back))
     assert refusal.reason == "SUBSCRIPTION_CHANGE_TIME_INVALID"
+
+
+async def test_a_change_may_not_lie_before_one_that_only_removed_something(platform: Platform):
+    basic, addon = await prices(platform, "basic", "addon")
+    created = await subscribe(platform, basic, addon)
+    platform.clock.advance(days=5)
+    back = timestamp(platform.clock.now())
+    platform.clock.advance(days=5)
+    removed_at = platform.clock.now()
+    await change(platform, created.id, basic)
+    platform.clock.advance(days=2)
+    refusal = await refused(change(platform, created.id, basic, addon, effective_at=back))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "SUBSCRIPTION_CHANGE_TIME_INVALID")
+    assert datetime.fromisoformat(refusal.facts["earliest"]) == removed_at
+    await change(platform, created.id, basic, addon, effective_at=timestamp(removed_at))
 
 
 async def test_a_trial_goes_on_as_it_began_across_a_change(platform: Platform):

@@ -33,7 +33,14 @@ async def held_items(tx: Transaction, subscription_id: str) -> list[HeldItem]:
     found = await subscription_sql.list_subscription_items(
         tx, tenant_id=tx.tenant_id, subscription_ids=[subscription_id]
     )
-    return [HeldItem(row.id, row.price_id, row.quantity, row.starts_at, row.billed_from) for row in found]
+    return [HeldItem(row.id, row.price_id, row.quantity, row.billed_from) for row in found]
+
+
+async def last_change(tx: Transaction, subscription_id: str) -> datetime:
+    """When the subscription's items last changed; the beginning of time if they never did."""
+    return await subscription_sql.get_last_item_change(
+        tx, tenant_id=tx.tenant_id, subscription_id=subscription_id
+    )
 
 
 async def record(

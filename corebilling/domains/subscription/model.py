@@ -222,12 +222,11 @@ class ProrationBehavior(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HeldItem:
-    """What a subscription is made of since `starts_at`, and pays for from `billed_from` on."""
+    """What a subscription is made of, and pays for from `billed_from` on."""
 
     id: str
     price_id: str
     quantity: Decimal | None
-    starts_at: datetime
     billed_from: datetime
 
 
