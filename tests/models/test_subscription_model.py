@@ -175,6 +175,7 @@ def moment(**terms):
         "at_period_end": False,
         "effective_at": None,
         "period": MARCH,
+        "invoiced_before": False,
         "last_change_at": ALWAYS.start,
         "ended_at": None,
         "now": datetime(2025, 3, 10, 12, 0, 0, 7, tzinfo=UTC),
@@ -191,11 +192,19 @@ def test_a_change_takes_effect_now_back_ahead_or_at_the_end():
     assert moment(effective_at=now + timedelta(days=90)).scheduled
 
 
+def test_a_change_in_the_second_of_an_invoice_takes_effect_behind_it():
+    begun = MARCH.start.replace(microsecond=7)
+    behind = MARCH.start.replace(microsecond=1)
+    assert moment(invoiced_before=True, now=begun) == ChangeMoment(behind, scheduled=False)
+    assert moment(invoiced_before=True, now=MARCH.start) == ChangeMoment(behind, scheduled=True)
+
+
 @pytest.mark.parametrize(
     "terms",
     [
         {"effective_at": MARCH.start - timedelta(seconds=1)},
         {"effective_at": MARCH.start, "last_change_at": MARCH.start + timedelta(days=1)},
+        {"effective_at": MARCH.start, "invoiced_before": True},
         {"effective_at": MARCH.end, "ended_at": MARCH.end},
         {"effective_at": MARCH.end, "at_period_end": True},
         {"effective_at": MARCH.end + timedelta(days=800)},
@@ -215,6 +224,7 @@ def test_only_what_runs_can_be_changed(state):
             at_period_end=False,
             effective_at=None,
             period=MARCH,
+            invoiced_before=False,
             last_change_at=ALWAYS.start,
             ended_at=None,
             now=MARCH.start,

@@ -16,6 +16,7 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
+from tests.support.app import refused
 from tests.support.catalog import change, new_meter, new_price, new_product, pause, resume, subscribe
 from tests.support.platform import Platform
 
@@ -256,6 +257,23 @@ async def test_usage_that_a_change_does_not_concern_is_priced_together(platform:
     ]
     totals = await platform.rows("SELECT quantity_sum, billed_quantity FROM usage_totals")
     assert [tuple(total) for total in totals] == [(12, 12)]
+
+
+async def test_what_was_put_off_by_an_immediate_invoice_cannot_end_with_it(platform: Platform):
+    basic, pro = await plans(platform)
+    one, _ = await tokens(platform)
+    created = await subscribe(platform, basic, one)
+    await use(platform, created.id, 5)
+    await go(platform, days=10)
+    at = platform.clock.now()
+    await change(platform, created.id, pro, one, proration_behavior=IMMEDIATELY)
+    await go(platform, days=1)
+    refusal = await refused(change(platform, created.id, pro, effective_at=timestamp(at)))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "SUBSCRIPTION_CHANGE_TIME_INVALID")
+    later = timestamp(at + timedelta(microseconds=1))
+    await change(platform, created.id, pro, effective_at=later)
+    await go(platform, days=21)
+    assert await invoices(platform) == [[(RECURRING, "1", 1000)], [(RECURRING, "1", 4200), (USAGE, "5", 800)]]
 
 
 async def cancel_at_period_end(platform: Platform, subscription_id: str) -> None:

@@ -21,6 +21,7 @@ from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Seg
 
 MAX_START_AHEAD = timedelta(days=731)
 MAX_CHANGE_AHEAD = timedelta(days=731)
+_INSTANT = timedelta(microseconds=1)
 
 
 class SubscriptionState(StrEnum):
@@ -268,6 +269,7 @@ def decide_change_moment(
     at_period_end: bool,
     effective_at: datetime | None,
     period: Period | None,
+    invoiced_before: bool,
     last_change_at: datetime,
     ended_at: datetime | None,
     now: datetime,
@@ -275,7 +277,9 @@ def decide_change_moment(
     """When a change of items takes effect: at the moment asked for, and now if none was.
 
     `period` is the part of the current period that is not invoiced. Before it, or before the last change,
-    nothing can be changed any more; that is how far back a change may lie.
+    nothing can be changed any more; that is how far back a change may lie. If a part was `invoiced_before`,
+    the change lies behind the period's start: with the rest, items are billed for usage since the full
+    period's beginning, and one that ended where the rest begins would never be.
 
     Raises:
         FailedPrecondition: SUBSCRIPTION_TRANSITION_INVALID unless the subscription runs.
@@ -288,7 +292,7 @@ def decide_change_moment(
             f"A subscription that is {state} cannot be changed; only one that is trialing or active can.",
             {"from": state, "to": SubscriptionState.ACTIVE},
         )
-    earliest = max(period.start, last_change_at)
+    earliest = max(period.start + _INSTANT if invoiced_before else period.start, last_change_at)
     if at_period_end and effective_at is None:
         at = period.end
     else:
@@ -298,8 +302,8 @@ def decide_change_moment(
     if (at_period_end and effective_at is not None) or not earliest <= at < too_late:
         raise InvalidArgument(
             "SUBSCRIPTION_CHANGE_TIME_INVALID",
-            "A change takes effect at the period's end, or at one moment: within the current period and not "
-            "before its last change, or later, before the subscription ends.",
+            "A change takes effect at the period's end, or at one moment: within the current period, after "
+            "what was invoiced of it and not before its last change, or later, before the subscription ends.",
             {"effective_at": at.isoformat(), "earliest": earliest.isoformat()},
         )
     return ChangeMoment(at, scheduled=at > now)

@@ -245,8 +245,8 @@ class ChangeSubscriptionRequest(betterproto2.Message):
         8, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
     """
-    Now when unset. Ahead: at most two years. Back: within the current period, not before its last change, and only
-    if none of the items that end was used since.
+    Now when unset. Ahead: at most two years. Back: within the current period, not before its last change, after the
+    part of it that was invoiced immediately, and only if none of the items that end was used since.
     """
 
 
