@@ -217,6 +217,14 @@ def test_key_accepted_before_is_a_duplicate_or_a_conflict() -> None:
     assert accept(given_records, known=["old"], repeated=[0]) == ([2], [0], [1])
 
 
+def test_what_nothing_serves_any_more_is_a_duplicate_if_it_was_accepted_when_something_did() -> None:
+    given_records = records(NOW, NOW, NOW + AHEAD * 2, keys=["old", "new", "ahead"])
+    placement = place(given_records, item(ended_at=NOW))
+    assert placement.unserved == {0, 1}
+    found = decide_acceptance(given_records, placement, given_records.keys, ["old", "ahead"], {0})
+    assert (list(found.fresh), list(found.duplicates), sorted(found.refused)) == ([], [0], [1, 2])
+
+
 def test_months_reach_from_the_earliest_to_the_latest_record() -> None:
     times = [
         microseconds(datetime(2025, 12, 31, 23, tzinfo=UTC)),

@@ -49,14 +49,19 @@ async def metered(platform: Platform, code: str, product_id: str, meter_id: str)
 
 
 async def use(platform: Platform, subscription_id: str) -> None:
+    await report(platform, subscription_id, new_id("key"), "1", platform.clock.now())
+
+
+async def report(platform: Platform, subscription_id: str, key: str, quantity: str, at: datetime) -> int:
     record = usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
+        idempotency_key=key,
         subscription_id=subscription_id,
         meter_code="tokens",
-        quantity="1",
-        recorded_at=timestamp(platform.clock.now()),
+        quantity=quantity,
+        recorded_at=timestamp(at),
     )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
+    request = usage_service_pb2.ReportUsageRequest(record=record)
+    return (await platform.stub(UsageServiceStub).ReportUsage(request)).outcome
 
 
 async def test_a_change_now_replaces_what_differs_and_keeps_what_stays(platform: Platform):
@@ -244,6 +249,25 @@ async def test_a_change_after_the_end_is_refused(platform: Platform, ahead: time
     at = timestamp(platform.clock.now() + ahead)
     refusal = await refused(change(platform, created.id, pro, effective_at=at))
     assert refusal.reason == "SUBSCRIPTION_CHANGE_TIME_INVALID"
+
+
+@pytest.mark.parametrize("step", ["change", "pause"])
+async def test_usage_reported_again_is_a_duplicate_whatever_became_of_its_item(platform: Platform, step: str):
+    product, meter = await new_product(platform), await new_meter(platform)
+    old = await metered(platform, "old", product.id, meter.id)
+    new = await metered(platform, "new", product.id, meter.id)
+    created = await subscribe(platform, old)
+    platform.clock.advance(days=3)
+    ahead = platform.clock.now() + timedelta(minutes=2)
+    first = await report(platform, created.id, "key", "1", ahead)
+    if step == "change":
+        await change(platform, created.id, new)
+    else:
+        await pause(platform, created.id)
+    again = await report(platform, created.id, "key", "1.0", ahead)
+    assert (first, again) == (usage_pb2.USAGE_OUTCOME_ACCEPTED, usage_pb2.USAGE_OUTCOME_DUPLICATE)
+    refusal = await refused(report(platform, created.id, "key", "2", ahead))
+    assert refusal.reason == ("USAGE_KEY_CONFLICT" if step == "change" else "USAGE_OUTSIDE_SUBSCRIPTION")
 
 
 async def test_the_billing_interval_stays(platform: Platform):
