@@ -70,13 +70,14 @@ INSERT INTO subscription_items (
     tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, billed_from
 )
 SELECT $1, i.id, $2, i.position, i.price_id, m.code, m.aggregation,
-    nullif(i.quantity, '')::numeric, $3::timestamptz, $4::timestamptz
+    nullif(i.quantity, '')::numeric, $3::timestamptz, i.billed_from
 FROM (
     SELECT
-        unnest($5::text[]) AS id,
-        unnest($6::int[]) AS position,
-        unnest($7::text[]) AS price_id,
-        unnest($8::text[]) AS quantity
+        unnest($4::text[]) AS id,
+        unnest($5::int[]) AS position,
+        unnest($6::text[]) AS price_id,
+        unnest($7::text[]) AS quantity,
+        unnest($8::timestamptz[]) AS billed_from
 ) i
 JOIN prices p ON p.tenant_id = $1 AND p.id = i.price_id
 LEFT JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
@@ -90,11 +91,11 @@ async def insert_subscription_items(
     tenant_id: str,
     subscription_id: str,
     starts_at: datetime.datetime,
-    billed_from: datetime.datetime,
     ids: Sequence[str],
     positions: Sequence[int],
     price_ids: Sequence[str],
     quantities: Sequence[str],
+    billed_from: Sequence[datetime.datetime],
 ) -> list[SubscriptionItem]:
     """In the order given; the arrays run in parallel, and '' is no quantity. Metered prices bring their meter along."""
     rows = await conn.fetch(
@@ -102,11 +103,11 @@ async def insert_subscription_items(
         tenant_id,
         subscription_id,
         starts_at,
-        billed_from,
         ids,
         positions,
         price_ids,
         quantities,
+        billed_from,
     )
     return [SubscriptionItem(*row) for row in rows]
 

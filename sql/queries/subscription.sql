@@ -16,13 +16,14 @@ INSERT INTO subscription_items (
     tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, billed_from
 )
 SELECT sqlc.arg(tenant_id), i.id, sqlc.arg(subscription_id), i.position, i.price_id, m.code, m.aggregation,
-    nullif(i.quantity, '')::numeric, sqlc.arg(starts_at)::timestamptz, sqlc.arg(billed_from)::timestamptz
+    nullif(i.quantity, '')::numeric, sqlc.arg(starts_at)::timestamptz, i.billed_from
 FROM (
     SELECT
         unnest(sqlc.arg(ids)::text[]) AS id,
         unnest(sqlc.arg(positions)::int[]) AS position,
         unnest(sqlc.arg(price_ids)::text[]) AS price_id,
-        unnest(sqlc.arg(quantities)::text[]) AS quantity
+        unnest(sqlc.arg(quantities)::text[]) AS quantity,
+        unnest(sqlc.arg(billed_from)::timestamptz[]) AS billed_from
 ) i
 JOIN prices p ON p.tenant_id = sqlc.arg(tenant_id) AND p.id = i.price_id
 LEFT JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from corebilling.domains.subscription.model import (
     ChangeMoment,
     HeldItem,
+    ItemChange,
     OfferedPrice,
     ProrationBehavior,
     StatusChange,
@@ -248,19 +249,27 @@ def test_fees_follow_the_behavior_that_was_asked_for(behavior, at, in_parts, exp
         ProrationBehavior(behavior),
         at=MARCH.start + timedelta(days=at),
         period=MARCH,
-        ended=[],
+        change=ItemChange((), (WantedItem("pri_a", Decimal(1)),)),
         billed_in_parts=in_parts,
     )
-    assert ((fees.at - MARCH.start).days, fees.invoice_now) == expected
+    assert ((fees.until - MARCH.start).days, fees.invoice_now) == expected
+    assert fees.begins == (fees.until,)
 
 
 def test_fees_that_were_left_as_they_are_stay_so_for_the_period():
-    later = held([WantedItem("pri_a", None)], billed_from=MARCH.end)
+    at = MARCH.start + timedelta(days=10)
+    later = HeldItem("sit_1", "pri_basic", Decimal(1), MARCH.end)
+    seat = HeldItem("sit_2", "pri_seat", Decimal(1), ALWAYS.start)
+    calls = HeldItem("sit_3", "pri_calls", None, MARCH.end)
+    added = [("pri_seat", 5), ("pri_more", None), ("pri_pro", 1), ("pri_addon", 1)]
     fees = decide_fee_change(
         ProrationBehavior.CREATE_PRORATIONS,
-        at=MARCH.start + timedelta(days=10),
+        at=at,
         period=MARCH,
-        ended=later,
+        change=ItemChange(
+            (calls, later, seat),
+            tuple(WantedItem(name, None if count is None else Decimal(count)) for name, count in added),
+        ),
         billed_in_parts=True,
     )
-    assert fees.at == MARCH.end
+    assert (fees.until, fees.begins) == (at, (at, MARCH.end, MARCH.end, at))

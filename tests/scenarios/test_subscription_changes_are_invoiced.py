@@ -155,6 +155,22 @@ async def test_without_proration_the_periods_fee_stays(platform: Platform):
     assert await fees(platform) == [[3100], [6200]]
 
 
+async def test_fees_that_were_left_as_they_are_do_not_hold_up_those_of_other_items(platform: Platform):
+    basic, pro = await plans(platform)
+    product = await new_product(platform, "seats")
+    seat = await new_price(
+        platform, product.id, "seat", model=catalog_pb2.PRICE_MODEL_PER_UNIT, unit_amount="31"
+    )
+    created = await subscribe(platform, basic, seat)
+    await go(platform, days=10)
+    await change(platform, created.id, pro, seat, proration_behavior=NONE)
+    await go(platform, days=10)
+    await change(platform, created.id, basic, seat, quantity="5")
+    await go(platform, days=12)
+    # Of basic there are five then, too, but from April on.
+    assert await fees(platform) == [[3100, 2000, 5500]]
+
+
 async def test_a_downgrade_at_period_end_leaves_the_period_alone(platform: Platform):
     basic, pro = await plans(platform)
     created = await subscribe(platform, pro)

@@ -110,7 +110,7 @@ async def carry_out(
         ProrationBehavior(change.proration_behavior),
         at=change.effective_at,
         period=Period(cycle.period_start, cycle.period_end),
-        ended=decided.ended,
+        change=decided,
         billed_in_parts=not cycle.trial and (await tenant_profile(tx)).proration_grain is not Grain.NONE,
     )
     subscription.plan_id = change.plan_id or subscription.plan_id
@@ -118,8 +118,10 @@ async def carry_out(
         await cycles.split(tx, subscription, cycle, change.effective_at)
     elif change.effective_at < cycle.period_end:
         await cycles.await_change(tx, subscription, cycle)
-    await end_items(tx, [item.id for item in decided.ended], change.effective_at, billed_until=fees.at)
-    await items.insert(tx, subscription.id, decided.added, starts_at=change.effective_at, billed_from=fees.at)
+    await end_items(tx, [item.id for item in decided.ended], change.effective_at, billed_until=fees.until)
+    await items.insert(
+        tx, subscription.id, decided.added, starts_at=change.effective_at, billed_from=fees.begins
+    )
     return [
         events.SubscriptionUpdated(subscription_id=subscription.id, changed_fields=["items"]),
         events.SubscriptionPriceUpdated(
@@ -162,7 +164,7 @@ async def start_again(tx: Transaction, subscription: Subscription, at: datetime)
     await subscription_sql.mark_subscription_resumed(
         tx, tenant_id=tx.tenant_id, subscription_id=subscription.id
     )
-    await items.insert(tx, subscription.id, wanted, starts_at=at, billed_from=at)
+    await items.insert(tx, subscription.id, wanted, starts_at=at, billed_from=[at for _ in wanted])
 
 
 async def check_unused(tx: Transaction, ids: Sequence[str], since: datetime) -> None:

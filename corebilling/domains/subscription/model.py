@@ -311,9 +311,10 @@ def decide_change_moment(
 
 @dataclass(frozen=True, slots=True)
 class FeeChange:
-    """From when on the new items' fees are due, instead of the old ones', and whether to invoice so far."""
+    """Until when the old items' fees are due, from when on each new one's, and whether to invoice so far."""
 
-    at: datetime
+    until: datetime
+    begins: tuple[datetime, ...]
     invoice_now: bool
 
 
@@ -322,20 +323,46 @@ def decide_fee_change(
     *,
     at: datetime,
     period: Period,
-    ended: Sequence[HeldItem],
+    change: ItemChange,
     billed_in_parts: bool,
 ) -> FeeChange:
     """What a change means for the fees of the period that it falls in.
 
-    Where an earlier change has left the period's fees as they were, they stay so: items whose own fee has
-    not begun hand that beginning on. `billed_in_parts`: there is a part to be invoiced now; not so in a
-    trial, nor where the tenant prorates nothing.
+    Where an earlier change has left the period's fees as they were, they stay so: an item whose own fee has
+    not begun hands that beginning on to the one that follows it. `billed_in_parts`: there is a part to be
+    invoiced now; not so in a trial, nor where the tenant prorates nothing.
     """
     within = period.start < at < period.end
     if behavior is ProrationBehavior.NONE and within:
-        return FeeChange(period.end, invoice_now=False)
-    begins = max([at, *(item.billed_from for item in ended)])
-    return FeeChange(begins, behavior is ProrationBehavior.INVOICE_IMMEDIATELY and within and billed_in_parts)
+        return FeeChange(period.end, (period.end,) * len(change.added), invoice_now=False)
+    old = _predecessors(change)
+    begins = tuple(
+        max(at, old[place].billed_from) if place in old else at for place in range(len(change.added))
+    )
+    invoice_now = behavior is ProrationBehavior.INVOICE_IMMEDIATELY and within and billed_in_parts
+    return FeeChange(at, begins, invoice_now)
+
+
+def _predecessors(change: ItemChange) -> dict[int, HeldItem]:
+    """Which ended item each added one follows, by its place: that of its price, else the next of its kind."""
+    left = list(change.ended)
+    found: dict[int, HeldItem] = {}
+    for follows in (_same_price, _same_kind):
+        for place, new in enumerate(change.added):
+            old = next((old for old in left if place not in found and follows(old, new)), None)
+            if old is not None:
+                found[place] = old
+                left.remove(old)
+    return found
+
+
+def _same_price(old: HeldItem, new: WantedItem) -> bool:
+    return old.price_id == new.price_id
+
+
+def _same_kind(old: HeldItem, new: WantedItem) -> bool:
+    """Both are licensed, or both metered."""
+    return (old.quantity is None) == (new.quantity is None)
 
 
 def next_segment(calendar: BillingCalendar, ended: Period) -> Segment:
