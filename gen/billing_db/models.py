@@ -85,6 +85,7 @@ class Charge:
     unit_size: Decimal
     currency: str
     amount: Decimal
+    amount_before: Decimal
     tiers: Json
     steps: Json
     created_at: datetime.datetime

@@ -16,6 +16,7 @@ from corebilling.domains.rating.model import (
     PricedItem,
     decide_charges,
 )
+from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import Price, PriceModel, Tier
 from corebilling.values.proration import Grain, Proration, segment_shares
@@ -85,6 +86,22 @@ def test_a_period_invoiced_in_parts_costs_what_it_costs_at_once(at, amount):
     whole = decide_charges(MARCH, MARCH, items, used, [])
     assert -TINY < total(first + rest) - total(whole) < TINY
     assert [charge.period for charge in rest if charge.kind is ChargeKind.USAGE] == [MARCH]
+
+
+@given(
+    cuts=st.sets(moments, max_size=4),
+    amount=st.decimals(0, 1000, places=3),
+    grain=st.sampled_from(["second", "day"]),
+)
+def test_each_part_of_a_fee_knows_what_was_charged_before_and_the_last_makes_it_whole(cuts, amount, grain):
+    item = PricedItem("sit_1", fee(amount), Decimal(1))
+    parts = [Period(*bounds) for bounds in pairwise(sorted({MARCH.start, *cuts, MARCH.end}))]
+    so_far = Decimal(0)
+    for part in parts:
+        for charge in decide_charges(part, MARCH, [item], {}, [], Proration(Grain(grain), "UTC")):
+            assert charge.amount_before == so_far
+            so_far = exact_amount(Fraction(so_far) + Fraction(charge.amount))
+    assert so_far == amount
 
 
 def test_an_item_of_another_time_is_not_charged():

@@ -141,6 +141,17 @@ async def test_invoiced_immediately_the_part_so_far_is_not_waited_for(platform: 
     assert await fees(platform) == [[1000], [4200], [6200]]
 
 
+async def test_the_parts_of_a_fee_add_up_to_the_fee_also_in_whole_cents(platform: Platform):
+    basic, pro = await plans(platform)
+    product = await new_product(platform, "support")
+    support = await new_price(platform, product.id, "support", unit_amount="10.01")
+    created = await subscribe(platform, basic, support)
+    await go(platform, days=15, hours=12)
+    await change(platform, created.id, pro, support, proration_behavior=IMMEDIATELY)
+    await go(platform, days=17)
+    assert await fees(platform) == [[1550, 501], [3100, 500]]
+
+
 async def test_without_proration_the_periods_fee_stays(platform: Platform):
     basic, pro = await plans(platform)
     created = await subscribe(platform, basic)
