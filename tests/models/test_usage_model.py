@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -21,7 +22,7 @@ from corebilling.domains.usage.model import (
     stored_keys,
     usage_total_id,
 )
-from corebilling.values.period import BillingCalendar
+from corebilling.values.period import BillingCalendar, Period
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 START = datetime(2026, 1, 15, tzinfo=UTC)
@@ -91,6 +92,14 @@ def test_record_after_the_end_of_service_is_refused_though_its_period_goes_on() 
     ended_at = NOW - timedelta(days=1)
     placed = place(records(ended_at - timedelta(seconds=1), ended_at), item(ended_at=ended_at))
     assert reasons(placed) == {1: "USAGE_OUTSIDE_SUBSCRIPTION"}
+
+
+def test_a_late_record_of_an_item_that_ended_is_placed_in_what_the_item_had_of_the_period() -> None:
+    ended_at, begun = NOW - timedelta(days=3), datetime(2026, 2, 15, tzinfo=UTC)
+    ended = replace(item(), ends_at=ended_at)
+    placed = place(records(ended_at - timedelta(hours=1), ended_at), ended)
+    assert reasons(placed) == {1: "USAGE_OUTSIDE_SUBSCRIPTION"}
+    assert [found.period for found in placed.periods] == [Period(begun, ended_at)]
 
 
 def test_usage_in_a_trial_is_set_apart() -> None:

@@ -390,9 +390,9 @@ def _work_out_period(item: UsageItem, at: int) -> UsagePeriod | None:
         return None
     calendar, period = item.calendar, segment.period
     billed_from = calendar.start_at if segment.trial else calendar.trial_end_at or calendar.start_at
-    own = Period(max(period.start, item.starts_at), period.end)
+    own = Period(max(period.start, item.starts_at), min(period.end, item.ends_at))
     start = max(own.start, billed_from)
-    end = min(own.end, item.ends_at, calendar.ended_at or own.end)
+    end = min(own.end, calendar.ended_at or own.end)
     if not start <= instant_at(at) < end:
         return None
     return UsagePeriod(item, own, segment.trial, microseconds(start), microseconds(end))
