@@ -198,6 +198,24 @@ async def list_subscription_items(
     return [SubscriptionItem(*row) for row in rows]
 
 
+MARK_ITEM_POSITIONS: Final = """-- name: MarkItemPositions :exec
+UPDATE subscription_items i SET position = n.position
+FROM (SELECT unnest($2::text[]) AS id, unnest($3::int[]) AS position) n
+WHERE i.tenant_id = $1 AND i.id = n.id
+"""
+
+
+async def mark_item_positions(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    ids: Sequence[str],
+    positions: Sequence[int],
+) -> None:
+    """Where items that stay stand among those that a change adds; the arrays run in parallel."""
+    await conn.execute(MARK_ITEM_POSITIONS, tenant_id, ids, positions)
+
+
 END_SUBSCRIPTION_ITEMS: Final = """-- name: EndSubscriptionItems :exec
 UPDATE subscription_items
 SET ends_at = $1, billed_until = greatest(billed_from, $2::timestamptz),

@@ -55,6 +55,12 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = ANY (sqlc.arg(subscr
     AND (ends_at = '9000-01-01 00:00:00+00' OR paused)
 ORDER BY subscription_id, position;
 
+-- name: MarkItemPositions :exec
+-- Where items that stay stand among those that a change adds; the arrays run in parallel.
+UPDATE subscription_items i SET position = n.position
+FROM (SELECT unnest(sqlc.arg(ids)::text[]) AS id, unnest(sqlc.arg(positions)::int[]) AS position) n
+WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.id = n.id;
+
 -- name: EndSubscriptionItems :exec
 -- Items replaced, removed or paused; those whose fee runs on until then stay billed.
 UPDATE subscription_items

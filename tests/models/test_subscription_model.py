@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from corebilling.domains.subscription.model import (
     ChangeMoment,
     HeldItem,
-    ItemChange,
     OfferedPrice,
     ProrationBehavior,
     StatusChange,
@@ -169,6 +168,9 @@ def test_a_change_leaves_what_is_wanted_and_touches_nothing_that_stays(before, a
     assert Counter(left) == Counter(after)
     gone = [WantedItem(item.price_id, item.quantity) for item in change.ended]
     assert not set(gone) & set(change.added)
+    places = {change.kept[item.id]: WantedItem(item.price_id, item.quantity) for item in kept}
+    places |= dict(zip(change.places, change.added, strict=True))
+    assert [places[place] for place in sorted(places)] == after
 
 
 def moment(**terms):
@@ -249,7 +251,7 @@ def test_fees_follow_the_behavior_that_was_asked_for(behavior, at, in_parts, exp
         ProrationBehavior(behavior),
         at=MARCH.start + timedelta(days=at),
         period=MARCH,
-        change=ItemChange((), (WantedItem("pri_a", Decimal(1)),)),
+        change=decide_item_change([], [WantedItem("pri_a", Decimal(1))]),
         billed_in_parts=in_parts,
     )
     assert ((fees.until - MARCH.start).days, fees.invoice_now) == expected
@@ -266,9 +268,9 @@ def test_fees_that_were_left_as_they_are_stay_so_for_the_period():
         ProrationBehavior.CREATE_PRORATIONS,
         at=at,
         period=MARCH,
-        change=ItemChange(
-            (calls, later, seat),
-            tuple(WantedItem(name, None if count is None else Decimal(count)) for name, count in added),
+        change=decide_item_change(
+            [calls, later, seat],
+            [WantedItem(name, None if count is None else Decimal(count)) for name, count in added],
         ),
         billed_in_parts=True,
     )

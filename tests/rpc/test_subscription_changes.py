@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 import pytest
-from billing.catalog.v1 import catalog_pb2
+from billing.catalog.v1 import catalog_pb2, catalog_service_pb2
+from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from billing.types.v1 import period_pb2
@@ -48,6 +49,13 @@ async def metered(platform: Platform, code: str, product_id: str, meter_id: str)
     )
 
 
+async def new_plan(platform: Platform, code: str, price: catalog_pb2.Price) -> str:
+    request = catalog_service_pb2.CreatePlanRequest(
+        request_id=new_id("req"), code=code, name=code, items=[catalog_pb2.PlanItem(price_id=price.id)]
+    )
+    return (await platform.stub(CatalogServiceStub).CreatePlan(request)).plan.id
+
+
 async def use(platform: Platform, subscription_id: str) -> None:
     await report(platform, subscription_id, new_id("key"), "1", platform.clock.now())
 
@@ -89,6 +97,51 @@ async def test_a_change_of_quantity_ends_one_item_and_begins_another(platform: P
     answer = await change(platform, created.id, seat, quantity="7")
     assert [(item.price_id, item.quantity) for item in answer.subscription.items] == [(seat.id, "7")]
     assert answer.subscription.items[0].id != created.items[0].id
+
+
+async def test_items_stand_in_the_order_asked_for(platform: Platform):
+    a, b, c, d = await prices(platform, "a", "b", "c", "d")
+    created = await subscribe(platform, a, b)
+    for asked in ([a, b, c], [d, c, a], [c, b, a]):
+        answer = await change(platform, created.id, *asked)
+        assert [item.price_id for item in answer.subscription.items] == [price.id for price in asked]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(days=5)])
+async def test_a_change_to_the_same_items_changes_nothing(platform: Platform, ahead: timedelta):
+    basic, pro = await prices(platform, "basic", "pro")
+    created = await subscribe(platform, basic, pro)
+    platform.clock.advance(days=3)
+    answer = await change(
+        platform,
+        created.id,
+        pro,
+        basic,
+        proration_behavior=subscription_pb2.PRORATION_BEHAVIOR_INVOICE_IMMEDIATELY,
+        effective_at=timestamp(platform.clock.now() + ahead),
+    )
+    platform.clock.advance(days=6)
+    await platform.drain()
+    left = await subscription(platform, created.id)
+    assert (left.items, left.HasField("next_change_at")) == (created.items, False)
+    assert await platform.events("subscription.price.updated") == []
+    (cycle,) = await platform.rows("SELECT due_at FROM billing_cycles")
+    assert cycle["due_at"] == instant(created.current_period_end)
+    if not ahead:
+        assert answer.subscription == created
+        assert await platform.events("subscription.updated") == []
+
+
+async def test_other_items_are_of_the_plan_that_they_were_taken_from_or_of_none(platform: Platform):
+    basic, pro = await prices(platform, "basic", "pro")
+    first, same = [await new_plan(platform, code, basic) for code in ("first", "same")]
+    created = await subscribe(platform, plan_id=first)
+    assert (await change(platform, created.id, basic)).subscription.plan_id == first
+    assert (await change(platform, created.id, plan_id=same)).subscription.plan_id == same
+    assert (await change(platform, created.id, pro)).subscription.plan_id == ""
+    assert (await change(platform, created.id, plan_id=first)).subscription.plan_id == first
+    changed = [event.changed_fields for event in await platform.events("subscription.updated")]
+    assert changed == [["plan_id"], ["items", "plan_id"], ["items", "plan_id"]]
 
 
 async def test_a_change_at_period_end_waits_and_can_be_replaced(platform: Platform):

@@ -12,10 +12,11 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.subscription import cycles, items
+from corebilling.domains.subscription import cycles, items, rows
 from corebilling.domains.subscription.model import (
     ChangeMoment,
     HeldItem,
+    ItemChange,
     ProrationBehavior,
     WantedItem,
     decide_fee_change,
@@ -90,15 +91,17 @@ async def carry_out_scheduled(
     )
     assert change is not None, "the subscription says that one is due"
     await _mark_scheduled(tx, subscription, "applied")
-    return await carry_out(tx, subscription, cycle, change)
+    announced = await carry_out(tx, subscription, cycle, change)
+    return announced or [rows.updated(subscription, "next_change_at")]
 
 
 async def carry_out(
     tx: Transaction, subscription: Subscription, cycle: BillingCycle, change: SubscriptionChange
 ) -> list[Message]:
-    """Replaces items from the change's moment on, within the cycle's period or at its end.
+    """Replaces items from the change's moment on, within the cycle's period or at its end; what it announces.
 
-    The running cycle is left due again for what comes next. The subscription's row is left to be written.
+    Where the items are those wanted already, nothing is done but to note their plan, if it is another. The
+    running cycle is left due again for what comes next. The subscription's row is left to be written.
     """
     held = await held_items(tx, subscription.id)
     wanted = [
@@ -106,6 +109,10 @@ async def carry_out(
         for item in change.items
     ]
     decided = decide_item_change(held, wanted)
+    renamed = _take_plan(subscription, change, decided)
+    if decided.changes_nothing:
+        await cycles.await_change(tx, subscription, cycle)
+        return [rows.updated(subscription, *renamed)] if renamed else []
     fees = decide_fee_change(
         ProrationBehavior(change.proration_behavior),
         at=change.effective_at,
@@ -113,17 +120,24 @@ async def carry_out(
         change=decided,
         billed_in_parts=not cycle.trial and (await tenant_profile(tx)).proration_grain is not Grain.NONE,
     )
-    subscription.plan_id = change.plan_id or subscription.plan_id
     if fees.invoice_now:
         await cycles.split(tx, subscription, cycle, change.effective_at)
     elif change.effective_at < cycle.period_end:
         await cycles.await_change(tx, subscription, cycle)
+    await subscription_sql.mark_item_positions(
+        tx, tenant_id=tx.tenant_id, ids=list(decided.kept), positions=list(decided.kept.values())
+    )
     await end_items(tx, [item.id for item in decided.ended], change.effective_at, billed_until=fees.until)
     await items.insert(
-        tx, subscription.id, decided.added, starts_at=change.effective_at, billed_from=fees.begins
+        tx,
+        subscription.id,
+        decided.added,
+        starts_at=change.effective_at,
+        billed_from=fees.begins,
+        places=decided.places,
     )
     return [
-        events.SubscriptionUpdated(subscription_id=subscription.id, changed_fields=["items"]),
+        rows.updated(subscription, "items", *renamed),
         events.SubscriptionPriceUpdated(
             subscription_id=subscription.id,
             change_id=change.id,
@@ -183,6 +197,13 @@ async def check_unused(tx: Transaction, ids: Sequence[str], since: datetime) -> 
 
 def message(change: SubscriptionChange) -> pb.SubscriptionChange:
     return to_message(change, pb.SubscriptionChange)
+
+
+def _take_plan(subscription: Subscription, change: SubscriptionChange, decided: ItemChange) -> list[str]:
+    """Notes the plan that the items are from now, other ones maybe none; which field that changes."""
+    before = subscription.plan_id
+    subscription.plan_id = change.plan_id or (before if decided.changes_nothing else None)
+    return [] if subscription.plan_id == before else ["plan_id"]
 
 
 async def _mark_scheduled(tx: Transaction, subscription: Subscription, state: str) -> None:

@@ -9,7 +9,7 @@
 `created` is skipped when the start has come, `trialing` when there is no trial.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -233,10 +233,20 @@ class HeldItem:
 
 @dataclass(frozen=True, slots=True)
 class ItemChange:
-    """The items that a change ends, and those that it adds."""
+    """The items that a change ends, and those that it adds.
+
+    Each has its place in the order asked for, from 1: `places` of those added, `kept` of the others by id.
+    """
 
     ended: tuple[HeldItem, ...]
     added: tuple[WantedItem, ...]
+    places: tuple[int, ...]
+    kept: Mapping[str, int]
+
+    @property
+    def changes_nothing(self) -> bool:
+        """The items are the same; in which order does not count then."""
+        return not self.ended and not self.added
 
 
 def decide_item_change(held: Sequence[HeldItem], wanted: Sequence[WantedItem]) -> ItemChange:
@@ -244,15 +254,18 @@ def decide_item_change(held: Sequence[HeldItem], wanted: Sequence[WantedItem]) -
 
     An item of the same price and quantity stays as it is: its usage is priced together.
     """
-    left = list(wanted)
+    left = dict(enumerate(wanted, start=1))
     ended: list[HeldItem] = []
+    kept: dict[str, int] = {}
     for item in held:
         same = WantedItem(item.price_id, item.quantity)
-        if same in left:
-            left.remove(same)
-        else:
+        place = next((place for place, other in left.items() if other == same), None)
+        if place is None:
             ended.append(item)
-    return ItemChange(tuple(ended), tuple(left))
+        else:
+            kept[item.id] = place
+            del left[place]
+    return ItemChange(tuple(ended), tuple(left.values()), tuple(left), kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class SubscriptionService:
         announced: list[Message]
         if moment.scheduled:
             await cycles.await_change(tx, subscription, cycle)
-            announced = [_updated(subscription, "next_change_at")]
+            announced = [rows.updated(subscription, "next_change_at")]
         else:
             if request.HasField("effective_at") and moment.at < now:
                 ended = [item.id for item in decide_item_change(held, filled).ended]
@@ -214,7 +214,7 @@ class SubscriptionService:
             await cycles.cut(tx, subscription, cancellation.ended_at, grace_s=self._policy.grace_s)
             subscription = await _end(tx, subscription, cancellation.change)
         else:
-            updated = _updated(subscription, "cancel_at_period_end", "canceled_at", "ended_at")
+            updated = rows.updated(subscription, "cancel_at_period_end", "canceled_at", "ended_at")
             subscription = await rows.save(tx, subscription, updated)
         (message,) = await rows.messages(tx, [subscription])
         return rpc.CancelSubscriptionResponse(subscription=message)
@@ -303,10 +303,6 @@ async def _run(tx: Transaction, subscription: Subscription, segment: Segment, *a
     subscription.state = new
     changed = [] if old is new else [rows.status_changed(subscription, apply_lifecycle(old, new))]
     await rows.save(tx, subscription, *changed, *announced)
-
-
-def _updated(subscription: Subscription, *fields: str) -> Message:
-    return events.SubscriptionUpdated(subscription_id=subscription.id, changed_fields=fields)
 
 
 async def _end(tx: Transaction, subscription: Subscription, change: StatusChange) -> Subscription:
