@@ -442,7 +442,7 @@ class Subscription(betterproto2.Message):
 
     plan_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    The plan it was made from, if any.
+    The plan that its items are from, if any.
     """
 
     state: "SubscriptionState" = betterproto2.field(
@@ -741,8 +741,8 @@ class SubscriptionServiceStub:
     def change_subscription(self, message: "ChangeSubscriptionRequest") -> "ChangeSubscriptionResponse":
         """
         Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
-        they are keep their ids and their usage. A trial goes on as it began. What is to happen later is scheduled, and
-        replaces what was scheduled before.
+        they are keep their ids and their usage; where all stay, nothing changes. A trial goes on as it began. What is to
+        happen later is scheduled, and replaces what was scheduled before.
         """
 
         return self._channel.unary_unary(
