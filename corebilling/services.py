@@ -84,6 +84,7 @@ class Services:
             schedule=ScheduleService(subscriptions),
             subscriptions=subscriptions,
             usage=UsageService(
+                subscriptions,
                 back=timedelta(days=settings.usage_max_age_days),
                 ahead=timedelta(seconds=settings.usage_max_ahead_seconds),
                 grace=timedelta(seconds=settings.billing_grace_seconds),

@@ -85,6 +85,7 @@ class Charge:
     unit_size: Decimal
     currency: str
     amount: Decimal
+    amount_before: Decimal
     tiers: Json
     steps: Json
     created_at: datetime.datetime
@@ -487,6 +488,7 @@ class SubscriptionItem:
     ends_at: datetime.datetime
     billed_from: datetime.datetime
     billed_until: datetime.datetime
+    paused: bool
 
 
 @dataclass(slots=True)

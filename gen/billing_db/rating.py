@@ -156,12 +156,12 @@ INSERT_CHARGES: Final = """-- name: InsertCharges :exec
 WITH rated AS (
     INSERT INTO charges (
         tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
-        unit_amount, unit_size, currency, amount, tiers, steps, created_at
+        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, created_at
     )
     SELECT
         $1, n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
         n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.tiers, n.steps, $2
+        n.amount_before, n.tiers, n.steps, $2
     FROM (
         SELECT
             unnest($3::text[]) AS id,
@@ -177,9 +177,10 @@ WITH rated AS (
             unnest($13::numeric[]) AS unit_size,
             unnest($14::text[]) AS currency,
             unnest($15::numeric[]) AS amount,
+            unnest($16::numeric[]) AS amount_before,
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
-            jsonb_array_elements($16::jsonb) AS tiers,
-            jsonb_array_elements($17::jsonb) AS steps
+            jsonb_array_elements($17::jsonb) AS tiers,
+            jsonb_array_elements($18::jsonb) AS steps
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )
@@ -210,6 +211,7 @@ async def insert_charges(
     unit_sizes: Sequence[Decimal],
     currencies: Sequence[str],
     amounts: Sequence[Decimal],
+    amounts_before: Sequence[Decimal],
     tiers: Json,
     steps: Json,
 ) -> None:
@@ -231,13 +233,14 @@ async def insert_charges(
         unit_sizes,
         currencies,
         amounts,
+        amounts_before,
         tiers,
         steps,
     )
 
 
 LIST_CHARGES: Final = """-- name: ListCharges :many
-SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.tiers, c.steps, c.created_at
+SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.amount_before, c.tiers, c.steps, c.created_at
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 WHERE c.tenant_id = $1 AND c.cycle_id = ANY ($2::text[])
 ORDER BY

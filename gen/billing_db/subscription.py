@@ -70,17 +70,18 @@ INSERT INTO subscription_items (
     tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, billed_from
 )
 SELECT $1, i.id, $2, i.position, i.price_id, m.code, m.aggregation,
-    nullif(i.quantity, '')::numeric, $3::timestamptz, $4::timestamptz
+    nullif(i.quantity, '')::numeric, $3::timestamptz, i.billed_from
 FROM (
     SELECT
-        unnest($5::text[]) AS id,
-        unnest($6::int[]) AS position,
-        unnest($7::text[]) AS price_id,
-        unnest($8::text[]) AS quantity
+        unnest($4::text[]) AS id,
+        unnest($5::int[]) AS position,
+        unnest($6::text[]) AS price_id,
+        unnest($7::text[]) AS quantity,
+        unnest($8::timestamptz[]) AS billed_from
 ) i
 JOIN prices p ON p.tenant_id = $1 AND p.id = i.price_id
 LEFT JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
-RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, ends_at, billed_from, billed_until
+RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, ends_at, billed_from, billed_until, paused
 """
 
 
@@ -90,11 +91,11 @@ async def insert_subscription_items(
     tenant_id: str,
     subscription_id: str,
     starts_at: datetime.datetime,
-    billed_from: datetime.datetime,
     ids: Sequence[str],
     positions: Sequence[int],
     price_ids: Sequence[str],
     quantities: Sequence[str],
+    billed_from: Sequence[datetime.datetime],
 ) -> list[SubscriptionItem]:
     """In the order given; the arrays run in parallel, and '' is no quantity. Metered prices bring their meter along."""
     rows = await conn.fetch(
@@ -102,11 +103,11 @@ async def insert_subscription_items(
         tenant_id,
         subscription_id,
         starts_at,
-        billed_from,
         ids,
         positions,
         price_ids,
         quantities,
+        billed_from,
     )
     return [SubscriptionItem(*row) for row in rows]
 
@@ -179,11 +180,10 @@ async def list_subscriptions(
 
 
 LIST_SUBSCRIPTION_ITEMS: Final = """-- name: ListSubscriptionItems :many
-SELECT i.tenant_id, i.id, i.subscription_id, i.position, i.price_id, i.meter_code, i.aggregation, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until
-FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
-WHERE i.tenant_id = $1 AND i.subscription_id = ANY ($2::text[])
-    AND i.ends_at = coalesce(s.paused_at, '9000-01-01 00:00:00+00') AND i.starts_at < i.ends_at
-ORDER BY i.subscription_id, i.position
+SELECT tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, ends_at, billed_from, billed_until, paused FROM subscription_items
+WHERE tenant_id = $1 AND subscription_id = ANY ($2::text[])
+    AND (ends_at = '9000-01-01 00:00:00+00' OR paused)
+ORDER BY subscription_id, position
 """
 
 
@@ -198,10 +198,29 @@ async def list_subscription_items(
     return [SubscriptionItem(*row) for row in rows]
 
 
+MARK_ITEM_POSITIONS: Final = """-- name: MarkItemPositions :exec
+UPDATE subscription_items i SET position = n.position
+FROM (SELECT unnest($2::text[]) AS id, unnest($3::int[]) AS position) n
+WHERE i.tenant_id = $1 AND i.id = n.id
+"""
+
+
+async def mark_item_positions(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    ids: Sequence[str],
+    positions: Sequence[int],
+) -> None:
+    """Where items that stay stand among those that a change adds; the arrays run in parallel."""
+    await conn.execute(MARK_ITEM_POSITIONS, tenant_id, ids, positions)
+
+
 END_SUBSCRIPTION_ITEMS: Final = """-- name: EndSubscriptionItems :exec
 UPDATE subscription_items
-SET ends_at = $1, billed_until = greatest(billed_from, $2::timestamptz)
-WHERE tenant_id = $3 AND id = ANY ($4::text[])
+SET ends_at = $1, billed_until = greatest(billed_from, $2::timestamptz),
+    paused = $3
+WHERE tenant_id = $4 AND id = ANY ($5::text[])
 """
 
 
@@ -210,11 +229,23 @@ async def end_subscription_items(
     *,
     ends_at: datetime.datetime,
     billed_until: datetime.datetime,
+    paused: bool,
     tenant_id: str,
     ids: Sequence[str],
 ) -> None:
-    """Items replaced or removed; those whose fee runs on until then stay billed."""
-    await conn.execute(END_SUBSCRIPTION_ITEMS, ends_at, billed_until, tenant_id, ids)
+    """Items replaced, removed or paused; those whose fee runs on until then stay billed."""
+    await conn.execute(END_SUBSCRIPTION_ITEMS, ends_at, billed_until, paused, tenant_id, ids)
+
+
+MARK_SUBSCRIPTION_RESUMED: Final = """-- name: MarkSubscriptionResumed :exec
+UPDATE subscription_items SET paused = false
+WHERE tenant_id = $1 AND subscription_id = $2 AND paused
+"""
+
+
+async def mark_subscription_resumed(conn: Connection, *, tenant_id: str, subscription_id: str) -> None:
+    """The items that the pause ended have successors now."""
+    await conn.execute(MARK_SUBSCRIPTION_RESUMED, tenant_id, subscription_id)
 
 
 END_SUBSCRIPTION_FEES: Final = """-- name: EndSubscriptionFees :exec
@@ -251,6 +282,29 @@ async def end_usage_totals(
 ) -> None:
     """The bounds of what was used of items that end."""
     await conn.execute(END_USAGE_TOTALS, ends_at, tenant_id, ids)
+
+
+GET_LAST_ITEM_CHANGE: Final = """-- name: GetLastItemChange :one
+SELECT
+    coalesce(
+        max(CASE WHEN ends_at < '9000-01-01 00:00:00+00' THEN ends_at ELSE starts_at END), '1000-01-01 00:00:00+00'
+    )::timestamptz AS changed_at
+FROM subscription_items
+WHERE tenant_id = $1 AND subscription_id = $2
+"""
+
+
+async def get_last_item_change(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subscription_id: str,
+) -> datetime.datetime:
+    """When items last began or ended: also one that has no successor."""
+    value: datetime.datetime | None = await conn.fetchval(GET_LAST_ITEM_CHANGE, tenant_id, subscription_id)
+    if value is None:
+        raise RowNotFound("get_last_item_change")
+    return value
 
 
 HAS_USAGE_SINCE: Final = """-- name: HasUsageSince :one

@@ -13,7 +13,7 @@ LIST_USAGE_ITEMS: Final = """-- name: ListUsageItems :many
 SELECT
     i.id, i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, s.id AS subscription_id, s.customer_id,
     s.version AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count, s.timezone, s.start_at,
-    s.trial_end_at, s.ended_at, p.max_quantity, i.starts_at, i.ends_at
+    s.trial_end_at, s.ended_at, s.next_change_at, p.max_quantity, i.starts_at, i.ends_at
 FROM subscriptions s
 JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s.id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
@@ -40,6 +40,7 @@ class ListUsageItemsRow:
     start_at: datetime.datetime
     trial_end_at: datetime.datetime | None
     ended_at: datetime.datetime | None
+    next_change_at: datetime.datetime | None
     max_quantity: Decimal | None
     starts_at: datetime.datetime
     ends_at: datetime.datetime
@@ -100,11 +101,11 @@ FROM (
     SELECT
         unnest($1::text[]::uuid[]) AS key, unnest($2::text[]::numeric[]) AS quantity,
         unnest($3::bigint[]) AS recorded_us,
-        unnest($4::text[]) AS subscription_item_id,
+        unnest($4::text[]) AS source,
         generate_series(1, cardinality($3::bigint[])) AS number
 ) i
 JOIN usage_keys k ON k.tenant_id = $5 AND k.key = i.key
-WHERE k.content = usage_content(i.subscription_item_id, i.quantity, i.recorded_us)
+WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us)
 """
 
 
@@ -114,18 +115,11 @@ async def list_repeated_usage(
     keys: Sequence[str],
     quantities: Sequence[str],
     recorded_us: Sequence[int],
-    subscription_item_ids: Sequence[str],
+    sources: Sequence[str],
     tenant_id: str,
 ) -> list[int]:
     """Which records have the content that their key was accepted with; numbers count from 1 into the arrays."""
-    rows = await conn.fetch(
-        LIST_REPEATED_USAGE,
-        keys,
-        quantities,
-        recorded_us,
-        subscription_item_ids,
-        tenant_id,
-    )
+    rows = await conn.fetch(LIST_REPEATED_USAGE, keys, quantities, recorded_us, sources, tenant_id)
     return [row[0] for row in rows]
 
 
@@ -148,7 +142,7 @@ WITH input AS MATERIALIZED (
     INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at)
     SELECT
         $5, to_timestamp(0) + r.recorded_us * interval '1 microsecond', r.key,
-        ($6::text[])[r.place], r.quantity, $7::timestamptz
+        ($7::text[])[r.place], r.quantity, $8::timestamptz
     FROM records r
 ), hours AS MATERIALIZED (
     SELECT
@@ -163,7 +157,7 @@ WITH input AS MATERIALIZED (
     SELECT
         $5, h.subscription_item_id, to_timestamp(h.hour * 3600), sum(h.record_count),
         sum(h.quantity_sum), max(h.quantity_max)
-    FROM (SELECT hours.place, hours.hour, hours.record_count, hours.quantity_sum, hours.quantity_max, hours.first_us, hours.last_us, ($6::text[])[hours.place] AS subscription_item_id FROM hours) h
+    FROM (SELECT hours.place, hours.hour, hours.record_count, hours.quantity_sum, hours.quantity_max, hours.first_us, hours.last_us, ($7::text[])[hours.place] AS subscription_item_id FROM hours) h
     GROUP BY h.subscription_item_id, h.hour
     ON CONFLICT (tenant_id, subscription_item_id, hour) DO UPDATE SET
         record_count = u.record_count + EXCLUDED.record_count,
@@ -171,8 +165,8 @@ WITH input AS MATERIALIZED (
         quantity_max = greatest(u.quantity_max, EXCLUDED.quantity_max)
 ), batch AS MATERIALIZED (
     SELECT
-        h.place, ($6::text[])[h.place] AS subscription_item_id,
-        ($8::timestamptz[])[h.place] AS period_start,
+        h.place, ($7::text[])[h.place] AS subscription_item_id,
+        ($9::timestamptz[])[h.place] AS period_start,
         sum(h.record_count)::bigint AS record_count, sum(h.quantity_sum) AS quantity_sum,
         max(h.quantity_max) AS quantity_max,
         to_timestamp(0) + min(h.first_us) * interval '1 microsecond' AS first_recorded_at,
@@ -186,10 +180,10 @@ WITH input AS MATERIALIZED (
     )
     SELECT
         $5, b.subscription_item_id, b.period_start,
-        ($9::timestamptz[])[b.place], ($10::text[])[b.place],
-        ($11::text[])[b.place], ($12::text[])[b.place],
-        ($13::text[])[b.place], b.record_count, b.quantity_sum, b.quantity_max,
-        ($14::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
+        ($10::timestamptz[])[b.place], ($11::text[])[b.place],
+        ($12::text[])[b.place], ($13::text[])[b.place],
+        ($14::text[])[b.place], b.record_count, b.quantity_sum, b.quantity_max,
+        ($15::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
     FROM batch b
     ON CONFLICT (tenant_id, subscription_item_id, period_start) DO UPDATE SET
         record_count = t.record_count + EXCLUDED.record_count,
@@ -235,6 +229,7 @@ async def insert_usage(
     recorded_us: str,
     places: str,
     tenant_id: str,
+    sources: Sequence[str],
     subscription_item_ids: Sequence[str],
     received_at: datetime.datetime,
     period_starts: Sequence[datetime.datetime],
@@ -262,6 +257,7 @@ async def insert_usage(
         recorded_us,
         places,
         tenant_id,
+        sources,
         subscription_item_ids,
         received_at,
         period_starts,

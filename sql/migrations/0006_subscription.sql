@@ -49,6 +49,8 @@ CREATE TABLE subscription_items (
     -- Its fee is due for that time. The same, but for a change that leaves the current period's fees as they are.
     billed_from timestamptz NOT NULL DEFAULT '1000-01-01 00:00:00+00',
     billed_until timestamptz NOT NULL DEFAULT '9000-01-01 00:00:00+00',
+    -- Ended by the pause that the subscription is in. Times would not say: a change may bear the pause's own.
+    paused boolean NOT NULL DEFAULT false,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, subscription_id) REFERENCES subscriptions,
     FOREIGN KEY (tenant_id, price_id) REFERENCES prices

@@ -8,14 +8,16 @@ CREATE TABLE usage_keys (
     tenant_id text NOT NULL,
     key uuid NOT NULL,
     recorded_at timestamptz NOT NULL,
-    -- Hash of item, quantity and time: the same again is a duplicate, anything else under the key a conflict.
+    -- Hash of what was reported: the same again is a duplicate, anything else under the key a conflict.
     content bigint NOT NULL,
     PRIMARY KEY (key, tenant_id)
 );
 
-CREATE FUNCTION usage_content(subscription_item_id text, quantity numeric, recorded_us bigint) RETURNS bigint
+-- `source` is subscription and meter in one text, as the client named them. Not the item that the record counts for:
+-- that is another one after a change.
+CREATE FUNCTION usage_content(source text, quantity numeric, recorded_us bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT hashtextextended(subscription_item_id, hash_numeric_extended(quantity, recorded_us))
+    SELECT hashtextextended(source, hash_numeric_extended(quantity, recorded_us))
 $$;
 
 -- Without a unique index: `usage_keys` keeps records apart, and a second index would cost a sixth of the insert.

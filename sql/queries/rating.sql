@@ -66,12 +66,12 @@ ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
 WITH rated AS (
     INSERT INTO charges (
         tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
-        unit_amount, unit_size, currency, amount, tiers, steps, created_at
+        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, created_at
     )
     SELECT
         sqlc.arg(tenant_id), n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
         n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.tiers, n.steps, sqlc.arg(created_at)
+        n.amount_before, n.tiers, n.steps, sqlc.arg(created_at)
     FROM (
         SELECT
             unnest(sqlc.arg(ids)::text[]) AS id,
@@ -87,6 +87,7 @@ WITH rated AS (
             unnest(sqlc.arg(unit_sizes)::numeric[]) AS unit_size,
             unnest(sqlc.arg(currencies)::text[]) AS currency,
             unnest(sqlc.arg(amounts)::numeric[]) AS amount,
+            unnest(sqlc.arg(amounts_before)::numeric[]) AS amount_before,
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
             jsonb_array_elements(sqlc.arg(tiers)::jsonb) AS tiers,
             jsonb_array_elements(sqlc.arg(steps)::jsonb) AS steps

@@ -16,13 +16,14 @@ INSERT INTO subscription_items (
     tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, billed_from
 )
 SELECT sqlc.arg(tenant_id), i.id, sqlc.arg(subscription_id), i.position, i.price_id, m.code, m.aggregation,
-    nullif(i.quantity, '')::numeric, sqlc.arg(starts_at)::timestamptz, sqlc.arg(billed_from)::timestamptz
+    nullif(i.quantity, '')::numeric, sqlc.arg(starts_at)::timestamptz, i.billed_from
 FROM (
     SELECT
         unnest(sqlc.arg(ids)::text[]) AS id,
         unnest(sqlc.arg(positions)::int[]) AS position,
         unnest(sqlc.arg(price_ids)::text[]) AS price_id,
-        unnest(sqlc.arg(quantities)::text[]) AS quantity
+        unnest(sqlc.arg(quantities)::text[]) AS quantity,
+        unnest(sqlc.arg(billed_from)::timestamptz[]) AS billed_from
 ) i
 JOIN prices p ON p.tenant_id = sqlc.arg(tenant_id) AND p.id = i.price_id
 LEFT JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
@@ -49,17 +50,28 @@ LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListSubscriptionItems :many
 -- What several subscriptions are made of now, or were when they were paused; each one's in its own order.
-SELECT i.*
-FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
-WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
-    AND i.ends_at = coalesce(s.paused_at, '9000-01-01 00:00:00+00') AND i.starts_at < i.ends_at
-ORDER BY i.subscription_id, i.position;
+SELECT * FROM subscription_items
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
+    AND (ends_at = '9000-01-01 00:00:00+00' OR paused)
+ORDER BY subscription_id, position;
+
+-- name: MarkItemPositions :exec
+-- Where items that stay stand among those that a change adds; the arrays run in parallel.
+UPDATE subscription_items i SET position = n.position
+FROM (SELECT unnest(sqlc.arg(ids)::text[]) AS id, unnest(sqlc.arg(positions)::int[]) AS position) n
+WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.id = n.id;
 
 -- name: EndSubscriptionItems :exec
--- Items replaced or removed; those whose fee runs on until then stay billed.
+-- Items replaced, removed or paused; those whose fee runs on until then stay billed.
 UPDATE subscription_items
-SET ends_at = sqlc.arg(ends_at), billed_until = greatest(billed_from, sqlc.arg(billed_until)::timestamptz)
+SET ends_at = sqlc.arg(ends_at), billed_until = greatest(billed_from, sqlc.arg(billed_until)::timestamptz),
+    paused = sqlc.arg(paused)
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
+
+-- name: MarkSubscriptionResumed :exec
+-- The items that the pause ended have successors now.
+UPDATE subscription_items SET paused = false
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND paused;
 
 -- name: EndSubscriptionFees :exec
 -- Service stops: so do all fees, also of items that were replaced but billed on.
@@ -72,6 +84,15 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscriptio
 UPDATE usage_totals SET period_end = sqlc.arg(ends_at)::timestamptz
 WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_item_id = ANY (sqlc.arg(ids)::text[])
     AND period_end > sqlc.arg(ends_at)::timestamptz AND period_start <= sqlc.arg(ends_at)::timestamptz;
+
+-- name: GetLastItemChange :one
+-- When items last began or ended: also one that has no successor.
+SELECT
+    coalesce(
+        max(CASE WHEN ends_at < '9000-01-01 00:00:00+00' THEN ends_at ELSE starts_at END), '1000-01-01 00:00:00+00'
+    )::timestamptz AS changed_at
+FROM subscription_items
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id);
 
 -- name: HasUsageSince :one
 -- Whether records of these items bear that time or a later one.

@@ -3,7 +3,7 @@
 SELECT
     i.id, i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, s.id AS subscription_id, s.customer_id,
     s.version AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count, s.timezone, s.start_at,
-    s.trial_end_at, s.ended_at, p.max_quantity, i.starts_at, i.ends_at
+    s.trial_end_at, s.ended_at, s.next_change_at, p.max_quantity, i.starts_at, i.ends_at
 FROM subscriptions s
 JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s.id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
@@ -32,11 +32,11 @@ FROM (
     SELECT
         unnest(sqlc.arg(keys)::text[]::uuid[]) AS key, unnest(sqlc.arg(quantities)::text[]::numeric[]) AS quantity,
         unnest(sqlc.arg(recorded_us)::bigint[]) AS recorded_us,
-        unnest(sqlc.arg(subscription_item_ids)::text[]) AS subscription_item_id,
+        unnest(sqlc.arg(sources)::text[]) AS source,
         generate_series(1, cardinality(sqlc.arg(recorded_us)::bigint[])) AS number
 ) i
 JOIN usage_keys k ON k.tenant_id = sqlc.arg(tenant_id) AND k.key = i.key
-WHERE k.content = usage_content(i.subscription_item_id, i.quantity, i.recorded_us);
+WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us);
 
 -- name: InsertUsage :many
 -- One batch: keys, records, hours and period totals in one statement. `keys`, `quantities`, `recorded_us` and
@@ -57,7 +57,7 @@ WITH input AS MATERIALIZED (
     INSERT INTO usage_keys (tenant_id, key, recorded_at, content)
     SELECT
         sqlc.arg(tenant_id), i.key, to_timestamp(0) + i.recorded_us * interval '1 microsecond',
-        usage_content((sqlc.arg(subscription_item_ids)::text[])[i.place], i.quantity, i.recorded_us)
+        usage_content((sqlc.arg(sources)::text[])[i.place], i.quantity, i.recorded_us)
     FROM input i
     ORDER BY i.key
     RETURNING key

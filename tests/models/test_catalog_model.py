@@ -168,5 +168,6 @@ def test_the_most_of_a_price_costs_what_a_line_holds_and_the_least_bit_more_cost
         assert rate(price, more).amount > limit
 
 
-def test_a_capped_price_has_no_largest_quantity() -> None:
-    assert max_quantity(replace(METERED, maximum_amount=Decimal(5)), "USD") is None
+def test_a_capped_price_has_the_largest_quantity_that_it_has_without_the_cap() -> None:
+    capped = replace(METERED, maximum_amount=Decimal(5))
+    assert max_quantity(capped, "USD") == max_quantity(METERED, "USD") is not None

@@ -1,5 +1,6 @@
 """Periods that changes cut into segments: each item is charged for its own."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from corebilling.domains.rating.model import (
     Charge,
     ChargeKind,
+    LateUsage,
     PricedItem,
     decide_charges,
 )
+from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import Price, PriceModel, Tier
 from corebilling.values.proration import Grain, Proration, segment_shares
@@ -85,6 +88,22 @@ def test_a_period_invoiced_in_parts_costs_what_it_costs_at_once(at, amount):
     assert [charge.period for charge in rest if charge.kind is ChargeKind.USAGE] == [MARCH]
 
 
+@given(
+    cuts=st.sets(moments, max_size=4),
+    amount=st.decimals(0, 1000, places=3),
+    grain=st.sampled_from(["second", "day"]),
+)
+def test_each_part_of_a_fee_knows_what_was_charged_before_and_the_last_makes_it_whole(cuts, amount, grain):
+    item = PricedItem("sit_1", fee(amount), Decimal(1))
+    parts = [Period(*bounds) for bounds in pairwise(sorted({MARCH.start, *cuts, MARCH.end}))]
+    so_far = Decimal(0)
+    for part in parts:
+        for charge in decide_charges(part, MARCH, [item], {}, [], Proration(Grain(grain), "UTC")):
+            assert charge.amount_before == so_far
+            so_far = exact_amount(Fraction(so_far) + Fraction(charge.amount))
+    assert so_far == amount
+
+
 def test_an_item_of_another_time_is_not_charged():
     before = Period(ALWAYS.start, MARCH.start)
     after = Period(MARCH.end, ALWAYS.end)
@@ -95,6 +114,17 @@ def test_an_item_of_another_time_is_not_charged():
         PricedItem("sit_4", METERED, None, served=after),
     ]
     assert decide_charges(MARCH, MARCH, items, {}, []) == []
+
+
+@given(grain=st.sampled_from(Grain), hours=st.integers(0, 3), quantity=st.decimals(0, 1000, places=2))
+def test_a_cap_holds_also_where_the_item_served_no_time(grain, hours, quantity):
+    served = Period(MARCH.start, MARCH.start + timedelta(hours=hours))
+    capped = replace(METERED, minimum_amount=None, maximum_amount=Decimal(100))
+    item = PricedItem("sit_1", capped, None, served=served)
+    never_came = LateUsage("sit_1", MARCH, quantity, Decimal(0), Period(MARCH.end, MARCH.end))
+    charges = decide_charges(MARCH, MARCH, [item], {"sit_1": quantity}, [never_came], Proration(grain))
+    assert all(charge.amount <= 100 for charge in charges)
+    assert charges[-1].amount == min(quantity, 97)  # The flat amount of 3 is due unused, too.
 
 
 def test_usage_that_was_accepted_is_charged_though_its_item_served_no_time():

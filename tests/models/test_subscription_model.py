@@ -155,7 +155,7 @@ wanted_items = st.lists(
 
 def held(items: list[WantedItem], billed_from: datetime = ALWAYS.start) -> list[HeldItem]:
     return [
-        HeldItem(f"sit_{place}", item.price_id, item.quantity, ALWAYS.start, billed_from)
+        HeldItem(f"sit_{place}", item.price_id, item.quantity, billed_from)
         for place, item in enumerate(items)
     ]
 
@@ -168,6 +168,9 @@ def test_a_change_leaves_what_is_wanted_and_touches_nothing_that_stays(before, a
     assert Counter(left) == Counter(after)
     gone = [WantedItem(item.price_id, item.quantity) for item in change.ended]
     assert not set(gone) & set(change.added)
+    places = {change.kept[item.id]: WantedItem(item.price_id, item.quantity) for item in kept}
+    places |= dict(zip(change.places, change.added, strict=True))
+    assert [places[place] for place in sorted(places)] == after
 
 
 def moment(**terms):
@@ -175,6 +178,7 @@ def moment(**terms):
         "at_period_end": False,
         "effective_at": None,
         "period": MARCH,
+        "invoiced_before": False,
         "last_change_at": ALWAYS.start,
         "ended_at": None,
         "now": datetime(2025, 3, 10, 12, 0, 0, 7, tzinfo=UTC),
@@ -191,11 +195,19 @@ def test_a_change_takes_effect_now_back_ahead_or_at_the_end():
     assert moment(effective_at=now + timedelta(days=90)).scheduled
 
 
+def test_a_change_in_the_second_of_an_invoice_takes_effect_behind_it():
+    begun = MARCH.start.replace(microsecond=7)
+    behind = MARCH.start.replace(microsecond=1)
+    assert moment(invoiced_before=True, now=begun) == ChangeMoment(behind, scheduled=False)
+    assert moment(invoiced_before=True, now=MARCH.start) == ChangeMoment(behind, scheduled=True)
+
+
 @pytest.mark.parametrize(
     "terms",
     [
         {"effective_at": MARCH.start - timedelta(seconds=1)},
         {"effective_at": MARCH.start, "last_change_at": MARCH.start + timedelta(days=1)},
+        {"effective_at": MARCH.start, "invoiced_before": True},
         {"effective_at": MARCH.end, "ended_at": MARCH.end},
         {"effective_at": MARCH.end, "at_period_end": True},
         {"effective_at": MARCH.end + timedelta(days=800)},
@@ -215,6 +227,7 @@ def test_only_what_runs_can_be_changed(state):
             at_period_end=False,
             effective_at=None,
             period=MARCH,
+            invoiced_before=False,
             last_change_at=ALWAYS.start,
             ended_at=None,
             now=MARCH.start,
@@ -238,19 +251,27 @@ def test_fees_follow_the_behavior_that_was_asked_for(behavior, at, in_parts, exp
         ProrationBehavior(behavior),
         at=MARCH.start + timedelta(days=at),
         period=MARCH,
-        ended=[],
+        change=decide_item_change([], [WantedItem("pri_a", Decimal(1))]),
         billed_in_parts=in_parts,
     )
-    assert ((fees.at - MARCH.start).days, fees.invoice_now) == expected
+    assert ((fees.until - MARCH.start).days, fees.invoice_now) == expected
+    assert fees.begins == (fees.until,)
 
 
 def test_fees_that_were_left_as_they_are_stay_so_for_the_period():
-    later = held([WantedItem("pri_a", None)], billed_from=MARCH.end)
+    at = MARCH.start + timedelta(days=10)
+    later = HeldItem("sit_1", "pri_basic", Decimal(1), MARCH.end)
+    seat = HeldItem("sit_2", "pri_seat", Decimal(1), ALWAYS.start)
+    calls = HeldItem("sit_3", "pri_calls", None, MARCH.end)
+    added = [("pri_seat", 5), ("pri_more", None), ("pri_pro", 1), ("pri_addon", 1)]
     fees = decide_fee_change(
         ProrationBehavior.CREATE_PRORATIONS,
-        at=MARCH.start + timedelta(days=10),
+        at=at,
         period=MARCH,
-        ended=later,
+        change=decide_item_change(
+            [calls, later, seat],
+            [WantedItem(name, None if count is None else Decimal(count)) for name, count in added],
+        ),
         billed_in_parts=True,
     )
-    assert fees.at == MARCH.end
+    assert (fees.until, fees.begins) == (at, (at, MARCH.end, MARCH.end, at))

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -21,7 +22,7 @@ from corebilling.domains.usage.model import (
     stored_keys,
     usage_total_id,
 )
-from corebilling.values.period import BillingCalendar
+from corebilling.values.period import BillingCalendar, Period
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 START = datetime(2026, 1, 15, tzinfo=UTC)
@@ -91,6 +92,14 @@ def test_record_after_the_end_of_service_is_refused_though_its_period_goes_on() 
     ended_at = NOW - timedelta(days=1)
     placed = place(records(ended_at - timedelta(seconds=1), ended_at), item(ended_at=ended_at))
     assert reasons(placed) == {1: "USAGE_OUTSIDE_SUBSCRIPTION"}
+
+
+def test_a_late_record_of_an_item_that_ended_is_placed_in_what_the_item_had_of_the_period() -> None:
+    ended_at, begun = NOW - timedelta(days=3), datetime(2026, 2, 15, tzinfo=UTC)
+    ended = replace(item(), ends_at=ended_at)
+    placed = place(records(ended_at - timedelta(hours=1), ended_at), ended)
+    assert reasons(placed) == {1: "USAGE_OUTSIDE_SUBSCRIPTION"}
+    assert [found.period for found in placed.periods] == [Period(begun, ended_at)]
 
 
 def test_usage_in_a_trial_is_set_apart() -> None:
@@ -215,6 +224,14 @@ def test_refused_record_leaves_its_key_to_the_next() -> None:
 def test_key_accepted_before_is_a_duplicate_or_a_conflict() -> None:
     given_records = records(NOW, NOW, NOW, keys=["old", "old", "new"])
     assert accept(given_records, known=["old"], repeated=[0]) == ([2], [0], [1])
+
+
+def test_what_nothing_serves_any_more_is_a_duplicate_if_it_was_accepted_when_something_did() -> None:
+    given_records = records(NOW, NOW, NOW + AHEAD * 2, keys=["old", "new", "ahead"])
+    placement = place(given_records, item(ended_at=NOW))
+    assert placement.unserved == {0, 1}
+    found = decide_acceptance(given_records, placement, given_records.keys, ["old", "ahead"], {0})
+    assert (list(found.fresh), list(found.duplicates), sorted(found.refused)) == ([], [0], [1, 2])
 
 
 def test_months_reach_from_the_earliest_to_the_latest_record() -> None:

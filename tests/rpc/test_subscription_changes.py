@@ -1,9 +1,10 @@
 """Changes of a running subscription: what is answered, written and announced."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
-from billing.catalog.v1 import catalog_pb2
+from billing.catalog.v1 import catalog_pb2, catalog_service_pb2
+from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from billing.types.v1 import period_pb2
@@ -48,15 +49,27 @@ async def metered(platform: Platform, code: str, product_id: str, meter_id: str)
     )
 
 
+async def new_plan(platform: Platform, code: str, price: catalog_pb2.Price) -> str:
+    request = catalog_service_pb2.CreatePlanRequest(
+        request_id=new_id("req"), code=code, name=code, items=[catalog_pb2.PlanItem(price_id=price.id)]
+    )
+    return (await platform.stub(CatalogServiceStub).CreatePlan(request)).plan.id
+
+
 async def use(platform: Platform, subscription_id: str) -> None:
+    await report(platform, subscription_id, new_id("key"), "1", platform.clock.now())
+
+
+async def report(platform: Platform, subscription_id: str, key: str, quantity: str, at: datetime) -> int:
     record = usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
+        idempotency_key=key,
         subscription_id=subscription_id,
         meter_code="tokens",
-        quantity="1",
-        recorded_at=timestamp(platform.clock.now()),
+        quantity=quantity,
+        recorded_at=timestamp(at),
     )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
+    request = usage_service_pb2.ReportUsageRequest(record=record)
+    return (await platform.stub(UsageServiceStub).ReportUsage(request)).outcome
 
 
 async def test_a_change_now_replaces_what_differs_and_keeps_what_stays(platform: Platform):
@@ -84,6 +97,51 @@ async def test_a_change_of_quantity_ends_one_item_and_begins_another(platform: P
     answer = await change(platform, created.id, seat, quantity="7")
     assert [(item.price_id, item.quantity) for item in answer.subscription.items] == [(seat.id, "7")]
     assert answer.subscription.items[0].id != created.items[0].id
+
+
+async def test_items_stand_in_the_order_asked_for(platform: Platform):
+    a, b, c, d = await prices(platform, "a", "b", "c", "d")
+    created = await subscribe(platform, a, b)
+    for asked in ([a, b, c], [d, c, a], [c, b, a]):
+        answer = await change(platform, created.id, *asked)
+        assert [item.price_id for item in answer.subscription.items] == [price.id for price in asked]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(days=5)])
+async def test_a_change_to_the_same_items_changes_nothing(platform: Platform, ahead: timedelta):
+    basic, pro = await prices(platform, "basic", "pro")
+    created = await subscribe(platform, basic, pro)
+    platform.clock.advance(days=3)
+    answer = await change(
+        platform,
+        created.id,
+        pro,
+        basic,
+        proration_behavior=subscription_pb2.PRORATION_BEHAVIOR_INVOICE_IMMEDIATELY,
+        effective_at=timestamp(platform.clock.now() + ahead),
+    )
+    platform.clock.advance(days=6)
+    await platform.drain()
+    left = await subscription(platform, created.id)
+    assert (left.items, left.HasField("next_change_at")) == (created.items, False)
+    assert await platform.events("subscription.price.updated") == []
+    (cycle,) = await platform.rows("SELECT due_at FROM billing_cycles")
+    assert cycle["due_at"] == instant(created.current_period_end)
+    if not ahead:
+        assert answer.subscription == created
+        assert await platform.events("subscription.updated") == []
+
+
+async def test_other_items_are_of_the_plan_that_they_were_taken_from_or_of_none(platform: Platform):
+    basic, pro = await prices(platform, "basic", "pro")
+    first, same = [await new_plan(platform, code, basic) for code in ("first", "same")]
+    created = await subscribe(platform, plan_id=first)
+    assert (await change(platform, created.id, basic)).subscription.plan_id == first
+    assert (await change(platform, created.id, plan_id=same)).subscription.plan_id == same
+    assert (await change(platform, created.id, pro)).subscription.plan_id == ""
+    assert (await change(platform, created.id, plan_id=first)).subscription.plan_id == first
+    changed = [event.changed_fields for event in await platform.events("subscription.updated")]
+    assert changed == [["plan_id"], ["items", "plan_id"], ["items", "plan_id"]]
 
 
 async def test_a_change_at_period_end_waits_and_can_be_replaced(platform: Platform):
@@ -139,6 +197,21 @@ async def test_a_change_may_lie_back_within_the_period_if_nothing_was_used_since
     assert refusal.reason == "SUBSCRIPTION_CHANGE_TIME_INVALID"
 
 
+async def test_a_change_may_not_lie_before_one_that_only_removed_something(platform: Platform):
+    basic, addon = await prices(platform, "basic", "addon")
+    created = await subscribe(platform, basic, addon)
+    platform.clock.advance(days=5)
+    back = timestamp(platform.clock.now())
+    platform.clock.advance(days=5)
+    removed_at = platform.clock.now()
+    await change(platform, created.id, basic)
+    platform.clock.advance(days=2)
+    refusal = await refused(change(platform, created.id, basic, addon, effective_at=back))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "SUBSCRIPTION_CHANGE_TIME_INVALID")
+    assert datetime.fromisoformat(refusal.facts["earliest"]) == removed_at
+    await change(platform, created.id, basic, addon, effective_at=timestamp(removed_at))
+
+
 async def test_a_trial_goes_on_as_it_began_across_a_change(platform: Platform):
     basic, pro = await prices(platform, "basic", "pro")
     created = await subscribe(platform, basic, trial_days=14)
@@ -168,6 +241,31 @@ async def test_a_pause_stops_service_until_it_is_resumed(platform: Platform):
     assert len(await platform.events("subscription.resumed")) == 1
     steps = await platform.events("subscription.status.changed")
     assert [(getattr(step, "from"), step.to) for step in steps] == [(ACTIVE, PAUSED), (PAUSED, ACTIVE)]
+
+
+async def test_pausing_and_resuming_in_one_instant_keeps_the_items(platform: Platform):
+    basic, pro = await prices(platform, "basic", "pro")
+    created = await subscribe(platform, basic)
+    platform.clock.advance(days=3)
+    await pause(platform, created.id)
+    platform.clock.advance(days=1)
+    for _ in range(2):
+        assert [item.price_id for item in (await resume(platform, created.id)).items] == [basic.id]
+        assert [item.price_id for item in (await pause(platform, created.id)).items] == [basic.id]
+    await resume(platform, created.id)
+    answer = await change(platform, created.id, pro)
+    assert [item.price_id for item in answer.subscription.items] == [pro.id]
+
+
+async def test_pausing_in_the_instant_of_a_change_keeps_what_it_added_and_nothing_that_it_removed(
+    platform: Platform,
+):
+    basic, addon, pro = await prices(platform, "basic", "addon", "pro")
+    created = await subscribe(platform, basic, addon)
+    platform.clock.advance(days=3)
+    await change(platform, created.id, pro)
+    assert [item.price_id for item in (await pause(platform, created.id)).items] == [pro.id]
+    assert [item.price_id for item in (await resume(platform, created.id)).items] == [pro.id]
 
 
 async def test_steps_that_do_not_fit_are_refused_with_both_states(platform: Platform):
@@ -204,6 +302,25 @@ async def test_a_change_after_the_end_is_refused(platform: Platform, ahead: time
     at = timestamp(platform.clock.now() + ahead)
     refusal = await refused(change(platform, created.id, pro, effective_at=at))
     assert refusal.reason == "SUBSCRIPTION_CHANGE_TIME_INVALID"
+
+
+@pytest.mark.parametrize("step", ["change", "pause"])
+async def test_usage_reported_again_is_a_duplicate_whatever_became_of_its_item(platform: Platform, step: str):
+    product, meter = await new_product(platform), await new_meter(platform)
+    old = await metered(platform, "old", product.id, meter.id)
+    new = await metered(platform, "new", product.id, meter.id)
+    created = await subscribe(platform, old)
+    platform.clock.advance(days=3)
+    ahead = platform.clock.now() + timedelta(minutes=2)
+    first = await report(platform, created.id, "key", "1", ahead)
+    if step == "change":
+        await change(platform, created.id, new)
+    else:
+        await pause(platform, created.id)
+    again = await report(platform, created.id, "key", "1.0", ahead)
+    assert (first, again) == (usage_pb2.USAGE_OUTCOME_ACCEPTED, usage_pb2.USAGE_OUTCOME_DUPLICATE)
+    refusal = await refused(report(platform, created.id, "key", "2", ahead))
+    assert refusal.reason == ("USAGE_KEY_CONFLICT" if step == "change" else "USAGE_OUTSIDE_SUBSCRIPTION")
 
 
 async def test_the_billing_interval_stays(platform: Platform):

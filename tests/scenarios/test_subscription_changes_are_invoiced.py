@@ -16,6 +16,7 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
+from tests.support.app import refused
 from tests.support.catalog import change, new_meter, new_price, new_product, pause, resume, subscribe
 from tests.support.platform import Platform
 
@@ -140,6 +141,17 @@ async def test_invoiced_immediately_the_part_so_far_is_not_waited_for(platform: 
     assert await fees(platform) == [[1000], [4200], [6200]]
 
 
+async def test_the_parts_of_a_fee_add_up_to_the_fee_also_in_whole_cents(platform: Platform):
+    basic, pro = await plans(platform)
+    product = await new_product(platform, "support")
+    support = await new_price(platform, product.id, "support", unit_amount="10.01")
+    created = await subscribe(platform, basic, support)
+    await go(platform, days=15, hours=12)
+    await change(platform, created.id, pro, support, proration_behavior=IMMEDIATELY)
+    await go(platform, days=17)
+    assert await fees(platform) == [[1550, 501], [3100, 500]]
+
+
 async def test_without_proration_the_periods_fee_stays(platform: Platform):
     basic, pro = await plans(platform)
     created = await subscribe(platform, basic)
@@ -152,6 +164,22 @@ async def test_without_proration_the_periods_fee_stays(platform: Platform):
     assert await fees(platform) == [[3100]]
     await go(platform, days=31)
     assert await fees(platform) == [[3100], [6200]]
+
+
+async def test_fees_that_were_left_as_they_are_do_not_hold_up_those_of_other_items(platform: Platform):
+    basic, pro = await plans(platform)
+    product = await new_product(platform, "seats")
+    seat = await new_price(
+        platform, product.id, "seat", model=catalog_pb2.PRICE_MODEL_PER_UNIT, unit_amount="31"
+    )
+    created = await subscribe(platform, basic, seat)
+    await go(platform, days=10)
+    await change(platform, created.id, pro, seat, proration_behavior=NONE)
+    await go(platform, days=10)
+    await change(platform, created.id, basic, seat, quantity="5")
+    await go(platform, days=12)
+    # Of basic there are five then, too, but from April on.
+    assert await fees(platform) == [[3100, 2000, 5500]]
 
 
 async def test_a_downgrade_at_period_end_leaves_the_period_alone(platform: Platform):
@@ -256,6 +284,76 @@ async def test_usage_that_a_change_does_not_concern_is_priced_together(platform:
     ]
     totals = await platform.rows("SELECT quantity_sum, billed_quantity FROM usage_totals")
     assert [tuple(total) for total in totals] == [(12, 12)]
+
+
+async def test_what_was_put_off_by_an_immediate_invoice_cannot_end_with_it(platform: Platform):
+    basic, pro = await plans(platform)
+    one, _ = await tokens(platform)
+    created = await subscribe(platform, basic, one)
+    await use(platform, created.id, 5)
+    await go(platform, days=10)
+    at = platform.clock.now()
+    await change(platform, created.id, pro, one, proration_behavior=IMMEDIATELY)
+    await go(platform, days=1)
+    refusal = await refused(change(platform, created.id, pro, effective_at=timestamp(at)))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "SUBSCRIPTION_CHANGE_TIME_INVALID")
+    later = timestamp(at + timedelta(microseconds=1))
+    await change(platform, created.id, pro, effective_at=later)
+    await go(platform, days=21)
+    assert await invoices(platform) == [[(RECURRING, "1", 1000)], [(RECURRING, "1", 4200), (USAGE, "5", 800)]]
+
+
+async def cancel_at_period_end(platform: Platform, subscription_id: str) -> None:
+    await platform.stub(SubscriptionServiceStub).CancelSubscription(
+        subscription_service_pb2.CancelSubscriptionRequest(
+            request_id=new_id("req"), subscription_id=subscription_id, at_period_end=True
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (10, [[(USAGE, "0", 300), (USAGE, "5", 1300)], [(USAGE, "0", 300)]]),
+        (31, [[(USAGE, "0", 300)], [(USAGE, "5", 1300)]]),
+    ],
+)
+async def test_usage_after_a_scheduled_change_is_priced_anew_however_late_the_scheduler_comes(
+    platform: Platform, days: int, expected: list[list[tuple[int, str, int]]]
+):
+    one, two = await tokens(platform)
+    created = await subscribe(platform, one)
+    at = timestamp(platform.clock.now() + timedelta(days=days))
+    await change(platform, created.id, two, effective_at=at)
+    platform.clock.advance(days=days, seconds=1)
+    await use(platform, created.id, 5)
+    await go(platform, hours=2)
+    await go(platform, days=62 - days)
+    assert await invoices(platform) == expected
+
+
+async def test_usage_ahead_of_a_change_at_period_end_is_billed_with_the_period_that_it_lies_in(
+    platform: Platform,
+):
+    one, two = await tokens(platform)
+    created = await subscribe(platform, one)
+    end = platform.clock.now() + timedelta(days=31)
+    await change(platform, created.id, two, at_period_end=True)
+    platform.clock.advance(days=31, minutes=-1)
+    await use(platform, created.id, 5, end + timedelta(minutes=1))
+    await go(platform, hours=2)
+    await cancel_at_period_end(platform, created.id)
+    await go(platform, days=31)
+    assert await invoices(platform) == [[(USAGE, "0", 300)], [(USAGE, "5", 800), (USAGE, "0", 300)]]
+
+
+async def test_usage_of_the_first_instant_is_billed_though_its_item_ended_with_it(platform: Platform):
+    one, two = await tokens(platform)
+    created = await subscribe(platform, one)
+    await use(platform, created.id, 5)
+    await change(platform, created.id, two)
+    await go(platform, days=32)
+    assert await invoices(platform) == [[(USAGE, "5", 800), (USAGE, "0", 300)]]
 
 
 @pytest.mark.parametrize(("grain", "amounts"), [("day", [[1000, 4200]]), ("none", [[6200]])])

@@ -201,6 +201,28 @@ async def test_usage_ahead_for_a_period_that_never_comes_is_billed_with_the_last
     assert (usage, ahead) == ((USAGE, "0", 0), (ADJUSTMENT, "100", 10000))
 
 
+async def test_a_cap_holds_for_usage_ahead_of_a_period_that_never_comes(platform: Platform):
+    product, meter = await new_product(platform), await new_meter(platform)
+    capped = await new_price(
+        platform,
+        product.id,
+        "tokens",
+        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
+        usage=catalog_pb2.PRICE_USAGE_METERED,
+        meter_id=meter.id,
+        unit_amount="1",
+        maximum_amount="100",
+    )
+    created = await subscribe(platform, capped)
+    platform.clock.advance(days=31, minutes=-2)
+    ahead = PERIOD_END + timedelta(minutes=1)
+    assert (await refused(use(platform, created.id, 10**14, ahead))).reason == "VALUE_OUT_OF_RANGE"
+    assert await use(platform, created.id, 500, ahead) == ACCEPTED
+    await cancel(platform, created.id)
+    await go(platform, hours=2)
+    assert await lines(platform) == [[(USAGE, "0", 0), (ADJUSTMENT, "500", 10000)]]
+
+
 async def test_usage_outside_the_agreed_life_is_refused(platform: Platform):
     fee, tokens = await contract(platform)
     start = START + timedelta(minutes=2)

@@ -253,7 +253,7 @@ async def _open(stack: AsyncExitStack, database: TestDatabase) -> Billing:
     invoices = InvoiceService(rating, ledger, InvoicePolicy(number_prefix="INV", due_days=30))
     subscriptions = SubscriptionService(SubscriptionPolicy(GRACE_S))
     usage = UsageService(
-        back=timedelta(days=35), ahead=timedelta(minutes=5), grace=timedelta(seconds=GRACE_S)
+        subscriptions, back=timedelta(days=35), ahead=timedelta(minutes=5), grace=timedelta(seconds=GRACE_S)
     )
     table = {
         "usage.reported": [Handler("rating.usage", RatingHandlers(rating).on_usage_reported)],

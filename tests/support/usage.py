@@ -15,6 +15,7 @@ from billing_db import usage as usage_sql
 
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
+from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
 from corebilling.domains.usage.service import UsageService
 from corebilling.domains.usage.servicer import UsageServicer
 from corebilling.mapping import timestamp
@@ -98,7 +99,12 @@ class Usage:
 @pytest.fixture
 async def usage(database: TestDatabase) -> AsyncIterator[Usage]:
     await run_script(database, "usage_seed.sql")
-    service = UsageService(back=timedelta(days=35), ahead=timedelta(minutes=5), grace=timedelta(hours=1))
+    service = UsageService(
+        SubscriptionService(SubscriptionPolicy(grace_s=3600)),
+        back=timedelta(days=35),
+        ahead=timedelta(minutes=5),
+        grace=timedelta(hours=1),
+    )
     events: list[eventv1.Event] = []
     pool = await Database.open(
         database.url("corebilling_app"),

@@ -157,9 +157,10 @@ def check_price_amounts(terms: PriceTerms, currency: str) -> None:
 def max_quantity(terms: PriceTerms, currency: str) -> Decimal | None:
     """The largest quantity of one period that an invoice line can hold the price of; None when any can be.
 
-    Every smaller quantity can be held too, though with volume prices it may cost more.
+    Every smaller quantity can be held too, though with volume prices it may cost more. A cap changes nothing:
+    what it takes off is shown as well.
     """
-    if terms.model is PriceModel.FLAT or terms.maximum_amount is not None:
+    if terms.model is PriceModel.FLAT:
         return None
     limit = Fraction(major_units(MAX_MINOR, currency))
     most = (

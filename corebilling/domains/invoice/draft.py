@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from billing.invoice.v1 import invoice_pb2 as pb
@@ -76,7 +77,7 @@ def charge_lines(charges: Sequence[Charge], categories: Mapping[str, str]) -> li
             quantity=charge.quantity,
             unit_amount=charge.unit_amount,
             unit_size=charge.unit_size,
-            amount_minor=minor_units(charge.amount, charge.currency),
+            amount_minor=_rounded(charge),
             price_id=charge.price_id,
             subscription_item_id=charge.subscription_item_id,
             tiers=charge.tiers,
@@ -85,6 +86,15 @@ def charge_lines(charges: Sequence[Charge], categories: Mapping[str, str]) -> li
         )
         for charge in charges
     ]
+
+
+def _rounded(charge: Charge) -> int:
+    """The charge in minor units. Lines of a fee billed in parts add up to what the whole is rounded to."""
+    before = charge.amount_before
+    if not before:
+        return minor_units(charge.amount, charge.currency)
+    so_far = minor_units(Fraction(before) + Fraction(charge.amount), charge.currency)
+    return so_far - minor_units(before, charge.currency)
 
 
 def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:

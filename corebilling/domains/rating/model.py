@@ -19,6 +19,7 @@ class ChargeKind(StrEnum):
 
 
 _BY_THE_SECOND = Proration()
+_NOTHING, _WHOLE = Fraction(0), Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,10 @@ class LateUsage:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What one price comes to in one cycle. `amount` is exact, in major units of the price's currency."""
+    """What one price comes to in one cycle. `amount` is exact, in major units of the price's currency.
+
+    `amount_before` is what earlier parts of the same period came to, for the same fee.
+    """
 
     item_id: str
     kind: ChargeKind
@@ -64,6 +68,7 @@ class Charge:
     amount: Decimal
     tiers: tuple[TierCharge, ...]
     steps: tuple[Step, ...] = ()
+    amount_before: Decimal = Decimal(0)
 
 
 def decide_charges(
@@ -101,12 +106,14 @@ def decide_charges(
                 charges.append(_usage_charge(item, quantity, period, full_period, terms, service))
         elif item.id in due:
             span = due[item.id]
+            before = _NOTHING
             if terms.grain is Grain.NONE:  # What there is at the end is due for all of it.
                 share = Fraction(period.start < span.end == last)
             else:
                 share = _share(span, full_period, terms, service)
+                before = _share_before(item, period, full_period, terms, service)
             if share or span.start == span.end:
-                charges.append(_recurring_charge(item, span, share))
+                charges.append(_recurring_charge(item, span, share, before))
     return charges + adjustments
 
 
@@ -146,13 +153,30 @@ def _share(span: Period, full_period: Period, terms: Proration, service: Period)
     return terms.share(span, full_period).factor
 
 
-def _recurring_charge(item: PricedItem, period: Period, share: Fraction) -> Charge:
+def _share_before(
+    item: PricedItem, period: Period, full_period: Period, terms: Proration, service: Period
+) -> Fraction:
+    """The share of the item's fee that earlier parts of the full period were charged."""
+    earlier = Period(max(full_period.start, service.start), period.start)
+    if earlier.start >= earlier.end:
+        return _NOTHING
+    return _share(_common(earlier, item.billed), full_period, terms, service)
+
+
+def _recurring_charge(item: PricedItem, period: Period, share: Fraction, before: Fraction) -> Charge:
     price = item.price
     # A flat fee is due once, whatever the quantity.
     quantity = Decimal(1) if price.model is PriceModel.FLAT else item.quantity or Decimal(0)
     description = price.description if share == 1 else f"{price.description} (prorated)"
-    rated = prorate(rate(price, quantity), share)
-    return _charge(item, ChargeKind.RECURRING, description, period, quantity, rated)
+    whole = rate(price, quantity)
+    charge = _charge(item, ChargeKind.RECURRING, description, period, quantity, prorate(whole, share))
+    if not before:
+        return charge
+    # Cut to its decimals together with what was charged before: the parts of a whole price add up to it.
+    amount_before = exact_amount(whole.amount * before)
+    so_far = exact_amount(whole.amount * (before + share))
+    amount = exact_amount(Fraction(so_far) - Fraction(amount_before))
+    return replace(charge, amount=amount, amount_before=amount_before)
 
 
 def _usage_charge(
@@ -185,12 +209,13 @@ def _capped(
     item: PricedItem, full_period: Period, terms: Proration, service: Period
 ) -> tuple[Price, Fraction]:
     """The item's price in a full period, and the share of its cap and minimum that is due there: as much as
-    it served. Where it served no time, as in a period that never came, neither holds."""
+    it served. Where it served no time, as in a period that never came, there is no minimum, but all of the
+    cap: a part of it, nothing, would make usage free."""
     served = _common(_common(full_period, service), item.served)
     share = _share(served, full_period, terms, service)
     if share:
         return item.price, share
-    return replace(item.price, minimum_amount=None, maximum_amount=None), share
+    return replace(item.price, minimum_amount=None), _WHOLE
 
 
 def _charge(

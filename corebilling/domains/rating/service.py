@@ -179,7 +179,9 @@ def _decide(
     late: list[LateUsage] = []
     for row in rows:
         item = items[row.subscription_item_id]
-        if row.period_start in so_far and item.served.end > period.start:
+        # Recorded ahead of the clock, or in the instant of a change, usage may lie behind its item's end: it
+        # is then billed by the part that it lies in.
+        if row.period_start in period or (row.period_start in so_far and item.served.end > period.start):
             if not goes_on(item, period, full_period, contract.service):
                 usage[item.id] = row.quantity
         elif row.settled:
@@ -322,6 +324,7 @@ def _row(tx: Transaction, cycle_id: str, charge: Charge) -> models.Charge:
         unit_size=charge.price.unit_size,
         currency=charge.price.currency,
         amount=charge.amount,
+        amount_before=charge.amount_before,
         tiers=[_tier_object(tier) for tier in charge.tiers],
         steps=[_step_object(step) for step in charge.steps],
         created_at=tx.now,
@@ -346,6 +349,7 @@ async def _insert(tx: Transaction, rows: Sequence[models.Charge]) -> None:
         unit_sizes=[row.unit_size for row in rows],
         currencies=[row.currency for row in rows],
         amounts=[row.amount for row in rows],
+        amounts_before=[row.amount_before for row in rows],
         tiers=[row.tiers for row in rows],
         steps=[row.steps for row in rows],
     )

@@ -12,10 +12,11 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.subscription import cycles, items
+from corebilling.domains.subscription import cycles, items, rows
 from corebilling.domains.subscription.model import (
     ChangeMoment,
     HeldItem,
+    ItemChange,
     ProrationBehavior,
     WantedItem,
     decide_fee_change,
@@ -33,7 +34,14 @@ async def held_items(tx: Transaction, subscription_id: str) -> list[HeldItem]:
     found = await subscription_sql.list_subscription_items(
         tx, tenant_id=tx.tenant_id, subscription_ids=[subscription_id]
     )
-    return [HeldItem(row.id, row.price_id, row.quantity, row.starts_at, row.billed_from) for row in found]
+    return [HeldItem(row.id, row.price_id, row.quantity, row.billed_from) for row in found]
+
+
+async def last_change(tx: Transaction, subscription_id: str) -> datetime:
+    """When the subscription's items last changed; the beginning of time if they never did."""
+    return await subscription_sql.get_last_item_change(
+        tx, tenant_id=tx.tenant_id, subscription_id=subscription_id
+    )
 
 
 async def record(
@@ -83,15 +91,17 @@ async def carry_out_scheduled(
     )
     assert change is not None, "the subscription says that one is due"
     await _mark_scheduled(tx, subscription, "applied")
-    return await carry_out(tx, subscription, cycle, change)
+    announced = await carry_out(tx, subscription, cycle, change)
+    return announced or [rows.updated(subscription, "next_change_at")]
 
 
 async def carry_out(
     tx: Transaction, subscription: Subscription, cycle: BillingCycle, change: SubscriptionChange
 ) -> list[Message]:
-    """Replaces items from the change's moment on, within the cycle's period or at its end.
+    """Replaces items from the change's moment on, within the cycle's period or at its end; what it announces.
 
-    The running cycle is left due again for what comes next. The subscription's row is left to be written.
+    Where the items are those wanted already, nothing is done but to note their plan, if it is another. The
+    running cycle is left due again for what comes next. The subscription's row is left to be written.
     """
     held = await held_items(tx, subscription.id)
     wanted = [
@@ -99,22 +109,35 @@ async def carry_out(
         for item in change.items
     ]
     decided = decide_item_change(held, wanted)
+    renamed = _take_plan(subscription, change, decided)
+    if decided.changes_nothing:
+        await cycles.await_change(tx, subscription, cycle)
+        return [rows.updated(subscription, *renamed)] if renamed else []
     fees = decide_fee_change(
         ProrationBehavior(change.proration_behavior),
         at=change.effective_at,
         period=Period(cycle.period_start, cycle.period_end),
-        ended=decided.ended,
+        change=decided,
         billed_in_parts=not cycle.trial and (await tenant_profile(tx)).proration_grain is not Grain.NONE,
     )
-    subscription.plan_id = change.plan_id or subscription.plan_id
     if fees.invoice_now:
         await cycles.split(tx, subscription, cycle, change.effective_at)
     elif change.effective_at < cycle.period_end:
         await cycles.await_change(tx, subscription, cycle)
-    await end_items(tx, [item.id for item in decided.ended], change.effective_at, billed_until=fees.at)
-    await items.insert(tx, subscription.id, decided.added, starts_at=change.effective_at, billed_from=fees.at)
+    await subscription_sql.mark_item_positions(
+        tx, tenant_id=tx.tenant_id, ids=list(decided.kept), positions=list(decided.kept.values())
+    )
+    await end_items(tx, [item.id for item in decided.ended], change.effective_at, billed_until=fees.until)
+    await items.insert(
+        tx,
+        subscription.id,
+        decided.added,
+        starts_at=change.effective_at,
+        billed_from=fees.begins,
+        places=decided.places,
+    )
     return [
-        events.SubscriptionUpdated(subscription_id=subscription.id, changed_fields=["items"]),
+        rows.updated(subscription, "items", *renamed),
         events.SubscriptionPriceUpdated(
             subscription_id=subscription.id,
             change_id=change.id,
@@ -127,10 +150,10 @@ async def carry_out(
 
 
 async def end_items(
-    tx: Transaction, ids: Sequence[str], ends_at: datetime, *, billed_until: datetime
+    tx: Transaction, ids: Sequence[str], ends_at: datetime, *, billed_until: datetime, paused: bool = False
 ) -> None:
     await subscription_sql.end_subscription_items(
-        tx, tenant_id=tx.tenant_id, ids=ids, ends_at=ends_at, billed_until=billed_until
+        tx, tenant_id=tx.tenant_id, ids=ids, ends_at=ends_at, billed_until=billed_until, paused=paused
     )
     await subscription_sql.end_usage_totals(tx, tenant_id=tx.tenant_id, ids=ids, ends_at=ends_at)
 
@@ -139,7 +162,7 @@ async def stop(tx: Transaction, subscription: Subscription, at: datetime) -> Non
     """Ends all items and their fees, and withdraws what was scheduled."""
     await withdraw(tx, subscription)
     held = [item.id for item in await held_items(tx, subscription.id)]
-    await end_items(tx, held, at, billed_until=at)
+    await end_items(tx, held, at, billed_until=at, paused=True)
     await subscription_sql.end_subscription_fees(
         tx, tenant_id=tx.tenant_id, subscription_id=subscription.id, billed_until=at
     )
@@ -152,7 +175,10 @@ async def start_again(tx: Transaction, subscription: Subscription, at: datetime)
     """Adds the items that the pause ended anew."""
     held = await held_items(tx, subscription.id)
     wanted = [WantedItem(item.price_id, item.quantity) for item in held]
-    await items.insert(tx, subscription.id, wanted, starts_at=at, billed_from=at)
+    await subscription_sql.mark_subscription_resumed(
+        tx, tenant_id=tx.tenant_id, subscription_id=subscription.id
+    )
+    await items.insert(tx, subscription.id, wanted, starts_at=at, billed_from=[at for _ in wanted])
 
 
 async def check_unused(tx: Transaction, ids: Sequence[str], since: datetime) -> None:
@@ -171,6 +197,13 @@ async def check_unused(tx: Transaction, ids: Sequence[str], since: datetime) -> 
 
 def message(change: SubscriptionChange) -> pb.SubscriptionChange:
     return to_message(change, pb.SubscriptionChange)
+
+
+def _take_plan(subscription: Subscription, change: SubscriptionChange, decided: ItemChange) -> list[str]:
+    """Notes the plan that the items are from now, other ones maybe none; which field that changes."""
+    before = subscription.plan_id
+    subscription.plan_id = change.plan_id or (before if decided.changes_nothing else None)
+    return [] if subscription.plan_id == before else ["plan_id"]
 
 
 async def _mark_scheduled(tx: Transaction, subscription: Subscription, state: str) -> None:

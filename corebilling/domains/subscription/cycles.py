@@ -52,6 +52,8 @@ async def cut(tx: Transaction, subscription: Subscription, ended_at: datetime, *
 async def await_change(tx: Transaction, subscription: Subscription, cycle: BillingCycle) -> None:
     """Has the scheduler act on the running cycle when the next change falls due, or else its period ends."""
     due_at = _due(subscription, cycle.period_end)
+    if due_at == cycle.due_at:
+        return
     await _mark(tx, cycle, state=cycle.state, period_end=cycle.period_end, due_at=due_at)
 
 

@@ -81,17 +81,21 @@ async def insert(
     items: Sequence[WantedItem],
     *,
     starts_at: datetime = ALWAYS.start,
-    billed_from: datetime = ALWAYS.start,
+    billed_from: Sequence[datetime] | None = None,
+    places: Sequence[int] | None = None,
 ) -> Sequence[SubscriptionItem]:
-    """Writes the items in their order. A subscription's first ones have no start of their own."""
+    """Writes the items in their order, or at their places among others.
+
+    A subscription's first ones have no start of their own, nor have their fees.
+    """
     return await subscription_sql.insert_subscription_items(
         tx,
         tenant_id=tx.tenant_id,
         subscription_id=subscription_id,
         ids=[new_id("sit") for _ in items],
-        positions=list(range(1, len(items) + 1)),
+        positions=places or list(range(1, len(items) + 1)),
         price_ids=[item.price_id for item in items],
         starts_at=starts_at,
-        billed_from=billed_from,
+        billed_from=billed_from or [ALWAYS.start for _ in items],
         quantities=["" if item.quantity is None else decimal_text(item.quantity) for item in items],
     )

@@ -9,7 +9,7 @@
 `created` is skipped when the start has come, `trialing` when there is no trial.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,7 @@ from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Seg
 
 MAX_START_AHEAD = timedelta(days=731)
 MAX_CHANGE_AHEAD = timedelta(days=731)
+_INSTANT = timedelta(microseconds=1)
 
 
 class SubscriptionState(StrEnum):
@@ -222,21 +223,30 @@ class ProrationBehavior(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HeldItem:
-    """What a subscription is made of since `starts_at`, and pays for from `billed_from` on."""
+    """What a subscription is made of, and pays for from `billed_from` on."""
 
     id: str
     price_id: str
     quantity: Decimal | None
-    starts_at: datetime
     billed_from: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ItemChange:
-    """The items that a change ends, and those that it adds."""
+    """The items that a change ends, and those that it adds.
+
+    Each has its place in the order asked for, from 1: `places` of those added, `kept` of the others by id.
+    """
 
     ended: tuple[HeldItem, ...]
     added: tuple[WantedItem, ...]
+    places: tuple[int, ...]
+    kept: Mapping[str, int]
+
+    @property
+    def changes_nothing(self) -> bool:
+        """The items are the same; in which order does not count then."""
+        return not self.ended and not self.added
 
 
 def decide_item_change(held: Sequence[HeldItem], wanted: Sequence[WantedItem]) -> ItemChange:
@@ -244,15 +254,18 @@ def decide_item_change(held: Sequence[HeldItem], wanted: Sequence[WantedItem]) -
 
     An item of the same price and quantity stays as it is: its usage is priced together.
     """
-    left = list(wanted)
+    left = dict(enumerate(wanted, start=1))
     ended: list[HeldItem] = []
+    kept: dict[str, int] = {}
     for item in held:
         same = WantedItem(item.price_id, item.quantity)
-        if same in left:
-            left.remove(same)
-        else:
+        place = next((place for place, other in left.items() if other == same), None)
+        if place is None:
             ended.append(item)
-    return ItemChange(tuple(ended), tuple(left))
+        else:
+            kept[item.id] = place
+            del left[place]
+    return ItemChange(tuple(ended), tuple(left.values()), tuple(left), kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +282,7 @@ def decide_change_moment(
     at_period_end: bool,
     effective_at: datetime | None,
     period: Period | None,
+    invoiced_before: bool,
     last_change_at: datetime,
     ended_at: datetime | None,
     now: datetime,
@@ -276,7 +290,9 @@ def decide_change_moment(
     """When a change of items takes effect: at the moment asked for, and now if none was.
 
     `period` is the part of the current period that is not invoiced. Before it, or before the last change,
-    nothing can be changed any more; that is how far back a change may lie.
+    nothing can be changed any more; that is how far back a change may lie. If a part was `invoiced_before`,
+    the change lies behind the period's start: with the rest, items are billed for usage since the full
+    period's beginning, and one that ended where the rest begins would never be.
 
     Raises:
         FailedPrecondition: SUBSCRIPTION_TRANSITION_INVALID unless the subscription runs.
@@ -289,7 +305,7 @@ def decide_change_moment(
             f"A subscription that is {state} cannot be changed; only one that is trialing or active can.",
             {"from": state, "to": SubscriptionState.ACTIVE},
         )
-    earliest = max(period.start, last_change_at)
+    earliest = max(period.start + _INSTANT if invoiced_before else period.start, last_change_at)
     if at_period_end and effective_at is None:
         at = period.end
     else:
@@ -299,8 +315,8 @@ def decide_change_moment(
     if (at_period_end and effective_at is not None) or not earliest <= at < too_late:
         raise InvalidArgument(
             "SUBSCRIPTION_CHANGE_TIME_INVALID",
-            "A change takes effect at the period's end, or at one moment: within the current period and not "
-            "before its last change, or later, before the subscription ends.",
+            "A change takes effect at the period's end, or at one moment: within the current period, after "
+            "what was invoiced of it and not before its last change, or later, before the subscription ends.",
             {"effective_at": at.isoformat(), "earliest": earliest.isoformat()},
         )
     return ChangeMoment(at, scheduled=at > now)
@@ -308,9 +324,10 @@ def decide_change_moment(
 
 @dataclass(frozen=True, slots=True)
 class FeeChange:
-    """From when on the new items' fees are due, instead of the old ones', and whether to invoice so far."""
+    """Until when the old items' fees are due, from when on each new one's, and whether to invoice so far."""
 
-    at: datetime
+    until: datetime
+    begins: tuple[datetime, ...]
     invoice_now: bool
 
 
@@ -319,20 +336,46 @@ def decide_fee_change(
     *,
     at: datetime,
     period: Period,
-    ended: Sequence[HeldItem],
+    change: ItemChange,
     billed_in_parts: bool,
 ) -> FeeChange:
     """What a change means for the fees of the period that it falls in.
 
-    Where an earlier change has left the period's fees as they were, they stay so: items whose own fee has
-    not begun hand that beginning on. `billed_in_parts`: there is a part to be invoiced now; not so in a
-    trial, nor where the tenant prorates nothing.
+    Where an earlier change has left the period's fees as they were, they stay so: an item whose own fee has
+    not begun hands that beginning on to the one that follows it. `billed_in_parts`: there is a part to be
+    invoiced now; not so in a trial, nor where the tenant prorates nothing.
     """
     within = period.start < at < period.end
     if behavior is ProrationBehavior.NONE and within:
-        return FeeChange(period.end, invoice_now=False)
-    begins = max([at, *(item.billed_from for item in ended)])
-    return FeeChange(begins, behavior is ProrationBehavior.INVOICE_IMMEDIATELY and within and billed_in_parts)
+        return FeeChange(period.end, (period.end,) * len(change.added), invoice_now=False)
+    old = _predecessors(change)
+    begins = tuple(
+        max(at, old[place].billed_from) if place in old else at for place in range(len(change.added))
+    )
+    invoice_now = behavior is ProrationBehavior.INVOICE_IMMEDIATELY and within and billed_in_parts
+    return FeeChange(at, begins, invoice_now)
+
+
+def _predecessors(change: ItemChange) -> dict[int, HeldItem]:
+    """Which ended item each added one follows, by its place: that of its price, else the next of its kind."""
+    left = list(change.ended)
+    found: dict[int, HeldItem] = {}
+    for follows in (_same_price, _same_kind):
+        for place, new in enumerate(change.added):
+            old = next((old for old in left if place not in found and follows(old, new)), None)
+            if old is not None:
+                found[place] = old
+                left.remove(old)
+    return found
+
+
+def _same_price(old: HeldItem, new: WantedItem) -> bool:
+    return old.price_id == new.price_id
+
+
+def _same_kind(old: HeldItem, new: WantedItem) -> bool:
+    """Both are licensed, or both metered."""
+    return (old.quantity is None) == (new.quantity is None)
 
 
 def next_segment(calendar: BillingCalendar, ended: Period) -> Segment:

@@ -59,6 +59,10 @@ def status_changed(subscription: Subscription, change: StatusChange) -> events.S
     return events.SubscriptionStatusChanged(subscription_id=subscription.id, **states)
 
 
+def updated(subscription: Subscription, *fields: str) -> events.SubscriptionUpdated:
+    return events.SubscriptionUpdated(subscription_id=subscription.id, changed_fields=fields)
+
+
 def state(state: str) -> pb.SubscriptionState:
     return cast("pb.SubscriptionState", enum_number(pb.SubscriptionState, state))
 

@@ -130,7 +130,8 @@ class SubscriptionService:
             at_period_end=request.at_period_end,
             effective_at=instant(request.effective_at) if request.HasField("effective_at") else None,
             period=Period(cycle.period_start, cycle.period_end) if cycle else None,
-            last_change_at=max(item.starts_at for item in held),
+            invoiced_before=cycle is not None and cycle.period_start > cycle.full_period_start,
+            last_change_at=await changes.last_change(tx, subscription.id),
             ended_at=subscription.ended_at,
             now=now,
         )
@@ -150,7 +151,7 @@ class SubscriptionService:
         announced: list[Message]
         if moment.scheduled:
             await cycles.await_change(tx, subscription, cycle)
-            announced = [_updated(subscription, "next_change_at")]
+            announced = [rows.updated(subscription, "next_change_at")]
         else:
             if request.HasField("effective_at") and moment.at < now:
                 ended = [item.id for item in decide_item_change(held, filled).ended]
@@ -213,7 +214,7 @@ class SubscriptionService:
             await cycles.cut(tx, subscription, cancellation.ended_at, grace_s=self._policy.grace_s)
             subscription = await _end(tx, subscription, cancellation.change)
         else:
-            updated = _updated(subscription, "cancel_at_period_end", "canceled_at", "ended_at")
+            updated = rows.updated(subscription, "cancel_at_period_end", "canceled_at", "ended_at")
             subscription = await rows.save(tx, subscription, updated)
         (message,) = await rows.messages(tx, [subscription])
         return rpc.CancelSubscriptionResponse(subscription=message)
@@ -243,21 +244,24 @@ class SubscriptionService:
             closed_at=None,
         )
 
-    async def _find_present(self, tx: Transaction, subscription_id: str) -> tuple[Subscription, datetime]:
-        """The subscription, locked, as it is by the tenant's clock: past all boundaries that have come."""
-        await tx.lock((await rows.find(tx, subscription_id)).customer_id)
-        now = (await tenant_profile(tx)).now
-        await self._catch_up(tx, subscription_id, now)
-        return await rows.find(tx, subscription_id), now
+    async def catch_up(self, tx: Transaction, subscription_id: str, now: datetime) -> None:
+        """Passes the boundaries that the scheduler has not come to yet: their periods were served.
 
-    async def _catch_up(self, tx: Transaction, subscription_id: str, now: datetime) -> None:
-        """Passes the boundaries that the scheduler has not come to yet: their periods were served."""
+        The caller holds the customer's lock.
+        """
         while cycle := await schedule_sql.find_running_cycle(
             tx, tenant_id=tx.tenant_id, subscription_id=subscription_id
         ):
             if cycle.due_at is None or cycle.due_at > now:
                 return
             await self.pass_boundary(tx, cycle)
+
+    async def _find_present(self, tx: Transaction, subscription_id: str) -> tuple[Subscription, datetime]:
+        """The subscription, locked, as it is by the tenant's clock: past all boundaries that have come."""
+        await tx.lock((await rows.find(tx, subscription_id)).customer_id)
+        now = (await tenant_profile(tx)).now
+        await self.catch_up(tx, subscription_id, now)
+        return await rows.find(tx, subscription_id), now
 
 
 async def _begin(tx: Transaction, cycle: BillingCycle) -> None:
@@ -299,10 +303,6 @@ async def _run(tx: Transaction, subscription: Subscription, segment: Segment, *a
     subscription.state = new
     changed = [] if old is new else [rows.status_changed(subscription, apply_lifecycle(old, new))]
     await rows.save(tx, subscription, *changed, *announced)
-
-
-def _updated(subscription: Subscription, *fields: str) -> Message:
-    return events.SubscriptionUpdated(subscription_id=subscription.id, changed_fields=fields)
 
 
 async def _end(tx: Transaction, subscription: Subscription, change: StatusChange) -> Subscription:

@@ -8,7 +8,7 @@ microseconds since 1970, and what costs more than a comparison is done once per 
 """
 
 import re
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -82,6 +82,8 @@ class UsageItem:
     starts_at: datetime = ALWAYS.start
     ends_at: datetime = ALWAYS.end
     """Of the subscription's items for the meter, this one counts from `starts_at` up to `ends_at`."""
+    next_change_at: datetime | None = None
+    """When other items are to replace the subscription's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,29 @@ class UsagePeriod:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a batch's records belong: `places[i]` counts from 1 into `periods`; 0 is a refused record."""
+    """Where a batch's records belong: `places[i]` counts from 1 into `periods`; 0 is a refused record.
+
+    `unserved` are those of the refused that nothing serves: they may have been accepted when something did.
+    """
 
     places: list[int]
     periods: list[UsagePeriod]
     refused: dict[int, BillingError]
+    unserved: set[int]
+
+
+def usage_source(subscription_id: str, meter_code: str) -> str:
+    """Subscription and meter in one text; ids hold no colon."""
+    return f"{subscription_id}:{meter_code}"
+
+
+def overdue_subscriptions(items: Iterable[UsageItem], now: datetime) -> set[str]:
+    """Those of which a scheduled change has fallen due that the scheduler has not come to yet."""
+    return {
+        item.subscription_id
+        for item in items
+        if item.next_change_at is not None and item.next_change_at <= now
+    }
 
 
 def usage_total_id(subscription_item_id: str, period_start: datetime) -> str:
@@ -143,6 +163,7 @@ def decide_placement(
     periods: list[UsagePeriod] = []
     numbers: dict[tuple[str, int], int] = {}
     current: dict[tuple[str, str], tuple[int, int, int]] = {}
+    unserved: set[int] = set()
     columns = zip(records.subscription_ids, records.meter_codes, records.recorded_us, strict=True)
     for index, (subscription_id, meter_code, at) in enumerate(columns):
         pair = (subscription_id, meter_code)
@@ -158,6 +179,11 @@ def decide_placement(
             refused[index] = found
             places.append(_NOWHERE)
             continue
+        if found is None:
+            refused[index] = _unserved(subscription_id, at)
+            unserved.add(index)
+            places.append(_NOWHERE)
+            continue
         number = numbers.setdefault((found.item.id, found.start_us), len(periods) + 1)
         if number > len(periods):
             periods.append(found)
@@ -170,7 +196,7 @@ def decide_placement(
         places.append(number)
     for index in refused:
         places[index] = _NOWHERE
-    return Placement(places, periods, refused)
+    return Placement(places, periods, refused, unserved)
 
 
 def check_form(records: UsageRecords) -> dict[int, BillingError]:
@@ -219,22 +245,30 @@ def decide_acceptance(
     """Sorts out the keys accepted before, and those that a batch repeats: there the first record counts.
 
     `keys` are the records' stored keys, `known` those accepted before, and `repeated` the indexes of records
-    with the very content that their key was accepted with.
+    with the very content that their key was accepted with. Those are duplicates also where nothing serves
+    any more.
     """
     if not placement.refused and not known and len(set(keys)) == len(keys):
         return Acceptance(range(len(keys)), (), {})
-    refused = dict(placement.refused)
-    first: dict[str, tuple[str, Decimal, int]] = {}
+    refused = {index: error for index, error in placement.refused.items() if index not in repeated}
+    first: dict[str, tuple[str, str, Decimal, int]] = {}
     fresh: list[int] = []
     duplicates: list[int] = []
-    for index, (key, place) in enumerate(zip(keys, placement.places, strict=True)):
-        if place == _NOWHERE:
+    for index, key in enumerate(keys):
+        if index in refused:
             continue
-        item_id = placement.periods[place - 1].item.id
-        content = (item_id, Decimal(records.quantities[index]), records.recorded_us[index])
+        if index in repeated:
+            duplicates.append(index)
+            continue
+        content = (
+            records.subscription_ids[index],
+            records.meter_codes[index],
+            Decimal(records.quantities[index]),
+            records.recorded_us[index],
+        )
         if key not in known and first.setdefault(key, content) is content:
             fresh.append(index)
-        elif index in repeated or first.get(key) == content:
+        elif first.get(key) == content:
             duplicates.append(index)
         else:
             refused[index] = _conflict(records.keys[index])
@@ -297,7 +331,7 @@ def _find_period(
     at: int,
     window: UsageWindow,
     last_periods: MutableMapping[str, UsagePeriod],
-) -> UsagePeriod | BillingError:
+) -> UsagePeriod | BillingError | None:
     if not items:
         return NotFound(
             "USAGE_ITEM_NOT_FOUND",
@@ -314,13 +348,8 @@ def _find_period(
     # What has not begun may still be canceled, and would have no cycle to bill this with.
     begun = microseconds(item.calendar.start_at) <= window.now_us
     found = _work_out_period(item, at) if begun else None
-    if found is None:
-        return FailedPrecondition(
-            "USAGE_OUTSIDE_SUBSCRIPTION",
-            "The subscription was not running at that time; before it begins, nothing is accepted.",
-            {"subscription_id": item.subscription_id, "recorded_at": _text(at)},
-        )
-    last_periods[item.id] = found
+    if found is not None:
+        last_periods[item.id] = found
     return found
 
 
@@ -331,6 +360,14 @@ def _item_at(items: Sequence[UsageItem], at: int) -> UsageItem:
     begun = [item for item in items if microseconds(item.starts_at) <= at]
     running = [item for item in begun if at < microseconds(item.ends_at)]
     return (running or begun or items)[-1]
+
+
+def _unserved(subscription_id: str, at: int) -> BillingError:
+    return FailedPrecondition(
+        "USAGE_OUTSIDE_SUBSCRIPTION",
+        "The subscription was not running at that time; before it begins, nothing is accepted.",
+        {"subscription_id": subscription_id, "recorded_at": _text(at)},
+    )
 
 
 def _outside(at: int, window: UsageWindow) -> BillingError:
@@ -353,9 +390,9 @@ def _work_out_period(item: UsageItem, at: int) -> UsagePeriod | None:
         return None
     calendar, period = item.calendar, segment.period
     billed_from = calendar.start_at if segment.trial else calendar.trial_end_at or calendar.start_at
-    own = Period(max(period.start, item.starts_at), period.end)
+    own = Period(max(period.start, item.starts_at), min(period.end, item.ends_at))
     start = max(own.start, billed_from)
-    end = min(own.end, item.ends_at, calendar.ended_at or own.end)
+    end = min(own.end, calendar.ended_at or own.end)
     if not start <= instant_at(at) < end:
         return None
     return UsagePeriod(item, own, segment.trial, microseconds(start), microseconds(end))

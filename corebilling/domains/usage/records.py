@@ -62,6 +62,7 @@ def _item(row: usage_sql.ListUsageItemsRow) -> UsageItem:
         max_quantity=row.max_quantity,
         starts_at=row.starts_at,
         ends_at=row.ends_at,
+        next_change_at=row.next_change_at,
         calendar=BillingCalendar(
             anchor_at=row.anchor_at,
             interval_unit=cast("IntervalUnit", row.interval_unit),

@@ -17,6 +17,7 @@ from billing_db.models import UsageTotal
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.subscription.service import SubscriptionService
 from corebilling.domains.usage.model import (
     Acceptance,
     PeriodKey,
@@ -30,9 +31,11 @@ from corebilling.domains.usage.model import (
     decide_placement,
     leave_out_excess,
     months_of,
+    overdue_subscriptions,
     period_key,
     room_left,
     stored_keys,
+    usage_source,
     usage_total_id,
 )
 from corebilling.domains.usage.records import named_items, read_records
@@ -74,7 +77,10 @@ class UsageService:
         grace: How long the late usage of a subscription that ended is gathered before it is billed.
     """
 
-    def __init__(self, *, back: timedelta, ahead: timedelta, grace: timedelta) -> None:
+    def __init__(
+        self, subscriptions: SubscriptionService, *, back: timedelta, ahead: timedelta, grace: timedelta
+    ) -> None:
+        self._subscriptions = subscriptions
         self._back = back
         self._ahead = ahead
         self._grace = grace
@@ -180,10 +186,13 @@ class UsageService:
         window = UsageWindow.around(tenant.now, back=self._back, ahead=self._ahead)
         items = await named_items(tx, records)
         placement = decide_placement(records, items, window, self._remembered())
-        if not placement.periods:
-            return Acceptance((), (), placement.refused)
         firsts = [named[0] for named in items.values()]
+        overdue = overdue_subscriptions(firsts, tenant.now)
+        if not placement.periods and not placement.unserved and not overdue:
+            return Acceptance((), (), placement.refused)
         await tx.lock(*{item.customer_id for item in firsts})
+        for subscription_id in sorted(overdue):  # What is used after a change counts for its new items.
+            await self._subscriptions.catch_up(tx, subscription_id, tenant.now)
         versions = {item.subscription_id: item.subscription_version for item in firsts}
         state = await usage_sql.get_usage_state(
             tx, tenant_id=tx.tenant_id, keys=_array(keys), subscription_ids=list(versions)
@@ -191,7 +200,7 @@ class UsageService:
         if state.versions != [versions[name] for name in sorted(versions)]:
             placement = decide_placement(records, await named_items(tx, records), window, self._remembered())
         known = set(state.known_keys)
-        repeated = await _repeated(tx, records, keys, placement) if known else set()
+        repeated = await _repeated(tx, records, keys, known, placement) if known else set()
         acceptance = decide_acceptance(records, placement, keys, known, repeated)
         if room:
             acceptance = leave_out_excess(records, placement, acceptance, room)
@@ -243,6 +252,7 @@ class UsageService:
             places=_array(map(str, _chosen(placement.places, fresh))),
             received_at=tx.now,
             subscription_item_ids=[period.item.id for period in periods],
+            sources=[usage_source(period.item.subscription_id, period.item.meter_code) for period in periods],
             period_starts=[period.period.start for period in periods],
             period_ends=[period.period.end for period in periods],
             subscription_ids=[period.item.subscription_id for period in periods],
@@ -269,19 +279,27 @@ class UsageService:
 
 
 async def _repeated(
-    tx: Transaction, records: UsageRecords, keys: Sequence[str], placement: Placement
+    tx: Transaction,
+    records: UsageRecords,
+    keys: Sequence[str],
+    known: Collection[str],
+    placement: Placement,
 ) -> set[int]:
-    """Indexes of the records that say what their key was accepted with."""
-    placed = [index for index, place in enumerate(placement.places) if place]
+    """Indexes of the records that say what their key was accepted with, wherever that would be placed now."""
+    asked = [
+        index
+        for index, key in enumerate(keys)
+        if key in known and (index not in placement.refused or index in placement.unserved)
+    ]
     numbers = await usage_sql.list_repeated_usage(
         tx,
         tenant_id=tx.tenant_id,
-        keys=[keys[index] for index in placed],
-        quantities=[records.quantities[index] for index in placed],
-        recorded_us=[records.recorded_us[index] for index in placed],
-        subscription_item_ids=[placement.periods[placement.places[index] - 1].item.id for index in placed],
+        keys=_chosen(keys, asked),
+        quantities=_chosen(records.quantities, asked),
+        recorded_us=_chosen(records.recorded_us, asked),
+        sources=[usage_source(records.subscription_ids[i], records.meter_codes[i]) for i in asked],
     )
-    return {placed[number - 1] for number in numbers}
+    return {asked[number - 1] for number in numbers}
 
 
 def _chosen(column: Sequence[T], indexes: Sequence[int]) -> Sequence[T]:

@@ -94,8 +94,8 @@ class SubscriptionServiceServicer:
 
     def ChangeSubscription(self, request, context):
         """Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
-        they are keep their ids and their usage. A trial goes on as it began. What is to happen later is scheduled, and
-        replaces what was scheduled before.
+        they are keep their ids and their usage; where all stay, nothing changes. A trial goes on as it began. What is to
+        happen later is scheduled, and replaces what was scheduled before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

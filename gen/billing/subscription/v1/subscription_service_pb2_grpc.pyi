@@ -36,8 +36,8 @@ class SubscriptionServiceStub:
     ListSubscriptions: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.ListSubscriptionsRequest, _subscription_service_pb2.ListSubscriptionsResponse]
     ChangeSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.ChangeSubscriptionRequest, _subscription_service_pb2.ChangeSubscriptionResponse]
     """Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
-    they are keep their ids and their usage. A trial goes on as it began. What is to happen later is scheduled, and
-    replaces what was scheduled before.
+    they are keep their ids and their usage; where all stay, nothing changes. A trial goes on as it began. What is to
+    happen later is scheduled, and replaces what was scheduled before.
     """
     PauseSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.PauseSubscriptionRequest, _subscription_service_pb2.PauseSubscriptionResponse]
     """Stops service now, and withdraws a scheduled change. Fees are due for the time served; periods go on."""
@@ -56,8 +56,8 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     ListSubscriptions: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.ListSubscriptionsRequest, _subscription_service_pb2.ListSubscriptionsResponse]  # type: ignore[assignment]
     ChangeSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.ChangeSubscriptionRequest, _subscription_service_pb2.ChangeSubscriptionResponse]  # type: ignore[assignment]
     """Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
-    they are keep their ids and their usage. A trial goes on as it began. What is to happen later is scheduled, and
-    replaces what was scheduled before.
+    they are keep their ids and their usage; where all stay, nothing changes. A trial goes on as it began. What is to
+    happen later is scheduled, and replaces what was scheduled before.
     """
     PauseSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.PauseSubscriptionRequest, _subscription_service_pb2.PauseSubscriptionResponse]  # type: ignore[assignment]
     """Stops service now, and withdraws a scheduled change. Fees are due for the time served; periods go on."""
@@ -97,8 +97,8 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscription_service_pb2.ChangeSubscriptionResponse, _abc.Awaitable[_subscription_service_pb2.ChangeSubscriptionResponse]]:
         """Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
-        they are keep their ids and their usage. A trial goes on as it began. What is to happen later is scheduled, and
-        replaces what was scheduled before.
+        they are keep their ids and their usage; where all stay, nothing changes. A trial goes on as it began. What is to
+        happen later is scheduled, and replaces what was scheduled before.
         """
 
     @_abc_1.abstractmethod

@@ -225,7 +225,8 @@ class ErrorReason(betterproto2.Enum):
 
     SUBSCRIPTION_CHANGE_TIME_INVALID = 144
     """
-    A change takes effect within the current period, or later while the subscription still runs.
+    A change takes effect within the current period, after what was invoiced of it, or later while the subscription
+    still runs.
     """
 
     SUBSCRIPTION_CHANGE_USED = 145

@@ -245,8 +245,8 @@ class ChangeSubscriptionRequest(betterproto2.Message):
         8, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
     """
-    Now when unset. Ahead: at most two years. Back: within the current period, not before its last change, and only
-    if none of the items that end was used since.
+    Now when unset. Ahead: at most two years. Back: within the current period, not before its last change, after the
+    part of it that was invoiced immediately, and only if none of the items that end was used since.
     """
 
 
@@ -442,7 +442,7 @@ class Subscription(betterproto2.Message):
 
     plan_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    The plan it was made from, if any.
+    The plan that its items are from, if any.
     """
 
     state: "SubscriptionState" = betterproto2.field(
@@ -741,8 +741,8 @@ class SubscriptionServiceStub:
     def change_subscription(self, message: "ChangeSubscriptionRequest") -> "ChangeSubscriptionResponse":
         """
         Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
-        they are keep their ids and their usage. A trial goes on as it began. What is to happen later is scheduled, and
-        replaces what was scheduled before.
+        they are keep their ids and their usage; where all stay, nothing changes. A trial goes on as it began. What is to
+        happen later is scheduled, and replaces what was scheduled before.
         """
 
         return self._channel.unary_unary(
