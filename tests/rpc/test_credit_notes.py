@@ -1,5 +1,8 @@
 """One-off invoices, invoices issued again, and credit notes."""
 
+import io
+
+import pypdf
 from billing.credit.v1 import credit_pb2, credit_service_pb2
 from billing.credit.v1.credit_service_pb2_grpc import CreditServiceStub
 from billing.invoice.v1 import invoice_pb2 as pb
@@ -224,6 +227,11 @@ async def test_an_invoice_below_zero_becomes_prepaid_credit(platform: Platform) 
     assert (granted.credit_id, granted.amount_minor) == (use.credit_id, 1200)
     later = await invoice(platform, ada, item("25"))
     assert (later.prepaid_minor, later.amount_due_minor) == (1200, 1800)
+    request = rpc.RenderInvoiceRequest(invoice_id=made.id)
+    printed = await platform.stub(InvoiceServiceStub).RenderInvoice(request)
+    text = pypdf.PdfReader(io.BytesIO(printed.pdf)).pages[0].extract_text()
+    assert "Kept as credit" in text
+    assert "Please pay" not in text
 
 
 async def test_a_draft_below_zero_becomes_credit_once_it_is_finalized(platform: Platform) -> None:

@@ -110,7 +110,8 @@ def _sums(invoice: pb.Invoice) -> Iterable[tuple[str, str]]:
         invoice.total_minor - invoice.prepaid_minor - invoice.amount_paid_minor - invoice.amount_due_minor
     )
     after = {
-        "Prepaid": invoice.prepaid_minor,
+        # Below zero, it is what the customer has from now on.
+        "Prepaid" if invoice.prepaid_minor > 0 else "Kept as credit": invoice.prepaid_minor,
         "Paid": invoice.amount_paid_minor,
         # Not what they gave back as credit.
         "Credit notes": taken_minor if invoice.credited_minor else 0,
