@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from corebilling.domains.tax.model import MAX_COUNTRY_RATES, JurisdictionRate, check_new_rate, rates_for
+from corebilling.domains.tax.model import (
+    MAX_COUNTRY_RATES,
+    MAX_JURISDICTION_RATES,
+    JurisdictionRate,
+    check_new_rate,
+    rates_for,
+)
 from corebilling.errors import AlreadyExists, ResourceExhausted
 
 
@@ -55,10 +61,13 @@ def test_a_rate_of_another_place_category_or_name_stands_beside_it(other: dict[s
     check_new_rate([QUEBEC], replace(QUEBEC, **other))
 
 
-def test_a_country_has_so_many_rates_and_no_more() -> None:
-    many = [replace(QUEBEC, name=str(number)) for number in range(MAX_COUNTRY_RATES)]
+@pytest.mark.parametrize(
+    ("places", "limit"), [(["Quebec"], MAX_JURISDICTION_RATES), (["Ontario", "Alberta"], MAX_COUNTRY_RATES)]
+)
+def test_a_region_and_a_country_have_so_many_rates_and_no_more(places: list[str], limit: int) -> None:
+    many = [replace(QUEBEC, name=str(n), region=places[n % len(places)]) for n in range(limit)]
     check_new_rate(many[1:], QUEBEC)
     with pytest.raises(ResourceExhausted) as refused:
         check_new_rate(many, QUEBEC)
     assert refused.value.reason == "TAX_RATE_LIMIT_REACHED"
-    assert refused.value.facts == {"country": "CA", "limit": "10"}
+    assert refused.value.facts == {"country": "CA", "limit": str(limit)}

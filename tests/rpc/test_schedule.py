@@ -66,6 +66,9 @@ async def test_a_test_clock_steps_through_every_boundary_at_its_own_time(sandbox
         assert row["finalized_at"] == row["period_end"] + timedelta(hours=1)  # the end of its grace
     (event,) = await sandbox.events("test_clock.advanced")
     assert instant(event.now) == datetime(2026, 5, 15, tzinfo=UTC)
+    # Its versions are the clock's, not the tenant's.
+    tenants = await sandbox.rows("SELECT DISTINCT subject FROM billing_events WHERE resource_id = tenant_id")
+    assert [row["subject"] for row in tenants] == ["tenant.created"]
 
 
 async def test_a_clock_moves_forward_one_journey_at_a_time(sandbox: Platform):

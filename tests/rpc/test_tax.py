@@ -13,7 +13,7 @@ from billing.tax.v1.tax_service_pb2_grpc import TaxServiceStub
 from billing.tenant.v1 import tenant_service_pb2
 from billing.tenant.v1.tenant_service_pb2_grpc import TenantServiceStub
 
-from corebilling.domains.tax.model import MAX_COUNTRY_RATES
+from corebilling.domains.tax.model import MAX_JURISDICTION_RATES
 from corebilling.values.ids import new_id
 from tests.support.app import refusal_of, refused
 from tests.support.catalog import new_customer
@@ -74,15 +74,15 @@ async def test_the_same_rate_is_not_in_force_twice(platform: Platform) -> None:
 
 async def test_racing_creations_keep_a_country_within_its_bound(platform: Platform) -> None:
     outcomes = await asyncio.gather(
-        *(tax_rate(platform, "1", name=f"VAT {number}") for number in range(MAX_COUNTRY_RATES + 4)),
+        *(tax_rate(platform, "1", name=f"VAT {number}") for number in range(MAX_JURISDICTION_RATES + 4)),
         return_exceptions=True,
     )
     made = [outcome for outcome in outcomes if isinstance(outcome, tax_pb2.TaxRate)]
     refusals = [refusal_of(outcome) for outcome in outcomes if isinstance(outcome, grpc.aio.AioRpcError)]
-    assert (len(made), len(refusals)) == (MAX_COUNTRY_RATES, 4)
+    assert (len(made), len(refusals)) == (MAX_JURISDICTION_RATES, 4)
     assert {(one.code, one.reason) for one in refusals} == {("RESOURCE_EXHAUSTED", "TAX_RATE_LIMIT_REACHED")}
     assert refusals[0].facts == {"country": "DE", "limit": "10"}
-    assert len(await platform.events("tax_rate.created")) == MAX_COUNTRY_RATES
+    assert len(await platform.events("tax_rate.created")) == MAX_JURISDICTION_RATES
     await tax_rate(platform, "1", country="FR")
     await archive(platform, made[0])
     await tax_rate(platform, "1", name="VAT 99")

@@ -51,7 +51,7 @@ class ScheduleService:
     async def advance_test_clock(
         self, tx: Transaction, request: rpc.AdvanceTestClockRequest
     ) -> rpc.AdvanceTestClockResponse:
-        await tx.lock(f"clock:{tx.tenant_id}")
+        await tx.lock(_clock_id(tx))
         clock = await _clock(tx)
         wanted = instant(request.target_at)
         check_clock_target(now=clock.now_at, target=clock.target_at, wanted=wanted)
@@ -103,7 +103,7 @@ class ScheduleService:
 
     async def move_test_clock(self, tx: Transaction, to: datetime) -> None:
         """Sets the tenant's clock to the next boundary; announces the arrival at its target."""
-        await tx.lock(f"clock:{tx.tenant_id}")
+        await tx.lock(_clock_id(tx))
         clock = await _clock(tx)
         if not clock.now_at < to <= clock.target_at:
             return
@@ -115,10 +115,15 @@ class ScheduleService:
             outbox.append(
                 tx,
                 events.TestClockAdvanced(now=timestamp(moved.now_at)),
-                resource_id=tx.tenant_id,
+                resource_id=_clock_id(tx),
                 resource_version=moved.version,
-                ordering_key=tx.tenant_id,
+                ordering_key=_clock_id(tx),
             )
+
+
+def _clock_id(tx: Transaction) -> str:
+    """A resource of its own: its versions are not the tenant's."""
+    return f"clock:{tx.tenant_id}"
 
 
 async def _closing_events(tx: Transaction, cycles: Sequence[BillingCycle]) -> dict[str, list[Message]]:

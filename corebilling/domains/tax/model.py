@@ -7,8 +7,11 @@ from decimal import Decimal
 from corebilling.errors import AlreadyExists, ResourceExhausted
 from corebilling.values.tax import TaxRate
 
-MAX_COUNTRY_RATES = 10
-"""In force at a time: each of them may be applied to every line of an invoice."""
+MAX_JURISDICTION_RATES = 10
+"""In force at a time for a whole country, or for one of its regions: each may be applied to every line."""
+
+MAX_COUNTRY_RATES = 1000
+"""In force at a time, all regions of a country together: invoices load them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,9 @@ class JurisdictionRate:
 def check_new_rate(in_force: Sequence[JurisdictionRate], new: JurisdictionRate) -> None:
     """Refuses a rate that would tax twice what one of its country's taxes, or be one too many.
 
+    Args:
+        in_force: All of the country.
+
     Raises:
         AlreadyExists: TAX_RATE_EXISTS.
         ResourceExhausted: TAX_RATE_LIMIT_REACHED.
@@ -42,12 +48,14 @@ def check_new_rate(in_force: Sequence[JurisdictionRate], new: JurisdictionRate) 
                 "A rate of this name is in force there for the category; archive it first.",
                 {"tax_rate_id": rate.id},
             )
-    if len(in_force) >= MAX_COUNTRY_RATES:
-        raise ResourceExhausted(
-            "TAX_RATE_LIMIT_REACHED",
-            f"At most {MAX_COUNTRY_RATES} rates are in force in a country; archive one first.",
-            {"country": new.country, "limit": str(MAX_COUNTRY_RATES)},
-        )
+    of_jurisdiction = [rate for rate in in_force if rate.region.casefold() == new.region.casefold()]
+    for rates, limit in ((of_jurisdiction, MAX_JURISDICTION_RATES), (in_force, MAX_COUNTRY_RATES)):
+        if len(rates) >= limit:
+            raise ResourceExhausted(
+                "TAX_RATE_LIMIT_REACHED",
+                f"At most {limit} rates are in force there; archive one first.",
+                {"country": new.country, "limit": str(limit)},
+            )
 
 
 def _identity(rate: JurisdictionRate) -> tuple[str, str, str, str]:

@@ -466,7 +466,7 @@ class ErrorReason(betterproto2.Enum):
 
     TAX_RATE_LIMIT_REACHED = 229
     """
-    RESOURCE_EXHAUSTED {country, limit}. Archive a rate of the country before adding another.
+    RESOURCE_EXHAUSTED {country, limit}. Archive a rate of the country or region before adding another.
     """
 
     @classmethod
