@@ -41,7 +41,7 @@ BAD = 5
 FAILS = 25
 EVENTS_PER_SECOND = 200
 SECONDS = {False: 8, True: 30}
-PAIRS = {False: 3, True: 5}
+PAIRS = 5
 
 POLICY = WebhookPolicy(limit=AT_ONCE, allow_private=True)
 
@@ -231,9 +231,9 @@ async def _throughput(new_database: NewDatabase, address: str) -> Row:
 
 
 async def _isolation(new_database: NewDatabase, address: str, *, long: bool) -> Row:
-    console.print(f"webhooks: {PAIRS[long]} pairs of runs, {ENDPOINTS:,} endpoints, none or some bad")
+    console.print(f"webhooks: {PAIRS} pairs of runs, {ENDPOINTS:,} endpoints, none or some bad")
     pairs = []
-    for number in range(PAIRS[long]):
+    for number in range(PAIRS):
         good = await healthy_p99_ms(await new_database(f"good{number}"), address, bad=False, long=long)
         bad = await healthy_p99_ms(await new_database(f"bad{number}"), address, bad=True, long=long)
         pairs.append((good, bad))

@@ -19,7 +19,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import ConsumerRecord
 from prometheus_client import Counter
 
-from corebilling.bus.cancellation import answer_of
+from corebilling.bus.cancellation import CanceledFromInside, answer_of
 from corebilling.bus.consuming import consume_persistently, decoded
 from corebilling.bus.delivery import Delivery
 from corebilling.bus.kafka_cluster import MAX_MESSAGE_BYTES, UNREACHABLE, KafkaAddress, ensure_topic, say
@@ -114,7 +114,7 @@ class KafkaConsumer:
                 await answer_of(asyncio.create_task(member.consume(), name="kafka member"))
             except* UNREACHABLE as errors:
                 say("kafka.consumer_restarts", _first(errors))
-            except* Silent as errors:
+            except* (Silent, CanceledFromInside) as errors:
                 log.error("kafka.consumer_restarts", error=repr(_first(errors)))
             _RESTARTS.inc()
             await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
@@ -250,11 +250,27 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
 
     async def _leave(self) -> None:
         await self._commit_at_last()
-        try:
-            async with asyncio.timeout(_STOP_TIMEOUT_S):
-                await self._client.stop()
-        except UNREACHABLE as error:
+        # In a task of its own: the library's stop may end in the cancellation of its own fetches, before all
+        # is closed. That cancellation is none of ours.
+        stopping = asyncio.create_task(self._client.stop(), name="kafka consumer stops")
+        await asyncio.wait([stopping], timeout=_STOP_TIMEOUT_S)
+        if not stopping.done() or stopping.cancelled():
+            stopping.cancel()
+            await self._abandon()
+        elif error := stopping.exception():
+            await self._abandon()
+            if not isinstance(error, UNREACHABLE):
+                raise error
             log.info("kafka.consumer_not_stopped", error=repr(error))
+
+    async def _abandon(self) -> None:
+        """Closes what a stop that did not end well leaves: fetches, and connections that are kept up."""
+        fetches = list(self._client._fetcher._pending_tasks) if self._client._fetcher else []
+        for fetch in fetches:
+            fetch.cancel()
+        closing = asyncio.create_task(self._client._client.close(), name="kafka client closes")
+        await asyncio.wait([closing, *fetches], timeout=_STOP_TIMEOUT_S)
+        closing.cancel()
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> BaseException:

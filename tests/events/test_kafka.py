@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.consumer.fetcher import Fetcher
 from billing_db.models import BillingEvent
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from corebilling.bus import kafka_consumer, kafka_producer
+from corebilling.bus.cancellation import CanceledFromInside, answer_of
 from corebilling.bus.delivery import START, Delivery
 from corebilling.bus.kafka import KafkaBus
 from corebilling.bus.kafka_cluster import KafkaAddress, TopicMismatch
@@ -382,6 +384,33 @@ async def test_a_cancellation_that_meets_an_error_is_not_forgotten(address: Kafk
         running.cancel()
         await asyncio.wait([running], timeout=WITHIN_S)
         assert running.cancelled()
+
+
+async def test_a_client_whose_stop_is_canceled_from_inside_is_closed_all_the_same(
+    address: KafkaAddress, monkeypatch: pytest.MonkeyPatch
+):
+    close = Fetcher.close
+
+    async def canceled_from_inside(fetcher: Fetcher) -> None:
+        await close(fetcher)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(Fetcher, "close", canceled_from_inside)
+    before = asyncio.all_tasks()
+    seen = Seen()
+    async with KafkaBus.open(address, 4) as bus, consuming(bus, seen):
+        await publish_until_taken(bus, [delivery(1)])
+        await eventually(lambda: bool(seen.ids))
+    await asyncio.sleep(0)
+    assert {repr(task) for task in asyncio.all_tasks() - before} == set()
+
+
+async def test_a_cancellation_from_inside_does_not_end_who_waits():
+    async def canceled() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(CanceledFromInside):
+        await answer_of(asyncio.create_task(canceled()))
 
 
 async def test_what_is_no_delivery_or_of_another_shard_is_passed_over(address: KafkaAddress):
