@@ -250,18 +250,20 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
 
     async def _leave(self) -> None:
         await self._commit_at_last()
-        # In a task of its own: the library's stop may end in the cancellation of its own fetches, before all
-        # is closed. That cancellation is none of ours.
-        stopping = asyncio.create_task(self._client.stop(), name="kafka consumer stops")
-        await asyncio.wait([stopping], timeout=_STOP_TIMEOUT_S)
-        if not stopping.done() or stopping.cancelled():
-            stopping.cancel()
-            await self._abandon()
-        elif error := stopping.exception():
-            await self._abandon()
-            if not isinstance(error, UNREACHABLE):
-                raise error
-            log.info("kafka.consumer_not_stopped", error=repr(error))
+        # The library's stop may end in the cancellation of its own fetches, before all is closed: gathered,
+        # that is an answer like any other, and not our end.
+        error: BaseException | None
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT_S):
+                (error,) = await asyncio.gather(self._client.stop(), return_exceptions=True)
+        except TimeoutError as late:
+            error = late
+        if error is None:
+            return
+        await self._abandon()
+        if not isinstance(error, (*UNREACHABLE, asyncio.CancelledError)):
+            raise error
+        log.info("kafka.consumer_not_stopped", error=repr(error))
 
     async def _abandon(self) -> None:
         """Closes what a stop that did not end well leaves: fetches, and connections that are kept up."""

@@ -17,7 +17,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig
 from prometheus_client import Counter
 
-from corebilling.bus.cancellation import answer_of
+from corebilling.bus.cancellation import CanceledFromInside, answer_of
 from corebilling.bus.consuming import consume_persistently, decoded
 from corebilling.bus.nats_connection import NatsAddress, NatsConnection, Session, is_stream_missing
 from corebilling.bus.port import Consumer
@@ -194,7 +194,7 @@ class ShardConsumer:
                 return
             except PullBroken as broken:
                 log.info("nats.pull_broken", shard=self._shard, why=str(broken))
-            except (NatsError, TimeoutError) as error:
+            except (NatsError, TimeoutError, CanceledFromInside) as error:
                 if is_stream_missing(error):
                     self._connection.mend(session)
                 log.info("nats.not_bound", shard=self._shard, error=repr(error))
