@@ -11,7 +11,6 @@ import pytest
 from billing.event.v1 import event_pb2 as eventv1
 from billing.usage.v1 import usage_events_pb2, usage_pb2
 from billing.usage.v1 import usage_service_pb2 as rpc
-from billing_db import usage as usage_sql
 
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
@@ -82,10 +81,14 @@ class Usage:
             if not token:
                 return found
 
-    async def balances(self) -> list[usage_sql.ListUsageBalancesRow]:
-        caller = Caller(tenant_id=TENANT, actor="key:test", role="owner", permissions=frozenset())
-        async with self.pool.transaction(caller) as tx:
-            return await usage_sql.list_usage_balances(tx, tenant_id=TENANT)
+    async def reconciled(
+        self,
+        start: datetime = NOW - timedelta(days=60),
+        end: datetime = NOW + timedelta(days=30),
+        **more: Any,
+    ) -> rpc.ReconcileUsageResponse:
+        request = rpc.ReconcileUsageRequest(start=timestamp(start), end=timestamp(end), **more)
+        return await self.door().ReconcileUsage(request, CONTEXT)
 
     def reported(self) -> list[usage_events_pb2.UsageReported]:
         payloads = []

@@ -11,6 +11,7 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceServicer
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.usage import metrics
+from corebilling.domains.usage.reconciliation import reconcile_usage
 from corebilling.domains.usage.service import NO_LIMIT, MonthsMissing, PeriodsFull, UsageService
 from corebilling.rpc.door import Context, Door
 
@@ -55,6 +56,13 @@ class UsageServicer(UsageServiceServicer):
         self, request: rpc.ListUsageBucketsRequest, context: Context
     ) -> rpc.ListUsageBucketsResponse:
         return await self._door.read(request, self._usage.list_usage_buckets)
+
+    async def ReconcileUsage(
+        self, request: rpc.ReconcileUsageRequest, context: Context
+    ) -> rpc.ReconcileUsageResponse:
+        response = await self._door.read(request, reconcile_usage)
+        metrics.count_reconciled(response.balances)
+        return response
 
     async def _write_batch(self, request: BatchRequest) -> rpc.BatchReportUsageResponse:
         response = await self._write(request, self._usage.batch_report_usage)

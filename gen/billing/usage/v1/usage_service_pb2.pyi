@@ -135,3 +135,31 @@ class ListUsageBucketsResponse(_message.Message):
     buckets: _containers.RepeatedCompositeFieldContainer[_usage_pb2.UsageBucket]
     next_page_token: str
     def __init__(self, buckets: _Optional[_Iterable[_Union[_usage_pb2.UsageBucket, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ReconcileUsageRequest(_message.Message):
+    __slots__ = ("tenant_id", "page_size", "page_token", "start", "end", "meter_code")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    page_size: int
+    page_token: str
+    start: _timestamp_pb2.Timestamp
+    end: _timestamp_pb2.Timestamp
+    meter_code: str
+    def __init__(self, tenant_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., meter_code: _Optional[str] = ...) -> None: ...
+
+class ReconcileUsageResponse(_message.Message):
+    __slots__ = ("balanced", "balances", "drifts", "next_page_token")
+    BALANCED_FIELD_NUMBER: _ClassVar[int]
+    BALANCES_FIELD_NUMBER: _ClassVar[int]
+    DRIFTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    balanced: bool
+    balances: _containers.RepeatedCompositeFieldContainer[_usage_pb2.UsageBalance]
+    drifts: _containers.RepeatedCompositeFieldContainer[_usage_pb2.UsageDrift]
+    next_page_token: str
+    def __init__(self, balanced: _Optional[bool] = ..., balances: _Optional[_Iterable[_Union[_usage_pb2.UsageBalance, _Mapping]]] = ..., drifts: _Optional[_Iterable[_Union[_usage_pb2.UsageDrift, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

@@ -59,6 +59,11 @@ class UsageServiceStub:
                 request_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageBucketsRequest.SerializeToString,
                 response_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageBucketsResponse.FromString,
                 _registered_method=True)
+        self.ReconcileUsage = channel.unary_unary(
+                '/billing.usage.v1.UsageService/ReconcileUsage',
+                request_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ReconcileUsageRequest.SerializeToString,
+                response_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ReconcileUsageResponse.FromString,
+                _registered_method=True)
 
 
 class UsageServiceServicer:
@@ -100,6 +105,14 @@ class UsageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReconcileUsage(self, request, context):
+        """The books of usage, of periods that start in a span: what was accepted is billed, pending or excluded. Worked out
+        from the raw records on one side, from totals and invoices on the other; where they differ, item by item.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UsageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +140,11 @@ def add_UsageServiceServicer_to_server(servicer, server):
                     servicer.ListUsageBuckets,
                     request_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageBucketsRequest.FromString,
                     response_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageBucketsResponse.SerializeToString,
+            ),
+            'ReconcileUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReconcileUsage,
+                    request_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ReconcileUsageRequest.FromString,
+                    response_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ReconcileUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -264,6 +282,33 @@ class UsageService:
             '/billing.usage.v1.UsageService/ListUsageBuckets',
             billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageBucketsRequest.SerializeToString,
             billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageBucketsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReconcileUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.usage.v1.UsageService/ReconcileUsage',
+            billing_dot_usage_dot_v1_dot_usage__service__pb2.ReconcileUsageRequest.SerializeToString,
+            billing_dot_usage_dot_v1_dot_usage__service__pb2.ReconcileUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,10 @@ class UsageServiceStub:
     """Per subscription item and billing period, newest period first."""
     ListUsageBuckets: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageBucketsRequest, _usage_service_pb2.ListUsageBucketsResponse]
     """Per hour."""
+    ReconcileUsage: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ReconcileUsageRequest, _usage_service_pb2.ReconcileUsageResponse]
+    """The books of usage, of periods that start in a span: what was accepted is billed, pending or excluded. Worked out
+    from the raw records on one side, from totals and invoices on the other; where they differ, item by item.
+    """
 
 @_typing.type_check_only
 class UsageServiceAsyncStub(UsageServiceStub):
@@ -59,6 +63,10 @@ class UsageServiceAsyncStub(UsageServiceStub):
     """Per subscription item and billing period, newest period first."""
     ListUsageBuckets: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageBucketsRequest, _usage_service_pb2.ListUsageBucketsResponse]  # type: ignore[assignment]
     """Per hour."""
+    ReconcileUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ReconcileUsageRequest, _usage_service_pb2.ReconcileUsageResponse]  # type: ignore[assignment]
+    """The books of usage, of periods that start in a span: what was accepted is billed, pending or excluded. Worked out
+    from the raw records on one side, from totals and invoices on the other; where they differ, item by item.
+    """
 
 class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -102,5 +110,15 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_usage_service_pb2.ListUsageBucketsResponse, _abc.Awaitable[_usage_service_pb2.ListUsageBucketsResponse]]:
         """Per hour."""
+
+    @_abc_1.abstractmethod
+    def ReconcileUsage(
+        self,
+        request: _usage_service_pb2.ReconcileUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.ReconcileUsageResponse, _abc.Awaitable[_usage_service_pb2.ReconcileUsageResponse]]:
+        """The books of usage, of periods that start in a span: what was accepted is billed, pending or excluded. Worked out
+        from the raw records on one side, from totals and invoices on the other; where they differ, item by item.
+        """
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

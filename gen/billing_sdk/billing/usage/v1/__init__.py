@@ -10,13 +10,17 @@ __all__ = (
     "ListUsageBucketsResponse",
     "ListUsageTotalsRequest",
     "ListUsageTotalsResponse",
+    "ReconcileUsageRequest",
+    "ReconcileUsageResponse",
     "ReportUsageRequest",
     "ReportUsageResponse",
     "StreamUsageProblem",
     "StreamUsageRequest",
     "StreamUsageResponse",
+    "UsageBalance",
     "UsageBilled",
     "UsageBucket",
+    "UsageDrift",
     "UsageOutcome",
     "UsageRated",
     "UsageRecord",
@@ -178,6 +182,57 @@ default_message_pool.register_message("billing.usage.v1", "ListUsageTotalsRespon
 
 
 @dataclass(eq=False, repr=False)
+class ReconcileUsageRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+    """
+    Of `drifts`.
+    """
+
+    page_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    start: "datetime.datetime | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    Periods that start from `start` on and before `end`: at most 92 days.
+    """
+
+    end: "datetime.datetime | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    meter_code: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+    """
+    All meters when empty.
+    """
+
+
+default_message_pool.register_message("billing.usage.v1", "ReconcileUsageRequest", ReconcileUsageRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ReconcileUsageResponse(betterproto2.Message):
+    balanced: "bool" = betterproto2.field(1, betterproto2.TYPE_BOOL)
+    """
+    Nothing differs.
+    """
+
+    balances: "list[UsageBalance]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Of the whole span, on every page.
+    """
+
+    drifts: "list[UsageDrift]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    next_page_token: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.usage.v1", "ReconcileUsageResponse", ReconcileUsageResponse)
+
+
+@dataclass(eq=False, repr=False)
 class ReportUsageRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -249,6 +304,76 @@ default_message_pool.register_message("billing.usage.v1", "StreamUsageResponse",
 
 
 @dataclass(eq=False, repr=False)
+class UsageBalance(betterproto2.Message):
+    """
+    The books of a meter's usage. Without drift, of records and quantities alike:
+
+        accepted = billed + pending + trial + retracted (+ voided, of quantities)
+
+    Quantities are as the meter aggregates them, by item and period, summed up.
+    """
+
+    meter_code: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    aggregation: "__catalog__v1__.Aggregation" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: __catalog__v1__.Aggregation(0)
+    )
+
+    period_count: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+    """
+    Billing periods of items, and those of them that are listed as drifts.
+    """
+
+    drift_count: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+
+    accepted_records: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+    """
+    As they were reported.
+    """
+
+    billed_records: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+    """
+    Of periods of which nothing is left to be billed.
+    """
+
+    pending_records: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+    """
+    Of periods of which something is.
+    """
+
+    trial_records: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+
+    retracted_records: "int" = betterproto2.field(9, betterproto2.TYPE_INT64)
+
+    accepted_quantity: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+
+    billed_quantity: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+    """
+    On invoices, drafts too, or rated and about to be.
+    """
+
+    pending_quantity: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
+    """
+    Still to be billed; below zero, to be given back.
+    """
+
+    trial_quantity: "str" = betterproto2.field(13, betterproto2.TYPE_STRING)
+
+    retracted_quantity: "str" = betterproto2.field(14, betterproto2.TYPE_STRING)
+    """
+    What retractions and corrections took off; below zero, what they added.
+    """
+
+    voided_quantity: "str" = betterproto2.field(15, betterproto2.TYPE_STRING)
+    """
+    On invoices that were withdrawn and not issued again.
+    """
+
+
+default_message_pool.register_message("billing.usage.v1", "UsageBalance", UsageBalance)
+
+
+@dataclass(eq=False, repr=False)
 class UsageBilled(betterproto2.Message):
     subscription_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -282,6 +407,50 @@ class UsageBucket(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.usage.v1", "UsageBucket", UsageBucket)
+
+
+@dataclass(eq=False, repr=False)
+class UsageDrift(betterproto2.Message):
+    """
+    A period of an item of which the books differ: its records from its total, or what was rated from its invoices.
+    """
+
+    subscription_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    subscription_item_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    meter_code: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    period_start: "datetime.datetime | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    Unset for records that no total knows.
+    """
+
+    record_count: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+    """
+    What the raw records say, without those retracted.
+    """
+
+    quantity: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+    counted_record_count: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+    """
+    What the total says.
+    """
+
+    counted_quantity: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+
+    billed_quantity: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
+    """
+    What the total says was rated, and what invoices hold of it.
+    """
+
+    invoiced_quantity: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.usage.v1", "UsageDrift", UsageDrift)
 
 
 @dataclass(eq=False, repr=False)
@@ -506,6 +675,19 @@ class UsageServiceStub:
             ListUsageBucketsResponse.FromString,
         )(message)
 
+    def reconcile_usage(self, message: "ReconcileUsageRequest") -> "ReconcileUsageResponse":
+        """
+        The books of usage, of periods that start in a span: what was accepted is billed, pending or excluded. Worked out
+        from the raw records on one side, from totals and invoices on the other; where they differ, item by item.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.usage.v1.UsageService/ReconcileUsage",
+            ReconcileUsageRequest.SerializeToString,
+            ReconcileUsageResponse.FromString,
+        )(message)
+
 
 from ....google import protobuf as ___google__protobuf__
+from ...catalog import v1 as __catalog__v1__
 from ...types import v1 as __types__v1__
