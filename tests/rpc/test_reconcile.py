@@ -1,4 +1,4 @@
-"""The books of usage: what was accepted is billed, pending or excluded, and a difference is found and named."""
+"""The books of usage: what was accepted is billed, pending or excluded, and a difference is named."""
 
 import asyncio
 import sys
