@@ -42,7 +42,7 @@ async def command(platform: Platform, *arguments: str) -> str:
 
 
 async def a_story(platform: Platform) -> tuple[str, list[datetime]]:
-    """A fact a day: credit 5.00, invoice 30.00 less the credit, paid 10.00, 6.00 given back, another voided."""
+    """A fact a day: credit 5.00, invoice 30.00 less that, paid 10.00, 6.00 given back, another voided."""
     customer_id, days = (await new_customer(platform)).id, []
 
     async def next_day() -> None:
