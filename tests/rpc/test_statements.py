@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from billing.credit.v1 import credit_pb2
@@ -18,10 +19,13 @@ from tests.support.catalog import new_customer
 from tests.support.money import credit, give_back, invoice, item, pay, void
 from tests.support.platform import Platform, platform
 
+if TYPE_CHECKING:
+    from billing.ledger.v1.ledger_service_pb2_grpc import LedgerServiceAsyncStub
+
 __all__ = ["platform"]
 
 
-def books(platform: Platform, key: str | None = None) -> LedgerServiceStub:
+def books(platform: Platform, key: str | None = None) -> "LedgerServiceAsyncStub":
     return platform.stub(LedgerServiceStub, key=key)
 
 
