@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from billing.credit.v1 import credit_pb2
@@ -107,7 +107,7 @@ async def test_pages_of_a_statement_continue_each_other(platform: Platform, size
     customer_id, days = await a_story(platform)
     request = rpc.GetStatementRequest(customer_id=customer_id, start=timestamp(days[1]))
     whole = await books(platform).GetStatement(request)
-    lines = []
+    lines: list[pb.StatementLine] = []
     request.page_size = size
     while True:
         page = await books(platform).GetStatement(request)
@@ -171,7 +171,7 @@ async def test_what_another_tenant_asks_for_is_not_found(platform: Platform) -> 
     account_id = (await books(platform).ListAccounts(rpc.ListAccountsRequest())).accounts[0].id
     _, key = await platform.new_tenant("other")
     other = books(platform, key)
-    of_account = {"account_id": account_id}
+    of_account: dict[str, Any] = {"account_id": account_id}
     for call, reason in (
         (other.GetStatement(rpc.GetStatementRequest(customer_id=customer_id)), "CUSTOMER_NOT_FOUND"),
         (other.GetAccountStatement(rpc.GetAccountStatementRequest(**of_account)), "ACCOUNT_NOT_FOUND"),
