@@ -19,6 +19,9 @@ class AccountType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACCOUNT_TYPE_TAX_PAYABLE: _ClassVar[AccountType]
     ACCOUNT_TYPE_CUSTOMER_CREDIT: _ClassVar[AccountType]
     ACCOUNT_TYPE_EXPENSE: _ClassVar[AccountType]
+    ACCOUNT_TYPE_BAD_DEBT: _ClassVar[AccountType]
+    ACCOUNT_TYPE_DEFERRED_REVENUE: _ClassVar[AccountType]
+    ACCOUNT_TYPE_BREAKAGE: _ClassVar[AccountType]
 
 class EntryDirection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -32,6 +35,9 @@ ACCOUNT_TYPE_REVENUE: AccountType
 ACCOUNT_TYPE_TAX_PAYABLE: AccountType
 ACCOUNT_TYPE_CUSTOMER_CREDIT: AccountType
 ACCOUNT_TYPE_EXPENSE: AccountType
+ACCOUNT_TYPE_BAD_DEBT: AccountType
+ACCOUNT_TYPE_DEFERRED_REVENUE: AccountType
+ACCOUNT_TYPE_BREAKAGE: AccountType
 ENTRY_DIRECTION_UNSPECIFIED: EntryDirection
 ENTRY_DIRECTION_DEBIT: EntryDirection
 ENTRY_DIRECTION_CREDIT: EntryDirection

@@ -68,6 +68,21 @@ class AccountType(betterproto2.Enum):
     Credits given away.
     """
 
+    BAD_DEBT = 7
+    """
+    What was written off of invoices.
+    """
+
+    DEFERRED_REVENUE = 8
+    """
+    Invoiced for service that is still to come.
+    """
+
+    BREAKAGE = 9
+    """
+    Prepaid credits that expired unused.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -78,6 +93,9 @@ class AccountType(betterproto2.Enum):
             4: "ACCOUNT_TYPE_TAX_PAYABLE",
             5: "ACCOUNT_TYPE_CUSTOMER_CREDIT",
             6: "ACCOUNT_TYPE_EXPENSE",
+            7: "ACCOUNT_TYPE_BAD_DEBT",
+            8: "ACCOUNT_TYPE_DEFERRED_REVENUE",
+            9: "ACCOUNT_TYPE_BREAKAGE",
         }
 
     @classmethod
@@ -90,6 +108,9 @@ class AccountType(betterproto2.Enum):
             "ACCOUNT_TYPE_TAX_PAYABLE": 4,
             "ACCOUNT_TYPE_CUSTOMER_CREDIT": 5,
             "ACCOUNT_TYPE_EXPENSE": 6,
+            "ACCOUNT_TYPE_BAD_DEBT": 7,
+            "ACCOUNT_TYPE_DEFERRED_REVENUE": 8,
+            "ACCOUNT_TYPE_BREAKAGE": 9,
         }
 
 
@@ -421,8 +442,8 @@ class Journal(betterproto2.Message):
 
     source_type: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    What happened: `invoice.finalized`, `invoice.voided`, `payment.recorded`,
-    `credit.granted`, `credit.voided`, `credit_note.issued`.
+    What happened: `invoice.finalized`, `invoice.voided`, `payment.recorded`, `invoice.written_off`,
+    `invoice.recovered`, `credit.granted`, `credit.voided`, `credit_note.issued`.
     """
 
     source_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
