@@ -262,6 +262,7 @@ def _price(row: models.Price) -> Price:
         included_quantity=row.included_quantity,
         maximum_amount=row.maximum_amount,
         minimum_amount=row.minimum_amount,
+        one_time=row.one_time,
         zero_usage_flat_fee=not row.no_flat_amount_when_unused,
     )
 
