@@ -291,6 +291,7 @@ class Invoice:
     due_at: datetime.datetime | None
     paid_at: datetime.datetime | None
     voided_at: datetime.datetime | None
+    written_off_at: datetime.datetime | None
     created_at: datetime.datetime
     version: int
     subtotal_minor: int
@@ -402,8 +403,9 @@ class Price:
     model: str
     usage: str
     meter_id: str | None
-    interval_unit: str
-    interval_count: int
+    one_time: bool
+    interval_unit: str | None
+    interval_count: int | None
     unit_amount: Decimal | None
     unit_size: Decimal
     tiers: Json
@@ -487,6 +489,7 @@ class SubscriptionItem:
     meter_code: str | None
     aggregation: str | None
     quantity: Decimal | None
+    one_time: bool
     starts_at: datetime.datetime
     ends_at: datetime.datetime
     billed_from: datetime.datetime
