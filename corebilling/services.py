@@ -39,6 +39,7 @@ from corebilling.domains.tax.service import TaxService
 from corebilling.domains.tax.servicer import TaxServicer
 from corebilling.domains.tenant.service import TenantService
 from corebilling.domains.tenant.servicer import TenantServicer
+from corebilling.domains.usage.corrections import CorrectionService
 from corebilling.domains.usage.handlers import UsageHandlers
 from corebilling.domains.usage.service import UsageService
 from corebilling.domains.usage.servicer import UsageServicer
@@ -116,7 +117,11 @@ class Services:
             "billing.subscription.v1.SubscriptionService": SubscriptionServicer(door, self.subscriptions),
             "billing.tax.v1.TaxService": TaxServicer(door, TaxService()),
             "billing.tenant.v1.TenantService": TenantServicer(door, TenantService()),
-            "billing.usage.v1.UsageService": UsageServicer(door, self.usage),
+            "billing.usage.v1.UsageService": UsageServicer(
+                door,
+                self.usage,
+                CorrectionService(grace=timedelta(seconds=settings.billing_grace_seconds)),
+            ),
             "billing.webhook.v1.WebhookService": WebhookServicer(
                 door, self.webhooks, WebhookDeliveryService()
             ),
@@ -128,6 +133,8 @@ class Services:
         on_usage, on_event = UsageHandlers(self.usage), WebhookHandlers()
         return {
             "usage.reported": [Handler("rating.on_usage_reported", on_rating.on_usage_reported)],
+            "usage.retracted": [Handler("rating.on_usage_retracted", on_rating.on_usage_retracted)],
+            "usage.corrected": [Handler("rating.on_usage_corrected", on_rating.on_usage_corrected)],
             "billing.cycle.closed": [
                 Handler(
                     "rating.on_billing_cycle_closed",

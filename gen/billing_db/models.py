@@ -3,6 +3,7 @@
 import datetime
 from dataclasses import dataclass
 from decimal import Decimal
+from uuid import UUID
 
 from .connection import Json
 
@@ -597,6 +598,28 @@ class TestClock:
     failed_attempts: int
     retry_at: datetime.datetime
     version: int
+
+
+@dataclass(slots=True)
+class UsageCorrection:
+    """A row of `usage_corrections`."""
+
+    tenant_id: str
+    id: str
+    key: UUID
+    revision: int
+    idempotency_key: str
+    subscription_id: str
+    subscription_item_id: str
+    meter_code: str
+    period_start: datetime.datetime
+    period_end: datetime.datetime
+    recorded_at: datetime.datetime
+    quantity_before: Decimal
+    quantity: Decimal | None
+    reason: str
+    actor: str
+    corrected_at: datetime.datetime
 
 
 @dataclass(slots=True)

@@ -28,8 +28,27 @@ CREATE TABLE usage_corrections (
 CREATE INDEX usage_corrections_by_subscription ON usage_corrections (tenant_id, subscription_id, id);
 CREATE INDEX usage_corrections_by_item ON usage_corrections (tenant_id, subscription_item_id, recorded_at);
 
+-- The largest quantity that an item's records of a time still count with; 0 when there are none. For when the largest
+-- was taken back: totals do not know the second largest.
+CREATE FUNCTION kept_usage_max(of_tenant text, of_item text, first_at timestamptz, last_at timestamptz) RETURNS numeric
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(max(CASE WHEN c.key IS NULL THEN r.quantity ELSE c.quantity END), 0)
+    FROM usage_records r
+    LEFT JOIN (
+        SELECT DISTINCT ON (u.key) u.key, u.quantity
+        FROM usage_corrections u
+        WHERE u.tenant_id = of_tenant AND u.subscription_item_id = of_item
+            AND u.recorded_at BETWEEN first_at AND last_at
+        ORDER BY u.key, u.revision DESC
+    ) c ON c.key = r.key
+    WHERE r.tenant_id = of_tenant AND r.subscription_item_id = of_item AND r.recorded_at BETWEEN first_at AND last_at
+$$;
+REVOKE ALL ON FUNCTION kept_usage_max(text, text, timestamptz, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kept_usage_max(text, text, timestamptz, timestamptz) TO corebilling_app;
+
 CALL isolate_tenant('usage_corrections');
 GRANT SELECT, INSERT ON usage_corrections TO corebilling_app;
 
 -- migrate:down
+DROP FUNCTION kept_usage_max(text, text, timestamptz, timestamptz);
 DROP TABLE usage_corrections;

@@ -15,6 +15,7 @@ from billing.usage.v1 import usage_service_pb2 as rpc
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
+from corebilling.domains.usage.corrections import CorrectionService
 from corebilling.domains.usage.service import UsageService
 from corebilling.domains.usage.servicer import UsageServicer
 from corebilling.mapping import timestamp
@@ -59,7 +60,7 @@ class Usage:
 
     def door(self, tenant_id: str = TENANT) -> UsageServicer:
         door: Any = TenantDoor(self.pool, tenant_id)
-        return UsageServicer(door, self.service)
+        return UsageServicer(door, self.service, CorrectionService(grace=timedelta(hours=1)))
 
     async def batch(
         self, *records: usage_pb2.UsageRecord, tenant: str = TENANT

@@ -51,6 +51,8 @@ class LateUsage:
     billed_quantity: Decimal
     full_period: Period
     """That it lies in. One without length, or after the end of service, never came."""
+    billed_amount: Decimal = Decimal(0)
+    """What invoices hold for the billed quantity, exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Basis:
 class Charge:
     """What one price comes to in one cycle. `amount` is exact, in major units of the price's currency.
 
-    `amount_before` is what earlier parts of the same period came to, for the same fee.
+    `amount_before` is what was charged before for the same fee or usage of the same period.
     """
 
     item_id: str

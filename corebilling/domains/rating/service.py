@@ -99,7 +99,12 @@ class RatingService:
         }
 
     async def announce_rated(
-        self, tx: Transaction, event: eventv1.Event, reported: usage_events_pb2.UsageReported
+        self,
+        tx: Transaction,
+        event: eventv1.Event,
+        reported: usage_events_pb2.UsageReported
+        | usage_events_pb2.UsageRetracted
+        | usage_events_pb2.UsageCorrected,
     ) -> None:
         """Announces what the period's usage comes to with the event; a trial's is passed over.
 
@@ -334,6 +339,7 @@ def _late_usage(row: rating_sql.ListUnbilledUsageRow) -> LateUsage:
         period=Period(row.period_start, row.period_end),
         quantity=row.quantity,
         billed_quantity=row.billed_quantity,
+        billed_amount=row.billed_amount,
         full_period=Period(row.full_period_start, row.full_period_end),
     )
 

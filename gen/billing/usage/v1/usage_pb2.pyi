@@ -134,3 +134,33 @@ class UsageDrift(_message.Message):
     billed_quantity: str
     invoiced_quantity: str
     def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., record_count: _Optional[int] = ..., quantity: _Optional[str] = ..., counted_record_count: _Optional[int] = ..., counted_quantity: _Optional[str] = ..., billed_quantity: _Optional[str] = ..., invoiced_quantity: _Optional[str] = ...) -> None: ...
+
+class UsageCorrection(_message.Message):
+    __slots__ = ("id", "idempotency_key", "revision", "subscription_id", "subscription_item_id", "meter_code", "period", "recorded_at", "quantity_before", "quantity", "reason", "actor", "corrected_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    idempotency_key: str
+    revision: int
+    subscription_id: str
+    subscription_item_id: str
+    meter_code: str
+    period: _period_pb2.Period
+    recorded_at: _timestamp_pb2.Timestamp
+    quantity_before: str
+    quantity: str
+    reason: str
+    actor: str
+    corrected_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., revision: _Optional[int] = ..., subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quantity_before: _Optional[str] = ..., quantity: _Optional[str] = ..., reason: _Optional[str] = ..., actor: _Optional[str] = ..., corrected_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

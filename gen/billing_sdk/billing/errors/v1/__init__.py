@@ -474,6 +474,21 @@ class ErrorReason(betterproto2.Enum):
     INVALID_ARGUMENT {limit_days}. A span of books ends after it starts, and is at most that long; ask for several.
     """
 
+    USAGE_RECORD_NOT_FOUND = 241
+    """
+    NOT_FOUND {idempotency_key}. No record was accepted under the key.
+    """
+
+    USAGE_RECORD_GONE = 242
+    """
+    FAILED_PRECONDITION {idempotency_key, recorded_at}. The record itself is no longer kept; issue a credit note.
+    """
+
+    USAGE_RECORD_RETRACTED = 243
+    """
+    FAILED_PRECONDITION {idempotency_key}. What is retracted stays so; report the usage again under another key.
+    """
+
     ACCOUNT_NOT_FOUND = 290
     """
     NOT_FOUND {account_id}. ListAccounts shows those there are.
@@ -577,6 +592,9 @@ class ErrorReason(betterproto2.Enum):
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
             240: "ERROR_REASON_USAGE_SPAN_INVALID",
+            241: "ERROR_REASON_USAGE_RECORD_NOT_FOUND",
+            242: "ERROR_REASON_USAGE_RECORD_GONE",
+            243: "ERROR_REASON_USAGE_RECORD_RETRACTED",
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
         }
@@ -674,6 +692,9 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
             "ERROR_REASON_USAGE_SPAN_INVALID": 240,
+            "ERROR_REASON_USAGE_RECORD_NOT_FOUND": 241,
+            "ERROR_REASON_USAGE_RECORD_GONE": 242,
+            "ERROR_REASON_USAGE_RECORD_RETRACTED": 243,
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
         }
