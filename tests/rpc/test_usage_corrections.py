@@ -107,7 +107,7 @@ async def test_events_name_the_record_and_the_total(platform: Platform):
         "",
         "counted twice",
     )
-    assert first.actor.startswith("key:")
+    assert first.actor.startswith("key_")
     stored = await platform.rows("SELECT quantity FROM usage_records ORDER BY quantity")
     assert [int(row["quantity"]) for row in stored] == [2, 3]  # As they were reported.
 
@@ -168,14 +168,14 @@ async def test_a_record_that_is_no_longer_kept_cannot_be_corrected(platform: Pla
     await platform.rows("DELETE FROM usage_records")
     refusal = await refused(retract(platform, "a"))
     assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "USAGE_RECORD_GONE")
-    assert refusal.metadata == {"idempotency_key": "a", "recorded_at": "2026-03-01T12:00:00Z"}
+    assert refusal.facts == {"idempotency_key": "a", "recorded_at": "2026-03-01T12:00:00Z"}
 
 
 async def test_corrections_keep_within_what_a_period_may_bill(platform: Platform):
     await started(platform, a=2, b=3)
     await platform.rows("UPDATE prices SET max_quantity = 10 WHERE meter_id IS NOT NULL")
     refusal = await refused(correct(platform, "a", "8"))
-    assert (refusal.reason, refusal.metadata["limit"]) == ("VALUE_OUT_OF_RANGE", "10")
+    assert (refusal.reason, refusal.facts["limit"]) == ("VALUE_OUT_OF_RANGE", "10")
     assert await corrections(platform) == []
     assert (await correct(platform, "a", "7")).total.quantity == "10"
     await platform.rows("UPDATE prices SET max_quantity = 1 WHERE meter_id IS NOT NULL")
@@ -248,6 +248,7 @@ async def test_after_the_invoice_the_next_one_gives_it_back(platform: Platform):
 
 async def test_when_service_has_ended_a_closing_invoice_gives_credit(platform: Platform):
     name = await started(platform, a=2, b=3)
+    await go(platform, days=1)
     await cancel(platform, name)
     await go(platform, hours=2)
     await retract(platform, "b")

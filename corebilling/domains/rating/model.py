@@ -252,10 +252,13 @@ def _adjustment(
 ) -> Charge:
     price, basis = _capped(item, late.full_period, terms, service)
     rated = rate_increase(price, late.billed_quantity, late.quantity, share=basis.due.share)
-    when = "late usage" if late.period.start < period.start else "usage ahead"
-    description = f"{price.description} ({when})"
     added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
-    return _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
+    ahead = late.period.start >= period.start
+    when = "corrected usage" if added < 0 else "usage ahead" if ahead else "late usage"
+    description = f"{price.description} ({when})"
+    charge = _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
+    # Rounded together with what was billed before: a period's lines add up to what all its usage costs.
+    return replace(charge, amount_before=late.billed_amount)
 
 
 def _capped(item: PricedItem, full_period: Period, terms: Proration, service: Period) -> tuple[Price, Basis]:
