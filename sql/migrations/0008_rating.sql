@@ -18,8 +18,8 @@ CREATE TABLE charges (
     currency text NOT NULL,
     -- Exact, in major units; the invoice line rounds it.
     amount numeric NOT NULL,
-    -- What was charged before for the same fee or usage of the same period: the invoices' lines add up to what all
-    -- charges together are rounded to.
+    -- What earlier parts of the same period came to, for the same fee: the invoices' lines add up to what all parts
+    -- together are rounded to.
     amount_before numeric NOT NULL DEFAULT 0,
     tiers jsonb NOT NULL,
     -- Cap and minimum: `billing.types.v1.ChargeStep`s in JSON.

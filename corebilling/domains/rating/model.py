@@ -51,8 +51,6 @@ class LateUsage:
     billed_quantity: Decimal
     full_period: Period
     """That it lies in. One without length, or after the end of service, never came."""
-    billed_amount: Decimal = Decimal(0)
-    """What invoices hold for the billed quantity, exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class Basis:
 class Charge:
     """What one price comes to in one cycle. `amount` is exact, in major units of the price's currency.
 
-    `amount_before` is what was charged before for the same fee or usage of the same period.
+    `amount_before` is what earlier parts of the same period came to, for the same fee.
     """
 
     item_id: str
@@ -256,9 +254,7 @@ def _adjustment(
     ahead = late.period.start >= period.start
     when = "corrected usage" if added < 0 else "usage ahead" if ahead else "late usage"
     description = f"{price.description} ({when})"
-    charge = _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
-    # Rounded together with what was billed before: a period's lines add up to what all its usage costs.
-    return replace(charge, amount_before=late.billed_amount)
+    return _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
 
 
 def _capped(item: PricedItem, full_period: Period, terms: Proration, service: Period) -> tuple[Price, Basis]:

@@ -339,7 +339,6 @@ def _late_usage(row: rating_sql.ListUnbilledUsageRow) -> LateUsage:
         period=Period(row.period_start, row.period_end),
         quantity=row.quantity,
         billed_quantity=row.billed_quantity,
-        billed_amount=row.billed_amount,
         full_period=Period(row.full_period_start, row.full_period_end),
     )
 
