@@ -22,6 +22,7 @@ from corebilling.domains.event.service import EventService
 from corebilling.domains.event.servicer import EventServicer
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
+from corebilling.domains.invoice.rerating_service import ReratingService
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.service import LedgerService
@@ -108,7 +109,7 @@ class Services:
             "billing.event.v1.EventAdminService": EventAdminServicer(door, EventAdminService()),
             "billing.event.v1.EventService": EventServicer(door, EventService(names), tail),
             "billing.invoice.v1.InvoiceService": InvoiceServicer(
-                door, self.invoices, CreditNoteService(self.ledger)
+                door, self.invoices, CreditNoteService(self.ledger), ReratingService(self.invoices)
             ),
             "billing.ledger.v1.LedgerService": LedgerServicer(door, self.ledger),
             "billing.rating.v1.RatingService": RatingServicer(door, self.rating),

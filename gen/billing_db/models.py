@@ -464,6 +464,30 @@ class Replay:
 
 
 @dataclass(slots=True)
+class ReratedCharge:
+    """A row of `rerated_charges`."""
+
+    tenant_id: str
+    subscription_item_id: str
+    kind: str
+    period_start: datetime.datetime
+    period_end: datetime.datetime
+    revision: int
+    cycle_id: str
+    price_id: str
+    corrected_price_id: str
+    quantity: Decimal
+    currency: str
+    billed_minor: int
+    amount_minor: int
+    difference_minor: int
+    invoice_id: str | None
+    reason: str
+    actor: str
+    rerated_at: datetime.datetime
+
+
+@dataclass(slots=True)
 class SubscriptionChange:
     """A row of `subscription_changes`."""
 

@@ -84,7 +84,9 @@ SELECT
     t.quantity::numeric AS quantity, t.record_count, t.first_recorded_at, t.last_recorded_at,
     coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
     coalesce(c.full_period_end, t.period_start)::timestamptz AS full_period_end,
-    coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled
+    coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled,
+    -- Of a settled period that was rated again, the price that holds now; '' is the item's own.
+    coalesce(r.corrected_price_id, '')::text AS corrected_price_id
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
@@ -110,6 +112,14 @@ LEFT JOIN LATERAL (
     WHERE b.tenant_id = t.tenant_id AND b.subscription_id = t.subscription_id
         AND b.period_start <= t.period_start AND b.period_end > t.period_start
 ) c ON true
+LEFT JOIN LATERAL (
+    SELECT o.corrected_price_id
+    FROM rerated_charges o
+    WHERE o.tenant_id = t.tenant_id AND o.subscription_item_id = t.subscription_item_id AND o.kind = 'usage'
+        AND o.period_start = t.period_start
+    ORDER BY o.revision DESC
+    LIMIT 1
+) r ON c.rated
 WHERE t.quantity <> t.billed_quantity
     AND (
         t.period_start >= t.rated_from AND t.period_start < t.rated_end
@@ -135,6 +145,7 @@ class ListUnbilledUsageRow:
     full_period_start: datetime.datetime
     full_period_end: datetime.datetime
     settled: bool
+    corrected_price_id: str
 
 
 async def list_unbilled_usage(
@@ -272,7 +283,14 @@ FIND_BILLED_PRICE: Final = """-- name: FindBilledPrice :one
 SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.max_quantity, p.description, p.created_at
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
-JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = coalesce((
+    SELECT o.corrected_price_id
+    FROM rerated_charges o
+    WHERE o.tenant_id = t.tenant_id AND o.subscription_item_id = t.subscription_item_id AND o.kind = 'usage'
+        AND o.period_start = t.period_start
+    ORDER BY o.revision DESC
+    LIMIT 1
+), i.price_id)
 WHERE t.tenant_id = $1 AND t.subscription_item_id = $2
     AND t.period_start = $3 AND NOT t.excluded
 """

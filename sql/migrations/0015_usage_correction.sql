@@ -46,9 +46,42 @@ $$;
 REVOKE ALL ON FUNCTION kept_usage_max(text, text, timestamptz, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kept_usage_max(text, text, timestamptz, timestamptz) TO corebilling_app;
 
+-- What became of charges when a cycle was rated again with a corrected price: the newest revision of a charge says what
+-- it is rated with. Charges themselves stay as they are. Written once.
+CREATE TABLE rerated_charges (
+    tenant_id text NOT NULL,
+    subscription_item_id text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('recurring', 'usage', 'one_time')),
+    period_start timestamptz NOT NULL,
+    period_end timestamptz NOT NULL,
+    -- From 1, per charge.
+    revision integer NOT NULL,
+    cycle_id text NOT NULL,
+    price_id text NOT NULL,
+    corrected_price_id text NOT NULL,
+    quantity numeric NOT NULL,
+    currency text NOT NULL,
+    -- What invoices held, and what the corrected price comes to.
+    billed_minor bigint NOT NULL,
+    amount_minor bigint NOT NULL,
+    -- What the invoice bears: the difference, less what discounts had taken off what is given back.
+    difference_minor bigint NOT NULL,
+    -- Null when nothing differs.
+    invoice_id text,
+    reason text NOT NULL,
+    actor text NOT NULL,
+    rerated_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, subscription_item_id, kind, period_start, revision),
+    FOREIGN KEY (tenant_id, cycle_id) REFERENCES billing_cycles
+);
+CREATE INDEX rerated_charges_by_cycle ON rerated_charges (tenant_id, cycle_id);
+
 CALL isolate_tenant('usage_corrections');
-GRANT SELECT, INSERT ON usage_corrections TO corebilling_app;
+CALL isolate_tenant('rerated_charges');
+GRANT SELECT, INSERT ON usage_corrections, rerated_charges TO corebilling_app;
+GRANT SELECT ON rerated_charges TO corebilling_worker;
 
 -- migrate:down
+DROP TABLE rerated_charges;
 DROP FUNCTION kept_usage_max(text, text, timestamptz, timestamptz);
 DROP TABLE usage_corrections;

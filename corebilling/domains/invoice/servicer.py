@@ -7,15 +7,19 @@ from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.pdf import InvoicePrinter, file_name
+from corebilling.domains.invoice.rerating_service import ReratingService
 from corebilling.domains.invoice.service import InvoiceService
 from corebilling.rpc.door import Context, Door
 
 
 class InvoiceServicer(InvoiceServiceServicer):
-    def __init__(self, door: Door, invoices: InvoiceService, notes: CreditNoteService) -> None:
+    def __init__(
+        self, door: Door, invoices: InvoiceService, notes: CreditNoteService, reratings: ReratingService
+    ) -> None:
         self._door = door
         self._invoices = invoices
         self._notes = notes
+        self._reratings = reratings
         self._printer = InvoicePrinter()
 
     async def GetInvoice(self, request: rpc.GetInvoiceRequest, context: Context) -> rpc.GetInvoiceResponse:
@@ -63,6 +67,19 @@ class InvoiceServicer(InvoiceServiceServicer):
         self, request: rpc.ListCreditNotesRequest, context: Context
     ) -> rpc.ListCreditNotesResponse:
         return await self._door.read(request, self._notes.list_credit_notes)
+
+    async def RerateCycle(self, request: rpc.RerateCycleRequest, context: Context) -> rpc.RerateCycleResponse:
+        return await self._door.write(request, self._reratings.rerate_cycle)
+
+    async def PreviewRerating(
+        self, request: rpc.PreviewReratingRequest, context: Context
+    ) -> rpc.PreviewReratingResponse:
+        return await self._door.read(request, self._reratings.preview_rerating)
+
+    async def ListReratedCharges(
+        self, request: rpc.ListReratedChargesRequest, context: Context
+    ) -> rpc.ListReratedChargesResponse:
+        return await self._door.read(request, self._reratings.list_rerated_charges)
 
     async def RecordPayment(
         self, request: rpc.RecordPaymentRequest, context: Context

@@ -51,6 +51,8 @@ class LateUsage:
     billed_quantity: Decimal
     full_period: Period
     """That it lies in. One without length, or after the end of service, never came."""
+    corrected_price: Price | None = None
+    """What the period was rated with again; None: the item's own price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +250,8 @@ def _usage_charge(
 def _adjustment(
     item: PricedItem, late: LateUsage, period: Period, terms: Proration, service: Period
 ) -> Charge:
+    if late.corrected_price is not None:
+        item = replace(item, price=late.corrected_price)
     price, basis = _capped(item, late.full_period, terms, service)
     rated = rate_increase(price, late.billed_quantity, late.quantity, share=basis.due.share)
     added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))

@@ -46,6 +46,8 @@ class Contract:
     items: list[PricedItem]
     timezone: str
     service: Period
+    prices: Mapping[str, Price]
+    """Of the items, and what they were corrected to."""
 
 
 class RatingService:
@@ -74,7 +76,6 @@ class RatingService:
         The cycles are of different subscriptions. The rows are not written yet.
         """
         subscription_ids = [cycle.subscription_id for cycle in cycles]
-        contracts = await _contracts(tx, subscription_ids)
         rows = await rating_sql.list_unbilled_usage(
             tx,
             tenant_id=tx.tenant_id,
@@ -83,6 +84,8 @@ class RatingService:
             full_period_starts=[cycle.full_period_start for cycle in cycles],
             period_ends=[cycle.period_end for cycle in cycles],
         )
+        corrected = sorted({row.corrected_price_id for row in rows} - {""})
+        contracts = await _contracts(tx, subscription_ids, corrected)
         grain = (await tenant_profile(tx)).proration_grain
         usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
         for row in rows:
@@ -118,7 +121,7 @@ class RatingService:
         )
         if row is None:
             return
-        price = _price(row)
+        price = price_of(row)
         # A minimum is due once the period is over.
         rated = rate(price, Decimal(reported.total_quantity), final=False)
         outbox.append(
@@ -150,7 +153,7 @@ class RatingService:
         row = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
         if row is None:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
-        price = _price(row)
+        price = price_of(row)
         rated = rate(price, Decimal(request.quantity))
         return rpc.PreviewPriceResponse(
             amount=decimal_text(exact_amount(rated.amount)),
@@ -193,7 +196,7 @@ def _decide(
             if not goes_on(item, period, full_period, contract.service):
                 usage[item.id] = row.quantity
         elif row.settled:
-            late.append(_late_usage(row))
+            late.append(_late_usage(row, contract.prices.get(row.corrected_price_id)))
     return decide_charges(
         period,
         full_period,
@@ -226,15 +229,17 @@ def _announce_completed(
     )
 
 
-async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[str, Contract]:
+async def _contracts(
+    tx: Transaction, subscription_ids: Sequence[str], corrected_price_ids: Sequence[str]
+) -> dict[str, Contract]:
     rows = await rating_sql.list_rated_items(tx, tenant_id=tx.tenant_id, subscription_ids=subscription_ids)
-    price_ids = sorted({row.price_id for row in rows})
+    price_ids = sorted({row.price_id for row in rows} | set(corrected_price_ids))
     found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
-    prices = {row.id: _price(row) for row in found}
+    prices = {row.id: price_of(row) for row in found}
     contracts: dict[str, Contract] = {}
     for row in rows:
         service = Period(row.paid_from, row.ended_at or ALWAYS.end)
-        contract = contracts.setdefault(row.subscription_id, Contract([], row.timezone, service))
+        contract = contracts.setdefault(row.subscription_id, Contract([], row.timezone, service, prices))
         contract.items.append(
             PricedItem(
                 id=row.id,
@@ -247,7 +252,7 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
     return contracts
 
 
-def _price(row: models.Price) -> Price:
+def price_of(row: models.Price) -> Price:
     """The price of a row, its tiers' decimals read from their texts."""
     return Price(
         id=row.id,
@@ -333,13 +338,14 @@ _STEP_KINDS = {
 }
 
 
-def _late_usage(row: rating_sql.ListUnbilledUsageRow) -> LateUsage:
+def _late_usage(row: rating_sql.ListUnbilledUsageRow, corrected: Price | None) -> LateUsage:
     return LateUsage(
         item_id=row.subscription_item_id,
         period=Period(row.period_start, row.period_end),
         quantity=row.quantity,
         billed_quantity=row.billed_quantity,
         full_period=Period(row.full_period_start, row.full_period_end),
+        corrected_price=corrected,
     )
 
 

@@ -489,6 +489,24 @@ class ErrorReason(betterproto2.Enum):
     FAILED_PRECONDITION {idempotency_key}. What is retracted stays so; report the usage again under another key.
     """
 
+    CYCLE_NOT_RERATABLE = 244
+    """
+    FAILED_PRECONDITION {cycle_id, state}. Only a cycle whose invoice is open or paid is rated again; before, there is
+    nothing to correct: finalize the invoice, or issue it again.
+    """
+
+    RERATING_PRICE_UNUSED = 245
+    """
+    FAILED_PRECONDITION {cycle_id, price_id}. Nothing of the cycle is rated with the price, or not any more:
+    ListCharges and ListReratedCharges show with what.
+    """
+
+    RERATING_PRICE_INVALID = 246
+    """
+    INVALID_ARGUMENT {price_id, corrected_price_id, detail}. The corrected price is another one, of the same currency,
+    recurrence and kind of quantity.
+    """
+
     ACCOUNT_NOT_FOUND = 290
     """
     NOT_FOUND {account_id}. ListAccounts shows those there are.
@@ -595,6 +613,9 @@ class ErrorReason(betterproto2.Enum):
             241: "ERROR_REASON_USAGE_RECORD_NOT_FOUND",
             242: "ERROR_REASON_USAGE_RECORD_GONE",
             243: "ERROR_REASON_USAGE_RECORD_RETRACTED",
+            244: "ERROR_REASON_CYCLE_NOT_RERATABLE",
+            245: "ERROR_REASON_RERATING_PRICE_UNUSED",
+            246: "ERROR_REASON_RERATING_PRICE_INVALID",
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
         }
@@ -695,6 +716,9 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_USAGE_RECORD_NOT_FOUND": 241,
             "ERROR_REASON_USAGE_RECORD_GONE": 242,
             "ERROR_REASON_USAGE_RECORD_RETRACTED": 243,
+            "ERROR_REASON_CYCLE_NOT_RERATABLE": 244,
+            "ERROR_REASON_RERATING_PRICE_UNUSED": 245,
+            "ERROR_REASON_RERATING_PRICE_INVALID": 246,
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
         }
