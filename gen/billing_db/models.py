@@ -413,6 +413,7 @@ class Price:
     maximum_amount: Decimal | None
     no_flat_amount_when_unused: bool
     max_quantity: Decimal | None
+    currency_options: Json
     description: str
     created_at: datetime.datetime
 
@@ -489,6 +490,7 @@ class SubscriptionItem:
     aggregation: str | None
     quantity: Decimal | None
     one_time: bool
+    max_quantity: Decimal | None
     starts_at: datetime.datetime
     ends_at: datetime.datetime
     billed_from: datetime.datetime

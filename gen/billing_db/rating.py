@@ -29,7 +29,7 @@ async def claim_closed_cycles(conn: Connection, *, tenant_id: str, ids: Sequence
 LIST_RATED_ITEMS: Final = """-- name: ListRatedItems :many
 SELECT
     i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
-    coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
+    s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = $1 AND i.subscription_id = ANY ($2::text[])
     AND (NOT i.one_time OR NOT EXISTS (
@@ -53,6 +53,7 @@ class ListRatedItemsRow:
     billed_from: datetime.datetime
     billed_until: datetime.datetime
     timezone: str
+    currency: str
     paid_from: datetime.datetime
     ended_at: datetime.datetime | None
 
@@ -69,7 +70,7 @@ async def list_rated_items(
 
 
 LIST_RATED_PRICES: Final = """-- name: ListRatedPrices :many
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, currency_options, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
 
 
@@ -269,13 +270,44 @@ async def list_charges(conn: Connection, *, tenant_id: str, cycle_ids: Sequence[
 
 
 FIND_BILLED_PRICE: Final = """-- name: FindBilledPrice :one
-SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.max_quantity, p.description, p.created_at
+SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.max_quantity, p.currency_options, p.description, p.created_at, s.currency AS paid_currency
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+JOIN subscriptions s ON s.tenant_id = t.tenant_id AND s.id = t.subscription_id
 WHERE t.tenant_id = $1 AND t.subscription_item_id = $2
     AND t.period_start = $3 AND NOT t.excluded
 """
+
+
+@dataclass(slots=True)
+class FindBilledPriceRow:
+    """A row of `find_billed_price`."""
+
+    tenant_id: str
+    id: str
+    product_id: str
+    code: str
+    price_version: int
+    currency: str
+    model: str
+    usage: str
+    meter_id: str | None
+    one_time: bool
+    interval_unit: str | None
+    interval_count: int | None
+    unit_amount: Decimal | None
+    unit_size: Decimal
+    tiers: Json
+    included_quantity: Decimal
+    minimum_amount: Decimal | None
+    maximum_amount: Decimal | None
+    no_flat_amount_when_unused: bool
+    max_quantity: Decimal | None
+    currency_options: Json
+    description: str
+    created_at: datetime.datetime
+    paid_currency: str
 
 
 async def find_billed_price(
@@ -284,7 +316,9 @@ async def find_billed_price(
     tenant_id: str,
     subscription_item_id: str,
     period_start: datetime.datetime,
-) -> Price | None:
-    """The price of an item's usage in a period; no row when the period is a trial, where nothing is billed."""
+) -> FindBilledPriceRow | None:
+    """The price of an item's usage in a period, and what the customer pays in; no row when the period is a trial, where
+    nothing is billed.
+    """
     row = await conn.fetchrow(FIND_BILLED_PRICE, tenant_id, subscription_item_id, period_start)
-    return None if row is None else Price(*row)
+    return None if row is None else FindBilledPriceRow(*row)

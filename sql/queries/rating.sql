@@ -12,7 +12,7 @@ SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
 -- Of several subscriptions at once, each subscription's in its own order; one-time items until they are charged.
 SELECT
     i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
-    coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
+    s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
     AND (NOT i.one_time OR NOT EXISTS (
@@ -119,10 +119,12 @@ ORDER BY
     i.id;
 
 -- name: FindBilledPrice :one
--- The price of an item's usage in a period; no row when the period is a trial, where nothing is billed.
-SELECT p.*
+-- The price of an item's usage in a period, and what the customer pays in; no row when the period is a trial, where
+-- nothing is billed.
+SELECT p.*, s.currency AS paid_currency
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+JOIN subscriptions s ON s.tenant_id = t.tenant_id AND s.id = t.subscription_id
 WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_item_id = sqlc.arg(subscription_item_id)
     AND t.period_start = sqlc.arg(period_start) AND NOT t.excluded;

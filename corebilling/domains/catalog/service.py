@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from billing.catalog.v1 import catalog_events_pb2 as events
 from billing.catalog.v1 import catalog_pb2 as pb
@@ -15,8 +16,10 @@ from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.model import (
+    CurrencyAmounts,
     PriceTerms,
     PriceUsage,
+    check_currencies,
     check_price_amounts,
     check_price_terms,
     max_quantity,
@@ -109,6 +112,7 @@ class CatalogService:
         tenant = await tenant_profile(tx)
         currency = check_currency(request.currency or tenant.default_currency)
         check_price_amounts(terms, currency)
+        options = _checked_options(request, terms, currency)
         # Versions of one code are counted one after the other.
         await tx.lock(f"price:{request.code}")
         await self._check_references(tx, request)
@@ -137,6 +141,7 @@ class CatalogService:
             maximum_amount=terms.maximum_amount,
             no_flat_amount_when_unused=terms.no_flat_amount_when_unused,
             max_quantity=max_quantity(terms, currency),
+            currency_options=[_option_object(option, terms) for option in options],
             description=request.description or request.code,
             created_at=tx.now,
         )
@@ -146,6 +151,7 @@ class CatalogService:
             price_version=price.price_version,
             model=request.model,
             currency=price.currency,
+            other_currencies=[option.currency for option in options],
         )
         _announce(tx, price.id, created)
         return rpc.CreatePriceResponse(price=_price_message(price))
@@ -251,16 +257,7 @@ def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
         meter_id=request.meter_id or None,
         unit_amount=_decimal(request.unit_amount),
         unit_size=Decimal(request.unit_size or 1),
-        tiers=[
-            Tier(
-                up_to=_decimal(tier.up_to),
-                unit_amount=Decimal(tier.unit_amount),
-                flat_amount=Decimal(tier.flat_amount or 0),
-                block_size=_decimal(tier.block_size),
-                maximum_amount=_decimal(tier.maximum_amount),
-            )
-            for tier in request.tiers
-        ],
+        tiers=_tiers(request.tiers),
         included_quantity=Decimal(request.included_quantity or 0),
         minimum_amount=_decimal(request.minimum_amount),
         maximum_amount=_decimal(request.maximum_amount),
@@ -268,6 +265,52 @@ def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
         one_time=request.one_time,
         has_interval=bool(request.interval_unit),
     )
+
+
+def _tiers(messages: Iterable[pb.PriceTier]) -> list[Tier]:
+    return [
+        Tier(
+            up_to=_decimal(tier.up_to),
+            unit_amount=Decimal(tier.unit_amount),
+            flat_amount=Decimal(tier.flat_amount or 0),
+            block_size=_decimal(tier.block_size),
+            maximum_amount=_decimal(tier.maximum_amount),
+        )
+        for tier in messages
+    ]
+
+
+def _checked_options(
+    request: rpc.CreatePriceRequest, terms: PriceTerms, currency: str
+) -> list[CurrencyAmounts]:
+    options = [
+        CurrencyAmounts(
+            currency=check_currency(option.currency),
+            unit_amount=_decimal(option.unit_amount),
+            tiers=_tiers(option.tiers),
+            minimum_amount=_decimal(option.minimum_amount),
+            maximum_amount=_decimal(option.maximum_amount),
+        )
+        for option in request.currency_options
+    ]
+    check_currencies(currency, options)
+    for position, option in enumerate(options):
+        inside, other = f"currency_options[{position}].", option.terms_of(terms)
+        check_price_terms(other, inside=inside)
+        check_price_amounts(other, option.currency, inside=inside)
+    return options
+
+
+def _option_object(option: CurrencyAmounts, terms: PriceTerms) -> Mapping[str, Any]:
+    """As rows keep it: a `CurrencyOption` in JSON, and the `max_quantity` that follows from it."""
+    return {
+        "currency": option.currency,
+        "unit_amount": _optional_text(option.unit_amount),
+        "tiers": [_tier_object(tier) for tier in option.tiers],
+        "minimum_amount": _optional_text(option.minimum_amount),
+        "maximum_amount": _optional_text(option.maximum_amount),
+        "max_quantity": _optional_text(max_quantity(option.terms_of(terms), option.currency)),
+    }
 
 
 def _decimal(text: str) -> Decimal | None:
@@ -289,7 +332,11 @@ def _optional_text(number: Decimal | None) -> str:
 
 
 def _price_message(price: Price) -> pb.Price:
-    return to_message(price, pb.Price)
+    options = (
+        pb.CurrencyOption(**{name: value for name, value in option.items() if name != "max_quantity"})
+        for option in price.currency_options
+    )
+    return to_message(price, pb.Price, currency_options=options)
 
 
 def _plan_item(item: PlanItem) -> pb.PlanItem:

@@ -29,7 +29,7 @@ from corebilling.domains.rating.model import (
     evidence,
     goes_on,
 )
-from corebilling.errors import NotFound
+from corebilling.errors import InvalidArgument, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, moment_object, to_message
 from corebilling.values.ids import new_id
@@ -113,7 +113,7 @@ class RatingService:
         )
         if row is None:
             return
-        price = _price(row)
+        price = _price(row, row.paid_currency)
         # A minimum is due once the period is over.
         rated = rate(price, Decimal(reported.total_quantity), final=False)
         outbox.append(
@@ -145,11 +145,11 @@ class RatingService:
         row = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
         if row is None:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
-        price = _price(row)
+        price = _price(row, request.currency or row.currency)
         rated = rate(price, Decimal(request.quantity))
         return rpc.PreviewPriceResponse(
             amount=decimal_text(exact_amount(rated.amount)),
-            currency=row.currency,
+            currency=price.currency,
             tiers=(money_pb2.TierCharge(**_tier_object(tier)) for tier in evidence(price, rated)),
             steps=(money_pb2.ChargeStep(**_step_object(step)) for step in rated.steps),
         )
@@ -225,7 +225,10 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
     rows = await rating_sql.list_rated_items(tx, tenant_id=tx.tenant_id, subscription_ids=subscription_ids)
     price_ids = sorted({row.price_id for row in rows})
     found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
-    prices = {row.id: _price(row) for row in found}
+    by_id = {row.id: row for row in found}
+    prices = {
+        pair: _price(by_id[pair[0]], pair[1]) for pair in {(row.price_id, row.currency) for row in rows}
+    }
     contracts: dict[str, Contract] = {}
     for row in rows:
         service = Period(row.paid_from, row.ended_at or ALWAYS.end)
@@ -233,7 +236,7 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
         contract.items.append(
             PricedItem(
                 id=row.id,
-                price=prices[row.price_id],
+                price=prices[row.price_id, row.currency],
                 quantity=row.quantity,
                 served=Period(row.starts_at, row.ends_at),
                 billed=Period(row.billed_from, row.billed_until),
@@ -242,15 +245,20 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
     return contracts
 
 
-def _price(row: models.Price) -> Price:
-    """The price of a row, its tiers' decimals read from their texts."""
+def _price(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> Price:
+    """The price of a row in one of its currencies, the tiers' decimals read from their texts.
+
+    Raises:
+        InvalidArgument: PRICE_CURRENCY_MISSING.
+    """
+    amounts = _own_amounts(row) if currency == row.currency else _other_amounts(row, currency)
     return Price(
         id=row.id,
         description=row.description,
-        currency=row.currency,
+        currency=currency,
         model=PriceModel(row.model),
         metered=row.usage == "metered",
-        unit_amount=row.unit_amount,
+        unit_amount=amounts.unit_amount,
         unit_size=row.unit_size,
         tiers=tuple(
             Tier(
@@ -260,13 +268,44 @@ def _price(row: models.Price) -> Price:
                 block_size=_decimal(tier, "block_size"),
                 maximum_amount=_decimal(tier, "maximum_amount"),
             )
-            for tier in row.tiers
+            for tier in amounts.tiers
         ),
         included_quantity=row.included_quantity,
-        maximum_amount=row.maximum_amount,
-        minimum_amount=row.minimum_amount,
+        maximum_amount=amounts.maximum_amount,
+        minimum_amount=amounts.minimum_amount,
         one_time=row.one_time,
         zero_usage_flat_fee=not row.no_flat_amount_when_unused,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Amounts:
+    """What a price costs in one currency; tiers as rows keep them."""
+
+    unit_amount: Decimal | None
+    tiers: Sequence[Mapping[str, str]]
+    minimum_amount: Decimal | None
+    maximum_amount: Decimal | None
+
+
+def _own_amounts(row: models.Price | rating_sql.FindBilledPriceRow) -> _Amounts:
+    return _Amounts(row.unit_amount, row.tiers, row.minimum_amount, row.maximum_amount)
+
+
+def _other_amounts(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> _Amounts:
+    option = next((option for option in row.currency_options if option["currency"] == currency), None)
+    if option is None:
+        sold_in = ", ".join([row.currency, *(option["currency"] for option in row.currency_options)])
+        raise InvalidArgument(
+            "PRICE_CURRENCY_MISSING",
+            f"The price is sold in {sold_in} only; ask for one of these.",
+            {"price_id": row.id, "code": row.code, "currency": currency, "currencies": sold_in},
+        )
+    return _Amounts(
+        _decimal(option, "unit_amount"),
+        option["tiers"],
+        _decimal(option, "minimum_amount"),
+        _decimal(option, "maximum_amount"),
     )
 
 

@@ -60,12 +60,12 @@ async def offered_prices(tx: Transaction, wanted: Sequence[WantedItem]) -> dict[
     prices = {
         row.id: OfferedPrice(
             id=row.id,
-            currency=row.currency,
+            code=row.code,
+            max_quantities=_max_quantities(row),
             metered=row.usage == "metered",
             meter_id=row.meter_id,
             interval_unit=cast("IntervalUnit | None", row.interval_unit),
             interval_count=row.interval_count,
-            max_quantity=row.max_quantity,
         )
         for row in rows
     }
@@ -73,6 +73,14 @@ async def offered_prices(tx: Transaction, wanted: Sequence[WantedItem]) -> dict[
         if price_id not in prices:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": price_id})
     return prices
+
+
+def _max_quantities(row: subscription_sql.ListPricesForItemsRow) -> dict[str, Decimal | None]:
+    """By currency that the price is sold in."""
+    others = {option["currency"]: option["max_quantity"] for option in row.currency_options}
+    return {row.currency: row.max_quantity} | {
+        currency: Decimal(most) if most else None for currency, most in others.items()
+    }
 
 
 async def insert(

@@ -14,6 +14,7 @@ __all__ = (
     "CreatePriceResponse",
     "CreateProductRequest",
     "CreateProductResponse",
+    "CurrencyOption",
     "DeprecatePlanRequest",
     "DeprecatePlanResponse",
     "GetMeterRequest",
@@ -343,6 +344,13 @@ class CreatePriceRequest(betterproto2.Message):
     Licensed prices only.
     """
 
+    currency_options: "list[CurrencyOption]" = betterproto2.field(
+        31, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Each currency once, besides the price's own.
+    """
+
 
 default_message_pool.register_message("billing.catalog.v1", "CreatePriceRequest", CreatePriceRequest)
 
@@ -377,6 +385,26 @@ class CreateProductResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.catalog.v1", "CreateProductResponse", CreateProductResponse)
+
+
+@dataclass(eq=False, repr=False)
+class CurrencyOption(betterproto2.Message):
+    """
+    The amounts of a price in another currency than its own: the same of them, and none converted.
+    """
+
+    currency: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    unit_amount: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    tiers: "list[PriceTier]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    minimum_amount: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    maximum_amount: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.catalog.v1", "CurrencyOption", CurrencyOption)
 
 
 @dataclass(eq=False, repr=False)
@@ -768,6 +796,13 @@ class Price(betterproto2.Message):
     Charged once per item, in full, with the first invoice after the item is added: as a setup fee.
     """
 
+    currency_options: "list[CurrencyOption]" = betterproto2.field(
+        31, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    What it costs those who pay in other currencies; all else is the same.
+    """
+
 
 default_message_pool.register_message("billing.catalog.v1", "Price", Price)
 
@@ -783,6 +818,11 @@ class PriceCreated(betterproto2.Message):
     model: "PriceModel" = betterproto2.field(4, betterproto2.TYPE_ENUM, default_factory=lambda: PriceModel(0))
 
     currency: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    other_currencies: "list[str]" = betterproto2.field(6, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Of its currency options.
+    """
 
 
 default_message_pool.register_message("billing.catalog.v1", "PriceCreated", PriceCreated)

@@ -214,7 +214,7 @@ class ErrorReason(betterproto2.Enum):
 
     SUBSCRIPTION_ITEMS_INVALID = 142
     """
-    INVALID_ARGUMENT {detail}. The items contradict each other: mixed currencies or intervals, a meter twice,
+    INVALID_ARGUMENT {detail}. The items contradict each other: mixed intervals, a meter twice,
     a quantity on a metered price.
     """
 
@@ -469,6 +469,12 @@ class ErrorReason(betterproto2.Enum):
     RESOURCE_EXHAUSTED {country, limit}. Archive a rate of the country or region before adding another.
     """
 
+    PRICE_CURRENCY_MISSING = 250
+    """
+    INVALID_ARGUMENT {price_id, code, currency, currencies}. The price is not sold in the customer's currency; create
+    its next version with a currency option, or take another price.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -561,6 +567,7 @@ class ErrorReason(betterproto2.Enum):
             227: "ERROR_REASON_TAX_RATE_NOT_FOUND",
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
+            250: "ERROR_REASON_PRICE_CURRENCY_MISSING",
         }
 
     @classmethod
@@ -655,4 +662,5 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_NOT_FOUND": 227,
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
+            "ERROR_REASON_PRICE_CURRENCY_MISSING": 250,
         }

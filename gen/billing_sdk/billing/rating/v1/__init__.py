@@ -218,6 +218,11 @@ class PreviewPriceRequest(betterproto2.Message):
 
     quantity: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
 
+    currency: "str" = betterproto2.field(30, betterproto2.TYPE_STRING)
+    """
+    One that the price is sold in; its own when empty.
+    """
+
 
 default_message_pool.register_message("billing.rating.v1", "PreviewPriceRequest", PreviewPriceRequest)
 
