@@ -8,8 +8,9 @@ from corebilling import policies
 from corebilling.config import Settings
 from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
+from corebilling.domains.catalog.override_service import PriceOverrideService
 from corebilling.domains.catalog.service import CatalogService
-from corebilling.domains.catalog.servicer import CatalogServicer
+from corebilling.domains.catalog.servicer import CatalogServicer, PriceOverrideServicer
 from corebilling.domains.credit.service import CreditService
 from corebilling.domains.credit.servicer import CreditServicer
 from corebilling.domains.customer.service import CustomerService
@@ -101,6 +102,7 @@ class Services:
         return {
             "billing.access.v1.AccessService": AccessServicer(door, self.access),
             "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),
+            "billing.catalog.v1.PriceOverrideService": PriceOverrideServicer(door, PriceOverrideService()),
             "billing.credit.v1.CreditService": CreditServicer(door, CreditService(self.ledger)),
             "billing.customer.v1.CustomerService": CustomerServicer(door, CustomerService()),
             "billing.discount.v1.DiscountService": DiscountServicer(door, DiscountService()),

@@ -28,7 +28,7 @@ async def claim_closed_cycles(conn: Connection, *, tenant_id: str, ids: Sequence
 
 LIST_RATED_ITEMS: Final = """-- name: ListRatedItems :many
 SELECT
-    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
+    i.id, i.subscription_id, i.price_id, i.overridden, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
     s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = $1 AND i.subscription_id = ANY ($2::text[])
@@ -47,6 +47,7 @@ class ListRatedItemsRow:
     id: str
     subscription_id: str
     price_id: str
+    overridden: bool
     quantity: Decimal | None
     starts_at: datetime.datetime
     ends_at: datetime.datetime
@@ -165,13 +166,12 @@ async def list_unbilled_usage(
 INSERT_CHARGES: Final = """-- name: InsertCharges :exec
 WITH rated AS (
     INSERT INTO charges (
-        tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
-        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, basis,
-        created_at
+        tenant_id, id, cycle_id, subscription_item_id, kind, price_id, price_override_id, description, period_start,
+        period_end, quantity, unit_amount, unit_size, currency, amount, amount_before, tiers, steps, basis, created_at
     )
     SELECT
-        $1, n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
-        n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
+        $1, n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id,
+        nullif(n.price_override_id, ''), n.description, n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
         n.amount_before, n.tiers, n.steps, n.basis, $2
     FROM (
         SELECT
@@ -180,19 +180,20 @@ WITH rated AS (
             unnest($5::text[]) AS subscription_item_id,
             unnest($6::text[]) AS kind,
             unnest($7::text[]) AS price_id,
-            unnest($8::text[]) AS description,
-            unnest($9::timestamptz[]) AS period_start,
-            unnest($10::timestamptz[]) AS period_end,
-            unnest($11::numeric[]) AS quantity,
-            unnest($12::text[]) AS unit_amount,
-            unnest($13::numeric[]) AS unit_size,
-            unnest($14::text[]) AS currency,
-            unnest($15::numeric[]) AS amount,
-            unnest($16::numeric[]) AS amount_before,
+            unnest($8::text[]) AS price_override_id,
+            unnest($9::text[]) AS description,
+            unnest($10::timestamptz[]) AS period_start,
+            unnest($11::timestamptz[]) AS period_end,
+            unnest($12::numeric[]) AS quantity,
+            unnest($13::text[]) AS unit_amount,
+            unnest($14::numeric[]) AS unit_size,
+            unnest($15::text[]) AS currency,
+            unnest($16::numeric[]) AS amount,
+            unnest($17::numeric[]) AS amount_before,
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
-            jsonb_array_elements($17::jsonb) AS tiers,
-            jsonb_array_elements($18::jsonb) AS steps,
-            jsonb_array_elements($19::jsonb) AS basis
+            jsonb_array_elements($18::jsonb) AS tiers,
+            jsonb_array_elements($19::jsonb) AS steps,
+            jsonb_array_elements($20::jsonb) AS basis
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )
@@ -215,6 +216,7 @@ async def insert_charges(
     subscription_item_ids: Sequence[str],
     kinds: Sequence[str],
     price_ids: Sequence[str],
+    price_override_ids: Sequence[str],
     descriptions: Sequence[str],
     period_starts: Sequence[datetime.datetime],
     period_ends: Sequence[datetime.datetime],
@@ -238,6 +240,7 @@ async def insert_charges(
         subscription_item_ids,
         kinds,
         price_ids,
+        price_override_ids,
         descriptions,
         period_starts,
         period_ends,
@@ -254,7 +257,7 @@ async def insert_charges(
 
 
 LIST_CHARGES: Final = """-- name: ListCharges :many
-SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.amount_before, c.tiers, c.steps, c.basis, c.created_at
+SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.price_override_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.amount_before, c.tiers, c.steps, c.basis, c.created_at
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 WHERE c.tenant_id = $1 AND c.cycle_id = ANY ($2::text[])
 ORDER BY
@@ -270,7 +273,7 @@ async def list_charges(conn: Connection, *, tenant_id: str, cycle_ids: Sequence[
 
 
 FIND_BILLED_PRICE: Final = """-- name: FindBilledPrice :one
-SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.max_quantity, p.currency_options, p.description, p.created_at, s.currency AS paid_currency
+SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.max_quantity, p.currency_options, p.description, p.created_at, s.currency AS paid_currency, i.overridden
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
@@ -308,6 +311,7 @@ class FindBilledPriceRow:
     description: str
     created_at: datetime.datetime
     paid_currency: str
+    overridden: bool
 
 
 async def find_billed_price(

@@ -53,7 +53,7 @@ class PriceTerms:
 
 @dataclass(frozen=True, slots=True)
 class CurrencyAmounts:
-    """The amounts of a price in another currency than its own."""
+    """Amounts of a price that are not its own: in another currency, or negotiated."""
 
     currency: str
     unit_amount: Decimal | None

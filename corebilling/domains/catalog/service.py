@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.catalog.amounts import optional_decimal, optional_text, read_tiers, tier_object
 from corebilling.domains.catalog.model import (
     CurrencyAmounts,
     PriceTerms,
@@ -26,11 +27,11 @@ from corebilling.domains.catalog.model import (
 )
 from corebilling.errors import AlreadyExists, NotFound
 from corebilling.events import outbox
-from corebilling.mapping import decimal_text, enum_text, to_message
+from corebilling.mapping import enum_text, to_message
 from corebilling.values.currency import check_currency
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
-from corebilling.values.price import PriceModel, Tier
+from corebilling.values.price import PriceModel
 
 
 class CatalogService:
@@ -135,7 +136,7 @@ class CatalogService:
             interval_count=(request.interval_count or 1) if terms.has_interval else None,
             unit_amount=terms.unit_amount,
             unit_size=terms.unit_size,
-            tiers=[_tier_object(tier) for tier in terms.tiers],
+            tiers=[tier_object(tier) for tier in terms.tiers],
             included_quantity=terms.included_quantity,
             minimum_amount=terms.minimum_amount,
             maximum_amount=terms.maximum_amount,
@@ -255,29 +256,16 @@ def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
         model=PriceModel(enum_text(pb.PriceModel, request.model)),
         usage=PriceUsage(enum_text(pb.PriceUsage, request.usage)),
         meter_id=request.meter_id or None,
-        unit_amount=_decimal(request.unit_amount),
+        unit_amount=optional_decimal(request.unit_amount),
         unit_size=Decimal(request.unit_size or 1),
-        tiers=_tiers(request.tiers),
+        tiers=read_tiers(request.tiers),
         included_quantity=Decimal(request.included_quantity or 0),
-        minimum_amount=_decimal(request.minimum_amount),
-        maximum_amount=_decimal(request.maximum_amount),
+        minimum_amount=optional_decimal(request.minimum_amount),
+        maximum_amount=optional_decimal(request.maximum_amount),
         no_flat_amount_when_unused=request.no_flat_amount_when_unused,
         one_time=request.one_time,
         has_interval=bool(request.interval_unit),
     )
-
-
-def _tiers(messages: Iterable[pb.PriceTier]) -> list[Tier]:
-    return [
-        Tier(
-            up_to=_decimal(tier.up_to),
-            unit_amount=Decimal(tier.unit_amount),
-            flat_amount=Decimal(tier.flat_amount or 0),
-            block_size=_decimal(tier.block_size),
-            maximum_amount=_decimal(tier.maximum_amount),
-        )
-        for tier in messages
-    ]
 
 
 def _checked_options(
@@ -286,10 +274,10 @@ def _checked_options(
     options = [
         CurrencyAmounts(
             currency=check_currency(option.currency),
-            unit_amount=_decimal(option.unit_amount),
-            tiers=_tiers(option.tiers),
-            minimum_amount=_decimal(option.minimum_amount),
-            maximum_amount=_decimal(option.maximum_amount),
+            unit_amount=optional_decimal(option.unit_amount),
+            tiers=read_tiers(option.tiers),
+            minimum_amount=optional_decimal(option.minimum_amount),
+            maximum_amount=optional_decimal(option.maximum_amount),
         )
         for option in request.currency_options
     ]
@@ -305,30 +293,12 @@ def _option_object(option: CurrencyAmounts, terms: PriceTerms) -> Mapping[str, A
     """As rows keep it: a `CurrencyOption` in JSON, and the `max_quantity` that follows from it."""
     return {
         "currency": option.currency,
-        "unit_amount": _optional_text(option.unit_amount),
-        "tiers": [_tier_object(tier) for tier in option.tiers],
-        "minimum_amount": _optional_text(option.minimum_amount),
-        "maximum_amount": _optional_text(option.maximum_amount),
-        "max_quantity": _optional_text(max_quantity(option.terms_of(terms), option.currency)),
+        "unit_amount": optional_text(option.unit_amount),
+        "tiers": [tier_object(tier) for tier in option.tiers],
+        "minimum_amount": optional_text(option.minimum_amount),
+        "maximum_amount": optional_text(option.maximum_amount),
+        "max_quantity": optional_text(max_quantity(option.terms_of(terms), option.currency)),
     }
-
-
-def _decimal(text: str) -> Decimal | None:
-    return Decimal(text) if text else None
-
-
-def _tier_object(tier: Tier) -> Mapping[str, str]:
-    return {
-        "up_to": _optional_text(tier.up_to),
-        "unit_amount": decimal_text(tier.unit_amount),
-        "flat_amount": decimal_text(tier.flat_amount),
-        "block_size": _optional_text(tier.block_size),
-        "maximum_amount": _optional_text(tier.maximum_amount),
-    }
-
-
-def _optional_text(number: Decimal | None) -> str:
-    return "" if number is None else decimal_text(number)
 
 
 def _price_message(price: Price) -> pb.Price:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -15,6 +15,7 @@ from billing.types.v1 import money_pb2
 from billing.usage.v1 import usage_events_pb2
 from billing_db import catalog as catalog_sql
 from billing_db import models
+from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
 
@@ -24,10 +25,12 @@ from corebilling.domains.rating.model import (
     Charge,
     ChargeKind,
     LateUsage,
+    Negotiated,
     PricedItem,
     decide_charges,
     evidence,
     goes_on,
+    with_amounts,
 )
 from corebilling.errors import InvalidArgument, NotFound
 from corebilling.events import outbox
@@ -114,6 +117,11 @@ class RatingService:
         if row is None:
             return
         price = _price(row, row.paid_currency)
+        if row.overridden:
+            contract = (await _contracts(tx, [reported.subscription_id]))[reported.subscription_id]
+            item = next(item for item in contract.items if item.id == reported.subscription_item_id)
+            period = Period(instant(reported.period.start), instant(reported.period.end))
+            price = with_amounts(item, contract.items, period, contract.service).price
         # A minimum is due once the period is over.
         rated = rate(price, Decimal(reported.total_quantity), final=False)
         outbox.append(
@@ -229,6 +237,7 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
     prices = {
         pair: _price(by_id[pair[0]], pair[1]) for pair in {(row.price_id, row.currency) for row in rows}
     }
+    negotiated = await _negotiated(tx, rows, by_id)
     contracts: dict[str, Contract] = {}
     for row in rows:
         service = Period(row.paid_from, row.ended_at or ALWAYS.end)
@@ -240,9 +249,37 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
                 quantity=row.quantity,
                 served=Period(row.starts_at, row.ends_at),
                 billed=Period(row.billed_from, row.billed_until),
+                negotiated=tuple(negotiated.get((row.subscription_id, row.price_id), ())),
             )
         )
     return contracts
+
+
+async def _negotiated(
+    tx: Transaction, items: Sequence[rating_sql.ListRatedItemsRow], prices: Mapping[str, models.Price]
+) -> Mapping[tuple[str, str], Sequence[Negotiated]]:
+    """Negotiated amounts by subscription and price, those that go before others first."""
+    overridden = [item for item in items if item.overridden]
+    if not overridden:
+        return {}
+    rows = await override_sql.list_overrides_of_subscriptions(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_ids=sorted({item.subscription_id for item in overridden}),
+        price_ids=sorted({item.price_id for item in overridden}),
+    )
+    found: dict[tuple[str, str], list[Negotiated]] = defaultdict(list)
+    for row in rows:
+        price = _negotiated_price(prices[row.price_id], row)
+        valid = Period(row.valid_from, row.valid_until or ALWAYS.end)
+        found[row.for_subscription_id, row.price_id].append(Negotiated(price, valid))
+    return found
+
+
+def _negotiated_price(row: models.Price, override: override_sql.ListOverridesOfSubscriptionsRow) -> Price:
+    amounts = _Amounts(override.unit_amount, override.tiers, override.minimum_amount, override.maximum_amount)
+    price = _priced(row, override.currency, amounts)
+    return replace(price, included_quantity=override.included_quantity, override_id=override.id)
 
 
 def _price(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> Price:
@@ -251,7 +288,12 @@ def _price(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> 
     Raises:
         InvalidArgument: PRICE_CURRENCY_MISSING.
     """
-    amounts = _own_amounts(row) if currency == row.currency else _other_amounts(row, currency)
+    return _priced(
+        row, currency, _own_amounts(row) if currency == row.currency else _other_amounts(row, currency)
+    )
+
+
+def _priced(row: models.Price | rating_sql.FindBilledPriceRow, currency: str, amounts: "_Amounts") -> Price:
     return Price(
         id=row.id,
         description=row.description,
@@ -387,6 +429,7 @@ def _row(
         subscription_item_id=charge.item_id,
         kind=charge.kind,
         price_id=charge.price.id,
+        price_override_id=charge.price.override_id or None,
         description=charge.description,
         period_start=charge.period.start,
         period_end=charge.period.end,
@@ -413,6 +456,7 @@ async def _insert(tx: Transaction, rows: Sequence[models.Charge]) -> None:
         subscription_item_ids=[row.subscription_item_id for row in rows],
         kinds=[row.kind for row in rows],
         price_ids=[row.price_id for row in rows],
+        price_override_ids=[row.price_override_id or "" for row in rows],
         descriptions=[row.description for row in rows],
         period_starts=[row.period_start for row in rows],
         period_ends=[row.period_end for row in rows],

@@ -129,15 +129,21 @@ def decide_items(
         for item, price in zip(wanted, taken, strict=True)
     ]
     for item in filled:
-        most = prices[item.price_id].max_quantities[currency]
-        if item.quantity is not None and most is not None and item.quantity > most:
-            raise _items_invalid(
-                f"take at most {most:f} of price {item.price_id}: an invoice line holds no more"
-            )
+        check_quantity(item.price_id, item.quantity, prices[item.price_id].max_quantities[currency])
     unit, count = first.interval_unit, first.interval_count
     assert unit is not None, "it recurs"
     assert count is not None, "it recurs"
     return filled, unit, count
+
+
+def check_quantity(price_id: str, quantity: Decimal | None, most: Decimal | None) -> None:
+    """Refuses more than an invoice line can hold; None is no limit.
+
+    Raises:
+        InvalidArgument: SUBSCRIPTION_ITEMS_INVALID.
+    """
+    if quantity is not None and most is not None and quantity > most:
+        raise _items_invalid(f"take at most {most:f} of price {price_id}: an invoice line holds no more")
 
 
 def check_interval(held: tuple[str, int], wanted: tuple[str, int]) -> None:

@@ -475,6 +475,26 @@ class ErrorReason(betterproto2.Enum):
     its next version with a currency option, or take another price.
     """
 
+    PRICE_OVERRIDE_NOT_FOUND = 252
+    """
+    NOT_FOUND {price_override_id}.
+    """
+
+    PRICE_OVERRIDE_INVALID = 253
+    """
+    INVALID_ARGUMENT {detail}. An override is either a customer's or a subscription's.
+    """
+
+    PRICE_OVERRIDE_TIME_INVALID = 254
+    """
+    INVALID_ARGUMENT {valid_from, earliest}. An override is valid for some time, and not in what may be invoiced already.
+    """
+
+    PRICE_OVERRIDE_LIMIT_REACHED = 255
+    """
+    RESOURCE_EXHAUSTED {limit}. The price was overridden so often for the customer; create its next version.
+    """
+
     ACCOUNT_NOT_FOUND = 290
     """
     NOT_FOUND {account_id}. ListAccounts shows those there are.
@@ -578,6 +598,10 @@ class ErrorReason(betterproto2.Enum):
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
             250: "ERROR_REASON_PRICE_CURRENCY_MISSING",
+            252: "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND",
+            253: "ERROR_REASON_PRICE_OVERRIDE_INVALID",
+            254: "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID",
+            255: "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED",
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
         }
@@ -675,6 +699,10 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
             "ERROR_REASON_PRICE_CURRENCY_MISSING": 250,
+            "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND": 252,
+            "ERROR_REASON_PRICE_OVERRIDE_INVALID": 253,
+            "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID": 254,
+            "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED": 255,
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
         }

@@ -125,6 +125,11 @@ class Charge(betterproto2.Message):
     come to together, rounded.
     """
 
+    price_override_id: "str" = betterproto2.field(30, betterproto2.TYPE_STRING)
+    """
+    The negotiated amounts that it was rated with; empty: the price's own.
+    """
+
 
 default_message_pool.register_message("billing.rating.v1", "Charge", Charge)
 
