@@ -31,49 +31,50 @@ WITH written AS (
     INSERT INTO invoices (
         tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, subtotal_minor, discount_minor,
         credit_minor, tax_minor, total_minor, prepaid_minor, amount_due_minor, tax_behavior, discounts, credits, taxes,
-        description, replaces_invoice_id, period_start, period_end, finalized_at, due_at, paid_at, created_at, version
+        terms, description, replaces_invoice_id, period_start, period_end, finalized_at, due_at, paid_at, created_at, version
     )
     SELECT
         $1, n.id, n.customer_id, nullif(n.subscription_id, ''), nullif(n.cycle_id, ''), n.state,
         nullif(n.number, ''), n.currency, n.subtotal_minor, n.discount_minor, n.credit_minor, n.tax_minor, n.total_minor,
         n.prepaid_minor, n.total_minor - n.prepaid_minor, n.tax_behavior, n.evidence -> 'discounts',
-        n.evidence -> 'credits', n.evidence -> 'taxes', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, $25::timestamptz,
-        $26::timestamptz, CASE n.state WHEN 'paid' THEN $25::timestamptz END,
-        $27, n.version
+        n.evidence -> 'credits', n.evidence -> 'taxes', n.evidence -> 'terms', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, $26::timestamptz,
+        $27::timestamptz, CASE n.state WHEN 'paid' THEN $26::timestamptz END,
+        $28, n.version
     FROM (
         SELECT
-            unnest($28::text[]) AS id,
-            unnest($29::text[]) AS customer_id,
-            unnest($30::text[]) AS subscription_id,
-            unnest($31::text[]) AS cycle_id,
-            unnest($32::text[]) AS state,
-            unnest($33::text[]) AS number,
-            unnest($34::text[]) AS currency,
-            unnest($35::bigint[]) AS subtotal_minor,
-            unnest($36::bigint[]) AS discount_minor,
-            unnest($37::bigint[]) AS credit_minor,
-            unnest($38::bigint[]) AS tax_minor,
-            unnest($39::bigint[]) AS total_minor,
-            unnest($40::bigint[]) AS prepaid_minor,
-            unnest($41::text[]) AS tax_behavior,
-            jsonb_array_elements($42::jsonb) AS evidence,
-            unnest($43::text[]) AS description,
-            unnest($44::text[]) AS replaces_invoice_id,
-            unnest($45::timestamptz[]) AS period_start,
-            unnest($46::timestamptz[]) AS period_end,
-            unnest($47::bigint[]) AS version
+            unnest($29::text[]) AS id,
+            unnest($30::text[]) AS customer_id,
+            unnest($31::text[]) AS subscription_id,
+            unnest($32::text[]) AS cycle_id,
+            unnest($33::text[]) AS state,
+            unnest($34::text[]) AS number,
+            unnest($35::text[]) AS currency,
+            unnest($36::bigint[]) AS subtotal_minor,
+            unnest($37::bigint[]) AS discount_minor,
+            unnest($38::bigint[]) AS credit_minor,
+            unnest($39::bigint[]) AS tax_minor,
+            unnest($40::bigint[]) AS total_minor,
+            unnest($41::bigint[]) AS prepaid_minor,
+            unnest($42::text[]) AS tax_behavior,
+            jsonb_array_elements($43::jsonb) AS evidence,
+            unnest($44::text[]) AS description,
+            unnest($45::text[]) AS replaces_invoice_id,
+            unnest($46::timestamptz[]) AS period_start,
+            unnest($47::timestamptz[]) AS period_end,
+            unnest($48::bigint[]) AS version
     ) n
 )
 INSERT INTO invoice_lines (
     tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
     amount_minor, price_id, subscription_item_id, tiers, steps, discount_minor, credit_minor, tax_minor, taxes,
-    tax_category, tax_exemption, subscription_id, evidence
+    tax_category, tax_exemption, charge_id, subscription_id, evidence
 )
 SELECT
     $1, l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
     nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, nullif(l.price_id, ''),
     nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.discount_minor, l.credit_minor, l.tax_minor, l.taxes,
-    l.tax_category, nullif(l.tax_exemption, ''), nullif(l.subscription_id, ''), nullif(l.evidence, 'null'::jsonb)
+    l.tax_category, nullif(l.tax_exemption, ''), nullif(l.charge_id, ''), nullif(l.subscription_id, ''),
+    nullif(l.evidence, 'null'::jsonb)
 FROM (
     SELECT
         unnest($2::text[]) AS id,
@@ -96,10 +97,11 @@ FROM (
         unnest($19::text[]) AS tax_exemption,
         unnest($20::text[]) AS subscription_id,
         jsonb_array_elements($21::jsonb) AS evidence,
-        jsonb_array_elements($22::jsonb) AS taxes,
+        unnest($22::text[]) AS charge_id,
+        jsonb_array_elements($23::jsonb) AS taxes,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
-        jsonb_array_elements($23::jsonb) AS tiers,
-        jsonb_array_elements($24::jsonb) AS steps
+        jsonb_array_elements($24::jsonb) AS tiers,
+        jsonb_array_elements($25::jsonb) AS steps
 ) l
 """
 
@@ -128,6 +130,7 @@ async def insert_invoices(
     line_tax_exemptions: Sequence[str],
     line_subscription_ids: Sequence[str],
     line_evidence: Json,
+    line_charge_ids: Sequence[str],
     line_taxes: Json,
     line_tiers: Json,
     line_steps: Json,
@@ -181,6 +184,7 @@ async def insert_invoices(
         line_tax_exemptions,
         line_subscription_ids,
         line_evidence,
+        line_charge_ids,
         line_taxes,
         line_tiers,
         line_steps,
@@ -288,7 +292,7 @@ async def list_committed_periods(
 
 
 FIND_INVOICE: Final = """-- name: FindInvoice :one
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, description, replaces_invoice_id FROM invoices WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -298,7 +302,7 @@ async def find_invoice(conn: Connection, *, tenant_id: str, id: str) -> Invoice 
 
 
 LIST_INVOICE_LINES: Final = """-- name: ListInvoiceLines :many
-SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines
+SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines
 WHERE tenant_id = $1 AND invoice_id = $2
 ORDER BY position
 """
@@ -310,7 +314,7 @@ async def list_invoice_lines(conn: Connection, *, tenant_id: str, invoice_id: st
 
 
 LIST_INVOICES: Final = """-- name: ListInvoices :many
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, description, replaces_invoice_id FROM invoices
+SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices
 WHERE tenant_id = $1
     AND ($2::text = '' OR customer_id = $2::text)
     AND ($3::text = '' OR subscription_id = $3::text)
@@ -361,7 +365,7 @@ SET state = $1, number = $2, amount_paid_minor = $3,
     prepaid_minor = $6, credits = $7, finalized_at = $8,
     due_at = $9, paid_at = $10, voided_at = $11, version = $12
 WHERE tenant_id = $13 AND id = $14 AND version = $15
-RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, description, replaces_invoice_id
+RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id
 """
 
 

@@ -42,6 +42,7 @@ class DraftLine:
     tax_category: str
     subscription_id: str = ""
     evidence: dict[str, Any] | None = None
+    charge_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def charge_lines(
             steps=charge.steps,
             tax_category=categories.get(charge.price_id, ""),
             subscription_id=subscription_id,
+            charge_id=charge.id,
         )
         for charge in charges
     ]
@@ -121,6 +123,7 @@ def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
             tax_category=row.tax_category,
             subscription_id=row.subscription_id or "",
             evidence=row.evidence,
+            charge_id=row.charge_id or "",
         )
         for row in rows
     ]
@@ -163,6 +166,7 @@ def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: 
         discounts=_discounts(reckoning, amounts),
         credits=[_credit(use) for use in (*amounts.credits, *amounts.prepaid)],
         taxes=_taxes_by_rate(reckoning, amounts.taxes.rows),
+        terms=reckoning.terms_object(occasion.currency),
         description=occasion.description,
         replaces_invoice_id=occasion.replaces_invoice_id or None,
     )
@@ -177,6 +181,7 @@ def message(draft: Draft) -> pb.Invoice:
             line,
             pb.InvoiceLine,
             id="",
+            charge_id="",
             discount_minor=result.discount_minor,
             credit_minor=result.credit_minor,
             tax_minor=result.tax_minor,
@@ -219,7 +224,12 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         prepaid_minor=[invoice.prepaid_minor for invoice in invoices],
         tax_behaviors=[invoice.tax_behavior for invoice in invoices],
         evidence=[
-            {"discounts": invoice.discounts, "credits": invoice.credits, "taxes": invoice.taxes}
+            {
+                "discounts": invoice.discounts,
+                "credits": invoice.credits,
+                "taxes": invoice.taxes,
+                "terms": invoice.terms,
+            }
             for invoice in invoices
         ],
         descriptions=[invoice.description for invoice in invoices],
@@ -250,6 +260,7 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         line_tax_exemptions=[result.line.exemption for result in results],
         line_subscription_ids=[line.subscription_id for line in lines],
         line_evidence=[line.evidence for line in lines],
+        line_charge_ids=[line.charge_id for line in lines],
     )
 
 
@@ -287,6 +298,7 @@ def _credit(use: CreditUse) -> dict[str, Any]:
         "credit_id": use.credit.id,
         "kind": f"CREDIT_KIND_{use.credit.kind.upper()}",
         "amount_minor": use.amount_minor,
+        "available_minor": use.credit.remaining_minor,
     }
 
 

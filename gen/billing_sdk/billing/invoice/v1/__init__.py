@@ -28,6 +28,7 @@ __all__ = (
     "InvoiceState",
     "InvoiceStatusChanged",
     "InvoiceTax",
+    "InvoiceTerms",
     "InvoiceVoided",
     "IssueCreditNoteRequest",
     "IssueCreditNoteResponse",
@@ -71,10 +72,10 @@ class InvoiceLineType(betterproto2.Enum):
 
     ONE_TIME = 4
     """
-    Of one-off invoices.
+    Of one-off invoices, and of one-time prices.
     """
 
-    TRUE_UP = 60
+    TRUE_UP = 260
     """
     What a period's lines lack to the subscription's minimum commitment; below zero where late usage makes up for it.
     """
@@ -87,7 +88,7 @@ class InvoiceLineType(betterproto2.Enum):
             2: "INVOICE_LINE_TYPE_USAGE",
             3: "INVOICE_LINE_TYPE_ADJUSTMENT",
             4: "INVOICE_LINE_TYPE_ONE_TIME",
-            60: "INVOICE_LINE_TYPE_TRUE_UP",
+            260: "INVOICE_LINE_TYPE_TRUE_UP",
         }
 
     @classmethod
@@ -98,7 +99,7 @@ class InvoiceLineType(betterproto2.Enum):
             "INVOICE_LINE_TYPE_USAGE": 2,
             "INVOICE_LINE_TYPE_ADJUSTMENT": 3,
             "INVOICE_LINE_TYPE_ONE_TIME": 4,
-            "INVOICE_LINE_TYPE_TRUE_UP": 60,
+            "INVOICE_LINE_TYPE_TRUE_UP": 260,
         }
 
 
@@ -423,6 +424,8 @@ class Invoice(betterproto2.Message):
     The invoice, now void, that this one was issued for again.
     """
 
+    terms: "InvoiceTerms | None" = betterproto2.field(270, betterproto2.TYPE_MESSAGE, optional=True)
+
 
 default_message_pool.register_message("billing.invoice.v1", "Invoice", Invoice)
 
@@ -436,6 +439,11 @@ class InvoiceCredit(betterproto2.Message):
     )
 
     amount_minor: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+    available_minor: "int" = betterproto2.field(270, betterproto2.TYPE_INT64)
+    """
+    What the credit had left before; 0 of one that the invoice became, see `prepaid_minor`.
+    """
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceCredit", InvoiceCredit)
@@ -558,11 +566,21 @@ class InvoiceLine(betterproto2.Message):
     Why it is not taxed.
     """
 
-    subscription_id: "str" = betterproto2.field(60, betterproto2.TYPE_STRING)
+    subscription_id: "str" = betterproto2.field(260, betterproto2.TYPE_STRING)
 
-    evidence: "InvoiceLineEvidence | None" = betterproto2.field(61, betterproto2.TYPE_MESSAGE, optional=True)
+    evidence: "InvoiceLineEvidence | None" = betterproto2.field(261, betterproto2.TYPE_MESSAGE, optional=True)
     """
     What lies outside the line: other lines that its amount follows from.
+    """
+
+    charge_id: "str" = betterproto2.field(270, betterproto2.TYPE_STRING)
+    """
+    What rating charged; empty for what was no charge.
+    """
+
+    tax_category: "str" = betterproto2.field(271, betterproto2.TYPE_STRING)
+    """
+    By which its tax rates were chosen.
     """
 
 
@@ -683,6 +701,31 @@ class InvoiceTax(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceTax", InvoiceTax)
+
+
+@dataclass(eq=False, repr=False)
+class InvoiceTerms(betterproto2.Message):
+    """
+    By which rules an invoice was worked out, beside its `tax_behavior`.
+    """
+
+    tax_rounding: "__tax__v1__.TaxRounding" = betterproto2.field(
+        1, betterproto2.TYPE_ENUM, default_factory=lambda: __tax__v1__.TaxRounding(0)
+    )
+
+    credit_application: "__tax__v1__.CreditApplication" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: __tax__v1__.CreditApplication(0)
+    )
+
+    worked_out_at: "datetime.datetime | None" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When: credits that held then were used.
+    """
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceTerms", InvoiceTerms)
 
 
 @dataclass(eq=False, repr=False)
