@@ -39,6 +39,7 @@ class BillingCycle:
     sandbox: bool
     due_at: datetime.datetime | None
     closed_at: datetime.datetime | None
+    minimum_minor: int | None
     failed_attempts: int
     retry_at: datetime.datetime
     version: int
@@ -102,6 +103,7 @@ class Charge:
     amount_before: Decimal
     tiers: Json
     steps: Json
+    basis: Json
     created_at: datetime.datetime
 
 
@@ -262,12 +264,15 @@ class InvoiceLine:
     subscription_item_id: str | None
     tiers: Json
     steps: Json
+    charge_id: str | None
     discount_minor: int
     credit_minor: int
     tax_minor: int
     taxes: Json
     tax_category: str
     tax_exemption: str | None
+    subscription_id: str | None
+    evidence: Json | None
 
 
 @dataclass(slots=True)
@@ -304,6 +309,7 @@ class Invoice:
     due_at: datetime.datetime | None
     paid_at: datetime.datetime | None
     voided_at: datetime.datetime | None
+    written_off_at: datetime.datetime | None
     created_at: datetime.datetime
     version: int
     subtotal_minor: int
@@ -316,6 +322,7 @@ class Invoice:
     discounts: Json
     credits: Json
     taxes: Json
+    terms: Json
     description: str
     replaces_invoice_id: str | None
 
@@ -414,8 +421,9 @@ class Price:
     model: str
     usage: str
     meter_id: str | None
-    interval_unit: str
-    interval_count: int
+    one_time: bool
+    interval_unit: str | None
+    interval_count: int | None
     unit_amount: Decimal | None
     unit_size: Decimal
     tiers: Json
@@ -484,6 +492,7 @@ class SubscriptionChange:
     plan_id: str | None
     items: Json
     proration_behavior: str
+    minimum_commitment_minor: int | None
     created_at: datetime.datetime
 
 
@@ -499,6 +508,7 @@ class SubscriptionItem:
     meter_code: str | None
     aggregation: str | None
     quantity: Decimal | None
+    one_time: bool
     starts_at: datetime.datetime
     ends_at: datetime.datetime
     billed_from: datetime.datetime
@@ -529,6 +539,7 @@ class Subscription:
     ended_at: datetime.datetime | None
     paused_at: datetime.datetime | None
     next_change_at: datetime.datetime | None
+    commitments: Json | None
     created_at: datetime.datetime
     version: int
 

@@ -12,14 +12,15 @@ from .models import Subscription, SubscriptionChange, SubscriptionItem
 INSERT_SUBSCRIPTION: Final = """-- name: InsertSubscription :one
 INSERT INTO subscriptions (
     tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at,
-    trial_end_at, current_period_start, current_period_end, created_at
+    trial_end_at, current_period_start, current_period_end, commitments, created_at
 )
 VALUES (
     $1, $2, $3, $4, $5, $6,
     $7, $8, $9, $10, $11,
-    $12, $13, $14, $15
+    $12, $13, $14,
+    $15, $16
 )
-RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version
+RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version
 """
 
 
@@ -40,6 +41,7 @@ async def insert_subscription(
     trial_end_at: datetime.datetime | None,
     current_period_start: datetime.datetime | None,
     current_period_end: datetime.datetime | None,
+    commitments: Json | None,
     created_at: datetime.datetime,
 ) -> Subscription:
     row = await conn.fetchrow(
@@ -58,6 +60,7 @@ async def insert_subscription(
         trial_end_at,
         current_period_start,
         current_period_end,
+        commitments,
         created_at,
     )
     if row is None:
@@ -67,10 +70,10 @@ async def insert_subscription(
 
 INSERT_SUBSCRIPTION_ITEMS: Final = """-- name: InsertSubscriptionItems :many
 INSERT INTO subscription_items (
-    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, billed_from
+    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, billed_from
 )
 SELECT $1, i.id, $2, i.position, i.price_id, m.code, m.aggregation,
-    nullif(i.quantity, '')::numeric, $3::timestamptz, i.billed_from
+    nullif(i.quantity, '')::numeric, p.one_time, $3::timestamptz, i.billed_from
 FROM (
     SELECT
         unnest($4::text[]) AS id,
@@ -81,7 +84,7 @@ FROM (
 ) i
 JOIN prices p ON p.tenant_id = $1 AND p.id = i.price_id
 LEFT JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
-RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, ends_at, billed_from, billed_until, paused
+RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, ends_at, billed_from, billed_until, paused
 """
 
 
@@ -113,7 +116,7 @@ async def insert_subscription_items(
 
 
 LIST_PRICES_FOR_ITEMS: Final = """-- name: ListPricesForItems :many
-SELECT id, code, currency, usage, meter_id, interval_unit, interval_count, max_quantity
+SELECT id, code, currency, usage, meter_id, one_time, interval_unit, interval_count, max_quantity
 FROM prices
 WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
@@ -128,8 +131,9 @@ class ListPricesForItemsRow:
     currency: str
     usage: str
     meter_id: str | None
-    interval_unit: str
-    interval_count: int
+    one_time: bool
+    interval_unit: str | None
+    interval_count: int | None
     max_quantity: Decimal | None
 
 
@@ -145,7 +149,7 @@ async def list_prices_for_items(
 
 
 FIND_SUBSCRIPTION: Final = """-- name: FindSubscription :one
-SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version FROM subscriptions WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version FROM subscriptions WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -155,7 +159,7 @@ async def find_subscription(conn: Connection, *, tenant_id: str, id: str) -> Sub
 
 
 LIST_SUBSCRIPTIONS: Final = """-- name: ListSubscriptions :many
-SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version FROM subscriptions
+SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version FROM subscriptions
 WHERE tenant_id = $1
     AND ($2::text = '' OR customer_id = $2::text)
     AND ($3::text = '' OR state = $3::text)
@@ -180,7 +184,7 @@ async def list_subscriptions(
 
 
 LIST_SUBSCRIPTION_ITEMS: Final = """-- name: ListSubscriptionItems :many
-SELECT tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, ends_at, billed_from, billed_until, paused FROM subscription_items
+SELECT tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, ends_at, billed_from, billed_until, paused FROM subscription_items
 WHERE tenant_id = $1 AND subscription_id = ANY ($2::text[])
     AND (ends_at = '9000-01-01 00:00:00+00' OR paused)
 ORDER BY subscription_id, position
@@ -332,13 +336,15 @@ async def has_usage_since(
 
 INSERT_SUBSCRIPTION_CHANGE: Final = """-- name: InsertSubscriptionChange :one
 INSERT INTO subscription_changes (
-    tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at
+    tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, minimum_commitment_minor,
+    created_at
 )
 VALUES (
     $1, $2, $3, $4, $5,
-    $6, $7, $8, $9
+    $6, $7, $8,
+    $9, $10
 )
-RETURNING tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at
+RETURNING tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, minimum_commitment_minor, created_at
 """
 
 
@@ -353,6 +359,7 @@ async def insert_subscription_change(
     plan_id: str | None,
     items: Json,
     proration_behavior: str,
+    minimum_commitment_minor: int | None,
     created_at: datetime.datetime,
 ) -> SubscriptionChange:
     row = await conn.fetchrow(
@@ -365,6 +372,7 @@ async def insert_subscription_change(
         plan_id,
         items,
         proration_behavior,
+        minimum_commitment_minor,
         created_at,
     )
     if row is None:
@@ -373,7 +381,7 @@ async def insert_subscription_change(
 
 
 FIND_SCHEDULED_CHANGE: Final = """-- name: FindScheduledChange :one
-SELECT tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at FROM subscription_changes
+SELECT tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, minimum_commitment_minor, created_at FROM subscription_changes
 WHERE tenant_id = $1 AND subscription_id = $2 AND state = 'scheduled'
 """
 
@@ -410,9 +418,10 @@ UPDATE subscriptions
 SET state = $1, current_period_start = $2,
     current_period_end = $3, cancel_at_period_end = $4,
     canceled_at = $5, ended_at = $6, paused_at = $7,
-    next_change_at = $8, plan_id = $9, version = $10
-WHERE tenant_id = $11 AND id = $12 AND version = $13
-RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version
+    next_change_at = $8, plan_id = $9, commitments = $10,
+    version = $11
+WHERE tenant_id = $12 AND id = $13 AND version = $14
+RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version
 """
 
 
@@ -428,6 +437,7 @@ async def mark_subscription(
     paused_at: datetime.datetime | None,
     next_change_at: datetime.datetime | None,
     plan_id: str | None,
+    commitments: Json | None,
     new_version: int,
     tenant_id: str,
     id: str,
@@ -445,6 +455,7 @@ async def mark_subscription(
         paused_at,
         next_change_at,
         plan_id,
+        commitments,
         new_version,
         tenant_id,
         id,

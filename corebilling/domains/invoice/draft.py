@@ -40,6 +40,9 @@ class DraftLine:
     tiers: Any
     steps: Any
     tax_category: str
+    subscription_id: str = ""
+    evidence: dict[str, Any] | None = None
+    charge_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ class Draft:
     taxes: Sequence[list[dict[str, Any]]]
 
 
-def charge_lines(charges: Sequence[Charge], categories: Mapping[str, str]) -> list[DraftLine]:
+def charge_lines(
+    subscription_id: str, charges: Sequence[Charge], categories: Mapping[str, str]
+) -> list[DraftLine]:
     """Lines of charges; `categories` are the tax categories by price."""
     return [
         DraftLine(
@@ -83,6 +88,8 @@ def charge_lines(charges: Sequence[Charge], categories: Mapping[str, str]) -> li
             tiers=charge.tiers,
             steps=charge.steps,
             tax_category=categories.get(charge.price_id, ""),
+            subscription_id=subscription_id,
+            charge_id=charge.id,
         )
         for charge in charges
     ]
@@ -114,6 +121,9 @@ def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
             tiers=row.tiers,
             steps=row.steps,
             tax_category=row.tax_category,
+            subscription_id=row.subscription_id or "",
+            evidence=row.evidence,
+            charge_id=row.charge_id or "",
         )
         for row in rows
     ]
@@ -144,6 +154,7 @@ def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: 
         due_at=None,
         paid_at=None,
         voided_at=None,
+        written_off_at=None,
         created_at=tx.now,
         version=1,
         subtotal_minor=amounts.subtotal_minor,
@@ -156,6 +167,7 @@ def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: 
         discounts=_discounts(reckoning, amounts),
         credits=[_credit(use) for use in (*amounts.credits, *amounts.prepaid)],
         taxes=_taxes_by_rate(reckoning, amounts.taxes.rows),
+        terms=reckoning.terms_object(occasion.currency),
         description=occasion.description,
         replaces_invoice_id=occasion.replaces_invoice_id or None,
     )
@@ -170,6 +182,7 @@ def message(draft: Draft) -> pb.Invoice:
             line,
             pb.InvoiceLine,
             id="",
+            charge_id="",
             discount_minor=result.discount_minor,
             credit_minor=result.credit_minor,
             tax_minor=result.tax_minor,
@@ -212,7 +225,12 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         prepaid_minor=[invoice.prepaid_minor for invoice in invoices],
         tax_behaviors=[invoice.tax_behavior for invoice in invoices],
         evidence=[
-            {"discounts": invoice.discounts, "credits": invoice.credits, "taxes": invoice.taxes}
+            {
+                "discounts": invoice.discounts,
+                "credits": invoice.credits,
+                "taxes": invoice.taxes,
+                "terms": invoice.terms,
+            }
             for invoice in invoices
         ],
         descriptions=[invoice.description for invoice in invoices],
@@ -241,6 +259,9 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         line_taxes=[taxes for _, _, _, _, taxes in rows],
         line_tax_categories=[line.tax_category for line in lines],
         line_tax_exemptions=[result.line.exemption for result in results],
+        line_subscription_ids=[line.subscription_id for line in lines],
+        line_evidence=[line.evidence for line in lines],
+        line_charge_ids=[line.charge_id for line in lines],
     )
 
 
@@ -278,6 +299,7 @@ def _credit(use: CreditUse) -> dict[str, Any]:
         "credit_id": use.credit.id,
         "kind": f"CREDIT_KIND_{use.credit.kind.upper()}",
         "amount_minor": use.amount_minor,
+        "available_minor": use.credit.remaining_minor,
     }
 
 

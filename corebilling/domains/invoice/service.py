@@ -26,18 +26,21 @@ from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.branding.service import find_branding
 from corebilling.domains.credit.service import NewCredit, give_back, grant
-from corebilling.domains.invoice import draft, reckoning, records
+from corebilling.domains.invoice import draft, reckoning, records, true_up
 from corebilling.domains.invoice.model import (
     InvoiceState,
+    Settlement,
     check_line,
     decide_finalization,
     decide_settlement,
     decide_void,
+    decide_write_off,
     invoice_number,
     number_year,
 )
 from corebilling.domains.invoice.reckoning import Reckoning
-from corebilling.domains.ledger.model import AccountType, Source, sale, transfer
+from corebilling.domains.invoice.true_up import TrueUps
+from corebilling.domains.ledger.model import AccountType, Source, reverse, sale, transfer, write_off
 from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.domains.rating.service import RatingService
 from corebilling.errors import NotFound
@@ -100,7 +103,11 @@ class InvoiceService:
         tenant = await tenant_profile(tx)
         reckoning = await self._reckoning(tx, [cycle.customer_id for cycle in cycles], tenant)
         categories = await _tax_categories(tx, [charge for cycle in cycles for charge in charges[cycle.id]])
-        drafts = [_cycle_draft(tx, reckoning, cycle, charges[cycle.id], categories) for cycle in cycles]
+        adjusted = {cycle.id: _adjusted(charges[cycle.id]) for cycle in cycles}
+        true_ups = await true_up.load(tx, cycles, adjusted)
+        drafts = [
+            _cycle_draft(tx, reckoning, cycle, charges[cycle.id], categories, true_ups) for cycle in cycles
+        ]
         await self._write(tx, reckoning, drafts, tenant, causes, finalize=tenant.auto_finalize)
 
     async def get_invoice(self, tx: Transaction, request: rpc.GetInvoiceRequest) -> rpc.GetInvoiceResponse:
@@ -144,11 +151,17 @@ class InvoiceService:
                 {"subscription_id": request.subscription_id},
             )
         cycle = await _current_cycle(tx, subscription.id)
-        charges = [] if cycle.trial else (await self._rating.charges_of(tx, [cycle]))[cycle.id]
+        charges: Sequence[Charge] = []
+        if not cycle.trial:
+            rated = (await self._rating.rate(tx, [cycle]))[cycle.id]
+            charges, cycle.minimum_minor = rated.charges, rated.minimum_minor
         tenant = await tenant_profile(tx)
         reckoning = await self._reckoning(tx, [cycle.customer_id], tenant)
         categories = await _tax_categories(tx, charges)
-        made = _cycle_draft(tx, reckoning, cycle, charges, categories, currency=subscription.currency)
+        true_ups = await true_up.load(tx, [cycle], {cycle.id: _adjusted(charges)})
+        made = _cycle_draft(
+            tx, reckoning, cycle, charges, categories, true_ups, currency=subscription.currency
+        )
         return rpc.PreviewInvoiceResponse(invoice=draft.message(made))
 
     async def create_invoice(
@@ -236,6 +249,26 @@ class InvoiceService:
         voided = events.InvoiceVoided(invoice_id=invoice.id, number=invoice.number or "")
         return await records.save(tx, invoice, [records.status_changed(invoice, change), voided])
 
+    async def write_off_invoice(
+        self, tx: Transaction, request: rpc.WriteOffInvoiceRequest
+    ) -> rpc.WriteOffInvoiceResponse:
+        invoice = await records.find_locked(tx, request.invoice_id)
+        change = decide_write_off(InvoiceState(invoice.state))
+        now = (await tenant_profile(tx)).now
+        entries = write_off(invoice.amount_due_minor, invoice.currency)
+        posting = Posting(Source.INVOICE_WRITTEN_OFF, invoice.id, invoice.customer_id, entries, now)
+        await self._ledger.post(tx, [posting])
+        invoice.state = change.new
+        invoice.written_off_at = now
+        written_off = events.InvoiceWrittenOff(
+            invoice_id=invoice.id,
+            number=invoice.number or "",
+            currency=invoice.currency,
+            amount_minor=invoice.amount_due_minor,
+        )
+        invoice = await records.save(tx, invoice, [records.status_changed(invoice, change), written_off])
+        return rpc.WriteOffInvoiceResponse(invoice=await records.message(tx, invoice))
+
     async def record_payment(
         self, tx: Transaction, request: rpc.RecordPaymentRequest
     ) -> rpc.RecordPaymentResponse:
@@ -259,14 +292,10 @@ class InvoiceService:
             reference=request.reference,
             received_at=now,
         )
-        entries = transfer(
-            payment.amount_minor, payment.currency, debit=AccountType.CASH, credit=AccountType.RECEIVABLE
-        )
-        posting = Posting(Source.PAYMENT_RECORDED, payment.id, invoice.customer_id, entries, now)
-        await self._ledger.post(tx, [posting])
+        await self._ledger.post(tx, _payment_postings(invoice, payment, settlement, now))
         invoice.amount_paid_minor = settlement.amount_paid_minor
         invoice.amount_due_minor = settlement.amount_due_minor
-        announced: list[Message] = [_payment_recorded(invoice, payment)]
+        announced: list[Message] = [_payment_recorded(invoice, payment, settlement)]
         if settlement.change:
             announced += records.settle(invoice, settlement.change, now)
         invoice = await records.save(tx, invoice, announced)
@@ -432,13 +461,30 @@ def _sale(invoice: Invoice, tenant: TenantProfile, cause: eventv1.Event | None) 
     )
 
 
-def _payment_recorded(invoice: Invoice, payment: InvoicePayment) -> events.InvoicePaymentRecorded:
+def _payment_postings(
+    invoice: Invoice, payment: InvoicePayment, settlement: Settlement, now: datetime
+) -> list[Posting]:
+    """The money received; what had been written off of it is owed again first."""
+    entries = transfer(
+        payment.amount_minor, payment.currency, debit=AccountType.CASH, credit=AccountType.RECEIVABLE
+    )
+    received = Posting(Source.PAYMENT_RECORDED, payment.id, invoice.customer_id, entries, now)
+    if not settlement.recovered:
+        return [received]
+    owed = reverse(write_off(payment.amount_minor, payment.currency))
+    return [Posting(Source.INVOICE_RECOVERED, payment.id, invoice.customer_id, owed, now), received]
+
+
+def _payment_recorded(
+    invoice: Invoice, payment: InvoicePayment, settlement: Settlement
+) -> events.InvoicePaymentRecorded:
     return events.InvoicePaymentRecorded(
         invoice_id=invoice.id,
         payment_id=payment.id,
         currency=payment.currency,
         amount_minor=payment.amount_minor,
         amount_due_minor=invoice.amount_due_minor,
+        recovered=settlement.recovered,
     )
 
 
@@ -455,18 +501,25 @@ def _cycle_draft(
     cycle: BillingCycle,
     charges: Sequence[Charge],
     categories: Mapping[str, str],
+    true_ups: TrueUps,
     *,
     currency: str = "",
 ) -> draft.Draft:
+    currency = currency or charges[0].currency
     occasion = draft.Occasion(
         customer_id=cycle.customer_id,
-        currency=currency or charges[0].currency,
+        currency=currency,
         period_start=cycle.period_start,
         period_end=cycle.period_end,
         subscription_id=cycle.subscription_id,
         cycle_id=cycle.id,
     )
-    return draft.new_draft(tx, rules, occasion, draft.charge_lines(charges, categories))
+    lines = draft.charge_lines(cycle.subscription_id, charges, categories)
+    return draft.new_draft(tx, rules, occasion, true_ups.add(cycle, lines, currency))
+
+
+def _adjusted(charges: Sequence[Charge]) -> list[datetime]:
+    return [charge.period_start for charge in charges if charge.kind == "adjustment"]
 
 
 def _one_time_line(item: rpc.OneTimeItem, currency: str, now: datetime) -> draft.DraftLine:

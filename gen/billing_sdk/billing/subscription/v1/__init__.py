@@ -213,6 +213,8 @@ class ChangedItem(betterproto2.Message):
     Of licensed prices.
     """
 
+    one_time: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+
 
 default_message_pool.register_message("billing.subscription.v1", "ChangedItem", ChangedItem)
 
@@ -227,7 +229,8 @@ class ChangeSubscriptionRequest(betterproto2.Message):
 
     plan_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    Either a plan or items: all that there are to be from then on. The billing interval stays.
+    Either a plan or items: all that there are to be from then on. The billing interval stays. One-time items that
+    are held already are not charged again.
     """
 
     items: "list[NewSubscriptionItem]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
@@ -247,6 +250,12 @@ class ChangeSubscriptionRequest(betterproto2.Message):
     """
     Now when unset. Ahead: at most two years. Back: within the current period, not before its last change, after the
     part of it that was invoiced immediately, and only if none of the items that end was used since.
+    """
+
+    minimum_commitment_minor: "int | None" = betterproto2.field(260, betterproto2.TYPE_INT64, optional=True)
+    """
+    As when a subscription is created; 0 ends it, and it stays as it is when unset. It changes with the fees: with
+    PRORATION_BEHAVIOR_NONE, when the next period begins.
     """
 
 
@@ -292,6 +301,12 @@ class CreateSubscriptionRequest(betterproto2.Message):
     )
     """
     The tenant's present second when unset.
+    """
+
+    minimum_commitment_minor: "int" = betterproto2.field(260, betterproto2.TYPE_INT64)
+    """
+    What the lines of a period come to at least, in minor units of the customer's currency, before discounts, credits and
+    tax. What is missing is charged with the period's last invoice. Due for the time served, as a fee is.
     """
 
 
@@ -520,6 +535,11 @@ class Subscription(betterproto2.Message):
     When the scheduled change takes effect, if there is one.
     """
 
+    minimum_commitment_minor: "int" = betterproto2.field(260, betterproto2.TYPE_INT64)
+    """
+    What the lines of a period come to at least, in minor units; 0: anything.
+    """
+
 
 default_message_pool.register_message("billing.subscription.v1", "Subscription", Subscription)
 
@@ -573,6 +593,11 @@ class SubscriptionChange(betterproto2.Message):
         9, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
 
+    minimum_commitment_minor: "int | None" = betterproto2.field(260, betterproto2.TYPE_INT64, optional=True)
+    """
+    From then on; unset: as before.
+    """
+
 
 default_message_pool.register_message("billing.subscription.v1", "SubscriptionChange", SubscriptionChange)
 
@@ -611,6 +636,11 @@ class SubscriptionItem(betterproto2.Message):
     quantity: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
     Of licensed prices, as in seats.
+    """
+
+    one_time: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
+    """
+    Charged once, with the first invoice after it was added; it is listed as long as it is asked for.
     """
 
 
