@@ -469,6 +469,16 @@ class ErrorReason(betterproto2.Enum):
     RESOURCE_EXHAUSTED {country, limit}. Archive a rate of the country or region before adding another.
     """
 
+    ACCOUNT_NOT_FOUND = 290
+    """
+    NOT_FOUND {account_id}. ListAccounts shows those there are.
+    """
+
+    STATEMENT_PERIOD_INVALID = 291
+    """
+    INVALID_ARGUMENT {start, end}. A statement's period starts before it ends.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -561,6 +571,8 @@ class ErrorReason(betterproto2.Enum):
             227: "ERROR_REASON_TAX_RATE_NOT_FOUND",
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
+            290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
+            291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
         }
 
     @classmethod
@@ -655,4 +667,6 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_NOT_FOUND": 227,
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
+            "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
+            "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
         }
