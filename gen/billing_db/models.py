@@ -88,6 +88,7 @@ class Charge:
     amount_before: Decimal
     tiers: Json
     steps: Json
+    basis: Json
     created_at: datetime.datetime
 
 
@@ -247,6 +248,7 @@ class InvoiceLine:
     subscription_item_id: str | None
     tiers: Json
     steps: Json
+    charge_id: str | None
     discount_minor: int
     credit_minor: int
     tax_minor: int
@@ -289,6 +291,7 @@ class Invoice:
     due_at: datetime.datetime | None
     paid_at: datetime.datetime | None
     voided_at: datetime.datetime | None
+    written_off_at: datetime.datetime | None
     created_at: datetime.datetime
     version: int
     subtotal_minor: int
@@ -301,6 +304,7 @@ class Invoice:
     discounts: Json
     credits: Json
     taxes: Json
+    terms: Json
     description: str
     replaces_invoice_id: str | None
 
@@ -399,8 +403,9 @@ class Price:
     model: str
     usage: str
     meter_id: str | None
-    interval_unit: str
-    interval_count: int
+    one_time: bool
+    interval_unit: str | None
+    interval_count: int | None
     unit_amount: Decimal | None
     unit_size: Decimal
     tiers: Json
@@ -503,6 +508,7 @@ class SubscriptionItem:
     meter_code: str | None
     aggregation: str | None
     quantity: Decimal | None
+    one_time: bool
     starts_at: datetime.datetime
     ends_at: datetime.datetime
     billed_from: datetime.datetime

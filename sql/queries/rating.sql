@@ -9,12 +9,16 @@ WITH claimed AS (
 SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
 
 -- name: ListRatedItems :many
--- Of several subscriptions at once, each subscription's in its own order.
+-- Of several subscriptions at once, each subscription's in its own order; one-time items until they are charged.
 SELECT
     i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
     coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
+    AND (NOT i.one_time OR NOT EXISTS (
+        SELECT FROM charges c
+        WHERE c.tenant_id = i.tenant_id AND c.subscription_item_id = i.id AND c.kind = 'one_time'
+    ))
 ORDER BY i.subscription_id, i.position, i.starts_at, i.id;
 
 -- name: ListRatedPrices :many
@@ -27,12 +31,14 @@ SELECT * FROM prices WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.ar
 -- reported ahead of the clock.
 SELECT
     t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
-    t.quantity::numeric AS quantity, coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
+    t.quantity::numeric AS quantity, t.record_count, t.first_recorded_at, t.last_recorded_at,
+    coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
     coalesce(c.full_period_end, t.period_start)::timestamptz AS full_period_end,
     coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
+        u.record_count, u.first_recorded_at, u.last_recorded_at,
         n.period_start AS rated_start, n.full_period_start AS rated_from, n.period_end AS rated_end, s.ended_at,
         CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
             AS quantity
@@ -66,12 +72,13 @@ ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
 WITH rated AS (
     INSERT INTO charges (
         tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
-        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, created_at
+        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, basis,
+        created_at
     )
     SELECT
         sqlc.arg(tenant_id), n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
         n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.amount_before, n.tiers, n.steps, sqlc.arg(created_at)
+        n.amount_before, n.tiers, n.steps, n.basis, sqlc.arg(created_at)
     FROM (
         SELECT
             unnest(sqlc.arg(ids)::text[]) AS id,
@@ -90,7 +97,8 @@ WITH rated AS (
             unnest(sqlc.arg(amounts_before)::numeric[]) AS amount_before,
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
             jsonb_array_elements(sqlc.arg(tiers)::jsonb) AS tiers,
-            jsonb_array_elements(sqlc.arg(steps)::jsonb) AS steps
+            jsonb_array_elements(sqlc.arg(steps)::jsonb) AS steps,
+            jsonb_array_elements(sqlc.arg(basis)::jsonb) AS basis
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )
@@ -98,7 +106,7 @@ UPDATE usage_totals t
 SET billed_quantity = t.billed_quantity + r.quantity, billed_amount = t.billed_amount + r.amount,
     version = t.version + 1
 FROM rated r
-WHERE r.kind <> 'recurring' AND t.tenant_id = sqlc.arg(tenant_id)
+WHERE r.kind IN ('usage', 'adjustment') AND t.tenant_id = sqlc.arg(tenant_id)
     AND t.subscription_item_id = r.subscription_item_id AND t.period_start = r.period_start;
 
 -- name: ListCharges :many

@@ -495,6 +495,16 @@ class ErrorReason(betterproto2.Enum):
     PERMISSION_DENIED {quota_id}. The platform's operators set the quota; ask them.
     """
 
+    ACCOUNT_NOT_FOUND = 290
+    """
+    NOT_FOUND {account_id}. ListAccounts shows those there are.
+    """
+
+    STATEMENT_PERIOD_INVALID = 291
+    """
+    INVALID_ARGUMENT {start, end}. A statement's period starts before it ends.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -592,6 +602,8 @@ class ErrorReason(betterproto2.Enum):
             282: "ERROR_REASON_QUOTA_INVALID",
             283: "ERROR_REASON_QUOTA_LIMIT_REACHED",
             284: "ERROR_REASON_QUOTA_OF_PLATFORM",
+            290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
+            291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
         }
 
     @classmethod
@@ -691,4 +703,6 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_QUOTA_INVALID": 282,
             "ERROR_REASON_QUOTA_LIMIT_REACHED": 283,
             "ERROR_REASON_QUOTA_OF_PLATFORM": 284,
+            "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
+            "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
         }
