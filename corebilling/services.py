@@ -30,6 +30,9 @@ from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.ledger.servicer import LedgerServicer
+from corebilling.domains.quota.handlers import QuotaHandlers
+from corebilling.domains.quota.service import QuotaService
+from corebilling.domains.quota.servicer import QuotaServicer
 from corebilling.domains.rating.handlers import RatingHandlers
 from corebilling.domains.rating.service import RatingService
 from corebilling.domains.rating.servicer import RatingServicer
@@ -121,6 +124,7 @@ class Services:
                 door, self.invoices, CreditNoteService(self.ledger), printer, hosted
             ),
             "billing.ledger.v1.LedgerService": LedgerServicer(door, self.ledger),
+            "billing.quota.v1.QuotaService": QuotaServicer(door, QuotaService()),
             "billing.rating.v1.RatingService": RatingServicer(door, self.rating),
             "billing.replay.v1.ReplayService": ReplayServicer(door, ReplayService(names), stream_s=stream_s),
             "billing.schedule.v1.ScheduleService": ScheduleServicer(door, self.schedule),
@@ -137,8 +141,12 @@ class Services:
         """Which event leads to what: the map of the platform. A handler's name is kept with its watermark."""
         on_rating, on_invoice = RatingHandlers(self.rating), InvoiceHandlers(self.invoices)
         on_usage, on_event = UsageHandlers(self.usage), WebhookHandlers()
+        on_quota = QuotaHandlers(QuotaService())
         return {
-            "usage.reported": [Handler("rating.on_usage_reported", on_rating.on_usage_reported)],
+            "usage.reported": [
+                Handler("rating.on_usage_reported", on_rating.on_usage_reported),
+                Handler("quota.on_usage_reported", on_quota.on_usage_reported, on_quota.on_usages_reported),
+            ],
             "billing.cycle.closed": [
                 Handler(
                     "rating.on_billing_cycle_closed",

@@ -450,6 +450,25 @@ class Product:
 
 
 @dataclass(slots=True)
+class Quota:
+    """A row of `quotas`."""
+
+    tenant_id: str
+    id: str
+    scope: str
+    subject_id: str
+    meter_code: str
+    aggregation: str
+    period: str
+    limit_quantity: Decimal
+    enforcement: str
+    thresholds: Json
+    platform: bool
+    created_at: datetime.datetime
+    version: int
+
+
+@dataclass(slots=True)
 class Replay:
     """A row of `replays`."""
 
