@@ -40,6 +40,7 @@ class BillingCycle:
     sandbox: bool
     due_at: datetime.datetime | None
     closed_at: datetime.datetime | None
+    minimum_minor: int | None
     failed_attempts: int
     retry_at: datetime.datetime
     version: int
@@ -69,6 +70,20 @@ class BillingEvent:
 
 
 @dataclass(slots=True)
+class Branding:
+    """A row of `brandings`."""
+
+    tenant_id: str
+    display_name: str
+    legal_lines: list[str]
+    tax_id: str
+    accent_color: str
+    logo: bytes
+    footer: str
+    language: str
+
+
+@dataclass(slots=True)
 class Charge:
     """A row of `charges`."""
 
@@ -78,6 +93,7 @@ class Charge:
     subscription_item_id: str
     kind: str
     price_id: str
+    price_override_id: str | None
     description: str
     period_start: datetime.datetime
     period_end: datetime.datetime
@@ -169,6 +185,7 @@ class Customer:
     external_id: str | None
     currency: str
     timezone: str
+    language: str
     status: str
     name: str
     company: str
@@ -256,6 +273,8 @@ class InvoiceLine:
     taxes: Json
     tax_category: str
     tax_exemption: str | None
+    subscription_id: str | None
+    evidence: Json | None
 
 
 @dataclass(slots=True)
@@ -392,6 +411,28 @@ class Plan:
 
 
 @dataclass(slots=True)
+class PriceOverride:
+    """A row of `price_overrides`."""
+
+    tenant_id: str
+    id: str
+    price_id: str
+    customer_id: str
+    subscription_id: str | None
+    currency: str
+    unit_amount: Decimal | None
+    tiers: Json
+    included_quantity: Decimal
+    minimum_amount: Decimal | None
+    maximum_amount: Decimal | None
+    max_quantity: Decimal | None
+    valid_from: datetime.datetime
+    valid_until: datetime.datetime | None
+    created_at: datetime.datetime
+    version: int
+
+
+@dataclass(slots=True)
 class Price:
     """A row of `prices`."""
 
@@ -415,6 +456,7 @@ class Price:
     maximum_amount: Decimal | None
     no_flat_amount_when_unused: bool
     max_quantity: Decimal | None
+    currency_options: Json
     description: str
     created_at: datetime.datetime
 
@@ -430,6 +472,25 @@ class Product:
     created_at: datetime.datetime
     version: int
     tax_category: str
+
+
+@dataclass(slots=True)
+class Quota:
+    """A row of `quotas`."""
+
+    tenant_id: str
+    id: str
+    scope: str
+    subject_id: str
+    meter_code: str
+    aggregation: str
+    period: str
+    limit_quantity: Decimal
+    enforcement: str
+    thresholds: Json
+    platform: bool
+    created_at: datetime.datetime
+    version: int
 
 
 @dataclass(slots=True)
@@ -499,6 +560,7 @@ class SubscriptionChange:
     plan_id: str | None
     items: Json
     proration_behavior: str
+    minimum_commitment_minor: int | None
     created_at: datetime.datetime
 
 
@@ -515,6 +577,8 @@ class SubscriptionItem:
     aggregation: str | None
     quantity: Decimal | None
     one_time: bool
+    max_quantity: Decimal | None
+    overridden: bool
     starts_at: datetime.datetime
     ends_at: datetime.datetime
     billed_from: datetime.datetime
@@ -545,6 +609,7 @@ class Subscription:
     ended_at: datetime.datetime | None
     paused_at: datetime.datetime | None
     next_change_at: datetime.datetime | None
+    commitments: Json | None
     created_at: datetime.datetime
     version: int
 

@@ -12,14 +12,15 @@ from .models import Subscription, SubscriptionChange, SubscriptionItem
 INSERT_SUBSCRIPTION: Final = """-- name: InsertSubscription :one
 INSERT INTO subscriptions (
     tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at,
-    trial_end_at, current_period_start, current_period_end, created_at
+    trial_end_at, current_period_start, current_period_end, commitments, created_at
 )
 VALUES (
     $1, $2, $3, $4, $5, $6,
     $7, $8, $9, $10, $11,
-    $12, $13, $14, $15
+    $12, $13, $14,
+    $15, $16
 )
-RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version
+RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version
 """
 
 
@@ -40,6 +41,7 @@ async def insert_subscription(
     trial_end_at: datetime.datetime | None,
     current_period_start: datetime.datetime | None,
     current_period_end: datetime.datetime | None,
+    commitments: Json | None,
     created_at: datetime.datetime,
 ) -> Subscription:
     row = await conn.fetchrow(
@@ -58,6 +60,7 @@ async def insert_subscription(
         trial_end_at,
         current_period_start,
         current_period_end,
+        commitments,
         created_at,
     )
     if row is None:
@@ -67,10 +70,24 @@ async def insert_subscription(
 
 INSERT_SUBSCRIPTION_ITEMS: Final = """-- name: InsertSubscriptionItems :many
 INSERT INTO subscription_items (
-    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, billed_from
+    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, max_quantity, overridden,
+    starts_at, billed_from
 )
 SELECT $1, i.id, $2, i.position, i.price_id, m.code, m.aggregation,
-    nullif(i.quantity, '')::numeric, p.one_time, $3::timestamptz, i.billed_from
+    nullif(i.quantity, '')::numeric, p.one_time,
+    least(
+        CASE
+            WHEN p.currency = s.currency THEN p.max_quantity
+            ELSE (
+                SELECT nullif(o ->> 'max_quantity', '')::numeric
+                FROM jsonb_array_elements(p.currency_options) o
+                WHERE o ->> 'currency' = s.currency
+            )
+        END,
+        n.max_quantity
+    ),
+    n.overridden,
+    $3::timestamptz, i.billed_from
 FROM (
     SELECT
         unnest($4::text[]) AS id,
@@ -80,8 +97,16 @@ FROM (
         unnest($8::timestamptz[]) AS billed_from
 ) i
 JOIN prices p ON p.tenant_id = $1 AND p.id = i.price_id
+JOIN subscriptions s ON s.tenant_id = p.tenant_id AND s.id = $2
+CROSS JOIN LATERAL (
+    SELECT min(o.max_quantity) AS max_quantity, count(*) > 0 AS overridden
+    FROM price_overrides o
+    WHERE o.tenant_id = s.tenant_id AND o.customer_id = s.customer_id AND o.price_id = p.id
+        AND o.currency = s.currency AND coalesce(o.subscription_id, s.id) = s.id
+        AND coalesce(o.valid_from < o.valid_until, true)
+) n
 LEFT JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
-RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, ends_at, billed_from, billed_until, paused
+RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, max_quantity, overridden, starts_at, ends_at, billed_from, billed_until, paused
 """
 
 
@@ -113,7 +138,7 @@ async def insert_subscription_items(
 
 
 LIST_PRICES_FOR_ITEMS: Final = """-- name: ListPricesForItems :many
-SELECT id, code, currency, usage, meter_id, one_time, interval_unit, interval_count, max_quantity
+SELECT id, code, currency, currency_options, usage, meter_id, one_time, interval_unit, interval_count, max_quantity
 FROM prices
 WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
@@ -126,6 +151,7 @@ class ListPricesForItemsRow:
     id: str
     code: str
     currency: str
+    currency_options: Json
     usage: str
     meter_id: str | None
     one_time: bool
@@ -146,7 +172,7 @@ async def list_prices_for_items(
 
 
 FIND_SUBSCRIPTION: Final = """-- name: FindSubscription :one
-SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version FROM subscriptions WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version FROM subscriptions WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -156,7 +182,7 @@ async def find_subscription(conn: Connection, *, tenant_id: str, id: str) -> Sub
 
 
 LIST_SUBSCRIPTIONS: Final = """-- name: ListSubscriptions :many
-SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version FROM subscriptions
+SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version FROM subscriptions
 WHERE tenant_id = $1
     AND ($2::text = '' OR customer_id = $2::text)
     AND ($3::text = '' OR state = $3::text)
@@ -181,7 +207,7 @@ async def list_subscriptions(
 
 
 LIST_SUBSCRIPTION_ITEMS: Final = """-- name: ListSubscriptionItems :many
-SELECT tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, ends_at, billed_from, billed_until, paused FROM subscription_items
+SELECT tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, max_quantity, overridden, starts_at, ends_at, billed_from, billed_until, paused FROM subscription_items
 WHERE tenant_id = $1 AND subscription_id = ANY ($2::text[])
     AND (ends_at = '9000-01-01 00:00:00+00' OR paused)
 ORDER BY subscription_id, position
@@ -333,13 +359,15 @@ async def has_usage_since(
 
 INSERT_SUBSCRIPTION_CHANGE: Final = """-- name: InsertSubscriptionChange :one
 INSERT INTO subscription_changes (
-    tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at
+    tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, minimum_commitment_minor,
+    created_at
 )
 VALUES (
     $1, $2, $3, $4, $5,
-    $6, $7, $8, $9
+    $6, $7, $8,
+    $9, $10
 )
-RETURNING tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at
+RETURNING tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, minimum_commitment_minor, created_at
 """
 
 
@@ -354,6 +382,7 @@ async def insert_subscription_change(
     plan_id: str | None,
     items: Json,
     proration_behavior: str,
+    minimum_commitment_minor: int | None,
     created_at: datetime.datetime,
 ) -> SubscriptionChange:
     row = await conn.fetchrow(
@@ -366,6 +395,7 @@ async def insert_subscription_change(
         plan_id,
         items,
         proration_behavior,
+        minimum_commitment_minor,
         created_at,
     )
     if row is None:
@@ -374,7 +404,7 @@ async def insert_subscription_change(
 
 
 FIND_SCHEDULED_CHANGE: Final = """-- name: FindScheduledChange :one
-SELECT tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at FROM subscription_changes
+SELECT tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, minimum_commitment_minor, created_at FROM subscription_changes
 WHERE tenant_id = $1 AND subscription_id = $2 AND state = 'scheduled'
 """
 
@@ -411,9 +441,10 @@ UPDATE subscriptions
 SET state = $1, current_period_start = $2,
     current_period_end = $3, cancel_at_period_end = $4,
     canceled_at = $5, ended_at = $6, paused_at = $7,
-    next_change_at = $8, plan_id = $9, version = $10
-WHERE tenant_id = $11 AND id = $12 AND version = $13
-RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version
+    next_change_at = $8, plan_id = $9, commitments = $10,
+    version = $11
+WHERE tenant_id = $12 AND id = $13 AND version = $14
+RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version
 """
 
 
@@ -429,6 +460,7 @@ async def mark_subscription(
     paused_at: datetime.datetime | None,
     next_change_at: datetime.datetime | None,
     plan_id: str | None,
+    commitments: Json | None,
     new_version: int,
     tenant_id: str,
     id: str,
@@ -446,6 +478,7 @@ async def mark_subscription(
         paused_at,
         next_change_at,
         plan_id,
+        commitments,
         new_version,
         tenant_id,
         id,

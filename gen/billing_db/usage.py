@@ -13,10 +13,9 @@ LIST_USAGE_ITEMS: Final = """-- name: ListUsageItems :many
 SELECT
     i.id, i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, s.id AS subscription_id, s.customer_id,
     s.version AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count, s.timezone, s.start_at,
-    s.trial_end_at, s.ended_at, s.next_change_at, p.max_quantity, i.starts_at, i.ends_at
+    s.trial_end_at, s.ended_at, s.next_change_at, i.max_quantity, i.starts_at, i.ends_at
 FROM subscriptions s
 JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s.id
-JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
 WHERE s.tenant_id = $1 AND s.id = ANY ($2::text[])
     AND i.meter_code IS NOT NULL
 ORDER BY i.starts_at, i.id
@@ -67,7 +66,19 @@ SELECT
         SELECT s.version FROM subscriptions s
         WHERE s.tenant_id = $1 AND s.id = ANY ($3::text[])
         ORDER BY s.id
-    )::bigint[] AS versions
+    )::bigint[] AS versions,
+    (CASE
+        WHEN EXISTS (
+            SELECT FROM quotas q
+            WHERE q.tenant_id = $1 AND (q.enforcement = 'hard' OR q.scope = 'tenant')
+        ) THEN EXISTS (
+            SELECT FROM subscriptions s JOIN quotas q ON q.tenant_id = s.tenant_id
+                AND q.subject_id = ANY (ARRAY[s.id, s.customer_id, s.plan_id, s.tenant_id])
+            WHERE s.tenant_id = $1 AND s.id = ANY ($3::text[])
+                AND (q.enforcement = 'hard' OR q.scope = 'tenant')
+        )
+        ELSE false
+    END)::bool AS has_quotas
 """
 
 
@@ -77,6 +88,7 @@ class GetUsageStateRow:
 
     known_keys: list[str]
     versions: list[int]
+    has_quotas: bool
 
 
 async def get_usage_state(
@@ -87,7 +99,8 @@ async def get_usage_state(
     subscription_ids: Sequence[str],
 ) -> GetUsageStateRow:
     """What only counts once the customers are locked, in one round trip: which of the keys (an array literal, see
-    InsertUsage) were accepted before, and the subscriptions' versions in the order of their ids.
+    InsertUsage) were accepted before, the subscriptions' versions in the order of their ids, and whether a quota may
+    limit them. CASE, so that tenants without such quotas pay one look into an empty index.
     """
     row = await conn.fetchrow(GET_USAGE_STATE, tenant_id, keys, subscription_ids)
     if row is None:

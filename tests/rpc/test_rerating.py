@@ -257,12 +257,13 @@ async def test_prices_that_cannot_take_each_others_place_are_refused(platform: P
     euros = await made.price(platform, "euros", unit_amount="2", currency="EUR")
     for wrong, right, detail in (
         (made.tokens.id, made.tokens.id, "it is the price itself"),
-        (made.tokens.id, euros, "it is in EUR, not in USD"),
         (made.tokens.id, made.fee.id, "one of them is metered or charged once, the other is not"),
     ):
         refusal = await refused(rerate(platform, made.cycle_id, wrong, right))
         assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "RERATING_PRICE_INVALID")
         assert refusal.facts["detail"] == detail
+    refusal = await refused(rerate(platform, made.cycle_id, made.tokens.id, euros))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "PRICE_CURRENCY_MISSING")
     refusal = await refused(rerate(platform, made.cycle_id, "pri_none", made.tokens.id))
     assert (refusal.reason, refusal.facts) == ("PRICE_NOT_FOUND", {"price_id": "pri_none"})
 

@@ -23,6 +23,7 @@ from corebilling.domains.catalog.service import CatalogService
 from corebilling.domains.customer.service import CustomerService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
+from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.invoice.rerating_service import ReratingService
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
@@ -92,8 +93,14 @@ class Billing:
 
     def servicer(self, tenant_id: str = TENANT) -> InvoiceServicer:
         door: Any = TenantDoor(self.pool, tenant_id)
+        shared: Any = None  # Links lead to a server, which there is none of here.
         return InvoiceServicer(
-            door, self.invoices, CreditNoteService(self.ledger), ReratingService(self.invoices)
+            door,
+            self.invoices,
+            CreditNoteService(self.ledger),
+            InvoicePrinter(),
+            shared,
+            ReratingService(self.invoices),
         )
 
     async def advance(self, to: datetime) -> None:

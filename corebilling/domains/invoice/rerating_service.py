@@ -18,7 +18,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import draft, records
 from corebilling.domains.invoice.model import InvoiceState, check_line
 from corebilling.domains.invoice.service import InvoiceService
-from corebilling.domains.rating.rerating import Rerated, check_correction, decide_rerating
+from corebilling.domains.rating.rerating import Rerated, charges_at, check_correction, rate_again
 from corebilling.domains.rating.service import price_of
 from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
 from corebilling.events import outbox
@@ -108,15 +108,17 @@ async def _decide(
     cycle = await _find_cycle(tx, request.cycle_id)
     await _check_invoiced(tx, cycle)
     wanted = [request.price_id, request.corrected_price_id]
-    found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=wanted)
-    prices = {row.id: price_of(row) for row in found}
+    found = {
+        row.id: row for row in await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=wanted)
+    }
     for price_id in wanted:
-        if price_id not in prices:
+        if price_id not in found:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": price_id})
-    wrong, corrected = prices[request.price_id], prices[request.corrected_price_id]
+    rows = await rerating_sql.list_billed_charges(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
+    charges = charges_at(request.price_id, rows, cycle.id)
+    wrong, corrected = (price_of(found[price_id], charges[0].currency) for price_id in wanted)
     check_correction(wrong, corrected)
-    charges = await rerating_sql.list_billed_charges(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
-    rerated = decide_rerating(cycle.id, charges, wrong.id, corrected)
+    rerated = [rate_again(charge, corrected) for charge in charges]
     categories = await tax_sql.list_tax_categories(tx, tenant_id=tx.tenant_id, price_ids=[corrected.id])
     category = next((row.tax_category for row in categories), "")
     lines = [_line(one, corrected, category) for one in rerated if one.difference_minor]

@@ -38,8 +38,6 @@ def check_correction(wrong: Price, corrected: Price) -> None:
     detail = ""
     if wrong.id == corrected.id:
         detail = "it is the price itself"
-    elif wrong.currency != corrected.currency:
-        detail = f"it is in {corrected.currency}, not in {wrong.currency}"
     elif (wrong.metered, wrong.one_time) != (corrected.metered, corrected.one_time):
         detail = "one of them is metered or charged once, the other is not"
     if detail:
@@ -50,10 +48,10 @@ def check_correction(wrong: Price, corrected: Price) -> None:
         )
 
 
-def decide_rerating(
-    cycle_id: str, charges: Sequence[ListBilledChargesRow], price_id: str, corrected: Price
-) -> list[Rerated]:
-    """All charges that the price holds for now, with the corrected one.
+def charges_at(
+    price_id: str, charges: Sequence[ListBilledChargesRow], cycle_id: str
+) -> list[ListBilledChargesRow]:
+    """All charges of a cycle that the price holds for now.
 
     Raises:
         FailedPrecondition: RERATING_PRICE_UNUSED when there are none.
@@ -65,10 +63,10 @@ def decide_rerating(
             "Nothing of the cycle is rated with this price; it may have been corrected before.",
             {"cycle_id": cycle_id, "price_id": price_id},
         )
-    return [_rate_again(charge, corrected) for charge in found]
+    return found
 
 
-def _rate_again(charge: ListBilledChargesRow, price: Price) -> Rerated:
+def rate_again(charge: ListBilledChargesRow, price: Price) -> Rerated:
     quantity = Decimal(1) if price.model is PriceModel.FLAT else charge.quantity
     before, amount = _amounts(charge, price, quantity)
     amount_minor = minor_units(before + amount, price.currency) - minor_units(before, price.currency)

@@ -1,8 +1,8 @@
 """Use cases of rating: a closed cycle becomes charges."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -15,6 +15,7 @@ from billing.types.v1 import money_pb2
 from billing.usage.v1 import usage_events_pb2
 from billing_db import catalog as catalog_sql
 from billing_db import models
+from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
 
@@ -24,14 +25,18 @@ from corebilling.domains.rating.model import (
     Charge,
     ChargeKind,
     LateUsage,
+    Negotiated,
     PricedItem,
     decide_charges,
+    decide_minimum,
     evidence,
     goes_on,
+    with_amounts,
 )
-from corebilling.errors import NotFound
+from corebilling.errors import InvalidArgument, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, moment_object, to_message
+from corebilling.values.commitment import Committed, read
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
@@ -46,8 +51,17 @@ class Contract:
     items: list[PricedItem]
     timezone: str
     service: Period
-    prices: Mapping[str, Price]
-    """Of the items, and what they were corrected to."""
+    committed: Sequence[Committed] | None
+    corrected: dict[str, Price]
+    """What periods of it were rated with again, by the price's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatedCycle:
+    """What a cycle is charged, and what its full period comes to at least: see the cycles' table."""
+
+    charges: Sequence[models.Charge]
+    minimum_minor: int | None
 
 
 class RatingService:
@@ -63,14 +77,13 @@ class RatingService:
         """
         cycles = await rating_sql.claim_closed_cycles(tx, tenant_id=tx.tenant_id, ids=list(causes))
         for batch in _one_per_subscription(cycles):
-            charges = await self.charges_of(tx, batch)
-            await _insert(tx, [charge for cycle in batch for charge in charges[cycle.id]])
+            rated = await self.rate(tx, batch)
+            await _insert(tx, [charge for cycle in batch for charge in rated[cycle.id].charges])
+            await _mark_minimums(tx, rated)
             for cycle in batch:
-                _announce_completed(tx, cycle, charges[cycle.id], causes[cycle.id])
+                _announce_completed(tx, cycle, rated[cycle.id].charges, causes[cycle.id])
 
-    async def charges_of(
-        self, tx: Transaction, cycles: Sequence[models.BillingCycle]
-    ) -> dict[str, list[models.Charge]]:
+    async def rate(self, tx: Transaction, cycles: Sequence[models.BillingCycle]) -> dict[str, RatedCycle]:
         """What fees and usage so far come to, with what came late for earlier cycles; by the cycle's id.
 
         The cycles are of different subscriptions. The rows are not written yet.
@@ -84,7 +97,10 @@ class RatingService:
             full_period_starts=[cycle.full_period_start for cycle in cycles],
             period_ends=[cycle.period_end for cycle in cycles],
         )
-        corrected = sorted({row.corrected_price_id for row in rows} - {""})
+        corrected: dict[str, set[str]] = defaultdict(set)
+        for row in rows:
+            if row.corrected_price_id:
+                corrected[row.subscription_id].add(row.corrected_price_id)
         contracts = await _contracts(tx, subscription_ids, corrected)
         grain = (await tenant_profile(tx)).proration_grain
         usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
@@ -92,12 +108,15 @@ class RatingService:
             usage[row.subscription_id].append(row)
         totals = {(row.subscription_item_id, row.period_start): row for row in rows}
         return {
-            cycle.id: [
-                _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
-                for charge in _decide(
-                    cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain
-                )
-            ]
+            cycle.id: RatedCycle(
+                [
+                    _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
+                    for charge in _decide(
+                        cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain
+                    )
+                ],
+                _minimum(cycle, contracts[cycle.subscription_id], grain),
+            )
             for cycle in cycles
         }
 
@@ -121,7 +140,13 @@ class RatingService:
         )
         if row is None:
             return
-        price = price_of(row)
+        price = price_of(row, row.paid_currency)
+        if row.overridden:
+            contract = (await _contracts(tx, [reported.subscription_id], {}))[reported.subscription_id]
+            item = next(item for item in contract.items if item.id == reported.subscription_item_id)
+            period = Period(instant(reported.period.start), instant(reported.period.end))
+            if item.price.id == row.id:  # Not corrected since.
+                price = with_amounts(item, contract.items, period, contract.service).price
         # A minimum is due once the period is over.
         rated = rate(price, Decimal(reported.total_quantity), final=False)
         outbox.append(
@@ -153,11 +178,11 @@ class RatingService:
         row = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
         if row is None:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
-        price = price_of(row)
+        price = price_of(row, request.currency or row.currency)
         rated = rate(price, Decimal(request.quantity))
         return rpc.PreviewPriceResponse(
             amount=decimal_text(exact_amount(rated.amount)),
-            currency=row.currency,
+            currency=price.currency,
             tiers=(money_pb2.TierCharge(**_tier_object(tier)) for tier in evidence(price, rated)),
             steps=(money_pb2.ChargeStep(**_step_object(step)) for step in rated.steps),
         )
@@ -196,7 +221,7 @@ def _decide(
             if not goes_on(item, period, full_period, contract.service):
                 usage[item.id] = row.quantity
         elif row.settled:
-            late.append(_late_usage(row, contract.prices.get(row.corrected_price_id)))
+            late.append(_late_usage(row, contract.corrected.get(row.corrected_price_id)))
     return decide_charges(
         period,
         full_period,
@@ -206,6 +231,26 @@ def _decide(
         Proration(grain, contract.timezone),
         service=contract.service,
     )
+
+
+def _minimum(cycle: models.BillingCycle, contract: Contract, grain: Grain) -> int | None:
+    if contract.committed is None:
+        return None
+    return decide_minimum(
+        Period(cycle.period_start, cycle.period_end),
+        Period(cycle.full_period_start, cycle.full_period_end),
+        contract.committed,
+        Proration(grain, contract.timezone),
+        service=contract.service,
+    )
+
+
+async def _mark_minimums(tx: Transaction, rated: Mapping[str, RatedCycle]) -> None:
+    minimums = {key: one.minimum_minor for key, one in rated.items() if one.minimum_minor is not None}
+    if minimums:
+        await rating_sql.mark_cycle_minimums(
+            tx, tenant_id=tx.tenant_id, ids=list(minimums), minimums_minor=list(minimums.values())
+        )
 
 
 def _announce_completed(
@@ -230,37 +275,93 @@ def _announce_completed(
 
 
 async def _contracts(
-    tx: Transaction, subscription_ids: Sequence[str], corrected_price_ids: Sequence[str]
+    tx: Transaction, subscription_ids: Sequence[str], corrected: Mapping[str, Collection[str]]
 ) -> dict[str, Contract]:
     rows = await rating_sql.list_rated_items(tx, tenant_id=tx.tenant_id, subscription_ids=subscription_ids)
-    price_ids = sorted({row.price_id for row in rows} | set(corrected_price_ids))
+    price_ids = sorted(
+        {row.price_id for row in rows} | {price_id for several in corrected.values() for price_id in several}
+    )
     found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
-    prices = {row.id: price_of(row) for row in found}
+    by_id = {row.id: row for row in found}
+    prices = {
+        pair: price_of(by_id[pair[0]], pair[1]) for pair in {(row.price_id, row.currency) for row in rows}
+    }
+    negotiated = await _negotiated(tx, rows, by_id)
     contracts: dict[str, Contract] = {}
     for row in rows:
         service = Period(row.paid_from, row.ended_at or ALWAYS.end)
-        contract = contracts.setdefault(row.subscription_id, Contract([], row.timezone, service, prices))
+        contract = contracts.get(row.subscription_id)
+        if contract is None:
+            committed = None if row.commitments is None else read(row.commitments)
+            contract = contracts[row.subscription_id] = Contract(
+                [],
+                row.timezone,
+                service,
+                committed,
+                {
+                    price_id: price_of(by_id[price_id], row.currency)
+                    for price_id in corrected.get(row.subscription_id, ())
+                },
+            )
         contract.items.append(
             PricedItem(
                 id=row.id,
-                price=prices[row.price_id],
+                price=prices[row.price_id, row.currency],
                 quantity=row.quantity,
                 served=Period(row.starts_at, row.ends_at),
                 billed=Period(row.billed_from, row.billed_until),
+                negotiated=tuple(negotiated.get((row.subscription_id, row.price_id), ())),
             )
         )
     return contracts
 
 
-def price_of(row: models.Price) -> Price:
-    """The price of a row, its tiers' decimals read from their texts."""
+async def _negotiated(
+    tx: Transaction, items: Sequence[rating_sql.ListRatedItemsRow], prices: Mapping[str, models.Price]
+) -> Mapping[tuple[str, str], Sequence[Negotiated]]:
+    """Negotiated amounts by subscription and price, those that go before others first."""
+    overridden = [item for item in items if item.overridden]
+    if not overridden:
+        return {}
+    rows = await override_sql.list_overrides_of_subscriptions(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_ids=sorted({item.subscription_id for item in overridden}),
+        price_ids=sorted({item.price_id for item in overridden}),
+    )
+    found: dict[tuple[str, str], list[Negotiated]] = defaultdict(list)
+    for row in rows:
+        price = _negotiated_price(prices[row.price_id], row)
+        valid = Period(row.valid_from, row.valid_until or ALWAYS.end)
+        found[row.for_subscription_id, row.price_id].append(Negotiated(price, valid))
+    return found
+
+
+def _negotiated_price(row: models.Price, override: override_sql.ListOverridesOfSubscriptionsRow) -> Price:
+    amounts = _Amounts(override.unit_amount, override.tiers, override.minimum_amount, override.maximum_amount)
+    price = _priced(row, override.currency, amounts)
+    return replace(price, included_quantity=override.included_quantity, override_id=override.id)
+
+
+def price_of(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> Price:
+    """The price of a row in one of its currencies, the tiers' decimals read from their texts.
+
+    Raises:
+        InvalidArgument: PRICE_CURRENCY_MISSING.
+    """
+    return _priced(
+        row, currency, _own_amounts(row) if currency == row.currency else _other_amounts(row, currency)
+    )
+
+
+def _priced(row: models.Price | rating_sql.FindBilledPriceRow, currency: str, amounts: "_Amounts") -> Price:
     return Price(
         id=row.id,
         description=row.description,
-        currency=row.currency,
+        currency=currency,
         model=PriceModel(row.model),
         metered=row.usage == "metered",
-        unit_amount=row.unit_amount,
+        unit_amount=amounts.unit_amount,
         unit_size=row.unit_size,
         tiers=tuple(
             Tier(
@@ -270,13 +371,44 @@ def price_of(row: models.Price) -> Price:
                 block_size=_decimal(tier, "block_size"),
                 maximum_amount=_decimal(tier, "maximum_amount"),
             )
-            for tier in row.tiers
+            for tier in amounts.tiers
         ),
         included_quantity=row.included_quantity,
-        maximum_amount=row.maximum_amount,
-        minimum_amount=row.minimum_amount,
+        maximum_amount=amounts.maximum_amount,
+        minimum_amount=amounts.minimum_amount,
         one_time=row.one_time,
         zero_usage_flat_fee=not row.no_flat_amount_when_unused,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Amounts:
+    """What a price costs in one currency; tiers as rows keep them."""
+
+    unit_amount: Decimal | None
+    tiers: Sequence[Mapping[str, str]]
+    minimum_amount: Decimal | None
+    maximum_amount: Decimal | None
+
+
+def _own_amounts(row: models.Price | rating_sql.FindBilledPriceRow) -> _Amounts:
+    return _Amounts(row.unit_amount, row.tiers, row.minimum_amount, row.maximum_amount)
+
+
+def _other_amounts(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> _Amounts:
+    option = next((option for option in row.currency_options if option["currency"] == currency), None)
+    if option is None:
+        sold_in = ", ".join([row.currency, *(option["currency"] for option in row.currency_options)])
+        raise InvalidArgument(
+            "PRICE_CURRENCY_MISSING",
+            f"The price is sold in {sold_in} only; ask for one of these.",
+            {"price_id": row.id, "code": row.code, "currency": currency, "currencies": sold_in},
+        )
+    return _Amounts(
+        _decimal(option, "unit_amount"),
+        option["tiers"],
+        _decimal(option, "minimum_amount"),
+        _decimal(option, "maximum_amount"),
     )
 
 
@@ -359,6 +491,7 @@ def _row(
         subscription_item_id=charge.item_id,
         kind=charge.kind,
         price_id=charge.price.id,
+        price_override_id=charge.price.override_id or None,
         description=charge.description,
         period_start=charge.period.start,
         period_end=charge.period.end,
@@ -385,6 +518,7 @@ async def _insert(tx: Transaction, rows: Sequence[models.Charge]) -> None:
         subscription_item_ids=[row.subscription_item_id for row in rows],
         kinds=[row.kind for row in rows],
         price_ids=[row.price_id for row in rows],
+        price_override_ids=[row.price_override_id or "" for row in rows],
         descriptions=[row.description for row in rows],
         period_starts=[row.period_start for row in rows],
         period_ends=[row.period_end for row in rows],

@@ -51,7 +51,7 @@ class InvoiceServiceStub:
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]
     """Money that arrived outside the platform, in part or in full."""
     RenderInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]
-    """The invoice as a PDF."""
+    """The invoice as a PDF, or as a page."""
     RerateCycle: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RerateCycleRequest, _invoice_service_pb2.RerateCycleResponse]
     """Rates an invoiced cycle again: what was charged with a price, with the one that it should have been. The difference
     is invoiced at once, each line for the period that it is about; below zero it becomes prepaid credit. What comes
@@ -62,6 +62,8 @@ class InvoiceServiceStub:
     """What RerateCycle would do; nothing is written."""
     ListReratedCharges: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListReratedChargesRequest, _invoice_service_pb2.ListReratedChargesResponse]
     """How a cycle was rated again, by charge."""
+    ShareInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]
+    """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -86,7 +88,7 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     RecordPayment: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]  # type: ignore[assignment]
     """Money that arrived outside the platform, in part or in full."""
     RenderInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]  # type: ignore[assignment]
-    """The invoice as a PDF."""
+    """The invoice as a PDF, or as a page."""
     RerateCycle: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RerateCycleRequest, _invoice_service_pb2.RerateCycleResponse]  # type: ignore[assignment]
     """Rates an invoiced cycle again: what was charged with a price, with the one that it should have been. The difference
     is invoiced at once, each line for the period that it is about; below zero it becomes prepaid credit. What comes
@@ -97,6 +99,8 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """What RerateCycle would do; nothing is written."""
     ListReratedCharges: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListReratedChargesRequest, _invoice_service_pb2.ListReratedChargesResponse]  # type: ignore[assignment]
     """How a cycle was rated again, by charge."""
+    ShareInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]  # type: ignore[assignment]
+    """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -190,7 +194,7 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.RenderInvoiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.RenderInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.RenderInvoiceResponse]]:
-        """The invoice as a PDF."""
+        """The invoice as a PDF, or as a page."""
 
     @_abc_1.abstractmethod
     def RerateCycle(
@@ -219,5 +223,13 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.ListReratedChargesResponse, _abc.Awaitable[_invoice_service_pb2.ListReratedChargesResponse]]:
         """How a cycle was rated again, by charge."""
+
+    @_abc_1.abstractmethod
+    def ShareInvoice(
+        self,
+        request: _invoice_service_pb2.ShareInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ShareInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.ShareInvoiceResponse]]:
+        """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

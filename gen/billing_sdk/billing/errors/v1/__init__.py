@@ -214,7 +214,7 @@ class ErrorReason(betterproto2.Enum):
 
     SUBSCRIPTION_ITEMS_INVALID = 142
     """
-    INVALID_ARGUMENT {detail}. The items contradict each other: mixed currencies or intervals, a meter twice,
+    INVALID_ARGUMENT {detail}. The items contradict each other: mixed intervals, a meter twice,
     a quantity on a metered price.
     """
 
@@ -469,6 +469,63 @@ class ErrorReason(betterproto2.Enum):
     RESOURCE_EXHAUSTED {country, limit}. Archive a rate of the country or region before adding another.
     """
 
+    BRANDING_LOGO_INVALID = 300
+    """
+    INVALID_ARGUMENT {field}. The logo is no PNG image, has over 2000 pixels each way, or is damaged.
+    """
+
+    QUOTA_NOT_FOUND = 280
+    """
+    NOT_FOUND {quota_id}.
+    """
+
+    QUOTA_EXCEEDED = 281
+    """
+    RESOURCE_EXHAUSTED {quota_id, meter_code, limit, used, period_end}. The record does not fit into what is left
+    of the quota; wait for the period's end, or have the quota raised.
+    """
+
+    QUOTA_INVALID = 282
+    """
+    INVALID_ARGUMENT {detail}. The quota contradicts itself: subject, period, meter or a threshold.
+    """
+
+    QUOTA_LIMIT_REACHED = 283
+    """
+    RESOURCE_EXHAUSTED {limit}. Remove a quota of the subject before adding another.
+    """
+
+    QUOTA_OF_PLATFORM = 284
+    """
+    PERMISSION_DENIED {quota_id}. The platform's operators set the quota; ask them.
+    """
+
+    PRICE_CURRENCY_MISSING = 250
+    """
+    INVALID_ARGUMENT {price_id, code, currency, currencies}. The price is not sold in the customer's currency; create
+    its next version with a currency option, or take another price.
+    """
+
+    PRICE_OVERRIDE_NOT_FOUND = 252
+    """
+    NOT_FOUND {price_override_id}.
+    """
+
+    PRICE_OVERRIDE_INVALID = 253
+    """
+    INVALID_ARGUMENT {detail}. An override is either a customer's or a subscription's.
+    """
+
+    PRICE_OVERRIDE_TIME_INVALID = 254
+    """
+    INVALID_ARGUMENT {valid_from, earliest}. An override is valid for some time, and not in what may be invoiced already.
+    """
+
+    PRICE_OVERRIDE_LIMIT_REACHED = 255
+    """
+    RESOURCE_EXHAUSTED {limit}. The price was overridden so often for the customer; create its next version.
+    """
+
     USAGE_SPAN_INVALID = 240
     """
     INVALID_ARGUMENT {limit_days}. A span of books ends after it starts, and is at most that long; ask for several.
@@ -503,8 +560,8 @@ class ErrorReason(betterproto2.Enum):
 
     RERATING_PRICE_INVALID = 246
     """
-    INVALID_ARGUMENT {price_id, corrected_price_id, detail}. The corrected price is another one, of the same currency,
-    recurrence and kind of quantity.
+    INVALID_ARGUMENT {price_id, corrected_price_id, detail}. The corrected price is another one, metered or not and
+    charged once or not as the first one is.
     """
 
     ACCOUNT_NOT_FOUND = 290
@@ -609,6 +666,17 @@ class ErrorReason(betterproto2.Enum):
             227: "ERROR_REASON_TAX_RATE_NOT_FOUND",
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
+            300: "ERROR_REASON_BRANDING_LOGO_INVALID",
+            280: "ERROR_REASON_QUOTA_NOT_FOUND",
+            281: "ERROR_REASON_QUOTA_EXCEEDED",
+            282: "ERROR_REASON_QUOTA_INVALID",
+            283: "ERROR_REASON_QUOTA_LIMIT_REACHED",
+            284: "ERROR_REASON_QUOTA_OF_PLATFORM",
+            250: "ERROR_REASON_PRICE_CURRENCY_MISSING",
+            252: "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND",
+            253: "ERROR_REASON_PRICE_OVERRIDE_INVALID",
+            254: "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID",
+            255: "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED",
             240: "ERROR_REASON_USAGE_SPAN_INVALID",
             241: "ERROR_REASON_USAGE_RECORD_NOT_FOUND",
             242: "ERROR_REASON_USAGE_RECORD_GONE",
@@ -712,6 +780,17 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_NOT_FOUND": 227,
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
+            "ERROR_REASON_BRANDING_LOGO_INVALID": 300,
+            "ERROR_REASON_QUOTA_NOT_FOUND": 280,
+            "ERROR_REASON_QUOTA_EXCEEDED": 281,
+            "ERROR_REASON_QUOTA_INVALID": 282,
+            "ERROR_REASON_QUOTA_LIMIT_REACHED": 283,
+            "ERROR_REASON_QUOTA_OF_PLATFORM": 284,
+            "ERROR_REASON_PRICE_CURRENCY_MISSING": 250,
+            "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND": 252,
+            "ERROR_REASON_PRICE_OVERRIDE_INVALID": 253,
+            "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID": 254,
+            "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED": 255,
             "ERROR_REASON_USAGE_SPAN_INVALID": 240,
             "ERROR_REASON_USAGE_RECORD_NOT_FOUND": 241,
             "ERROR_REASON_USAGE_RECORD_GONE": 242,
