@@ -24,6 +24,7 @@ from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
+from corebilling.domains.ledger.deferral_service import RECOGNITION, DeferralService
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.ledger.servicer import LedgerServicer
 from corebilling.domains.rating.handlers import RatingHandlers
@@ -31,6 +32,7 @@ from corebilling.domains.rating.service import RatingService
 from corebilling.domains.rating.servicer import RatingServicer
 from corebilling.domains.replay.service import ReplayService
 from corebilling.domains.replay.servicer import ReplayServicer
+from corebilling.domains.schedule.dues import Settle
 from corebilling.domains.schedule.service import ScheduleService
 from corebilling.domains.schedule.servicer import ScheduleServicer
 from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
@@ -121,6 +123,10 @@ class Services:
                 door, self.webhooks, WebhookDeliveryService()
             ),
         }
+
+    def dues(self) -> Mapping[str, Settle]:
+        """How what falls due in the books is settled."""
+        return {RECOGNITION: DeferralService(self.ledger).recognize}
 
     def handler_table(self) -> Mapping[str, Sequence[Handler]]:
         """Which event leads to what: the map of the platform. A handler's name is kept with its watermark."""

@@ -11,6 +11,8 @@
 | credit granted     | expense                     | customer credit             |
 | prepaid received   | cash                        | customer credit             |
 | credit voided      | its grant, as far as it was not used, reversed            |
+
+What is invoiced for service still to come is deferred revenue first: see `deferral`.
 """
 
 from collections import defaultdict
@@ -47,6 +49,8 @@ class Source(StrEnum):
     CREDIT_GRANTED = "credit.granted"
     CREDIT_VOIDED = "credit.voided"
     CREDIT_NOTE_ISSUED = "credit_note.issued"
+    REVENUE_RECOGNIZED = "revenue.recognized"
+    RECOGNITION_REVERSED = "revenue.recognition_reversed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +76,23 @@ def transfer(
 
 
 def sale(
-    *, due_minor: int, credited_minor: int, tax_minor: int, revenue_minor: int, currency: str
+    *,
+    due_minor: int,
+    credited_minor: int,
+    tax_minor: int,
+    revenue_minor: int,
+    currency: str,
+    deferred_minor: int = 0,
 ) -> tuple[Entry, ...]:
     """The entries of something sold: what is due for it, and what credits paid, is revenue and tax.
 
-    Amounts below zero stand on the other side; those of zero are left out.
+    `deferred_minor`: of the revenue, what is not earned yet. Amounts below zero stand on the other side; those of zero are left out.
     """
     debits = {
         AccountType.RECEIVABLE: due_minor,
         AccountType.CUSTOMER_CREDIT: credited_minor,
-        AccountType.REVENUE: -revenue_minor,
+        AccountType.REVENUE: deferred_minor - revenue_minor,
+        AccountType.DEFERRED_REVENUE: -deferred_minor,
         AccountType.TAX_PAYABLE: -tax_minor,
     }
     assert not sum(debits.values()), "what is paid and due for a sale is its revenue and tax"

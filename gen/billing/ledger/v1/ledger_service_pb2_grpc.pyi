@@ -43,6 +43,8 @@ class LedgerServiceStub:
     """What a customer owed, and had in credits, and each fact that changed it; oldest first."""
     GetAccountStatement: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.GetAccountStatementRequest, _ledger_service_pb2.GetAccountStatementResponse]
     """What an account stood at, and each entry that changed it; oldest first."""
+    ListDeferrals: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.ListDeferralsRequest, _ledger_service_pb2.ListDeferralsResponse]
+    """Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first."""
 
 @_typing.type_check_only
 class LedgerServiceAsyncStub(LedgerServiceStub):
@@ -59,6 +61,8 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     """What a customer owed, and had in credits, and each fact that changed it; oldest first."""
     GetAccountStatement: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetAccountStatementRequest, _ledger_service_pb2.GetAccountStatementResponse]  # type: ignore[assignment]
     """What an account stood at, and each entry that changed it; oldest first."""
+    ListDeferrals: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListDeferralsRequest, _ledger_service_pb2.ListDeferralsResponse]  # type: ignore[assignment]
+    """Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first."""
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -114,5 +118,13 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_service_pb2.GetAccountStatementResponse, _abc.Awaitable[_ledger_service_pb2.GetAccountStatementResponse]]:
         """What an account stood at, and each entry that changed it; oldest first."""
+
+    @_abc_1.abstractmethod
+    def ListDeferrals(
+        self,
+        request: _ledger_service_pb2.ListDeferralsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_service_pb2.ListDeferralsResponse, _abc.Awaitable[_ledger_service_pb2.ListDeferralsResponse]]:
+        """Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first."""
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -9,6 +9,7 @@ __all__ = (
     "AccountType",
     "Balance",
     "CustomerBalance",
+    "Deferral",
     "Entry",
     "EntryDirection",
     "GetAccountBalanceRequest",
@@ -26,8 +27,11 @@ __all__ = (
     "LedgerServiceStub",
     "ListAccountsRequest",
     "ListAccountsResponse",
+    "ListDeferralsRequest",
+    "ListDeferralsResponse",
     "ListJournalsRequest",
     "ListJournalsResponse",
+    "Recognition",
     "StatementLine",
 )
 
@@ -233,6 +237,48 @@ class CustomerBalance(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.ledger.v1", "CustomerBalance", CustomerBalance)
+
+
+@dataclass(eq=False, repr=False)
+class Deferral(betterproto2.Message):
+    """
+    What was invoiced by a line for service that was still to come, and when it is revenue.
+    """
+
+    invoice_line_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    customer_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    period: "__types__v1__.Period | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Of the service.
+    """
+
+    deferred_minor: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+    """
+    When the invoice was finalized: what was recognized and reversed, and what remains.
+    """
+
+    recognized_minor: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+
+    reversed_minor: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+    """
+    Given back by credit notes, or voided.
+    """
+
+    remaining_minor: "int" = betterproto2.field(9, betterproto2.TYPE_INT64)
+
+    recognitions: "list[Recognition]" = betterproto2.field(10, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Those posted, then those to come as things stand.
+    """
+
+
+default_message_pool.register_message("billing.ledger.v1", "Deferral", Deferral)
 
 
 @dataclass(eq=False, repr=False)
@@ -443,7 +489,8 @@ class Journal(betterproto2.Message):
     source_type: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
     What happened: `invoice.finalized`, `invoice.voided`, `payment.recorded`, `invoice.written_off`,
-    `invoice.recovered`, `credit.granted`, `credit.voided`, `credit_note.issued`.
+    `invoice.recovered`, `credit.granted`, `credit.voided`, `credit_note.issued`, `revenue.recognized`,
+    `revenue.recognition_reversed`.
     """
 
     source_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
@@ -504,6 +551,35 @@ default_message_pool.register_message("billing.ledger.v1", "ListAccountsResponse
 
 
 @dataclass(eq=False, repr=False)
+class ListDeferralsRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+
+    page_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Empty: of any.
+    """
+
+    customer_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.ledger.v1", "ListDeferralsRequest", ListDeferralsRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ListDeferralsResponse(betterproto2.Message):
+    deferrals: "list[Deferral]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.ledger.v1", "ListDeferralsResponse", ListDeferralsResponse)
+
+
+@dataclass(eq=False, repr=False)
 class ListJournalsRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -527,6 +603,22 @@ class ListJournalsResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.ledger.v1", "ListJournalsResponse", ListJournalsResponse)
+
+
+@dataclass(eq=False, repr=False)
+class Recognition(betterproto2.Message):
+    """
+    A part of a service, and what of its price belongs to it.
+    """
+
+    period: "__types__v1__.Period | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    amount_minor: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+
+    posted: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+
+
+default_message_pool.register_message("billing.ledger.v1", "Recognition", Recognition)
 
 
 @dataclass(eq=False, repr=False)
@@ -636,5 +728,17 @@ class LedgerServiceStub:
             GetAccountStatementResponse.FromString,
         )(message)
 
+    def list_deferrals(self, message: "ListDeferralsRequest") -> "ListDeferralsResponse":
+        """
+        Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.ledger.v1.LedgerService/ListDeferrals",
+            ListDeferralsRequest.SerializeToString,
+            ListDeferralsResponse.FromString,
+        )(message)
+
 
 from ....google import protobuf as ___google__protobuf__
+from ...types import v1 as __types__v1__
