@@ -15,7 +15,11 @@ from corebilling.values.proration import Grain
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 YEAR = Period(JANUARY, datetime(2027, 1, 1, tzinfo=UTC))
 
-instants = st.datetimes(datetime(2024, 1, 1), datetime(2034, 1, 1), timezones=st.just(UTC))
+instants = st.integers(-731, 2922).flatmap(
+    lambda day: st.timedeltas(timedelta(), timedelta(days=1)).map(
+        lambda rest: JANUARY + timedelta(day) + rest
+    )
+)
 lengths = st.timedeltas(timedelta(microseconds=1), MAX_SERVICE)
 amounts = st.integers(-(10**15), 10**15)
 spreads = st.builds(

@@ -17,7 +17,7 @@ _Served = tuple[str, Period, int]
 
 
 def of_drafts(drafts: Sequence[Draft], tenant: TenantProfile) -> list[NewDeferral]:
-    """What invoices that are not written yet put off. Where nothing lies ahead, as a rule, it is one comparison."""
+    """What invoices not written yet put off. Where nothing lies ahead, it is one comparison a line."""
     return [
         new for draft in drafts for new in _deferrals(draft.invoice, _lines_ahead(draft, tenant.now), tenant)
     ]

@@ -10,8 +10,8 @@
 | credit note issued   | deferred revenue, as far as there is any, then revenue | receivable   |
 | invoice voided       | its finalization reversed, and what was recognized     |              |
 
-What remains is spread evenly over the rest of the service, by second or by day; the last part takes all of it.
-So parts add up to the whole, whatever was reversed meanwhile.
+What remains is spread evenly over the rest of the service, by second or by day; the last part takes all of
+it. So parts add up to the whole, whatever was reversed meanwhile.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Use cases of deferred revenue: put off, recognized, reversed and shown. Callers hold the customers' locks."""
+"""Use cases of deferred revenue: put off, recognized, reversed, shown. Callers hold the customers' locks."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -105,9 +105,9 @@ class DeferralService:
         await _write(tx, rows, (await tenant_profile(tx)).sandbox)
 
     async def give_back(self, tx: Transaction, invoice_id: str, revenue_minor: Mapping[str, int]) -> int:
-        """Takes what is given back of lines' revenue, by line, from what is deferred; returns how much it was.
+        """Takes what is given back of lines' revenue, by line, from what is deferred.
 
-        The caller posts it.
+        Returns how much that was; the caller posts it.
         """
         rows = await ledger_sql.list_deferrals_of_invoice(tx, tenant_id=tx.tenant_id, invoice_id=invoice_id)
         reversed_minor = 0

@@ -86,7 +86,10 @@ def sale(
 ) -> tuple[Entry, ...]:
     """The entries of something sold: what is due for it, and what credits paid, is revenue and tax.
 
-    `deferred_minor`: of the revenue, what is not earned yet. Amounts below zero stand on the other side; those of zero are left out.
+    Amounts below zero stand on the other side; those of zero are left out.
+
+    Args:
+        deferred_minor: Of the revenue, what is not earned yet.
     """
     debits = {
         AccountType.RECEIVABLE: due_minor,
