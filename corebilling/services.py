@@ -10,7 +10,7 @@ from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
 from corebilling.domains.catalog.service import CatalogService
 from corebilling.domains.catalog.servicer import CatalogServicer
-from corebilling.domains.credit.service import CreditService
+from corebilling.domains.credit.service import EXPIRY, CreditService
 from corebilling.domains.credit.servicer import CreditServicer
 from corebilling.domains.customer.service import CustomerService
 from corebilling.domains.customer.servicer import CustomerServicer
@@ -126,7 +126,10 @@ class Services:
 
     def dues(self) -> Mapping[str, Settle]:
         """How what falls due in the books is settled."""
-        return {RECOGNITION: DeferralService(self.ledger).recognize}
+        return {
+            EXPIRY: CreditService(self.ledger).expire,
+            RECOGNITION: DeferralService(self.ledger).recognize,
+        }
 
     def handler_table(self) -> Mapping[str, Sequence[Handler]]:
         """Which event leads to what: the map of the platform. A handler's name is kept with its watermark."""

@@ -743,3 +743,33 @@ WHERE tenant_id = $1 AND kind = $2 AND source_id = ANY ($3::text[])
 
 async def delete_dues(conn: Connection, *, tenant_id: str, kind: str, source_ids: Sequence[str]) -> None:
     await conn.execute(DELETE_DUES, tenant_id, kind, source_ids)
+
+
+LIST_CHECKS: Final = """-- name: ListChecks :many
+SELECT
+    c.name, c.currency, sum(c.expected_minor)::numeric AS expected_minor, sum(c.found_minor)::numeric AS found_minor,
+    sum(CASE WHEN c.expected_minor <> c.found_minor THEN 1 ELSE 0 END)::bigint AS differing_customers,
+    coalesce(min(CASE WHEN c.expected_minor <> c.found_minor THEN c.customer_id END), '')::text AS differing_customer_id
+FROM ledger_checks c
+WHERE c.tenant_id = $1
+GROUP BY c.name, c.currency
+ORDER BY c.currency, c.name
+"""
+
+
+@dataclass(slots=True)
+class ListChecksRow:
+    """A row of `list_checks`."""
+
+    name: str
+    currency: str
+    expected_minor: Decimal
+    found_minor: Decimal
+    differing_customers: int
+    differing_customer_id: str
+
+
+async def list_checks(conn: Connection, *, tenant_id: str) -> list[ListChecksRow]:
+    """All that `ledger_checks` compares, by currency: how many customers disagree, and one of them."""
+    rows = await conn.fetch(LIST_CHECKS, tenant_id)
+    return [ListChecksRow(*row) for row in rows]

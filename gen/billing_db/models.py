@@ -156,6 +156,7 @@ class Credit:
     description: str
     created_at: datetime.datetime
     voided_at: datetime.datetime | None
+    expired_at: datetime.datetime | None
     version: int
 
 

@@ -272,3 +272,14 @@ ON CONFLICT (tenant_id, kind, source_id) DO UPDATE SET due_at = EXCLUDED.due_at,
 -- name: DeleteDues :exec
 DELETE FROM ledger_dues
 WHERE tenant_id = sqlc.arg(tenant_id) AND kind = sqlc.arg(kind) AND source_id = ANY (sqlc.arg(source_ids)::text[]);
+
+-- name: ListChecks :many
+-- All that `ledger_checks` compares, by currency: how many customers disagree, and one of them.
+SELECT
+    c.name, c.currency, sum(c.expected_minor)::numeric AS expected_minor, sum(c.found_minor)::numeric AS found_minor,
+    sum(CASE WHEN c.expected_minor <> c.found_minor THEN 1 ELSE 0 END)::bigint AS differing_customers,
+    coalesce(min(CASE WHEN c.expected_minor <> c.found_minor THEN c.customer_id END), '')::text AS differing_customer_id
+FROM ledger_checks c
+WHERE c.tenant_id = sqlc.arg(tenant_id)
+GROUP BY c.name, c.currency
+ORDER BY c.currency, c.name;

@@ -11,6 +11,7 @@
 | credit granted     | expense                     | customer credit             |
 | prepaid received   | cash                        | customer credit             |
 | credit voided      | its grant, as far as it was not used, reversed            |
+| credit expired     | the same; of a prepaid one, customer credit / breakage    |
 
 What is invoiced for service still to come is deferred revenue first: see `deferral`.
 """
@@ -48,6 +49,7 @@ class Source(StrEnum):
     PAYMENT_RECORDED = "payment.recorded"
     CREDIT_GRANTED = "credit.granted"
     CREDIT_VOIDED = "credit.voided"
+    CREDIT_EXPIRED = "credit.expired"
     CREDIT_NOTE_ISSUED = "credit_note.issued"
     REVENUE_RECOGNIZED = "revenue.recognized"
     RECOGNITION_REVERSED = "revenue.recognition_reversed"
@@ -112,6 +114,12 @@ def write_off(amount_minor: int, currency: str) -> tuple[Entry, Entry]:
     Its tax stays payable: whether an authority gives it back, and when, is claimed by whoever owes it.
     """
     return transfer(amount_minor, currency, debit=AccountType.BAD_DEBT, credit=AccountType.RECEIVABLE)
+
+
+def expiry(amount_minor: int, currency: str, *, prepaid: bool) -> tuple[Entry, Entry]:
+    """The entries of credit never used: a gift cost nothing then, and what was prepaid is earned."""
+    earned = AccountType.BREAKAGE if prepaid else AccountType.EXPENSE
+    return transfer(amount_minor, currency, debit=AccountType.CUSTOMER_CREDIT, credit=earned)
 
 
 def reverse(entries: Sequence[Entry]) -> tuple[Entry, ...]:

@@ -53,3 +53,6 @@ class LedgerServicer(LedgerServiceServicer):
         self, request: rpc.ListDeferralsRequest, context: Context
     ) -> rpc.ListDeferralsResponse:
         return await self._door.read(request, self._deferrals.list_deferrals)
+
+    async def VerifyBooks(self, request: rpc.VerifyBooksRequest, context: Context) -> rpc.VerifyBooksResponse:
+        return await self._door.read(request, self._ledger.verify_books)

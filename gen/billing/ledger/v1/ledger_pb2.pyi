@@ -184,3 +184,19 @@ class Recognition(_message.Message):
     amount_minor: int
     posted: bool
     def __init__(self, period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., amount_minor: _Optional[int] = ..., posted: _Optional[bool] = ...) -> None: ...
+
+class BookCheck(_message.Message):
+    __slots__ = ("name", "currency", "expected_minor", "found_minor", "differing_customers", "differing_customer_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_MINOR_FIELD_NUMBER: _ClassVar[int]
+    FOUND_MINOR_FIELD_NUMBER: _ClassVar[int]
+    DIFFERING_CUSTOMERS_FIELD_NUMBER: _ClassVar[int]
+    DIFFERING_CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    currency: str
+    expected_minor: str
+    found_minor: str
+    differing_customers: int
+    differing_customer_id: str
+    def __init__(self, name: _Optional[str] = ..., currency: _Optional[str] = ..., expected_minor: _Optional[str] = ..., found_minor: _Optional[str] = ..., differing_customers: _Optional[int] = ..., differing_customer_id: _Optional[str] = ...) -> None: ...

@@ -175,3 +175,17 @@ class ListDeferralsResponse(_message.Message):
     deferrals: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Deferral]
     next_page_token: str
     def __init__(self, deferrals: _Optional[_Iterable[_Union[_ledger_pb2.Deferral, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class VerifyBooksRequest(_message.Message):
+    __slots__ = ("tenant_id",)
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    def __init__(self, tenant_id: _Optional[str] = ...) -> None: ...
+
+class VerifyBooksResponse(_message.Message):
+    __slots__ = ("checks", "sound")
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    SOUND_FIELD_NUMBER: _ClassVar[int]
+    checks: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.BookCheck]
+    sound: bool
+    def __init__(self, checks: _Optional[_Iterable[_Union[_ledger_pb2.BookCheck, _Mapping]]] = ..., sound: _Optional[bool] = ...) -> None: ...

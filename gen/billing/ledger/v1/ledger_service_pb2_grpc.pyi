@@ -45,6 +45,8 @@ class LedgerServiceStub:
     """What an account stood at, and each entry that changed it; oldest first."""
     ListDeferrals: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.ListDeferralsRequest, _ledger_service_pb2.ListDeferralsResponse]
     """Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first."""
+    VerifyBooks: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.VerifyBooksRequest, _ledger_service_pb2.VerifyBooksResponse]
+    """Proves the books: compares what accounts say with the invoices, credits and deferrals that they are about."""
 
 @_typing.type_check_only
 class LedgerServiceAsyncStub(LedgerServiceStub):
@@ -63,6 +65,8 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     """What an account stood at, and each entry that changed it; oldest first."""
     ListDeferrals: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListDeferralsRequest, _ledger_service_pb2.ListDeferralsResponse]  # type: ignore[assignment]
     """Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first."""
+    VerifyBooks: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.VerifyBooksRequest, _ledger_service_pb2.VerifyBooksResponse]  # type: ignore[assignment]
+    """Proves the books: compares what accounts say with the invoices, credits and deferrals that they are about."""
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -126,5 +130,13 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_service_pb2.ListDeferralsResponse, _abc.Awaitable[_ledger_service_pb2.ListDeferralsResponse]]:
         """Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first."""
+
+    @_abc_1.abstractmethod
+    def VerifyBooks(
+        self,
+        request: _ledger_service_pb2.VerifyBooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_service_pb2.VerifyBooksResponse, _abc.Awaitable[_ledger_service_pb2.VerifyBooksResponse]]:
+        """Proves the books: compares what accounts say with the invoices, credits and deferrals that they are about."""
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -8,6 +8,7 @@ __all__ = (
     "AccountStatementLine",
     "AccountType",
     "Balance",
+    "BookCheck",
     "CustomerBalance",
     "Deferral",
     "Entry",
@@ -33,6 +34,8 @@ __all__ = (
     "ListJournalsResponse",
     "Recognition",
     "StatementLine",
+    "VerifyBooksRequest",
+    "VerifyBooksResponse",
 )
 
 import datetime
@@ -217,6 +220,39 @@ class Balance(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.ledger.v1", "Balance", Balance)
+
+
+@dataclass(eq=False, repr=False)
+class BookCheck(betterproto2.Message):
+    """
+    What the books say, and what they must, over all customers; each customer's agree too.
+    """
+
+    name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    `debits_less_credits` is nothing. `receivable` is what is due of open invoices, `bad_debt` of uncollectible ones.
+    `customer_credit` is what is left of credits, and used by drafts. `tax_payable` and `revenue`, deferred revenue
+    among it, are what final invoices charged less credit notes. `deferred_revenue` is what deferrals remain at.
+    """
+
+    currency: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    expected_minor: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    Whole numbers in minor units.
+    """
+
+    found_minor: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    differing_customers: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+    """
+    How many customers' disagree, and one of them.
+    """
+
+    differing_customer_id: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.ledger.v1", "BookCheck", BookCheck)
 
 
 @dataclass(eq=False, repr=False)
@@ -490,7 +526,7 @@ class Journal(betterproto2.Message):
     """
     What happened: `invoice.finalized`, `invoice.voided`, `payment.recorded`, `invoice.written_off`,
     `invoice.recovered`, `credit.granted`, `credit.voided`, `credit_note.issued`, `revenue.recognized`,
-    `revenue.recognition_reversed`.
+    `revenue.recognition_reversed`, `credit.expired`.
     """
 
     source_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
@@ -653,6 +689,30 @@ class StatementLine(betterproto2.Message):
 default_message_pool.register_message("billing.ledger.v1", "StatementLine", StatementLine)
 
 
+@dataclass(eq=False, repr=False)
+class VerifyBooksRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.ledger.v1", "VerifyBooksRequest", VerifyBooksRequest)
+
+
+@dataclass(eq=False, repr=False)
+class VerifyBooksResponse(betterproto2.Message):
+    checks: "list[BookCheck]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    By currency.
+    """
+
+    sound: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    All of them hold.
+    """
+
+
+default_message_pool.register_message("billing.ledger.v1", "VerifyBooksResponse", VerifyBooksResponse)
+
+
 class LedgerServiceStub:
     def __init__(self, channel: grpc.Channel):
         self._channel = channel
@@ -737,6 +797,17 @@ class LedgerServiceStub:
             "/billing.ledger.v1.LedgerService/ListDeferrals",
             ListDeferralsRequest.SerializeToString,
             ListDeferralsResponse.FromString,
+        )(message)
+
+    def verify_books(self, message: "VerifyBooksRequest") -> "VerifyBooksResponse":
+        """
+        Proves the books: compares what accounts say with the invoices, credits and deferrals that they are about.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.ledger.v1.LedgerService/VerifyBooks",
+            VerifyBooksRequest.SerializeToString,
+            VerifyBooksResponse.FromString,
         )(message)
 
 
