@@ -475,6 +475,11 @@ class ErrorReason(betterproto2.Enum):
     its next version with a currency option, or take another price.
     """
 
+    SUBSCRIPTION_CHANGE_LIMIT_REACHED = 251
+    """
+    RESOURCE_EXHAUSTED {limit, period_end}. Changes added so many items in the current full period; wait for the next.
+    """
+
     PRICE_OVERRIDE_NOT_FOUND = 252
     """
     NOT_FOUND {price_override_id}.
@@ -598,6 +603,7 @@ class ErrorReason(betterproto2.Enum):
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
             250: "ERROR_REASON_PRICE_CURRENCY_MISSING",
+            251: "ERROR_REASON_SUBSCRIPTION_CHANGE_LIMIT_REACHED",
             252: "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND",
             253: "ERROR_REASON_PRICE_OVERRIDE_INVALID",
             254: "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID",
@@ -699,6 +705,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
             "ERROR_REASON_PRICE_CURRENCY_MISSING": 250,
+            "ERROR_REASON_SUBSCRIPTION_CHANGE_LIMIT_REACHED": 251,
             "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND": 252,
             "ERROR_REASON_PRICE_OVERRIDE_INVALID": 253,
             "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID": 254,
