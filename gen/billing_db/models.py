@@ -69,6 +69,20 @@ class BillingEvent:
 
 
 @dataclass(slots=True)
+class Branding:
+    """A row of `brandings`."""
+
+    tenant_id: str
+    display_name: str
+    legal_lines: list[str]
+    tax_id: str
+    accent_color: str
+    logo: bytes
+    footer: str
+    language: str
+
+
+@dataclass(slots=True)
 class Charge:
     """A row of `charges`."""
 
@@ -158,6 +172,7 @@ class Credit:
     description: str
     created_at: datetime.datetime
     voided_at: datetime.datetime | None
+    expired_at: datetime.datetime | None
     version: int
 
 
@@ -170,6 +185,7 @@ class Customer:
     external_id: str | None
     currency: str
     timezone: str
+    language: str
     status: str
     name: str
     company: str
@@ -459,6 +475,25 @@ class Product:
 
 
 @dataclass(slots=True)
+class Quota:
+    """A row of `quotas`."""
+
+    tenant_id: str
+    id: str
+    scope: str
+    subject_id: str
+    meter_code: str
+    aggregation: str
+    period: str
+    limit_quantity: Decimal
+    enforcement: str
+    thresholds: Json
+    platform: bool
+    created_at: datetime.datetime
+    version: int
+
+
+@dataclass(slots=True)
 class Replay:
     """A row of `replays`."""
 
@@ -487,6 +522,38 @@ class Replay:
     next_at: datetime.datetime
     started_at: datetime.datetime
     finished_at: datetime.datetime | None
+
+
+@dataclass(slots=True)
+class RevenueDeferral:
+    """A row of `revenue_deferrals`."""
+
+    tenant_id: str
+    invoice_line_id: str
+    invoice_id: str
+    customer_id: str
+    currency: str
+    period_start: datetime.datetime
+    period_end: datetime.datetime
+    grain: str
+    timezone: str
+    deferred_minor: int
+    recognized_minor: int
+    reversed_minor: int
+    remaining_minor: int
+    recognized_until: datetime.datetime
+    created_at: datetime.datetime
+
+
+@dataclass(slots=True)
+class RevenueRecognition:
+    """A row of `revenue_recognitions`."""
+
+    tenant_id: str
+    invoice_line_id: str
+    period_start: datetime.datetime
+    period_end: datetime.datetime
+    amount_minor: int
 
 
 @dataclass(slots=True)

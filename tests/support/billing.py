@@ -23,12 +23,14 @@ from corebilling.domains.catalog.service import CatalogService
 from corebilling.domains.customer.service import CustomerService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
+from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.ledger.statements import StatementService
 from corebilling.domains.rating.handlers import RatingHandlers
 from corebilling.domains.rating.service import RatingService
+from corebilling.domains.schedule.dues import Dues
 from corebilling.domains.schedule.jobs import Scheduler
 from corebilling.domains.schedule.service import ScheduleService
 from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
@@ -91,7 +93,8 @@ class Billing:
 
     def servicer(self, tenant_id: str = TENANT) -> InvoiceServicer:
         door: Any = TenantDoor(self.pool, tenant_id)
-        return InvoiceServicer(door, self.invoices, CreditNoteService(self.ledger))
+        shared: Any = None  # Links lead to a server, which there is none of here.
+        return InvoiceServicer(door, self.invoices, CreditNoteService(self.ledger), InvoicePrinter(), shared)
 
     async def advance(self, to: datetime) -> None:
         """Moves the clock and does everything that became due, in order."""
@@ -278,6 +281,6 @@ async def _open(stack: AsyncExitStack, database: TestDatabase) -> Billing:
         invoices=invoices,
         subscriptions=subscriptions,
         usage=usage,
-        scheduler=Scheduler(worker, schedule, clock, interval_s=1),
+        scheduler=Scheduler(worker, schedule, Dues(worker, clock, {}), clock, interval_s=1),
         dispatcher=Dispatcher(worker, bus, clock, DispatcherPolicy()),
     )
