@@ -19,6 +19,7 @@ from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.access.model import PERMISSIONS
 from corebilling.domains.access.service import AccessService
+from corebilling.domains.quota.view import HolderView
 from corebilling.domains.schedule.jobs import Scheduler
 from corebilling.domains.webhook.jobs import WebhookWorker
 from corebilling.errors import BillingError
@@ -116,6 +117,8 @@ class App:
                 bus.subscribe(router.consume)
             dispatcher = Dispatcher(reader, bus, clock, policies.dispatcher_policy(settings), worker_id)
             tail = Tail(reader, policies.tail_policy(settings))
+            entitlement_tail = Tail(reader, policies.entitlement_tail_policy(settings))
+            view = HolderView(clock, entitlement_tail, policies.view_policy(settings))
             scheduler = Scheduler(worker, services.schedule, clock, settings.scheduler_interval_seconds)
             webhooks = await stack.enter_async_context(
                 WebhookWorker.open(worker, secrets, clock, policies.webhook_policy(settings))
@@ -125,13 +128,15 @@ class App:
                 if tx.events:
                     dispatcher.wake(outbox.shards_of(tx))
                     tail.wake(event.tenant_id for event in tx.events)
+                    for event in tx.events:
+                        view.note(event.tenant_id, event.subject, event.metadata.ordering_key)
                 webhooks.wake()
 
             grpc_address, new_platform_key = "", None
             if "api" in roles:
                 door = Door(database)
                 new_platform_key = await _platform_key(database, services.access, always=issue_platform_key)
-                servicers = services.servicers(door, tail, table, settings)
+                servicers = services.servicers(door, tail, view, table, settings)
                 passed = concerns(
                     Authentication(
                         database, secrets, clock, PERMISSIONS, keep_s=settings.credential_cache_seconds
@@ -144,6 +149,8 @@ class App:
                 stack.push_async_callback(server.stop, settings.grpc_stop_grace_seconds)
                 # First, so that streams have ended when the server waits for its calls.
                 stack.push_async_callback(tail.stop)
+                stack.push_async_callback(entitlement_tail.stop)
+                stack.push_async_callback(view.stop)
 
             http = HttpServer(settings.host, settings.port, ready=lambda: _problem(database))
             http_address = f"http://{settings.host}:{await http.start()}"
