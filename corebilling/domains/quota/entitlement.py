@@ -54,18 +54,19 @@ def question_of(customer_id: str, subscription_id: str, feature: str, meter: str
 
 @dataclass(frozen=True, slots=True)
 class HeldQuota:
-    """A quota in its present window, and what is used of it."""
+    """A quota in its present window, what is used of it, and what is left."""
 
     quota: Quota
     window: Window
     used: Fraction
+    left: Fraction
 
-    @property
-    def left(self) -> Fraction:
-        """A largest value does not use anything up."""
-        if self.quota.counting is Counting.MAX:
-            return Fraction(self.quota.limit)
-        return max(Fraction(self.quota.limit) - self.used, _NOTHING)
+    @staticmethod
+    def of(quota: Quota, window: Window, used: Fraction) -> "HeldQuota":
+        limit = Fraction(quota.limit)
+        # A largest value does not use anything up.
+        left = limit if quota.counting is Counting.MAX else max(limit - used, _NOTHING)
+        return HeldQuota(quota, window, used, left)
 
     def fits(self, quantity: Fraction) -> bool:
         return (_ONE if self.quota.meter_code == ANY_METER else quantity) <= self.left

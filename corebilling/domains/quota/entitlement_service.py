@@ -157,7 +157,7 @@ async def _held_quotas(
     used = await used_in(tx, {window: quota for quota, window in windows})
     held: dict[str, list[HeldQuota]] = defaultdict(list)
     for quota, window in windows:
-        held[quota.subscription_id].append(HeldQuota(quota, window, used[window]))
+        held[quota.subscription_id].append(HeldQuota.of(quota, window, used[window]))
     return held
 
 

@@ -7,20 +7,15 @@ from billing.quota.v1.entitlement_service_pb2_grpc import EntitlementServiceServ
 from billing.quota.v1.quota_service_pb2_grpc import QuotaServiceServicer
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.quota.entitlement import (
-    Entitlement,
-    Holder,
-    Question,
-    Reason,
-    decide_entitlement,
-    question_of,
-)
-from corebilling.domains.quota.entitlement_messages import entitlement_message
+from corebilling.domains.quota.answers import NOBODY, Answers, read_question
+from corebilling.domains.quota.entitlement import Holder
 from corebilling.domains.quota.entitlement_service import EntitlementService
 from corebilling.domains.quota.service import QuotaService
 from corebilling.domains.quota.view import HolderView
 from corebilling.errors import NotFound
 from corebilling.rpc.door import Context, Door
+
+Check = entitlement_rpc.CheckEntitlementRequest | entitlement_rpc.BatchCheckEntitlementsRequest
 
 
 class QuotaServicer(QuotaServiceServicer):
@@ -67,45 +62,34 @@ class EntitlementServicer(EntitlementServiceServicer):
     async def CheckEntitlement(
         self, request: entitlement_rpc.CheckEntitlementRequest, context: Context
     ) -> entitlement_rpc.CheckEntitlementResponse:
-        question = _question(request.question)
-        holder = await self._holder(request.tenant_id, question, request)
-        return entitlement_rpc.CheckEntitlementResponse(
-            entitlement=entitlement_message(decide_entitlement(holder, question))
-        )
+        answers = await self._answers(request, request.question)
+        return entitlement_rpc.CheckEntitlementResponse(entitlement=answers.to(request.question))
 
     async def BatchCheckEntitlements(
         self, request: entitlement_rpc.BatchCheckEntitlementsRequest, context: Context
     ) -> entitlement_rpc.BatchCheckEntitlementsResponse:
-        questions = [_question(one) for one in request.questions]
-        answers = []
-        for question in questions:
-            try:
-                holder = await self._holder(request.tenant_id, question, request)
-            except NotFound:
-                answers.append(Entitlement(Reason.HOLDER_NOT_FOUND))
-            else:
-                answers.append(decide_entitlement(holder, question))
+        for question in request.questions:
+            read_question(question)
         return entitlement_rpc.BatchCheckEntitlementsResponse(
-            entitlements=(entitlement_message(answer) for answer in answers)
+            entitlements=[await self._answer(request, question) for question in request.questions]
         )
 
-    async def _holder(
-        self,
-        tenant_id: str,
-        question: Question,
-        request: entitlement_rpc.CheckEntitlementRequest | entitlement_rpc.BatchCheckEntitlementsRequest,
-    ) -> Holder:
-        known = self._view.known(tenant_id, question.holder_id)
+    async def _answer(
+        self, request: entitlement_rpc.BatchCheckEntitlementsRequest, asked: pb.EntitlementQuestion
+    ) -> pb.Entitlement:
+        try:
+            return (await self._answers(request, asked)).to(asked)
+        except NotFound:
+            return NOBODY
+
+    async def _answers(self, request: Check, asked: pb.EntitlementQuestion) -> Answers:
+        key = (request.tenant_id, asked.customer_id, asked.subscription_id)
+        known = self._view.known(key)
         if known is not None:
             return known
+        question = read_question(asked)
 
-        async def load(tx: Transaction, _: object) -> Holder:
+        async def load(tx: Transaction, _: Check) -> Holder:
             return await self._entitlements.load_holder(tx, question)
 
-        return await self._view.find(tenant_id, question.holder_id, lambda: self._door.read(request, load))
-
-
-def _question(asked: pb.EntitlementQuestion) -> Question:
-    return question_of(
-        asked.customer_id, asked.subscription_id, asked.feature_code, asked.meter_code, asked.quantity
-    )
+        return await self._view.find(key, lambda: self._door.read(request, load))

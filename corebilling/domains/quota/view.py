@@ -17,6 +17,7 @@ from billing_db.models import BillingEvent
 
 from corebilling.bus.delivery import Position
 from corebilling.db.failure import unavailable
+from corebilling.domains.quota.answers import Answers
 from corebilling.domains.quota.entitlement import Holder
 from corebilling.events.tail import Tail
 from corebilling.values.clock import Clock
@@ -27,6 +28,9 @@ _OF_A_CUSTOMER = ("usage.", "subscription.", "customer.")
 _AFTERWARDS = frozenset({"usage.rated", "usage.billed"})
 
 _log = structlog.get_logger()
+
+HolderKey = tuple[str, str, str]
+"""The tenant, and the customer or the subscription that is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class _Following:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    holder: Holder
+    answers: Answers
     until: datetime
     following: _Following
     epoch: int
@@ -75,44 +79,40 @@ class _Kept:
             now < self.until
             and current.live
             and self.epoch == current.epoch
-            and (self.uses == current.uses or not self.holder.shared)
+            and (self.uses == current.uses or not self.answers.holder.shared)
         )
 
 
 class HolderView:
-    """Holders by tenant and id of the customer or subscription that was asked for."""
+    """Customers and subscriptions that were asked for lately, ready to be asked again."""
 
     def __init__(self, clock: Clock, tail: Tail, policy: ViewPolicy) -> None:
         self._clock = clock
         self._tail = tail
         self._policy = policy
         self._keep = timedelta(seconds=policy.keep_s)
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._kept: OrderedDict[HolderKey, _Kept] = OrderedDict()
         self._weight = 0
-        self._by_customer: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._by_customer: defaultdict[tuple[str, str], set[HolderKey]] = defaultdict(set)
         self._tenants: OrderedDict[str, _Following] = OrderedDict()
-        self._asking: dict[tuple[str, str], tuple[int, asyncio.Task[Holder]]] = {}
+        self._asking: dict[HolderKey, tuple[int, asyncio.Task[Answers]]] = {}
 
-    def known(self, tenant_id: str, holder_id: str) -> Holder | None:
-        """The holder, if what is known of it still holds."""
-        kept = self._kept.get((tenant_id, holder_id))
+    def known(self, key: HolderKey) -> Answers | None:
+        """The holder's answers, if what is known of it still holds."""
+        kept = self._kept.get(key)
         if kept is None:
             return None
         if kept.holds(self._clock.now()):
-            return kept.holder
-        self._forget((tenant_id, holder_id))
+            return kept.answers
+        self._forget(key)
         return None
 
-    async def find(self, tenant_id: str, holder_id: str, load: Callable[[], Awaitable[Holder]]) -> Holder:
-        """The holder as it is known, or is loaded now: once for all who ask.
+    async def find(self, key: HolderKey, load: Callable[[], Awaitable[Holder]]) -> Answers:
+        """The holder as it is loaded now: once for all who ask.
 
         Raises what the loading raises.
         """
-        known = self.known(tenant_id, holder_id)
-        if known is not None:
-            return known
-        following = await self._follow(tenant_id)
-        key = (tenant_id, holder_id)
+        following = await self._follow(key[0])
         asked, task = self._asking.get(key, (0, None))
         # Whoever saw a change gets no answer that was on its way before.
         if task is None or asked != following.changes:
@@ -133,8 +133,8 @@ class HolderView:
             following.uses += 1
             if following.loading:
                 following.changed_meanwhile.add(ordering_key)
-            for holder_id in tuple(self._by_customer.get((tenant_id, ordering_key), ())):
-                self._forget((tenant_id, holder_id))
+            for key in tuple(self._by_customer.get((tenant_id, ordering_key), ())):
+                self._forget(key)
 
     async def stop(self) -> None:
         """Follows nobody any more."""
@@ -145,8 +145,8 @@ class HolderView:
             await asyncio.wait(tasks)
 
     async def _load(
-        self, key: tuple[str, str], following: _Following, load: Callable[[], Awaitable[Holder]]
-    ) -> Holder:
+        self, key: HolderKey, following: _Following, load: Callable[[], Awaitable[Holder]]
+    ) -> Answers:
         epoch, uses, now = following.epoch, following.uses, self._clock.now()
         following.loading += 1
         try:
@@ -159,27 +159,28 @@ class HolderView:
             if self._asking.get(key, (0, None))[1] is asyncio.current_task():
                 del self._asking[key]
         until = min(now + self._keep, holder.changes_at)
-        kept = _Kept(holder, until, following, epoch, uses, _weight(holder))
+        answers = Answers(holder)
+        kept = _Kept(answers, until, following, epoch, uses, _weight(holder))
         # A test clock's time is not this clock's: nothing of a sandbox is kept.
         if not changed and not holder.sandbox and kept.holds(now):
-            self._keep_holder(key, kept)
-        return holder
+            self._keep_answers(key, kept)
+        return answers
 
-    def _keep_holder(self, key: tuple[str, str], kept: _Kept) -> None:
+    def _keep_answers(self, key: HolderKey, kept: _Kept) -> None:
         self._forget(key)
         self._kept[key] = kept
         self._weight += kept.weight
-        self._by_customer[key[0], kept.holder.customer_id].add(key[1])
+        self._by_customer[key[0], kept.answers.holder.customer_id].add(key)
         while self._weight > self._policy.max_weight:
             self._forget(next(iter(self._kept)))
 
-    def _forget(self, key: tuple[str, str]) -> None:
+    def _forget(self, key: HolderKey) -> None:
         kept = self._kept.pop(key, None)
         if kept is None:
             return
         self._weight -= kept.weight
-        customer = (key[0], kept.holder.customer_id)
-        self._by_customer[customer].discard(key[1])
+        customer = (key[0], kept.answers.holder.customer_id)
+        self._by_customer[customer].discard(key)
         if not self._by_customer[customer]:
             del self._by_customer[customer]
 
