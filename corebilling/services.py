@@ -8,6 +8,8 @@ from corebilling import policies
 from corebilling.config import Settings
 from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
+from corebilling.domains.branding.service import BrandingService
+from corebilling.domains.branding.servicer import BrandingServicer
 from corebilling.domains.catalog.service import CatalogService
 from corebilling.domains.catalog.servicer import CatalogServicer
 from corebilling.domains.credit.service import CreditService
@@ -22,6 +24,8 @@ from corebilling.domains.event.service import EventService
 from corebilling.domains.event.servicer import EventServicer
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
+from corebilling.domains.invoice.hosted import HostedInvoices
+from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.service import LedgerService
@@ -104,12 +108,15 @@ class Services:
         view: HolderView,
         table: Mapping[str, Sequence[Handler]],
         settings: Settings,
+        printer: InvoicePrinter,
+        hosted: HostedInvoices,
     ) -> Mapping[str, object]:
         """By the full names of their services."""
         names = {subject: [one.name for one in several] for subject, several in table.items()}
         stream_s = policies.stream_s(settings)
         return {
             "billing.access.v1.AccessService": AccessServicer(door, self.access),
+            "billing.branding.v1.BrandingService": BrandingServicer(door, BrandingService()),
             "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),
             "billing.credit.v1.CreditService": CreditServicer(door, CreditService(self.ledger)),
             "billing.customer.v1.CustomerService": CustomerServicer(door, CustomerService()),
@@ -117,7 +124,7 @@ class Services:
             "billing.event.v1.EventAdminService": EventAdminServicer(door, EventAdminService()),
             "billing.event.v1.EventService": EventServicer(door, EventService(names), tail),
             "billing.invoice.v1.InvoiceService": InvoiceServicer(
-                door, self.invoices, CreditNoteService(self.ledger)
+                door, self.invoices, CreditNoteService(self.ledger), printer, hosted
             ),
             "billing.ledger.v1.LedgerService": LedgerServicer(door, self.ledger),
             "billing.quota.v1.EntitlementService": EntitlementServicer(door, EntitlementService(), view),

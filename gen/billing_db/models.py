@@ -69,6 +69,20 @@ class BillingEvent:
 
 
 @dataclass(slots=True)
+class Branding:
+    """A row of `brandings`."""
+
+    tenant_id: str
+    display_name: str
+    legal_lines: list[str]
+    tax_id: str
+    accent_color: str
+    logo: bytes
+    footer: str
+    language: str
+
+
+@dataclass(slots=True)
 class Charge:
     """A row of `charges`."""
 
@@ -169,6 +183,7 @@ class Customer:
     external_id: str | None
     currency: str
     timezone: str
+    language: str
     status: str
     name: str
     company: str

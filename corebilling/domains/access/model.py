@@ -21,6 +21,7 @@ class Role(StrEnum):
 _READS = frozenset(
     {
         "api_key.read",
+        "branding.read",
         "catalog.read",
         "credit.read",
         "customer.read",
@@ -44,6 +45,7 @@ _OPERATIONS = frozenset(
 )
 _BILLING = frozenset(
     {
+        "branding.write",
         "catalog.write",
         "credit.write",
         "customer.write",

@@ -469,6 +469,11 @@ class ErrorReason(betterproto2.Enum):
     RESOURCE_EXHAUSTED {country, limit}. Archive a rate of the country or region before adding another.
     """
 
+    BRANDING_LOGO_INVALID = 300
+    """
+    INVALID_ARGUMENT {field}. The logo is no PNG image, has over 2000 pixels each way, or is damaged.
+    """
+
     QUOTA_NOT_FOUND = 280
     """
     NOT_FOUND {quota_id}.
@@ -613,6 +618,7 @@ class ErrorReason(betterproto2.Enum):
             227: "ERROR_REASON_TAX_RATE_NOT_FOUND",
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
+            300: "ERROR_REASON_BRANDING_LOGO_INVALID",
             280: "ERROR_REASON_QUOTA_NOT_FOUND",
             281: "ERROR_REASON_QUOTA_EXCEEDED",
             282: "ERROR_REASON_QUOTA_INVALID",
@@ -717,6 +723,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_NOT_FOUND": 227,
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
+            "ERROR_REASON_BRANDING_LOGO_INVALID": 300,
             "ERROR_REASON_QUOTA_NOT_FOUND": 280,
             "ERROR_REASON_QUOTA_EXCEEDED": 281,
             "ERROR_REASON_QUOTA_INVALID": 282,
