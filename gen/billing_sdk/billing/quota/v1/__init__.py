@@ -840,7 +840,7 @@ class QuotaServiceStub:
     def set_quota(self, message: "SetQuotaRequest") -> "SetQuotaResponse":
         """
         Makes the quota, or changes the one there is for the same subject, meter and period. It holds for all usage
-        that comes after; what was used in the period before counts.
+        that comes after; what was used in the period before counts, but for the tenant's: that begins now.
         """
 
         return self._channel.unary_unary(
