@@ -214,7 +214,7 @@ class ErrorReason(betterproto2.Enum):
 
     SUBSCRIPTION_ITEMS_INVALID = 142
     """
-    INVALID_ARGUMENT {detail}. The items contradict each other: mixed currencies or intervals, a meter twice,
+    INVALID_ARGUMENT {detail}. The items contradict each other: mixed intervals, a meter twice,
     a quantity on a metered price.
     """
 
@@ -516,6 +516,32 @@ class ErrorReason(betterproto2.Enum):
     meter.
     """
 
+    PRICE_CURRENCY_MISSING = 250
+    """
+    INVALID_ARGUMENT {price_id, code, currency, currencies}. The price is not sold in the customer's currency; create
+    its next version with a currency option, or take another price.
+    """
+
+    PRICE_OVERRIDE_NOT_FOUND = 252
+    """
+    NOT_FOUND {price_override_id}.
+    """
+
+    PRICE_OVERRIDE_INVALID = 253
+    """
+    INVALID_ARGUMENT {detail}. An override is either a customer's or a subscription's.
+    """
+
+    PRICE_OVERRIDE_TIME_INVALID = 254
+    """
+    INVALID_ARGUMENT {valid_from, earliest}. An override is valid for some time, and not in what may be invoiced already.
+    """
+
+    PRICE_OVERRIDE_LIMIT_REACHED = 255
+    """
+    RESOURCE_EXHAUSTED {limit}. The price was overridden so often for the customer; create its next version.
+    """
+
     ACCOUNT_NOT_FOUND = 290
     """
     NOT_FOUND {account_id}. ListAccounts shows those there are.
@@ -627,6 +653,11 @@ class ErrorReason(betterproto2.Enum):
             285: "ERROR_REASON_FEATURE_NOT_FOUND",
             286: "ERROR_REASON_FEATURE_LIMIT_REACHED",
             287: "ERROR_REASON_ENTITLEMENT_QUESTION_INVALID",
+            250: "ERROR_REASON_PRICE_CURRENCY_MISSING",
+            252: "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND",
+            253: "ERROR_REASON_PRICE_OVERRIDE_INVALID",
+            254: "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID",
+            255: "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED",
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
         }
@@ -732,6 +763,11 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_FEATURE_NOT_FOUND": 285,
             "ERROR_REASON_FEATURE_LIMIT_REACHED": 286,
             "ERROR_REASON_ENTITLEMENT_QUESTION_INVALID": 287,
+            "ERROR_REASON_PRICE_CURRENCY_MISSING": 250,
+            "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND": 252,
+            "ERROR_REASON_PRICE_OVERRIDE_INVALID": 253,
+            "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID": 254,
+            "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED": 255,
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
         }
