@@ -23,6 +23,7 @@ from corebilling.domains.access.service import AccessService
 from corebilling.domains.invoice.hosted import HostedInvoices
 from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.quota.view import HolderView
+from corebilling.domains.schedule.dues import Dues
 from corebilling.domains.schedule.jobs import Scheduler
 from corebilling.domains.webhook.jobs import WebhookWorker
 from corebilling.errors import BillingError
@@ -122,7 +123,13 @@ class App:
             tail = Tail(reader, policies.tail_policy(settings))
             entitlement_tail = Tail(reader, policies.entitlement_tail_policy(settings))
             view = HolderView(clock, entitlement_tail, policies.view_policy(settings))
-            scheduler = Scheduler(worker, services.schedule, clock, settings.scheduler_interval_seconds)
+            scheduler = Scheduler(
+                worker,
+                services.schedule,
+                Dues(worker, clock, services.dues()),
+                clock,
+                settings.scheduler_interval_seconds,
+            )
             webhooks = await stack.enter_async_context(
                 WebhookWorker.open(worker, secrets, clock, policies.webhook_policy(settings))
             )
