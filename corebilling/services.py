@@ -10,8 +10,9 @@ from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
 from corebilling.domains.branding.service import BrandingService
 from corebilling.domains.branding.servicer import BrandingServicer
+from corebilling.domains.catalog.override_service import PriceOverrideService
 from corebilling.domains.catalog.service import CatalogService
-from corebilling.domains.catalog.servicer import CatalogServicer
+from corebilling.domains.catalog.servicer import CatalogServicer, PriceOverrideServicer
 from corebilling.domains.credit.service import CreditService
 from corebilling.domains.credit.servicer import CreditServicer
 from corebilling.domains.customer.service import CustomerService
@@ -115,6 +116,7 @@ class Services:
             "billing.access.v1.AccessService": AccessServicer(door, self.access),
             "billing.branding.v1.BrandingService": BrandingServicer(door, BrandingService()),
             "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),
+            "billing.catalog.v1.PriceOverrideService": PriceOverrideServicer(door, PriceOverrideService()),
             "billing.credit.v1.CreditService": CreditServicer(door, CreditService(self.ledger)),
             "billing.customer.v1.CustomerService": CustomerServicer(door, CustomerService()),
             "billing.discount.v1.DiscountService": DiscountServicer(door, DiscountService()),
