@@ -1,4 +1,4 @@
-"""Numeric cases about invoices, through the RPCs: each has a tenant of its own, whose answers are its figures.
+"""Numeric cases about invoices, through the RPCs, each in a tenant of its own.
 
 `CANNOT` names the cases that the RPCs cannot express, and why; everything else of these operations is run.
 `OTHERS` names the operations about invoices that no RPC is asked for.

@@ -1,4 +1,4 @@
-"""Cases about invoices once more, through the RPCs; those that cannot be said there are named with a reason."""
+"""Cases about invoices once more, through the RPCs; those that cannot be said there are named with why."""
 
 from pathlib import Path
 
