@@ -172,6 +172,7 @@ class Credit:
     description: str
     created_at: datetime.datetime
     voided_at: datetime.datetime | None
+    expired_at: datetime.datetime | None
     version: int
 
 
@@ -521,6 +522,38 @@ class Replay:
     next_at: datetime.datetime
     started_at: datetime.datetime
     finished_at: datetime.datetime | None
+
+
+@dataclass(slots=True)
+class RevenueDeferral:
+    """A row of `revenue_deferrals`."""
+
+    tenant_id: str
+    invoice_line_id: str
+    invoice_id: str
+    customer_id: str
+    currency: str
+    period_start: datetime.datetime
+    period_end: datetime.datetime
+    grain: str
+    timezone: str
+    deferred_minor: int
+    recognized_minor: int
+    reversed_minor: int
+    remaining_minor: int
+    recognized_until: datetime.datetime
+    created_at: datetime.datetime
+
+
+@dataclass(slots=True)
+class RevenueRecognition:
+    """A row of `revenue_recognitions`."""
+
+    tenant_id: str
+    invoice_line_id: str
+    period_start: datetime.datetime
+    period_end: datetime.datetime
+    amount_minor: int
 
 
 @dataclass(slots=True)

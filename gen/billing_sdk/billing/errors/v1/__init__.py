@@ -536,6 +536,11 @@ class ErrorReason(betterproto2.Enum):
     INVALID_ARGUMENT {start, end}. A statement's period starts before it ends.
     """
 
+    SERVICE_PERIOD_INVALID = 292
+    """
+    INVALID_ARGUMENT {start, end}. A service starts before it ends, and lasts ten years at most.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -641,6 +646,7 @@ class ErrorReason(betterproto2.Enum):
             255: "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED",
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
+            292: "ERROR_REASON_SERVICE_PERIOD_INVALID",
         }
 
     @classmethod
@@ -748,4 +754,5 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED": 255,
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
+            "ERROR_REASON_SERVICE_PERIOD_INVALID": 292,
         }
