@@ -132,7 +132,7 @@ async def terms_of(platform: Platform, case: Case, behavior: str = "exclusive") 
 
 
 async def invoice_over(
-    platform: Platform, customer_id: str, lines: Sequence[Mapping[str, str]]
+    platform: Platform, customer_id: str, lines: Sequence[Mapping[str, Any]]
 ) -> invoice_pb2.Invoice:
     """A one-off invoice, finalized: its lines are `unit_amount`, `quantity` and `tax_category`."""
     request = invoice_service_pb2.CreateInvoiceRequest(
