@@ -54,13 +54,21 @@ def charges_at(
     """All charges of a cycle that the price holds for now.
 
     Raises:
-        FailedPrecondition: RERATING_PRICE_UNUSED when there are none.
+        FailedPrecondition: RERATING_PRICE_UNUSED when there are none; RERATING_PRICED_TOGETHER when what one
+            comes to depends on others.
     """
     found = [one for one in charges if (one.corrected_price_id or one.price_id) == price_id]
     if not found:
         raise FailedPrecondition(
             "RERATING_PRICE_UNUSED",
             "Nothing of the cycle is rated with this price; it may have been corrected before.",
+            {"cycle_id": cycle_id, "price_id": price_id},
+        )
+    if any("priced_quantity" in one.basis for one in found):
+        raise FailedPrecondition(
+            "RERATING_PRICED_TOGETHER",
+            "Items of this price followed one another in the period and were priced together; issue a credit "
+            "note or a one-off invoice instead.",
             {"cycle_id": cycle_id, "price_id": price_id},
         )
     return found
