@@ -20,6 +20,7 @@ from corebilling.domains.discount.service import DiscountService
 from corebilling.domains.discount.servicer import DiscountServicer
 from corebilling.domains.event.service import EventService
 from corebilling.domains.event.servicer import EventServicer
+from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
@@ -107,7 +108,7 @@ class Services:
             "billing.event.v1.EventAdminService": EventAdminServicer(door, EventAdminService()),
             "billing.event.v1.EventService": EventServicer(door, EventService(names), tail),
             "billing.invoice.v1.InvoiceService": InvoiceServicer(
-                door, self.invoices, CreditNoteService(self.ledger)
+                door, self.invoices, CreditNoteService(self.ledger), BundleService(self.ledger)
             ),
             "billing.ledger.v1.LedgerService": LedgerServicer(door, self.ledger),
             "billing.rating.v1.RatingService": RatingServicer(door, self.rating),
