@@ -143,7 +143,8 @@ JOIN charges c ON c.tenant_id = a.tenant_id AND c.cycle_id = a.id
     AND c.subscription_item_id = o.subscription_item_id
     AND CASE o.kind
         WHEN 'recurring' THEN c.kind = 'recurring' AND a.full_period_start = b.full_period_start
-        ELSE c.kind <> 'recurring' AND c.period_start = o.period_start
+        WHEN 'one_time' THEN c.id = o.id
+        ELSE c.kind IN ('usage', 'adjustment') AND c.period_start = o.period_start
     END
 WHERE o.tenant_id = sqlc.arg(tenant_id) AND o.id = ANY (sqlc.arg(ids)::text[])
 ORDER BY o.id, c.created_at, c.period_start, c.id;

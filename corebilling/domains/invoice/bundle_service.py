@@ -210,7 +210,7 @@ async def _rated_totals(tx: Transaction, invoice: Invoice) -> list[tuple[str, da
         dict.fromkeys(
             (charge.subscription_item_id, charge.period_start)
             for charge in ordered
-            if charge.kind != "recurring"
+            if charge.kind in evidence.USED
         )
     )
     rows = await usage_sql.list_usage_totals_of(

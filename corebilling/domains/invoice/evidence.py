@@ -26,6 +26,9 @@ from corebilling.mapping import to_message
 
 BUNDLE_VERSION = 1
 
+USED = ("usage", "adjustment")
+"""Kinds of charges that come from a usage total."""
+
 
 async def charges_of(tx: Transaction, lines: Iterable[InvoiceLine]) -> dict[str, Charge]:
     """By their ids."""
@@ -96,7 +99,7 @@ async def credits_of(tx: Transaction, invoice: Invoice) -> list[credit_pb2.Credi
 async def _totals(
     tx: Transaction, charges: Iterable[Charge]
 ) -> dict[tuple[str, object], usage_pb2.UsageTotal]:
-    used = [charge for charge in charges if charge.kind != "recurring"]
+    used = [charge for charge in charges if charge.kind in USED]
     rows = await usage_sql.list_usage_totals_of(
         tx,
         tenant_id=tx.tenant_id,

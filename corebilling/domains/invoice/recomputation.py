@@ -165,6 +165,8 @@ def recharge(charge: rating_pb2.Charge, price: catalog_pb2.Price) -> Recharged:
     quantity = number(charge.quantity, f"quantity of charge {charge.id}")
     if charge.kind == rating_pb2.CHARGE_KIND_RECURRING:
         return _recharged_fee(charge, terms, quantity)
+    if charge.kind == rating_pb2.CHARGE_KIND_ONE_TIME:
+        return _recharged(terms, rate(terms, quantity), _WHOLE)
     share = _share(charge.basis, charge.basis.span)
     if not share:  # It served no time, or in a period that never came.
         terms, share = replace(terms, minimum_amount=None), _WHOLE
