@@ -225,6 +225,24 @@ async def test_drafts_voided_reissued_and_negative_invoices_come_out(platform: P
     assert differences(voided, lambda b: b["journals"].pop()) != []
 
 
+async def test_a_written_off_invoice_comes_out_before_and_after_some_of_it_is_paid(
+    platform: Platform,
+) -> None:
+    made = await invoice(platform, await customer_in(platform, "DE"), item("10"))
+    await pay(platform, made.id, 300)
+    request = rpc.WriteOffInvoiceRequest(request_id=new_id("req"), invoice_id=made.id)
+    await platform.stub(InvoiceServiceStub).WriteOffInvoice(request)
+    assert differences(as_fields(await bundle_of(platform, made.id))) == []
+    platform.clock.advance(days=1)
+    await pay(platform, made.id, 200)
+    fields = as_fields(await bundle_of(platform, made.id))
+    assert differences(fields) == []
+    assert (
+        differences(fields, lambda b: [more(one, "amount_minor") for one in b["journals"][-1]["entries"]])
+        != []
+    )
+
+
 async def test_the_commands_explain_export_and_verify(database: TestDatabase, tmp_path: Path) -> None:
     async with running_platform(database) as platform:
         made = await rich_invoice(platform)

@@ -34,7 +34,7 @@ from corebilling.domains.invoice.recomputation import (
     recharge,
     reckon,
 )
-from corebilling.domains.ledger.model import Source, sale
+from corebilling.domains.ledger.model import Entry, Source, sale, write_off
 from corebilling.mapping import decimal_text
 from corebilling.values.money import exact_amount
 
@@ -75,7 +75,8 @@ class _Checking:
 
     def messages(self, figure: str, stated: Sequence[Message], found: Sequence[Message]) -> Iterator[Check]:
         """Of lists that must agree, field by field."""
-        yield self.of(f"number of {figure}s", len(stated), len(found))
+        kind = figure.split()[0]
+        yield self.of(f"number of {figure.replace(kind, kind + 's', 1)}", len(stated), len(found))
         for place, (said, made) in enumerate(zip(stated, found, strict=False), start=1):
             for field in said.DESCRIPTOR.fields:
                 yield self.of(
@@ -377,6 +378,7 @@ def _journals(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iter
     voided = bundle.invoice.state == pb.INVOICE_STATE_VOID
     yield from _entered(bundle, Source.INVOICE_FINALIZED, sold)
     yield from _entered(bundle, Source.INVOICE_VOIDED, back if voided else {})
+    yield from _entered(bundle, Source.INVOICE_WRITTEN_OFF, _written_off(bundle))
 
 
 def _sold(invoice: pb.Invoice, amounts: InvoiceAmounts) -> dict[str, int]:
@@ -386,29 +388,58 @@ def _sold(invoice: pb.Invoice, amounts: InvoiceAmounts) -> dict[str, int]:
     became_minor = _became_credit(invoice, amounts)
     inclusive = invoice.tax_behavior == tax_pb2.TAX_BEHAVIOR_INCLUSIVE
     contained_minor = amounts.tax_minor if inclusive else 0
-    entries = sale(
+    sold = sale(
         due_minor=amounts.due_minor - became_minor,
         credited_minor=amounts.credit_minor + amounts.prepaid_minor + became_minor,
         tax_minor=amounts.tax_minor,
         revenue_minor=amounts.subtotal_minor - amounts.discount_minor - contained_minor,
         currency=invoice.currency,
     )
+    return _by_account(sold)
+
+
+def _by_account(entries: Iterable[Entry]) -> dict[str, int]:
+    """Debits less credits."""
     return {
         entry.account.value: entry.amount_minor if entry.direction == "debit" else -entry.amount_minor
         for entry in entries
     }
 
 
+def _written_off(bundle: bundle_pb2.InvoiceBundle) -> dict[str, int]:
+    """What writing it off enters: what is due, and what was paid of that since."""
+    invoice = bundle.invoice
+    if not invoice.HasField("written_off_at"):
+        return {}
+    at = moment(invoice.written_off_at)
+    lost_minor = invoice.amount_due_minor + sum(
+        payment.amount_minor for payment in bundle.payments if moment(payment.received_at) > at
+    )
+    # By a clock that stands, it is not told which was first.
+    also_minor = lost_minor + sum(
+        payment.amount_minor for payment in bundle.payments if moment(payment.received_at) == at
+    )
+    stated = _stated(bundle, Source.INVOICE_WRITTEN_OFF)
+    amount_minor = also_minor if stated.get("bad_debt") == also_minor else lost_minor
+    return _by_account(write_off(amount_minor, invoice.currency))
+
+
 def _entered(bundle: bundle_pb2.InvoiceBundle, source: Source, expected: dict[str, int]) -> Iterator[Check]:
     check = _Checking("journals", "journals")
+    stated = _stated(bundle, source)
+    for account in sorted({*stated, *expected}):
+        yield check.of(f"{account} of {source.value}", stated.get(account, 0), expected.get(account, 0))
+
+
+def _stated(bundle: bundle_pb2.InvoiceBundle, source: Source) -> dict[str, int]:
+    """What the journals of a source enter, by account: debits less credits."""
     stated: dict[str, int] = defaultdict(int)
     for journal in bundle.journals:
         if journal.source_type == source:
             for entry in journal.entries:
                 account = named(ledger_pb2.AccountType, entry.account_type, "account of an entry")
                 stated[account] += _signed(entry)
-    for account in sorted({*stated, *expected}):
-        yield check.of(f"{account} of {source.value}", stated[account], expected.get(account, 0))
+    return stated
 
 
 def _sides(entries: Iterable[ledger_pb2.Entry]) -> dict[str, tuple[int, int]]:

@@ -474,6 +474,16 @@ class ErrorReason(betterproto2.Enum):
     NOT_FOUND {invoice_line_id}. GetInvoice shows an invoice's lines.
     """
 
+    ACCOUNT_NOT_FOUND = 290
+    """
+    NOT_FOUND {account_id}. ListAccounts shows those there are.
+    """
+
+    STATEMENT_PERIOD_INVALID = 291
+    """
+    INVALID_ARGUMENT {start, end}. A statement's period starts before it ends.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -567,6 +577,8 @@ class ErrorReason(betterproto2.Enum):
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
             270: "ERROR_REASON_INVOICE_LINE_NOT_FOUND",
+            290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
+            291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
         }
 
     @classmethod
@@ -662,4 +674,6 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
             "ERROR_REASON_INVOICE_LINE_NOT_FOUND": 270,
+            "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
+            "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
         }
