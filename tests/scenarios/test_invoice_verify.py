@@ -45,6 +45,11 @@ def more(fields: Fields, name: str, by: int = 1) -> None:
     fields[name] = str(int(fields.get(name, 0)) + by)
 
 
+def all_more(entries: list[Fields]) -> None:
+    for entry in entries:
+        more(entry, "amount_minor")
+
+
 LIES: dict[str, tuple[Callable[[Fields], object], str]] = {
     "a line's amount": (lambda b: more(b["invoice"]["lines"][0], "amount_minor"), "amount in minor units"),
     "a quantity": (lambda b: b["invoice"]["lines"][2].update(quantity="152"), "quantity"),
@@ -60,7 +65,7 @@ LIES: dict[str, tuple[Callable[[Fields], object], str]] = {
     ),
     "a tier of the charge": (
         lambda b: charge(b, 2)["charge"]["tiers"].pop(),
-        "number of tier of the charges",
+        "number of tiers of the charge",
     ),
     "a cap": (lambda b: charge(b, 3)["price"].update(maximum_amount="10"), "exact amount"),
     "a step": (lambda b: b["invoice"]["lines"][3]["steps"][0].update(amount="-1"), "step 1 amount"),
@@ -115,7 +120,7 @@ LIES: dict[str, tuple[Callable[[Fields], object], str]] = {
     "a credit note": (lambda b: more(b["credit_notes"][0], "total_minor"), "credited_minor"),
     "an entry": (lambda b: more(b["journals"][0]["entries"][0], "amount_minor"), "debits and credits in USD"),
     "two entries": (
-        lambda b: [more(entry, "amount_minor") for entry in opposite(b["journals"][0]["entries"])],
+        lambda b: all_more(opposite(b["journals"][0]["entries"])),
         "revenue of invoice.finalized",
     ),
     "a journal left out": (lambda b: b["journals"].pop(), "revenue of invoice.finalized"),
