@@ -232,7 +232,10 @@ def exact_line(line: pb.InvoiceLine, charge: rating_pb2.Charge | None, currency:
 
 def _recharged_fee(charge: rating_pb2.Charge, terms: Price, quantity: Decimal) -> Recharged:
     basis = charge.basis
-    share = _share(basis, basis.span)
+    if _grain(basis) is Grain.NONE:  # What there was at the end is due for all of it: that is taken as given.
+        share = fraction(basis.share, "share of a period")
+    else:
+        share = _share(basis, basis.span)
     before = _share(basis, basis.span_before) if basis.HasField("span_before") else Fraction(0)
     whole = rate(terms, quantity)
     part = _recharged(terms, prorate(whole, share), share)
@@ -259,19 +262,18 @@ def _recharged(terms: Price, rated: Rated, share: Fraction) -> Recharged:
 
 
 def _share(basis: rating_pb2.ChargeBasis, span: period_pb2.Period) -> Fraction:
-    """The part of the full period that a span of it is; of one that is not set, all of it.
-
-    Where nothing is prorated, the part is what the basis says: it depends on what else there was.
-    """
-    grain = Grain(named(tenant_pb2.ProrationGrain, basis.proration_grain, "grain of proration"))
-    if grain is Grain.NONE:
-        return fraction(basis.share, "share of a period")
+    """The part of the full period that a span of it is; of one that is not set, all of it."""
+    grain = _grain(basis)
     full = moments(basis.full_period)
     part = full if not span.HasField("start") else moments(span)
     try:
         return Proration(grain, basis.timezone).share(part, full).factor
     except BillingError as error:
         raise Unreadable(error.message) from None
+
+
+def _grain(basis: rating_pb2.ChargeBasis) -> Grain:
+    return Grain(named(tenant_pb2.ProrationGrain, basis.proration_grain, "grain of proration"))
 
 
 def _tier(tier: catalog_pb2.PriceTier, what: str) -> Tier:
@@ -305,7 +307,7 @@ def _rates(line: pb.InvoiceLine) -> tuple[TaxRate, ...]:
 
 
 def _exemption(line: pb.InvoiceLine) -> str:
-    return enum_text(tax_pb2.TaxExemption, line.tax_exemption) if line.tax_exemption else ""
+    return named(tax_pb2.TaxExemption, line.tax_exemption, "exemption") if line.tax_exemption else ""
 
 
 def _discount(
