@@ -26,12 +26,14 @@ from corebilling.domains.rating.model import (
     LateUsage,
     PricedItem,
     decide_charges,
+    decide_minimum,
     evidence,
     goes_on,
 )
 from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, moment_object, to_message
+from corebilling.values.commitment import Committed, read
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
@@ -46,6 +48,15 @@ class Contract:
     items: list[PricedItem]
     timezone: str
     service: Period
+    committed: Sequence[Committed] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RatedCycle:
+    """What a cycle is charged, and what its full period comes to at least: see the cycles' table."""
+
+    charges: Sequence[models.Charge]
+    minimum_minor: int | None
 
 
 class RatingService:
@@ -61,14 +72,13 @@ class RatingService:
         """
         cycles = await rating_sql.claim_closed_cycles(tx, tenant_id=tx.tenant_id, ids=list(causes))
         for batch in _one_per_subscription(cycles):
-            charges = await self.charges_of(tx, batch)
-            await _insert(tx, [charge for cycle in batch for charge in charges[cycle.id]])
+            rated = await self.rate(tx, batch)
+            await _insert(tx, [charge for cycle in batch for charge in rated[cycle.id].charges])
+            await _mark_minimums(tx, rated)
             for cycle in batch:
-                _announce_completed(tx, cycle, charges[cycle.id], causes[cycle.id])
+                _announce_completed(tx, cycle, rated[cycle.id].charges, causes[cycle.id])
 
-    async def charges_of(
-        self, tx: Transaction, cycles: Sequence[models.BillingCycle]
-    ) -> dict[str, list[models.Charge]]:
+    async def rate(self, tx: Transaction, cycles: Sequence[models.BillingCycle]) -> dict[str, RatedCycle]:
         """What fees and usage so far come to, with what came late for earlier cycles; by the cycle's id.
 
         The cycles are of different subscriptions. The rows are not written yet.
@@ -89,12 +99,15 @@ class RatingService:
             usage[row.subscription_id].append(row)
         totals = {(row.subscription_item_id, row.period_start): row for row in rows}
         return {
-            cycle.id: [
-                _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
-                for charge in _decide(
-                    cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain
-                )
-            ]
+            cycle.id: RatedCycle(
+                [
+                    _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
+                    for charge in _decide(
+                        cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain
+                    )
+                ],
+                _minimum(cycle, contracts[cycle.subscription_id], grain),
+            )
             for cycle in cycles
         }
 
@@ -200,6 +213,26 @@ def _decide(
     )
 
 
+def _minimum(cycle: models.BillingCycle, contract: Contract, grain: Grain) -> int | None:
+    if contract.committed is None:
+        return None
+    return decide_minimum(
+        Period(cycle.period_start, cycle.period_end),
+        Period(cycle.full_period_start, cycle.full_period_end),
+        contract.committed,
+        Proration(grain, contract.timezone),
+        service=contract.service,
+    )
+
+
+async def _mark_minimums(tx: Transaction, rated: Mapping[str, RatedCycle]) -> None:
+    minimums = {key: one.minimum_minor for key, one in rated.items() if one.minimum_minor is not None}
+    if minimums:
+        await rating_sql.mark_cycle_minimums(
+            tx, tenant_id=tx.tenant_id, ids=list(minimums), minimums_minor=list(minimums.values())
+        )
+
+
 def _announce_completed(
     tx: Transaction, cycle: models.BillingCycle, charges: Sequence[models.Charge], cause: eventv1.Event
 ) -> None:
@@ -229,7 +262,10 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
     contracts: dict[str, Contract] = {}
     for row in rows:
         service = Period(row.paid_from, row.ended_at or ALWAYS.end)
-        contract = contracts.setdefault(row.subscription_id, Contract([], row.timezone, service))
+        contract = contracts.get(row.subscription_id)
+        if contract is None:
+            committed = None if row.commitments is None else read(row.commitments)
+            contract = contracts[row.subscription_id] = Contract([], row.timezone, service, committed)
         contract.items.append(
             PricedItem(
                 id=row.id,

@@ -55,7 +55,9 @@ class InvoiceServiceStub:
     ExportInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ExportInvoiceRequest, _invoice_service_pb2.ExportInvoiceResponse]
     """The invoice with all its evidence, in parts. `corebilling invoice verify` works it out again from that alone."""
     RenderInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]
-    """The invoice as a PDF."""
+    """The invoice as a PDF, or as a page."""
+    ShareInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]
+    """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -84,7 +86,9 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     ExportInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ExportInvoiceRequest, _invoice_service_pb2.ExportInvoiceResponse]  # type: ignore[assignment]
     """The invoice with all its evidence, in parts. `corebilling invoice verify` works it out again from that alone."""
     RenderInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]  # type: ignore[assignment]
-    """The invoice as a PDF."""
+    """The invoice as a PDF, or as a page."""
+    ShareInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]  # type: ignore[assignment]
+    """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -194,6 +198,14 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.RenderInvoiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.RenderInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.RenderInvoiceResponse]]:
-        """The invoice as a PDF."""
+        """The invoice as a PDF, or as a page."""
+
+    @_abc_1.abstractmethod
+    def ShareInvoice(
+        self,
+        request: _invoice_service_pb2.ShareInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ShareInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.ShareInvoiceResponse]]:
+        """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,8 +23,10 @@ __all__ = (
     "InvoiceCredit",
     "InvoiceCredited",
     "InvoiceDiscount",
+    "InvoiceFormat",
     "InvoiceGenerated",
     "InvoiceLine",
+    "InvoiceLineEvidence",
     "InvoiceLineType",
     "InvoicePaid",
     "InvoicePayment",
@@ -57,6 +59,8 @@ __all__ = (
     "ReissueInvoiceResponse",
     "RenderInvoiceRequest",
     "RenderInvoiceResponse",
+    "ShareInvoiceRequest",
+    "ShareInvoiceResponse",
     "VoidInvoiceRequest",
     "VoidInvoiceResponse",
     "WriteOffInvoiceRequest",
@@ -75,6 +79,33 @@ _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
 
 
+class InvoiceFormat(betterproto2.Enum):
+    UNSPECIFIED = 0
+
+    PDF = 1
+
+    HTML = 2
+    """
+    One page that needs nothing else.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "INVOICE_FORMAT_UNSPECIFIED",
+            1: "INVOICE_FORMAT_PDF",
+            2: "INVOICE_FORMAT_HTML",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "INVOICE_FORMAT_UNSPECIFIED": 0,
+            "INVOICE_FORMAT_PDF": 1,
+            "INVOICE_FORMAT_HTML": 2,
+        }
+
+
 class InvoiceLineType(betterproto2.Enum):
     UNSPECIFIED = 0
 
@@ -89,6 +120,11 @@ class InvoiceLineType(betterproto2.Enum):
     Of one-off invoices, and of one-time prices.
     """
 
+    TRUE_UP = 260
+    """
+    What a period's lines lack to the subscription's minimum commitment; below zero where late usage makes up for it.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -97,6 +133,7 @@ class InvoiceLineType(betterproto2.Enum):
             2: "INVOICE_LINE_TYPE_USAGE",
             3: "INVOICE_LINE_TYPE_ADJUSTMENT",
             4: "INVOICE_LINE_TYPE_ONE_TIME",
+            260: "INVOICE_LINE_TYPE_TRUE_UP",
         }
 
     @classmethod
@@ -107,6 +144,7 @@ class InvoiceLineType(betterproto2.Enum):
             "INVOICE_LINE_TYPE_USAGE": 2,
             "INVOICE_LINE_TYPE_ADJUSTMENT": 3,
             "INVOICE_LINE_TYPE_ONE_TIME": 4,
+            "INVOICE_LINE_TYPE_TRUE_UP": 260,
         }
 
 
@@ -744,6 +782,13 @@ class InvoiceLine(betterproto2.Message):
     Why it is not taxed.
     """
 
+    subscription_id: "str" = betterproto2.field(260, betterproto2.TYPE_STRING)
+
+    evidence: "InvoiceLineEvidence | None" = betterproto2.field(261, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    What lies outside the line: other lines that its amount follows from.
+    """
+
     charge_id: "str" = betterproto2.field(270, betterproto2.TYPE_STRING)
     """
     What rating charged; empty for what was no charge.
@@ -756,6 +801,22 @@ class InvoiceLine(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceLine", InvoiceLine)
+
+
+@dataclass(eq=False, repr=False)
+class InvoiceLineEvidence(betterproto2.Message):
+    minimum_minor: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+    """
+    Of a true-up: what its period comes to at least, what the period's lines came to on all invoices up to this one, and
+    what was trued up before.
+    """
+
+    lines_minor: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+
+    trued_up_minor: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceLineEvidence", InvoiceLineEvidence)
 
 
 @dataclass(eq=False, repr=False)
@@ -1315,6 +1376,20 @@ class RenderInvoiceRequest(betterproto2.Message):
 
     invoice_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
+    language: "__types__v1__.Language" = betterproto2.field(
+        3, betterproto2.TYPE_ENUM, default_factory=lambda: __types__v1__.Language(0)
+    )
+    """
+    The customer's when unspecified, else the tenant's branding's, else English.
+    """
+
+    format: "InvoiceFormat" = betterproto2.field(
+        4, betterproto2.TYPE_ENUM, default_factory=lambda: InvoiceFormat(0)
+    )
+    """
+    A PDF when unspecified.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "RenderInvoiceRequest", RenderInvoiceRequest)
 
@@ -1325,8 +1400,37 @@ class RenderInvoiceResponse(betterproto2.Message):
 
     file_name: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
+    html: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
 
 default_message_pool.register_message("billing.invoice.v1", "RenderInvoiceResponse", RenderInvoiceResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ShareInvoiceRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    valid_days: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+    """
+    How long it can be seen there; 90 when 0.
+    """
+
+
+default_message_pool.register_message("billing.invoice.v1", "ShareInvoiceRequest", ShareInvoiceRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ShareInvoiceResponse(betterproto2.Message):
+    url: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    expires_at: "datetime.datetime | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+
+default_message_pool.register_message("billing.invoice.v1", "ShareInvoiceResponse", ShareInvoiceResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -1511,13 +1615,24 @@ class InvoiceServiceStub:
 
     def render_invoice(self, message: "RenderInvoiceRequest") -> "RenderInvoiceResponse":
         """
-        The invoice as a PDF.
+        The invoice as a PDF, or as a page.
         """
 
         return self._channel.unary_unary(
             "/billing.invoice.v1.InvoiceService/RenderInvoice",
             RenderInvoiceRequest.SerializeToString,
             RenderInvoiceResponse.FromString,
+        )(message)
+
+    def share_invoice(self, message: "ShareInvoiceRequest") -> "ShareInvoiceResponse":
+        """
+        An address where whoever has it can see the invoice, until it expires: for the customer.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/ShareInvoice",
+            ShareInvoiceRequest.SerializeToString,
+            ShareInvoiceResponse.FromString,
         )(message)
 
 
