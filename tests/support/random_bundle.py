@@ -54,7 +54,7 @@ def bundles(draw: st.DrawFn) -> bundle_pb2.InvoiceBundle:
     items = draw(st.lists(_items(currency), min_size=1, max_size=3))
     items = [replace(item, id=f"sit_{n}", price=_named(item.price, n)) for n, item in enumerate(items)]
     rows = _charge_rows(draw, items)
-    lines = draft.charge_lines(rows, {"pri_0": draw(st.sampled_from(["", "books"]))})
+    lines = draft.charge_lines("sub_1", rows, {"pri_0": draw(st.sampled_from(["", "books"]))})
     assume(sum(abs(line.amount_minor) for line in lines) < MAX_MINOR)
     reckoning = draw(_reckonings(currency))
     occasion = draft.Occasion("cus_1", currency, MARCH.start, MARCH.end, "sub_1", "cyc_1")

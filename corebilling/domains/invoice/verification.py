@@ -36,6 +36,7 @@ from corebilling.domains.invoice.recomputation import (
 )
 from corebilling.domains.ledger.model import Entry, Source, sale, write_off
 from corebilling.mapping import decimal_text
+from corebilling.values.commitment import true_up_minor
 from corebilling.values.money import exact_amount
 
 MISSING = "missing"
@@ -196,6 +197,10 @@ def _rounding(
         return
     rounded, _ = exact_line(line, evidence.charge if evidence else None, invoice.currency)
     yield _Checking(part, "rounding").of("amount in minor units", line.amount_minor, rounded)
+    if line.type == pb.INVOICE_LINE_TYPE_TRUE_UP:
+        terms = line.evidence
+        made = true_up_minor(terms.minimum_minor, terms.lines_minor, terms.trued_up_minor)
+        yield _Checking(part, "commitment").of("amount in minor units", line.amount_minor, made)
 
 
 def _records(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
