@@ -138,6 +138,14 @@ class LedgerService:
         )
         return await _messages(tx, rows[::-1])
 
+    async def verify_books(self, tx: Transaction, request: rpc.VerifyBooksRequest) -> rpc.VerifyBooksResponse:
+        """Compares all of the tenant's books with what they are about: takes as long as there are many."""
+        rows = await ledger_sql.list_checks(tx, tenant_id=tx.tenant_id)
+        return rpc.VerifyBooksResponse(
+            checks=(to_message(row, pb.BookCheck) for row in rows),
+            sound=not any(row.differing_customers for row in rows),
+        )
+
 
 _Account = tuple[str, AccountType]
 
