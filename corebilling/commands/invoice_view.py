@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import groupby
 
-from billing.catalog.v1 import catalog_pb2
+from billing.catalog.v1 import catalog_pb2, price_override_pb2
 from billing.credit.v1 import credit_pb2
 from billing.discount.v1 import discount_pb2
 from billing.invoice.v1 import bundle_pb2 as pb
@@ -23,6 +23,7 @@ from corebilling.mapping import EnumType, enum_text, instant
 from corebilling.values.money import major_units
 
 _Fact = tuple[str, str]
+_Amounts = catalog_pb2.Price | catalog_pb2.CurrencyOption | price_override_pb2.PriceOverride
 
 
 def story(told: pb.LineExplanation) -> Group:
@@ -77,7 +78,10 @@ def _rating(told: pb.LineExplanation, evidence: pb.LineEvidence) -> Iterator[_Fa
     price, charge = evidence.price, evidence.charge
     model = _name(catalog_pb2.PriceModel, price.model)
     yield "price", f"{price.code}, version {price.price_version}: {model}, {price.id}"
-    yield from _terms(price)
+    negotiated = evidence.HasField("price_override")
+    if negotiated:
+        yield "negotiated", f"amounts of {evidence.price_override.id}"
+    yield from _terms(price, evidence.price_override if negotiated else _in(price, charge.currency))
     yield "period", _span(charge.period)
     yield from _share(charge.basis)
     if evidence.HasField("total"):
@@ -95,20 +99,25 @@ def _rating(told: pb.LineExplanation, evidence: pb.LineEvidence) -> Iterator[_Fa
             yield "also billed", _part(part, told.currency)
 
 
-def _terms(price: catalog_pb2.Price) -> Iterator[_Fact]:
+def _in(price: catalog_pb2.Price, currency: str) -> _Amounts:
+    return next((option for option in price.currency_options if option.currency == currency), price)
+
+
+def _terms(price: catalog_pb2.Price, amounts: _Amounts) -> Iterator[_Fact]:
     per = "" if price.unit_size in ("", "1") else f" per {price.unit_size}"
-    if price.unit_amount:
-        yield "", f"{price.unit_amount} {price.currency}{per}"
-    for tier in price.tiers:
+    if amounts.unit_amount:
+        yield "", f"{amounts.unit_amount} {amounts.currency}{per}"
+    for tier in amounts.tiers:
         reach = f"up to {tier.up_to}" if tier.up_to else "above"
         flat = f" + {tier.flat_amount}" if tier.flat_amount not in ("", "0") else ""
-        yield "", f"{reach}: {tier.unit_amount}{per}{flat} {price.currency}"
-    if price.included_quantity not in ("", "0"):
-        yield "", f"{price.included_quantity} included"
-    if price.minimum_amount:
-        yield "", f"at least {price.minimum_amount} {price.currency}"
-    if price.maximum_amount:
-        yield "", f"at most {price.maximum_amount} {price.currency}"
+        yield "", f"{reach}: {tier.unit_amount}{per}{flat} {amounts.currency}"
+    source = amounts if isinstance(amounts, price_override_pb2.PriceOverride) else price
+    if source.included_quantity not in ("", "0"):
+        yield "", f"{source.included_quantity} included"
+    if amounts.minimum_amount:
+        yield "", f"at least {amounts.minimum_amount} {amounts.currency}"
+    if amounts.maximum_amount:
+        yield "", f"at most {amounts.maximum_amount} {amounts.currency}"
 
 
 def _share(basis: rating_pb2.ChargeBasis) -> Iterator[_Fact]:

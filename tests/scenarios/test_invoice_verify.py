@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from billing.catalog.v1 import catalog_pb2
 from billing.invoice.v1 import bundle_pb2, invoice_pb2
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
@@ -13,9 +14,11 @@ from billing.tax.v1 import tax_pb2
 
 from corebilling.commands.invoice_file import bundle_text
 from corebilling.values.ids import new_id
+from tests.scenarios.test_deferred_revenue import ahead
 from tests.scenarios.test_event_commands import access, command
+from tests.scenarios.test_negotiated_prices import negotiate
 from tests.support.bundle import as_fields, bundle_of, differences, invoices_of, month, rich_invoice, use
-from tests.support.catalog import new_meter, new_price, new_product, subscribe
+from tests.support.catalog import new_customer, new_meter, new_price, new_product, subscribe
 from tests.support.money import (
     credit,
     customer_in,
@@ -228,6 +231,61 @@ async def test_drafts_voided_reissued_and_negative_invoices_come_out(platform: P
     assert differences(becomes, lambda b: more(b["credits"][-1], "amount_minor")) != []
     voided = as_fields(await bundle_of(platform, billed.id))
     assert differences(voided, lambda b: b["journals"].pop()) != []
+
+
+def option_of(fields: Fields) -> Fields:
+    option: Fields = charge(fields, 0)["price"]["currency_options"][0]
+    return option
+
+
+async def test_negotiated_amounts_and_those_of_another_currency_come_out(platform: Platform) -> None:
+    product, meter = await new_product(platform), await new_meter(platform)
+    euros = catalog_pb2.CurrencyOption(currency="EUR", unit_amount="0.9")
+    price = await new_price(
+        platform,
+        product.id,
+        "tokens",
+        usage="PRICE_USAGE_METERED",
+        meter_id=meter.id,
+        model="PRICE_MODEL_PER_UNIT",
+        unit_amount="1",
+        currency_options=[euros],
+    )
+    ada, eve = [await new_customer(platform, currency=currency) for currency in ("USD", "EUR")]
+    agreed = await negotiate(platform, price, "0.5", customer_id=ada.id)
+    subscriptions = [await subscribe(platform, price, customer_id=one.id) for one in (ada, eve)]
+    for subscription in subscriptions:
+        await use(platform, subscription.id, "tokens", "12", "7.5")
+    await month(platform)
+    dollars, other = [(await invoices_of(platform, subscription.id))[0] for subscription in subscriptions]
+    assert (dollars.total_minor, other.total_minor, other.currency) == (975, 1755, "EUR")
+    fields = as_fields(await bundle_of(platform, dollars.id))
+    assert differences(fields) == []
+    assert charge(fields, 0)["price_override"]["id"] == agreed.id
+    assert differences(fields, lambda b: charge(b, 0)["price_override"].update(unit_amount="0.6")) != []
+    fields = as_fields(await bundle_of(platform, other.id))
+    assert differences(fields) == []
+    assert differences(fields, lambda b: option_of(b).update(unit_amount="0.92")) != []
+
+
+async def test_a_commitment_a_fee_charged_once_and_deferred_revenue_come_out(platform: Platform) -> None:
+    product = await new_product(platform)
+    fee = await new_price(platform, product.id, "fee", unit_amount="10")
+    once: Any = {"one_time": True, "interval_unit": 0}
+    setup = await new_price(platform, product.id, "setup", unit_amount="7", **once)
+    subscription = await subscribe(platform, fee, setup, minimum_commitment_minor=5000)
+    await month(platform)
+    (made,) = await invoices_of(platform, subscription.id)
+    assert sorted(line.amount_minor for line in made.lines) == [700, 1000, 3300]
+    fields = as_fields(await bundle_of(platform, made.id))
+    assert differences(fields) == []
+    place = next(n for n, line in enumerate(made.lines) if line.type == invoice_pb2.INVOICE_LINE_TYPE_TRUE_UP)
+    lie = differences(fields, lambda b: more(b["invoice"]["lines"][place]["evidence"], "minimum_minor"))
+    assert [one[1] for one in lie] == ["amount in minor units"]
+    deferred = await invoice(platform, await customer_in(platform, "DE"), ahead("365"))
+    assert differences(as_fields(await bundle_of(platform, deferred.id))) == []
+    await month(platform)
+    assert differences(as_fields(await bundle_of(platform, deferred.id))) == []
 
 
 async def test_a_written_off_invoice_comes_out_before_and_after_some_of_it_is_paid(

@@ -185,6 +185,7 @@ def _credit(draw: st.DrawFn, number: int, kind: CreditKind, currency: str) -> mo
         description="",
         created_at=MARCH.start,
         voided_at=None,
+        expired_at=None,
         version=1,
     )
 

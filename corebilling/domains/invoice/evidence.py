@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from billing.catalog.v1 import catalog_pb2
+from billing.catalog.v1 import price_override_pb2
 from billing.credit.v1 import credit_pb2
 from billing.discount.v1 import discount_pb2
 from billing.invoice.v1 import bundle_pb2 as pb
@@ -14,12 +14,14 @@ from billing.usage.v1 import usage_pb2
 from billing_db import credit as credit_sql
 from billing_db import discount as discount_sql
 from billing_db import invoice as invoice_sql
+from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
 from billing_db import tax as tax_sql
 from billing_db import usage as usage_sql
 from billing_db.models import Charge, Invoice, InvoiceLine
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.catalog.service import price_message
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.usage.service import total_message
 from corebilling.mapping import to_message
@@ -44,9 +46,10 @@ async def lines_of(tx: Transaction, lines: Sequence[InvoiceLine]) -> list[pb.Lin
         return []
     price_ids = sorted({charge.price_id for charge in charges.values()})
     prices = {
-        row.id: to_message(row, catalog_pb2.Price)
+        row.id: price_message(row)
         for row in await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
     }
+    overrides = await _overrides(tx, charges.values())
     totals = await _totals(tx, charges.values())
     parts = await _parts(tx, list(charges))
     made = []
@@ -60,6 +63,7 @@ async def lines_of(tx: Transaction, lines: Sequence[InvoiceLine]) -> list[pb.Lin
                     price=prices[charge.price_id],
                     total=totals.get((charge.subscription_item_id, charge.period_start)),
                     parts=parts[charge.id],
+                    price_override=overrides.get(charge.price_override_id or ""),
                 )
             )
     return made
@@ -94,6 +98,14 @@ async def credits_of(tx: Transaction, invoice: Invoice) -> list[credit_pb2.Credi
     ids = sorted({used["credit_id"] for used in invoice.credits})
     rows = await credit_sql.list_credits_by_ids(tx, tenant_id=tx.tenant_id, ids=ids) if ids else []
     return [to_message(row, credit_pb2.Credit) for row in rows]
+
+
+async def _overrides(
+    tx: Transaction, charges: Iterable[Charge]
+) -> dict[str, price_override_pb2.PriceOverride]:
+    ids = sorted({charge.price_override_id for charge in charges if charge.price_override_id})
+    rows = await override_sql.list_price_overrides_by_ids(tx, tenant_id=tx.tenant_id, ids=ids) if ids else []
+    return {row.id: to_message(row, price_override_pb2.PriceOverride) for row in rows}
 
 
 async def _totals(

@@ -11,9 +11,10 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from billing.catalog.v1 import catalog_pb2
+from billing.catalog.v1 import catalog_pb2, price_override_pb2
 from billing.credit.v1 import credit_pb2
 from billing.discount.v1 import discount_pb2
+from billing.invoice.v1 import bundle_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.rating.v1 import rating_pb2
 from billing.tax.v1 import tax_pb2
@@ -22,7 +23,7 @@ from billing.types.v1 import money_pb2, period_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from corebilling.domains.invoice.amounts import AmountLine, InvoiceAmounts, Terms, work_out
-from corebilling.domains.rating.model import evidence
+from corebilling.domains.rating.model import evidence as shown_tiers
 from corebilling.errors import BillingError
 from corebilling.mapping import EnumType, decimal_text, enum_text, instant
 from corebilling.values.credit import Credit, CreditApplication, CreditKind
@@ -51,6 +52,9 @@ _STEP_KINDS = {
     StepKind.CAP: money_pb2.CHARGE_STEP_KIND_CAP,
     StepKind.MINIMUM: money_pb2.CHARGE_STEP_KIND_MINIMUM,
 }
+
+
+_Amounts = catalog_pb2.Price | catalog_pb2.CurrencyOption | price_override_pb2.PriceOverride
 
 
 class Unreadable(Exception):
@@ -134,34 +138,55 @@ def known_currency(code: str) -> str:
     return code
 
 
-def price_terms(price: catalog_pb2.Price) -> Price:
-    """The price as it is reckoned with."""
-    what = f"price {price.id}"
+def price_terms(evidence: bundle_pb2.LineEvidence) -> Price:
+    """The price as it is reckoned with: its own amounts, those of another currency, or negotiated ones.
+
+    Raises:
+        Unreadable: Something of it cannot be understood, or the amounts are missing.
+    """
+    price, what = evidence.price, f"price {evidence.price.id}"
+    amounts = _amounts(evidence)
+    included = price.included_quantity
+    if isinstance(amounts, price_override_pb2.PriceOverride):
+        included = amounts.included_quantity
     return Price(
         id=price.id,
         description=price.description,
-        currency=price.currency,
+        currency=amounts.currency,
         model=PriceModel(named(catalog_pb2.PriceModel, price.model, f"model of {what}")),
         metered=price.usage == catalog_pb2.PRICE_USAGE_METERED,
-        unit_amount=_decimal(price.unit_amount, what),
+        unit_amount=_decimal(amounts.unit_amount, what),
         unit_size=_above_zero(price.unit_size or "1", f"unit size of {what}"),
-        tiers=tuple(_tier(tier, what) for tier in price.tiers),
-        included_quantity=number(price.included_quantity, what),
-        maximum_amount=_decimal(price.maximum_amount, what),
-        minimum_amount=_decimal(price.minimum_amount, what),
+        tiers=tuple(_tier(tier, what) for tier in amounts.tiers),
+        included_quantity=number(included, what),
+        maximum_amount=_decimal(amounts.maximum_amount, what),
+        minimum_amount=_decimal(amounts.minimum_amount, what),
         zero_usage_flat_fee=not price.no_flat_amount_when_unused,
     )
 
 
-def recharge(charge: rating_pb2.Charge, price: catalog_pb2.Price) -> Recharged:
+def _amounts(evidence: bundle_pb2.LineEvidence) -> _Amounts:
+    charge, price = evidence.charge, evidence.price
+    if charge.price_override_id:
+        if evidence.price_override.id != charge.price_override_id:
+            raise Unreadable(f"The negotiated amounts {charge.price_override_id} are missing.")
+        return evidence.price_override
+    options: list[_Amounts] = [price, *price.currency_options]
+    chosen = next((option for option in options if option.currency == charge.currency), None)
+    if chosen is None:
+        raise Unreadable(f"The price {price.id} has no amounts in {charge.currency[:80]}.")
+    return chosen
+
+
+def recharge(evidence: bundle_pb2.LineEvidence) -> Recharged:
     """What the charge comes to by its price, its quantity, and the spans of its basis.
 
     Raises:
         Unreadable: Something of it cannot be understood.
     """
-    terms = price_terms(price)
+    charge, terms = evidence.charge, price_terms(evidence)
     if terms.model in (PriceModel.GRADUATED, PriceModel.VOLUME) and not terms.tiers:
-        raise Unreadable(f"The price {price.id} has no tiers.")
+        raise Unreadable(f"The price {terms.id} has no tiers.")
     quantity = number(charge.quantity, f"quantity of charge {charge.id}")
     if charge.kind == rating_pb2.CHARGE_KIND_RECURRING:
         return _recharged_fee(charge, terms, quantity)
@@ -253,7 +278,7 @@ def _recharged(terms: Price, rated: Rated, share: Fraction) -> Recharged:
         share_before=Fraction(0),
         amount=exact_amount(rated.amount),
         amount_before=Decimal(0),
-        tiers=tuple(map(_tier_charge, evidence(terms, rated))),
+        tiers=tuple(map(_tier_charge, shown_tiers(terms, rated))),
         steps=tuple(
             money_pb2.ChargeStep(kind=_STEP_KINDS[step.kind], amount=_text(step.amount))
             for step in rated.steps

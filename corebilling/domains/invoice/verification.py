@@ -31,6 +31,7 @@ from corebilling.domains.invoice.recomputation import (
     moments,
     named,
     number,
+    price_terms,
     recharge,
     reckon,
 )
@@ -123,9 +124,9 @@ def _checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
 def _line(
     part: str, invoice: pb.Invoice, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence
 ) -> Iterator[Check]:
-    charge, price = evidence.charge, evidence.price
+    charge = evidence.charge
     yield from _copied(part, invoice, line, evidence)
-    made = recharge(charge, price)
+    made = recharge(evidence)
     yield from _period(part, charge, made)
     check = _Checking(part, "amount")
     yield check.of("exact amount", number(charge.amount, "amount"), made.amount)
@@ -142,18 +143,23 @@ def _copied(
 ) -> Iterator[Check]:
     """The line says what was rated, by the price that it was rated with."""
     charge, price = evidence.charge, evidence.price
+    terms = price_terms(evidence)
+    unit_amount = "" if terms.unit_amount is None else decimal_text(terms.unit_amount)
     check = _Checking(part, "price")
     yield check.of("charge", line.charge_id, charge.id)
     yield check.of("type", line.type, _LINE_TYPES.get(charge.kind, 0))
     yield check.of("price", line.price_id, price.id)
     yield check.of("price of the charge", charge.price_id, price.id)
+    if evidence.HasField("price_override"):
+        yield check.of("price of the negotiated amounts", evidence.price_override.price_id, price.id)
+        yield check.of("negotiated amounts", charge.price_override_id, evidence.price_override.id)
     yield check.of("item", line.subscription_item_id, charge.subscription_item_id)
     yield check.of("currency", charge.currency, invoice.currency)
-    yield check.of("currency of the price", price.currency, invoice.currency)
+    yield check.of("currency of the price", terms.currency, invoice.currency)
     yield check.of("quantity", line.quantity, charge.quantity)
-    yield check.of("unit amount", line.unit_amount, price.unit_amount)
+    yield check.of("unit amount", line.unit_amount, unit_amount)
     yield check.of("unit size", line.unit_size, price.unit_size)
-    yield check.of("unit amount of the charge", charge.unit_amount, price.unit_amount)
+    yield check.of("unit amount of the charge", charge.unit_amount, unit_amount)
     yield check.of("unit size of the charge", charge.unit_size, price.unit_size)
     yield check.of("period", moments(line.period), moments(charge.period))
 
@@ -432,13 +438,15 @@ def _written_off(bundle: bundle_pb2.InvoiceBundle) -> dict[str, int]:
 def _entered(bundle: bundle_pb2.InvoiceBundle, source: Source, expected: dict[str, int]) -> Iterator[Check]:
     check = _Checking("journals", "journals")
     stated = _stated(bundle, source)
+    # Of revenue, what is earned by now is another question than what was sold.
+    stated["revenue"] += stated.pop("deferred_revenue", 0)
     for account in sorted({*stated, *expected}):
         yield check.of(f"{account} of {source.value}", stated.get(account, 0), expected.get(account, 0))
 
 
-def _stated(bundle: bundle_pb2.InvoiceBundle, source: Source) -> dict[str, int]:
+def _stated(bundle: bundle_pb2.InvoiceBundle, source: Source) -> defaultdict[str, int]:
     """What the journals of a source enter, by account: debits less credits."""
-    stated: dict[str, int] = defaultdict(int)
+    stated: defaultdict[str, int] = defaultdict(int)
     for journal in bundle.journals:
         if journal.source_type == source:
             for entry in journal.entries:

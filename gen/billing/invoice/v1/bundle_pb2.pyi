@@ -1,6 +1,7 @@
 import datetime
 
 from billing.catalog.v1 import catalog_pb2 as _catalog_pb2
+from billing.catalog.v1 import price_override_pb2 as _price_override_pb2
 from billing.credit.v1 import credit_pb2 as _credit_pb2
 from billing.discount.v1 import discount_pb2 as _discount_pb2
 from billing.invoice.v1 import invoice_pb2 as _invoice_pb2
@@ -45,18 +46,20 @@ class InvoiceBundle(_message.Message):
     def __init__(self, bundle_version: _Optional[int] = ..., invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[LineEvidence, _Mapping]]] = ..., coupons: _Optional[_Iterable[_Union[_discount_pb2.Coupon, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[_credit_pb2.Credit, _Mapping]]] = ..., tax_rates: _Optional[_Iterable[_Union[_tax_pb2.TaxRate, _Mapping]]] = ..., payments: _Optional[_Iterable[_Union[_invoice_pb2.InvoicePayment, _Mapping]]] = ..., credit_notes: _Optional[_Iterable[_Union[_invoice_pb2.CreditNote, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[_ledger_pb2.Journal, _Mapping]]] = ..., records: _Optional[_Iterable[_Union[RatedRecord, _Mapping]]] = ..., with_records: _Optional[bool] = ...) -> None: ...
 
 class LineEvidence(_message.Message):
-    __slots__ = ("invoice_line_id", "charge", "price", "total", "parts")
+    __slots__ = ("invoice_line_id", "charge", "price", "total", "parts", "price_override")
     INVOICE_LINE_ID_FIELD_NUMBER: _ClassVar[int]
     CHARGE_FIELD_NUMBER: _ClassVar[int]
     PRICE_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
+    PRICE_OVERRIDE_FIELD_NUMBER: _ClassVar[int]
     invoice_line_id: str
     charge: _rating_pb2.Charge
     price: _catalog_pb2.Price
     total: _usage_pb2.UsageTotal
     parts: _containers.RepeatedCompositeFieldContainer[ChargePart]
-    def __init__(self, invoice_line_id: _Optional[str] = ..., charge: _Optional[_Union[_rating_pb2.Charge, _Mapping]] = ..., price: _Optional[_Union[_catalog_pb2.Price, _Mapping]] = ..., total: _Optional[_Union[_usage_pb2.UsageTotal, _Mapping]] = ..., parts: _Optional[_Iterable[_Union[ChargePart, _Mapping]]] = ...) -> None: ...
+    price_override: _price_override_pb2.PriceOverride
+    def __init__(self, invoice_line_id: _Optional[str] = ..., charge: _Optional[_Union[_rating_pb2.Charge, _Mapping]] = ..., price: _Optional[_Union[_catalog_pb2.Price, _Mapping]] = ..., total: _Optional[_Union[_usage_pb2.UsageTotal, _Mapping]] = ..., parts: _Optional[_Iterable[_Union[ChargePart, _Mapping]]] = ..., price_override: _Optional[_Union[_price_override_pb2.PriceOverride, _Mapping]] = ...) -> None: ...
 
 class ChargePart(_message.Message):
     __slots__ = ("charge_id", "kind", "period", "quantity", "amount", "rated_at", "lines")

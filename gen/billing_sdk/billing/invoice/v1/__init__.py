@@ -1065,6 +1065,13 @@ class LineEvidence(betterproto2.Message):
     All charges for the same total, or for the same fee in the same full period, in their order: this one too.
     """
 
+    price_override: "__catalog__v1__.PriceOverride | None" = betterproto2.field(
+        6, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    Where the charge was rated with negotiated amounts: these.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "LineEvidence", LineEvidence)
 
