@@ -1,7 +1,7 @@
 """Sample invoices, to look at: a plain one, one with every kind of line, one in Arabic and Japanese.
 
-Starts the whole platform (`corebilling up`) in a folder of its own, bills three sandbox tenants over gRPC, and writes
-each invoice as a PDF and as a page:
+Starts the whole platform (`corebilling up`) in a folder of its own, bills three sandbox tenants over gRPC,
+and writes each invoice as a PDF and as a page:
 
     make samples                           into build/samples
 """
@@ -146,7 +146,7 @@ async def plain(seller: Seller) -> invoice_pb2.Invoice:
 
 
 async def every_line(seller: Seller) -> invoice_pb2.Invoice:
-    """All price models, a change within the month, late usage, and every step from the lines to what is due."""
+    """All price models, a change within the month, late usage, and every step on the way to what is due."""
     prices = {
         "fee": await seller.price("fee", "Platform fee", model="PRICE_MODEL_FLAT", unit_amount="49", **SEATS),
         "seats": await seller.price(
