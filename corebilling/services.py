@@ -10,9 +10,10 @@ from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
 from corebilling.domains.branding.service import BrandingService
 from corebilling.domains.branding.servicer import BrandingServicer
+from corebilling.domains.catalog.override_service import PriceOverrideService
 from corebilling.domains.catalog.service import CatalogService
-from corebilling.domains.catalog.servicer import CatalogServicer
-from corebilling.domains.credit.service import CreditService
+from corebilling.domains.catalog.servicer import CatalogServicer, PriceOverrideServicer
+from corebilling.domains.credit.service import EXPIRY, CreditService
 from corebilling.domains.credit.servicer import CreditServicer
 from corebilling.domains.customer.service import CustomerService
 from corebilling.domains.customer.servicer import CustomerServicer
@@ -28,16 +29,20 @@ from corebilling.domains.invoice.hosted import HostedInvoices
 from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
+from corebilling.domains.ledger.deferral_service import RECOGNITION, DeferralService
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.ledger.servicer import LedgerServicer
+from corebilling.domains.quota.entitlement_service import EntitlementService
 from corebilling.domains.quota.handlers import QuotaHandlers
 from corebilling.domains.quota.service import QuotaService
-from corebilling.domains.quota.servicer import QuotaServicer
+from corebilling.domains.quota.servicer import EntitlementServicer, QuotaServicer
+from corebilling.domains.quota.view import HolderView
 from corebilling.domains.rating.handlers import RatingHandlers
 from corebilling.domains.rating.service import RatingService
 from corebilling.domains.rating.servicer import RatingServicer
 from corebilling.domains.replay.service import ReplayService
 from corebilling.domains.replay.servicer import ReplayServicer
+from corebilling.domains.schedule.dues import Settle
 from corebilling.domains.schedule.service import ScheduleService
 from corebilling.domains.schedule.servicer import ScheduleServicer
 from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
@@ -103,6 +108,7 @@ class Services:
         self,
         door: Door,
         tail: Tail,
+        view: HolderView,
         table: Mapping[str, Sequence[Handler]],
         settings: Settings,
         printer: InvoicePrinter,
@@ -115,6 +121,7 @@ class Services:
             "billing.access.v1.AccessService": AccessServicer(door, self.access),
             "billing.branding.v1.BrandingService": BrandingServicer(door, BrandingService()),
             "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),
+            "billing.catalog.v1.PriceOverrideService": PriceOverrideServicer(door, PriceOverrideService()),
             "billing.credit.v1.CreditService": CreditServicer(door, CreditService(self.ledger)),
             "billing.customer.v1.CustomerService": CustomerServicer(door, CustomerService()),
             "billing.discount.v1.DiscountService": DiscountServicer(door, DiscountService()),
@@ -124,6 +131,7 @@ class Services:
                 door, self.invoices, CreditNoteService(self.ledger), printer, hosted
             ),
             "billing.ledger.v1.LedgerService": LedgerServicer(door, self.ledger),
+            "billing.quota.v1.EntitlementService": EntitlementServicer(door, EntitlementService(), view),
             "billing.quota.v1.QuotaService": QuotaServicer(door, QuotaService()),
             "billing.rating.v1.RatingService": RatingServicer(door, self.rating),
             "billing.replay.v1.ReplayService": ReplayServicer(door, ReplayService(names), stream_s=stream_s),
@@ -135,6 +143,13 @@ class Services:
             "billing.webhook.v1.WebhookService": WebhookServicer(
                 door, self.webhooks, WebhookDeliveryService()
             ),
+        }
+
+    def dues(self) -> Mapping[str, Settle]:
+        """How what falls due in the books is settled."""
+        return {
+            EXPIRY: CreditService(self.ledger).expire,
+            RECOGNITION: DeferralService(self.ledger).recognize,
         }
 
     def handler_table(self) -> Mapping[str, Sequence[Handler]]:

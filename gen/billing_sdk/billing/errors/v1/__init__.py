@@ -214,7 +214,7 @@ class ErrorReason(betterproto2.Enum):
 
     SUBSCRIPTION_ITEMS_INVALID = 142
     """
-    INVALID_ARGUMENT {detail}. The items contradict each other: mixed currencies or intervals, a meter twice,
+    INVALID_ARGUMENT {detail}. The items contradict each other: mixed intervals, a meter twice,
     a quantity on a metered price.
     """
 
@@ -500,6 +500,48 @@ class ErrorReason(betterproto2.Enum):
     PERMISSION_DENIED {quota_id}. The platform's operators set the quota; ask them.
     """
 
+    FEATURE_NOT_FOUND = 285
+    """
+    NOT_FOUND {subject_id, code}. ListFeatures shows those of the subject.
+    """
+
+    FEATURE_LIMIT_REACHED = 286
+    """
+    RESOURCE_EXHAUSTED {limit}. Remove a feature of the subject before adding another.
+    """
+
+    ENTITLEMENT_QUESTION_INVALID = 287
+    """
+    INVALID_ARGUMENT {detail}. A question names either a customer or a subscription, and either a feature or a
+    meter.
+    """
+
+    PRICE_CURRENCY_MISSING = 250
+    """
+    INVALID_ARGUMENT {price_id, code, currency, currencies}. The price is not sold in the customer's currency; create
+    its next version with a currency option, or take another price.
+    """
+
+    PRICE_OVERRIDE_NOT_FOUND = 252
+    """
+    NOT_FOUND {price_override_id}.
+    """
+
+    PRICE_OVERRIDE_INVALID = 253
+    """
+    INVALID_ARGUMENT {detail}. An override is either a customer's or a subscription's.
+    """
+
+    PRICE_OVERRIDE_TIME_INVALID = 254
+    """
+    INVALID_ARGUMENT {valid_from, earliest}. An override is valid for some time, and not in what may be invoiced already.
+    """
+
+    PRICE_OVERRIDE_LIMIT_REACHED = 255
+    """
+    RESOURCE_EXHAUSTED {limit}. The price was overridden so often for the customer; create its next version.
+    """
+
     ACCOUNT_NOT_FOUND = 290
     """
     NOT_FOUND {account_id}. ListAccounts shows those there are.
@@ -508,6 +550,11 @@ class ErrorReason(betterproto2.Enum):
     STATEMENT_PERIOD_INVALID = 291
     """
     INVALID_ARGUMENT {start, end}. A statement's period starts before it ends.
+    """
+
+    SERVICE_PERIOD_INVALID = 292
+    """
+    INVALID_ARGUMENT {start, end}. A service starts before it ends, and lasts ten years at most.
     """
 
     @classmethod
@@ -608,8 +655,17 @@ class ErrorReason(betterproto2.Enum):
             282: "ERROR_REASON_QUOTA_INVALID",
             283: "ERROR_REASON_QUOTA_LIMIT_REACHED",
             284: "ERROR_REASON_QUOTA_OF_PLATFORM",
+            285: "ERROR_REASON_FEATURE_NOT_FOUND",
+            286: "ERROR_REASON_FEATURE_LIMIT_REACHED",
+            287: "ERROR_REASON_ENTITLEMENT_QUESTION_INVALID",
+            250: "ERROR_REASON_PRICE_CURRENCY_MISSING",
+            252: "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND",
+            253: "ERROR_REASON_PRICE_OVERRIDE_INVALID",
+            254: "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID",
+            255: "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED",
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
+            292: "ERROR_REASON_SERVICE_PERIOD_INVALID",
         }
 
     @classmethod
@@ -710,6 +766,15 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_QUOTA_INVALID": 282,
             "ERROR_REASON_QUOTA_LIMIT_REACHED": 283,
             "ERROR_REASON_QUOTA_OF_PLATFORM": 284,
+            "ERROR_REASON_FEATURE_NOT_FOUND": 285,
+            "ERROR_REASON_FEATURE_LIMIT_REACHED": 286,
+            "ERROR_REASON_ENTITLEMENT_QUESTION_INVALID": 287,
+            "ERROR_REASON_PRICE_CURRENCY_MISSING": 250,
+            "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND": 252,
+            "ERROR_REASON_PRICE_OVERRIDE_INVALID": 253,
+            "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID": 254,
+            "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED": 255,
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
+            "ERROR_REASON_SERVICE_PERIOD_INVALID": 292,
         }
