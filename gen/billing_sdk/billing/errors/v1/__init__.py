@@ -527,6 +527,11 @@ class ErrorReason(betterproto2.Enum):
     its next version with a currency option, or take another price.
     """
 
+    SUBSCRIPTION_CHANGE_LIMIT_REACHED = 251
+    """
+    RESOURCE_EXHAUSTED {limit, period_end}. Changes added so many items in the current full period; wait for the next.
+    """
+
     PRICE_OVERRIDE_NOT_FOUND = 252
     """
     NOT_FOUND {price_override_id}.
@@ -665,6 +670,7 @@ class ErrorReason(betterproto2.Enum):
             287: "ERROR_REASON_ENTITLEMENT_QUESTION_INVALID",
             270: "ERROR_REASON_INVOICE_LINE_NOT_FOUND",
             250: "ERROR_REASON_PRICE_CURRENCY_MISSING",
+            251: "ERROR_REASON_SUBSCRIPTION_CHANGE_LIMIT_REACHED",
             252: "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND",
             253: "ERROR_REASON_PRICE_OVERRIDE_INVALID",
             254: "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID",
@@ -777,6 +783,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_ENTITLEMENT_QUESTION_INVALID": 287,
             "ERROR_REASON_INVOICE_LINE_NOT_FOUND": 270,
             "ERROR_REASON_PRICE_CURRENCY_MISSING": 250,
+            "ERROR_REASON_SUBSCRIPTION_CHANGE_LIMIT_REACHED": 251,
             "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND": 252,
             "ERROR_REASON_PRICE_OVERRIDE_INVALID": 253,
             "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID": 254,
