@@ -54,7 +54,7 @@ async def test_the_tour_of_the_readme_works_as_printed(server_folder: Path):
 
 
 async def test_the_tour_of_the_guide_to_money_works_as_printed(server_folder: Path):
-    printed = await taken(tour("docs/money.md", 7), server_folder)
+    printed = await taken(tour("docs/money.md", 9), server_folder)
     invoice, _, credit_note = printed.partition('"credit_note"')
     for field, amount in (
         ("subtotal", 20000),
@@ -70,3 +70,5 @@ async def test_the_tour_of_the_guide_to_money_works_as_printed(server_folder: Pa
     assert "The books agree" in credit_note
     assert '"amount_minor": "-4000"' in credit_note
     assert '"difference_minor": "-2250"' in credit_note
+    assert "-20.00 USD: 10 % Spring" in credit_note
+    assert "comes out to the cent" in credit_note

@@ -373,6 +373,7 @@ def _duplicate(index: int) -> rpc.UsageResult:
 
 
 def total_message(row: UsageTotal) -> usage_pb2.UsageTotal:
+    """The total, its quantity as the meter aggregates it."""
     quantity = aggregate(row.aggregation, row.record_count, row.quantity_sum, row.quantity_max)
     return to_message(row, usage_pb2.UsageTotal, quantity=decimal_text(quantity))
 

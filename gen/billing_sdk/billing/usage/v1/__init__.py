@@ -863,6 +863,13 @@ class UsageTotal(betterproto2.Message):
 
     version: "int" = betterproto2.field(11, betterproto2.TYPE_INT64)
 
+    aggregation: "__catalog__v1__.Aggregation" = betterproto2.field(
+        270, betterproto2.TYPE_ENUM, default_factory=lambda: __catalog__v1__.Aggregation(0)
+    )
+    """
+    The meter's.
+    """
+
 
 default_message_pool.register_message("billing.usage.v1", "UsageTotal", UsageTotal)
 
