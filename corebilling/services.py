@@ -22,6 +22,7 @@ from corebilling.domains.event.service import EventService
 from corebilling.domains.event.servicer import EventServicer
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
+from corebilling.domains.invoice.preview_service import PreviewService
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.service import LedgerService
@@ -107,7 +108,12 @@ class Services:
             "billing.event.v1.EventAdminService": EventAdminServicer(door, EventAdminService()),
             "billing.event.v1.EventService": EventServicer(door, EventService(names), tail),
             "billing.invoice.v1.InvoiceService": InvoiceServicer(
-                door, self.invoices, CreditNoteService(self.ledger)
+                door,
+                self.invoices,
+                CreditNoteService(self.ledger),
+                PreviewService(
+                    self.invoices, self.rating, self.schedule, self.subscriptions, DiscountService()
+                ),
             ),
             "billing.ledger.v1.LedgerService": LedgerServicer(door, self.ledger),
             "billing.rating.v1.RatingService": RatingServicer(door, self.rating),

@@ -301,6 +301,17 @@ async def find_invoice(conn: Connection, *, tenant_id: str, id: str) -> Invoice 
     return None if row is None else Invoice(*row)
 
 
+FIND_INVOICE_OF_CYCLE: Final = """-- name: FindInvoiceOfCycle :one
+SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices
+WHERE tenant_id = $1 AND cycle_id = $2::text AND state <> 'void'
+"""
+
+
+async def find_invoice_of_cycle(conn: Connection, *, tenant_id: str, cycle_id: str) -> Invoice | None:
+    row = await conn.fetchrow(FIND_INVOICE_OF_CYCLE, tenant_id, cycle_id)
+    return None if row is None else Invoice(*row)
+
+
 LIST_INVOICE_LINES: Final = """-- name: ListInvoiceLines :many
 SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines
 WHERE tenant_id = $1 AND invoice_id = $2

@@ -46,7 +46,7 @@ async def mark_cycle_minimums(
 
 LIST_RATED_ITEMS: Final = """-- name: ListRatedItems :many
 SELECT
-    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
+    i.id, i.subscription_id, i.price_id, i.meter_code, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
     coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at, s.commitments
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = $1 AND i.subscription_id = ANY ($2::text[])
@@ -65,6 +65,7 @@ class ListRatedItemsRow:
     id: str
     subscription_id: str
     price_id: str
+    meter_code: str | None
     quantity: Decimal | None
     starts_at: datetime.datetime
     ends_at: datetime.datetime

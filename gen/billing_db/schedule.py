@@ -130,6 +130,29 @@ async def find_running_cycle(
     return None if row is None else BillingCycle(*row)
 
 
+LIST_PENDING_CYCLES: Final = """-- name: ListPendingCycles :many
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version FROM billing_cycles
+WHERE tenant_id = $1 AND subscription_id = $2 AND state <> 'invoiced'
+    AND NOT (trial AND state = 'closed')
+ORDER BY due_at NULLS FIRST, period_start
+LIMIT $3::int
+"""
+
+
+async def list_pending_cycles(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subscription_id: str,
+    limit_rows: int,
+) -> list[BillingCycle]:
+    """Those of a subscription that are yet to be invoiced, in the order in which they get there: what is closed already,
+    then as they fall due.
+    """
+    rows = await conn.fetch(LIST_PENDING_CYCLES, tenant_id, subscription_id, limit_rows)
+    return [BillingCycle(*row) for row in rows]
+
+
 MARK_BILLING_CYCLE: Final = """-- name: MarkBillingCycle :one
 UPDATE billing_cycles
 SET state = $1, period_end = $2, due_at = $3,

@@ -122,6 +122,10 @@ ORDER BY c.subscription_id, c.full_period_start;
 -- name: FindInvoice :one
 SELECT * FROM invoices WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
 
+-- name: FindInvoiceOfCycle :one
+SELECT * FROM invoices
+WHERE tenant_id = sqlc.arg(tenant_id) AND cycle_id = sqlc.arg(cycle_id)::text AND state <> 'void';
+
 -- name: ListInvoiceLines :many
 SELECT * FROM invoice_lines
 WHERE tenant_id = sqlc.arg(tenant_id) AND invoice_id = sqlc.arg(invoice_id)

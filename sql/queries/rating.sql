@@ -17,7 +17,7 @@ WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = n.id;
 -- name: ListRatedItems :many
 -- Of several subscriptions at once, each subscription's in its own order; one-time items until they are charged.
 SELECT
-    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
+    i.id, i.subscription_id, i.price_id, i.meter_code, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
     coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at, s.commitments
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])

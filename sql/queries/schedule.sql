@@ -49,6 +49,15 @@ SELECT * FROM billing_cycles WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc
 SELECT * FROM billing_cycles
 WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND state IN ('scheduled', 'open');
 
+-- name: ListPendingCycles :many
+-- Those of a subscription that are yet to be invoiced, in the order in which they get there: what is closed already,
+-- then as they fall due.
+SELECT * FROM billing_cycles
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND state <> 'invoiced'
+    AND NOT (trial AND state = 'closed')
+ORDER BY due_at NULLS FIRST, period_start
+LIMIT sqlc.arg(limit_rows)::int;
+
 -- name: MarkBillingCycle :one
 UPDATE billing_cycles
 SET state = sqlc.arg(state), period_end = sqlc.arg(period_end), due_at = sqlc.narg(due_at),

@@ -21,8 +21,10 @@ from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.service import CatalogService
 from corebilling.domains.customer.service import CustomerService
+from corebilling.domains.discount.service import DiscountService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
+from corebilling.domains.invoice.preview_service import PreviewService
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.service import LedgerService
@@ -91,7 +93,14 @@ class Billing:
 
     def servicer(self, tenant_id: str = TENANT) -> InvoiceServicer:
         door: Any = TenantDoor(self.pool, tenant_id)
-        return InvoiceServicer(door, self.invoices, CreditNoteService(self.ledger))
+        previews = PreviewService(
+            self.invoices,
+            self.rating,
+            ScheduleService(self.subscriptions),
+            self.subscriptions,
+            DiscountService(),
+        )
+        return InvoiceServicer(door, self.invoices, CreditNoteService(self.ledger), previews)
 
     async def advance(self, to: datetime) -> None:
         """Moves the clock and does everything that became due, in order."""

@@ -144,7 +144,7 @@ class InvoiceService:
                 "There is no such subscription.",
                 {"subscription_id": request.subscription_id},
             )
-        cycle = await _current_cycle(tx, subscription.id)
+        cycle = await self.current_cycle(tx, subscription.id)
         charges: Sequence[Charge] = []
         if not cycle.trial:
             rated = (await self._rating.rate(tx, [cycle]))[cycle.id]
@@ -157,6 +157,23 @@ class InvoiceService:
             tx, reckoning, cycle, charges, categories, true_ups, currency=subscription.currency
         )
         return rpc.PreviewInvoiceResponse(invoice=draft.message(made))
+
+    async def current_cycle(self, tx: Transaction, subscription_id: str) -> BillingCycle:
+        """The newest one.
+
+        Raises:
+            NotFound: BILLING_CYCLE_NOT_FOUND when all are invoiced.
+        """
+        newest = await schedule_sql.list_billing_cycles(
+            tx, tenant_id=tx.tenant_id, subscription_id=subscription_id, after="", limit_rows=1
+        )
+        if not newest or newest[0].state in ("rated", "invoiced"):
+            raise NotFound(
+                "BILLING_CYCLE_NOT_FOUND",
+                "The subscription has ended, and all its periods are billed: see ListInvoices.",
+                {"cycle_id": newest[0].id if newest else ""},
+            )
+        return newest[0]
 
     async def create_invoice(
         self, tx: Transaction, request: rpc.CreateInvoiceRequest
@@ -529,16 +546,3 @@ async def _charges(tx: Transaction, cycle_ids: Sequence[str]) -> dict[str, list[
     for row in await rating_sql.list_charges(tx, tenant_id=tx.tenant_id, cycle_ids=cycle_ids):
         charges[row.cycle_id].append(row)
     return charges
-
-
-async def _current_cycle(tx: Transaction, subscription_id: str) -> BillingCycle:
-    newest = await schedule_sql.list_billing_cycles(
-        tx, tenant_id=tx.tenant_id, subscription_id=subscription_id, after="", limit_rows=1
-    )
-    if not newest or newest[0].state in ("rated", "invoiced"):
-        raise NotFound(
-            "BILLING_CYCLE_NOT_FOUND",
-            "The subscription has ended, and all its periods are billed: see ListInvoices.",
-            {"cycle_id": newest[0].id if newest else ""},
-        )
-    return newest[0]

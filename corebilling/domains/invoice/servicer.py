@@ -7,15 +7,19 @@ from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.pdf import InvoicePrinter, file_name
+from corebilling.domains.invoice.preview_service import PreviewService
 from corebilling.domains.invoice.service import InvoiceService
 from corebilling.rpc.door import Context, Door
 
 
 class InvoiceServicer(InvoiceServiceServicer):
-    def __init__(self, door: Door, invoices: InvoiceService, notes: CreditNoteService) -> None:
+    def __init__(
+        self, door: Door, invoices: InvoiceService, notes: CreditNoteService, previews: PreviewService
+    ) -> None:
         self._door = door
         self._invoices = invoices
         self._notes = notes
+        self._previews = previews
         self._printer = InvoicePrinter()
 
     async def GetInvoice(self, request: rpc.GetInvoiceRequest, context: Context) -> rpc.GetInvoiceResponse:
@@ -29,7 +33,7 @@ class InvoiceServicer(InvoiceServiceServicer):
     async def PreviewInvoice(
         self, request: rpc.PreviewInvoiceRequest, context: Context
     ) -> rpc.PreviewInvoiceResponse:
-        return await self._door.read(request, self._invoices.preview_invoice)
+        return await self._door.read(request, self._previews.preview_invoice)
 
     async def FinalizeInvoice(
         self, request: rpc.FinalizeInvoiceRequest, context: Context

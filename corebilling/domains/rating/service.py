@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -40,6 +40,9 @@ from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import Price, PriceModel, Step, StepKind, Tier, TierCharge, rate
 from corebilling.values.proration import Grain, Proration
 
+Assumed = Mapping[str, Decimal]
+_NOTHING_ASSUMED: Assumed = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Contract:
@@ -49,6 +52,18 @@ class Contract:
     timezone: str
     service: Period
     committed: Sequence[Committed] | None
+    meters: dict[str, str] = field(default_factory=dict)
+    """The meter of each metered item."""
+
+    def last_item(self, meter_code: str, period: Period) -> PricedItem | None:
+        """The one whose usage the meter's is at the period's end, if any."""
+        served = [
+            item
+            for item in self.items
+            if self.meters.get(item.id) == meter_code and item.served.start < period.end
+        ]
+        last = max(served, key=lambda item: item.served.start, default=None)
+        return last if last and last.served.end > period.start else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +77,37 @@ class RatedCycle:
 class RatingService:
     """Rates cycles once they are closed; previews what they and single prices come to."""
 
-    async def rate_cycles(self, tx: Transaction, causes: Mapping[str, eventv1.Event]) -> None:
+    async def rate_cycles(
+        self, tx: Transaction, causes: Mapping[str, eventv1.Event], assumed: Assumed = _NOTHING_ASSUMED
+    ) -> None:
         """Charges closed cycles of the tenant, and announces it. Trials, and what was rated, are left alone.
 
         Args:
             causes: What each cycle is rated for, by the cycle's id.
+            assumed: As of `rate`.
 
         The caller holds the customers' locks.
         """
         cycles = await rating_sql.claim_closed_cycles(tx, tenant_id=tx.tenant_id, ids=list(causes))
         for batch in _one_per_subscription(cycles):
-            rated = await self.rate(tx, batch)
+            rated = await self.rate(tx, batch, assumed)
             await _insert(tx, [charge for cycle in batch for charge in rated[cycle.id].charges])
             await _mark_minimums(tx, rated)
             for cycle in batch:
                 _announce_completed(tx, cycle, rated[cycle.id].charges, causes[cycle.id])
 
-    async def rate(self, tx: Transaction, cycles: Sequence[models.BillingCycle]) -> dict[str, RatedCycle]:
+    async def rate(
+        self,
+        tx: Transaction,
+        cycles: Sequence[models.BillingCycle],
+        assumed: Assumed = _NOTHING_ASSUMED,
+    ) -> dict[str, RatedCycle]:
         """What fees and usage so far come to, with what came late for earlier cycles; by the cycle's id.
 
         The cycles are of different subscriptions. The rows are not written yet.
+
+        Args:
+            assumed: What usage is supposed to come to, by meter; what others do is looked up.
         """
         subscription_ids = [cycle.subscription_id for cycle in cycles]
         contracts = await _contracts(tx, subscription_ids)
@@ -103,7 +129,7 @@ class RatingService:
                 [
                     _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
                     for charge in _decide(
-                        cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain
+                        cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain, assumed
                     )
                 ],
                 _minimum(cycle, contracts[cycle.subscription_id], grain),
@@ -186,6 +212,7 @@ def _decide(
     contract: Contract,
     rows: Sequence[rating_sql.ListUnbilledUsageRow],
     grain: Grain,
+    assumed: Assumed,
 ) -> list[Charge]:
     period = Period(cycle.period_start, cycle.period_end)
     full_period = Period(cycle.full_period_start, cycle.full_period_end)
@@ -202,6 +229,10 @@ def _decide(
                 usage[item.id] = row.quantity
         elif row.settled:
             late.append(_late_usage(row))
+    for meter_code, quantity in assumed.items():
+        last = contract.last_item(meter_code, so_far)
+        if last is not None and not goes_on(last, period, full_period, contract.service):
+            usage[last.id] = quantity
     return decide_charges(
         period,
         full_period,
@@ -266,6 +297,8 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
         if contract is None:
             committed = None if row.commitments is None else read(row.commitments)
             contract = contracts[row.subscription_id] = Contract([], row.timezone, service, committed)
+        if row.meter_code:
+            contract.meters[row.id] = row.meter_code
         contract.items.append(
             PricedItem(
                 id=row.id,
