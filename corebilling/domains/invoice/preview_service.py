@@ -1,4 +1,4 @@
-"""Previews of invoices to come: what is supposed is done, time goes on to the invoice, and all of it is undone.
+"""Previews of invoices to come: what is supposed is done, time goes on to the invoice, and all is undone.
 
 So the invoice is worked out by the code that will work it out, whatever a change does to the subscription.
 """
