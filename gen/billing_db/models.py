@@ -40,6 +40,7 @@ class BillingCycle:
     due_at: datetime.datetime | None
     closed_at: datetime.datetime | None
     minimum_minor: int | None
+    threshold_minor: int
     failed_attempts: int
     retry_at: datetime.datetime
     version: int
@@ -525,6 +526,7 @@ class Subscription:
     paused_at: datetime.datetime | None
     next_change_at: datetime.datetime | None
     commitments: Json | None
+    spend_thresholds: Json | None
     created_at: datetime.datetime
     version: int
 

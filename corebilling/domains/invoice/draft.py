@@ -10,7 +10,7 @@ from typing import Any
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.tax.v1 import tax_pb2
 from billing_db import invoice as invoice_sql
-from billing_db.models import Charge, Invoice, InvoiceLine
+from billing_db.models import BillingCycle, Charge, Invoice, InvoiceLine
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice.amounts import InvoiceAmounts, LineResult
@@ -70,9 +70,9 @@ class Draft:
 
 
 def charge_lines(
-    subscription_id: str, charges: Sequence[Charge], categories: Mapping[str, str]
+    cycle: BillingCycle, charges: Sequence[Charge], categories: Mapping[str, str]
 ) -> list[DraftLine]:
-    """Lines of charges; `categories` are the tax categories by price."""
+    """Lines of a cycle's charges; `categories` are the tax categories by price."""
     return [
         DraftLine(
             type=charge.kind,
@@ -88,15 +88,28 @@ def charge_lines(
             tiers=charge.tiers,
             steps=charge.steps,
             tax_category=categories.get(charge.price_id, ""),
-            subscription_id=subscription_id,
+            subscription_id=cycle.subscription_id,
+            evidence=_parts(cycle, charge),
             charge_id=charge.id,
         )
         for charge in charges
     ]
 
 
+def _parts(cycle: BillingCycle, charge: Charge) -> dict[str, Any] | None:
+    """What earlier invoices have of the same, and why there is one before the period is over."""
+    parts: dict[str, Any] = {}
+    if charge.amount_before:
+        parts["amount_before"] = decimal_text(charge.amount_before)
+        if charge.kind == "usage":
+            parts["quantity_before"] = charge.basis["quantity_before"]
+    if cycle.threshold_minor:
+        parts["threshold_minor"] = cycle.threshold_minor
+    return parts or None
+
+
 def _rounded(charge: Charge) -> int:
-    """The charge in minor units. Lines of a fee billed in parts add up to what the whole is rounded to."""
+    """The charge in minor units. Lines of what is billed in parts add up to what the whole is rounded to."""
     before = charge.amount_before
     if not before:
         return minor_units(charge.amount, charge.currency)

@@ -125,7 +125,7 @@ class PreviewService:
                 tx.rehearsed_at = now = max(now, cycle.due_at)
                 await self._schedule.step_cycle(tx, customer_id=cycle.customer_id, cycle_id=cycle.id)
                 continue
-            asked_for = cycle.period_start >= first.period_start
+            asked_for = cycle.period_start >= first.period_start and not cycle.threshold_minor
             await self._settle(tx, cycle, assumed if asked_for else {})
             if asked_for:
                 invoice = await invoice_sql.find_invoice_of_cycle(

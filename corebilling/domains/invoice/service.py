@@ -164,16 +164,16 @@ class InvoiceService:
         Raises:
             NotFound: BILLING_CYCLE_NOT_FOUND when all are invoiced.
         """
-        newest = await schedule_sql.list_billing_cycles(
-            tx, tenant_id=tx.tenant_id, subscription_id=subscription_id, after="", limit_rows=1
+        newest = await schedule_sql.find_newest_cycle(
+            tx, tenant_id=tx.tenant_id, subscription_id=subscription_id
         )
-        if not newest or newest[0].state in ("rated", "invoiced"):
+        if newest is None or newest.state in ("rated", "invoiced"):
             raise NotFound(
                 "BILLING_CYCLE_NOT_FOUND",
                 "The subscription has ended, and all its periods are billed: see ListInvoices.",
-                {"cycle_id": newest[0].id if newest else ""},
+                {"cycle_id": newest.id if newest else ""},
             )
-        return newest[0]
+        return newest
 
     async def create_invoice(
         self, tx: Transaction, request: rpc.CreateInvoiceRequest
@@ -509,12 +509,12 @@ def _cycle_draft(
     occasion = draft.Occasion(
         customer_id=cycle.customer_id,
         currency=currency,
-        period_start=cycle.period_start,
+        period_start=cycle.full_period_start if cycle.threshold_minor else cycle.period_start,
         period_end=cycle.period_end,
         subscription_id=cycle.subscription_id,
         cycle_id=cycle.id,
     )
-    lines = draft.charge_lines(cycle.subscription_id, charges, categories)
+    lines = draft.charge_lines(cycle, charges, categories)
     return draft.new_draft(tx, rules, occasion, true_ups.add(cycle, lines, currency))
 
 

@@ -9,7 +9,17 @@ from fractions import Fraction
 from corebilling.values.commitment import Committed, due_minor
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period, next_midnight
-from corebilling.values.price import Price, PriceModel, Rated, Step, TierCharge, prorate, rate, rate_increase
+from corebilling.values.price import (
+    Price,
+    PriceModel,
+    Rated,
+    Step,
+    TierCharge,
+    difference,
+    prorate,
+    rate,
+    rate_increase,
+)
 from corebilling.values.proration import Grain, Proration
 
 
@@ -36,6 +46,17 @@ class PricedItem:
     quantity: Decimal | None
     served: Period = ALWAYS
     billed: Period = ALWAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What progressive invoices have of an item's usage in a period."""
+
+    quantity: Decimal
+    amount: Decimal
+
+
+_NOTHING_BILLED: Mapping[str, Billed] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +124,7 @@ def decide_charges(
     late: Sequence[LateUsage],
     terms: Proration = _BY_THE_SECOND,
     *,
+    billed: Mapping[str, Billed] = _NOTHING_BILLED,
     service: Period = ALWAYS,
 ) -> list[Charge]:
     """All that a cycle is charged for: fees, usage, and what other periods turned out to cost more.
@@ -115,6 +137,7 @@ def decide_charges(
         usage: The full period's quantities so far, by metered item; an item without any used nothing.
         late: Of periods that no other cycle bills.
         terms: How fees are prorated.
+        billed: What progressive invoices have of the usage, by item.
         service: From the subscription's first paid moment to its end.
     """
     by_id = {item.id: item for item in items}
@@ -135,7 +158,9 @@ def decide_charges(
         elif item.price.metered:
             if item.id in usage or _is_usage_due(item, period, full_period, service):
                 quantity = usage.get(item.id, Decimal(0))
-                charges.append(_usage_charge(item, quantity, period, full_period, terms, service))
+                charges.append(
+                    _usage_charge(item, quantity, period, full_period, terms, service, billed.get(item.id))
+                )
         elif item.id in due:
             span = due[item.id]
             if terms.grain is Grain.NONE:  # What there is at the end is due for all of it.
@@ -146,6 +171,30 @@ def decide_charges(
             if basis.due.share or span.start == span.end:
                 charges.append(_recurring_charge(item, span, basis))
     return charges + adjustments
+
+
+def decide_progressive(
+    period: Period,
+    full_period: Period,
+    items: Sequence[PricedItem],
+    usage: Mapping[str, Decimal],
+    billed: Mapping[str, Billed],
+    terms: Proration = _BY_THE_SECOND,
+    *,
+    service: Period = ALWAYS,
+) -> list[Charge]:
+    """What usage costs before its period is over, as far as it is not billed; no minimum is due by then.
+
+    Args:
+        period: Of no length: up to when usage is billed.
+    """
+    return [
+        _usage_charge(
+            item, usage[item.id], period, full_period, terms, service, billed.get(item.id), final=False
+        )
+        for item in items
+        if item.id in usage
+    ]
 
 
 def decide_minimum(
@@ -264,12 +313,25 @@ def _usage_charge(
     full_period: Period,
     terms: Proration,
     service: Period,
+    billed: Billed | None,
+    *,
+    final: bool = True,
 ) -> Charge:
+    """What the usage so far costs, less what was billed of it: `price(all) - price(before)`."""
     so_far = Period(full_period.start, period.end)
     served = _common(_common(so_far, service), item.served)
     price, basis = _capped(item, full_period, terms, service)
-    rated = rate(price, quantity, share=basis.due.share)
-    return _charge(item, ChargeKind.USAGE, price.description, served, quantity, rated, basis)
+    rated = rate(price, quantity, final=final, share=basis.due.share)
+    description = price.description if final else f"{price.description} (so far)"
+    if billed is None:
+        return _charge(item, ChargeKind.USAGE, description, served, quantity, rated, basis)
+    before = rate(price, billed.quantity, final=False, share=basis.due.share)
+    added = exact_amount(Fraction(quantity) - Fraction(billed.quantity))
+    description = f"{price.description} (rest)" if final else description
+    charge = _charge(item, ChargeKind.USAGE, description, served, added, difference(rated, before), basis)
+    # By what was really billed: a cap may have been due for another share then.
+    amount = exact_amount(rated.amount - Fraction(billed.amount))
+    return replace(charge, amount=amount, amount_before=billed.amount)
 
 
 def _adjustment(

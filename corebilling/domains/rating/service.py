@@ -21,12 +21,14 @@ from billing_db import schedule as schedule_sql
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.rating.model import (
+    Billed,
     Charge,
     ChargeKind,
     LateUsage,
     PricedItem,
     decide_charges,
     decide_minimum,
+    decide_progressive,
     evidence,
     goes_on,
 )
@@ -139,8 +141,10 @@ class RatingService:
 
     async def announce_rated(
         self, tx: Transaction, event: eventv1.Event, reported: usage_events_pb2.UsageReported
-    ) -> None:
+    ) -> bool:
         """Announces what the period's usage comes to with the event; a trial's is passed over.
+
+        Returns whether there are thresholds that it may have come to.
 
         The amount follows the total: it has an id of its own, and the total's versions.
         """
@@ -151,7 +155,7 @@ class RatingService:
             period_start=instant(reported.period.start),
         )
         if row is None:
-            return
+            return False
         price = _price(row)
         # A minimum is due once the period is over.
         rated = rate(price, Decimal(reported.total_quantity), final=False)
@@ -169,6 +173,7 @@ class RatingService:
             resource_version=event.metadata.resource_version,
             ordering_key=event.metadata.ordering_key,
         )
+        return row.has_thresholds
 
     async def list_charges(self, tx: Transaction, request: rpc.ListChargesRequest) -> rpc.ListChargesResponse:
         if await schedule_sql.find_billing_cycle(tx, tenant_id=tx.tenant_id, id=request.cycle_id) is None:
@@ -214,11 +219,14 @@ def _decide(
     grain: Grain,
     assumed: Assumed,
 ) -> list[Charge]:
+    if cycle.threshold_minor:
+        return _decide_progressive(cycle, contract, rows, grain)
     period = Period(cycle.period_start, cycle.period_end)
     full_period = Period(cycle.full_period_start, cycle.full_period_end)
     so_far = Period(full_period.start, period.end)
     items = {item.id: item for item in contract.items}
     usage: dict[str, Decimal] = {}
+    billed: dict[str, Billed] = {}
     late: list[LateUsage] = []
     for row in rows:
         item = items[row.subscription_item_id]
@@ -227,7 +235,9 @@ def _decide(
         if row.period_start in period or (row.period_start in so_far and item.served.end > period.start):
             if not goes_on(item, period, full_period, contract.service):
                 usage[item.id] = row.quantity
-        elif row.settled:
+                if row.billed_quantity:
+                    billed[item.id] = Billed(row.billed_quantity, row.billed_amount)
+        elif row.settled and row.quantity != row.billed_quantity:
             late.append(_late_usage(row))
     for meter_code, quantity in assumed.items():
         last = contract.last_item(meter_code, so_far)
@@ -239,6 +249,34 @@ def _decide(
         contract.items,
         usage,
         late,
+        Proration(grain, contract.timezone),
+        billed=billed,
+        service=contract.service,
+    )
+
+
+def _decide_progressive(
+    cycle: models.BillingCycle,
+    contract: Contract,
+    rows: Sequence[rating_sql.ListUnbilledUsageRow],
+    grain: Grain,
+) -> list[Charge]:
+    so_far = Period(cycle.full_period_start, cycle.period_end)
+    grown = [
+        row
+        for row in rows
+        if row.period_start in so_far and not row.settled and row.quantity != row.billed_quantity
+    ]
+    return decide_progressive(
+        Period(cycle.period_start, cycle.period_end),
+        Period(cycle.full_period_start, cycle.full_period_end),
+        contract.items,
+        {row.subscription_item_id: row.quantity for row in grown},
+        {
+            row.subscription_item_id: Billed(row.billed_quantity, row.billed_amount)
+            for row in grown
+            if row.billed_quantity
+        },
         Proration(grain, contract.timezone),
         service=contract.service,
     )
@@ -311,7 +349,7 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
     return contracts
 
 
-def _price(row: models.Price) -> Price:
+def _price(row: models.Price | rating_sql.FindBilledPriceRow) -> Price:
     """The price of a row, its tiers' decimals read from their texts."""
     return Price(
         id=row.id,

@@ -1,5 +1,6 @@
 """Use cases of subscriptions, and the steps that the scheduler takes on them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -166,6 +167,15 @@ class SubscriptionService:
         (message,) = await rows.messages(tx, [saved])
         return rpc.ChangeSubscriptionResponse(subscription=message, change=changes.message(change))
 
+    async def set_spend_thresholds(
+        self, tx: Transaction, request: rpc.SetSpendThresholdsRequest
+    ) -> rpc.SetSpendThresholdsResponse:
+        subscription, _ = await self.find_present(tx, request.subscription_id)
+        subscription.spend_thresholds = _thresholds(request.spend_thresholds)
+        saved = await rows.save(tx, subscription, rows.updated(subscription, "spend_thresholds"))
+        (message,) = await rows.messages(tx, [saved])
+        return rpc.SetSpendThresholdsResponse(subscription=message)
+
     async def pause_subscription(
         self, tx: Transaction, request: rpc.PauseSubscriptionRequest
     ) -> rpc.PauseSubscriptionResponse:
@@ -269,6 +279,11 @@ class SubscriptionService:
         return await rows.find(tx, subscription_id), now
 
 
+def _thresholds(wanted: Iterable[pb.SpendThreshold]) -> list[dict[str, int | bool]] | None:
+    """As rows keep them; None where there are none."""
+    return [{"amount_minor": one.amount_minor, "recurring": one.recurring} for one in wanted] or None
+
+
 async def _begin(tx: Transaction, cycle: BillingCycle) -> None:
     """The start has come: the first period of a subscription created ahead of it runs."""
     subscription = await rows.find(tx, cycle.subscription_id)
@@ -340,5 +355,6 @@ async def _insert(
         current_period_start=period.start if running else None,
         current_period_end=period.end if running else None,
         commitments=commitments.first(request.minimum_commitment_minor),
+        spend_thresholds=_thresholds(request.spend_thresholds),
         created_at=tx.now,
     )

@@ -628,6 +628,19 @@ class InvoiceLineEvidence(betterproto2.Message):
 
     trued_up_minor: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
 
+    quantity_before: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Of what is billed in parts: the quantity and the exact amount that earlier invoices have of it. The line's own is
+    what came on top; the lines of all parts add up to what the whole is rounded to.
+    """
+
+    amount_before: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    threshold_minor: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+    """
+    Of usage that was invoiced within its period: the threshold that it came to.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceLineEvidence", InvoiceLineEvidence)
 
