@@ -25,6 +25,7 @@ from corebilling.domains.discount.service import DiscountService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.preview_service import PreviewService
+from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.service import LedgerService
@@ -100,7 +101,9 @@ class Billing:
             self.subscriptions,
             DiscountService(),
         )
-        return InvoiceServicer(door, self.invoices, CreditNoteService(self.ledger), previews)
+        shared: Any = None  # Links lead to a server, which there is none of here.
+        notes = CreditNoteService(self.ledger)
+        return InvoiceServicer(door, self.invoices, notes, previews, InvoicePrinter(), shared)
 
     async def advance(self, to: datetime) -> None:
         """Moves the clock and does everything that became due, in order."""
