@@ -41,6 +41,7 @@ class BillingCycle:
     closed_at: datetime.datetime | None
     minimum_minor: int | None
     threshold_minor: int
+    consolidated: bool
     failed_attempts: int
     retry_at: datetime.datetime
     version: int
@@ -191,6 +192,7 @@ class Customer:
     email: str
     tax_id: str
     address: Json | None
+    consolidate_invoices: bool
     created_at: datetime.datetime
     updated_at: datetime.datetime
     version: int

@@ -14,9 +14,9 @@ WITH claimed AS (
     UPDATE billing_cycles
     SET state = 'rated', version = version + 1
     WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'closed' AND NOT trial
-    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, failed_attempts, retry_at, version
+    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version
 )
-SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.minimum_minor, c.threshold_minor, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.threshold_minor = 0, c.period_start, c.id
+SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.minimum_minor, c.threshold_minor, c.consolidated, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.threshold_minor = 0, c.period_start, c.id
 """
 
 

@@ -12,12 +12,13 @@ from .models import BillingCycle, TestClock
 INSERT_BILLING_CYCLE: Final = """-- name: InsertBillingCycle :exec
 INSERT INTO billing_cycles (
     tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state,
-    trial, sandbox, due_at
+    trial, sandbox, due_at, consolidated
 )
 VALUES (
     $1, $2, $3, $4, $5,
     $6, $7, $8, $9, $10,
-    $11, $12
+    $11, $12,
+    (SELECT c.consolidate_invoices FROM customers c WHERE c.tenant_id = $1 AND c.id = $4)
 )
 ON CONFLICT ON CONSTRAINT billing_cycles_once DO NOTHING
 """
@@ -114,7 +115,7 @@ VALUES (
     $8, $5::timestamptz, $9, $10
 )
 ON CONFLICT DO NOTHING
-RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, failed_attempts, retry_at, version
+RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version
 """
 
 
@@ -177,7 +178,7 @@ async def get_reached_threshold(
 
 
 FIND_NEWEST_CYCLE: Final = """-- name: FindNewestCycle :one
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND subscription_id = $2 AND threshold_minor = 0
 ORDER BY id DESC
 LIMIT 1
@@ -191,7 +192,7 @@ async def find_newest_cycle(conn: Connection, *, tenant_id: str, subscription_id
 
 
 FIND_BILLING_CYCLE: Final = """-- name: FindBillingCycle :one
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, failed_attempts, retry_at, version FROM billing_cycles WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version FROM billing_cycles WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -201,7 +202,7 @@ async def find_billing_cycle(conn: Connection, *, tenant_id: str, id: str) -> Bi
 
 
 FIND_RUNNING_CYCLE: Final = """-- name: FindRunningCycle :one
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND subscription_id = $2 AND state IN ('scheduled', 'open')
 """
 
@@ -218,11 +219,12 @@ async def find_running_cycle(
 
 
 LIST_PENDING_CYCLES: Final = """-- name: ListPendingCycles :many
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, failed_attempts, retry_at, version FROM billing_cycles
-WHERE tenant_id = $1 AND subscription_id = $2 AND state <> 'invoiced'
-    AND NOT (trial AND state = 'closed')
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version FROM billing_cycles
+WHERE tenant_id = $1
+    AND (subscription_id = $2 OR customer_id = $3 AND consolidated)
+    AND state <> 'invoiced' AND NOT (trial AND state = 'closed')
 ORDER BY due_at NULLS FIRST, period_start
-LIMIT $3::int
+LIMIT $4::int
 """
 
 
@@ -231,12 +233,13 @@ async def list_pending_cycles(
     *,
     tenant_id: str,
     subscription_id: str,
+    together_customer_id: str,
     limit_rows: int,
 ) -> list[BillingCycle]:
-    """Those of a subscription that are yet to be invoiced, in the order in which they get there: what is closed already,
-    then as they fall due.
+    """Those of a subscription that are yet to be invoiced, with those that are invoiced together with them, in the order in
+    which they get there: what is closed already, then as they fall due.
     """
-    rows = await conn.fetch(LIST_PENDING_CYCLES, tenant_id, subscription_id, limit_rows)
+    rows = await conn.fetch(LIST_PENDING_CYCLES, tenant_id, subscription_id, together_customer_id, limit_rows)
     return [BillingCycle(*row) for row in rows]
 
 
@@ -245,7 +248,7 @@ UPDATE billing_cycles
 SET state = $1, period_end = $2, due_at = $3,
     closed_at = $4, failed_attempts = 0, version = $5
 WHERE tenant_id = $6 AND id = $7 AND version = $8
-RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, failed_attempts, retry_at, version
+RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version
 """
 
 
@@ -276,7 +279,7 @@ async def mark_billing_cycle(
 
 
 LIST_BILLING_CYCLES: Final = """-- name: ListBillingCycles :many
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND subscription_id = $2
     AND ($3::text = '' OR id < $3::text)
 ORDER BY id DESC
@@ -396,7 +399,7 @@ async def find_next_due(conn: Connection, *, tenant_id: str) -> datetime.datetim
 
 
 LIST_CYCLES_TO_CLOSE: Final = """-- name: ListCyclesToClose :many
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'grace'
     AND due_at <= $3
 ORDER BY due_at, id

@@ -110,6 +110,8 @@ CREATE TABLE billing_cycles (
     minimum_minor bigint,
     -- Above zero, it is no part of the period: it has no length, and bills the usage so far that came to this.
     threshold_minor bigint NOT NULL DEFAULT 0,
+    -- Copied from the customer: it is invoiced together with the others that end at the same instant.
+    consolidated boolean NOT NULL DEFAULT false,
     -- A step that failed for a fault of its own is set aside until then, by the wall clock, and holds up nobody.
     failed_attempts integer NOT NULL DEFAULT 0,
     retry_at timestamptz NOT NULL DEFAULT '1000-01-01 00:00:00+00',
@@ -119,6 +121,7 @@ CREATE TABLE billing_cycles (
     FOREIGN KEY (tenant_id, subscription_id) REFERENCES subscriptions,
     CHECK (full_period_start <= period_start AND period_start <= period_end AND period_end <= full_period_end)
 );
+CREATE INDEX billing_cycles_consolidated ON billing_cycles (tenant_id, customer_id, period_end) WHERE consolidated;
 -- One progressive invoice per threshold and period, whatever is redelivered, replayed or raced.
 CREATE UNIQUE INDEX billing_cycles_once_per_threshold
     ON billing_cycles (tenant_id, subscription_id, full_period_start, threshold_minor) WHERE threshold_minor > 0;

@@ -2,12 +2,13 @@
 -- Once per subscription and period, however many schedulers run.
 INSERT INTO billing_cycles (
     tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state,
-    trial, sandbox, due_at
+    trial, sandbox, due_at, consolidated
 )
 VALUES (
     sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(subscription_id), sqlc.arg(customer_id), sqlc.arg(period_start),
     sqlc.arg(period_end), sqlc.arg(full_period_start), sqlc.arg(full_period_end), sqlc.arg(state), sqlc.arg(trial),
-    sqlc.arg(sandbox), sqlc.narg(due_at)
+    sqlc.arg(sandbox), sqlc.narg(due_at),
+    (SELECT c.consolidate_invoices FROM customers c WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = sqlc.arg(customer_id))
 )
 ON CONFLICT ON CONSTRAINT billing_cycles_once DO NOTHING;
 
@@ -78,11 +79,12 @@ SELECT * FROM billing_cycles
 WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND state IN ('scheduled', 'open');
 
 -- name: ListPendingCycles :many
--- Those of a subscription that are yet to be invoiced, in the order in which they get there: what is closed already,
--- then as they fall due.
+-- Those of a subscription that are yet to be invoiced, with those that are invoiced together with them, in the order in
+-- which they get there: what is closed already, then as they fall due.
 SELECT * FROM billing_cycles
-WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND state <> 'invoiced'
-    AND NOT (trial AND state = 'closed')
+WHERE tenant_id = sqlc.arg(tenant_id)
+    AND (subscription_id = sqlc.arg(subscription_id) OR customer_id = sqlc.arg(together_customer_id) AND consolidated)
+    AND state <> 'invoiced' AND NOT (trial AND state = 'closed')
 ORDER BY due_at NULLS FIRST, period_start
 LIMIT sqlc.arg(limit_rows)::int;
 

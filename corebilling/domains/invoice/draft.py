@@ -67,6 +67,7 @@ class Draft:
     lines: Sequence[DraftLine]
     results: Sequence[LineResult]
     taxes: Sequence[list[dict[str, Any]]]
+    cycles: Sequence[BillingCycle] = ()
 
 
 def charge_lines(
@@ -142,11 +143,20 @@ def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
     ]
 
 
-def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: Sequence[DraftLine]) -> Draft:
+def new_draft(
+    tx: Transaction,
+    reckoning: Reckoning,
+    occasion: Occasion,
+    lines: Sequence[DraftLine],
+    cycles: Sequence[BillingCycle] = (),
+) -> Draft:
     """The invoice as the tenant's rules work it out; `reckoning.use` then takes what it uses."""
-    reckoned = [ReckonedLine(line.amount_minor, line.price_id, line.tax_category) for line in lines]
+    reckoned = [
+        ReckonedLine(line.amount_minor, line.price_id, line.tax_category, line.subscription_id)
+        for line in lines
+    ]
     check_total([line.amount_minor for line in lines])
-    amounts = reckoning.work_out(occasion.customer_id, occasion.subscription_id, occasion.currency, reckoned)
+    amounts = reckoning.work_out(occasion.customer_id, occasion.currency, reckoned)
     # Taxes may come on top.
     check_total([amounts.total_minor])
     invoice = Invoice(
@@ -185,7 +195,7 @@ def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: 
         replaces_invoice_id=occasion.replaces_invoice_id or None,
     )
     reckoning.use(invoice, amounts)
-    return Draft(invoice, lines, amounts.lines, _taxes_by_line(reckoning, amounts))
+    return Draft(invoice, lines, amounts.lines, _taxes_by_line(reckoning, amounts), cycles)
 
 
 def message(draft: Draft) -> pb.Invoice:
@@ -276,6 +286,15 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         line_evidence=[line.evidence for line in lines],
         line_charge_ids=[line.charge_id for line in lines],
     )
+    together = [(draft.invoice.id, cycle) for draft in drafts for cycle in draft.cycles if cycle.consolidated]
+    if together:
+        await invoice_sql.insert_invoice_cycles(
+            tx,
+            tenant_id=tx.tenant_id,
+            invoice_ids=[invoice_id for invoice_id, _ in together],
+            cycle_ids=[cycle.id for _, cycle in together],
+            subscription_ids=[cycle.subscription_id for _, cycle in together],
+        )
 
 
 def _exemption(result: LineResult) -> int:

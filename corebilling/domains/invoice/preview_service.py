@@ -27,9 +27,9 @@ from corebilling.domains.subscription.service import SubscriptionService
 from corebilling.errors import InvalidArgument
 from corebilling.mapping import to_message
 
-_MOST_PENDING = 100
-_MOST_STEPS = 500
-"""A year's worth of daily periods that the scheduler did not come to yet; a preview takes a handful."""
+_MOST_PENDING = 1000
+_MOST_STEPS = 5000
+"""A thousand periods on one invoice; most previews take a handful."""
 
 
 class PreviewService:
@@ -115,24 +115,30 @@ class PreviewService:
         """Takes step after step, as the scheduler and the handlers would, until the first cycle from this one
         on is invoiced. Where there is nothing to be invoiced, the invoice has no lines."""
         now = (await tenant_profile(tx)).now
+        settled: list[str] = []
+        target: BillingCycle | None = None
         for _ in range(_MOST_STEPS):
-            pending = await _pending(tx, subscription.id)
-            if not pending:
+            pending = await _pending(tx, subscription.id, first.customer_id if first.consolidated else "")
+            cycle = next((one for one in pending if one.id not in settled), None)
+            if cycle is None:
                 break
-            cycle = pending[0]
             if cycle.state not in (CycleState.CLOSED, CycleState.RATED):
                 assert cycle.due_at is not None, "what is neither closed nor due has nothing to wait for"
                 tx.rehearsed_at = now = max(now, cycle.due_at)
                 await self._schedule.step_cycle(tx, customer_id=cycle.customer_id, cycle_id=cycle.id)
                 continue
-            asked_for = cycle.period_start >= first.period_start and not cycle.threshold_minor
-            await self._settle(tx, cycle, assumed if asked_for else {})
-            if asked_for:
-                invoice = await invoice_sql.find_invoice_of_cycle(
-                    tx, tenant_id=tx.tenant_id, cycle_id=cycle.id
-                )
-                return _empty(cycle, subscription) if invoice is None else await _shown(tx, invoice.id)
-        return _empty(first, subscription)
+            settled.append(cycle.id)
+            wanted = _is_wanted(cycle, first)
+            await self._settle(tx, cycle, assumed if wanted else {})
+            target = target or (cycle if wanted else None)
+            if target is None:
+                continue
+            invoice = await invoice_sql.find_invoice_of_cycle(tx, tenant_id=tx.tenant_id, cycle_id=target.id)
+            if invoice is not None:
+                return await _shown(tx, invoice.id)
+            if not target.consolidated:
+                break
+        return _empty(target or first, subscription)
 
     async def _settle(self, tx: Transaction, cycle: BillingCycle, assumed: Mapping[str, Decimal]) -> None:
         """Rates and invoices a closed cycle, as the handlers of its events would."""
@@ -177,11 +183,26 @@ def _invalid(detail: str) -> InvalidArgument:
     )
 
 
-async def _pending(tx: Transaction, subscription_id: str) -> list[BillingCycle]:
+async def _pending(
+    tx: Transaction, subscription_id: str, together_customer_id: str = ""
+) -> list[BillingCycle]:
     found = await schedule_sql.list_pending_cycles(
-        tx, tenant_id=tx.tenant_id, subscription_id=subscription_id, limit_rows=_MOST_PENDING
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_id=subscription_id,
+        together_customer_id=together_customer_id,
+        limit_rows=_MOST_PENDING,
     )
     return list(found)
+
+
+def _is_wanted(cycle: BillingCycle, first: BillingCycle) -> bool:
+    """Whether it bills the subscription's period that is asked for, or one after it."""
+    return (
+        cycle.subscription_id == first.subscription_id
+        and cycle.period_start >= first.period_start
+        and not cycle.threshold_minor
+    )
 
 
 async def _shown(tx: Transaction, invoice_id: str) -> pb.Invoice:

@@ -376,6 +376,9 @@ class Invoice(betterproto2.Message):
     customer_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
 
     subscription_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Empty of consolidated invoices: their lines say it.
+    """
 
     cycle_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
 
