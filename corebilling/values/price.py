@@ -73,6 +73,8 @@ class Price:
     minimum_amount: Decimal | None = None
     discount_percent: Decimal = Decimal(0)
     one_time: bool = False
+    override_id: str = ""
+    """The negotiated amounts that it has instead of its own."""
     zero_usage_flat_fee: bool = True
     """Whether the first tier's flat amount is due even when there is nothing to charge for."""
 

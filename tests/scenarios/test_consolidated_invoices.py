@@ -1,4 +1,4 @@
-"""Periods of several subscriptions that end at the same instant are on one invoice, if a customer wants it."""
+"""Periods of subscriptions that end at the same instant are on one invoice, if a customer wants it."""
 
 from collections import Counter
 from datetime import timedelta

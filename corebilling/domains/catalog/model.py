@@ -4,7 +4,7 @@ plan: active -> deprecated
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -51,20 +51,61 @@ class PriceTerms:
     has_interval: bool = True
 
 
-def check_price_terms(terms: PriceTerms) -> None:
-    """Refuses a price that contradicts itself.
+@dataclass(frozen=True, slots=True)
+class CurrencyAmounts:
+    """Amounts of a price that are not its own: in another currency, or negotiated."""
+
+    currency: str
+    unit_amount: Decimal | None
+    tiers: Sequence[Tier]
+    minimum_amount: Decimal | None
+    maximum_amount: Decimal | None
+
+    def terms_of(self, terms: PriceTerms) -> PriceTerms:
+        """The same price with these amounts."""
+        return replace(
+            terms,
+            unit_amount=self.unit_amount,
+            tiers=self.tiers,
+            minimum_amount=self.minimum_amount,
+            maximum_amount=self.maximum_amount,
+        )
+
+
+def check_price_terms(terms: PriceTerms, *, inside: str = "") -> None:
+    """Refuses a price that contradicts itself. `inside`: what the fields' names begin with.
 
     Raises:
         InvalidArgument: PRICE_INVALID, with the field that is wrong and what it must be.
     """
     for field, requirement, holds in (*_of_usage(terms), *_of_amounts(terms), *_of_tiers(terms.tiers)):
         if not holds:
-            raise InvalidArgument(
-                "PRICE_INVALID",
-                f"The price contradicts itself: {requirement}.",
-                {"field": field, "detail": requirement},
-                violations=((field, requirement),),
+            raise _price_invalid(f"{inside}{field}", requirement)
+
+
+def check_currencies(currency: str, options: Sequence[CurrencyAmounts]) -> None:
+    """Refuses to say twice what a price costs in one currency.
+
+    Raises:
+        InvalidArgument: PRICE_INVALID.
+    """
+    named = {currency}
+    for position, option in enumerate(options):
+        if option.currency in named:
+            raise _price_invalid(
+                f"currency_options[{position}].currency",
+                f"each currency is named once, {option.currency} is named again",
             )
+        named.add(option.currency)
+
+
+def _price_invalid(field: str, requirement: str) -> InvalidArgument:
+    return InvalidArgument(
+        "PRICE_INVALID",
+        f"The price contradicts itself: {requirement}.",
+        {"field": field, "detail": requirement},
+        violations=((field, requirement),),
+    )
 
 
 Rule = tuple[str, str, bool]
@@ -137,7 +178,7 @@ def _of_tiers(tiers: Sequence[Tier]) -> Iterator[Rule]:
         previous = tier.up_to or previous
 
 
-def check_price_amounts(terms: PriceTerms, currency: str) -> None:
+def check_price_amounts(terms: PriceTerms, currency: str, *, inside: str = "") -> None:
     """Refuses a price of which a single amount is more than an invoice line can hold.
 
     Raises:
@@ -157,8 +198,8 @@ def check_price_amounts(terms: PriceTerms, currency: str) -> None:
         if amount is not None and amount > limit:
             raise InvalidArgument(
                 "VALUE_OUT_OF_RANGE",
-                f"{field} is more than an invoice line can hold; lower it to {limit} {currency} at most.",
-                {"field": field, "limit": str(limit)},
+                f"{inside}{field} is more than an invoice line can hold; lower it to {limit} {currency}.",
+                {"field": f"{inside}{field}", "limit": str(limit)},
             )
 
 

@@ -67,6 +67,7 @@ class Draft:
     lines: Sequence[DraftLine]
     results: Sequence[LineResult]
     taxes: Sequence[list[dict[str, Any]]]
+    line_ids: Sequence[str]
     cycles: Sequence[BillingCycle] = ()
 
 
@@ -195,7 +196,8 @@ def new_draft(
         replaces_invoice_id=occasion.replaces_invoice_id or None,
     )
     reckoning.use(invoice, amounts)
-    return Draft(invoice, lines, amounts.lines, _taxes_by_line(reckoning, amounts), cycles)
+    line_ids = [new_id("ili") for _ in lines]
+    return Draft(invoice, lines, amounts.lines, _taxes_by_line(reckoning, amounts), line_ids, cycles)
 
 
 def message(draft: Draft) -> pb.Invoice:
@@ -261,7 +263,7 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         period_starts=[invoice.period_start for invoice in invoices],
         period_ends=[invoice.period_end for invoice in invoices],
         versions=[invoice.version for invoice in invoices],
-        line_ids=[new_id("ili") for _ in lines],
+        line_ids=[line_id for draft in drafts for line_id in draft.line_ids],
         line_invoice_ids=[invoice_id for invoice_id, *_ in rows],
         line_positions=[position for _, position, *_ in rows],
         line_amounts_minor=[line.amount_minor for line in lines],

@@ -25,14 +25,16 @@ class ListChargesResponse(_message.Message):
     def __init__(self, charges: _Optional[_Iterable[_Union[_rating_pb2.Charge, _Mapping]]] = ...) -> None: ...
 
 class PreviewPriceRequest(_message.Message):
-    __slots__ = ("tenant_id", "price_id", "quantity")
+    __slots__ = ("tenant_id", "price_id", "quantity", "currency")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     PRICE_ID_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     price_id: str
     quantity: str
-    def __init__(self, tenant_id: _Optional[str] = ..., price_id: _Optional[str] = ..., quantity: _Optional[str] = ...) -> None: ...
+    currency: str
+    def __init__(self, tenant_id: _Optional[str] = ..., price_id: _Optional[str] = ..., quantity: _Optional[str] = ..., currency: _Optional[str] = ...) -> None: ...
 
 class PreviewPriceResponse(_message.Message):
     __slots__ = ("amount", "currency", "tiers", "steps")
