@@ -22,7 +22,9 @@ SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.pe
 
 
 async def claim_rated_cycles(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[BillingCycle]:
-    """Takes cycles to be invoiced each by itself, in the order of time; not those that are not rated yet, or invoiced before."""
+    """Takes cycles to be invoiced each by itself, in the order of time; not those that are not rated yet, or were invoiced
+    before.
+    """
     rows = await conn.fetch(CLAIM_RATED_CYCLES, tenant_id, ids)
     return [BillingCycle(*row) for row in rows]
 
@@ -31,7 +33,8 @@ CLAIM_CONSOLIDATED_CYCLES: Final = """-- name: ClaimConsolidatedCycles :many
 WITH named AS (
     SELECT DISTINCT c.customer_id, c.period_end
     FROM billing_cycles c
-    WHERE c.tenant_id = $1 AND c.id = ANY ($2::text[]) AND c.state = 'rated' AND c.consolidated
+    WHERE c.tenant_id = $1 AND c.id = ANY ($2::text[]) AND c.state = 'rated'
+        AND c.consolidated
 ), claimed AS (
     UPDATE billing_cycles c
     SET state = 'invoiced', version = version + 1

@@ -112,7 +112,8 @@ SELECT
     coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled
 FROM (
     SELECT
-        u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity, u.billed_amount,
+        u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
+        u.billed_amount,
         u.record_count, u.first_recorded_at, u.last_recorded_at,
         n.period_start AS rated_start, n.full_period_start AS rated_from, n.period_end AS rated_end, s.ended_at,
         CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END

@@ -18,7 +18,10 @@ VALUES (
     $1, $2, $3, $4, $5,
     $6, $7, $8, $9, $10,
     $11, $12,
-    (SELECT c.consolidate_invoices FROM customers c WHERE c.tenant_id = $1 AND c.id = $4)
+    (
+        SELECT c.consolidate_invoices FROM customers c
+        WHERE c.tenant_id = $1 AND c.id = $4
+    )
 )
 ON CONFLICT ON CONSTRAINT billing_cycles_once DO NOTHING
 """

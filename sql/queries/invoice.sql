@@ -1,5 +1,6 @@
 -- name: ClaimRatedCycles :many
--- Takes cycles to be invoiced each by itself, in the order of time; not those that are not rated yet, or invoiced before.
+-- Takes cycles to be invoiced each by itself, in the order of time; not those that are not rated yet, or were invoiced
+-- before.
 WITH claimed AS (
     UPDATE billing_cycles
     SET state = 'invoiced', version = version + 1
@@ -15,7 +16,8 @@ SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
 WITH named AS (
     SELECT DISTINCT c.customer_id, c.period_end
     FROM billing_cycles c
-    WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = ANY (sqlc.arg(ids)::text[]) AND c.state = 'rated' AND c.consolidated
+    WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = ANY (sqlc.arg(ids)::text[]) AND c.state = 'rated'
+        AND c.consolidated
 ), claimed AS (
     UPDATE billing_cycles c
     SET state = 'invoiced', version = version + 1

@@ -8,7 +8,10 @@ VALUES (
     sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(subscription_id), sqlc.arg(customer_id), sqlc.arg(period_start),
     sqlc.arg(period_end), sqlc.arg(full_period_start), sqlc.arg(full_period_end), sqlc.arg(state), sqlc.arg(trial),
     sqlc.arg(sandbox), sqlc.narg(due_at),
-    (SELECT c.consolidate_invoices FROM customers c WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = sqlc.arg(customer_id))
+    (
+        SELECT c.consolidate_invoices FROM customers c
+        WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = sqlc.arg(customer_id)
+    )
 )
 ON CONFLICT ON CONSTRAINT billing_cycles_once DO NOTHING;
 

@@ -107,8 +107,8 @@ class SubscriptionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetSpendThresholds(self, request, context):
-        """At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest. They
-        replace those that the subscription had, from the next report of usage on.
+        """At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest.
+        They replace those that the subscription had, from the next report of usage on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

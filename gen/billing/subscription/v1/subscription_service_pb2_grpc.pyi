@@ -40,8 +40,8 @@ class SubscriptionServiceStub:
     happen later is scheduled, and replaces what was scheduled before.
     """
     SetSpendThresholds: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.SetSpendThresholdsRequest, _subscription_service_pb2.SetSpendThresholdsResponse]
-    """At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest. They
-    replace those that the subscription had, from the next report of usage on.
+    """At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest.
+    They replace those that the subscription had, from the next report of usage on.
     """
     PauseSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.PauseSubscriptionRequest, _subscription_service_pb2.PauseSubscriptionResponse]
     """Stops service now, and withdraws a scheduled change. Fees are due for the time served; periods go on."""
@@ -64,8 +64,8 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     happen later is scheduled, and replaces what was scheduled before.
     """
     SetSpendThresholds: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.SetSpendThresholdsRequest, _subscription_service_pb2.SetSpendThresholdsResponse]  # type: ignore[assignment]
-    """At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest. They
-    replace those that the subscription had, from the next report of usage on.
+    """At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest.
+    They replace those that the subscription had, from the next report of usage on.
     """
     PauseSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.PauseSubscriptionRequest, _subscription_service_pb2.PauseSubscriptionResponse]  # type: ignore[assignment]
     """Stops service now, and withdraws a scheduled change. Fees are due for the time served; periods go on."""
@@ -115,8 +115,8 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscription_service_pb2.SetSpendThresholdsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscription_service_pb2.SetSpendThresholdsResponse, _abc.Awaitable[_subscription_service_pb2.SetSpendThresholdsResponse]]:
-        """At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest. They
-        replace those that the subscription had, from the next report of usage on.
+        """At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest.
+        They replace those that the subscription had, from the next report of usage on.
         """
 
     @_abc_1.abstractmethod

@@ -653,8 +653,8 @@ default_message_pool.register_message("billing.invoice.v1", "InvoiceLine", Invoi
 class InvoiceLineEvidence(betterproto2.Message):
     minimum_minor: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
     """
-    Of a true-up: what its period comes to at least, what the period's lines came to on all invoices up to this one, and
-    what was trued up before.
+    Of a true-up: what its period comes to at least, what the period's lines came to on all invoices up to this one,
+    and what was trued up before.
     """
 
     lines_minor: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
@@ -1208,8 +1208,8 @@ class InvoiceServiceStub:
 
     def preview_invoice(self, message: "PreviewInvoiceRequest") -> "PreviewInvoiceResponse":
         """
-        The invoice that the current cycle would give now, or, where something is supposed, the next invoice from the current
-        cycle on as it would then come: with what is used by now, or assumed to be. Nothing is written.
+        The invoice that the current cycle would give now, or, where something is supposed, the next invoice from the
+        current cycle on as it would then come: with what is used by now, or assumed to be. Nothing is written.
         """
 
         return self._channel.unary_unary(

@@ -308,8 +308,8 @@ class CreateSubscriptionRequest(betterproto2.Message):
 
     minimum_commitment_minor: "int" = betterproto2.field(260, betterproto2.TYPE_INT64)
     """
-    What the lines of a period come to at least, in minor units of the customer's currency, before discounts, credits and
-    tax. What is missing is charged with the period's last invoice. Due for the time served, as a fee is.
+    What the lines of a period come to at least, in minor units of the subscription's currency, before discounts,
+    credits and tax. What is missing is charged with the period's last invoice. Due for the time served, as a fee is.
     """
 
     spend_thresholds: "list[SpendThreshold]" = betterproto2.field(
@@ -846,8 +846,8 @@ class SubscriptionServiceStub:
 
     def set_spend_thresholds(self, message: "SetSpendThresholdsRequest") -> "SetSpendThresholdsResponse":
         """
-        At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest. They
-        replace those that the subscription had, from the next report of usage on.
+        At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest.
+        They replace those that the subscription had, from the next report of usage on.
         """
 
         return self._channel.unary_unary(
