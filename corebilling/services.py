@@ -23,6 +23,7 @@ from corebilling.domains.discount.service import DiscountService
 from corebilling.domains.discount.servicer import DiscountServicer
 from corebilling.domains.event.service import EventService
 from corebilling.domains.event.servicer import EventServicer
+from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.hosted import HostedInvoices
@@ -137,6 +138,7 @@ class Services:
                 ),
                 printer,
                 hosted,
+                BundleService(self.ledger),
             ),
             "billing.ledger.v1.LedgerService": LedgerServicer(door, self.ledger),
             "billing.quota.v1.EntitlementService": EntitlementServicer(door, EntitlementService(), view),

@@ -16,18 +16,43 @@ FROM (SELECT unnest(sqlc.arg(ids)::text[]) AS id, unnest(sqlc.arg(minimums_minor
 WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = n.id;
 
 -- name: ListRatedItems :many
--- Of several subscriptions at once, each subscription's in its own order; one-time items until they are charged.
+-- Of several subscriptions at once, each subscription's in its own order. Those that served or were billed since then
+-- (the arrays run in parallel), that a pause holds, or that are named; one-time items until they are charged.
 SELECT
-    i.id, i.subscription_id, i.price_id, i.meter_code, i.overridden, i.quantity, i.starts_at, i.ends_at, i.billed_from,
-    i.billed_until, s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at,
-    s.commitments
-FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
-WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
-    AND (NOT i.one_time OR NOT EXISTS (
+    i.id, i.subscription_id, i.price_id, i.meter_code, i.overridden, i.aggregation, i.quantity, i.starts_at, i.ends_at,
+    i.billed_from, i.billed_until, s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from,
+    s.ended_at, s.commitments
+FROM (
+    SELECT
+        unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id, unnest(sqlc.arg(since)::timestamptz[]) AS since
+) n
+JOIN subscription_items i ON i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = n.subscription_id
+JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
+WHERE CASE
+    WHEN i.one_time THEN NOT EXISTS (
         SELECT FROM charges c
         WHERE c.tenant_id = i.tenant_id AND c.subscription_item_id = i.id AND c.kind = 'one_time'
-    ))
+    )
+    ELSE i.ends_at >= n.since OR i.billed_until > n.since OR i.paused OR i.id = ANY (sqlc.arg(item_ids)::text[])
+END
 ORDER BY i.subscription_id, i.position, i.starts_at, i.id;
+
+-- name: ListPricedUsage :many
+-- What some items used and were billed for, in periods from then on.
+SELECT t.subscription_item_id, t.period_start, t.billed_quantity,
+    (CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END)::numeric
+        AS quantity
+FROM usage_totals t
+WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_item_id = ANY (sqlc.arg(item_ids)::text[])
+    AND t.period_start >= sqlc.arg(since)::timestamptz AND NOT t.excluded;
+
+-- name: FindFullPeriod :one
+-- That a moment of a subscription lies in.
+SELECT full_period_start, full_period_end
+FROM billing_cycles
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id)
+    AND full_period_start <= sqlc.arg(at)::timestamptz AND full_period_end > sqlc.arg(at)::timestamptz AND NOT trial
+LIMIT 1;
 
 -- name: ListRatedPrices :many
 SELECT * FROM prices WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
@@ -136,11 +161,35 @@ ORDER BY
 
 -- name: FindBilledPrice :one
 -- The price of an item's usage in a period, what the customer pays in, and whether the subscription has thresholds; no
--- row when the period is a trial, where nothing is billed.
-SELECT p.*, s.currency AS paid_currency, i.overridden, (s.spend_thresholds IS NOT NULL)::boolean AS has_thresholds
+-- row when the period is a trial, where nothing is billed. `plain`: nothing was negotiated, and no other item came
+-- before.
+SELECT p.*, s.currency AS paid_currency, (NOT i.overridden AND i.starts_at < s.start_at)::boolean AS plain,
+    (s.spend_thresholds IS NOT NULL)::boolean AS has_thresholds
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
 JOIN subscriptions s ON s.tenant_id = t.tenant_id AND s.id = t.subscription_id
 WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_item_id = sqlc.arg(subscription_item_id)
     AND t.period_start = sqlc.arg(period_start) AND NOT t.excluded;
+
+-- name: ListChargesByIds :many
+SELECT * FROM charges WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
+
+-- name: ListChargeParts :many
+-- For each of some charges all that bill the same: the usage of the same total, or the same fee in the same full
+-- period. Found by the subscription's cycles, for charges have no index by item.
+SELECT
+    o.id AS part_of_id, c.id AS charge_id, c.kind, c.period_start, c.period_end, c.quantity, c.amount,
+    c.created_at AS rated_at
+FROM charges o
+JOIN billing_cycles b ON b.tenant_id = o.tenant_id AND b.id = o.cycle_id
+JOIN billing_cycles a ON a.tenant_id = b.tenant_id AND a.subscription_id = b.subscription_id
+JOIN charges c ON c.tenant_id = a.tenant_id AND c.cycle_id = a.id
+    AND c.subscription_item_id = o.subscription_item_id
+    AND CASE o.kind
+        WHEN 'recurring' THEN c.kind = 'recurring' AND a.full_period_start = b.full_period_start
+        WHEN 'one_time' THEN c.id = o.id
+        ELSE c.kind IN ('usage', 'adjustment') AND c.period_start = o.period_start
+    END
+WHERE o.tenant_id = sqlc.arg(tenant_id) AND o.id = ANY (sqlc.arg(ids)::text[])
+ORDER BY o.id, c.created_at, c.period_start, c.id;

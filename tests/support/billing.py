@@ -22,6 +22,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.service import CatalogService
 from corebilling.domains.customer.service import CustomerService
 from corebilling.domains.discount.service import DiscountService
+from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.preview_service import PreviewService
@@ -103,8 +104,8 @@ class Billing:
             DiscountService(),
         )
         shared: Any = None  # Links lead to a server, which there is none of here.
-        notes = CreditNoteService(self.ledger)
-        return InvoiceServicer(door, self.invoices, notes, previews, InvoicePrinter(), shared)
+        notes, bundles = CreditNoteService(self.ledger), BundleService(self.ledger)
+        return InvoiceServicer(door, self.invoices, notes, previews, InvoicePrinter(), shared, bundles)
 
     async def advance(self, to: datetime) -> None:
         """Moves the clock and does everything that became due, in order."""

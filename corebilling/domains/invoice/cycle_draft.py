@@ -32,7 +32,13 @@ async def drafts(
         lines = [
             line
             for cycle in group
-            for line in true_ups.add(cycle, draft.charge_lines(cycle, charges[cycle.id], categories), money)
+            for line in true_ups.add(
+                cycle,
+                draft.charge_lines(
+                    cycle.subscription_id, charges[cycle.id], categories, cycle.threshold_minor
+                ),
+                money,
+            )
         ]
         made.append(draft.new_draft(tx, rules, _occasion(group, money), lines, group))
     return made

@@ -72,9 +72,12 @@ class Draft:
 
 
 def charge_lines(
-    cycle: BillingCycle, charges: Sequence[Charge], categories: Mapping[str, str]
+    subscription_id: str,
+    charges: Sequence[Charge],
+    categories: Mapping[str, str],
+    threshold_minor: int = 0,
 ) -> list[DraftLine]:
-    """Lines of a cycle's charges; `categories` are the tax categories by price."""
+    """Lines of charges; `categories` are the tax categories by price, `threshold_minor` is the cycle's."""
     return [
         DraftLine(
             type=charge.kind,
@@ -90,23 +93,23 @@ def charge_lines(
             tiers=charge.tiers,
             steps=charge.steps,
             tax_category=categories.get(charge.price_id, ""),
-            subscription_id=cycle.subscription_id,
-            evidence=_parts(cycle, charge),
+            subscription_id=subscription_id,
+            evidence=_parts(charge, threshold_minor),
             charge_id=charge.id,
         )
         for charge in charges
     ]
 
 
-def _parts(cycle: BillingCycle, charge: Charge) -> dict[str, Any] | None:
+def _parts(charge: Charge, threshold_minor: int) -> dict[str, Any] | None:
     """What earlier invoices have of the same, and why there is one before the period is over."""
     parts: dict[str, Any] = {}
     if charge.amount_before:
         parts["amount_before"] = decimal_text(charge.amount_before)
         if charge.kind == "usage":
             parts["quantity_before"] = charge.basis["quantity_before"]
-    if cycle.threshold_minor:
-        parts["threshold_minor"] = cycle.threshold_minor
+    if threshold_minor:
+        parts["threshold_minor"] = threshold_minor
     return parts or None
 
 

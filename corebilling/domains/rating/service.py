@@ -1,8 +1,9 @@
 """Use cases of rating: a closed cycle becomes charges."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -22,9 +23,10 @@ from billing_db import schedule as schedule_sql
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.rating.model import (
-    Billed,
+    BilledUsage,
     Charge,
     ChargeKind,
+    InvoicedUsage,
     LateUsage,
     Negotiated,
     PricedItem,
@@ -33,7 +35,8 @@ from corebilling.domains.rating.model import (
     decide_progressive,
     evidence,
     goes_on,
-    with_amounts,
+    have_others_beside,
+    running_price,
 )
 from corebilling.errors import InvalidArgument, NotFound
 from corebilling.events import outbox
@@ -42,7 +45,7 @@ from corebilling.values.commitment import Committed, read
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
-from corebilling.values.price import Price, PriceModel, Step, StepKind, Tier, TierCharge, rate
+from corebilling.values.price import Price, PriceModel, Rated, Step, StepKind, Tier, TierCharge, rate
 from corebilling.values.proration import Grain, Proration
 
 Assumed = Mapping[str, Decimal]
@@ -115,7 +118,6 @@ class RatingService:
             assumed: What usage is supposed to come to, by meter; what others do is looked up.
         """
         subscription_ids = [cycle.subscription_id for cycle in cycles]
-        contracts = await _contracts(tx, subscription_ids)
         rows = await rating_sql.list_unbilled_usage(
             tx,
             tenant_id=tx.tenant_id,
@@ -124,6 +126,9 @@ class RatingService:
             full_period_starts=[cycle.full_period_start for cycle in cycles],
             period_ends=[cycle.period_end for cycle in cycles],
         )
+        since = _since(cycles, rows)
+        contracts = await _contracts(tx, since, {row.subscription_item_id for row in rows})
+        billed = await _billed(tx, contracts, since)
         grain = (await tenant_profile(tx)).proration_grain
         usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
         for row in rows:
@@ -134,7 +139,12 @@ class RatingService:
                 [
                     _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
                     for charge in _decide(
-                        cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain, assumed
+                        cycle,
+                        contracts[cycle.subscription_id],
+                        usage[cycle.subscription_id],
+                        billed,
+                        grain,
+                        assumed,
                     )
                 ],
                 _minimum(cycle, contracts[cycle.subscription_id], grain),
@@ -159,14 +169,11 @@ class RatingService:
         )
         if row is None:
             return False
-        price = _price(row, row.paid_currency)
-        if row.overridden:
-            contract = (await _contracts(tx, [reported.subscription_id]))[reported.subscription_id]
-            item = next(item for item in contract.items if item.id == reported.subscription_item_id)
-            period = Period(instant(reported.period.start), instant(reported.period.end))
-            price = with_amounts(item, contract.items, period, contract.service).price
-        # A minimum is due once the period is over.
-        rated = rate(price, Decimal(reported.total_quantity), final=False)
+        if row.plain:
+            # A minimum is due once the period is over.
+            rated = rate(_price(row, row.paid_currency), Decimal(reported.total_quantity), final=False)
+        else:
+            rated = await _running_price(tx, reported)
         outbox.append(
             tx,
             usage_events_pb2.UsageRated(
@@ -175,7 +182,7 @@ class RatingService:
                 period=reported.period,
                 quantity=reported.total_quantity,
                 amount=decimal_text(exact_amount(rated.amount)),
-                currency=price.currency,
+                currency=row.paid_currency,
             ),
             resource_id=f"{event.resource_id}:amount",
             resource_version=event.metadata.resource_version,
@@ -224,6 +231,7 @@ def _decide(
     cycle: models.BillingCycle,
     contract: Contract,
     rows: Sequence[rating_sql.ListUnbilledUsageRow],
+    billed: Mapping[str, Sequence[BilledUsage]],
     grain: Grain,
     assumed: Assumed,
 ) -> list[Charge]:
@@ -234,7 +242,7 @@ def _decide(
     so_far = Period(full_period.start, period.end)
     items = {item.id: item for item in contract.items}
     usage: dict[str, Decimal] = {}
-    billed: dict[str, Billed] = {}
+    invoiced: dict[str, InvoicedUsage] = {}
     late: list[LateUsage] = []
     for row in rows:
         item = items[row.subscription_item_id]
@@ -244,7 +252,7 @@ def _decide(
             if not goes_on(item, period, full_period, contract.service):
                 usage[item.id] = row.quantity
                 if row.billed_quantity:
-                    billed[item.id] = Billed(row.billed_quantity, row.billed_amount)
+                    invoiced[item.id] = InvoicedUsage(row.billed_quantity, row.billed_amount)
         elif row.settled and row.quantity != row.billed_quantity:
             late.append(_late_usage(row))
     for meter_code, quantity in assumed.items():
@@ -258,8 +266,9 @@ def _decide(
         usage,
         late,
         Proration(grain, contract.timezone),
-        billed=billed,
         service=contract.service,
+        billed=billed,
+        invoiced=invoiced,
     )
 
 
@@ -270,24 +279,68 @@ def _decide_progressive(
     grain: Grain,
 ) -> list[Charge]:
     so_far = Period(cycle.full_period_start, cycle.period_end)
-    grown = [
-        row
-        for row in rows
-        if row.period_start in so_far and not row.settled and row.quantity != row.billed_quantity
-    ]
+    used = [row for row in rows if row.period_start in so_far]
     return decide_progressive(
         Period(cycle.period_start, cycle.period_end),
         Period(cycle.full_period_start, cycle.full_period_end),
         contract.items,
-        {row.subscription_item_id: row.quantity for row in grown},
+        # What came late for a part that is settled is adjusted with the period's last invoice.
+        {row.subscription_item_id: row.billed_quantity if row.settled else row.quantity for row in used},
         {
-            row.subscription_item_id: Billed(row.billed_quantity, row.billed_amount)
-            for row in grown
+            row.subscription_item_id: InvoicedUsage(row.billed_quantity, row.billed_amount)
+            for row in used
             if row.billed_quantity
         },
         Proration(grain, contract.timezone),
         service=contract.service,
     )
+
+
+def _since(
+    cycles: Sequence[models.BillingCycle], rows: Sequence[rating_sql.ListUnbilledUsageRow]
+) -> dict[str, datetime]:
+    """By subscription, when the first of the full periods begins that are charged for."""
+    since = {cycle.subscription_id: cycle.full_period_start for cycle in cycles}
+    for row in rows:
+        since[row.subscription_id] = min(since[row.subscription_id], row.full_period_start)
+    return since
+
+
+async def _billed(
+    tx: Transaction, contracts: Mapping[str, Contract], since: Mapping[str, datetime]
+) -> dict[str, list[BilledUsage]]:
+    """What was billed before, by item, of those that are priced together with others."""
+    ids = {key: have_others_beside(contract.items) for key, contract in contracts.items()}
+    billed: dict[str, list[BilledUsage]] = defaultdict(list)
+    if any(ids.values()):
+        for row in await rating_sql.list_priced_usage(
+            tx,
+            tenant_id=tx.tenant_id,
+            item_ids=[item_id for several in ids.values() for item_id in several],
+            since=min(since[key] for key, several in ids.items() if several),
+        ):
+            billed[row.subscription_item_id].append(BilledUsage(row.period_start, row.billed_quantity))
+    return billed
+
+
+async def _running_price(tx: Transaction, reported: usage_events_pb2.UsageReported) -> Rated:
+    """What the period's usage of an item comes to, on top of that of items before it."""
+    start = instant(reported.period.start)
+    found = await rating_sql.find_full_period(
+        tx, tenant_id=tx.tenant_id, subscription_id=reported.subscription_id, at=start
+    )
+    period = Period(found.full_period_start, found.full_period_end) if found else Period(start, start)
+    contracts = await _contracts(
+        tx, {reported.subscription_id: period.start}, {reported.subscription_item_id}
+    )
+    contract = contracts[reported.subscription_id]
+    item = next(item for item in contract.items if item.id == reported.subscription_item_id)
+    rows = await rating_sql.list_priced_usage(
+        tx, tenant_id=tx.tenant_id, item_ids=have_others_beside(contract.items), since=period.start
+    )
+    used = {row.subscription_item_id: row.quantity for row in rows if row.period_start in period}
+    used[item.id] = Decimal(reported.total_quantity)
+    return running_price(item, contract.items, period, used, contract.service)
 
 
 def _minimum(cycle: models.BillingCycle, contract: Contract, grain: Grain) -> int | None:
@@ -331,8 +384,17 @@ def _announce_completed(
     )
 
 
-async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[str, Contract]:
-    rows = await rating_sql.list_rated_items(tx, tenant_id=tx.tenant_id, subscription_ids=subscription_ids)
+async def _contracts(
+    tx: Transaction, since: Mapping[str, datetime], item_ids: Collection[str]
+) -> dict[str, Contract]:
+    """By subscription, with the items that served since then, and those named."""
+    rows = await rating_sql.list_rated_items(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_ids=list(since),
+        since=list(since.values()),
+        item_ids=sorted(item_ids),
+    )
     price_ids = sorted({row.price_id for row in rows})
     found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
     by_id = {row.id: row for row in found}
@@ -356,6 +418,7 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
                 quantity=row.quantity,
                 served=Period(row.starts_at, row.ends_at),
                 billed=Period(row.billed_from, row.billed_until),
+                aggregation=row.aggregation or "",
                 negotiated=tuple(negotiated.get((row.subscription_id, row.price_id), ())),
             )
         )
@@ -502,6 +565,13 @@ def _basis_object(charge: Charge, total: rating_sql.ListUnbilledUsageRow | None)
             "record_count": total.record_count,
             "first_recorded_at": moment_object(total.first_recorded_at),
             "last_recorded_at": moment_object(total.last_recorded_at),
+        }
+    if basis.together is not None and basis.together_before is not None:
+        kept |= {
+            "priced_quantity": decimal_text(basis.together.quantity),
+            "priced_share": str(basis.together.share),
+            "priced_quantity_before": decimal_text(basis.together_before.quantity),
+            "priced_share_before": str(basis.together_before.share),
         }
     return kept
 

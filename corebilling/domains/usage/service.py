@@ -140,7 +140,7 @@ class UsageService:
         page, token = next_page(
             rows, limit, key=lambda row: (row.period_start.isoformat(), row.subscription_item_id)
         )
-        return rpc.ListUsageTotalsResponse(totals=map(_total, page), next_page_token=token)
+        return rpc.ListUsageTotalsResponse(totals=map(total_message, page), next_page_token=token)
 
     async def list_usage_buckets(
         self, tx: Transaction, request: rpc.ListUsageBucketsRequest
@@ -186,7 +186,8 @@ class UsageService:
         keys = stored_keys(records.keys)
         tenant = await tenant_profile(tx)
         window = UsageWindow.around(tenant.now, back=self._back, ahead=self._ahead)
-        items = await named_items(tx, records)
+        earliest = tenant.now - self._back
+        items = await named_items(tx, records, earliest)
         placement = decide_placement(records, items, window, self._remembered())
         firsts = [named[0] for named in items.values()]
         overdue = overdue_subscriptions(firsts, tenant.now)
@@ -200,7 +201,8 @@ class UsageService:
             tx, tenant_id=tx.tenant_id, keys=_array(keys), subscription_ids=list(versions)
         )
         if state.versions != [versions[name] for name in sorted(versions)]:
-            placement = decide_placement(records, await named_items(tx, records), window, self._remembered())
+            items = await named_items(tx, records, earliest)
+            placement = decide_placement(records, items, window, self._remembered())
         known = set(state.known_keys)
         repeated = await _repeated(tx, records, keys, known, placement) if known else set()
         acceptance = decide_acceptance(records, placement, keys, known, repeated)
@@ -370,7 +372,8 @@ def _duplicate(index: int) -> rpc.UsageResult:
     return rpc.UsageResult(index=index, outcome=usage_pb2.USAGE_OUTCOME_DUPLICATE)
 
 
-def _total(row: UsageTotal) -> usage_pb2.UsageTotal:
+def total_message(row: UsageTotal) -> usage_pb2.UsageTotal:
+    """The total, its quantity as the meter aggregates it."""
     quantity = aggregate(row.aggregation, row.record_count, row.quantity_sum, row.quantity_max)
     return to_message(row, usage_pb2.UsageTotal, quantity=decimal_text(quantity))
 
