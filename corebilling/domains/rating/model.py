@@ -392,7 +392,7 @@ class _Books:
     billed: Mapping[str, Sequence[BilledUsage]]
     terms: Proration
     service: Period
-    invoiced: Mapping[str, InvoicedUsage] = _NONE_INVOICED
+    invoiced: Mapping[str, InvoicedUsage]
     final: bool = True
     """The period is over. Before that no minimum is due, and all of its usage is priced."""
 
