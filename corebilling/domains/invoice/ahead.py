@@ -1,6 +1,6 @@
 """What an invoice charges ahead: lines whose service goes on after it is finalized.
 
-What was used, and what a period was trued up with, is earned, though it is invoiced before its period is over.
+What was used, and what a period was trued up with, is earned though it is invoiced before its period is over.
 """
 
 from collections.abc import Iterable, Sequence
