@@ -401,7 +401,7 @@ async def find_invoice(conn: Connection, *, tenant_id: str, id: str) -> Invoice 
     return None if row is None else Invoice(*row)
 
 
-FIND_INVOICE_OF_CYCLE: Final = """-- name: FindInvoiceOfCycle :one
+FIND_CYCLE_INVOICE: Final = """-- name: FindCycleInvoice :one
 SELECT i.tenant_id, i.id, i.customer_id, i.subscription_id, i.cycle_id, i.state, i.number, i.currency, i.total_minor, i.amount_paid_minor, i.amount_due_minor, i.period_start, i.period_end, i.finalized_at, i.due_at, i.paid_at, i.voided_at, i.written_off_at, i.created_at, i.version, i.subtotal_minor, i.discount_minor, i.credit_minor, i.tax_minor, i.prepaid_minor, i.credited_minor, i.tax_behavior, i.discounts, i.credits, i.taxes, i.terms, i.description, i.replaces_invoice_id FROM invoices i
 WHERE i.tenant_id = $1 AND i.state <> 'void'
     AND (
@@ -415,8 +415,8 @@ LIMIT 1
 """
 
 
-async def find_invoice_of_cycle(conn: Connection, *, tenant_id: str, cycle_id: str) -> Invoice | None:
-    row = await conn.fetchrow(FIND_INVOICE_OF_CYCLE, tenant_id, cycle_id)
+async def find_cycle_invoice(conn: Connection, *, tenant_id: str, cycle_id: str) -> Invoice | None:
+    row = await conn.fetchrow(FIND_CYCLE_INVOICE, tenant_id, cycle_id)
     return None if row is None else Invoice(*row)
 
 
@@ -739,10 +739,17 @@ LIST_CHARGE_LINES: Final = """-- name: ListChargeLines :many
 SELECT l.charge_id::text AS charge_id, l.id, l.invoice_id, l.amount_minor, i.number, i.state
 FROM invoices i JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id
 WHERE i.tenant_id = $1 AND l.charge_id = ANY ($2::text[])
-    AND i.subscription_id IN (
-        SELECT b.subscription_id
-        FROM charges c JOIN billing_cycles b ON b.tenant_id = c.tenant_id AND b.id = c.cycle_id
-        WHERE c.tenant_id = $1 AND c.id = ANY ($2::text[])
+    AND (
+        i.subscription_id IN (
+            SELECT b.subscription_id
+            FROM charges c JOIN billing_cycles b ON b.tenant_id = c.tenant_id AND b.id = c.cycle_id
+            WHERE c.tenant_id = $1 AND c.id = ANY ($2::text[])
+        )
+        OR i.subscription_id IS NULL AND i.customer_id IN (
+            SELECT b.customer_id
+            FROM charges c JOIN billing_cycles b ON b.tenant_id = c.tenant_id AND b.id = c.cycle_id
+            WHERE c.tenant_id = $1 AND c.id = ANY ($2::text[])
+        )
     )
 ORDER BY l.charge_id, l.invoice_id
 """
@@ -767,7 +774,7 @@ async def list_charge_lines(
     charge_ids: Sequence[str],
 ) -> list[ListChargeLinesRow]:
     """Which lines hold some charges: several a charge, when an invoice was voided and issued again. Found by the charges'
-    subscriptions, for lines have no index by charge.
+    subscriptions, for lines have no index by charge; and by their customers, on invoices of several subscriptions.
     """
     rows = await conn.fetch(LIST_CHARGE_LINES, tenant_id, charge_ids)
     return [ListChargeLinesRow(*row) for row in rows]
