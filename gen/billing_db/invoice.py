@@ -401,7 +401,7 @@ async def find_invoice(conn: Connection, *, tenant_id: str, id: str) -> Invoice 
     return None if row is None else Invoice(*row)
 
 
-FIND_INVOICE_OF_CYCLE: Final = """-- name: FindInvoiceOfCycle :one
+FIND_CYCLE_INVOICE: Final = """-- name: FindCycleInvoice :one
 SELECT i.tenant_id, i.id, i.customer_id, i.subscription_id, i.cycle_id, i.state, i.number, i.currency, i.total_minor, i.amount_paid_minor, i.amount_due_minor, i.period_start, i.period_end, i.finalized_at, i.due_at, i.paid_at, i.voided_at, i.written_off_at, i.created_at, i.version, i.subtotal_minor, i.discount_minor, i.credit_minor, i.tax_minor, i.prepaid_minor, i.credited_minor, i.tax_behavior, i.discounts, i.credits, i.taxes, i.terms, i.description, i.replaces_invoice_id FROM invoices i
 WHERE i.tenant_id = $1 AND i.state <> 'void'
     AND (
@@ -415,8 +415,8 @@ LIMIT 1
 """
 
 
-async def find_invoice_of_cycle(conn: Connection, *, tenant_id: str, cycle_id: str) -> Invoice | None:
-    row = await conn.fetchrow(FIND_INVOICE_OF_CYCLE, tenant_id, cycle_id)
+async def find_cycle_invoice(conn: Connection, *, tenant_id: str, cycle_id: str) -> Invoice | None:
+    row = await conn.fetchrow(FIND_CYCLE_INVOICE, tenant_id, cycle_id)
     return None if row is None else Invoice(*row)
 
 

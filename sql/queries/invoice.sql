@@ -177,7 +177,7 @@ ORDER BY c.subscription_id, c.full_period_start;
 -- name: FindInvoice :one
 SELECT * FROM invoices WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
 
--- name: FindInvoiceOfCycle :one
+-- name: FindCycleInvoice :one
 SELECT i.* FROM invoices i
 WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.state <> 'void'
     AND (

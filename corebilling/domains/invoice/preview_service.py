@@ -133,7 +133,7 @@ class PreviewService:
             target = target or (cycle if wanted else None)
             if target is None:
                 continue
-            invoice = await invoice_sql.find_invoice_of_cycle(tx, tenant_id=tx.tenant_id, cycle_id=target.id)
+            invoice = await invoice_sql.find_cycle_invoice(tx, tenant_id=tx.tenant_id, cycle_id=target.id)
             if invoice is not None:
                 return await _shown(tx, invoice.id)
             if not target.consolidated:

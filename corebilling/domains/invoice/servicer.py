@@ -10,6 +10,7 @@ from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.hosted import HostedInvoices
 from corebilling.domains.invoice.preview_service import PreviewService
 from corebilling.domains.invoice.printing import InvoicePrinter, file_name
+from corebilling.domains.invoice.rerating_service import ReratingService
 from corebilling.domains.invoice.service import InvoiceService
 from corebilling.rpc.door import Context, Door
 
@@ -23,6 +24,7 @@ class InvoiceServicer(InvoiceServiceServicer):
         previews: PreviewService,
         printer: InvoicePrinter,
         hosted: HostedInvoices,
+        reratings: ReratingService,
         bundles: BundleService,
     ) -> None:
         self._door = door
@@ -31,6 +33,7 @@ class InvoiceServicer(InvoiceServiceServicer):
         self._previews = previews
         self._printer = printer
         self._hosted = hosted
+        self._reratings = reratings
         self._bundles = bundles
 
     async def GetInvoice(self, request: rpc.GetInvoiceRequest, context: Context) -> rpc.GetInvoiceResponse:
@@ -78,6 +81,19 @@ class InvoiceServicer(InvoiceServiceServicer):
         self, request: rpc.ListCreditNotesRequest, context: Context
     ) -> rpc.ListCreditNotesResponse:
         return await self._door.read(request, self._notes.list_credit_notes)
+
+    async def RerateCycle(self, request: rpc.RerateCycleRequest, context: Context) -> rpc.RerateCycleResponse:
+        return await self._door.write(request, self._reratings.rerate_cycle)
+
+    async def PreviewRerating(
+        self, request: rpc.PreviewReratingRequest, context: Context
+    ) -> rpc.PreviewReratingResponse:
+        return await self._door.read(request, self._reratings.preview_rerating)
+
+    async def ListReratedCharges(
+        self, request: rpc.ListReratedChargesRequest, context: Context
+    ) -> rpc.ListReratedChargesResponse:
+        return await self._door.read(request, self._reratings.list_rerated_charges)
 
     async def RecordPayment(
         self, request: rpc.RecordPaymentRequest, context: Context

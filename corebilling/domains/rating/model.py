@@ -78,6 +78,8 @@ class LateUsage:
     billed_quantity: Decimal
     full_period: Period
     """That it lies in. One without length, or after the end of service, never came."""
+    corrected_price: Price | None = None
+    """What the period was rated with again; None: the item's own price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,10 +263,12 @@ def running_price(
 
 def have_others_beside(items: Sequence[PricedItem]) -> list[str]:
     """The ids of those whose usage is priced together with that of other items."""
+    metered = [item for item in items if item.price.metered]
+    if len({item.price.id for item in metered}) == len(metered):  # As of nearly every subscription.
+        return []
     by_price: dict[str, list[PricedItem]] = defaultdict(list)
-    for item in items:
-        if item.price.metered:
-            by_price[item.price.id].append(item)
+    for item in metered:
+        by_price[item.price.id].append(item)
     return [
         item.id
         for same in by_price.values()
@@ -423,9 +427,10 @@ class _Books:
         so_far = Period(self.full_period.start, self.period.end)
         served = _common(_common(so_far, self.service), item.served)
         item = with_amounts(item, self.items, self.full_period, self.service)
-        basis = self._basis(item, self.full_period)
+        due = self._due(item, self.full_period)
+        basis = self._basis(due, self.full_period)
         before = self._before(item, self.full_period, state)
-        share = self._share(item, self.full_period)
+        share = due.share
         invoiced = self.invoiced.get(item.id)
         if before is None:
             rated = rate_served(item.price, quantity, share, final=self.final)
@@ -462,9 +467,11 @@ class _Books:
 
     def _adjust(self, item: PricedItem, late: LateUsage, state: dict[tuple[str, Period], Together]) -> Charge:
         item = with_amounts(item, self.items, late.full_period, self.service)
-        basis = self._basis(item, late.full_period)
-        share = self._share(item, late.full_period)
+        due = self._due(item, late.full_period)
+        basis, share = self._basis(due, late.full_period), due.share
         before = self._before(item, late.full_period, state)
+        if late.corrected_price is not None:
+            item, before = replace(item, price=late.corrected_price), None
         if before is None:
             old = rate_served(item.price, late.billed_quantity, share)
             new = rate_served(item.price, late.quantity, share)
@@ -474,9 +481,10 @@ class _Books:
             state[item.price.id, late.full_period] = after
             old, new = before.rated(item.price), after.rated(item.price)
             basis = replace(basis, together=after, together_before=before)
-        when = "late usage" if late.period.start < self.period.start else "usage ahead"
-        description = f"{item.price.description} ({when})"
         added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
+        ahead = late.period.start >= self.period.start
+        when = "corrected usage" if added < 0 else "usage ahead" if ahead else "late usage"
+        description = f"{item.price.description} ({when})"
         rated = difference(new, old)
         return _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
 
@@ -501,17 +509,15 @@ class _Books:
             served_until = min(other.served.end, self.service.end, full_period.end)
             if served_until <= charged_by and (billed or _touches(other.served, full_period)):
                 quantity = billed[0] if billed else Decimal(0)
-                together = together.with_part(Part(other.id, quantity, self._share(other, full_period)))
+                together = together.with_part(Part(other.id, quantity, self._due(other, full_period).share))
         return together
 
-    def _share(self, item: PricedItem, full_period: Period) -> Fraction:
+    def _due(self, item: PricedItem, full_period: Period) -> Due:
         """Of the full period, what the item served."""
         served = _common(_common(full_period, self.service), item.served)
-        return _due(served, full_period, self.terms, self.service).share
+        return _due(served, full_period, self.terms, self.service)
 
-    def _basis(self, item: PricedItem, full_period: Period) -> Basis:
-        served = _common(_common(full_period, self.service), item.served)
-        due = _due(served, full_period, self.terms, self.service)
+    def _basis(self, due: Due, full_period: Period) -> Basis:
         return Basis(full_period, due if due.share else replace(due, share=_WHOLE), self.terms)
 
 
