@@ -313,9 +313,9 @@ class ErrorReason(betterproto2.Enum):
 
     BALANCE_OUT_OF_RANGE = 171
     """
-    FAILED_PRECONDITION {account_id, debit_minor, credit_minor} or {customer_id, currency, prepaid_minor,
-    other_minor}. The sums of an account or of a customer's credits are larger than a message can hold; the
-    metadata has them exactly.
+    FAILED_PRECONDITION {account_id, debit_minor, credit_minor}, {customer_id, currency, prepaid_minor,
+    other_minor} or {balance_minor}. The sums of an account, of a customer's credits or of a statement are larger
+    than a message can hold; the metadata has them exactly.
     """
 
     WEBHOOK_NOT_FOUND = 180
@@ -416,6 +416,12 @@ class ErrorReason(betterproto2.Enum):
     TEST_CLOCK_ADVANCING = 202
     """
     FAILED_PRECONDITION {target_at}. The clock is still on its way; wait until it arrives.
+    """
+
+    PREVIEW_INVALID = 260
+    """
+    INVALID_ARGUMENT {detail}. The preview contradicts itself: it names two subscriptions or none, or assumes usage of a
+    meter that no item of the subscription has.
     """
 
     COUPON_NOT_FOUND = 220
@@ -693,6 +699,7 @@ class ErrorReason(betterproto2.Enum):
             200: "ERROR_REASON_TEST_CLOCK_NOT_AVAILABLE",
             201: "ERROR_REASON_TEST_CLOCK_TARGET_INVALID",
             202: "ERROR_REASON_TEST_CLOCK_ADVANCING",
+            260: "ERROR_REASON_PREVIEW_INVALID",
             220: "ERROR_REASON_COUPON_NOT_FOUND",
             221: "ERROR_REASON_COUPON_INVALID",
             222: "ERROR_REASON_COUPON_NOT_REDEEMABLE",
@@ -814,6 +821,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TEST_CLOCK_NOT_AVAILABLE": 200,
             "ERROR_REASON_TEST_CLOCK_TARGET_INVALID": 201,
             "ERROR_REASON_TEST_CLOCK_ADVANCING": 202,
+            "ERROR_REASON_PREVIEW_INVALID": 260,
             "ERROR_REASON_COUPON_NOT_FOUND": 220,
             "ERROR_REASON_COUPON_INVALID": 221,
             "ERROR_REASON_COUPON_NOT_REDEEMABLE": 222,
