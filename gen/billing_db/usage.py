@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, RowNotFound
+from .connection import Connection, Json, RowNotFound
 from .models import UsageTotal
 
 LIST_USAGE_ITEMS: Final = """-- name: ListUsageItems :many
@@ -102,10 +102,11 @@ FROM (
         unnest($1::text[]::uuid[]) AS key, unnest($2::text[]::numeric[]) AS quantity,
         unnest($3::bigint[]) AS recorded_us,
         unnest($4::text[]) AS source,
+        nullif(jsonb_array_elements($5::jsonb), 'null') AS properties,
         generate_series(1, cardinality($3::bigint[])) AS number
 ) i
-JOIN usage_keys k ON k.tenant_id = $5 AND k.key = i.key
-WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us)
+JOIN usage_keys k ON k.tenant_id = $6 AND k.key = i.key
+WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us, i.properties)
 """
 
 
@@ -116,10 +117,19 @@ async def list_repeated_usage(
     quantities: Sequence[str],
     recorded_us: Sequence[int],
     sources: Sequence[str],
+    properties: Json,
     tenant_id: str,
 ) -> list[int]:
     """Which records have the content that their key was accepted with; numbers count from 1 into the arrays."""
-    rows = await conn.fetch(LIST_REPEATED_USAGE, keys, quantities, recorded_us, sources, tenant_id)
+    rows = await conn.fetch(
+        LIST_REPEATED_USAGE,
+        keys,
+        quantities,
+        recorded_us,
+        sources,
+        properties,
+        tenant_id,
+    )
     return [row[0] for row in rows]
 
 
@@ -127,22 +137,23 @@ INSERT_USAGE: Final = """-- name: InsertUsage :many
 WITH input AS MATERIALIZED (
     SELECT
         unnest($1::text::uuid[]) AS key, unnest($2::text::numeric[]) AS quantity,
-        unnest($3::text::bigint[]) AS recorded_us, unnest($4::text::int[]) AS place
+        unnest($3::text::bigint[]) AS recorded_us, unnest($4::text::int[]) AS place,
+        nullif(jsonb_array_elements($5::jsonb), 'null') AS properties
 ), fresh AS (
     INSERT INTO usage_keys (tenant_id, key, recorded_at, content)
     SELECT
-        $5, i.key, to_timestamp(0) + i.recorded_us * interval '1 microsecond',
-        usage_content(($6::text[])[i.place], i.quantity, i.recorded_us)
+        $6, i.key, to_timestamp(0) + i.recorded_us * interval '1 microsecond',
+        usage_content(($7::text[])[i.place], i.quantity, i.recorded_us, i.properties)
     FROM input i
     ORDER BY i.key
     RETURNING key
 ), records AS NOT MATERIALIZED (
-    SELECT i.key, i.quantity, i.recorded_us, i.place FROM input i WHERE (SELECT count(*) FROM fresh) > 0
+    SELECT i.key, i.quantity, i.recorded_us, i.place, i.properties FROM input i WHERE (SELECT count(*) FROM fresh) > 0
 ), stored AS (
-    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at)
+    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties)
     SELECT
-        $5, to_timestamp(0) + r.recorded_us * interval '1 microsecond', r.key,
-        ($7::text[])[r.place], r.quantity, $8::timestamptz
+        $6, to_timestamp(0) + r.recorded_us * interval '1 microsecond', r.key,
+        ($8::text[])[r.place], r.quantity, $9::timestamptz, r.properties
     FROM records r
 ), hours AS MATERIALIZED (
     SELECT
@@ -155,9 +166,9 @@ WITH input AS MATERIALIZED (
         tenant_id, subscription_item_id, hour, record_count, quantity_sum, quantity_max
     )
     SELECT
-        $5, h.subscription_item_id, to_timestamp(h.hour * 3600), sum(h.record_count),
+        $6, h.subscription_item_id, to_timestamp(h.hour * 3600), sum(h.record_count),
         sum(h.quantity_sum), max(h.quantity_max)
-    FROM (SELECT hours.place, hours.hour, hours.record_count, hours.quantity_sum, hours.quantity_max, hours.first_us, hours.last_us, ($7::text[])[hours.place] AS subscription_item_id FROM hours) h
+    FROM (SELECT hours.place, hours.hour, hours.record_count, hours.quantity_sum, hours.quantity_max, hours.first_us, hours.last_us, ($8::text[])[hours.place] AS subscription_item_id FROM hours) h
     GROUP BY h.subscription_item_id, h.hour
     ON CONFLICT (tenant_id, subscription_item_id, hour) DO UPDATE SET
         record_count = u.record_count + EXCLUDED.record_count,
@@ -165,8 +176,8 @@ WITH input AS MATERIALIZED (
         quantity_max = greatest(u.quantity_max, EXCLUDED.quantity_max)
 ), batch AS MATERIALIZED (
     SELECT
-        h.place, ($7::text[])[h.place] AS subscription_item_id,
-        ($9::timestamptz[])[h.place] AS period_start,
+        h.place, ($8::text[])[h.place] AS subscription_item_id,
+        ($10::timestamptz[])[h.place] AS period_start,
         sum(h.record_count)::bigint AS record_count, sum(h.quantity_sum) AS quantity_sum,
         max(h.quantity_max) AS quantity_max,
         to_timestamp(0) + min(h.first_us) * interval '1 microsecond' AS first_recorded_at,
@@ -179,11 +190,11 @@ WITH input AS MATERIALIZED (
         aggregation, record_count, quantity_sum, quantity_max, excluded, first_recorded_at, last_recorded_at
     )
     SELECT
-        $5, b.subscription_item_id, b.period_start,
-        ($10::timestamptz[])[b.place], ($11::text[])[b.place],
-        ($12::text[])[b.place], ($13::text[])[b.place],
-        ($14::text[])[b.place], b.record_count, b.quantity_sum, b.quantity_max,
-        ($15::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
+        $6, b.subscription_item_id, b.period_start,
+        ($11::timestamptz[])[b.place], ($12::text[])[b.place],
+        ($13::text[])[b.place], ($14::text[])[b.place],
+        ($15::text[])[b.place], b.record_count, b.quantity_sum, b.quantity_max,
+        ($16::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
     FROM batch b
     ON CONFLICT (tenant_id, subscription_item_id, period_start) DO UPDATE SET
         record_count = t.record_count + EXCLUDED.record_count,
@@ -228,6 +239,7 @@ async def insert_usage(
     quantities: str,
     recorded_us: str,
     places: str,
+    properties: Json,
     tenant_id: str,
     sources: Sequence[str],
     subscription_item_ids: Sequence[str],
@@ -242,8 +254,9 @@ async def insert_usage(
 ) -> list[InsertUsageRow]:
     """One batch: keys, records, hours and period totals in one statement. `keys`, `quantities`, `recorded_us` and
     `places` run in parallel, one entry per record, and are array literals: the driver spends five times as long
-    on an array, since it examines each element. A place counts from 1 into the arrays of periods. Returns, per
-    period, what the batch brought and what it comes to now.
+    on an array, since it examines each element. `properties` are a JSON array, which may stay empty: the others then
+    go on without it. A place counts from 1 into the arrays of periods. Returns, per period, what the batch brought and
+    what it comes to now.
 
     Keys go first (the count makes the rest wait for them) and plainly: ON CONFLICT would double their cost, and
     those already known were sorted out before. Sorted, so that two batches with the same keys cannot deadlock.
@@ -256,6 +269,7 @@ async def insert_usage(
         quantities,
         recorded_us,
         places,
+        properties,
         tenant_id,
         sources,
         subscription_item_ids,

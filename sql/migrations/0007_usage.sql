@@ -14,10 +14,11 @@ CREATE TABLE usage_keys (
 );
 
 -- `source` is subscription and meter in one text, as the client named them. Not the item that the record counts for:
--- that is another one after a change.
-CREATE FUNCTION usage_content(source text, quantity numeric, recorded_us bigint) RETURNS bigint
+-- that is another one after a change. Most records have no properties: null.
+CREATE FUNCTION usage_content(source text, quantity numeric, recorded_us bigint, properties jsonb) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT hashtextextended(source, hash_numeric_extended(quantity, recorded_us))
+    SELECT hashtextextended(source,
+        hash_numeric_extended(quantity, coalesce(jsonb_hash_extended(properties, recorded_us), recorded_us)))
 $$;
 
 -- Without a unique index: `usage_keys` keeps records apart, and a second index would cost a sixth of the insert.
@@ -28,7 +29,9 @@ CREATE TABLE usage_records (
     subscription_item_id text NOT NULL,
     -- Without a declared scale, which would round each value a second time and pad it to 12 decimals.
     quantity numeric NOT NULL CHECK (quantity >= 0),
-    received_at timestamptz NOT NULL
+    received_at timestamptz NOT NULL,
+    -- An object of texts; null when there are none. Nulls take no room: the row's header has it to spare.
+    properties jsonb
 ) PARTITION BY RANGE (recorded_at);
 CREATE INDEX usage_records_by_time ON usage_records USING brin (recorded_at);
 
@@ -99,7 +102,7 @@ CALL isolate_tenant('usage_keys');
 CALL isolate_tenant('usage_records');
 CALL isolate_tenant('usage_totals');
 CALL isolate_tenant('usage_rollups');
-GRANT EXECUTE ON FUNCTION usage_content(text, numeric, bigint) TO corebilling_app;
+GRANT EXECUTE ON FUNCTION usage_content(text, numeric, bigint, jsonb) TO corebilling_app;
 GRANT SELECT, INSERT ON usage_keys, usage_records TO corebilling_app;
 GRANT SELECT, INSERT, UPDATE ON usage_totals, usage_rollups TO corebilling_app;
 GRANT SELECT ON usage_keys, usage_records, usage_rollups TO corebilling_worker;
@@ -110,5 +113,5 @@ DROP FUNCTION ensure_usage_partition(date);
 DROP TABLE usage_rollups;
 DROP TABLE usage_totals;
 DROP TABLE usage_records;
-DROP FUNCTION usage_content(text, numeric, bigint);
+DROP FUNCTION usage_content(text, numeric, bigint, jsonb);
 DROP TABLE usage_keys;

@@ -33,16 +33,18 @@ FROM (
         unnest(sqlc.arg(keys)::text[]::uuid[]) AS key, unnest(sqlc.arg(quantities)::text[]::numeric[]) AS quantity,
         unnest(sqlc.arg(recorded_us)::bigint[]) AS recorded_us,
         unnest(sqlc.arg(sources)::text[]) AS source,
+        nullif(jsonb_array_elements(sqlc.arg(properties)::jsonb), 'null') AS properties,
         generate_series(1, cardinality(sqlc.arg(recorded_us)::bigint[])) AS number
 ) i
 JOIN usage_keys k ON k.tenant_id = sqlc.arg(tenant_id) AND k.key = i.key
-WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us);
+WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us, i.properties);
 
 -- name: InsertUsage :many
 -- One batch: keys, records, hours and period totals in one statement. `keys`, `quantities`, `recorded_us` and
 -- `places` run in parallel, one entry per record, and are array literals: the driver spends five times as long
--- on an array, since it examines each element. A place counts from 1 into the arrays of periods. Returns, per
--- period, what the batch brought and what it comes to now.
+-- on an array, since it examines each element. `properties` are a JSON array, which may stay empty: the others then
+-- go on without it. A place counts from 1 into the arrays of periods. Returns, per period, what the batch brought and
+-- what it comes to now.
 --
 -- Keys go first (the count makes the rest wait for them) and plainly: ON CONFLICT would double their cost, and
 -- those already known were sorted out before. Sorted, so that two batches with the same keys cannot deadlock.
@@ -52,22 +54,23 @@ WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us);
 WITH input AS MATERIALIZED (
     SELECT
         unnest(sqlc.arg(keys)::text::uuid[]) AS key, unnest(sqlc.arg(quantities)::text::numeric[]) AS quantity,
-        unnest(sqlc.arg(recorded_us)::text::bigint[]) AS recorded_us, unnest(sqlc.arg(places)::text::int[]) AS place
+        unnest(sqlc.arg(recorded_us)::text::bigint[]) AS recorded_us, unnest(sqlc.arg(places)::text::int[]) AS place,
+        nullif(jsonb_array_elements(sqlc.arg(properties)::jsonb), 'null') AS properties
 ), fresh AS (
     INSERT INTO usage_keys (tenant_id, key, recorded_at, content)
     SELECT
         sqlc.arg(tenant_id), i.key, to_timestamp(0) + i.recorded_us * interval '1 microsecond',
-        usage_content((sqlc.arg(sources)::text[])[i.place], i.quantity, i.recorded_us)
+        usage_content((sqlc.arg(sources)::text[])[i.place], i.quantity, i.recorded_us, i.properties)
     FROM input i
     ORDER BY i.key
     RETURNING key
 ), records AS NOT MATERIALIZED (
-    SELECT i.key, i.quantity, i.recorded_us, i.place FROM input i WHERE (SELECT count(*) FROM fresh) > 0
+    SELECT i.key, i.quantity, i.recorded_us, i.place, i.properties FROM input i WHERE (SELECT count(*) FROM fresh) > 0
 ), stored AS (
-    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at)
+    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties)
     SELECT
         sqlc.arg(tenant_id), to_timestamp(0) + r.recorded_us * interval '1 microsecond', r.key,
-        (sqlc.arg(subscription_item_ids)::text[])[r.place], r.quantity, sqlc.arg(received_at)::timestamptz
+        (sqlc.arg(subscription_item_ids)::text[])[r.place], r.quantity, sqlc.arg(received_at)::timestamptz, r.properties
     FROM records r
 ), hours AS MATERIALIZED (
     SELECT

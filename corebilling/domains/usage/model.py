@@ -20,6 +20,9 @@ from corebilling.errors import AlreadyExists, BillingError, FailedPrecondition, 
 from corebilling.values.period import ALWAYS, BillingCalendar, Period
 
 MAX_KEY_CHARACTERS = 128
+MAX_PROPERTIES = 16
+MAX_PROPERTY_NAME_CHARACTERS = 63
+MAX_PROPERTY_CHARACTERS = 128
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -28,6 +31,8 @@ _ONE_QUANTITY = re.compile(_QUANTITY)
 _QUANTITY_LINES = re.compile(rf"(?:{_QUANTITY}\n)*")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NOWHERE = 0
+
+Properties = Mapping[str, str]
 
 
 class Aggregation(StrEnum):
@@ -62,6 +67,8 @@ class UsageRecords:
     recorded_us: Sequence[int]
     untimed: Collection[int] = ()
     """Indexes of records whose time is missing or malformed."""
+    properties: Sequence[Properties | None] = ()
+    """What records say of themselves; the whole column is empty when none of them says anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +217,9 @@ def check_form(records: UsageRecords) -> dict[int, BillingError]:
         for index, quantity in enumerate(records.quantities):
             if _ONE_QUANTITY.fullmatch(quantity) is None:
                 refused[index] = _malformed("quantity")
+    for index, properties in enumerate(records.properties):
+        if properties is not None and not _are_properties(properties):
+            refused[index] = _malformed("properties")
     return refused
 
 
@@ -251,7 +261,7 @@ def decide_acceptance(
     if not placement.refused and not known and len(set(keys)) == len(keys):
         return Acceptance(range(len(keys)), (), {})
     refused = {index: error for index, error in placement.refused.items() if index not in repeated}
-    first: dict[str, tuple[str, str, Decimal, int]] = {}
+    first: dict[str, tuple[str, str, Decimal, int, Properties | None]] = {}
     fresh: list[int] = []
     duplicates: list[int] = []
     for index, key in enumerate(keys):
@@ -265,6 +275,7 @@ def decide_acceptance(
             records.meter_codes[index],
             Decimal(records.quantities[index]),
             records.recorded_us[index],
+            records.properties[index] if records.properties else None,
         )
         if key not in known and first.setdefault(key, content) is content:
             fresh.append(index)
@@ -408,6 +419,16 @@ def _are_quantities(quantities: Sequence[str]) -> bool:
     return lines.count("\n") == len(quantities) and _QUANTITY_LINES.fullmatch(lines) is not None
 
 
+def _are_properties(properties: Properties) -> bool:
+    # Postgres holds no NUL in text.
+    return len(properties) <= MAX_PROPERTIES and all(
+        1 <= len(name) <= MAX_PROPERTY_NAME_CHARACTERS
+        and len(text) <= MAX_PROPERTY_CHARACTERS
+        and "\0" not in name + text
+        for name, text in properties.items()
+    )
+
+
 def _hashed(key: str) -> str:
     digest = blake2b(key.encode(), digest_size=16).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
@@ -418,6 +439,8 @@ def _malformed(field: str) -> BillingError:
         "idempotency_key": f"needs 1 to {MAX_KEY_CHARACTERS} characters",
         "quantity": "is a decimal number, not negative, with up to 20 digits and 12 decimals",
         "recorded_at": "is required, as a valid time",
+        "properties": f"are at most {MAX_PROPERTIES}, with names of 1 to {MAX_PROPERTY_NAME_CHARACTERS} characters "
+        f"and values of up to {MAX_PROPERTY_CHARACTERS}, without NUL",
     }
     return InvalidArgument("USAGE_RECORD_INVALID", f"{field} {remedies[field]}.", {"field": field})
 

@@ -8,7 +8,7 @@ from billing.usage.v1 import usage_pb2
 from billing_db import usage as usage_sql
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.usage.model import UsageItem, UsageRecords
+from corebilling.domains.usage.model import Properties, UsageItem, UsageRecords
 from corebilling.values.period import BillingCalendar, IntervalUnit
 
 _MAX_ID_CHARACTERS = 64
@@ -33,7 +33,13 @@ def read_records(messages: Sequence[usage_pb2.UsageRecord]) -> UsageRecords:
         quantities=[message.quantity for message in messages],
         recorded_us=[second * 1_000_000 + nano // 1000 for second, nano in zip(seconds, nanos, strict=True)],
         untimed=untimed,
+        properties=_properties(messages),
     )
+
+
+def _properties(messages: Sequence[usage_pb2.UsageRecord]) -> Sequence[Properties | None]:
+    maps = [message.properties for message in messages]
+    return [dict(one) or None for one in maps] if any(maps) else ()
 
 
 async def named_items(tx: Transaction, records: UsageRecords) -> dict[tuple[str, str], list[UsageItem]]:

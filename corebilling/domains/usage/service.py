@@ -22,6 +22,7 @@ from corebilling.domains.usage.model import (
     Acceptance,
     PeriodKey,
     Placement,
+    Properties,
     UsageItem,
     UsagePeriod,
     UsageRecords,
@@ -250,6 +251,7 @@ class UsageService:
             recorded_us=_array(map(str, recorded_us)),
             quantities=_array(_chosen(records.quantities, fresh)),
             places=_array(map(str, _chosen(placement.places, fresh))),
+            properties=_chosen_properties(records, fresh),
             received_at=tx.now,
             subscription_item_ids=[period.item.id for period in periods],
             sources=[usage_source(period.item.subscription_id, period.item.meter_code) for period in periods],
@@ -298,12 +300,17 @@ async def _repeated(
         quantities=_chosen(records.quantities, asked),
         recorded_us=_chosen(records.recorded_us, asked),
         sources=[usage_source(records.subscription_ids[i], records.meter_codes[i]) for i in asked],
+        properties=_chosen_properties(records, asked),
     )
     return {asked[number - 1] for number in numbers}
 
 
 def _chosen(column: Sequence[T], indexes: Sequence[int]) -> Sequence[T]:
     return column if len(indexes) == len(column) else [column[index] for index in indexes]
+
+
+def _chosen_properties(records: UsageRecords, indexes: Sequence[int]) -> Sequence[Properties | None]:
+    return _chosen(records.properties, indexes) if records.properties else ()
 
 
 def _array(elements: Iterable[str]) -> str:

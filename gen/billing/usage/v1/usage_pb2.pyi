@@ -3,6 +3,7 @@ import datetime
 from billing.types.v1 import period_pb2 as _period_pb2
 from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -25,18 +26,27 @@ USAGE_OUTCOME_CONFLICT: UsageOutcome
 USAGE_OUTCOME_REJECTED: UsageOutcome
 
 class UsageRecord(_message.Message):
-    __slots__ = ("idempotency_key", "subscription_id", "meter_code", "quantity", "recorded_at")
+    __slots__ = ("idempotency_key", "subscription_id", "meter_code", "quantity", "recorded_at", "properties")
+    class PropertiesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
     METER_CODE_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
     RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    PROPERTIES_FIELD_NUMBER: _ClassVar[int]
     idempotency_key: str
     subscription_id: str
     meter_code: str
     quantity: str
     recorded_at: _timestamp_pb2.Timestamp
-    def __init__(self, idempotency_key: _Optional[str] = ..., subscription_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., quantity: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    properties: _containers.ScalarMap[str, str]
+    def __init__(self, idempotency_key: _Optional[str] = ..., subscription_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., quantity: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., properties: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class UsageTotal(_message.Message):
     __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period", "quantity", "record_count", "billed_quantity", "excluded", "first_recorded_at", "last_recorded_at", "version")

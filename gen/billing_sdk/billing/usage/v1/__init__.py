@@ -337,6 +337,16 @@ class UsageRecord(betterproto2.Message):
     When it was used, to the microsecond.
     """
 
+    properties: "dict[str, str]" = betterproto2.field(
+        6,
+        betterproto2.TYPE_MAP,
+        map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
+    )
+    """
+    What the record says of itself, as in {"region": "eu"}: meters can filter by properties and count their values,
+    and prices can differ by them. Values have up to 128 characters.
+    """
+
 
 default_message_pool.register_message("billing.usage.v1", "UsageRecord", UsageRecord)
 
