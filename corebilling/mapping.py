@@ -74,6 +74,12 @@ def instant(message: Timestamp) -> datetime:
     return moment
 
 
+def moment_object(instant: datetime) -> dict[str, int]:
+    """As a jsonb object keeps it: a `google.protobuf.Timestamp` in fields."""
+    moment = timestamp(instant)
+    return {"seconds": moment.seconds, "nanos": moment.nanos}
+
+
 def decimal_text(number: Decimal) -> str:
     """Plain notation without an exponent or trailing zeros: 1E+3 is '1000', 0.150 is '0.15'."""
     text = format(number, "f")

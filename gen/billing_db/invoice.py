@@ -30,49 +30,49 @@ WITH written AS (
     INSERT INTO invoices (
         tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, subtotal_minor, discount_minor,
         credit_minor, tax_minor, total_minor, prepaid_minor, amount_due_minor, tax_behavior, discounts, credits, taxes,
-        description, replaces_invoice_id, period_start, period_end, finalized_at, due_at, paid_at, created_at, version
+        terms, description, replaces_invoice_id, period_start, period_end, finalized_at, due_at, paid_at, created_at, version
     )
     SELECT
         $1, n.id, n.customer_id, nullif(n.subscription_id, ''), nullif(n.cycle_id, ''), n.state,
         nullif(n.number, ''), n.currency, n.subtotal_minor, n.discount_minor, n.credit_minor, n.tax_minor, n.total_minor,
         n.prepaid_minor, n.total_minor - n.prepaid_minor, n.tax_behavior, n.evidence -> 'discounts',
-        n.evidence -> 'credits', n.evidence -> 'taxes', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, $23::timestamptz,
-        $24::timestamptz, CASE n.state WHEN 'paid' THEN $23::timestamptz END,
-        $25, n.version
+        n.evidence -> 'credits', n.evidence -> 'taxes', n.evidence -> 'terms', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, $24::timestamptz,
+        $25::timestamptz, CASE n.state WHEN 'paid' THEN $24::timestamptz END,
+        $26, n.version
     FROM (
         SELECT
-            unnest($26::text[]) AS id,
-            unnest($27::text[]) AS customer_id,
-            unnest($28::text[]) AS subscription_id,
-            unnest($29::text[]) AS cycle_id,
-            unnest($30::text[]) AS state,
-            unnest($31::text[]) AS number,
-            unnest($32::text[]) AS currency,
-            unnest($33::bigint[]) AS subtotal_minor,
-            unnest($34::bigint[]) AS discount_minor,
-            unnest($35::bigint[]) AS credit_minor,
-            unnest($36::bigint[]) AS tax_minor,
-            unnest($37::bigint[]) AS total_minor,
-            unnest($38::bigint[]) AS prepaid_minor,
-            unnest($39::text[]) AS tax_behavior,
-            jsonb_array_elements($40::jsonb) AS evidence,
-            unnest($41::text[]) AS description,
-            unnest($42::text[]) AS replaces_invoice_id,
-            unnest($43::timestamptz[]) AS period_start,
-            unnest($44::timestamptz[]) AS period_end,
-            unnest($45::bigint[]) AS version
+            unnest($27::text[]) AS id,
+            unnest($28::text[]) AS customer_id,
+            unnest($29::text[]) AS subscription_id,
+            unnest($30::text[]) AS cycle_id,
+            unnest($31::text[]) AS state,
+            unnest($32::text[]) AS number,
+            unnest($33::text[]) AS currency,
+            unnest($34::bigint[]) AS subtotal_minor,
+            unnest($35::bigint[]) AS discount_minor,
+            unnest($36::bigint[]) AS credit_minor,
+            unnest($37::bigint[]) AS tax_minor,
+            unnest($38::bigint[]) AS total_minor,
+            unnest($39::bigint[]) AS prepaid_minor,
+            unnest($40::text[]) AS tax_behavior,
+            jsonb_array_elements($41::jsonb) AS evidence,
+            unnest($42::text[]) AS description,
+            unnest($43::text[]) AS replaces_invoice_id,
+            unnest($44::timestamptz[]) AS period_start,
+            unnest($45::timestamptz[]) AS period_end,
+            unnest($46::bigint[]) AS version
     ) n
 )
 INSERT INTO invoice_lines (
     tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
     amount_minor, price_id, subscription_item_id, tiers, steps, discount_minor, credit_minor, tax_minor, taxes,
-    tax_category, tax_exemption
+    tax_category, tax_exemption, charge_id
 )
 SELECT
     $1, l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
     nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, nullif(l.price_id, ''),
     nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.discount_minor, l.credit_minor, l.tax_minor, l.taxes,
-    l.tax_category, nullif(l.tax_exemption, '')
+    l.tax_category, nullif(l.tax_exemption, ''), nullif(l.charge_id, '')
 FROM (
     SELECT
         unnest($2::text[]) AS id,
@@ -93,10 +93,11 @@ FROM (
         unnest($17::bigint[]) AS tax_minor,
         unnest($18::text[]) AS tax_category,
         unnest($19::text[]) AS tax_exemption,
-        jsonb_array_elements($20::jsonb) AS taxes,
+        unnest($20::text[]) AS charge_id,
+        jsonb_array_elements($21::jsonb) AS taxes,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
-        jsonb_array_elements($21::jsonb) AS tiers,
-        jsonb_array_elements($22::jsonb) AS steps
+        jsonb_array_elements($22::jsonb) AS tiers,
+        jsonb_array_elements($23::jsonb) AS steps
 ) l
 """
 
@@ -123,6 +124,7 @@ async def insert_invoices(
     line_taxes_minor: Sequence[int],
     line_tax_categories: Sequence[str],
     line_tax_exemptions: Sequence[str],
+    line_charge_ids: Sequence[str],
     line_taxes: Json,
     line_tiers: Json,
     line_steps: Json,
@@ -174,6 +176,7 @@ async def insert_invoices(
         line_taxes_minor,
         line_tax_categories,
         line_tax_exemptions,
+        line_charge_ids,
         line_taxes,
         line_tiers,
         line_steps,
@@ -204,7 +207,7 @@ async def insert_invoices(
 
 
 FIND_INVOICE: Final = """-- name: FindInvoice :one
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, description, replaces_invoice_id FROM invoices WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -214,7 +217,7 @@ async def find_invoice(conn: Connection, *, tenant_id: str, id: str) -> Invoice 
 
 
 LIST_INVOICE_LINES: Final = """-- name: ListInvoiceLines :many
-SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption FROM invoice_lines
+SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption FROM invoice_lines
 WHERE tenant_id = $1 AND invoice_id = $2
 ORDER BY position
 """
@@ -226,7 +229,7 @@ async def list_invoice_lines(conn: Connection, *, tenant_id: str, invoice_id: st
 
 
 LIST_INVOICES: Final = """-- name: ListInvoices :many
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, description, replaces_invoice_id FROM invoices
+SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices
 WHERE tenant_id = $1
     AND ($2::text = '' OR customer_id = $2::text)
     AND ($3::text = '' OR subscription_id = $3::text)
@@ -277,7 +280,7 @@ SET state = $1, number = $2, amount_paid_minor = $3,
     prepaid_minor = $6, credits = $7, finalized_at = $8,
     due_at = $9, paid_at = $10, voided_at = $11, version = $12
 WHERE tenant_id = $13 AND id = $14 AND version = $15
-RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, description, replaces_invoice_id
+RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id
 """
 
 

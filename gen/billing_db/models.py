@@ -88,6 +88,7 @@ class Charge:
     amount_before: Decimal
     tiers: Json
     steps: Json
+    basis: Json
     created_at: datetime.datetime
 
 
@@ -247,6 +248,7 @@ class InvoiceLine:
     subscription_item_id: str | None
     tiers: Json
     steps: Json
+    charge_id: str | None
     discount_minor: int
     credit_minor: int
     tax_minor: int
@@ -301,6 +303,7 @@ class Invoice:
     discounts: Json
     credits: Json
     taxes: Json
+    terms: Json
     description: str
     replaces_invoice_id: str | None
 

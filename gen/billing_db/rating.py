@@ -77,12 +77,14 @@ async def list_rated_prices(conn: Connection, *, tenant_id: str, ids: Sequence[s
 LIST_UNBILLED_USAGE: Final = """-- name: ListUnbilledUsage :many
 SELECT
     t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
-    t.quantity::numeric AS quantity, coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
+    t.quantity::numeric AS quantity, t.record_count, t.first_recorded_at, t.last_recorded_at,
+    coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
     coalesce(c.full_period_end, t.period_start)::timestamptz AS full_period_end,
     coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
+        u.record_count, u.first_recorded_at, u.last_recorded_at,
         n.period_start AS rated_start, n.full_period_start AS rated_from, n.period_end AS rated_end, s.ended_at,
         CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
             AS quantity
@@ -123,6 +125,9 @@ class ListUnbilledUsageRow:
     period_end: datetime.datetime
     billed_quantity: Decimal
     quantity: Decimal
+    record_count: int
+    first_recorded_at: datetime.datetime
+    last_recorded_at: datetime.datetime
     full_period_start: datetime.datetime
     full_period_end: datetime.datetime
     settled: bool
@@ -156,12 +161,13 @@ INSERT_CHARGES: Final = """-- name: InsertCharges :exec
 WITH rated AS (
     INSERT INTO charges (
         tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
-        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, created_at
+        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, basis,
+        created_at
     )
     SELECT
         $1, n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
         n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.amount_before, n.tiers, n.steps, $2
+        n.amount_before, n.tiers, n.steps, n.basis, $2
     FROM (
         SELECT
             unnest($3::text[]) AS id,
@@ -180,7 +186,8 @@ WITH rated AS (
             unnest($16::numeric[]) AS amount_before,
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
             jsonb_array_elements($17::jsonb) AS tiers,
-            jsonb_array_elements($18::jsonb) AS steps
+            jsonb_array_elements($18::jsonb) AS steps,
+            jsonb_array_elements($19::jsonb) AS basis
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )
@@ -214,6 +221,7 @@ async def insert_charges(
     amounts_before: Sequence[Decimal],
     tiers: Json,
     steps: Json,
+    basis: Json,
 ) -> None:
     """Charges of several cycles, and in the totals what they bill. The arrays run in parallel; '' is no unit amount."""
     await conn.execute(
@@ -236,11 +244,12 @@ async def insert_charges(
         amounts_before,
         tiers,
         steps,
+        basis,
     )
 
 
 LIST_CHARGES: Final = """-- name: ListCharges :many
-SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.amount_before, c.tiers, c.steps, c.created_at
+SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.amount_before, c.tiers, c.steps, c.basis, c.created_at
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 WHERE c.tenant_id = $1 AND c.cycle_id = ANY ($2::text[])
 ORDER BY

@@ -24,6 +24,8 @@ CREATE TABLE charges (
     tiers jsonb NOT NULL,
     -- Cap and minimum: `billing.types.v1.ChargeStep`s in JSON.
     steps jsonb NOT NULL DEFAULT '[]',
+    -- What it was worked out from: a `billing.rating.v1.ChargeBasis` in JSON.
+    basis jsonb NOT NULL,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id),
     CONSTRAINT charges_once UNIQUE (tenant_id, cycle_id, subscription_item_id, kind, period_start),

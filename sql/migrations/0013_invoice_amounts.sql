@@ -127,6 +127,8 @@ ALTER TABLE invoices
     ADD COLUMN discounts jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN credits jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN taxes jsonb NOT NULL DEFAULT '[]',
+    -- `billing.invoice.v1.InvoiceTerms` in JSON.
+    ADD COLUMN terms jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN description text NOT NULL DEFAULT '',
     ADD COLUMN replaces_invoice_id text;
 
@@ -208,7 +210,7 @@ ALTER TABLE invoice_lines ALTER COLUMN subscription_item_id SET NOT NULL;
 ALTER TABLE invoices
     DROP COLUMN subtotal_minor, DROP COLUMN discount_minor, DROP COLUMN credit_minor, DROP COLUMN tax_minor,
     DROP COLUMN prepaid_minor, DROP COLUMN credited_minor, DROP COLUMN tax_behavior, DROP COLUMN discounts,
-    DROP COLUMN credits, DROP COLUMN taxes, DROP COLUMN description, DROP COLUMN replaces_invoice_id;
+    DROP COLUMN credits, DROP COLUMN taxes, DROP COLUMN terms, DROP COLUMN description, DROP COLUMN replaces_invoice_id;
 DROP INDEX invoices_once;
 ALTER TABLE invoices ADD CONSTRAINT invoices_once UNIQUE (tenant_id, cycle_id);
 ALTER TABLE invoices ALTER COLUMN subscription_id SET NOT NULL;

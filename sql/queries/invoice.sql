@@ -15,13 +15,13 @@ WITH written AS (
     INSERT INTO invoices (
         tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, subtotal_minor, discount_minor,
         credit_minor, tax_minor, total_minor, prepaid_minor, amount_due_minor, tax_behavior, discounts, credits, taxes,
-        description, replaces_invoice_id, period_start, period_end, finalized_at, due_at, paid_at, created_at, version
+        terms, description, replaces_invoice_id, period_start, period_end, finalized_at, due_at, paid_at, created_at, version
     )
     SELECT
         sqlc.arg(tenant_id), n.id, n.customer_id, nullif(n.subscription_id, ''), nullif(n.cycle_id, ''), n.state,
         nullif(n.number, ''), n.currency, n.subtotal_minor, n.discount_minor, n.credit_minor, n.tax_minor, n.total_minor,
         n.prepaid_minor, n.total_minor - n.prepaid_minor, n.tax_behavior, n.evidence -> 'discounts',
-        n.evidence -> 'credits', n.evidence -> 'taxes', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, sqlc.narg(finalized_at)::timestamptz,
+        n.evidence -> 'credits', n.evidence -> 'taxes', n.evidence -> 'terms', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, sqlc.narg(finalized_at)::timestamptz,
         sqlc.narg(due_at)::timestamptz, CASE n.state WHEN 'paid' THEN sqlc.narg(finalized_at)::timestamptz END,
         sqlc.arg(created_at), n.version
     FROM (
@@ -51,13 +51,13 @@ WITH written AS (
 INSERT INTO invoice_lines (
     tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
     amount_minor, price_id, subscription_item_id, tiers, steps, discount_minor, credit_minor, tax_minor, taxes,
-    tax_category, tax_exemption
+    tax_category, tax_exemption, charge_id
 )
 SELECT
     sqlc.arg(tenant_id), l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
     nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, nullif(l.price_id, ''),
     nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.discount_minor, l.credit_minor, l.tax_minor, l.taxes,
-    l.tax_category, nullif(l.tax_exemption, '')
+    l.tax_category, nullif(l.tax_exemption, ''), nullif(l.charge_id, '')
 FROM (
     SELECT
         unnest(sqlc.arg(line_ids)::text[]) AS id,
@@ -78,6 +78,7 @@ FROM (
         unnest(sqlc.arg(line_taxes_minor)::bigint[]) AS tax_minor,
         unnest(sqlc.arg(line_tax_categories)::text[]) AS tax_category,
         unnest(sqlc.arg(line_tax_exemptions)::text[]) AS tax_exemption,
+        unnest(sqlc.arg(line_charge_ids)::text[]) AS charge_id,
         jsonb_array_elements(sqlc.arg(line_taxes)::jsonb) AS taxes,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
         jsonb_array_elements(sqlc.arg(line_tiers)::jsonb) AS tiers,

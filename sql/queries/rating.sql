@@ -27,12 +27,14 @@ SELECT * FROM prices WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.ar
 -- reported ahead of the clock.
 SELECT
     t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
-    t.quantity::numeric AS quantity, coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
+    t.quantity::numeric AS quantity, t.record_count, t.first_recorded_at, t.last_recorded_at,
+    coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
     coalesce(c.full_period_end, t.period_start)::timestamptz AS full_period_end,
     coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
+        u.record_count, u.first_recorded_at, u.last_recorded_at,
         n.period_start AS rated_start, n.full_period_start AS rated_from, n.period_end AS rated_end, s.ended_at,
         CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
             AS quantity
@@ -66,12 +68,13 @@ ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
 WITH rated AS (
     INSERT INTO charges (
         tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
-        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, created_at
+        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, basis,
+        created_at
     )
     SELECT
         sqlc.arg(tenant_id), n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
         n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.amount_before, n.tiers, n.steps, sqlc.arg(created_at)
+        n.amount_before, n.tiers, n.steps, n.basis, sqlc.arg(created_at)
     FROM (
         SELECT
             unnest(sqlc.arg(ids)::text[]) AS id,
@@ -90,7 +93,8 @@ WITH rated AS (
             unnest(sqlc.arg(amounts_before)::numeric[]) AS amount_before,
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
             jsonb_array_elements(sqlc.arg(tiers)::jsonb) AS tiers,
-            jsonb_array_elements(sqlc.arg(steps)::jsonb) AS steps
+            jsonb_array_elements(sqlc.arg(steps)::jsonb) AS steps,
+            jsonb_array_elements(sqlc.arg(basis)::jsonb) AS basis
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )

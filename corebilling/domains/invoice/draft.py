@@ -40,6 +40,7 @@ class DraftLine:
     tiers: Any
     steps: Any
     tax_category: str
+    charge_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def charge_lines(charges: Sequence[Charge], categories: Mapping[str, str]) -> li
             tiers=charge.tiers,
             steps=charge.steps,
             tax_category=categories.get(charge.price_id, ""),
+            charge_id=charge.id,
         )
         for charge in charges
     ]
@@ -114,6 +116,7 @@ def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
             tiers=row.tiers,
             steps=row.steps,
             tax_category=row.tax_category,
+            charge_id=row.charge_id or "",
         )
         for row in rows
     ]
@@ -156,6 +159,7 @@ def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: 
         discounts=_discounts(reckoning, amounts),
         credits=[_credit(use) for use in (*amounts.credits, *amounts.prepaid)],
         taxes=_taxes_by_rate(reckoning, amounts.taxes.rows),
+        terms=reckoning.terms_object(occasion.currency),
         description=occasion.description,
         replaces_invoice_id=occasion.replaces_invoice_id or None,
     )
@@ -170,6 +174,7 @@ def message(draft: Draft) -> pb.Invoice:
             line,
             pb.InvoiceLine,
             id="",
+            charge_id="",
             discount_minor=result.discount_minor,
             credit_minor=result.credit_minor,
             tax_minor=result.tax_minor,
@@ -212,7 +217,12 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         prepaid_minor=[invoice.prepaid_minor for invoice in invoices],
         tax_behaviors=[invoice.tax_behavior for invoice in invoices],
         evidence=[
-            {"discounts": invoice.discounts, "credits": invoice.credits, "taxes": invoice.taxes}
+            {
+                "discounts": invoice.discounts,
+                "credits": invoice.credits,
+                "taxes": invoice.taxes,
+                "terms": invoice.terms,
+            }
             for invoice in invoices
         ],
         descriptions=[invoice.description for invoice in invoices],
@@ -241,6 +251,7 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         line_taxes=[taxes for _, _, _, _, taxes in rows],
         line_tax_categories=[line.tax_category for line in lines],
         line_tax_exemptions=[result.line.exemption for result in results],
+        line_charge_ids=[line.charge_id for line in lines],
     )
 
 
@@ -278,6 +289,7 @@ def _credit(use: CreditUse) -> dict[str, Any]:
         "credit_id": use.credit.id,
         "kind": f"CREDIT_KIND_{use.credit.kind.upper()}",
         "amount_minor": use.amount_minor,
+        "available_minor": use.credit.remaining_minor,
     }
 
 

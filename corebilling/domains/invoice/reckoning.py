@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from billing.credit.v1 import credit_events_pb2 as credit_events
 from billing.discount.v1 import discount_events_pb2 as discount_events
@@ -26,6 +27,7 @@ from corebilling.domains.invoice.amounts import AmountLine, InvoiceAmounts, Term
 from corebilling.domains.tax.model import JurisdictionRate, rates_for
 from corebilling.domains.tax.service import jurisdiction_rate
 from corebilling.events import outbox
+from corebilling.mapping import moment_object
 from corebilling.values.credit import CreditApplication
 from corebilling.values.discount import Discount, DiscountKind
 from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
@@ -181,6 +183,15 @@ class Reckoning:
             tax_rounding=TaxRounding(self.terms.rounding),
             credit_application=CreditApplication(self.terms.credit_application),
         )
+
+    def terms_object(self, currency: str) -> dict[str, Any]:
+        """As rows keep it: an `InvoiceTerms` in JSON."""
+        terms = self._terms(currency)
+        return {
+            "tax_rounding": f"TAX_ROUNDING_{terms.tax_rounding.upper()}",
+            "credit_application": f"CREDIT_APPLICATION_{terms.credit_application.upper()}",
+            "worked_out_at": moment_object(terms.at),
+        }
 
     @property
     def tax_behavior(self) -> TaxBehavior:

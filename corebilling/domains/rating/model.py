@@ -19,7 +19,7 @@ class ChargeKind(StrEnum):
 
 
 _BY_THE_SECOND = Proration()
-_NOTHING, _WHOLE = Fraction(0), Fraction(1)
+_WHOLE = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,27 @@ class LateUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """A span of a full period, and the share of the full period that is due for it."""
+
+    span: Period
+    share: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a charge was worked out from, beside its price and quantity: kept as its evidence.
+
+    `before` is what earlier parts of the same period were charged for.
+    """
+
+    full_period: Period
+    due: Due
+    terms: Proration
+    before: Due | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Charge:
     """What one price comes to in one cycle. `amount` is exact, in major units of the price's currency.
 
@@ -67,6 +88,7 @@ class Charge:
     quantity: Decimal
     amount: Decimal
     tiers: tuple[TierCharge, ...]
+    basis: Basis
     steps: tuple[Step, ...] = ()
     amount_before: Decimal = Decimal(0)
 
@@ -106,14 +128,13 @@ def decide_charges(
                 charges.append(_usage_charge(item, quantity, period, full_period, terms, service))
         elif item.id in due:
             span = due[item.id]
-            before = _NOTHING
             if terms.grain is Grain.NONE:  # What there is at the end is due for all of it.
-                share = Fraction(period.start < span.end == last)
+                basis = Basis(full_period, Due(span, Fraction(period.start < span.end == last)), terms)
             else:
-                share = _share(span, full_period, terms, service)
-                before = _share_before(item, period, full_period, terms, service)
-            if share or span.start == span.end:
-                charges.append(_recurring_charge(item, span, share, before))
+                before = _due_before(item, period, full_period, terms, service)
+                basis = Basis(full_period, _due(span, full_period, terms, service), terms, before)
+            if basis.due.share or span.start == span.end:
+                charges.append(_recurring_charge(item, span, basis))
     return charges + adjustments
 
 
@@ -145,36 +166,38 @@ def _touches(span: Period, period: Period) -> bool:
     )
 
 
-def _share(span: Period, full_period: Period, terms: Proration, service: Period) -> Fraction:
+def _due(span: Period, full_period: Period, terms: Proration, service: Period) -> Due:
     """The share of a full period's fee, cap or minimum that is due for a span of it."""
     last_day_counts = span.end == service.end and terms.grain is Grain.DAY
     if last_day_counts and span.start < span.end < full_period.end:
         span = Period(span.start, min(next_midnight(span.end, terms.timezone), full_period.end))
-    return terms.share(span, full_period).factor
+    return Due(span, terms.share(span, full_period).factor)
 
 
-def _share_before(
+def _due_before(
     item: PricedItem, period: Period, full_period: Period, terms: Proration, service: Period
-) -> Fraction:
-    """The share of the item's fee that earlier parts of the full period were charged."""
+) -> Due | None:
+    """The share of the item's fee that earlier parts of the full period were charged, if any."""
     earlier = Period(max(full_period.start, service.start), period.start)
     if earlier.start >= earlier.end:
-        return _NOTHING
-    return _share(_common(earlier, item.billed), full_period, terms, service)
+        return None
+    due = _due(_common(earlier, item.billed), full_period, terms, service)
+    return due if due.share else None
 
 
-def _recurring_charge(item: PricedItem, period: Period, share: Fraction, before: Fraction) -> Charge:
-    price = item.price
+def _recurring_charge(item: PricedItem, period: Period, basis: Basis) -> Charge:
+    price, share = item.price, basis.due.share
     # A flat fee is due once, whatever the quantity.
     quantity = Decimal(1) if price.model is PriceModel.FLAT else item.quantity or Decimal(0)
     description = price.description if share == 1 else f"{price.description} (prorated)"
     whole = rate(price, quantity)
-    charge = _charge(item, ChargeKind.RECURRING, description, period, quantity, prorate(whole, share))
-    if not before:
+    rated = prorate(whole, share)
+    charge = _charge(item, ChargeKind.RECURRING, description, period, quantity, rated, basis)
+    if basis.before is None:
         return charge
     # Cut to its decimals together with what was charged before: the parts of a whole price add up to it.
-    amount_before = exact_amount(whole.amount * before)
-    so_far = exact_amount(whole.amount * (before + share))
+    amount_before = exact_amount(whole.amount * basis.before.share)
+    so_far = exact_amount(whole.amount * (basis.before.share + share))
     amount = exact_amount(Fraction(so_far) - Fraction(amount_before))
     return replace(charge, amount=amount, amount_before=amount_before)
 
@@ -189,37 +212,41 @@ def _usage_charge(
 ) -> Charge:
     so_far = Period(full_period.start, period.end)
     served = _common(_common(so_far, service), item.served)
-    price, share = _capped(item, full_period, terms, service)
-    rated = rate(price, quantity, share=share)
-    return _charge(item, ChargeKind.USAGE, price.description, served, quantity, rated)
+    price, basis = _capped(item, full_period, terms, service)
+    rated = rate(price, quantity, share=basis.due.share)
+    return _charge(item, ChargeKind.USAGE, price.description, served, quantity, rated, basis)
 
 
 def _adjustment(
     item: PricedItem, late: LateUsage, period: Period, terms: Proration, service: Period
 ) -> Charge:
-    price, share = _capped(item, late.full_period, terms, service)
-    rated = rate_increase(price, late.billed_quantity, late.quantity, share=share)
+    price, basis = _capped(item, late.full_period, terms, service)
+    rated = rate_increase(price, late.billed_quantity, late.quantity, share=basis.due.share)
     when = "late usage" if late.period.start < period.start else "usage ahead"
     description = f"{price.description} ({when})"
     added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
-    return _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated)
+    return _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
 
 
-def _capped(
-    item: PricedItem, full_period: Period, terms: Proration, service: Period
-) -> tuple[Price, Fraction]:
+def _capped(item: PricedItem, full_period: Period, terms: Proration, service: Period) -> tuple[Price, Basis]:
     """The item's price in a full period, and the share of its cap and minimum that is due there: as much as
     it served. Where it served no time, as in a period that never came, there is no minimum, but all of the
     cap: a part of it, nothing, would make usage free."""
     served = _common(_common(full_period, service), item.served)
-    share = _share(served, full_period, terms, service)
-    if share:
-        return item.price, share
-    return replace(item.price, minimum_amount=None), _WHOLE
+    due = _due(served, full_period, terms, service)
+    if due.share:
+        return item.price, Basis(full_period, due, terms)
+    return replace(item.price, minimum_amount=None), Basis(full_period, replace(due, share=_WHOLE), terms)
 
 
 def _charge(
-    item: PricedItem, kind: ChargeKind, description: str, period: Period, quantity: Decimal, rated: Rated
+    item: PricedItem,
+    kind: ChargeKind,
+    description: str,
+    period: Period,
+    quantity: Decimal,
+    rated: Rated,
+    basis: Basis,
 ) -> Charge:
     return Charge(
         item_id=item.id,
@@ -230,6 +257,7 @@ def _charge(
         quantity=quantity,
         amount=exact_amount(rated.amount),
         tiers=evidence(item.price, rated),
+        basis=basis,
         steps=rated.steps,
     )
 

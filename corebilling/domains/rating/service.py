@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from billing.event.v1 import event_pb2 as eventv1
 from billing.rating.v1 import rating_events_pb2 as events
@@ -21,6 +22,7 @@ from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.rating.model import (
     Charge,
+    ChargeKind,
     LateUsage,
     PricedItem,
     decide_charges,
@@ -29,7 +31,7 @@ from corebilling.domains.rating.model import (
 )
 from corebilling.errors import NotFound
 from corebilling.events import outbox
-from corebilling.mapping import decimal_text, instant, to_message
+from corebilling.mapping import decimal_text, instant, moment_object, to_message
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
@@ -85,9 +87,10 @@ class RatingService:
         usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
         for row in rows:
             usage[row.subscription_id].append(row)
+        totals = {(row.subscription_item_id, row.period_start): row for row in rows}
         return {
             cycle.id: [
-                _row(tx, cycle.id, charge)
+                _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
                 for charge in _decide(
                     cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain
                 )
@@ -292,6 +295,32 @@ def _step_object(step: Step) -> dict[str, str]:
     }
 
 
+def _basis_object(charge: Charge, total: rating_sql.ListUnbilledUsageRow | None) -> dict[str, Any]:
+    """As rows keep it: a `ChargeBasis` in JSON."""
+    basis = charge.basis
+    kept: dict[str, Any] = {
+        "full_period": _period_object(basis.full_period),
+        "proration_grain": f"PRORATION_GRAIN_{basis.terms.grain.upper()}",
+        "timezone": basis.terms.timezone,
+    }
+    if basis.due.span != basis.full_period or basis.due.share != 1:
+        kept |= {"span": _period_object(basis.due.span), "share": str(basis.due.share)}
+    if basis.before is not None:
+        kept |= {"span_before": _period_object(basis.before.span), "share_before": str(basis.before.share)}
+    if charge.kind is not ChargeKind.RECURRING and total is not None:
+        kept |= {
+            "quantity_before": decimal_text(total.billed_quantity),
+            "record_count": total.record_count,
+            "first_recorded_at": moment_object(total.first_recorded_at),
+            "last_recorded_at": moment_object(total.last_recorded_at),
+        }
+    return kept
+
+
+def _period_object(period: Period) -> dict[str, Any]:
+    return {"start": moment_object(period.start), "end": moment_object(period.end)}
+
+
 _STEP_KINDS = {
     StepKind.CAP: money_pb2.CHARGE_STEP_KIND_CAP,
     StepKind.MINIMUM: money_pb2.CHARGE_STEP_KIND_MINIMUM,
@@ -308,7 +337,9 @@ def _late_usage(row: rating_sql.ListUnbilledUsageRow) -> LateUsage:
     )
 
 
-def _row(tx: Transaction, cycle_id: str, charge: Charge) -> models.Charge:
+def _row(
+    tx: Transaction, cycle_id: str, charge: Charge, total: rating_sql.ListUnbilledUsageRow | None
+) -> models.Charge:
     return models.Charge(
         tenant_id=tx.tenant_id,
         id=new_id("chg"),
@@ -327,6 +358,7 @@ def _row(tx: Transaction, cycle_id: str, charge: Charge) -> models.Charge:
         amount_before=charge.amount_before,
         tiers=[_tier_object(tier) for tier in charge.tiers],
         steps=[_step_object(step) for step in charge.steps],
+        basis=_basis_object(charge, total),
         created_at=tx.now,
     )
 
@@ -352,4 +384,5 @@ async def _insert(tx: Transaction, rows: Sequence[models.Charge]) -> None:
         amounts_before=[row.amount_before for row in rows],
         tiers=[row.tiers for row in rows],
         steps=[row.steps for row in rows],
+        basis=[row.basis for row in rows],
     )

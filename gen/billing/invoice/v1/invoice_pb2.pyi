@@ -43,7 +43,7 @@ INVOICE_LINE_TYPE_ADJUSTMENT: InvoiceLineType
 INVOICE_LINE_TYPE_ONE_TIME: InvoiceLineType
 
 class Invoice(_message.Message):
-    __slots__ = ("id", "tenant_id", "customer_id", "subscription_id", "cycle_id", "state", "number", "currency", "total_minor", "amount_paid_minor", "amount_due_minor", "period", "lines", "finalized_at", "due_at", "paid_at", "voided_at", "created_at", "version", "subtotal_minor", "discount_minor", "credit_minor", "tax_minor", "prepaid_minor", "tax_behavior", "discounts", "credits", "taxes", "credited_minor", "description", "replaces_invoice_id")
+    __slots__ = ("id", "tenant_id", "customer_id", "subscription_id", "cycle_id", "state", "number", "currency", "total_minor", "amount_paid_minor", "amount_due_minor", "period", "lines", "finalized_at", "due_at", "paid_at", "voided_at", "created_at", "version", "subtotal_minor", "discount_minor", "credit_minor", "tax_minor", "prepaid_minor", "tax_behavior", "discounts", "credits", "taxes", "credited_minor", "description", "replaces_invoice_id", "terms")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +75,7 @@ class Invoice(_message.Message):
     CREDITED_MINOR_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     REPLACES_INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     customer_id: str
@@ -106,7 +107,18 @@ class Invoice(_message.Message):
     credited_minor: int
     description: str
     replaces_invoice_id: str
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., state: _Optional[_Union[InvoiceState, str]] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., amount_paid_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[InvoiceLine, _Mapping]]] = ..., finalized_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paid_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., voided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., subtotal_minor: _Optional[int] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., prepaid_minor: _Optional[int] = ..., tax_behavior: _Optional[_Union[_tax_pb2.TaxBehavior, str]] = ..., discounts: _Optional[_Iterable[_Union[InvoiceDiscount, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[InvoiceCredit, _Mapping]]] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., credited_minor: _Optional[int] = ..., description: _Optional[str] = ..., replaces_invoice_id: _Optional[str] = ...) -> None: ...
+    terms: InvoiceTerms
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., state: _Optional[_Union[InvoiceState, str]] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., amount_paid_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[InvoiceLine, _Mapping]]] = ..., finalized_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paid_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., voided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., subtotal_minor: _Optional[int] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., prepaid_minor: _Optional[int] = ..., tax_behavior: _Optional[_Union[_tax_pb2.TaxBehavior, str]] = ..., discounts: _Optional[_Iterable[_Union[InvoiceDiscount, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[InvoiceCredit, _Mapping]]] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., credited_minor: _Optional[int] = ..., description: _Optional[str] = ..., replaces_invoice_id: _Optional[str] = ..., terms: _Optional[_Union[InvoiceTerms, _Mapping]] = ...) -> None: ...
+
+class InvoiceTerms(_message.Message):
+    __slots__ = ("tax_rounding", "credit_application", "worked_out_at")
+    TAX_ROUNDING_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_APPLICATION_FIELD_NUMBER: _ClassVar[int]
+    WORKED_OUT_AT_FIELD_NUMBER: _ClassVar[int]
+    tax_rounding: _tax_pb2.TaxRounding
+    credit_application: _tax_pb2.CreditApplication
+    worked_out_at: _timestamp_pb2.Timestamp
+    def __init__(self, tax_rounding: _Optional[_Union[_tax_pb2.TaxRounding, str]] = ..., credit_application: _Optional[_Union[_tax_pb2.CreditApplication, str]] = ..., worked_out_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class InvoiceDiscount(_message.Message):
     __slots__ = ("discount_id", "coupon_id", "name", "kind", "percent", "amount_minor")
@@ -125,14 +137,16 @@ class InvoiceDiscount(_message.Message):
     def __init__(self, discount_id: _Optional[str] = ..., coupon_id: _Optional[str] = ..., name: _Optional[str] = ..., kind: _Optional[_Union[_discount_pb2.DiscountKind, str]] = ..., percent: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...
 
 class InvoiceCredit(_message.Message):
-    __slots__ = ("credit_id", "kind", "amount_minor")
+    __slots__ = ("credit_id", "kind", "amount_minor", "available_minor")
     CREDIT_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_MINOR_FIELD_NUMBER: _ClassVar[int]
     credit_id: str
     kind: _credit_pb2.CreditKind
     amount_minor: int
-    def __init__(self, credit_id: _Optional[str] = ..., kind: _Optional[_Union[_credit_pb2.CreditKind, str]] = ..., amount_minor: _Optional[int] = ...) -> None: ...
+    available_minor: int
+    def __init__(self, credit_id: _Optional[str] = ..., kind: _Optional[_Union[_credit_pb2.CreditKind, str]] = ..., amount_minor: _Optional[int] = ..., available_minor: _Optional[int] = ...) -> None: ...
 
 class InvoiceTax(_message.Message):
     __slots__ = ("tax_rate_id", "name", "percent", "compound", "taxable_minor", "tax_minor")
@@ -151,7 +165,7 @@ class InvoiceTax(_message.Message):
     def __init__(self, tax_rate_id: _Optional[str] = ..., name: _Optional[str] = ..., percent: _Optional[str] = ..., compound: _Optional[bool] = ..., taxable_minor: _Optional[str] = ..., tax_minor: _Optional[int] = ...) -> None: ...
 
 class InvoiceLine(_message.Message):
-    __slots__ = ("id", "type", "description", "period", "quantity", "unit_amount", "unit_size", "amount_minor", "price_id", "subscription_item_id", "tiers", "steps", "discount_minor", "credit_minor", "tax_minor", "taxes", "tax_exemption")
+    __slots__ = ("id", "type", "description", "period", "quantity", "unit_amount", "unit_size", "amount_minor", "price_id", "subscription_item_id", "tiers", "steps", "discount_minor", "credit_minor", "tax_minor", "taxes", "tax_exemption", "charge_id", "tax_category")
     ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -169,6 +183,8 @@ class InvoiceLine(_message.Message):
     TAX_MINOR_FIELD_NUMBER: _ClassVar[int]
     TAXES_FIELD_NUMBER: _ClassVar[int]
     TAX_EXEMPTION_FIELD_NUMBER: _ClassVar[int]
+    CHARGE_ID_FIELD_NUMBER: _ClassVar[int]
+    TAX_CATEGORY_FIELD_NUMBER: _ClassVar[int]
     id: str
     type: InvoiceLineType
     description: str
@@ -186,7 +202,9 @@ class InvoiceLine(_message.Message):
     tax_minor: int
     taxes: _containers.RepeatedCompositeFieldContainer[InvoiceTax]
     tax_exemption: _tax_pb2.TaxExemption
-    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[InvoiceLineType, str]] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., amount_minor: _Optional[int] = ..., price_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., tax_exemption: _Optional[_Union[_tax_pb2.TaxExemption, str]] = ...) -> None: ...
+    charge_id: str
+    tax_category: str
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[InvoiceLineType, str]] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., amount_minor: _Optional[int] = ..., price_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., tax_exemption: _Optional[_Union[_tax_pb2.TaxExemption, str]] = ..., charge_id: _Optional[str] = ..., tax_category: _Optional[str] = ...) -> None: ...
 
 class InvoicePayment(_message.Message):
     __slots__ = ("id", "invoice_id", "amount_minor", "currency", "reference", "received_at")

@@ -22,20 +22,23 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from billing.tenant.v1 import tenant_pb2 as billing_dot_tenant_dot_v1_dot_tenant__pb2
 from billing.types.v1 import money_pb2 as billing_dot_types_dot_v1_dot_money__pb2
 from billing.types.v1 import period_pb2 as billing_dot_types_dot_v1_dot_period__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x62illing/rating/v1/rating.proto\x12\x11\x62illing.rating.v1\x1a\x1c\x62illing/types/v1/money.proto\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x04\n\x06\x43harge\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x19\n\x08\x63ycle_id\x18\x03 \x01(\tR\x07\x63ycleId\x12\x30\n\x14subscription_item_id\x18\x04 \x01(\tR\x12subscriptionItemId\x12\x31\n\x04kind\x18\x05 \x01(\x0e\x32\x1d.billing.rating.v1.ChargeKindR\x04kind\x12\x19\n\x08price_id\x18\x06 \x01(\tR\x07priceId\x12 \n\x0b\x64\x65scription\x18\x07 \x01(\tR\x0b\x64\x65scription\x12\x30\n\x06period\x18\x08 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12\x1a\n\x08quantity\x18\t \x01(\tR\x08quantity\x12\x1f\n\x0bunit_amount\x18\n \x01(\tR\nunitAmount\x12\x1b\n\tunit_size\x18\x0b \x01(\tR\x08unitSize\x12\x1a\n\x08\x63urrency\x18\x0c \x01(\tR\x08\x63urrency\x12\x16\n\x06\x61mount\x18\r \x01(\tR\x06\x61mount\x12\x32\n\x05tiers\x18\x0e \x03(\x0b\x32\x1c.billing.types.v1.TierChargeR\x05tiers\x12\x39\n\ncreated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x32\n\x05steps\x18\x10 \x03(\x0b\x32\x1c.billing.types.v1.ChargeStepR\x05steps*w\n\nChargeKind\x12\x1b\n\x17\x43HARGE_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HARGE_KIND_RECURRING\x10\x01\x12\x15\n\x11\x43HARGE_KIND_USAGE\x10\x02\x12\x1a\n\x16\x43HARGE_KIND_ADJUSTMENT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x62illing/rating/v1/rating.proto\x12\x11\x62illing.rating.v1\x1a\x1e\x62illing/tenant/v1/tenant.proto\x1a\x1c\x62illing/types/v1/money.proto\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x05\n\x06\x43harge\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x19\n\x08\x63ycle_id\x18\x03 \x01(\tR\x07\x63ycleId\x12\x30\n\x14subscription_item_id\x18\x04 \x01(\tR\x12subscriptionItemId\x12\x31\n\x04kind\x18\x05 \x01(\x0e\x32\x1d.billing.rating.v1.ChargeKindR\x04kind\x12\x19\n\x08price_id\x18\x06 \x01(\tR\x07priceId\x12 \n\x0b\x64\x65scription\x18\x07 \x01(\tR\x0b\x64\x65scription\x12\x30\n\x06period\x18\x08 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12\x1a\n\x08quantity\x18\t \x01(\tR\x08quantity\x12\x1f\n\x0bunit_amount\x18\n \x01(\tR\nunitAmount\x12\x1b\n\tunit_size\x18\x0b \x01(\tR\x08unitSize\x12\x1a\n\x08\x63urrency\x18\x0c \x01(\tR\x08\x63urrency\x12\x16\n\x06\x61mount\x18\r \x01(\tR\x06\x61mount\x12\x32\n\x05tiers\x18\x0e \x03(\x0b\x32\x1c.billing.types.v1.TierChargeR\x05tiers\x12\x39\n\ncreated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x32\n\x05steps\x18\x10 \x03(\x0b\x32\x1c.billing.types.v1.ChargeStepR\x05steps\x12\x35\n\x05\x62\x61sis\x18\x8e\x02 \x01(\x0b\x32\x1e.billing.rating.v1.ChargeBasisR\x05\x62\x61sis\x12$\n\ramount_before\x18\x8f\x02 \x01(\tR\x0c\x61mountBefore\"\xac\x04\n\x0b\x43hargeBasis\x12\x39\n\x0b\x66ull_period\x18\x01 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\nfullPeriod\x12,\n\x04span\x18\x02 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x04span\x12\x14\n\x05share\x18\x03 \x01(\tR\x05share\x12\x39\n\x0bspan_before\x18\x04 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\nspanBefore\x12!\n\x0cshare_before\x18\x05 \x01(\tR\x0bshareBefore\x12J\n\x0fproration_grain\x18\x06 \x01(\x0e\x32!.billing.tenant.v1.ProrationGrainR\x0eprorationGrain\x12\x1a\n\x08timezone\x18\x07 \x01(\tR\x08timezone\x12\'\n\x0fquantity_before\x18\x08 \x01(\tR\x0equantityBefore\x12!\n\x0crecord_count\x18\t \x01(\x03R\x0brecordCount\x12\x46\n\x11\x66irst_recorded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0f\x66irstRecordedAt\x12\x44\n\x10last_recorded_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0elastRecordedAt*w\n\nChargeKind\x12\x1b\n\x17\x43HARGE_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HARGE_KIND_RECURRING\x10\x01\x12\x15\n\x11\x43HARGE_KIND_USAGE\x10\x02\x12\x1a\n\x16\x43HARGE_KIND_ADJUSTMENT\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.rating.v1.rating_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHARGEKIND']._serialized_start=747
-  _globals['_CHARGEKIND']._serialized_end=866
-  _globals['_CHARGE']._serialized_start=148
-  _globals['_CHARGE']._serialized_end=745
+  _globals['_CHARGEKIND']._serialized_start=1431
+  _globals['_CHARGEKIND']._serialized_end=1550
+  _globals['_CHARGE']._serialized_start=180
+  _globals['_CHARGE']._serialized_end=870
+  _globals['_CHARGEBASIS']._serialized_start=873
+  _globals['_CHARGEBASIS']._serialized_end=1429
 # @@protoc_insertion_point(module_scope)

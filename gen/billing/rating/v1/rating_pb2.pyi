@@ -1,5 +1,6 @@
 import datetime
 
+from billing.tenant.v1 import tenant_pb2 as _tenant_pb2
 from billing.types.v1 import money_pb2 as _money_pb2
 from billing.types.v1 import period_pb2 as _period_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -24,7 +25,7 @@ CHARGE_KIND_USAGE: ChargeKind
 CHARGE_KIND_ADJUSTMENT: ChargeKind
 
 class Charge(_message.Message):
-    __slots__ = ("id", "tenant_id", "cycle_id", "subscription_item_id", "kind", "price_id", "description", "period", "quantity", "unit_amount", "unit_size", "currency", "amount", "tiers", "created_at", "steps")
+    __slots__ = ("id", "tenant_id", "cycle_id", "subscription_item_id", "kind", "price_id", "description", "period", "quantity", "unit_amount", "unit_size", "currency", "amount", "tiers", "created_at", "steps", "basis", "amount_before")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CYCLE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +42,8 @@ class Charge(_message.Message):
     TIERS_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_BEFORE_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     cycle_id: str
@@ -57,4 +60,32 @@ class Charge(_message.Message):
     tiers: _containers.RepeatedCompositeFieldContainer[_money_pb2.TierCharge]
     created_at: _timestamp_pb2.Timestamp
     steps: _containers.RepeatedCompositeFieldContainer[_money_pb2.ChargeStep]
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., kind: _Optional[_Union[ChargeKind, str]] = ..., price_id: _Optional[str] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., currency: _Optional[str] = ..., amount: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ...) -> None: ...
+    basis: ChargeBasis
+    amount_before: str
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., kind: _Optional[_Union[ChargeKind, str]] = ..., price_id: _Optional[str] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., currency: _Optional[str] = ..., amount: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., basis: _Optional[_Union[ChargeBasis, _Mapping]] = ..., amount_before: _Optional[str] = ...) -> None: ...
+
+class ChargeBasis(_message.Message):
+    __slots__ = ("full_period", "span", "share", "span_before", "share_before", "proration_grain", "timezone", "quantity_before", "record_count", "first_recorded_at", "last_recorded_at")
+    FULL_PERIOD_FIELD_NUMBER: _ClassVar[int]
+    SPAN_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    SPAN_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    SHARE_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    PRORATION_GRAIN_FIELD_NUMBER: _ClassVar[int]
+    TIMEZONE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    full_period: _period_pb2.Period
+    span: _period_pb2.Period
+    share: str
+    span_before: _period_pb2.Period
+    share_before: str
+    proration_grain: _tenant_pb2.ProrationGrain
+    timezone: str
+    quantity_before: str
+    record_count: int
+    first_recorded_at: _timestamp_pb2.Timestamp
+    last_recorded_at: _timestamp_pb2.Timestamp
+    def __init__(self, full_period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., span: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., share: _Optional[str] = ..., span_before: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., share_before: _Optional[str] = ..., proration_grain: _Optional[_Union[_tenant_pb2.ProrationGrain, str]] = ..., timezone: _Optional[str] = ..., quantity_before: _Optional[str] = ..., record_count: _Optional[int] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -27,6 +27,7 @@ __all__ = (
     "InvoiceState",
     "InvoiceStatusChanged",
     "InvoiceTax",
+    "InvoiceTerms",
     "InvoiceVoided",
     "IssueCreditNoteRequest",
     "IssueCreditNoteResponse",
@@ -415,6 +416,8 @@ class Invoice(betterproto2.Message):
     The invoice, now void, that this one was issued for again.
     """
 
+    terms: "InvoiceTerms | None" = betterproto2.field(270, betterproto2.TYPE_MESSAGE, optional=True)
+
 
 default_message_pool.register_message("billing.invoice.v1", "Invoice", Invoice)
 
@@ -428,6 +431,11 @@ class InvoiceCredit(betterproto2.Message):
     )
 
     amount_minor: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+    available_minor: "int" = betterproto2.field(270, betterproto2.TYPE_INT64)
+    """
+    What the credit had left before; 0 of one that the invoice became, see `prepaid_minor`.
+    """
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceCredit", InvoiceCredit)
@@ -550,6 +558,16 @@ class InvoiceLine(betterproto2.Message):
     Why it is not taxed.
     """
 
+    charge_id: "str" = betterproto2.field(270, betterproto2.TYPE_STRING)
+    """
+    What rating charged; empty for what was no charge.
+    """
+
+    tax_category: "str" = betterproto2.field(271, betterproto2.TYPE_STRING)
+    """
+    By which its tax rates were chosen.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceLine", InvoiceLine)
 
@@ -652,6 +670,31 @@ class InvoiceTax(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceTax", InvoiceTax)
+
+
+@dataclass(eq=False, repr=False)
+class InvoiceTerms(betterproto2.Message):
+    """
+    By which rules an invoice was worked out, beside its `tax_behavior`.
+    """
+
+    tax_rounding: "__tax__v1__.TaxRounding" = betterproto2.field(
+        1, betterproto2.TYPE_ENUM, default_factory=lambda: __tax__v1__.TaxRounding(0)
+    )
+
+    credit_application: "__tax__v1__.CreditApplication" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: __tax__v1__.CreditApplication(0)
+    )
+
+    worked_out_at: "datetime.datetime | None" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When: credits that held then were used.
+    """
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceTerms", InvoiceTerms)
 
 
 @dataclass(eq=False, repr=False)

@@ -5,6 +5,7 @@
 
 __all__ = (
     "Charge",
+    "ChargeBasis",
     "ChargeKind",
     "ListChargesRequest",
     "ListChargesResponse",
@@ -109,8 +110,79 @@ class Charge(betterproto2.Message):
     Cap and minimum, where they changed the amount.
     """
 
+    basis: "ChargeBasis | None" = betterproto2.field(270, betterproto2.TYPE_MESSAGE, optional=True)
+
+    amount_before: "str" = betterproto2.field(271, betterproto2.TYPE_STRING)
+    """
+    Of a fee that is billed in parts: what those before it came to. The lines of all parts add up to what they
+    come to together, rounded.
+    """
+
 
 default_message_pool.register_message("billing.rating.v1", "Charge", Charge)
+
+
+@dataclass(eq=False, repr=False)
+class ChargeBasis(betterproto2.Message):
+    """
+    What a charge was worked out from, beside its price and its quantity.
+    """
+
+    full_period: "__types__v1__.Period | None" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    What a whole period spans: fees, caps and minimums are for that.
+    """
+
+    span: "__types__v1__.Period | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    What of it is due; not set when that is all of it.
+    """
+
+    share: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    The part of the full period that the span is: a fraction, as in "15/31"; empty is the whole.
+    """
+
+    span_before: "__types__v1__.Period | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    What earlier parts of the same period were charged for, and the part that is; not set when there were none.
+    """
+
+    share_before: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    proration_grain: "__tenant__v1__.ProrationGrain" = betterproto2.field(
+        6, betterproto2.TYPE_ENUM, default_factory=lambda: __tenant__v1__.ProrationGrain(0)
+    )
+    """
+    What spans are counted in, and whose days.
+    """
+
+    timezone: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+
+    quantity_before: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+    """
+    Of usage: what was billed of the same usage before. The charge's quantity is what came on top.
+    """
+
+    record_count: "int" = betterproto2.field(9, betterproto2.TYPE_INT64)
+    """
+    Of usage: the records that had been accepted by then.
+    """
+
+    first_recorded_at: "datetime.datetime | None" = betterproto2.field(
+        10, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    last_recorded_at: "datetime.datetime | None" = betterproto2.field(
+        11, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+
+default_message_pool.register_message("billing.rating.v1", "ChargeBasis", ChargeBasis)
 
 
 @dataclass(eq=False, repr=False)
@@ -209,4 +281,5 @@ class RatingServiceStub:
 
 
 from ....google import protobuf as ___google__protobuf__
+from ...tenant import v1 as __tenant__v1__
 from ...types import v1 as __types__v1__
