@@ -439,8 +439,8 @@ def _malformed(field: str) -> BillingError:
         "idempotency_key": f"needs 1 to {MAX_KEY_CHARACTERS} characters",
         "quantity": "is a decimal number, not negative, with up to 20 digits and 12 decimals",
         "recorded_at": "is required, as a valid time",
-        "properties": f"are at most {MAX_PROPERTIES}, with names of 1 to {MAX_PROPERTY_NAME_CHARACTERS} characters "
-        f"and values of up to {MAX_PROPERTY_CHARACTERS}, without NUL",
+        "properties": f"are at most {MAX_PROPERTIES}, with names of 1 to {MAX_PROPERTY_NAME_CHARACTERS} "
+        f"characters and values of up to {MAX_PROPERTY_CHARACTERS}, without NUL",
     }
     return InvalidArgument("USAGE_RECORD_INVALID", f"{field} {remedies[field]}.", {"field": field})
 
