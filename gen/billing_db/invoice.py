@@ -36,42 +36,42 @@ WITH written AS (
         $1, n.id, n.customer_id, nullif(n.subscription_id, ''), nullif(n.cycle_id, ''), n.state,
         nullif(n.number, ''), n.currency, n.subtotal_minor, n.discount_minor, n.credit_minor, n.tax_minor, n.total_minor,
         n.prepaid_minor, n.total_minor - n.prepaid_minor, n.tax_behavior, n.evidence -> 'discounts',
-        n.evidence -> 'credits', n.evidence -> 'taxes', n.evidence -> 'terms', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, $24::timestamptz,
-        $25::timestamptz, CASE n.state WHEN 'paid' THEN $24::timestamptz END,
-        $26, n.version
+        n.evidence -> 'credits', n.evidence -> 'taxes', n.evidence -> 'terms', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, $25::timestamptz,
+        $26::timestamptz, CASE n.state WHEN 'paid' THEN $25::timestamptz END,
+        $27, n.version
     FROM (
         SELECT
-            unnest($27::text[]) AS id,
-            unnest($28::text[]) AS customer_id,
-            unnest($29::text[]) AS subscription_id,
-            unnest($30::text[]) AS cycle_id,
-            unnest($31::text[]) AS state,
-            unnest($32::text[]) AS number,
-            unnest($33::text[]) AS currency,
-            unnest($34::bigint[]) AS subtotal_minor,
-            unnest($35::bigint[]) AS discount_minor,
-            unnest($36::bigint[]) AS credit_minor,
-            unnest($37::bigint[]) AS tax_minor,
-            unnest($38::bigint[]) AS total_minor,
-            unnest($39::bigint[]) AS prepaid_minor,
-            unnest($40::text[]) AS tax_behavior,
-            jsonb_array_elements($41::jsonb) AS evidence,
-            unnest($42::text[]) AS description,
-            unnest($43::text[]) AS replaces_invoice_id,
-            unnest($44::timestamptz[]) AS period_start,
-            unnest($45::timestamptz[]) AS period_end,
-            unnest($46::bigint[]) AS version
+            unnest($28::text[]) AS id,
+            unnest($29::text[]) AS customer_id,
+            unnest($30::text[]) AS subscription_id,
+            unnest($31::text[]) AS cycle_id,
+            unnest($32::text[]) AS state,
+            unnest($33::text[]) AS number,
+            unnest($34::text[]) AS currency,
+            unnest($35::bigint[]) AS subtotal_minor,
+            unnest($36::bigint[]) AS discount_minor,
+            unnest($37::bigint[]) AS credit_minor,
+            unnest($38::bigint[]) AS tax_minor,
+            unnest($39::bigint[]) AS total_minor,
+            unnest($40::bigint[]) AS prepaid_minor,
+            unnest($41::text[]) AS tax_behavior,
+            jsonb_array_elements($42::jsonb) AS evidence,
+            unnest($43::text[]) AS description,
+            unnest($44::text[]) AS replaces_invoice_id,
+            unnest($45::timestamptz[]) AS period_start,
+            unnest($46::timestamptz[]) AS period_end,
+            unnest($47::bigint[]) AS version
     ) n
 )
 INSERT INTO invoice_lines (
     tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
-    amount_minor, price_id, subscription_item_id, tiers, steps, discount_minor, credit_minor, tax_minor, taxes,
+    amount_minor, price_id, subscription_item_id, tiers, steps, by_record, discount_minor, credit_minor, tax_minor, taxes,
     tax_category, tax_exemption, charge_id
 )
 SELECT
     $1, l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
     nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, nullif(l.price_id, ''),
-    nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.discount_minor, l.credit_minor, l.tax_minor, l.taxes,
+    nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.by_record, l.discount_minor, l.credit_minor, l.tax_minor, l.taxes,
     l.tax_category, nullif(l.tax_exemption, ''), nullif(l.charge_id, '')
 FROM (
     SELECT
@@ -97,7 +97,8 @@ FROM (
         jsonb_array_elements($21::jsonb) AS taxes,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
         jsonb_array_elements($22::jsonb) AS tiers,
-        jsonb_array_elements($23::jsonb) AS steps
+        jsonb_array_elements($23::jsonb) AS steps,
+        nullif(jsonb_array_elements($24::jsonb), 'null') AS by_record
 ) l
 """
 
@@ -128,6 +129,7 @@ async def insert_invoices(
     line_taxes: Json,
     line_tiers: Json,
     line_steps: Json,
+    line_by_record: Json,
     finalized_at: datetime.datetime | None,
     due_at: datetime.datetime | None,
     created_at: datetime.datetime,
@@ -180,6 +182,7 @@ async def insert_invoices(
         line_taxes,
         line_tiers,
         line_steps,
+        line_by_record,
         finalized_at,
         due_at,
         created_at,
@@ -217,7 +220,7 @@ async def find_invoice(conn: Connection, *, tenant_id: str, id: str) -> Invoice 
 
 
 LIST_INVOICE_LINES: Final = """-- name: ListInvoiceLines :many
-SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption FROM invoice_lines
+SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, by_record, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption FROM invoice_lines
 WHERE tenant_id = $1 AND invoice_id = $2
 ORDER BY position
 """

@@ -88,6 +88,7 @@ class Charge:
     amount_before: Decimal
     tiers: Json
     steps: Json
+    by_record: Json | None
     basis: Json
     created_at: datetime.datetime
 
@@ -248,6 +249,7 @@ class InvoiceLine:
     subscription_item_id: str | None
     tiers: Json
     steps: Json
+    by_record: Json | None
     charge_id: str | None
     discount_minor: int
     credit_minor: int
@@ -415,6 +417,10 @@ class Price:
     minimum_amount: Decimal | None
     maximum_amount: Decimal | None
     no_flat_amount_when_unused: bool
+    dimensions: list[str]
+    cells: Json
+    default_unit_amount: Decimal | None
+    percentage: Json | None
     max_quantity: Decimal | None
     description: str
     created_at: datetime.datetime

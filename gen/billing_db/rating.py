@@ -70,7 +70,7 @@ async def list_rated_items(
 
 
 LIST_RATED_PRICES: Final = """-- name: ListRatedPrices :many
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
 
 
@@ -177,13 +177,13 @@ INSERT_CHARGES: Final = """-- name: InsertCharges :exec
 WITH rated AS (
     INSERT INTO charges (
         tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
-        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, basis,
+        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, by_record, basis,
         created_at
     )
     SELECT
         $1, n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
         n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.amount_before, n.tiers, n.steps, n.basis, $2
+        n.amount_before, n.tiers, n.steps, n.by_record, n.basis, $2
     FROM (
         SELECT
             unnest($3::text[]) AS id,
@@ -203,7 +203,8 @@ WITH rated AS (
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
             jsonb_array_elements($17::jsonb) AS tiers,
             jsonb_array_elements($18::jsonb) AS steps,
-            jsonb_array_elements($19::jsonb) AS basis
+            nullif(jsonb_array_elements($19::jsonb), 'null') AS by_record,
+            jsonb_array_elements($20::jsonb) AS basis
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )
@@ -237,6 +238,7 @@ async def insert_charges(
     amounts_before: Sequence[Decimal],
     tiers: Json,
     steps: Json,
+    by_record: Json,
     basis: Json,
 ) -> None:
     """Charges of several cycles, and in the totals what they bill. The arrays run in parallel; '' is no unit amount."""
@@ -260,6 +262,7 @@ async def insert_charges(
         amounts_before,
         tiers,
         steps,
+        by_record,
         basis,
     )
 
@@ -289,7 +292,7 @@ async def mark_usage_unchanged(
 
 
 LIST_CHARGES: Final = """-- name: ListCharges :many
-SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.amount_before, c.tiers, c.steps, c.basis, c.created_at
+SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.amount_before, c.tiers, c.steps, c.by_record, c.basis, c.created_at
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 WHERE c.tenant_id = $1 AND c.cycle_id = ANY ($2::text[])
 ORDER BY
@@ -305,7 +308,7 @@ async def list_charges(conn: Connection, *, tenant_id: str, cycle_ids: Sequence[
 
 
 FIND_BILLED_PRICE: Final = """-- name: FindBilledPrice :one
-SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.max_quantity, p.description, p.created_at
+SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.dimensions, p.cells, p.default_unit_amount, p.percentage, p.max_quantity, p.description, p.created_at
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id

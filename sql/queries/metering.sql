@@ -108,3 +108,82 @@ ON CONFLICT (tenant_id, subscription_item_id, period_start) DO NOTHING;
 UPDATE usage_totals SET unrated = false
 WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = ANY (sqlc.arg(subscription_ids)::text[]) AND excluded
     AND unrated AND aggregation = 'time_weighted';
+
+-- name: ListCellQuantities :many
+-- nullable: none
+-- Of matrix prices: what fell into each cell, by its position from 1; 0 is what no cell holds. Grouped by the values of
+-- the price's dimensions first, and then looked up, not each record.
+SELECT
+    g.number::int AS number, coalesce(c.position, 0)::int AS position, sum(g.record_count)::bigint AS record_count,
+    sum(g.quantity)::numeric AS quantity
+FROM (
+    SELECT
+        n.number, p.id AS price_id, count(*) AS record_count, sum(r.quantity) AS quantity,
+        ARRAY(SELECT r.properties ->> d.name FROM unnest(p.dimensions) AS d (name)) AS said
+    FROM (
+        SELECT
+            unnest(sqlc.arg(subscription_item_ids)::text[]) AS subscription_item_id,
+            unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
+            generate_series(1, cardinality(sqlc.arg(subscription_item_ids)::text[])) AS number
+    ) n
+    JOIN subscription_items i ON i.tenant_id = sqlc.arg(tenant_id) AND i.id = n.subscription_item_id
+    JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+    JOIN usage_records r
+        ON r.tenant_id = i.tenant_id AND r.subscription_item_id = i.id AND r.rated_from IS NOT NULL
+        AND r.rated_from = n.period_start AND r.recorded_at >= n.period_start
+    GROUP BY n.number, p.id, said
+) g
+LEFT JOIN (
+    SELECT p.id AS price_id, e.position, ARRAY(SELECT jsonb_array_elements_text(e.cell -> 'values')) AS said
+    FROM prices p
+    CROSS JOIN LATERAL jsonb_array_elements(p.cells) WITH ORDINALITY AS e (cell, position)
+    WHERE p.tenant_id = sqlc.arg(tenant_id) AND p.id = ANY (sqlc.arg(price_ids)::text[])
+) c ON c.price_id = g.price_id AND c.said = g.said
+GROUP BY g.number, c.position
+ORDER BY 1, 2;
+
+-- name: ListTransactions :many
+-- nullable: none
+-- Of percentage prices: transactions that cost the same, together. In the order of time the first ones are free, by
+-- their number or their amount; `paid` and `free` are sums. Where a transaction has no least or most that it costs, all
+-- that are not free stand together.
+SELECT
+    g.number::int AS number, g.is_free::boolean AS is_free, count(*)::bigint AS record_count,
+    sum(g.quantity - g.free)::numeric AS paid, sum(g.free)::numeric AS free
+FROM (
+    SELECT
+        w.number, w.quantity, w.has_limits, w.allowed AND w.quantity <= w.room AS is_free,
+        CASE WHEN w.allowed THEN least(w.quantity, w.room) ELSE 0 END AS free
+    FROM (
+        SELECT
+            o.number, o.quantity, o.has_limits,
+            CASE WHEN o.free_amount > 0 THEN o.free_amount - o.before ELSE o.quantity END AS room,
+            o.free_transactions + o.free_amount > 0
+                AND (o.free_transactions = 0 OR o.place <= o.free_transactions)
+                AND (o.free_amount = 0 OR o.before < o.free_amount) AS allowed
+        FROM (
+            SELECT
+                n.number, r.quantity, row_number() OVER earlier AS place,
+                sum(r.quantity) OVER earlier - r.quantity AS before,
+                coalesce((p.percentage ->> 'free_transactions')::bigint, 0) AS free_transactions,
+                coalesce((p.percentage ->> 'free_amount')::numeric, 0) AS free_amount,
+                p.percentage ?| ARRAY['minimum_amount', 'maximum_amount'] AS has_limits
+            FROM (
+                SELECT
+                    unnest(sqlc.arg(subscription_item_ids)::text[]) AS subscription_item_id,
+                    unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
+                    generate_series(1, cardinality(sqlc.arg(subscription_item_ids)::text[])) AS number
+            ) n
+            JOIN subscription_items i ON i.tenant_id = sqlc.arg(tenant_id) AND i.id = n.subscription_item_id
+            JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+            JOIN usage_records r
+                ON r.tenant_id = i.tenant_id AND r.subscription_item_id = i.id AND r.rated_from IS NOT NULL
+                AND r.rated_from = n.period_start AND r.recorded_at >= n.period_start
+            WINDOW earlier AS (
+                PARTITION BY n.number ORDER BY r.recorded_at, r.received_at, r.key
+                ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+            )
+        ) o
+    ) w
+) g
+GROUP BY g.number, g.is_free, CASE WHEN g.has_limits THEN g.quantity - g.free END;

@@ -78,13 +78,13 @@ ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
 WITH rated AS (
     INSERT INTO charges (
         tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
-        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, basis,
+        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, by_record, basis,
         created_at
     )
     SELECT
         sqlc.arg(tenant_id), n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
         n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.amount_before, n.tiers, n.steps, n.basis, sqlc.arg(created_at)
+        n.amount_before, n.tiers, n.steps, n.by_record, n.basis, sqlc.arg(created_at)
     FROM (
         SELECT
             unnest(sqlc.arg(ids)::text[]) AS id,
@@ -104,6 +104,7 @@ WITH rated AS (
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
             jsonb_array_elements(sqlc.arg(tiers)::jsonb) AS tiers,
             jsonb_array_elements(sqlc.arg(steps)::jsonb) AS steps,
+            nullif(jsonb_array_elements(sqlc.arg(by_record)::jsonb), 'null') AS by_record,
             jsonb_array_elements(sqlc.arg(basis)::jsonb) AS basis
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount

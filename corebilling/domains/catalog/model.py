@@ -3,8 +3,8 @@
 plan: active -> deprecated
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -13,9 +13,11 @@ from math import floor
 from corebilling.errors import InvalidArgument
 from corebilling.values.aggregation import Aggregation
 from corebilling.values.money import MAX_MINOR, exact_amount, major_units
-from corebilling.values.price import PriceModel, Tier, tier_amount, tiers_of
+from corebilling.values.price import BY_RECORD, PriceModel, Tier, tier_amount, tiers_of
+from corebilling.values.price_percentage import Percentage
 
 _QUANTITY_STEPS = 10**12  # quantities have twelve decimals
+_MOST_TRANSACTIONS = 10**9  # of one subscription in one period
 
 
 class PriceUsage(StrEnum):
@@ -69,6 +71,14 @@ def check_meter_terms(terms: MeterTerms) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class MatrixCell:
+    """What units cost whose properties have these values, in the order of the price's dimensions."""
+
+    values: tuple[str, ...]
+    unit_amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class PriceTerms:
     """What makes a price: how it charges, and for what."""
 
@@ -84,6 +94,10 @@ class PriceTerms:
     no_flat_amount_when_unused: bool = False
     one_time: bool = False
     has_interval: bool = True
+    dimensions: Sequence[str] = ()
+    cells: Sequence[MatrixCell] = ()
+    default_unit_amount: Decimal | None = None
+    percentage: Percentage | None = None
 
 
 def check_price_terms(terms: PriceTerms) -> None:
@@ -92,8 +106,32 @@ def check_price_terms(terms: PriceTerms) -> None:
     Raises:
         InvalidArgument: PRICE_INVALID, with the field that is wrong and what it must be.
     """
-    rules = (*_of_usage(terms), *_of_amounts(terms), *_of_tiers(terms.tiers))
-    _demand("PRICE_INVALID", "The price contradicts itself", rules)
+    rules = (
+        *_of_usage(terms),
+        *_of_amounts(terms),
+        *_of_tiers(terms.tiers),
+        *_of_records(terms),
+        *_of_matrix(terms),
+        *_of_percentage(terms),
+    )
+    _demand("PRICE_INVALID", _CONTRADICTION, rules)
+
+
+def check_price_meter(terms: PriceTerms, aggregation: str, *, transforms: bool) -> None:
+    """Refuses a price that looks at single records of a meter that does not simply add them up.
+
+    Raises:
+        InvalidArgument: PRICE_INVALID, naming the meter.
+    """
+    if terms.model not in BY_RECORD:
+        return
+    adding = ("sum", "count") if terms.model is PriceModel.MATRIX else ("sum",)
+    requirement = f"the meter of a {terms.model} price has no transform, and is a {' or '.join(adding)}"
+    rule = ("meter_id", requirement, aggregation in adding and not transforms)
+    _demand("PRICE_INVALID", _CONTRADICTION, [rule])
+
+
+_CONTRADICTION = "The price contradicts itself"
 
 
 Rule = tuple[str, str, bool]
@@ -140,8 +178,9 @@ def _of_amounts(terms: PriceTerms) -> Iterator[Rule]:
     least, most = terms.minimum_amount, terms.maximum_amount
     yield (
         "unit_amount",
-        "graduated and volume prices have tiers, all others a unit_amount",
-        tiered == (terms.unit_amount is None),
+        "graduated and volume prices have tiers, matrix prices cells, percentage prices a percentage, and all others "
+        "a unit_amount",
+        (tiered or terms.model in BY_RECORD) == (terms.unit_amount is None),
     )
     yield "tiers", "graduated and volume prices have tiers, and only they", tiered == bool(terms.tiers)
     yield "unit_size", "unit_size is above zero", terms.unit_size > 0
@@ -177,6 +216,55 @@ def _of_tiers(tiers: Sequence[Tier]) -> Iterator[Rule]:
         previous = tier.up_to or previous
 
 
+def _of_records(terms: PriceTerms) -> Iterator[Rule]:
+    by_record, matrix = terms.model in BY_RECORD, terms.model is PriceModel.MATRIX
+    percentage = terms.model is PriceModel.PERCENTAGE
+    yield (
+        "usage",
+        "a matrix or percentage price is metered: it looks at records",
+        not by_record or terms.usage is PriceUsage.METERED,
+    )
+    yield (
+        "included_quantity",
+        "a matrix or percentage price has no included_quantity",
+        not (by_record and terms.included_quantity),
+    )
+    yield "unit_size", "a percentage price has no unit_size", not percentage or terms.unit_size == 1
+    yield (
+        "dimensions",
+        "matrix prices have dimensions, cells and a default_unit_amount, and only they",
+        matrix == bool(terms.dimensions) == bool(terms.cells) == (terms.default_unit_amount is not None),
+    )
+    yield (
+        "percentage",
+        "percentage prices have a percentage, and only they",
+        percentage == (terms.percentage is not None),
+    )
+
+
+def _of_matrix(terms: PriceTerms) -> Iterator[Rule]:
+    names = terms.dimensions
+    yield "dimensions", "each dimension is another property", len(set(names)) == len(names)
+    seen: set[tuple[str, ...]] = set()
+    for position, cell in enumerate(terms.cells):
+        at = f"cells[{position}].values"
+        yield at, "a cell has one value for each dimension", len(cell.values) == len(names)
+        yield at, "each cell has other values", cell.values not in seen
+        seen.add(cell.values)
+
+
+def _of_percentage(terms: PriceTerms) -> Iterator[Rule]:
+    if terms.percentage is None:
+        return
+    least, most = terms.percentage.minimum_amount, terms.percentage.maximum_amount
+    yield "percentage.percent", "percent is at most 100", terms.percentage.percent <= 100
+    yield (
+        "percentage.maximum_amount",
+        "maximum_amount is not below minimum_amount",
+        least is None or most is None or least <= most,
+    )
+
+
 def check_price_amounts(terms: PriceTerms, currency: str) -> None:
     """Refuses a price of which a single amount is more than an invoice line can hold.
 
@@ -192,7 +280,20 @@ def check_price_amounts(terms: PriceTerms, currency: str) -> None:
         amounts[f"tiers[{position}].unit_amount"] = tier.unit_amount
         amounts[f"tiers[{position}].flat_amount"] = tier.flat_amount
         amounts[f"tiers[{position}].maximum_amount"] = tier.maximum_amount
+    amounts["default_unit_amount"] = terms.default_unit_amount
+    for position, cell in enumerate(terms.cells):
+        amounts[f"cells[{position}].unit_amount"] = cell.unit_amount
     limit = major_units(MAX_MINOR, currency)
+    _demand_below(limit, currency, amounts)
+    if terms.percentage is not None:
+        each = {
+            "percentage.fixed_amount": terms.percentage.fixed_amount,
+            "percentage.minimum_amount": terms.percentage.minimum_amount,
+        }
+        _demand_below(limit / _MOST_TRANSACTIONS / 2, currency, each)
+
+
+def _demand_below(limit: Decimal, currency: str, amounts: Mapping[str, Decimal | None]) -> None:
     for field, amount in amounts.items():
         if amount is not None and amount > limit:
             raise InvalidArgument(
@@ -211,6 +312,13 @@ def max_quantity(terms: PriceTerms, currency: str) -> Decimal | None:
     if terms.model is PriceModel.FLAT:
         return None
     limit = Fraction(major_units(MAX_MINOR, currency))
+    if terms.percentage is not None:
+        # The other half is for fixed amounts and minimums, of more transactions than a period can have.
+        share = Fraction(terms.percentage.percent) / 100
+        return exact_amount(limit / 2 / share) if share else None
+    if terms.default_unit_amount is not None:
+        dearest = max(terms.default_unit_amount, *(cell.unit_amount for cell in terms.cells))
+        terms = replace(terms, model=PriceModel.PER_UNIT, unit_amount=dearest)
     most = (
         _most_of_one_tier(terms, limit) if terms.model is PriceModel.VOLUME else _most_of_tiers(terms, limit)
     )

@@ -15,11 +15,13 @@ from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.model import (
+    MatrixCell,
     MeterTerms,
     PriceTerms,
     PriceUsage,
     check_meter_terms,
     check_price_amounts,
+    check_price_meter,
     check_price_terms,
     max_quantity,
 )
@@ -30,6 +32,7 @@ from corebilling.values.currency import check_currency
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
 from corebilling.values.price import PriceModel, Tier
+from corebilling.values.price_percentage import Percentage
 
 
 class CatalogService:
@@ -120,7 +123,7 @@ class CatalogService:
         check_price_amounts(terms, currency)
         # Versions of one code are counted one after the other.
         await tx.lock(f"price:{request.code}")
-        await self._check_references(tx, request)
+        await self._check_references(tx, request, terms)
         last_version = await catalog_sql.get_last_price_version(tx, tenant_id=tx.tenant_id, code=request.code)
         price = await catalog_sql.insert_price(
             tx,
@@ -145,6 +148,13 @@ class CatalogService:
             minimum_amount=terms.minimum_amount,
             maximum_amount=terms.maximum_amount,
             no_flat_amount_when_unused=terms.no_flat_amount_when_unused,
+            dimensions=list(terms.dimensions),
+            cells=[
+                {"values": list(cell.values), "unit_amount": decimal_text(Decimal(cell.unit_amount))}
+                for cell in terms.cells
+            ],
+            default_unit_amount=terms.default_unit_amount,
+            percentage=None if terms.percentage is None else _percentage_object(terms.percentage),
             max_quantity=max_quantity(terms, currency),
             description=request.description or request.code,
             created_at=tx.now,
@@ -236,16 +246,19 @@ class CatalogService:
             for plan in plans
         ]
 
-    async def _check_references(self, tx: Transaction, request: rpc.CreatePriceRequest) -> None:
-        """The product and the meter are the tenant's own."""
+    async def _check_references(
+        self, tx: Transaction, request: rpc.CreatePriceRequest, terms: PriceTerms
+    ) -> None:
+        """The product and the meter are the tenant's own, and the meter measures what the price asks for."""
         if await catalog_sql.find_product(tx, tenant_id=tx.tenant_id, id=request.product_id) is None:
             raise NotFound(
                 "PRODUCT_NOT_FOUND", "There is no such product.", {"product_id": request.product_id}
             )
-        if request.meter_id and not await catalog_sql.find_meter(
-            tx, tenant_id=tx.tenant_id, id=request.meter_id
-        ):
-            raise _meter_not_found(request.meter_id)
+        if request.meter_id:
+            meter = await catalog_sql.find_meter(tx, tenant_id=tx.tenant_id, id=request.meter_id)
+            if meter is None:
+                raise _meter_not_found(request.meter_id)
+            check_price_meter(terms, meter.aggregation, transforms=meter.transform is not None)
 
     async def _check_prices(self, tx: Transaction, price_ids: set[str]) -> None:
         for price_id in sorted(price_ids):
@@ -276,7 +289,37 @@ def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
         no_flat_amount_when_unused=request.no_flat_amount_when_unused,
         one_time=request.one_time,
         has_interval=bool(request.interval_unit),
+        dimensions=request.dimensions,
+        cells=[MatrixCell(tuple(cell.values), Decimal(cell.unit_amount)) for cell in request.cells],
+        default_unit_amount=_decimal(request.default_unit_amount),
+        percentage=_percentage(request.percentage) if request.HasField("percentage") else None,
     )
+
+
+def _percentage(given: pb.PricePercentage) -> Percentage:
+    return Percentage(
+        percent=Decimal(given.percent),
+        fixed_amount=Decimal(given.fixed_amount or 0),
+        free_transactions=given.free_transactions or None,
+        free_value=_decimal(given.free_amount) or None,
+        minimum_amount=_decimal(given.minimum_amount) or None,
+        maximum_amount=_decimal(given.maximum_amount),
+    )
+
+
+def _percentage_object(terms: Percentage) -> Mapping[str, str | int]:
+    """As rows keep it: a `PricePercentage` in JSON, without what has no limit."""
+    amounts = {
+        "fixed_amount": terms.fixed_amount,
+        "free_amount": terms.free_value,
+        "minimum_amount": terms.minimum_amount,
+        "maximum_amount": terms.maximum_amount,
+    }
+    kept: dict[str, str | int] = {"percent": decimal_text(terms.percent)}
+    kept |= {name: decimal_text(amount) for name, amount in amounts.items() if amount is not None}
+    if terms.free_transactions:
+        kept["free_transactions"] = terms.free_transactions
+    return kept
 
 
 def _meter_terms(request: rpc.CreateMeterRequest) -> MeterTerms:

@@ -41,6 +41,7 @@ class DraftLine:
     steps: Any
     tax_category: str
     charge_id: str = ""
+    by_record: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def charge_lines(charges: Sequence[Charge], categories: Mapping[str, str]) -> li
             steps=charge.steps,
             tax_category=categories.get(charge.price_id, ""),
             charge_id=charge.id,
+            by_record=charge.by_record,
         )
         for charge in charges
     ]
@@ -117,6 +119,7 @@ def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
             steps=row.steps,
             tax_category=row.tax_category,
             charge_id=row.charge_id or "",
+            by_record=row.by_record,
         )
         for row in rows
     ]
@@ -245,6 +248,7 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         line_item_ids=[line.subscription_item_id for line in lines],
         line_tiers=[line.tiers for line in lines],
         line_steps=[line.steps for line in lines],
+        line_by_record=[line.by_record for line in lines],
         line_discounts_minor=[result.discount_minor for result in results],
         line_credits_minor=[result.credit_minor for result in results],
         line_taxes_minor=[result.tax_minor for result in results],

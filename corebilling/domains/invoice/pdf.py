@@ -152,7 +152,10 @@ def _facts(invoice: pb.Invoice, zone: ZoneInfo) -> Iterable[tuple[str, str]]:
 
 
 def _line(line: pb.InvoiceLine, currency: str, zone: ZoneInfo) -> Mapping[str, Any]:
-    unit_price = _unit_price(line.unit_amount, line.unit_size, currency) if line.unit_amount else "tiered"
+    by_record = line.by_record if line.HasField("by_record") else None
+    unit_price = "tiered" if by_record is None else "by record"
+    if line.unit_amount:
+        unit_price = _unit_price(line.unit_amount, line.unit_size, currency)
     return {
         "description": line.description,
         "period": _days(line.period, zone),
@@ -162,6 +165,7 @@ def _line(line: pb.InvoiceLine, currency: str, zone: ZoneInfo) -> Mapping[str, A
         "amount": _money(line.amount_minor, currency),
         "tiers": [
             *(_tier(tier, line.unit_size, currency) for tier in line.tiers),
+            *(_record_rows(by_record, line.unit_size, currency) if by_record else ()),
             *(_step(step, currency) for step in line.steps),
         ],
     }
@@ -178,10 +182,46 @@ def _tier(tier: money_pb2.TierCharge, unit_size: str, currency: str) -> Mapping[
     }
 
 
+def _record_rows(
+    evidence: money_pb2.RecordEvidence, unit_size: str, currency: str
+) -> Iterable[Mapping[str, str]]:
+    """The cells of a matrix, or what transactions came to."""
+    for cell in evidence.cells:
+        yield {
+            "range": ", ".join(cell.properties[name] for name in sorted(cell.properties)) or "all other",
+            "quantity": _number(cell.quantity),
+            "unit_price": _unit_price(cell.unit_amount, unit_size, currency),
+            "amount": _amount(cell.amount, currency),
+        }
+    if evidence.HasField("transactions"):
+        charged = evidence.transactions
+        yield _transactions_row("free", charged.free_transactions, "", "0", currency)
+        share = f"{_number(charged.percent)} % of {_amount(charged.paid_amount, currency)}"
+        yield _transactions_row("paid", charged.paid_transactions, share, charged.rate_amount, currency)
+        fixed = f"{_amount(charged.fixed_amount, currency)} each"
+        for name, price, amount in (
+            ("fixed", fixed, charged.fixed_total),
+            ("up to the least", "", charged.floor_amount),
+            ("down to the most", "", charged.ceiling_amount),
+        ):
+            if Decimal(amount):
+                yield _transactions_row(name, charged.paid_transactions, price, amount, currency)
+
+
+def _transactions_row(name: str, count: int, price: str, amount: str, currency: str) -> Mapping[str, str]:
+    return {
+        "range": name,
+        "quantity": _number(str(count)),
+        "unit_price": price,
+        "amount": _amount(amount, currency),
+    }
+
+
 def _step(step: money_pb2.ChargeStep, currency: str) -> Mapping[str, str]:
     names = {
         money_pb2.CHARGE_STEP_KIND_CAP: "capped",
         money_pb2.CHARGE_STEP_KIND_MINIMUM: "up to the minimum",
+        money_pb2.CHARGE_STEP_KIND_BILLED: "billed before",
     }
     return {
         "range": names.get(step.kind, ""),

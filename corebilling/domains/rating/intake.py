@@ -10,16 +10,20 @@ from billing_db import rating as rating_sql
 from corebilling.domains.rating.measuring import Asked, TotalKey
 from corebilling.domains.rating.model import (
     Charge,
+    ChargeKind,
     LateUsage,
     PricedItem,
+    RatedRecords,
     decide_charges,
     goes_on,
     is_usage_due,
     served_span,
 )
+from corebilling.domains.rating.records import PricedRecords
 from corebilling.values.aggregation import Aggregation
 from corebilling.values.metering import FROM_RECORDS, metered_quantity
 from corebilling.values.period import Period
+from corebilling.values.price import BY_RECORD
 from corebilling.values.proration import Grain, Proration
 
 
@@ -57,6 +61,15 @@ class TakenIn:
             due = is_usage_due(item, self.period, self.full_period, self.contract.service)
             if due and (item.id, span.start) not in known:
                 self.held.append(Asked(item.id, item.aggregation, None, span, self.full_period, span.start))
+
+    def priced_records(self) -> list[PricedRecords]:
+        """What the records must be looked at for by their price."""
+        items = {item.id: item for item in self.contract.items}
+        return [
+            PricedRecords((item.id, row.period_start), item.price, row.aggregation)
+            for row in (*self.own, *self.late)
+            if (item := items[row.subscription_item_id]).price.model in BY_RECORD
+        ]
 
     def asked(self) -> list[Asked]:
         """What only the records say."""
@@ -105,19 +118,34 @@ def take_in(
     return taken
 
 
-def decide(taken: TakenIn, measured: Mapping[TotalKey, Decimal], grain: Grain) -> list[Charge]:
+def decide(
+    taken: TakenIn,
+    measured: Mapping[TotalKey, Decimal],
+    rated: Mapping[TotalKey, RatedRecords],
+    grain: Grain,
+) -> list[Charge]:
+    """The cycle's charges. What changed and comes to what was billed all the same gives none."""
     usage = {one.item_id: measured[one.key] for one in taken.held}
+    records: dict[str, RatedRecords] = {}
     for row in taken.own:
-        quantity = _quantity(row, measured)
-        if quantity != row.billed_quantity:
+        quantity, looked_at = (
+            _quantity(row, measured),
+            rated.get((row.subscription_item_id, row.period_start)),
+        )
+        if quantity != row.billed_quantity or looked_at is not None:
             usage[row.subscription_item_id] = quantity
+        if looked_at is not None:
+            records[row.subscription_item_id] = looked_at
     late = []
     for row in taken.late:
-        quantity = _quantity(row, measured)
-        if quantity != row.billed_quantity:
-            late.append(_late_usage(row, quantity))
+        quantity, looked_at = (
+            _quantity(row, measured),
+            rated.get((row.subscription_item_id, row.period_start)),
+        )
+        if quantity != row.billed_quantity or looked_at is not None:
+            late.append(_late_usage(row, quantity, looked_at))
     contract = taken.contract
-    return decide_charges(
+    charges = decide_charges(
         taken.period,
         taken.full_period,
         contract.items,
@@ -125,7 +153,13 @@ def decide(taken: TakenIn, measured: Mapping[TotalKey, Decimal], grain: Grain) -
         late,
         Proration(grain, contract.timezone),
         service=contract.service,
+        records=records,
     )
+    return [charge for charge in charges if charge.kind is not ChargeKind.ADJUSTMENT or _adjusts(charge)]
+
+
+def _adjusts(charge: Charge) -> bool:
+    return bool(charge.quantity or charge.amount)
 
 
 def _quantity(row: rating_sql.ListUnbilledUsageRow, measured: Mapping[TotalKey, Decimal]) -> Decimal:
@@ -140,11 +174,15 @@ def _quantity(row: rating_sql.ListUnbilledUsageRow, measured: Mapping[TotalKey, 
     return measured[row.subscription_item_id, row.period_start] if quantity is None else quantity
 
 
-def _late_usage(row: rating_sql.ListUnbilledUsageRow, quantity: Decimal) -> LateUsage:
+def _late_usage(
+    row: rating_sql.ListUnbilledUsageRow, quantity: Decimal, records: RatedRecords | None
+) -> LateUsage:
     return LateUsage(
         item_id=row.subscription_item_id,
         period=Period(row.period_start, row.period_end),
         quantity=quantity,
         billed_quantity=row.billed_quantity,
         full_period=Period(row.full_period_start, row.full_period_end),
+        billed_amount=row.billed_amount,
+        records=records,
     )

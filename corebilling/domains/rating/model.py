@@ -5,10 +5,25 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from types import MappingProxyType
 
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period, next_midnight
-from corebilling.values.price import Price, PriceModel, Rated, Step, TierCharge, prorate, rate, rate_increase
+from corebilling.values.price import (
+    BY_RECORD,
+    Price,
+    PriceModel,
+    Rated,
+    Step,
+    StepKind,
+    TierCharge,
+    prorate,
+    rate,
+    rate_increase,
+    settle,
+)
+from corebilling.values.price_matrix import CellCharge
+from corebilling.values.price_percentage import RatedTransactions
 from corebilling.values.proration import Grain, Proration
 
 
@@ -21,6 +36,7 @@ class ChargeKind(StrEnum):
 
 _BY_THE_SECOND = Proration()
 _WHOLE = Fraction(1)
+_NO_RECORDS: "Mapping[str, RatedRecords]" = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,19 @@ class LateUsage:
     billed_quantity: Decimal
     full_period: Period
     """That it lies in. One without length, or after the end of service, never came."""
+    billed_amount: Decimal = Decimal(0)
+    records: "RatedRecords | None" = None
+    """Of a price that looks at single records: what all of it comes to."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatedRecords:
+    """What a price that looks at single records charges for those of a period, before cap and minimum, and
+    where that comes from."""
+
+    amount: Fraction = Fraction(0)
+    cells: tuple[CellCharge, ...] = ()
+    transactions: RatedTransactions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +123,7 @@ class Charge:
     basis: Basis
     steps: tuple[Step, ...] = ()
     amount_before: Decimal = Decimal(0)
+    records: RatedRecords | None = None
 
 
 def decide_charges(
@@ -105,6 +135,7 @@ def decide_charges(
     terms: Proration = _BY_THE_SECOND,
     *,
     service: Period = ALWAYS,
+    records: Mapping[str, RatedRecords] = _NO_RECORDS,
 ) -> list[Charge]:
     """All that a cycle is charged for: fees, usage, and what other periods turned out to cost more.
 
@@ -117,6 +148,7 @@ def decide_charges(
         late: Of periods that no other cycle bills.
         terms: How fees are prorated.
         service: From the subscription's first paid moment to its end.
+        records: What usage comes to by prices that look at single records, by item.
     """
     by_id = {item.id: item for item in items}
     adjustments = [_adjustment(by_id[total.item_id], total, period, terms, service) for total in late]
@@ -136,7 +168,8 @@ def decide_charges(
         elif item.price.metered:
             if item.id in usage or is_usage_due(item, period, full_period, service):
                 quantity = usage.get(item.id, Decimal(0))
-                charges.append(_usage_charge(item, quantity, period, full_period, terms, service))
+                looked_at = records.get(item.id)
+                charges.append(_usage_charge(item, quantity, looked_at, period, full_period, terms, service))
         elif item.id in due:
             span = due[item.id]
             if terms.grain is Grain.NONE:  # What there is at the end is due for all of it.
@@ -240,6 +273,7 @@ def _rate_licensed(item: PricedItem) -> tuple[Decimal, Rated]:
 def _usage_charge(
     item: PricedItem,
     quantity: Decimal,
+    records: RatedRecords | None,
     period: Period,
     full_period: Period,
     terms: Proration,
@@ -247,19 +281,34 @@ def _usage_charge(
 ) -> Charge:
     served = served_span(item, Period(full_period.start, period.end), service)
     price, basis = _capped(item, full_period, terms, service)
-    rated = rate(price, quantity, share=basis.due.share)
-    return _charge(item, ChargeKind.USAGE, price.description, served, quantity, rated, basis)
+    if price.model in BY_RECORD:
+        records = records or RatedRecords()
+        rated = settle(price, Rated(records.amount), share=basis.due.share)
+    else:
+        rated = rate(price, quantity, share=basis.due.share)
+    charge = _charge(item, ChargeKind.USAGE, price.description, served, quantity, rated, basis)
+    return replace(charge, records=records)
 
 
 def _adjustment(
     item: PricedItem, late: LateUsage, period: Period, terms: Proration, service: Period
 ) -> Charge:
     price, basis = _capped(item, late.full_period, terms, service)
-    rated = rate_increase(price, late.billed_quantity, late.quantity, share=basis.due.share)
+    if late.records is None:
+        rated = rate_increase(price, late.billed_quantity, late.quantity, share=basis.due.share)
+    else:
+        whole = settle(price, Rated(late.records.amount), share=basis.due.share)
+        rated = _less_billed(whole, Fraction(late.billed_amount))
     when = "late usage" if late.period.start < period.start else "usage ahead"
     description = f"{price.description} ({when})"
     added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
-    return _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
+    charge = _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
+    return replace(charge, records=late.records)
+
+
+def _less_billed(whole: Rated, billed: Fraction) -> Rated:
+    steps = (*whole.steps, Step(StepKind.BILLED, -billed)) if billed else whole.steps
+    return Rated(whole.amount - billed, whole.tiers, steps)
 
 
 def _capped(item: PricedItem, full_period: Period, terms: Proration, service: Period) -> tuple[Price, Basis]:

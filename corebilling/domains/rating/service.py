@@ -29,6 +29,7 @@ from corebilling.domains.rating.model import (
     PricedItem,
     evidence,
 )
+from corebilling.domains.rating.records import rate_one_record, rate_records, record_object
 from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, moment_object, to_message
@@ -36,7 +37,20 @@ from corebilling.values.aggregation import Aggregation
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
-from corebilling.values.price import Price, PriceModel, Step, StepKind, Tier, TierCharge, rate
+from corebilling.values.price import (
+    BY_RECORD,
+    Price,
+    PriceModel,
+    Rated,
+    Step,
+    StepKind,
+    Tier,
+    TierCharge,
+    rate,
+    settle,
+)
+from corebilling.values.price_matrix import Cell
+from corebilling.values.price_percentage import Percentage
 
 
 @dataclass(slots=True)
@@ -99,6 +113,8 @@ class RatingService:
         if row is None or not reported.total_quantity:
             return
         price = _price(row)
+        if price.model in BY_RECORD:
+            return
         # A minimum is due once the period is over.
         rated = rate(price, Decimal(reported.total_quantity), final=False)
         outbox.append(
@@ -131,12 +147,18 @@ class RatingService:
         if row is None:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
         price = _price(row)
-        rated = rate(price, Decimal(request.quantity))
+        records = None
+        if price.model in BY_RECORD:
+            records = rate_one_record(price, Decimal(request.quantity), request.properties)
+            rated = settle(price, Rated(records.amount))
+        else:
+            rated = rate(price, Decimal(request.quantity))
         return rpc.PreviewPriceResponse(
             amount=decimal_text(exact_amount(rated.amount)),
             currency=row.currency,
             tiers=(money_pb2.TierCharge(**_tier_object(tier)) for tier in evidence(price, rated)),
             steps=(money_pb2.ChargeStep(**_step_object(step)) for step in rated.steps),
+            by_record=money_pb2.RecordEvidence(**record_object(price, records)) if records else None,
         )
 
 
@@ -174,11 +196,13 @@ async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle]) -> W
     }
     asked = [one for taken in inputs.values() for one in taken.asked()]
     measured = await measure(tx, asked) if asked else {}
+    priced = [one for taken in inputs.values() for one in taken.priced_records()]
+    rated = await rate_records(tx, priced) if priced else {}
     totals = {(row.subscription_item_id, row.period_start): row for row in rows}
     work = Work(weighs=any(one.aggregation == Aggregation.TIME_WEIGHTED for one in asked))
     for cycle in cycles:
         taken = inputs[cycle.id]
-        charges = decide(taken, measured, grain)
+        charges = decide(taken, measured, rated, grain)
         work.charges[cycle.id] = [
             _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
             for charge in charges
@@ -256,11 +280,37 @@ def _price(row: models.Price) -> Price:
         maximum_amount=row.maximum_amount,
         minimum_amount=row.minimum_amount,
         one_time=row.one_time,
+        cells=_cells(row),
+        percentage=_percentage(row.percentage),
         zero_usage_flat_fee=not row.no_flat_amount_when_unused,
     )
 
 
-def _decimal(tier: Mapping[str, str], field: str) -> Decimal | None:
+def _cells(row: models.Price) -> tuple[Cell, ...]:
+    """With the one that takes what no other does, at the end."""
+    if row.default_unit_amount is None:
+        return ()
+    cells = (
+        Cell(tuple(zip(row.dimensions, cell["values"], strict=True)), Decimal(cell["unit_amount"]))
+        for cell in row.cells
+    )
+    return (*cells, Cell((), row.default_unit_amount))
+
+
+def _percentage(terms: Mapping[str, Any] | None) -> Percentage | None:
+    if terms is None:
+        return None
+    return Percentage(
+        percent=Decimal(terms["percent"]),
+        fixed_amount=_decimal(terms, "fixed_amount") or Decimal(0),
+        free_transactions=terms.get("free_transactions"),
+        free_value=_decimal(terms, "free_amount"),
+        minimum_amount=_decimal(terms, "minimum_amount"),
+        maximum_amount=_decimal(terms, "maximum_amount"),
+    )
+
+
+def _decimal(tier: Mapping[str, Any], field: str) -> Decimal | None:
     return Decimal(tier[field]) if tier.get(field) else None
 
 
@@ -316,6 +366,7 @@ def _period_object(period: Period) -> dict[str, Any]:
 _STEP_KINDS = {
     StepKind.CAP: money_pb2.CHARGE_STEP_KIND_CAP,
     StepKind.MINIMUM: money_pb2.CHARGE_STEP_KIND_MINIMUM,
+    StepKind.BILLED: money_pb2.CHARGE_STEP_KIND_BILLED,
 }
 
 
@@ -340,6 +391,7 @@ def _row(
         amount_before=charge.amount_before,
         tiers=[_tier_object(tier) for tier in charge.tiers],
         steps=[_step_object(step) for step in charge.steps],
+        by_record=None if charge.records is None else record_object(charge.price, charge.records),
         basis=_basis_object(charge, total),
         created_at=tx.now,
     )
@@ -387,5 +439,6 @@ async def _insert(tx: Transaction, rows: Sequence[models.Charge]) -> None:
         amounts_before=[row.amount_before for row in rows],
         tiers=[row.tiers for row in rows],
         steps=[row.steps for row in rows],
+        by_record=[row.by_record for row in rows],
         basis=[row.basis for row in rows],
     )

@@ -39,6 +39,8 @@ class PriceModel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PRICE_MODEL_GRADUATED: _ClassVar[PriceModel]
     PRICE_MODEL_VOLUME: _ClassVar[PriceModel]
     PRICE_MODEL_PACKAGE: _ClassVar[PriceModel]
+    PRICE_MODEL_MATRIX: _ClassVar[PriceModel]
+    PRICE_MODEL_PERCENTAGE: _ClassVar[PriceModel]
 
 class PriceUsage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -70,6 +72,8 @@ PRICE_MODEL_PER_UNIT: PriceModel
 PRICE_MODEL_GRADUATED: PriceModel
 PRICE_MODEL_VOLUME: PriceModel
 PRICE_MODEL_PACKAGE: PriceModel
+PRICE_MODEL_MATRIX: PriceModel
+PRICE_MODEL_PERCENTAGE: PriceModel
 PRICE_USAGE_UNSPECIFIED: PriceUsage
 PRICE_USAGE_LICENSED: PriceUsage
 PRICE_USAGE_METERED: PriceUsage
@@ -139,8 +143,32 @@ class Meter(_message.Message):
     unique_property: str
     def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., aggregation: _Optional[_Union[Aggregation, str]] = ..., unit: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., filters: _Optional[_Iterable[_Union[MeterFilter, _Mapping]]] = ..., transform: _Optional[_Union[MeterTransform, _Mapping]] = ..., unique_property: _Optional[str] = ...) -> None: ...
 
+class PriceCell(_message.Message):
+    __slots__ = ("values", "unit_amount")
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedScalarFieldContainer[str]
+    unit_amount: str
+    def __init__(self, values: _Optional[_Iterable[str]] = ..., unit_amount: _Optional[str] = ...) -> None: ...
+
+class PricePercentage(_message.Message):
+    __slots__ = ("percent", "fixed_amount", "free_transactions", "free_amount", "minimum_amount", "maximum_amount")
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    FIXED_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    FREE_TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    FREE_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    percent: str
+    fixed_amount: str
+    free_transactions: int
+    free_amount: str
+    minimum_amount: str
+    maximum_amount: str
+    def __init__(self, percent: _Optional[str] = ..., fixed_amount: _Optional[str] = ..., free_transactions: _Optional[int] = ..., free_amount: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ...) -> None: ...
+
 class Price(_message.Message):
-    __slots__ = ("id", "tenant_id", "product_id", "code", "price_version", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "created_at", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused", "one_time")
+    __slots__ = ("id", "tenant_id", "product_id", "code", "price_version", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "created_at", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused", "dimensions", "cells", "default_unit_amount", "percentage", "one_time")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -161,6 +189,10 @@ class Price(_message.Message):
     MINIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     MAXIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     NO_FLAT_AMOUNT_WHEN_UNUSED_FIELD_NUMBER: _ClassVar[int]
+    DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PERCENTAGE_FIELD_NUMBER: _ClassVar[int]
     ONE_TIME_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
@@ -182,8 +214,12 @@ class Price(_message.Message):
     minimum_amount: str
     maximum_amount: str
     no_flat_amount_when_unused: bool
+    dimensions: _containers.RepeatedScalarFieldContainer[str]
+    cells: _containers.RepeatedCompositeFieldContainer[PriceCell]
+    default_unit_amount: str
+    percentage: PricePercentage
     one_time: bool
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., price_version: _Optional[int] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[PriceModel, str]] = ..., usage: _Optional[_Union[PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., included_quantity: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ..., no_flat_amount_when_unused: _Optional[bool] = ..., one_time: _Optional[bool] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., price_version: _Optional[int] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[PriceModel, str]] = ..., usage: _Optional[_Union[PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., included_quantity: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ..., no_flat_amount_when_unused: _Optional[bool] = ..., dimensions: _Optional[_Iterable[str]] = ..., cells: _Optional[_Iterable[_Union[PriceCell, _Mapping]]] = ..., default_unit_amount: _Optional[str] = ..., percentage: _Optional[_Union[PricePercentage, _Mapping]] = ..., one_time: _Optional[bool] = ...) -> None: ...
 
 class PriceTier(_message.Message):
     __slots__ = ("up_to", "unit_amount", "flat_amount", "block_size", "maximum_amount")

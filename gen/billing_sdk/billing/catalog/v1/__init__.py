@@ -42,8 +42,10 @@ __all__ = (
     "PlanItem",
     "PlanStatus",
     "Price",
+    "PriceCell",
     "PriceCreated",
     "PriceModel",
+    "PricePercentage",
     "PriceTier",
     "PriceUsage",
     "Product",
@@ -195,6 +197,16 @@ class PriceModel(betterproto2.Enum):
     `unit_amount` for each started package of `unit_size` units.
     """
 
+    MATRIX = 6
+    """
+    Each record's units at the amount of the cell that its properties fall in; of a sum or count meter.
+    """
+
+    PERCENTAGE = 7
+    """
+    A share of each transaction: records of a sum meter, whose quantities are amounts in the price's currency.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -204,6 +216,8 @@ class PriceModel(betterproto2.Enum):
             3: "PRICE_MODEL_GRADUATED",
             4: "PRICE_MODEL_VOLUME",
             5: "PRICE_MODEL_PACKAGE",
+            6: "PRICE_MODEL_MATRIX",
+            7: "PRICE_MODEL_PERCENTAGE",
         }
 
     @classmethod
@@ -215,6 +229,8 @@ class PriceModel(betterproto2.Enum):
             "PRICE_MODEL_GRADUATED": 3,
             "PRICE_MODEL_VOLUME": 4,
             "PRICE_MODEL_PACKAGE": 5,
+            "PRICE_MODEL_MATRIX": 6,
+            "PRICE_MODEL_PERCENTAGE": 7,
         }
 
 
@@ -398,7 +414,7 @@ class CreatePriceRequest(betterproto2.Message):
 
     unit_amount: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
     """
-    All but graduated and volume prices.
+    Flat, per-unit and package prices.
     """
 
     unit_size: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
@@ -431,6 +447,23 @@ class CreatePriceRequest(betterproto2.Message):
     no_flat_amount_when_unused: "bool" = betterproto2.field(18, betterproto2.TYPE_BOOL)
     """
     Graduated and volume prices only.
+    """
+
+    dimensions: "list[str]" = betterproto2.field(21, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Matrix prices only, as the next two.
+    """
+
+    cells: "list[PriceCell]" = betterproto2.field(22, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    default_unit_amount: "str" = betterproto2.field(23, betterproto2.TYPE_STRING)
+    """
+    Required: 0 gives away what falls in no cell.
+    """
+
+    percentage: "PricePercentage | None" = betterproto2.field(24, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Percentage prices only.
     """
 
     one_time: "bool" = betterproto2.field(30, betterproto2.TYPE_BOOL)
@@ -913,6 +946,23 @@ class Price(betterproto2.Message):
     The first tier's flat amount is due even when nothing was used, unless this is set.
     """
 
+    dimensions: "list[str]" = betterproto2.field(21, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Of matrix prices: the properties that cells differ by.
+    """
+
+    cells: "list[PriceCell]" = betterproto2.field(22, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    default_unit_amount: "str" = betterproto2.field(23, betterproto2.TYPE_STRING)
+    """
+    What units cost that fall in no cell.
+    """
+
+    percentage: "PricePercentage | None" = betterproto2.field(24, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Of percentage prices.
+    """
+
     one_time: "bool" = betterproto2.field(30, betterproto2.TYPE_BOOL)
     """
     Charged once per item, in full, with the first invoice after the item is added: as a setup fee.
@@ -920,6 +970,26 @@ class Price(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.catalog.v1", "Price", Price)
+
+
+@dataclass(eq=False, repr=False)
+class PriceCell(betterproto2.Message):
+    """
+    What units cost whose record has these properties.
+    """
+
+    values: "list[str]" = betterproto2.field(1, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Of the price's dimensions, in their order.
+    """
+
+    unit_amount: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Per `unit_size` units.
+    """
+
+
+default_message_pool.register_message("billing.catalog.v1", "PriceCell", PriceCell)
 
 
 @dataclass(eq=False, repr=False)
@@ -936,6 +1006,44 @@ class PriceCreated(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.catalog.v1", "PriceCreated", PriceCreated)
+
+
+@dataclass(eq=False, repr=False)
+class PricePercentage(betterproto2.Message):
+    """
+    What each transaction costs. The period's first ones are free until either what is free by number or by amount is
+    used up; what crosses the end of the free amount pays for the rest of it. Late transactions count by their time.
+    """
+
+    percent: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    As in "2.9".
+    """
+
+    fixed_amount: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Per transaction, on top; 0 when empty.
+    """
+
+    free_transactions: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+    """
+    0 is no limit, unless there is none by amount either: nothing is free then.
+    """
+
+    free_amount: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Empty is no limit, likewise.
+    """
+
+    minimum_amount: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    What a transaction that is not free costs at least, and at most; empty is no limit.
+    """
+
+    maximum_amount: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.catalog.v1", "PricePercentage", PricePercentage)
 
 
 @dataclass(eq=False, repr=False)

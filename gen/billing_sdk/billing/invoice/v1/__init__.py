@@ -558,6 +558,13 @@ class InvoiceLine(betterproto2.Message):
     Why it is not taxed.
     """
 
+    by_record: "__types__v1__.RecordEvidence | None" = betterproto2.field(
+        230, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    Of matrix and percentage prices.
+    """
+
     charge_id: "str" = betterproto2.field(270, betterproto2.TYPE_STRING)
     """
     What rating charged; empty for what was no charge.
