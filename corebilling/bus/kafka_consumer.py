@@ -108,7 +108,7 @@ class KafkaConsumer:
         wait_s = _RESTART_S
         while True:
             try:
-                await ensure_topic(self._address, self._connection)
+                await answer_of(ensure_topic(self._address, self._connection))
                 wait_s = _RESTART_S
                 member = _Member(self._address, self._connection, self._consumer, self._limit)
                 await answer_of(asyncio.create_task(member.consume(), name="kafka member"))
@@ -250,18 +250,22 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library h
 
     async def _leave(self) -> None:
         await self._commit_at_last()
-        # The library's stop may end in the cancellation of its own fetches, before all is closed: gathered,
-        # that is an answer like any other, and not our end.
+        # In a task of its own: the library's stop may end in the cancellation of its own fetches, before all
+        # is closed, which is not our end; and it may forget that it is canceled.
+        stopping = asyncio.create_task(self._client.stop(), name="kafka consumer stops")
+        await asyncio.wait([stopping], timeout=_STOP_TIMEOUT_S)
         error: BaseException | None
-        try:
-            async with asyncio.timeout(_STOP_TIMEOUT_S):
-                (error,) = await asyncio.gather(self._client.stop(), return_exceptions=True)
-        except TimeoutError as late:
-            error = late
+        if not stopping.done():
+            stopping.cancel()
+            error = TimeoutError("the client does not stop")
+        elif stopping.cancelled():
+            error = CanceledFromInside()
+        else:
+            error = stopping.exception()
         if error is None:
             return
         await self._abandon()
-        if not isinstance(error, (*UNREACHABLE, asyncio.CancelledError)):
+        if not isinstance(error, (*UNREACHABLE, CanceledFromInside)):
             raise error
         log.info("kafka.consumer_not_stopped", error=repr(error))
 

@@ -72,6 +72,7 @@ class Price:
     maximum_amount: Decimal | None = None
     minimum_amount: Decimal | None = None
     discount_percent: Decimal = Decimal(0)
+    one_time: bool = False
     zero_usage_flat_fee: bool = True
     """Whether the first tier's flat amount is due even when there is nothing to charge for."""
 

@@ -128,16 +128,16 @@ INSERT_PRICE: Final = """-- name: InsertPrice :one
 INSERT INTO prices (
     tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count,
     unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused,
-    max_quantity, description, created_at
+    max_quantity, one_time, description, created_at
 )
 VALUES (
     $1, $2, $3, $4, $5, $6,
     $7, $8, $9, $10, $11,
     $12, $13, $14, $15, $16,
     $17, $18, $19, $20,
-    $21
+    $21, $22
 )
-RETURNING tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, description, created_at
+RETURNING tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, description, created_at
 """
 
 
@@ -153,8 +153,8 @@ async def insert_price(
     model: str,
     usage: str,
     meter_id: str | None,
-    interval_unit: str,
-    interval_count: int,
+    interval_unit: str | None,
+    interval_count: int | None,
     unit_amount: Decimal | None,
     unit_size: Decimal,
     tiers: Json,
@@ -163,6 +163,7 @@ async def insert_price(
     maximum_amount: Decimal | None,
     no_flat_amount_when_unused: bool,
     max_quantity: Decimal | None,
+    one_time: bool,
     description: str,
     created_at: datetime.datetime,
 ) -> Price:
@@ -187,6 +188,7 @@ async def insert_price(
         maximum_amount,
         no_flat_amount_when_unused,
         max_quantity,
+        one_time,
         description,
         created_at,
     )
@@ -211,7 +213,7 @@ async def get_last_price_version(conn: Connection, *, tenant_id: str, code: str)
 
 
 FIND_PRICE: Final = """-- name: FindPrice :one
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -221,7 +223,7 @@ async def find_price(conn: Connection, *, tenant_id: str, id: str) -> Price | No
 
 
 LIST_PRICES: Final = """-- name: ListPrices :many
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, description, created_at FROM prices
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, description, created_at FROM prices
 WHERE tenant_id = $1
     AND ($2::text = '' OR code = $2::text)
     AND ($3::text = '' OR id < $3::text)

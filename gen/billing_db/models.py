@@ -402,8 +402,9 @@ class Price:
     model: str
     usage: str
     meter_id: str | None
-    interval_unit: str
-    interval_count: int
+    one_time: bool
+    interval_unit: str | None
+    interval_count: int | None
     unit_amount: Decimal | None
     unit_size: Decimal
     tiers: Json
@@ -487,6 +488,7 @@ class SubscriptionItem:
     meter_code: str | None
     aggregation: str | None
     quantity: Decimal | None
+    one_time: bool
     starts_at: datetime.datetime
     ends_at: datetime.datetime
     billed_from: datetime.datetime

@@ -32,6 +32,10 @@ SELECT
     coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = $1 AND i.subscription_id = ANY ($2::text[])
+    AND (NOT i.one_time OR NOT EXISTS (
+        SELECT FROM charges c
+        WHERE c.tenant_id = i.tenant_id AND c.subscription_item_id = i.id AND c.kind = 'one_time'
+    ))
 ORDER BY i.subscription_id, i.position, i.starts_at, i.id
 """
 
@@ -59,13 +63,13 @@ async def list_rated_items(
     tenant_id: str,
     subscription_ids: Sequence[str],
 ) -> list[ListRatedItemsRow]:
-    """Of several subscriptions at once, each subscription's in its own order."""
+    """Of several subscriptions at once, each subscription's in its own order; one-time items until they are charged."""
     rows = await conn.fetch(LIST_RATED_ITEMS, tenant_id, subscription_ids)
     return [ListRatedItemsRow(*row) for row in rows]
 
 
 LIST_RATED_PRICES: Final = """-- name: ListRatedPrices :many
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
 
 
@@ -195,7 +199,7 @@ UPDATE usage_totals t
 SET billed_quantity = t.billed_quantity + r.quantity, billed_amount = t.billed_amount + r.amount,
     version = t.version + 1
 FROM rated r
-WHERE r.kind <> 'recurring' AND t.tenant_id = $1
+WHERE r.kind IN ('usage', 'adjustment') AND t.tenant_id = $1
     AND t.subscription_item_id = r.subscription_item_id AND t.period_start = r.period_start
 """
 
@@ -265,7 +269,7 @@ async def list_charges(conn: Connection, *, tenant_id: str, cycle_ids: Sequence[
 
 
 FIND_BILLED_PRICE: Final = """-- name: FindBilledPrice :one
-SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.max_quantity, p.description, p.created_at
+SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.max_quantity, p.description, p.created_at
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id

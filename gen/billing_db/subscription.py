@@ -67,10 +67,10 @@ async def insert_subscription(
 
 INSERT_SUBSCRIPTION_ITEMS: Final = """-- name: InsertSubscriptionItems :many
 INSERT INTO subscription_items (
-    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, billed_from
+    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, billed_from
 )
 SELECT $1, i.id, $2, i.position, i.price_id, m.code, m.aggregation,
-    nullif(i.quantity, '')::numeric, $3::timestamptz, i.billed_from
+    nullif(i.quantity, '')::numeric, p.one_time, $3::timestamptz, i.billed_from
 FROM (
     SELECT
         unnest($4::text[]) AS id,
@@ -81,7 +81,7 @@ FROM (
 ) i
 JOIN prices p ON p.tenant_id = $1 AND p.id = i.price_id
 LEFT JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
-RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, ends_at, billed_from, billed_until, paused
+RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, ends_at, billed_from, billed_until, paused
 """
 
 
@@ -113,7 +113,7 @@ async def insert_subscription_items(
 
 
 LIST_PRICES_FOR_ITEMS: Final = """-- name: ListPricesForItems :many
-SELECT id, code, currency, usage, meter_id, interval_unit, interval_count, max_quantity
+SELECT id, code, currency, usage, meter_id, one_time, interval_unit, interval_count, max_quantity
 FROM prices
 WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
@@ -128,8 +128,9 @@ class ListPricesForItemsRow:
     currency: str
     usage: str
     meter_id: str | None
-    interval_unit: str
-    interval_count: int
+    one_time: bool
+    interval_unit: str | None
+    interval_count: int | None
     max_quantity: Decimal | None
 
 
@@ -180,7 +181,7 @@ async def list_subscriptions(
 
 
 LIST_SUBSCRIPTION_ITEMS: Final = """-- name: ListSubscriptionItems :many
-SELECT tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, ends_at, billed_from, billed_until, paused FROM subscription_items
+SELECT tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, ends_at, billed_from, billed_until, paused FROM subscription_items
 WHERE tenant_id = $1 AND subscription_id = ANY ($2::text[])
     AND (ends_at = '9000-01-01 00:00:00+00' OR paused)
 ORDER BY subscription_id, position

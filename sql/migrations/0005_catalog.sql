@@ -34,8 +34,10 @@ CREATE TABLE prices (
     model text NOT NULL CHECK (model IN ('flat', 'per_unit', 'graduated', 'volume', 'package')),
     usage text NOT NULL CHECK (usage IN ('licensed', 'metered')),
     meter_id text,
-    interval_unit text NOT NULL CHECK (interval_unit IN ('day', 'week', 'month', 'year')),
-    interval_count integer NOT NULL CHECK (interval_count > 0),
+    -- One-time prices have no interval.
+    one_time boolean NOT NULL DEFAULT false,
+    interval_unit text CHECK (interval_unit IN ('day', 'week', 'month', 'year')),
+    interval_count integer CHECK (interval_count > 0),
     unit_amount numeric(32, 12),
     unit_size numeric(32, 12) NOT NULL CHECK (unit_size > 0),
     -- [{up_to, unit_amount, flat_amount, block_size, maximum_amount}], decimals as strings; the last up_to is
@@ -55,6 +57,8 @@ CREATE TABLE prices (
     FOREIGN KEY (tenant_id, product_id) REFERENCES products,
     FOREIGN KEY (tenant_id, meter_id) REFERENCES meters,
     CHECK ((usage = 'metered') = (meter_id IS NOT NULL)),
+    CHECK (num_nulls(interval_unit, interval_count) = CASE WHEN one_time THEN 2 ELSE 0 END),
+    CHECK (usage = 'licensed' OR NOT one_time),
     CHECK ((model IN ('graduated', 'volume')) = (unit_amount IS NULL)),
     CHECK (minimum_amount <= maximum_amount)
 );

@@ -42,6 +42,8 @@ CREATE TABLE subscription_items (
     aggregation text CHECK (aggregation IN ('sum', 'count', 'max')),
     -- Of licensed prices.
     quantity numeric(32, 12),
+    -- Copied from the price: charged once. Other items recur.
+    one_time boolean NOT NULL,
     -- Usage from `starts_at` on counts for the item, up to `ends_at`. These years stand for ever: an infinite time
     -- cannot be compared with others in the program.
     starts_at timestamptz NOT NULL DEFAULT '1000-01-01 00:00:00+00',
@@ -67,7 +69,7 @@ CREATE TABLE subscription_changes (
     state text NOT NULL CHECK (state IN ('scheduled', 'applied', 'canceled')),
     effective_at timestamptz NOT NULL,
     plan_id text,
-    -- The items from then on: price_id, and quantity ('' of metered ones).
+    -- The items from then on: price_id, quantity ('' of metered ones), one_time.
     items jsonb NOT NULL,
     proration_behavior text NOT NULL CHECK (proration_behavior IN ('create_prorations', 'invoice_immediately', 'none')),
     created_at timestamptz NOT NULL,

@@ -6,7 +6,7 @@ CREATE TABLE charges (
     id text NOT NULL,
     cycle_id text NOT NULL,
     subscription_item_id text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('recurring', 'usage', 'adjustment')),
+    kind text NOT NULL CHECK (kind IN ('recurring', 'usage', 'adjustment', 'one_time')),
     price_id text NOT NULL,
     description text NOT NULL,
     period_start timestamptz NOT NULL,
@@ -31,6 +31,9 @@ CREATE TABLE charges (
     CONSTRAINT charges_once UNIQUE (tenant_id, cycle_id, subscription_item_id, kind, period_start),
     FOREIGN KEY (tenant_id, cycle_id) REFERENCES billing_cycles
 );
+-- Whichever cycle comes first charges a one-time item, and none after it; also found by it.
+CREATE UNIQUE INDEX charges_one_time ON charges (tenant_id, subscription_item_id) WHERE kind = 'one_time';
+
 CALL isolate_tenant('charges');
 GRANT SELECT ON charges TO corebilling_app;
 GRANT SELECT, INSERT ON charges TO corebilling_worker;

@@ -9,12 +9,16 @@ WITH claimed AS (
 SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
 
 -- name: ListRatedItems :many
--- Of several subscriptions at once, each subscription's in its own order.
+-- Of several subscriptions at once, each subscription's in its own order; one-time items until they are charged.
 SELECT
     i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
     coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
+    AND (NOT i.one_time OR NOT EXISTS (
+        SELECT FROM charges c
+        WHERE c.tenant_id = i.tenant_id AND c.subscription_item_id = i.id AND c.kind = 'one_time'
+    ))
 ORDER BY i.subscription_id, i.position, i.starts_at, i.id;
 
 -- name: ListRatedPrices :many
@@ -102,7 +106,7 @@ UPDATE usage_totals t
 SET billed_quantity = t.billed_quantity + r.quantity, billed_amount = t.billed_amount + r.amount,
     version = t.version + 1
 FROM rated r
-WHERE r.kind <> 'recurring' AND t.tenant_id = sqlc.arg(tenant_id)
+WHERE r.kind IN ('usage', 'adjustment') AND t.tenant_id = sqlc.arg(tenant_id)
     AND t.subscription_item_id = r.subscription_item_id AND t.period_start = r.period_start;
 
 -- name: ListCharges :many

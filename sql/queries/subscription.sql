@@ -13,10 +13,10 @@ RETURNING *;
 -- name: InsertSubscriptionItems :many
 -- In the order given; the arrays run in parallel, and '' is no quantity. Metered prices bring their meter along.
 INSERT INTO subscription_items (
-    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, starts_at, billed_from
+    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, billed_from
 )
 SELECT sqlc.arg(tenant_id), i.id, sqlc.arg(subscription_id), i.position, i.price_id, m.code, m.aggregation,
-    nullif(i.quantity, '')::numeric, sqlc.arg(starts_at)::timestamptz, i.billed_from
+    nullif(i.quantity, '')::numeric, p.one_time, sqlc.arg(starts_at)::timestamptz, i.billed_from
 FROM (
     SELECT
         unnest(sqlc.arg(ids)::text[]) AS id,
@@ -31,7 +31,7 @@ RETURNING *;
 
 -- name: ListPricesForItems :many
 -- The prices that a new subscription names, in no order.
-SELECT id, code, currency, usage, meter_id, interval_unit, interval_count, max_quantity
+SELECT id, code, currency, usage, meter_id, one_time, interval_unit, interval_count, max_quantity
 FROM prices
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
 

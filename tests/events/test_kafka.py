@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -380,6 +380,28 @@ async def test_a_cancellation_that_meets_an_error_is_not_forgotten(address: Kafk
         running = asyncio.create_task(bus.run())
         await publish_until_taken(bus, [delivery(1)])
         await handling.wait()
+        running.cancel()
+        await asyncio.wait([running], timeout=WITHIN_S)
+        assert running.cancelled()
+
+
+async def test_a_cancellation_that_the_library_forgets_while_it_connects_is_not_forgotten(
+    address: KafkaAddress, monkeypatch: pytest.MonkeyPatch
+):
+    connecting, start = asyncio.Event(), AIOKafkaAdminClient.start
+
+    async def forgetful(admin: AIOKafkaAdminClient) -> None:
+        await start(admin)
+        connecting.set()
+        # As asyncio.wait_for does when the answer is there.
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "start", forgetful)
+    async with KafkaBus.open(address, 4) as bus:
+        bus.subscribe(Seen())
+        running = asyncio.create_task(bus.run())
+        await connecting.wait()
         running.cancel()
         await asyncio.wait([running], timeout=WITHIN_S)
         assert running.cancelled()

@@ -47,6 +47,8 @@ class PriceTerms:
     minimum_amount: Decimal | None = None
     maximum_amount: Decimal | None = None
     no_flat_amount_when_unused: bool = False
+    one_time: bool = False
+    has_interval: bool = True
 
 
 def check_price_terms(terms: PriceTerms) -> None:
@@ -77,6 +79,12 @@ def _of_usage(terms: PriceTerms) -> Iterator[Rule]:
         "a metered price names a meter_id, a licensed one does not",
         metered == (terms.meter_id is not None),
     )
+    yield (
+        "interval_unit",
+        "a one-time price has no interval_unit, all others have one",
+        terms.one_time != terms.has_interval,
+    )
+    yield "usage", "a one-time price is licensed: usage recurs", not (terms.one_time and metered)
     yield "usage", "a flat price is licensed: it does not depend on usage", not (flat and metered)
     yield (
         "included_quantity",

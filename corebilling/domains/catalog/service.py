@@ -124,8 +124,11 @@ class CatalogService:
             model=terms.model,
             usage=terms.usage,
             meter_id=terms.meter_id,
-            interval_unit=enum_text(period_pb2.IntervalUnit, request.interval_unit),
-            interval_count=request.interval_count or 1,
+            one_time=terms.one_time,
+            interval_unit=enum_text(period_pb2.IntervalUnit, request.interval_unit)
+            if terms.has_interval
+            else None,
+            interval_count=(request.interval_count or 1) if terms.has_interval else None,
             unit_amount=terms.unit_amount,
             unit_size=terms.unit_size,
             tiers=[_tier_object(tier) for tier in terms.tiers],
@@ -262,6 +265,8 @@ def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
         minimum_amount=_decimal(request.minimum_amount),
         maximum_amount=_decimal(request.maximum_amount),
         no_flat_amount_when_unused=request.no_flat_amount_when_unused,
+        one_time=request.one_time,
+        has_interval=bool(request.interval_unit),
     )
 
 

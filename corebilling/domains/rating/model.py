@@ -16,6 +16,7 @@ class ChargeKind(StrEnum):
     RECURRING = "recurring"
     USAGE = "usage"
     ADJUSTMENT = "adjustment"
+    ONE_TIME = "one_time"
 
 
 _BY_THE_SECOND = Proration()
@@ -108,6 +109,7 @@ def decide_charges(
     Args:
         period: The cycle's period; fees are prorated when it is shorter than `full_period`, and where items
             began or ended within it.
+        items: Those that are charged once were not charged yet.
         full_period: A closing cycle's is empty: it has neither fees nor usage of its own.
         usage: The full period's quantities so far, by metered item; an item without any used nothing.
         late: Of periods that no other cycle bills.
@@ -118,11 +120,18 @@ def decide_charges(
     adjustments = [_adjustment(by_id[total.item_id], total, period, terms, service) for total in late]
     if full_period.start == full_period.end:
         return adjustments
-    due = {item.id: _common(period, item.billed) for item in items if _touches(item.billed, period)}
+    due = {
+        item.id: _common(period, item.billed)
+        for item in items
+        if _touches(item.billed, period) and not item.price.one_time
+    }
     last = max((span.end for span in due.values()), default=period.end)
     charges: list[Charge] = []
     for item in items:
-        if item.price.metered:
+        if item.price.one_time:
+            if _is_due_once(item, period, service):
+                charges.append(_one_time_charge(item, terms, service))
+        elif item.price.metered:
             if item.id in usage or _is_usage_due(item, period, full_period, service):
                 quantity = usage.get(item.id, Decimal(0))
                 charges.append(_usage_charge(item, quantity, period, full_period, terms, service))
@@ -150,6 +159,13 @@ def _is_usage_due(item: PricedItem, period: Period, full_period: Period, service
         and item.served.end > period.start
         and not goes_on(item, period, full_period, service)
     )
+
+
+def _is_due_once(item: PricedItem, period: Period, service: Period) -> bool:
+    """Whether the item was added by the period's end, and not taken back in the same instant or while nothing
+    was due."""
+    served = item.served
+    return served.start <= period.end and max(served.start, service.start) < served.end
 
 
 def _common(period: Period, span: Period) -> Period:
@@ -187,10 +203,8 @@ def _due_before(
 
 def _recurring_charge(item: PricedItem, period: Period, basis: Basis) -> Charge:
     price, share = item.price, basis.due.share
-    # A flat fee is due once, whatever the quantity.
-    quantity = Decimal(1) if price.model is PriceModel.FLAT else item.quantity or Decimal(0)
+    quantity, whole = _rate_licensed(item)
     description = price.description if share == 1 else f"{price.description} (prorated)"
-    whole = rate(price, quantity)
     rated = prorate(whole, share)
     charge = _charge(item, ChargeKind.RECURRING, description, period, quantity, rated, basis)
     if basis.before is None:
@@ -200,6 +214,20 @@ def _recurring_charge(item: PricedItem, period: Period, basis: Basis) -> Charge:
     so_far = exact_amount(whole.amount * (basis.before.share + share))
     amount = exact_amount(Fraction(so_far) - Fraction(amount_before))
     return replace(charge, amount=amount, amount_before=amount_before)
+
+
+def _one_time_charge(item: PricedItem, terms: Proration, service: Period) -> Charge:
+    at = max(item.served.start, service.start)
+    moment = Period(at, at)
+    basis = Basis(moment, Due(moment, _WHOLE), terms)
+    quantity, rated = _rate_licensed(item)
+    return _charge(item, ChargeKind.ONE_TIME, item.price.description, moment, quantity, rated, basis)
+
+
+def _rate_licensed(item: PricedItem) -> tuple[Decimal, Rated]:
+    # A flat fee is due once, whatever the quantity.
+    quantity = Decimal(1) if item.price.model is PriceModel.FLAT else item.quantity or Decimal(0)
+    return quantity, rate(item.price, quantity)
 
 
 def _usage_charge(

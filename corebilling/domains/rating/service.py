@@ -265,6 +265,7 @@ def _price(row: models.Price) -> Price:
         included_quantity=row.included_quantity,
         maximum_amount=row.maximum_amount,
         minimum_amount=row.minimum_amount,
+        one_time=row.one_time,
         zero_usage_flat_fee=not row.no_flat_amount_when_unused,
     )
 
@@ -307,7 +308,7 @@ def _basis_object(charge: Charge, total: rating_sql.ListUnbilledUsageRow | None)
         kept |= {"span": _period_object(basis.due.span), "share": str(basis.due.share)}
     if basis.before is not None:
         kept |= {"span_before": _period_object(basis.before.span), "share_before": str(basis.before.share)}
-    if charge.kind is not ChargeKind.RECURRING and total is not None:
+    if total is not None and charge.kind in (ChargeKind.USAGE, ChargeKind.ADJUSTMENT):
         kept |= {
             "quantity_before": decimal_text(total.billed_quantity),
             "record_count": total.record_count,

@@ -34,7 +34,7 @@ async def held_items(tx: Transaction, subscription_id: str) -> list[HeldItem]:
     found = await subscription_sql.list_subscription_items(
         tx, tenant_id=tx.tenant_id, subscription_ids=[subscription_id]
     )
-    return [HeldItem(row.id, row.price_id, row.quantity, row.billed_from) for row in found]
+    return [HeldItem(row.id, row.price_id, row.quantity, row.billed_from, row.one_time) for row in found]
 
 
 async def last_change(tx: Transaction, subscription_id: str) -> datetime:
@@ -69,6 +69,7 @@ async def record(
             {
                 "price_id": item.price_id,
                 "quantity": "" if item.quantity is None else decimal_text(item.quantity),
+                "one_time": item.one_time,
             }
             for item in wanted
         ],
@@ -105,7 +106,9 @@ async def carry_out(
     """
     held = await held_items(tx, subscription.id)
     wanted = [
-        WantedItem(item["price_id"], Decimal(item["quantity"]) if item["quantity"] else None)
+        WantedItem(
+            item["price_id"], Decimal(item["quantity"]) if item["quantity"] else None, item["one_time"]
+        )
         for item in change.items
     ]
     decided = decide_item_change(held, wanted)
@@ -159,9 +162,9 @@ async def end_items(
 
 
 async def stop(tx: Transaction, subscription: Subscription, at: datetime) -> None:
-    """Ends all items and their fees, and withdraws what was scheduled."""
+    """Ends all items that recur and their fees, and withdraws what was scheduled."""
     await withdraw(tx, subscription)
-    held = [item.id for item in await held_items(tx, subscription.id)]
+    held = [item.id for item in await held_items(tx, subscription.id) if not item.one_time]
     await end_items(tx, held, at, billed_until=at, paused=True)
     await subscription_sql.end_subscription_fees(
         tx, tenant_id=tx.tenant_id, subscription_id=subscription.id, billed_until=at
@@ -173,12 +176,21 @@ async def stop(tx: Transaction, subscription: Subscription, at: datetime) -> Non
 
 async def start_again(tx: Transaction, subscription: Subscription, at: datetime) -> None:
     """Adds the items that the pause ended anew."""
-    held = await held_items(tx, subscription.id)
-    wanted = [WantedItem(item.price_id, item.quantity) for item in held]
+    held = dict(enumerate(await held_items(tx, subscription.id), start=1))
+    wanted = {
+        place: WantedItem(item.price_id, item.quantity) for place, item in held.items() if not item.one_time
+    }
     await subscription_sql.mark_subscription_resumed(
         tx, tenant_id=tx.tenant_id, subscription_id=subscription.id
     )
-    await items.insert(tx, subscription.id, wanted, starts_at=at, billed_from=[at for _ in wanted])
+    await items.insert(
+        tx,
+        subscription.id,
+        list(wanted.values()),
+        starts_at=at,
+        billed_from=[at for _ in wanted],
+        places=list(wanted),
+    )
 
 
 async def check_unused(tx: Transaction, ids: Sequence[str], since: datetime) -> None:

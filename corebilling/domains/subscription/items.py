@@ -63,7 +63,7 @@ async def offered_prices(tx: Transaction, wanted: Sequence[WantedItem]) -> dict[
             currency=row.currency,
             metered=row.usage == "metered",
             meter_id=row.meter_id,
-            interval_unit=cast(IntervalUnit, row.interval_unit),
+            interval_unit=cast("IntervalUnit | None", row.interval_unit),
             interval_count=row.interval_count,
             max_quantity=row.max_quantity,
         )

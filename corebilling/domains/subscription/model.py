@@ -74,38 +74,49 @@ def _transition_invalid(old: SubscriptionState, new: SubscriptionState) -> Faile
 
 @dataclass(frozen=True, slots=True)
 class OfferedPrice:
-    """What a subscription must know of a price to take it: also how much of it an invoice line can hold."""
+    """What a subscription must know of a price to take it: also how much of it an invoice line can hold.
+
+    A one-time price has no interval.
+    """
 
     id: str
     currency: str
     metered: bool
     meter_id: str | None
-    interval_unit: IntervalUnit
-    interval_count: int
+    interval_unit: IntervalUnit | None
+    interval_count: int | None
     max_quantity: Decimal | None
+
+    @property
+    def one_time(self) -> bool:
+        return self.interval_unit is None
 
 
 @dataclass(frozen=True, slots=True)
 class WantedItem:
     price_id: str
     quantity: Decimal | None
+    one_time: bool = False
 
 
 def decide_items(
     wanted: Sequence[WantedItem], prices: dict[str, OfferedPrice], currency: str
 ) -> tuple[Sequence[WantedItem], IntervalUnit, int]:
-    """The items with their quantities filled in, and the interval they share.
+    """The items with their quantities filled in, and the interval that those which recur share.
 
     Raises:
         InvalidArgument: SUBSCRIPTION_ITEMS_INVALID, saying what contradicts what.
     """
     taken = [prices[item.price_id] for item in wanted]
-    first = taken[0]
+    first = next((price for price in taken if not price.one_time), None)
+    if first is None:
+        raise _items_invalid("at least one price recurs; bill what is due once with CreateInvoice")
     meters = [price.meter_id for price in taken if price.metered]
     if len(set(meters)) < len(meters):
         raise _items_invalid("two items have the same meter")
     for item, price in zip(wanted, taken, strict=True):
-        if (price.interval_unit, price.interval_count) != (first.interval_unit, first.interval_count):
+        interval = (price.interval_unit, price.interval_count)
+        if not price.one_time and interval != (first.interval_unit, first.interval_count):
             raise _items_invalid("all prices have the same billing interval")
         if price.currency != currency:
             raise _items_invalid(f"the customer pays in {currency}, price {price.id} is in {price.currency}")
@@ -113,9 +124,9 @@ def decide_items(
             raise _items_invalid("a metered item's quantity comes from its meter: leave it empty")
     filled = [
         item
-        if prices[item.price_id].metered
-        else replace(item, quantity=Decimal(1) if item.quantity is None else item.quantity)
-        for item in wanted
+        if price.metered
+        else WantedItem(item.price_id, Decimal(1) if item.quantity is None else item.quantity, price.one_time)
+        for item, price in zip(wanted, taken, strict=True)
     ]
     for item in filled:
         most = prices[item.price_id].max_quantity
@@ -123,7 +134,10 @@ def decide_items(
             raise _items_invalid(
                 f"take at most {most:f} of price {item.price_id}: an invoice line holds no more"
             )
-    return filled, first.interval_unit, first.interval_count
+    unit, count = first.interval_unit, first.interval_count
+    assert unit is not None, "it recurs"
+    assert count is not None, "it recurs"
+    return filled, unit, count
 
 
 def check_interval(held: tuple[str, int], wanted: tuple[str, int]) -> None:
@@ -229,6 +243,7 @@ class HeldItem:
     price_id: str
     quantity: Decimal | None
     billed_from: datetime
+    one_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,13 +267,14 @@ class ItemChange:
 def decide_item_change(held: Sequence[HeldItem], wanted: Sequence[WantedItem]) -> ItemChange:
     """What it takes to get from the items held to those wanted.
 
-    An item of the same price and quantity stays as it is: its usage is priced together.
+    An item of the same price and quantity stays as it is: its usage is priced together, and what is charged
+    once is not charged again.
     """
     left = dict(enumerate(wanted, start=1))
     ended: list[HeldItem] = []
     kept: dict[str, int] = {}
     for item in held:
-        same = WantedItem(item.price_id, item.quantity)
+        same = WantedItem(item.price_id, item.quantity, item.one_time)
         place = next((place for place, other in left.items() if other == same), None)
         if place is None:
             ended.append(item)
@@ -343,11 +359,12 @@ def decide_fee_change(
 
     Where an earlier change has left the period's fees as they were, they stay so: an item whose own fee has
     not begun hands that beginning on to the one that follows it. `billed_in_parts`: there is a part to be
-    invoiced now; not so in a trial, nor where the tenant prorates nothing.
+    invoiced now; not so in a trial, nor where the tenant prorates nothing. One-time fees are due at once.
     """
     within = period.start < at < period.end
     if behavior is ProrationBehavior.NONE and within:
-        return FeeChange(period.end, (period.end,) * len(change.added), invoice_now=False)
+        begins = tuple(at if item.one_time else period.end for item in change.added)
+        return FeeChange(period.end, begins, invoice_now=False)
     old = _predecessors(change)
     begins = tuple(
         max(at, old[place].billed_from) if place in old else at for place in range(len(change.added))
@@ -358,11 +375,12 @@ def decide_fee_change(
 
 def _predecessors(change: ItemChange) -> dict[int, HeldItem]:
     """Which ended item each added one follows, by its place: that of its price, else the next of its kind."""
-    left = list(change.ended)
+    left = [item for item in change.ended if not item.one_time]
     found: dict[int, HeldItem] = {}
     for follows in (_same_price, _same_kind):
         for place, new in enumerate(change.added):
-            old = next((old for old in left if place not in found and follows(old, new)), None)
+            unmatched = place not in found and not new.one_time
+            old = next((old for old in left if unmatched and follows(old, new)), None)
             if old is not None:
                 found[place] = old
                 left.remove(old)

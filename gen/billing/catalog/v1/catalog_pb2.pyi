@@ -95,7 +95,7 @@ class Meter(_message.Message):
     def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., aggregation: _Optional[_Union[Aggregation, str]] = ..., unit: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
 
 class Price(_message.Message):
-    __slots__ = ("id", "tenant_id", "product_id", "code", "price_version", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "created_at", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused")
+    __slots__ = ("id", "tenant_id", "product_id", "code", "price_version", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "created_at", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused", "one_time")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -116,6 +116,7 @@ class Price(_message.Message):
     MINIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     MAXIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     NO_FLAT_AMOUNT_WHEN_UNUSED_FIELD_NUMBER: _ClassVar[int]
+    ONE_TIME_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     product_id: str
@@ -136,7 +137,8 @@ class Price(_message.Message):
     minimum_amount: str
     maximum_amount: str
     no_flat_amount_when_unused: bool
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., price_version: _Optional[int] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[PriceModel, str]] = ..., usage: _Optional[_Union[PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., included_quantity: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ..., no_flat_amount_when_unused: _Optional[bool] = ...) -> None: ...
+    one_time: bool
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., price_version: _Optional[int] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[PriceModel, str]] = ..., usage: _Optional[_Union[PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., included_quantity: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ..., no_flat_amount_when_unused: _Optional[bool] = ..., one_time: _Optional[bool] = ...) -> None: ...
 
 class PriceTier(_message.Message):
     __slots__ = ("up_to", "unit_amount", "flat_amount", "block_size", "maximum_amount")

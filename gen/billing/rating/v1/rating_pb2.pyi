@@ -19,10 +19,12 @@ class ChargeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHARGE_KIND_RECURRING: _ClassVar[ChargeKind]
     CHARGE_KIND_USAGE: _ClassVar[ChargeKind]
     CHARGE_KIND_ADJUSTMENT: _ClassVar[ChargeKind]
+    CHARGE_KIND_ONE_TIME: _ClassVar[ChargeKind]
 CHARGE_KIND_UNSPECIFIED: ChargeKind
 CHARGE_KIND_RECURRING: ChargeKind
 CHARGE_KIND_USAGE: ChargeKind
 CHARGE_KIND_ADJUSTMENT: ChargeKind
+CHARGE_KIND_ONE_TIME: ChargeKind
 
 class Charge(_message.Message):
     __slots__ = ("id", "tenant_id", "cycle_id", "subscription_item_id", "kind", "price_id", "description", "period", "quantity", "unit_amount", "unit_size", "currency", "amount", "tiers", "created_at", "steps", "basis", "amount_before")

@@ -97,16 +97,18 @@ class Subscription(_message.Message):
     def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., state: _Optional[_Union[SubscriptionState, str]] = ..., currency: _Optional[str] = ..., items: _Optional[_Iterable[_Union[SubscriptionItem, _Mapping]]] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., timezone: _Optional[str] = ..., anchor_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trial_end_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_at_period_end: _Optional[bool] = ..., canceled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., paused_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_change_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class SubscriptionItem(_message.Message):
-    __slots__ = ("id", "price_id", "meter_code", "quantity")
+    __slots__ = ("id", "price_id", "meter_code", "quantity", "one_time")
     ID_FIELD_NUMBER: _ClassVar[int]
     PRICE_ID_FIELD_NUMBER: _ClassVar[int]
     METER_CODE_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    ONE_TIME_FIELD_NUMBER: _ClassVar[int]
     id: str
     price_id: str
     meter_code: str
     quantity: str
-    def __init__(self, id: _Optional[str] = ..., price_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., quantity: _Optional[str] = ...) -> None: ...
+    one_time: bool
+    def __init__(self, id: _Optional[str] = ..., price_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., quantity: _Optional[str] = ..., one_time: _Optional[bool] = ...) -> None: ...
 
 class SubscriptionChange(_message.Message):
     __slots__ = ("id", "tenant_id", "subscription_id", "state", "effective_at", "plan_id", "items", "proration_behavior", "created_at")
@@ -131,9 +133,11 @@ class SubscriptionChange(_message.Message):
     def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., state: _Optional[_Union[SubscriptionChangeState, str]] = ..., effective_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., plan_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[ChangedItem, _Mapping]]] = ..., proration_behavior: _Optional[_Union[ProrationBehavior, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ChangedItem(_message.Message):
-    __slots__ = ("price_id", "quantity")
+    __slots__ = ("price_id", "quantity", "one_time")
     PRICE_ID_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    ONE_TIME_FIELD_NUMBER: _ClassVar[int]
     price_id: str
     quantity: str
-    def __init__(self, price_id: _Optional[str] = ..., quantity: _Optional[str] = ...) -> None: ...
+    one_time: bool
+    def __init__(self, price_id: _Optional[str] = ..., quantity: _Optional[str] = ..., one_time: _Optional[bool] = ...) -> None: ...

@@ -292,6 +292,9 @@ class CreatePriceRequest(betterproto2.Message):
     interval_unit: "__types__v1__.IntervalUnit" = betterproto2.field(
         9, betterproto2.TYPE_ENUM, default_factory=lambda: __types__v1__.IntervalUnit(0)
     )
+    """
+    All but one-time prices.
+    """
 
     interval_count: "int" = betterproto2.field(10, betterproto2.TYPE_INT32)
     """
@@ -333,6 +336,11 @@ class CreatePriceRequest(betterproto2.Message):
     no_flat_amount_when_unused: "bool" = betterproto2.field(18, betterproto2.TYPE_BOOL)
     """
     Graduated and volume prices only.
+    """
+
+    one_time: "bool" = betterproto2.field(30, betterproto2.TYPE_BOOL)
+    """
+    Licensed prices only.
     """
 
 
@@ -706,6 +714,9 @@ class Price(betterproto2.Message):
     interval_unit: "__types__v1__.IntervalUnit" = betterproto2.field(
         10, betterproto2.TYPE_ENUM, default_factory=lambda: __types__v1__.IntervalUnit(0)
     )
+    """
+    Unset on one-time prices.
+    """
 
     interval_count: "int" = betterproto2.field(11, betterproto2.TYPE_INT32)
 
@@ -750,6 +761,11 @@ class Price(betterproto2.Message):
     no_flat_amount_when_unused: "bool" = betterproto2.field(20, betterproto2.TYPE_BOOL)
     """
     The first tier's flat amount is due even when nothing was used, unless this is set.
+    """
+
+    one_time: "bool" = betterproto2.field(30, betterproto2.TYPE_BOOL)
+    """
+    Charged once per item, in full, with the first invoice after the item is added: as a setup fee.
     """
 
 

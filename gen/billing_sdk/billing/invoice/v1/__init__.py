@@ -71,7 +71,7 @@ class InvoiceLineType(betterproto2.Enum):
 
     ONE_TIME = 4
     """
-    Of one-off invoices.
+    Of one-off invoices, and of one-time prices.
     """
 
     @classmethod

@@ -45,6 +45,11 @@ class ChargeKind(betterproto2.Enum):
     Usage of an earlier, settled cycle that arrived late: what it costs now less what was billed.
     """
 
+    ONE_TIME = 4
+    """
+    A one-time price: once per item.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -52,6 +57,7 @@ class ChargeKind(betterproto2.Enum):
             1: "CHARGE_KIND_RECURRING",
             2: "CHARGE_KIND_USAGE",
             3: "CHARGE_KIND_ADJUSTMENT",
+            4: "CHARGE_KIND_ONE_TIME",
         }
 
     @classmethod
@@ -61,6 +67,7 @@ class ChargeKind(betterproto2.Enum):
             "CHARGE_KIND_RECURRING": 1,
             "CHARGE_KIND_USAGE": 2,
             "CHARGE_KIND_ADJUSTMENT": 3,
+            "CHARGE_KIND_ONE_TIME": 4,
         }
 
 

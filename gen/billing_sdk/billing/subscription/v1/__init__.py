@@ -213,6 +213,8 @@ class ChangedItem(betterproto2.Message):
     Of licensed prices.
     """
 
+    one_time: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+
 
 default_message_pool.register_message("billing.subscription.v1", "ChangedItem", ChangedItem)
 
@@ -227,7 +229,8 @@ class ChangeSubscriptionRequest(betterproto2.Message):
 
     plan_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    Either a plan or items: all that there are to be from then on. The billing interval stays.
+    Either a plan or items: all that there are to be from then on. The billing interval stays. One-time items that
+    are held already are not charged again.
     """
 
     items: "list[NewSubscriptionItem]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
@@ -611,6 +614,11 @@ class SubscriptionItem(betterproto2.Message):
     quantity: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
     Of licensed prices, as in seats.
+    """
+
+    one_time: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
+    """
+    Charged once, with the first invoice after it was added; it is listed as long as it is asked for.
     """
 
 
