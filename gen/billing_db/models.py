@@ -342,6 +342,8 @@ class Meter:
     name: str
     aggregation: str
     unit: str
+    filters: Json
+    transform: Json | None
     created_at: datetime.datetime
     version: int
 
@@ -610,10 +612,16 @@ class UsageTotal:
     customer_id: str
     meter_code: str
     aggregation: str
+    transform: Json | None
     record_count: int
     quantity_sum: Decimal
     quantity_max: Decimal
+    quantity_min: Decimal | None
+    filtered_count: int
+    filtered_sum: Decimal
     excluded: bool
+    unrated: bool
+    billed_count: int
     billed_quantity: Decimal
     billed_amount: Decimal
     invoice_id: str | None

@@ -80,18 +80,18 @@ async def list_rated_prices(conn: Connection, *, tenant_id: str, ids: Sequence[s
 
 LIST_UNBILLED_USAGE: Final = """-- name: ListUnbilledUsage :many
 SELECT
-    t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
-    t.quantity::numeric AS quantity, t.record_count, t.first_recorded_at, t.last_recorded_at,
+    t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.aggregation,
+    t.transform, t.record_count, t.quantity_sum, t.quantity_max, coalesce(t.quantity_min, 0)::numeric AS quantity_min,
+    t.billed_quantity, t.billed_amount, t.first_recorded_at, t.last_recorded_at,
     coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
     coalesce(c.full_period_end, t.period_start)::timestamptz AS full_period_end,
     coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
-        u.record_count, u.first_recorded_at, u.last_recorded_at,
-        n.period_start AS rated_start, n.full_period_start AS rated_from, n.period_end AS rated_end, s.ended_at,
-        CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
-            AS quantity
+        u.aggregation, u.transform, u.record_count, u.quantity_sum, u.quantity_max, u.quantity_min, u.billed_amount,
+        u.first_recorded_at, u.last_recorded_at, n.period_start AS rated_start, n.full_period_start AS rated_from,
+        n.period_end AS rated_end, s.ended_at
     FROM (
         SELECT
             unnest($1::text[]) AS subscription_id,
@@ -101,6 +101,7 @@ FROM (
     ) n
     JOIN subscriptions s ON s.tenant_id = $5 AND s.id = n.subscription_id
     JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
+        AND u.unrated
 ) t
 LEFT JOIN LATERAL (
     -- The part that it begins in.
@@ -110,11 +111,8 @@ LEFT JOIN LATERAL (
     WHERE b.tenant_id = t.tenant_id AND b.subscription_id = t.subscription_id
         AND b.period_start <= t.period_start AND b.period_end > t.period_start
 ) c ON true
-WHERE t.quantity <> t.billed_quantity
-    AND (
-        t.period_start >= t.rated_from AND t.period_start < t.rated_end
-        OR coalesce(c.rated, t.period_start >= t.ended_at)
-    )
+WHERE t.period_start >= t.rated_from AND t.period_start < t.rated_end
+    OR coalesce(c.rated, t.period_start >= t.ended_at)
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id
 """
 
@@ -127,9 +125,14 @@ class ListUnbilledUsageRow:
     subscription_item_id: str
     period_start: datetime.datetime
     period_end: datetime.datetime
-    billed_quantity: Decimal
-    quantity: Decimal
+    aggregation: str
+    transform: Json | None
     record_count: int
+    quantity_sum: Decimal
+    quantity_max: Decimal
+    quantity_min: Decimal
+    billed_quantity: Decimal
+    billed_amount: Decimal
     first_recorded_at: datetime.datetime
     last_recorded_at: datetime.datetime
     full_period_start: datetime.datetime
@@ -148,7 +151,7 @@ async def list_unbilled_usage(
 ) -> list[ListUnbilledUsageRow]:
     """Of the full periods that some cycles lie in, up to the cycles' ends; and, `settled`, of other periods: of those
     whose cycles are rated, where it came late, and of those that never come since service ended before, where it was
-    reported ahead of the clock.
+    reported ahead of the clock. Whether it comes to another quantity than was billed is for the program to say.
     """
     rows = await conn.fetch(
         LIST_UNBILLED_USAGE,
@@ -197,7 +200,7 @@ WITH rated AS (
 )
 UPDATE usage_totals t
 SET billed_quantity = t.billed_quantity + r.quantity, billed_amount = t.billed_amount + r.amount,
-    version = t.version + 1
+    billed_count = t.record_count, unrated = false, version = t.version + 1
 FROM rated r
 WHERE r.kind IN ('usage', 'adjustment') AND t.tenant_id = $1
     AND t.subscription_item_id = r.subscription_item_id AND t.period_start = r.period_start
@@ -250,6 +253,30 @@ async def insert_charges(
         steps,
         basis,
     )
+
+
+MARK_USAGE_UNCHANGED: Final = """-- name: MarkUsageUnchanged :exec
+UPDATE usage_totals t
+SET billed_count = t.record_count, unrated = false, version = t.version + 1
+FROM (
+    SELECT
+        unnest($2::text[]) AS subscription_item_id,
+        unnest($3::timestamptz[]) AS period_start
+) u
+WHERE t.tenant_id = $1 AND t.subscription_item_id = u.subscription_item_id
+    AND t.period_start = u.period_start
+"""
+
+
+async def mark_usage_unchanged(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subscription_item_ids: Sequence[str],
+    period_starts: Sequence[datetime.datetime],
+) -> None:
+    """Totals that changed and are billed right all the same; the arrays run in parallel."""
+    await conn.execute(MARK_USAGE_UNCHANGED, tenant_id, subscription_item_ids, period_starts)
 
 
 LIST_CHARGES: Final = """-- name: ListCharges :many

@@ -13,10 +13,11 @@ LIST_USAGE_ITEMS: Final = """-- name: ListUsageItems :many
 SELECT
     i.id, i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, s.id AS subscription_id, s.customer_id,
     s.version AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count, s.timezone, s.start_at,
-    s.trial_end_at, s.ended_at, s.next_change_at, p.max_quantity, i.starts_at, i.ends_at
+    s.trial_end_at, s.ended_at, s.next_change_at, p.max_quantity, i.starts_at, i.ends_at, m.filters, m.transform
 FROM subscriptions s
 JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s.id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
 WHERE s.tenant_id = $1 AND s.id = ANY ($2::text[])
     AND i.meter_code IS NOT NULL
 ORDER BY i.starts_at, i.id
@@ -44,6 +45,8 @@ class ListUsageItemsRow:
     max_quantity: Decimal | None
     starts_at: datetime.datetime
     ends_at: datetime.datetime
+    filters: Json
+    transform: Json | None
 
 
 async def list_usage_items(
@@ -143,74 +146,93 @@ WITH input AS MATERIALIZED (
     INSERT INTO usage_keys (tenant_id, key, recorded_at, content)
     SELECT
         $6, i.key, to_timestamp(0) + i.recorded_us * interval '1 microsecond',
-        usage_content(($7::text[])[i.place], i.quantity, i.recorded_us, i.properties)
+        usage_content(($7::text[])[abs(i.place)], i.quantity, i.recorded_us, i.properties)
     FROM input i
     ORDER BY i.key
     RETURNING key
 ), records AS NOT MATERIALIZED (
     SELECT i.key, i.quantity, i.recorded_us, i.place, i.properties FROM input i WHERE (SELECT count(*) FROM fresh) > 0
 ), stored AS (
-    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties)
+    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties, filtered)
     SELECT
         $6, to_timestamp(0) + r.recorded_us * interval '1 microsecond', r.key,
-        ($8::text[])[r.place], r.quantity, $9::timestamptz, r.properties
+        ($8::text[])[abs(r.place)], r.quantity, $9::timestamptz,
+        r.properties, CASE WHEN r.place < 0 THEN true END
     FROM records r
 ), hours AS MATERIALIZED (
     SELECT
         r.place, r.recorded_us / 3600000000 AS hour, count(*) AS record_count, sum(r.quantity) AS quantity_sum,
-        max(r.quantity) AS quantity_max, min(r.recorded_us) AS first_us, max(r.recorded_us) AS last_us
+        max(r.quantity) AS quantity_max, min(r.quantity) AS quantity_min, min(r.recorded_us) AS first_us,
+        max(r.recorded_us) AS last_us
     FROM records r
     GROUP BY r.place, r.recorded_us / 3600000000
 ), rollups AS (
     INSERT INTO usage_rollups AS u (
-        tenant_id, subscription_item_id, hour, record_count, quantity_sum, quantity_max
+        tenant_id, subscription_item_id, hour, record_count, quantity_sum, quantity_max, quantity_min
     )
     SELECT
         $6, h.subscription_item_id, to_timestamp(h.hour * 3600), sum(h.record_count),
-        sum(h.quantity_sum), max(h.quantity_max)
-    FROM (SELECT hours.place, hours.hour, hours.record_count, hours.quantity_sum, hours.quantity_max, hours.first_us, hours.last_us, ($8::text[])[hours.place] AS subscription_item_id FROM hours) h
+        sum(h.quantity_sum), max(h.quantity_max), min(h.quantity_min)
+    FROM (
+        SELECT hours.place, hours.hour, hours.record_count, hours.quantity_sum, hours.quantity_max, hours.quantity_min, hours.first_us, hours.last_us, ($8::text[])[hours.place] AS subscription_item_id
+        FROM hours
+        WHERE hours.place > 0
+    ) h
     GROUP BY h.subscription_item_id, h.hour
     ON CONFLICT (tenant_id, subscription_item_id, hour) DO UPDATE SET
         record_count = u.record_count + EXCLUDED.record_count,
         quantity_sum = u.quantity_sum + EXCLUDED.quantity_sum,
-        quantity_max = greatest(u.quantity_max, EXCLUDED.quantity_max)
+        quantity_max = greatest(u.quantity_max, EXCLUDED.quantity_max),
+        quantity_min = least(u.quantity_min, EXCLUDED.quantity_min)
 ), batch AS MATERIALIZED (
     SELECT
-        h.place, ($8::text[])[h.place] AS subscription_item_id,
-        ($10::timestamptz[])[h.place] AS period_start,
-        sum(h.record_count)::bigint AS record_count, sum(h.quantity_sum) AS quantity_sum,
-        max(h.quantity_max) AS quantity_max,
+        abs(h.place) AS place, ($8::text[])[abs(h.place)] AS subscription_item_id,
+        ($10::timestamptz[])[abs(h.place)] AS period_start,
+        coalesce(sum(h.record_count) FILTER (WHERE h.place > 0), 0)::bigint AS record_count,
+        coalesce(sum(h.quantity_sum) FILTER (WHERE h.place > 0), 0) AS quantity_sum,
+        coalesce(max(h.quantity_max) FILTER (WHERE h.place > 0), 0) AS quantity_max,
+        min(h.quantity_min) FILTER (WHERE h.place > 0) AS quantity_min,
+        coalesce(sum(h.record_count) FILTER (WHERE h.place < 0), 0)::bigint AS filtered_count,
+        coalesce(sum(h.quantity_sum) FILTER (WHERE h.place < 0), 0) AS filtered_sum,
         to_timestamp(0) + min(h.first_us) * interval '1 microsecond' AS first_recorded_at,
         to_timestamp(0) + max(h.last_us) * interval '1 microsecond' AS last_recorded_at
     FROM hours h
-    GROUP BY h.place
+    GROUP BY abs(h.place)
 ), totals AS (
     INSERT INTO usage_totals AS t (
         tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code,
-        aggregation, record_count, quantity_sum, quantity_max, excluded, first_recorded_at, last_recorded_at
+        aggregation, transform, record_count, quantity_sum, quantity_max, quantity_min, filtered_count, filtered_sum,
+        unrated, excluded, first_recorded_at, last_recorded_at
     )
     SELECT
         $6, b.subscription_item_id, b.period_start,
         ($11::timestamptz[])[b.place], ($12::text[])[b.place],
         ($13::text[])[b.place], ($14::text[])[b.place],
-        ($15::text[])[b.place], b.record_count, b.quantity_sum, b.quantity_max,
-        ($16::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
+        ($15::text[])[b.place], nullif($16::jsonb -> b.place - 1, 'null'),
+        b.record_count, b.quantity_sum, b.quantity_max, b.quantity_min, b.filtered_count, b.filtered_sum,
+        b.record_count > 0, ($17::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
     FROM batch b
     ON CONFLICT (tenant_id, subscription_item_id, period_start) DO UPDATE SET
         record_count = t.record_count + EXCLUDED.record_count,
         quantity_sum = t.quantity_sum + EXCLUDED.quantity_sum,
         quantity_max = greatest(t.quantity_max, EXCLUDED.quantity_max),
+        quantity_min = least(t.quantity_min, EXCLUDED.quantity_min),
+        filtered_count = t.filtered_count + EXCLUDED.filtered_count,
+        filtered_sum = t.filtered_sum + EXCLUDED.filtered_sum,
+        unrated = t.unrated OR EXCLUDED.record_count > 0,
         first_recorded_at = least(t.first_recorded_at, EXCLUDED.first_recorded_at),
         last_recorded_at = greatest(t.last_recorded_at, EXCLUDED.last_recorded_at),
         version = t.version + 1
-    RETURNING t.subscription_item_id, t.period_start, t.record_count, t.quantity_sum, t.quantity_max, t.version
+    RETURNING
+        t.subscription_item_id, t.period_start, t.record_count, t.quantity_sum, t.quantity_max, t.quantity_min, t.version
 )
 SELECT
     b.place::int AS place, b.record_count::bigint AS record_count, b.quantity_sum::numeric AS quantity_sum,
-    b.quantity_max::numeric AS quantity_max, b.first_recorded_at::timestamptz AS first_recorded_at,
+    b.quantity_max::numeric AS quantity_max, coalesce(b.quantity_min, 0)::numeric AS quantity_min,
+    b.filtered_count::bigint AS filtered_count, b.first_recorded_at::timestamptz AS first_recorded_at,
     b.last_recorded_at::timestamptz AS last_recorded_at, t.record_count::bigint AS total_record_count,
     t.quantity_sum::numeric AS total_quantity_sum, t.quantity_max::numeric AS total_quantity_max,
-    t.version::bigint AS total_version
+    coalesce(t.quantity_min, 0)::numeric AS total_quantity_min, t.version::bigint AS total_version
 FROM batch b FULL JOIN totals t
     ON t.subscription_item_id = b.subscription_item_id AND t.period_start = b.period_start
 """
@@ -224,11 +246,14 @@ class InsertUsageRow:
     record_count: int
     quantity_sum: Decimal
     quantity_max: Decimal
+    quantity_min: Decimal
+    filtered_count: int
     first_recorded_at: datetime.datetime
     last_recorded_at: datetime.datetime
     total_record_count: int
     total_quantity_sum: Decimal
     total_quantity_max: Decimal
+    total_quantity_min: Decimal
     total_version: int
 
 
@@ -250,13 +275,15 @@ async def insert_usage(
     customer_ids: Sequence[str],
     meter_codes: Sequence[str],
     aggregations: Sequence[str],
+    transforms: Json,
     excluded: Sequence[bool],
 ) -> list[InsertUsageRow]:
     """One batch: keys, records, hours and period totals in one statement. `keys`, `quantities`, `recorded_us` and
     `places` run in parallel, one entry per record, and are array literals: the driver spends five times as long
     on an array, since it examines each element. `properties` are a JSON array, which may stay empty: the others then
-    go on without it. A place counts from 1 into the arrays of periods. Returns, per period, what the batch brought and
-    what it comes to now.
+    go on without it. A place counts from 1 into the arrays of periods; below zero it is that of a record which the
+    meter's filters leave out, and which is counted apart: by groups, not one by one. Returns, per period, what the batch
+    brought and what it comes to now.
 
     Keys go first (the count makes the rest wait for them) and plainly: ON CONFLICT would double their cost, and
     those already known were sorted out before. Sorted, so that two batches with the same keys cannot deadlock.
@@ -280,6 +307,7 @@ async def insert_usage(
         customer_ids,
         meter_codes,
         aggregations,
+        transforms,
         excluded,
     )
     return [InsertUsageRow(*row) for row in rows]
@@ -295,7 +323,7 @@ async def ensure_usage_partition(conn: Connection, *, month: datetime.date) -> N
 
 
 LIST_USAGE_TOTALS: Final = """-- name: ListUsageTotals :many
-SELECT tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation, record_count, quantity_sum, quantity_max, excluded, billed_quantity, billed_amount, invoice_id, first_recorded_at, last_recorded_at, version FROM usage_totals
+SELECT tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation, transform, record_count, quantity_sum, quantity_max, quantity_min, filtered_count, filtered_sum, excluded, unrated, billed_count, billed_quantity, billed_amount, invoice_id, first_recorded_at, last_recorded_at, version FROM usage_totals
 WHERE tenant_id = $1 AND subscription_id = $2
     AND ($3::text = ''
         OR (period_start, subscription_item_id) < ($4::timestamptz, $3::text))
@@ -326,7 +354,9 @@ async def list_usage_totals(
 
 
 LIST_USAGE_BUCKETS: Final = """-- name: ListUsageBuckets :many
-SELECT u.subscription_item_id, u.hour, u.record_count, u.quantity_sum, u.quantity_max, i.aggregation::text AS aggregation
+SELECT
+    u.subscription_item_id, u.hour, u.record_count, u.quantity_sum, u.quantity_max, u.quantity_min,
+    i.aggregation::text AS aggregation
 FROM subscription_items i JOIN usage_rollups u
     ON u.tenant_id = i.tenant_id AND u.subscription_item_id = i.id
 WHERE i.tenant_id = $1 AND i.subscription_id = $2
@@ -348,6 +378,7 @@ class ListUsageBucketsRow:
     record_count: int
     quantity_sum: Decimal
     quantity_max: Decimal
+    quantity_min: Decimal
     aggregation: str
 
 
@@ -448,9 +479,10 @@ FROM (
 ) a
 FULL JOIN (
     SELECT
-        t.subscription_item_id, sum(t.record_count) AS record_count, sum(t.quantity_sum) AS quantity,
+        t.subscription_item_id, sum(t.record_count + t.filtered_count) AS record_count,
+        sum(t.quantity_sum + t.filtered_sum) AS quantity,
         coalesce(sum(t.billed_quantity) FILTER (WHERE NOT t.excluded), 0) AS billed,
-        coalesce(sum(t.quantity_sum) FILTER (WHERE t.excluded), 0) AS excluded
+        sum(t.filtered_sum) + coalesce(sum(t.quantity_sum) FILTER (WHERE t.excluded), 0) AS excluded
     FROM usage_totals t
     WHERE t.tenant_id = $1
     GROUP BY t.subscription_item_id
@@ -474,9 +506,9 @@ class ListUsageBalancesRow:
 
 async def list_usage_balances(conn: Connection, *, tenant_id: str) -> list[ListUsageBalancesRow]:
     """The books of usage, per item: what the records hold, against what the totals say, split into what invoices
-    hold, what is still to be billed, and what never is (trials). True at any time: accepted_records =
-    counted_records, and of sums accepted = billed + pending + excluded. An item that only one side knows is
-    listed too.
+    hold, what is still to be billed, and what never is (trials, and what meters leave out). True at any time:
+    accepted_records = counted_records, and of sums accepted = billed + pending + excluded. An item that only one side
+    knows is listed too.
     """
     rows = await conn.fetch(LIST_USAGE_BALANCES, tenant_id)
     return [ListUsageBalancesRow(*row) for row in rows]

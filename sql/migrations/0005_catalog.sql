@@ -15,8 +15,14 @@ CREATE TABLE meters (
     id text NOT NULL,
     code text NOT NULL,
     name text NOT NULL,
-    aggregation text NOT NULL CHECK (aggregation IN ('sum', 'count', 'max')),
+    aggregation text NOT NULL CHECK (
+        aggregation IN ('sum', 'count', 'max', 'min', 'unique', 'latest', 'average', 'time_weighted')
+    ),
     unit text NOT NULL,
+    -- `MeterFilter`s in JSON.
+    filters jsonb NOT NULL DEFAULT '[]',
+    -- A `MeterTransform` in JSON; null when quantities stay what they are.
+    transform jsonb,
     created_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),

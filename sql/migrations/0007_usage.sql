@@ -31,12 +31,15 @@ CREATE TABLE usage_records (
     quantity numeric NOT NULL CHECK (quantity >= 0),
     received_at timestamptz NOT NULL,
     -- An object of texts; null when there are none. Nulls take no room: the row's header has it to spare.
-    properties jsonb
+    properties jsonb,
+    -- True when the meter's filters leave the record out: it counts for nothing.
+    filtered boolean
 ) PARTITION BY RANGE (recorded_at);
 CREATE INDEX usage_records_by_time ON usage_records USING brin (recorded_at);
 
 -- What is billed: exact per subscription item and period, kept as records come in. All mergeable
--- aggregates are kept; the meter's own says which of them is the quantity.
+-- aggregates are kept; the meter's own says which of them is the quantity. They are of the records that the meter's
+-- filters let through; the others are counted apart.
 CREATE TABLE usage_totals (
     tenant_id text NOT NULL,
     subscription_item_id text NOT NULL,
@@ -45,12 +48,24 @@ CREATE TABLE usage_totals (
     subscription_id text NOT NULL,
     customer_id text NOT NULL,
     meter_code text NOT NULL,
-    aggregation text NOT NULL CHECK (aggregation IN ('sum', 'count', 'max')),
+    aggregation text NOT NULL CHECK (
+        aggregation IN ('sum', 'count', 'max', 'min', 'unique', 'latest', 'average', 'time_weighted')
+    ),
+    -- The meter's, as a period's quantity is billed; null when it has none.
+    transform jsonb,
     record_count bigint NOT NULL,
     quantity_sum numeric NOT NULL,
     quantity_max numeric NOT NULL,
+    -- Null when none counted.
+    quantity_min numeric,
+    filtered_count bigint NOT NULL DEFAULT 0,
+    filtered_sum numeric NOT NULL DEFAULT 0,
     -- A trial's usage: never billed.
     excluded boolean NOT NULL,
+    -- Changed since it was last rated: whatever changes a total sets it, and the next cycle rates it (again).
+    unrated boolean NOT NULL DEFAULT true,
+    -- Of `record_count`: those that were there when it was last rated.
+    billed_count bigint NOT NULL DEFAULT 0,
     billed_quantity numeric NOT NULL DEFAULT 0,
     -- Exact amount that invoices hold for it, in major units.
     billed_amount numeric NOT NULL DEFAULT 0,
@@ -72,6 +87,7 @@ CREATE TABLE usage_rollups (
     record_count bigint NOT NULL,
     quantity_sum numeric NOT NULL,
     quantity_max numeric NOT NULL,
+    quantity_min numeric NOT NULL,
     PRIMARY KEY (tenant_id, subscription_item_id, hour)
 ) WITH (fillfactor = 70);
 

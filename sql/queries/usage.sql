@@ -3,10 +3,11 @@
 SELECT
     i.id, i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, s.id AS subscription_id, s.customer_id,
     s.version AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count, s.timezone, s.start_at,
-    s.trial_end_at, s.ended_at, s.next_change_at, p.max_quantity, i.starts_at, i.ends_at
+    s.trial_end_at, s.ended_at, s.next_change_at, p.max_quantity, i.starts_at, i.ends_at, m.filters, m.transform
 FROM subscriptions s
 JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s.id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
 WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.id = ANY (sqlc.arg(subscription_ids)::text[])
     AND i.meter_code IS NOT NULL
 ORDER BY i.starts_at, i.id;
@@ -43,8 +44,9 @@ WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us, i.propertie
 -- One batch: keys, records, hours and period totals in one statement. `keys`, `quantities`, `recorded_us` and
 -- `places` run in parallel, one entry per record, and are array literals: the driver spends five times as long
 -- on an array, since it examines each element. `properties` are a JSON array, which may stay empty: the others then
--- go on without it. A place counts from 1 into the arrays of periods. Returns, per period, what the batch brought and
--- what it comes to now.
+-- go on without it. A place counts from 1 into the arrays of periods; below zero it is that of a record which the
+-- meter's filters leave out, and which is counted apart: by groups, not one by one. Returns, per period, what the batch
+-- brought and what it comes to now.
 --
 -- Keys go first (the count makes the rest wait for them) and plainly: ON CONFLICT would double their cost, and
 -- those already known were sorted out before. Sorted, so that two batches with the same keys cannot deadlock.
@@ -60,74 +62,93 @@ WITH input AS MATERIALIZED (
     INSERT INTO usage_keys (tenant_id, key, recorded_at, content)
     SELECT
         sqlc.arg(tenant_id), i.key, to_timestamp(0) + i.recorded_us * interval '1 microsecond',
-        usage_content((sqlc.arg(sources)::text[])[i.place], i.quantity, i.recorded_us, i.properties)
+        usage_content((sqlc.arg(sources)::text[])[abs(i.place)], i.quantity, i.recorded_us, i.properties)
     FROM input i
     ORDER BY i.key
     RETURNING key
 ), records AS NOT MATERIALIZED (
     SELECT i.key, i.quantity, i.recorded_us, i.place, i.properties FROM input i WHERE (SELECT count(*) FROM fresh) > 0
 ), stored AS (
-    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties)
+    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties, filtered)
     SELECT
         sqlc.arg(tenant_id), to_timestamp(0) + r.recorded_us * interval '1 microsecond', r.key,
-        (sqlc.arg(subscription_item_ids)::text[])[r.place], r.quantity, sqlc.arg(received_at)::timestamptz, r.properties
+        (sqlc.arg(subscription_item_ids)::text[])[abs(r.place)], r.quantity, sqlc.arg(received_at)::timestamptz,
+        r.properties, CASE WHEN r.place < 0 THEN true END
     FROM records r
 ), hours AS MATERIALIZED (
     SELECT
         r.place, r.recorded_us / 3600000000 AS hour, count(*) AS record_count, sum(r.quantity) AS quantity_sum,
-        max(r.quantity) AS quantity_max, min(r.recorded_us) AS first_us, max(r.recorded_us) AS last_us
+        max(r.quantity) AS quantity_max, min(r.quantity) AS quantity_min, min(r.recorded_us) AS first_us,
+        max(r.recorded_us) AS last_us
     FROM records r
     GROUP BY r.place, r.recorded_us / 3600000000
 ), rollups AS (
     INSERT INTO usage_rollups AS u (
-        tenant_id, subscription_item_id, hour, record_count, quantity_sum, quantity_max
+        tenant_id, subscription_item_id, hour, record_count, quantity_sum, quantity_max, quantity_min
     )
     SELECT
         sqlc.arg(tenant_id), h.subscription_item_id, to_timestamp(h.hour * 3600), sum(h.record_count),
-        sum(h.quantity_sum), max(h.quantity_max)
-    FROM (SELECT hours.*, (sqlc.arg(subscription_item_ids)::text[])[hours.place] AS subscription_item_id FROM hours) h
+        sum(h.quantity_sum), max(h.quantity_max), min(h.quantity_min)
+    FROM (
+        SELECT hours.*, (sqlc.arg(subscription_item_ids)::text[])[hours.place] AS subscription_item_id
+        FROM hours
+        WHERE hours.place > 0
+    ) h
     GROUP BY h.subscription_item_id, h.hour
     ON CONFLICT (tenant_id, subscription_item_id, hour) DO UPDATE SET
         record_count = u.record_count + EXCLUDED.record_count,
         quantity_sum = u.quantity_sum + EXCLUDED.quantity_sum,
-        quantity_max = greatest(u.quantity_max, EXCLUDED.quantity_max)
+        quantity_max = greatest(u.quantity_max, EXCLUDED.quantity_max),
+        quantity_min = least(u.quantity_min, EXCLUDED.quantity_min)
 ), batch AS MATERIALIZED (
     SELECT
-        h.place, (sqlc.arg(subscription_item_ids)::text[])[h.place] AS subscription_item_id,
-        (sqlc.arg(period_starts)::timestamptz[])[h.place] AS period_start,
-        sum(h.record_count)::bigint AS record_count, sum(h.quantity_sum) AS quantity_sum,
-        max(h.quantity_max) AS quantity_max,
+        abs(h.place) AS place, (sqlc.arg(subscription_item_ids)::text[])[abs(h.place)] AS subscription_item_id,
+        (sqlc.arg(period_starts)::timestamptz[])[abs(h.place)] AS period_start,
+        coalesce(sum(h.record_count) FILTER (WHERE h.place > 0), 0)::bigint AS record_count,
+        coalesce(sum(h.quantity_sum) FILTER (WHERE h.place > 0), 0) AS quantity_sum,
+        coalesce(max(h.quantity_max) FILTER (WHERE h.place > 0), 0) AS quantity_max,
+        min(h.quantity_min) FILTER (WHERE h.place > 0) AS quantity_min,
+        coalesce(sum(h.record_count) FILTER (WHERE h.place < 0), 0)::bigint AS filtered_count,
+        coalesce(sum(h.quantity_sum) FILTER (WHERE h.place < 0), 0) AS filtered_sum,
         to_timestamp(0) + min(h.first_us) * interval '1 microsecond' AS first_recorded_at,
         to_timestamp(0) + max(h.last_us) * interval '1 microsecond' AS last_recorded_at
     FROM hours h
-    GROUP BY h.place
+    GROUP BY abs(h.place)
 ), totals AS (
     INSERT INTO usage_totals AS t (
         tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code,
-        aggregation, record_count, quantity_sum, quantity_max, excluded, first_recorded_at, last_recorded_at
+        aggregation, transform, record_count, quantity_sum, quantity_max, quantity_min, filtered_count, filtered_sum,
+        unrated, excluded, first_recorded_at, last_recorded_at
     )
     SELECT
         sqlc.arg(tenant_id), b.subscription_item_id, b.period_start,
         (sqlc.arg(period_ends)::timestamptz[])[b.place], (sqlc.arg(subscription_ids)::text[])[b.place],
         (sqlc.arg(customer_ids)::text[])[b.place], (sqlc.arg(meter_codes)::text[])[b.place],
-        (sqlc.arg(aggregations)::text[])[b.place], b.record_count, b.quantity_sum, b.quantity_max,
-        (sqlc.arg(excluded)::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
+        (sqlc.arg(aggregations)::text[])[b.place], nullif(sqlc.arg(transforms)::jsonb -> b.place - 1, 'null'),
+        b.record_count, b.quantity_sum, b.quantity_max, b.quantity_min, b.filtered_count, b.filtered_sum,
+        b.record_count > 0, (sqlc.arg(excluded)::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
     FROM batch b
     ON CONFLICT (tenant_id, subscription_item_id, period_start) DO UPDATE SET
         record_count = t.record_count + EXCLUDED.record_count,
         quantity_sum = t.quantity_sum + EXCLUDED.quantity_sum,
         quantity_max = greatest(t.quantity_max, EXCLUDED.quantity_max),
+        quantity_min = least(t.quantity_min, EXCLUDED.quantity_min),
+        filtered_count = t.filtered_count + EXCLUDED.filtered_count,
+        filtered_sum = t.filtered_sum + EXCLUDED.filtered_sum,
+        unrated = t.unrated OR EXCLUDED.record_count > 0,
         first_recorded_at = least(t.first_recorded_at, EXCLUDED.first_recorded_at),
         last_recorded_at = greatest(t.last_recorded_at, EXCLUDED.last_recorded_at),
         version = t.version + 1
-    RETURNING t.subscription_item_id, t.period_start, t.record_count, t.quantity_sum, t.quantity_max, t.version
+    RETURNING
+        t.subscription_item_id, t.period_start, t.record_count, t.quantity_sum, t.quantity_max, t.quantity_min, t.version
 )
 SELECT
     b.place::int AS place, b.record_count::bigint AS record_count, b.quantity_sum::numeric AS quantity_sum,
-    b.quantity_max::numeric AS quantity_max, b.first_recorded_at::timestamptz AS first_recorded_at,
+    b.quantity_max::numeric AS quantity_max, coalesce(b.quantity_min, 0)::numeric AS quantity_min,
+    b.filtered_count::bigint AS filtered_count, b.first_recorded_at::timestamptz AS first_recorded_at,
     b.last_recorded_at::timestamptz AS last_recorded_at, t.record_count::bigint AS total_record_count,
     t.quantity_sum::numeric AS total_quantity_sum, t.quantity_max::numeric AS total_quantity_max,
-    t.version::bigint AS total_version
+    coalesce(t.quantity_min, 0)::numeric AS total_quantity_min, t.version::bigint AS total_version
 FROM batch b FULL JOIN totals t
     ON t.subscription_item_id = b.subscription_item_id AND t.period_start = b.period_start;
 
@@ -145,7 +166,9 @@ LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListUsageBuckets :many
 -- In the order of time. `meter_code` '' means every meter.
-SELECT u.subscription_item_id, u.hour, u.record_count, u.quantity_sum, u.quantity_max, i.aggregation::text AS aggregation
+SELECT
+    u.subscription_item_id, u.hour, u.record_count, u.quantity_sum, u.quantity_max, u.quantity_min,
+    i.aggregation::text AS aggregation
 FROM subscription_items i JOIN usage_rollups u
     ON u.tenant_id = i.tenant_id AND u.subscription_item_id = i.id
 WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = sqlc.arg(subscription_id)
@@ -182,9 +205,9 @@ RETURNING
 
 -- name: ListUsageBalances :many
 -- The books of usage, per item: what the records hold, against what the totals say, split into what invoices
--- hold, what is still to be billed, and what never is (trials). True at any time: accepted_records =
--- counted_records, and of sums accepted = billed + pending + excluded. An item that only one side knows is
--- listed too.
+-- hold, what is still to be billed, and what never is (trials, and what meters leave out). True at any time:
+-- accepted_records = counted_records, and of sums accepted = billed + pending + excluded. An item that only one side
+-- knows is listed too.
 -- nullable: none
 SELECT
     coalesce(a.subscription_item_id, c.subscription_item_id)::text AS subscription_item_id,
@@ -199,9 +222,10 @@ FROM (
 ) a
 FULL JOIN (
     SELECT
-        t.subscription_item_id, sum(t.record_count) AS record_count, sum(t.quantity_sum) AS quantity,
+        t.subscription_item_id, sum(t.record_count + t.filtered_count) AS record_count,
+        sum(t.quantity_sum + t.filtered_sum) AS quantity,
         coalesce(sum(t.billed_quantity) FILTER (WHERE NOT t.excluded), 0) AS billed,
-        coalesce(sum(t.quantity_sum) FILTER (WHERE t.excluded), 0) AS excluded
+        sum(t.filtered_sum) + coalesce(sum(t.quantity_sum) FILTER (WHERE t.excluded), 0) AS excluded
     FROM usage_totals t
     WHERE t.tenant_id = sqlc.arg(tenant_id)
     GROUP BY t.subscription_item_id

@@ -3,7 +3,7 @@
 plan: active -> deprecated
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -17,12 +17,6 @@ from corebilling.values.price import PriceModel, Tier, tier_amount, tiers_of
 _QUANTITY_STEPS = 10**12  # quantities have twelve decimals
 
 
-class Aggregation(StrEnum):
-    SUM = "sum"
-    COUNT = "count"
-    MAX = "max"
-
-
 class PriceUsage(StrEnum):
     LICENSED = "licensed"
     METERED = "metered"
@@ -31,6 +25,39 @@ class PriceUsage(StrEnum):
 class PlanStatus(StrEnum):
     ACTIVE = "active"
     DEPRECATED = "deprecated"
+
+
+@dataclass(frozen=True, slots=True)
+class MeterTerms:
+    """What can contradict itself in a meter. Numbers that were left open are None."""
+
+    filtered_properties: Sequence[str] = ()
+    rounds: bool = False
+    divide_by: Decimal | None = None
+    block_size: Decimal | None = None
+
+
+def check_meter_terms(terms: MeterTerms) -> None:
+    """Refuses a meter that contradicts itself.
+
+    Raises:
+        InvalidArgument: METER_INVALID, with the field that is wrong and what it must be.
+    """
+    names = terms.filtered_properties
+    _demand(
+        "METER_INVALID",
+        "The meter contradicts itself",
+        (
+            ("filters", "each filter is of another property", len(set(names)) == len(names)),
+            ("transform.divide_by", "divide_by is above zero", terms.divide_by != 0),
+            ("transform.block_size", "block_size is above zero", terms.block_size != 0),
+            (
+                "transform.block_size",
+                "block_size goes with a rounding: say which",
+                terms.rounds or terms.block_size is None,
+            ),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +84,23 @@ def check_price_terms(terms: PriceTerms) -> None:
     Raises:
         InvalidArgument: PRICE_INVALID, with the field that is wrong and what it must be.
     """
-    for field, requirement, holds in (*_of_usage(terms), *_of_amounts(terms), *_of_tiers(terms.tiers)):
-        if not holds:
-            raise InvalidArgument(
-                "PRICE_INVALID",
-                f"The price contradicts itself: {requirement}.",
-                {"field": field, "detail": requirement},
-                violations=((field, requirement),),
-            )
+    rules = (*_of_usage(terms), *_of_amounts(terms), *_of_tiers(terms.tiers))
+    _demand("PRICE_INVALID", "The price contradicts itself", rules)
 
 
 Rule = tuple[str, str, bool]
 """The field that a rule is about, what it requires, and whether that is so."""
+
+
+def _demand(reason: str, complaint: str, rules: Iterable[Rule]) -> None:
+    for field, requirement, holds in rules:
+        if not holds:
+            raise InvalidArgument(
+                reason,
+                f"{complaint}: {requirement}.",
+                {"field": field, "detail": requirement},
+                violations=((field, requirement),),
+            )
 
 
 def _of_usage(terms: PriceTerms) -> Iterator[Rule]:

@@ -15,8 +15,10 @@ from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.model import (
+    MeterTerms,
     PriceTerms,
     PriceUsage,
+    check_meter_terms,
     check_price_amounts,
     check_price_terms,
     max_quantity,
@@ -71,6 +73,7 @@ class CatalogService:
         )
 
     async def create_meter(self, tx: Transaction, request: rpc.CreateMeterRequest) -> rpc.CreateMeterResponse:
+        check_meter_terms(_meter_terms(request))
         with refuse_on({"meters_code_taken": _code_taken(request.code)}):
             meter = await catalog_sql.insert_meter(
                 tx,
@@ -80,6 +83,11 @@ class CatalogService:
                 name=request.name,
                 aggregation=enum_text(pb.Aggregation, request.aggregation),
                 unit=request.unit,
+                filters=[
+                    {"property": one.property, "values": list(dict.fromkeys(one.values))}
+                    for one in request.filters
+                ],
+                transform=_transform_object(request.transform) if request.HasField("transform") else None,
                 created_at=tx.now,
             )
         created = events.MeterCreated(meter_id=meter.id, code=meter.code, aggregation=request.aggregation)
@@ -268,6 +276,25 @@ def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
         one_time=request.one_time,
         has_interval=bool(request.interval_unit),
     )
+
+
+def _meter_terms(request: rpc.CreateMeterRequest) -> MeterTerms:
+    given = request.transform if request.HasField("transform") else None
+    return MeterTerms(
+        filtered_properties=[one.property for one in request.filters],
+        rounds=given is not None and given.rounding != pb.QUANTITY_ROUNDING_UNSPECIFIED,
+        divide_by=_decimal(given.divide_by) if given else None,
+        block_size=_decimal(given.block_size) if given else None,
+    )
+
+
+def _transform_object(transform: pb.MeterTransform) -> Mapping[str, str]:
+    """As rows keep it: the `MeterTransform` in JSON."""
+    kept = {"divide_by": decimal_text(Decimal(transform.divide_by or 1))}
+    if transform.rounding:
+        kept["rounding"] = pb.QuantityRounding.Name(transform.rounding)
+        kept["block_size"] = decimal_text(Decimal(transform.block_size or 1))
+    return kept
 
 
 def _decimal(text: str) -> Decimal | None:

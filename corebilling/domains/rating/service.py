@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -33,10 +34,14 @@ from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, moment_object, to_message
 from corebilling.values.ids import new_id
+from corebilling.values.metering import metered_quantity
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import Price, PriceModel, Step, StepKind, Tier, TierCharge, rate
 from corebilling.values.proration import Grain, Proration
+
+TotalKey = tuple[str, datetime]
+"""An item's id, and when the period starts that its usage is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,10 @@ class RatingService:
         """
         cycles = await rating_sql.claim_closed_cycles(tx, tenant_id=tx.tenant_id, ids=list(causes))
         for batch in _one_per_subscription(cycles):
-            charges = await self.charges_of(tx, batch)
+            charges, unchanged = await _work_out(tx, batch)
             await _insert(tx, [charge for cycle in batch for charge in charges[cycle.id]])
+            if unchanged:
+                await _mark_unchanged(tx, unchanged)
             for cycle in batch:
                 _announce_completed(tx, cycle, charges[cycle.id], causes[cycle.id])
 
@@ -73,30 +80,8 @@ class RatingService:
 
         The cycles are of different subscriptions. The rows are not written yet.
         """
-        subscription_ids = [cycle.subscription_id for cycle in cycles]
-        contracts = await _contracts(tx, subscription_ids)
-        rows = await rating_sql.list_unbilled_usage(
-            tx,
-            tenant_id=tx.tenant_id,
-            subscription_ids=subscription_ids,
-            period_starts=[cycle.period_start for cycle in cycles],
-            full_period_starts=[cycle.full_period_start for cycle in cycles],
-            period_ends=[cycle.period_end for cycle in cycles],
-        )
-        grain = (await tenant_profile(tx)).proration_grain
-        usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
-        for row in rows:
-            usage[row.subscription_id].append(row)
-        totals = {(row.subscription_item_id, row.period_start): row for row in rows}
-        return {
-            cycle.id: [
-                _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
-                for charge in _decide(
-                    cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain
-                )
-            ]
-            for cycle in cycles
-        }
+        charges, _ = await _work_out(tx, cycles)
+        return charges
 
     async def announce_rated(
         self, tx: Transaction, event: eventv1.Event, reported: usage_events_pb2.UsageReported
@@ -168,28 +153,69 @@ def _one_per_subscription(cycles: Sequence[models.BillingCycle]) -> Iterator[lis
     yield from rounds
 
 
+async def _work_out(
+    tx: Transaction, cycles: Sequence[models.BillingCycle]
+) -> tuple[dict[str, list[models.Charge]], list[TotalKey]]:
+    """The charges by the cycle's id, and the totals that changed and come to what was billed all the same."""
+    subscription_ids = [cycle.subscription_id for cycle in cycles]
+    contracts = await _contracts(tx, subscription_ids)
+    rows = await rating_sql.list_unbilled_usage(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_ids=subscription_ids,
+        period_starts=[cycle.period_start for cycle in cycles],
+        full_period_starts=[cycle.full_period_start for cycle in cycles],
+        period_ends=[cycle.period_end for cycle in cycles],
+    )
+    grain = (await tenant_profile(tx)).proration_grain
+    usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
+    for row in rows:
+        usage[row.subscription_id].append(row)
+    totals = {(row.subscription_item_id, row.period_start): row for row in rows}
+    charges: dict[str, list[models.Charge]] = {}
+    unchanged: list[TotalKey] = []
+    for cycle in cycles:
+        decided, rated = _decide(cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain)
+        charges[cycle.id] = [
+            _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
+            for charge in decided
+        ]
+        charged = {(charge.item_id, charge.period.start) for charge in decided}
+        unchanged += [key for key in rated if key not in charged]
+    return charges, unchanged
+
+
 def _decide(
     cycle: models.BillingCycle,
     contract: Contract,
     rows: Sequence[rating_sql.ListUnbilledUsageRow],
     grain: Grain,
-) -> list[Charge]:
+) -> tuple[list[Charge], list[TotalKey]]:
+    """What the cycle is charged, and the totals that it takes in."""
     period = Period(cycle.period_start, cycle.period_end)
     full_period = Period(cycle.full_period_start, cycle.full_period_end)
     so_far = Period(full_period.start, period.end)
     items = {item.id: item for item in contract.items}
     usage: dict[str, Decimal] = {}
     late: list[LateUsage] = []
+    rated: list[TotalKey] = []
     for row in rows:
-        item = items[row.subscription_item_id]
+        item, quantity = items[row.subscription_item_id], _quantity(row)
+        changed = quantity != row.billed_quantity
         # Recorded ahead of the clock, or in the instant of a change, usage may lie behind its item's end: it
         # is then billed by the part that it lies in.
         if row.period_start in period or (row.period_start in so_far and item.served.end > period.start):
-            if not goes_on(item, period, full_period, contract.service):
-                usage[item.id] = row.quantity
+            if goes_on(item, period, full_period, contract.service):
+                continue
+            if changed:
+                usage[item.id] = quantity
         elif row.settled:
-            late.append(_late_usage(row))
-    return decide_charges(
+            if changed:
+                late.append(_late_usage(row, quantity))
+        else:
+            continue
+        rated.append((item.id, row.period_start))
+    charges = decide_charges(
         period,
         full_period,
         contract.items,
@@ -198,6 +224,7 @@ def _decide(
         Proration(grain, contract.timezone),
         service=contract.service,
     )
+    return charges, rated
 
 
 def _announce_completed(
@@ -328,11 +355,22 @@ _STEP_KINDS = {
 }
 
 
-def _late_usage(row: rating_sql.ListUnbilledUsageRow) -> LateUsage:
+def _quantity(row: rating_sql.ListUnbilledUsageRow) -> Decimal:
+    return metered_quantity(
+        row.aggregation,
+        row.transform,
+        count=row.record_count,
+        summed=row.quantity_sum,
+        largest=row.quantity_max,
+        smallest=row.quantity_min,
+    )
+
+
+def _late_usage(row: rating_sql.ListUnbilledUsageRow, quantity: Decimal) -> LateUsage:
     return LateUsage(
         item_id=row.subscription_item_id,
         period=Period(row.period_start, row.period_end),
-        quantity=row.quantity,
+        quantity=quantity,
         billed_quantity=row.billed_quantity,
         full_period=Period(row.full_period_start, row.full_period_end),
     )
@@ -361,6 +399,15 @@ def _row(
         steps=[_step_object(step) for step in charge.steps],
         basis=_basis_object(charge, total),
         created_at=tx.now,
+    )
+
+
+async def _mark_unchanged(tx: Transaction, totals: Sequence[TotalKey]) -> None:
+    await rating_sql.mark_usage_unchanged(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_item_ids=[item_id for item_id, _ in totals],
+        period_starts=[period_start for _, period_start in totals],
     )
 
 

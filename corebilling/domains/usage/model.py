@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterable, Mapping, MutableMapping, Seque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from fractions import Fraction
 from hashlib import blake2b
 
 from corebilling.errors import AlreadyExists, BillingError, FailedPrecondition, InvalidArgument, NotFound
+from corebilling.values.aggregation import Aggregation, PropertyFilter
+from corebilling.values.metering import TransformTerms
 from corebilling.values.period import ALWAYS, BillingCalendar, Period
 
 MAX_KEY_CHARACTERS = 128
@@ -33,19 +34,6 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _NOWHERE = 0
 
 Properties = Mapping[str, str]
-
-
-class Aggregation(StrEnum):
-    SUM = "sum"
-    COUNT = "count"
-    MAX = "max"
-
-
-def aggregate(aggregation: str, record_count: int, quantity_sum: Decimal, quantity_max: Decimal) -> Decimal:
-    """The quantity that a meter of this aggregation bills."""
-    if aggregation == Aggregation.COUNT:
-        return Decimal(record_count)
-    return quantity_max if aggregation == Aggregation.MAX else quantity_sum
 
 
 def microseconds(instant: datetime) -> int:
@@ -75,7 +63,8 @@ class UsageRecords:
 class UsageItem:
     """A metered item of a subscription.
 
-    `max_quantity` is the most that a period may bill: no invoice line could hold more. None is no limit.
+    `max_quantity` is the most that a period may bill, before the meter's transform: no invoice line could
+    hold more. None is no limit.
     """
 
     id: str
@@ -91,6 +80,9 @@ class UsageItem:
     """Of the subscription's items for the meter, this one counts from `starts_at` up to `ends_at`."""
     next_change_at: datetime | None = None
     """When other items are to replace the subscription's."""
+    filters: Sequence[PropertyFilter] = ()
+    """Of its meter: records that one of them does not let through are kept, but do not count."""
+    transform: TransformTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +115,8 @@ class UsagePeriod:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a batch's records belong: `places[i]` counts from 1 into `periods`; 0 is a refused record.
+    """Where a batch's records belong: `places[i]` counts from 1 into `periods`; 0 is a refused record. Below
+    zero it is the place of a record that does not count there: its meter's filters leave it out.
 
     `unserved` are those of the refused that nothing serves: they may have been accepted when something did.
     """
@@ -203,7 +196,18 @@ def decide_placement(
         places.append(number)
     for index in refused:
         places[index] = _NOWHERE
+    if any(period.item.filters for period in periods):
+        places = [
+            place if _counts(records, index, place, periods) else -place for index, place in enumerate(places)
+        ]
     return Placement(places, periods, refused, unserved)
+
+
+def _counts(records: UsageRecords, index: int, place: int, periods: Sequence[UsagePeriod]) -> bool:
+    if place == _NOWHERE:
+        return True
+    properties = records.properties[index] if records.properties else None
+    return all(one.holds(properties) for one in periods[place - 1].item.filters)
 
 
 def check_form(records: UsageRecords) -> dict[int, BillingError]:
@@ -294,15 +298,21 @@ def period_key(period: UsagePeriod) -> PeriodKey:
     return period.item.id, period.start_us
 
 
+def adds_up(aggregation: str) -> bool:
+    """Whether each record brings the period's quantity closer to its limit; else the largest one does."""
+    return aggregation in (Aggregation.SUM, Aggregation.COUNT)
+
+
 def room_left(period: UsagePeriod, total: Decimal, added: Decimal) -> Fraction | None:
     """What the period could take before a batch brought it to this total: None when all of that fits.
 
-    Both quantities are as the meter aggregates them. A trial's are never billed, and always fit.
+    Both quantities are sums, counts, or the largest, whichever the meter's own cannot be above. A trial's are
+    never billed, and always fit.
     """
     most = period.item.max_quantity
     if most is None or total <= most or period.excluded:
         return None
-    held = 0 if period.item.aggregation == Aggregation.MAX else Fraction(total) - Fraction(added)
+    held = Fraction(total) - Fraction(added) if adds_up(period.item.aggregation) else 0
     return Fraction(most) - held
 
 
@@ -314,7 +324,11 @@ def leave_out_excess(
     refused = dict(acceptance.refused)
     fresh: list[int] = []
     for index in acceptance.fresh:
-        period = placement.periods[placement.places[index] - 1]
+        place = placement.places[index]
+        if place < 0:  # It takes no room.
+            fresh.append(index)
+            continue
+        period = placement.periods[place - 1]
         key, aggregation = period_key(period), period.item.aggregation
         taken = Fraction(1 if aggregation == Aggregation.COUNT else records.quantities[index])
         if key not in left:
@@ -323,7 +337,7 @@ def leave_out_excess(
             refused[index] = _excess(period.item)
         else:
             fresh.append(index)
-            left[key] -= 0 if aggregation == Aggregation.MAX else taken
+            left[key] -= taken if adds_up(aggregation) else 0
     return Acceptance(fresh, acceptance.duplicates, refused)
 
 

@@ -9,6 +9,8 @@ from billing_db import usage as usage_sql
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.usage.model import Properties, UsageItem, UsageRecords
+from corebilling.values.aggregation import PropertyFilter
+from corebilling.values.metering import most_before
 from corebilling.values.period import BillingCalendar, IntervalUnit
 
 _MAX_ID_CHARACTERS = 64
@@ -65,10 +67,12 @@ def _item(row: usage_sql.ListUsageItemsRow) -> UsageItem:
         subscription_id=row.subscription_id,
         customer_id=row.customer_id,
         subscription_version=row.subscription_version,
-        max_quantity=row.max_quantity,
+        max_quantity=most_before(row.transform, row.max_quantity),
         starts_at=row.starts_at,
         ends_at=row.ends_at,
         next_change_at=row.next_change_at,
+        filters=[PropertyFilter(one["property"], frozenset(one["values"])) for one in row.filters],
+        transform=row.transform,
         calendar=BillingCalendar(
             anchor_at=row.anchor_at,
             interval_unit=cast("IntervalUnit", row.interval_unit),

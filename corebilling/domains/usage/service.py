@@ -27,7 +27,7 @@ from corebilling.domains.usage.model import (
     UsagePeriod,
     UsageRecords,
     UsageWindow,
-    aggregate,
+    adds_up,
     decide_acceptance,
     decide_placement,
     leave_out_excess,
@@ -43,7 +43,9 @@ from corebilling.domains.usage.records import named_items, read_records
 from corebilling.errors import BillingError, InvalidArgument
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, timestamp, to_message
+from corebilling.values.aggregation import Aggregation
 from corebilling.values.ids import new_id
+from corebilling.values.metering import metered_quantity
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 _MAX_REMEMBERED_PERIODS = 100_000
@@ -261,16 +263,17 @@ class UsageService:
             customer_ids=[period.item.customer_id for period in periods],
             meter_codes=[period.item.meter_code for period in periods],
             aggregations=[period.item.aggregation for period in periods],
+            transforms=[period.item.transform for period in periods],
             excluded=[period.excluded for period in periods],
         )
         room: dict[PeriodKey, Fraction] = {}
         for change in changes:
             period = periods[change.place - 1]
-            added, total = _quantities(period.item, change)
+            added, total = _limited(period.item, change)
             left = room_left(period, total, added)
             if left is not None:
                 room[period_key(period)] = left
-            _announce_reported(tx, period, change, added, total)
+            _announce_reported(tx, period, change)
         if room:
             raise PeriodsFull(room)
 
@@ -318,20 +321,40 @@ def _array(elements: Iterable[str]) -> str:
     return "{" + ",".join(elements) + "}"
 
 
+def _limited(item: UsageItem, change: usage_sql.InsertUsageRow) -> tuple[Decimal, Decimal]:
+    """What the batch brought, and what the period comes to now, by what limits are kept."""
+    if item.aggregation == Aggregation.COUNT:
+        return Decimal(change.record_count), Decimal(change.total_record_count)
+    if adds_up(item.aggregation):
+        return change.quantity_sum, change.total_quantity_sum
+    return change.quantity_max, change.total_quantity_max
+
+
 def _quantities(item: UsageItem, change: usage_sql.InsertUsageRow) -> tuple[Decimal, Decimal]:
-    """What the batch brought, and what the period comes to now, as the meter aggregates it."""
+    """What the batch brought, and what the period comes to now, as the meter makes it a quantity."""
     return (
-        aggregate(item.aggregation, change.record_count, change.quantity_sum, change.quantity_max),
-        aggregate(
-            item.aggregation, change.total_record_count, change.total_quantity_sum, change.total_quantity_max
+        metered_quantity(
+            item.aggregation,
+            item.transform,
+            count=change.record_count,
+            summed=change.quantity_sum,
+            largest=change.quantity_max,
+            smallest=change.quantity_min,
+        ),
+        metered_quantity(
+            item.aggregation,
+            item.transform,
+            count=change.total_record_count,
+            summed=change.total_quantity_sum,
+            largest=change.total_quantity_max,
+            smallest=change.total_quantity_min,
         ),
     )
 
 
-def _announce_reported(
-    tx: Transaction, place: UsagePeriod, change: usage_sql.InsertUsageRow, added: Decimal, total: Decimal
-) -> None:
+def _announce_reported(tx: Transaction, place: UsagePeriod, change: usage_sql.InsertUsageRow) -> None:
     item = place.item
+    added, total = _quantities(item, change)
     outbox.append(
         tx,
         events.UsageReported(
@@ -344,6 +367,7 @@ def _announce_reported(
             total_quantity=decimal_text(total),
             first_recorded_at=timestamp(change.first_recorded_at),
             last_recorded_at=timestamp(change.last_recorded_at),
+            filtered_count=change.filtered_count,
         ),
         resource_id=usage_total_id(item.id, place.period.start),
         resource_version=change.total_version,
@@ -370,12 +394,26 @@ def _duplicate(index: int) -> rpc.UsageResult:
 
 
 def _total(row: UsageTotal) -> usage_pb2.UsageTotal:
-    quantity = aggregate(row.aggregation, row.record_count, row.quantity_sum, row.quantity_max)
+    quantity = metered_quantity(
+        row.aggregation,
+        row.transform,
+        count=row.record_count,
+        summed=row.quantity_sum,
+        largest=row.quantity_max,
+        smallest=row.quantity_min or Decimal(0),
+    )
     return to_message(row, usage_pb2.UsageTotal, quantity=decimal_text(quantity))
 
 
 def _bucket(row: usage_sql.ListUsageBucketsRow) -> usage_pb2.UsageBucket:
-    quantity = aggregate(row.aggregation, row.record_count, row.quantity_sum, row.quantity_max)
+    quantity = metered_quantity(
+        row.aggregation,
+        None,
+        count=row.record_count,
+        summed=row.quantity_sum,
+        largest=row.quantity_max,
+        smallest=row.quantity_min,
+    )
     return to_message(row, usage_pb2.UsageBucket, quantity=decimal_text(quantity))
 
 

@@ -18,6 +18,15 @@ class Aggregation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AGGREGATION_SUM: _ClassVar[Aggregation]
     AGGREGATION_COUNT: _ClassVar[Aggregation]
     AGGREGATION_MAX: _ClassVar[Aggregation]
+    AGGREGATION_MIN: _ClassVar[Aggregation]
+    AGGREGATION_AVERAGE: _ClassVar[Aggregation]
+
+class QuantityRounding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    QUANTITY_ROUNDING_UNSPECIFIED: _ClassVar[QuantityRounding]
+    QUANTITY_ROUNDING_UP: _ClassVar[QuantityRounding]
+    QUANTITY_ROUNDING_DOWN: _ClassVar[QuantityRounding]
+    QUANTITY_ROUNDING_HALF_UP: _ClassVar[QuantityRounding]
 
 class PriceModel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -43,6 +52,12 @@ AGGREGATION_UNSPECIFIED: Aggregation
 AGGREGATION_SUM: Aggregation
 AGGREGATION_COUNT: Aggregation
 AGGREGATION_MAX: Aggregation
+AGGREGATION_MIN: Aggregation
+AGGREGATION_AVERAGE: Aggregation
+QUANTITY_ROUNDING_UNSPECIFIED: QuantityRounding
+QUANTITY_ROUNDING_UP: QuantityRounding
+QUANTITY_ROUNDING_DOWN: QuantityRounding
+QUANTITY_ROUNDING_HALF_UP: QuantityRounding
 PRICE_MODEL_UNSPECIFIED: PriceModel
 PRICE_MODEL_FLAT: PriceModel
 PRICE_MODEL_PER_UNIT: PriceModel
@@ -74,8 +89,26 @@ class Product(_message.Message):
     tax_category: str
     def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., tax_category: _Optional[str] = ...) -> None: ...
 
+class MeterFilter(_message.Message):
+    __slots__ = ("property", "values")
+    PROPERTY_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    property: str
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, property: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class MeterTransform(_message.Message):
+    __slots__ = ("divide_by", "rounding", "block_size")
+    DIVIDE_BY_FIELD_NUMBER: _ClassVar[int]
+    ROUNDING_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_SIZE_FIELD_NUMBER: _ClassVar[int]
+    divide_by: str
+    rounding: QuantityRounding
+    block_size: str
+    def __init__(self, divide_by: _Optional[str] = ..., rounding: _Optional[_Union[QuantityRounding, str]] = ..., block_size: _Optional[str] = ...) -> None: ...
+
 class Meter(_message.Message):
-    __slots__ = ("id", "tenant_id", "code", "name", "aggregation", "unit", "created_at", "version")
+    __slots__ = ("id", "tenant_id", "code", "name", "aggregation", "unit", "created_at", "version", "filters", "transform")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +117,8 @@ class Meter(_message.Message):
     UNIT_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    FILTERS_FIELD_NUMBER: _ClassVar[int]
+    TRANSFORM_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     code: str
@@ -92,7 +127,9 @@ class Meter(_message.Message):
     unit: str
     created_at: _timestamp_pb2.Timestamp
     version: int
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., aggregation: _Optional[_Union[Aggregation, str]] = ..., unit: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+    filters: _containers.RepeatedCompositeFieldContainer[MeterFilter]
+    transform: MeterTransform
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., aggregation: _Optional[_Union[Aggregation, str]] = ..., unit: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., filters: _Optional[_Iterable[_Union[MeterFilter, _Mapping]]] = ..., transform: _Optional[_Union[MeterTransform, _Mapping]] = ...) -> None: ...
 
 class Price(_message.Message):
     __slots__ = ("id", "tenant_id", "product_id", "code", "price_version", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "created_at", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused", "one_time")

@@ -27,7 +27,7 @@ from billing.types.v1 import period_pb2 as billing_dot_types_dot_v1_dot_period__
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#billing/usage/v1/usage_events.proto\x12\x10\x62illing.usage.v1\x1a billing/options/v1/options.proto\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x03\n\rUsageReported\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\x30\n\x14subscription_item_id\x18\x02 \x01(\tR\x12subscriptionItemId\x12\x1d\n\nmeter_code\x18\x03 \x01(\tR\tmeterCode\x12\x30\n\x06period\x18\x04 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12!\n\x0crecord_count\x18\x05 \x01(\x03R\x0brecordCount\x12\x1a\n\x08quantity\x18\x06 \x01(\tR\x08quantity\x12%\n\x0etotal_quantity\x18\x07 \x01(\tR\rtotalQuantity\x12\x46\n\x11\x66irst_recorded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0f\x66irstRecordedAt\x12\x44\n\x10last_recorded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0elastRecordedAt:\x14\xaa\xbb\x18\x10\n\x0eusage.reported\"\xfc\x01\n\nUsageRated\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\x30\n\x14subscription_item_id\x18\x02 \x01(\tR\x12subscriptionItemId\x12\x30\n\x06period\x18\x03 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12\x1a\n\x08quantity\x18\x04 \x01(\tR\x08quantity\x12\x16\n\x06\x61mount\x18\x05 \x01(\tR\x06\x61mount\x12\x1a\n\x08\x63urrency\x18\x06 \x01(\tR\x08\x63urrency:\x11\xaa\xbb\x18\r\n\x0busage.rated\"\xe9\x01\n\x0bUsageBilled\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\x30\n\x14subscription_item_id\x18\x02 \x01(\tR\x12subscriptionItemId\x12\x30\n\x06period\x18\x03 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12\x1a\n\x08quantity\x18\x04 \x01(\tR\x08quantity\x12\x1d\n\ninvoice_id\x18\x05 \x01(\tR\tinvoiceId:\x12\xaa\xbb\x18\x0e\n\x0cusage.billedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#billing/usage/v1/usage_events.proto\x12\x10\x62illing.usage.v1\x1a billing/options/v1/options.proto\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x03\n\rUsageReported\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\x30\n\x14subscription_item_id\x18\x02 \x01(\tR\x12subscriptionItemId\x12\x1d\n\nmeter_code\x18\x03 \x01(\tR\tmeterCode\x12\x30\n\x06period\x18\x04 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12!\n\x0crecord_count\x18\x05 \x01(\x03R\x0brecordCount\x12\x1a\n\x08quantity\x18\x06 \x01(\tR\x08quantity\x12%\n\x0etotal_quantity\x18\x07 \x01(\tR\rtotalQuantity\x12\x46\n\x11\x66irst_recorded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0f\x66irstRecordedAt\x12\x44\n\x10last_recorded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0elastRecordedAt\x12&\n\x0e\x66iltered_count\x18\xe6\x01 \x01(\x03R\rfilteredCount:\x14\xaa\xbb\x18\x10\n\x0eusage.reported\"\xfc\x01\n\nUsageRated\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\x30\n\x14subscription_item_id\x18\x02 \x01(\tR\x12subscriptionItemId\x12\x30\n\x06period\x18\x03 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12\x1a\n\x08quantity\x18\x04 \x01(\tR\x08quantity\x12\x16\n\x06\x61mount\x18\x05 \x01(\tR\x06\x61mount\x12\x1a\n\x08\x63urrency\x18\x06 \x01(\tR\x08\x63urrency:\x11\xaa\xbb\x18\r\n\x0busage.rated\"\xe9\x01\n\x0bUsageBilled\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\x30\n\x14subscription_item_id\x18\x02 \x01(\tR\x12subscriptionItemId\x12\x30\n\x06period\x18\x03 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12\x1a\n\x08quantity\x18\x04 \x01(\tR\x08quantity\x12\x1d\n\ninvoice_id\x18\x05 \x01(\tR\tinvoiceId:\x12\xaa\xbb\x18\x0e\n\x0cusage.billedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,9 +41,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGEBILLED']._loaded_options = None
   _globals['_USAGEBILLED']._serialized_options = b'\252\273\030\016\n\014usage.billed'
   _globals['_USAGEREPORTED']._serialized_start=156
-  _globals['_USAGEREPORTED']._serialized_end=609
-  _globals['_USAGERATED']._serialized_start=612
-  _globals['_USAGERATED']._serialized_end=864
-  _globals['_USAGEBILLED']._serialized_start=867
-  _globals['_USAGEBILLED']._serialized_end=1100
+  _globals['_USAGEREPORTED']._serialized_end=649
+  _globals['_USAGERATED']._serialized_start=652
+  _globals['_USAGERATED']._serialized_end=904
+  _globals['_USAGEBILLED']._serialized_start=907
+  _globals['_USAGEBILLED']._serialized_end=1140
 # @@protoc_insertion_point(module_scope)

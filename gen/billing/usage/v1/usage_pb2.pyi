@@ -49,7 +49,7 @@ class UsageRecord(_message.Message):
     def __init__(self, idempotency_key: _Optional[str] = ..., subscription_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., quantity: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., properties: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class UsageTotal(_message.Message):
-    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period", "quantity", "record_count", "billed_quantity", "excluded", "first_recorded_at", "last_recorded_at", "version")
+    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period", "quantity", "record_count", "billed_quantity", "excluded", "first_recorded_at", "last_recorded_at", "version", "filtered_count", "billed_count")
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     METER_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -61,6 +61,8 @@ class UsageTotal(_message.Message):
     FIRST_RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
     LAST_RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    FILTERED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BILLED_COUNT_FIELD_NUMBER: _ClassVar[int]
     subscription_id: str
     subscription_item_id: str
     meter_code: str
@@ -72,7 +74,9 @@ class UsageTotal(_message.Message):
     first_recorded_at: _timestamp_pb2.Timestamp
     last_recorded_at: _timestamp_pb2.Timestamp
     version: int
-    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., record_count: _Optional[int] = ..., billed_quantity: _Optional[str] = ..., excluded: _Optional[bool] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+    filtered_count: int
+    billed_count: int
+    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., record_count: _Optional[int] = ..., billed_quantity: _Optional[str] = ..., excluded: _Optional[bool] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., filtered_count: _Optional[int] = ..., billed_count: _Optional[int] = ...) -> None: ...
 
 class UsageBucket(_message.Message):
     __slots__ = ("subscription_item_id", "hour", "quantity", "record_count")

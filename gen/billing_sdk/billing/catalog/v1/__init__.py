@@ -34,6 +34,8 @@ __all__ = (
     "ListProductsResponse",
     "Meter",
     "MeterCreated",
+    "MeterFilter",
+    "MeterTransform",
     "Plan",
     "PlanCreated",
     "PlanDeprecated",
@@ -46,6 +48,7 @@ __all__ = (
     "PriceUsage",
     "Product",
     "ProductCreated",
+    "QuantityRounding",
 )
 
 import datetime
@@ -82,6 +85,16 @@ class Aggregation(betterproto2.Enum):
     Largest quantity.
     """
 
+    MIN = 4
+    """
+    Smallest quantity.
+    """
+
+    AVERAGE = 7
+    """
+    Sum of quantities by their number.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -89,6 +102,8 @@ class Aggregation(betterproto2.Enum):
             1: "AGGREGATION_SUM",
             2: "AGGREGATION_COUNT",
             3: "AGGREGATION_MAX",
+            4: "AGGREGATION_MIN",
+            7: "AGGREGATION_AVERAGE",
         }
 
     @classmethod
@@ -98,6 +113,8 @@ class Aggregation(betterproto2.Enum):
             "AGGREGATION_SUM": 1,
             "AGGREGATION_COUNT": 2,
             "AGGREGATION_MAX": 3,
+            "AGGREGATION_MIN": 4,
+            "AGGREGATION_AVERAGE": 7,
         }
 
 
@@ -213,6 +230,50 @@ class PriceUsage(betterproto2.Enum):
         }
 
 
+class QuantityRounding(betterproto2.Enum):
+    """
+    Which multiple of the block size a quantity becomes.
+    """
+
+    UNSPECIFIED = 0
+    """
+    None in particular: it stays what it is.
+    """
+
+    UP = 1
+    """
+    A started block counts whole.
+    """
+
+    DOWN = 2
+    """
+    Only whole blocks count.
+    """
+
+    HALF_UP = 3
+    """
+    The nearest; half a block counts as one.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "QUANTITY_ROUNDING_UNSPECIFIED",
+            1: "QUANTITY_ROUNDING_UP",
+            2: "QUANTITY_ROUNDING_DOWN",
+            3: "QUANTITY_ROUNDING_HALF_UP",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "QUANTITY_ROUNDING_UNSPECIFIED": 0,
+            "QUANTITY_ROUNDING_UP": 1,
+            "QUANTITY_ROUNDING_DOWN": 2,
+            "QUANTITY_ROUNDING_HALF_UP": 3,
+        }
+
+
 @dataclass(eq=False, repr=False)
 class CreateMeterRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -228,6 +289,13 @@ class CreateMeterRequest(betterproto2.Message):
     )
 
     unit: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+    filters: "list[MeterFilter]" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Each of another property.
+    """
+
+    transform: "MeterTransform | None" = betterproto2.field(8, betterproto2.TYPE_MESSAGE, optional=True)
 
 
 default_message_pool.register_message("billing.catalog.v1", "CreateMeterRequest", CreateMeterRequest)
@@ -602,6 +670,16 @@ class Meter(betterproto2.Message):
 
     version: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
 
+    filters: "list[MeterFilter]" = betterproto2.field(9, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Only records that all of them let through count.
+    """
+
+    transform: "MeterTransform | None" = betterproto2.field(10, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Of the period's quantity; not set when it is billed as it is.
+    """
+
 
 default_message_pool.register_message("billing.catalog.v1", "Meter", Meter)
 
@@ -618,6 +696,46 @@ class MeterCreated(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.catalog.v1", "MeterCreated", MeterCreated)
+
+
+@dataclass(eq=False, repr=False)
+class MeterFilter(betterproto2.Message):
+    """
+    Counts only records whose property has one of the values. Others are accepted and stored all the same: totals say
+    how many there were, and nothing is billed for them.
+    """
+
+    property: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    values: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+
+
+default_message_pool.register_message("billing.catalog.v1", "MeterFilter", MeterFilter)
+
+
+@dataclass(eq=False, repr=False)
+class MeterTransform(betterproto2.Message):
+    """
+    What becomes of a period's aggregated quantity before it is priced: divided, then rounded. Never of single records:
+    1,500 records of 1 byte in blocks of 1,000 are two blocks.
+    """
+
+    divide_by: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    As in 1000000 for bytes billed as megabytes; above zero, 1 when empty.
+    """
+
+    rounding: "QuantityRounding" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: QuantityRounding(0)
+    )
+
+    block_size: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    What is rounded to, as in 15 for started quarters of an hour; above zero, 1 when empty.
+    """
+
+
+default_message_pool.register_message("billing.catalog.v1", "MeterTransform", MeterTransform)
 
 
 @dataclass(eq=False, repr=False)

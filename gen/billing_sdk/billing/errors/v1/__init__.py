@@ -469,6 +469,12 @@ class ErrorReason(betterproto2.Enum):
     RESOURCE_EXHAUSTED {country, limit}. Archive a rate of the country or region before adding another.
     """
 
+    METER_INVALID = 230
+    """
+    INVALID_ARGUMENT {field, detail}. The meter contradicts itself: two filters of one property, a transform that
+    divides by nothing, a block size without a rounding.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -561,6 +567,7 @@ class ErrorReason(betterproto2.Enum):
             227: "ERROR_REASON_TAX_RATE_NOT_FOUND",
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
+            230: "ERROR_REASON_METER_INVALID",
         }
 
     @classmethod
@@ -655,4 +662,5 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_NOT_FOUND": 227,
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
+            "ERROR_REASON_METER_INVALID": 230,
         }

@@ -277,8 +277,14 @@ class UsageBucket(betterproto2.Message):
     )
 
     quantity: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    As the meter aggregates it; its transform is for whole periods.
+    """
 
     record_count: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+    """
+    Without those that the meter's filters leave out.
+    """
 
 
 default_message_pool.register_message("billing.usage.v1", "UsageBucket", UsageBucket)
@@ -367,14 +373,15 @@ class UsageReported(betterproto2.Message):
 
     record_count: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
     """
-    Records accepted now, and their quantities: the sum, or for a maximum the largest.
+    Records accepted now that count, and their quantity as the meter aggregates and transforms it: the sum, or for a
+    maximum the largest.
     """
 
     quantity: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
 
     total_quantity: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
     """
-    The period's quantity after them.
+    The period's quantity after them, likewise.
     """
 
     first_recorded_at: "datetime.datetime | None" = betterproto2.field(
@@ -384,6 +391,11 @@ class UsageReported(betterproto2.Message):
     last_recorded_at: "datetime.datetime | None" = betterproto2.field(
         9, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
+
+    filtered_count: "int" = betterproto2.field(230, betterproto2.TYPE_INT64)
+    """
+    Records accepted now that the meter's filters leave out.
+    """
 
 
 default_message_pool.register_message("billing.usage.v1", "UsageReported", UsageReported)
@@ -427,10 +439,13 @@ class UsageTotal(betterproto2.Message):
 
     quantity: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
     """
-    As the meter aggregates it.
+    As the meter aggregates and transforms it.
     """
 
     record_count: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+    """
+    Without those that the meter's filters leave out.
+    """
 
     billed_quantity: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
     """
@@ -451,6 +466,16 @@ class UsageTotal(betterproto2.Message):
     )
 
     version: "int" = betterproto2.field(11, betterproto2.TYPE_INT64)
+
+    filtered_count: "int" = betterproto2.field(230, betterproto2.TYPE_INT64)
+    """
+    Records that the meter's filters leave out: accepted, never billed.
+    """
+
+    billed_count: "int" = betterproto2.field(231, betterproto2.TYPE_INT64)
+    """
+    Records of `record_count` that were there when the period was last rated.
+    """
 
 
 default_message_pool.register_message("billing.usage.v1", "UsageTotal", UsageTotal)
