@@ -207,7 +207,7 @@ async def insert_invoices(
 
 
 FIND_INVOICE: Final = """-- name: FindInvoice :one
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -229,7 +229,7 @@ async def list_invoice_lines(conn: Connection, *, tenant_id: str, invoice_id: st
 
 
 LIST_INVOICES: Final = """-- name: ListInvoices :many
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices
+SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices
 WHERE tenant_id = $1
     AND ($2::text = '' OR customer_id = $2::text)
     AND ($3::text = '' OR subscription_id = $3::text)
@@ -278,9 +278,10 @@ UPDATE invoices
 SET state = $1, number = $2, amount_paid_minor = $3,
     amount_due_minor = $4, credited_minor = $5,
     prepaid_minor = $6, credits = $7, finalized_at = $8,
-    due_at = $9, paid_at = $10, voided_at = $11, version = $12
-WHERE tenant_id = $13 AND id = $14 AND version = $15
-RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id
+    due_at = $9, paid_at = $10, voided_at = $11,
+    written_off_at = $12, version = $13
+WHERE tenant_id = $14 AND id = $15 AND version = $16
+RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id
 """
 
 
@@ -298,6 +299,7 @@ async def mark_invoice(
     due_at: datetime.datetime | None,
     paid_at: datetime.datetime | None,
     voided_at: datetime.datetime | None,
+    written_off_at: datetime.datetime | None,
     new_version: int,
     tenant_id: str,
     id: str,
@@ -317,6 +319,7 @@ async def mark_invoice(
         due_at,
         paid_at,
         voided_at,
+        written_off_at,
         new_version,
         tenant_id,
         id,

@@ -291,6 +291,7 @@ class Invoice:
     due_at: datetime.datetime | None
     paid_at: datetime.datetime | None
     voided_at: datetime.datetime | None
+    written_off_at: datetime.datetime | None
     created_at: datetime.datetime
     version: int
     subtotal_minor: int

@@ -108,7 +108,12 @@ ALTER TABLE products ADD COLUMN tax_category text NOT NULL DEFAULT '';
 
 ALTER TABLE ledger_accounts DROP CONSTRAINT ledger_accounts_type_check;
 ALTER TABLE ledger_accounts ADD CONSTRAINT ledger_accounts_type_check
-    CHECK (type IN ('cash', 'receivable', 'revenue', 'tax_payable', 'customer_credit', 'expense'));
+    CHECK (
+        type IN (
+            'cash', 'receivable', 'revenue', 'deferred_revenue', 'tax_payable', 'customer_credit', 'expense', 'bad_debt',
+            'breakage'
+        )
+    );
 
 -- One-off invoices have neither subscription nor cycle; the cycle of a voided one can be invoiced again.
 ALTER TABLE invoices ALTER COLUMN subscription_id DROP NOT NULL;

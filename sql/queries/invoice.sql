@@ -118,7 +118,8 @@ UPDATE invoices
 SET state = sqlc.arg(state), number = sqlc.narg(number), amount_paid_minor = sqlc.arg(amount_paid_minor),
     amount_due_minor = sqlc.arg(amount_due_minor), credited_minor = sqlc.arg(credited_minor),
     prepaid_minor = sqlc.arg(prepaid_minor), credits = sqlc.arg(credits), finalized_at = sqlc.narg(finalized_at),
-    due_at = sqlc.narg(due_at), paid_at = sqlc.narg(paid_at), voided_at = sqlc.narg(voided_at), version = sqlc.arg(new_version)
+    due_at = sqlc.narg(due_at), paid_at = sqlc.narg(paid_at), voided_at = sqlc.narg(voided_at),
+    written_off_at = sqlc.narg(written_off_at), version = sqlc.arg(new_version)
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version)
 RETURNING *;
 

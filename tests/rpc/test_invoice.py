@@ -53,7 +53,7 @@ async def void(billing: Billing, invoice: pb.Invoice) -> pb.Invoice:
 
 async def balances(billing: Billing) -> dict[str, int]:
     request = ledger_service_pb2.GetTrialBalanceRequest()
-    trial = await billing.call(billing.ledger.get_trial_balance, request)
+    trial = await billing.call(billing.statements.get_trial_balance, request)
     assert trial.balanced
     return {
         ledger_pb2.AccountType.Name(row.account_type).removeprefix("ACCOUNT_TYPE_"): row.balance_minor

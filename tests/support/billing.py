@@ -26,6 +26,7 @@ from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.service import LedgerService
+from corebilling.domains.ledger.statements import StatementService
 from corebilling.domains.rating.handlers import RatingHandlers
 from corebilling.domains.rating.service import RatingService
 from corebilling.domains.schedule.jobs import Scheduler
@@ -82,6 +83,7 @@ class Billing:
     usage: UsageService
     scheduler: Scheduler
     dispatcher: Dispatcher
+    statements: StatementService = field(default_factory=StatementService)
     meters: dict[str, str] = field(default_factory=dict)
 
     async def call(self, use_case: UseCase[Response], request: Any, tenant_id: str = TENANT) -> Response:

@@ -147,6 +147,7 @@ def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: 
         due_at=None,
         paid_at=None,
         voided_at=None,
+        written_off_at=None,
         created_at=tx.now,
         version=1,
         subtotal_minor=amounts.subtotal_minor,

@@ -26,15 +26,17 @@ from corebilling.domains.credit.service import NewCredit, give_back, grant
 from corebilling.domains.invoice import draft, reckoning, records
 from corebilling.domains.invoice.model import (
     InvoiceState,
+    Settlement,
     check_line,
     decide_finalization,
     decide_settlement,
     decide_void,
+    decide_write_off,
     invoice_number,
     number_year,
 )
 from corebilling.domains.invoice.reckoning import Reckoning
-from corebilling.domains.ledger.model import AccountType, Source, sale, transfer
+from corebilling.domains.ledger.model import AccountType, Source, reverse, sale, transfer, write_off
 from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.domains.rating.service import RatingService
 from corebilling.errors import NotFound
@@ -230,6 +232,26 @@ class InvoiceService:
         voided = events.InvoiceVoided(invoice_id=invoice.id, number=invoice.number or "")
         return await records.save(tx, invoice, [records.status_changed(invoice, change), voided])
 
+    async def write_off_invoice(
+        self, tx: Transaction, request: rpc.WriteOffInvoiceRequest
+    ) -> rpc.WriteOffInvoiceResponse:
+        invoice = await records.find_locked(tx, request.invoice_id)
+        change = decide_write_off(InvoiceState(invoice.state))
+        now = (await tenant_profile(tx)).now
+        entries = write_off(invoice.amount_due_minor, invoice.currency)
+        posting = Posting(Source.INVOICE_WRITTEN_OFF, invoice.id, invoice.customer_id, entries, now)
+        await self._ledger.post(tx, [posting])
+        invoice.state = change.new
+        invoice.written_off_at = now
+        written_off = events.InvoiceWrittenOff(
+            invoice_id=invoice.id,
+            number=invoice.number or "",
+            currency=invoice.currency,
+            amount_minor=invoice.amount_due_minor,
+        )
+        invoice = await records.save(tx, invoice, [records.status_changed(invoice, change), written_off])
+        return rpc.WriteOffInvoiceResponse(invoice=await records.message(tx, invoice))
+
     async def record_payment(
         self, tx: Transaction, request: rpc.RecordPaymentRequest
     ) -> rpc.RecordPaymentResponse:
@@ -253,14 +275,10 @@ class InvoiceService:
             reference=request.reference,
             received_at=now,
         )
-        entries = transfer(
-            payment.amount_minor, payment.currency, debit=AccountType.CASH, credit=AccountType.RECEIVABLE
-        )
-        posting = Posting(Source.PAYMENT_RECORDED, payment.id, invoice.customer_id, entries, now)
-        await self._ledger.post(tx, [posting])
+        await self._ledger.post(tx, _payment_postings(invoice, payment, settlement, now))
         invoice.amount_paid_minor = settlement.amount_paid_minor
         invoice.amount_due_minor = settlement.amount_due_minor
-        announced: list[Message] = [_payment_recorded(invoice, payment)]
+        announced: list[Message] = [_payment_recorded(invoice, payment, settlement)]
         if settlement.change:
             announced += records.settle(invoice, settlement.change, now)
         invoice = await records.save(tx, invoice, announced)
@@ -415,13 +433,30 @@ def _sale(invoice: Invoice, tenant: TenantProfile, cause: eventv1.Event | None) 
     )
 
 
-def _payment_recorded(invoice: Invoice, payment: InvoicePayment) -> events.InvoicePaymentRecorded:
+def _payment_postings(
+    invoice: Invoice, payment: InvoicePayment, settlement: Settlement, now: datetime
+) -> list[Posting]:
+    """The money received; what had been written off of it is owed again first."""
+    entries = transfer(
+        payment.amount_minor, payment.currency, debit=AccountType.CASH, credit=AccountType.RECEIVABLE
+    )
+    received = Posting(Source.PAYMENT_RECORDED, payment.id, invoice.customer_id, entries, now)
+    if not settlement.recovered:
+        return [received]
+    owed = reverse(write_off(payment.amount_minor, payment.currency))
+    return [Posting(Source.INVOICE_RECOVERED, payment.id, invoice.customer_id, owed, now), received]
+
+
+def _payment_recorded(
+    invoice: Invoice, payment: InvoicePayment, settlement: Settlement
+) -> events.InvoicePaymentRecorded:
     return events.InvoicePaymentRecorded(
         invoice_id=invoice.id,
         payment_id=payment.id,
         currency=payment.currency,
         amount_minor=payment.amount_minor,
         amount_due_minor=invoice.amount_due_minor,
+        recovered=settlement.recovered,
     )
 
 

@@ -39,6 +39,11 @@ class InvoiceServicer(InvoiceServiceServicer):
     async def VoidInvoice(self, request: rpc.VoidInvoiceRequest, context: Context) -> rpc.VoidInvoiceResponse:
         return await self._door.write(request, self._invoices.void_invoice)
 
+    async def WriteOffInvoice(
+        self, request: rpc.WriteOffInvoiceRequest, context: Context
+    ) -> rpc.WriteOffInvoiceResponse:
+        return await self._door.write(request, self._invoices.write_off_invoice)
+
     async def CreateInvoice(
         self, request: rpc.CreateInvoiceRequest, context: Context
     ) -> rpc.CreateInvoiceResponse:

@@ -23,6 +23,7 @@ class InvoiceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INVOICE_STATE_OPEN: _ClassVar[InvoiceState]
     INVOICE_STATE_PAID: _ClassVar[InvoiceState]
     INVOICE_STATE_VOID: _ClassVar[InvoiceState]
+    INVOICE_STATE_UNCOLLECTIBLE: _ClassVar[InvoiceState]
 
 class InvoiceLineType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -36,6 +37,7 @@ INVOICE_STATE_DRAFT: InvoiceState
 INVOICE_STATE_OPEN: InvoiceState
 INVOICE_STATE_PAID: InvoiceState
 INVOICE_STATE_VOID: InvoiceState
+INVOICE_STATE_UNCOLLECTIBLE: InvoiceState
 INVOICE_LINE_TYPE_UNSPECIFIED: InvoiceLineType
 INVOICE_LINE_TYPE_RECURRING: InvoiceLineType
 INVOICE_LINE_TYPE_USAGE: InvoiceLineType
@@ -43,7 +45,7 @@ INVOICE_LINE_TYPE_ADJUSTMENT: InvoiceLineType
 INVOICE_LINE_TYPE_ONE_TIME: InvoiceLineType
 
 class Invoice(_message.Message):
-    __slots__ = ("id", "tenant_id", "customer_id", "subscription_id", "cycle_id", "state", "number", "currency", "total_minor", "amount_paid_minor", "amount_due_minor", "period", "lines", "finalized_at", "due_at", "paid_at", "voided_at", "created_at", "version", "subtotal_minor", "discount_minor", "credit_minor", "tax_minor", "prepaid_minor", "tax_behavior", "discounts", "credits", "taxes", "credited_minor", "description", "replaces_invoice_id", "terms")
+    __slots__ = ("id", "tenant_id", "customer_id", "subscription_id", "cycle_id", "state", "number", "currency", "total_minor", "amount_paid_minor", "amount_due_minor", "period", "lines", "finalized_at", "due_at", "paid_at", "voided_at", "created_at", "version", "subtotal_minor", "discount_minor", "credit_minor", "tax_minor", "prepaid_minor", "tax_behavior", "discounts", "credits", "taxes", "credited_minor", "description", "replaces_invoice_id", "written_off_at", "terms")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +77,7 @@ class Invoice(_message.Message):
     CREDITED_MINOR_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     REPLACES_INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    WRITTEN_OFF_AT_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
@@ -107,8 +110,9 @@ class Invoice(_message.Message):
     credited_minor: int
     description: str
     replaces_invoice_id: str
+    written_off_at: _timestamp_pb2.Timestamp
     terms: InvoiceTerms
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., state: _Optional[_Union[InvoiceState, str]] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., amount_paid_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[InvoiceLine, _Mapping]]] = ..., finalized_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paid_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., voided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., subtotal_minor: _Optional[int] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., prepaid_minor: _Optional[int] = ..., tax_behavior: _Optional[_Union[_tax_pb2.TaxBehavior, str]] = ..., discounts: _Optional[_Iterable[_Union[InvoiceDiscount, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[InvoiceCredit, _Mapping]]] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., credited_minor: _Optional[int] = ..., description: _Optional[str] = ..., replaces_invoice_id: _Optional[str] = ..., terms: _Optional[_Union[InvoiceTerms, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., state: _Optional[_Union[InvoiceState, str]] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., amount_paid_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[InvoiceLine, _Mapping]]] = ..., finalized_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paid_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., voided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., subtotal_minor: _Optional[int] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., prepaid_minor: _Optional[int] = ..., tax_behavior: _Optional[_Union[_tax_pb2.TaxBehavior, str]] = ..., discounts: _Optional[_Iterable[_Union[InvoiceDiscount, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[InvoiceCredit, _Mapping]]] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., credited_minor: _Optional[int] = ..., description: _Optional[str] = ..., replaces_invoice_id: _Optional[str] = ..., written_off_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., terms: _Optional[_Union[InvoiceTerms, _Mapping]] = ...) -> None: ...
 
 class InvoiceTerms(_message.Message):
     __slots__ = ("tax_rounding", "credit_application", "worked_out_at")

@@ -59,6 +59,11 @@ class InvoiceServiceStub:
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceRequest.SerializeToString,
                 response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceResponse.FromString,
                 _registered_method=True)
+        self.WriteOffInvoice = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/WriteOffInvoice',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceResponse.FromString,
+                _registered_method=True)
         self.CreateInvoice = channel.unary_unary(
                 '/billing.invoice.v1.InvoiceService/CreateInvoice',
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.CreateInvoiceRequest.SerializeToString,
@@ -123,6 +128,13 @@ class InvoiceServiceServicer:
 
     def VoidInvoice(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WriteOffInvoice(self, request, context):
+        """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -195,6 +207,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.VoidInvoice,
                     request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceRequest.FromString,
                     response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceResponse.SerializeToString,
+            ),
+            'WriteOffInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.WriteOffInvoice,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceResponse.SerializeToString,
             ),
             'CreateInvoice': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateInvoice,
@@ -362,6 +379,33 @@ class InvoiceService:
             '/billing.invoice.v1.InvoiceService/VoidInvoice',
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceRequest.SerializeToString,
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteOffInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/WriteOffInvoice',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class InvoiceServiceStub:
     FinalizeInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.FinalizeInvoiceRequest, _invoice_service_pb2.FinalizeInvoiceResponse]
     """Numbers a draft, posts it to the ledger and opens it for payment."""
     VoidInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]
+    WriteOffInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.WriteOffInvoiceRequest, _invoice_service_pb2.WriteOffInvoiceResponse]
+    """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable."""
     CreateInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateInvoiceRequest, _invoice_service_pb2.CreateInvoiceResponse]
     """A one-off invoice as a draft, with the customer's discounts, credits and taxes."""
     ReissueInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ReissueInvoiceRequest, _invoice_service_pb2.ReissueInvoiceResponse]
@@ -62,6 +64,8 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     FinalizeInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.FinalizeInvoiceRequest, _invoice_service_pb2.FinalizeInvoiceResponse]  # type: ignore[assignment]
     """Numbers a draft, posts it to the ledger and opens it for payment."""
     VoidInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]  # type: ignore[assignment]
+    WriteOffInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.WriteOffInvoiceRequest, _invoice_service_pb2.WriteOffInvoiceResponse]  # type: ignore[assignment]
+    """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable."""
     CreateInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateInvoiceRequest, _invoice_service_pb2.CreateInvoiceResponse]  # type: ignore[assignment]
     """A one-off invoice as a draft, with the customer's discounts, credits and taxes."""
     ReissueInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ReissueInvoiceRequest, _invoice_service_pb2.ReissueInvoiceResponse]  # type: ignore[assignment]
@@ -112,6 +116,14 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.VoidInvoiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.VoidInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.VoidInvoiceResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def WriteOffInvoice(
+        self,
+        request: _invoice_service_pb2.WriteOffInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.WriteOffInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.WriteOffInvoiceResponse]]:
+        """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable."""
 
     @_abc_1.abstractmethod
     def CreateInvoice(

@@ -475,6 +475,16 @@ class ErrorReason(betterproto2.Enum):
     divides by nothing, a block size without a rounding.
     """
 
+    ACCOUNT_NOT_FOUND = 290
+    """
+    NOT_FOUND {account_id}. ListAccounts shows those there are.
+    """
+
+    STATEMENT_PERIOD_INVALID = 291
+    """
+    INVALID_ARGUMENT {start, end}. A statement's period starts before it ends.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -568,6 +578,8 @@ class ErrorReason(betterproto2.Enum):
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
             230: "ERROR_REASON_METER_INVALID",
+            290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
+            291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
         }
 
     @classmethod
@@ -663,4 +675,6 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
             "ERROR_REASON_METER_INVALID": 230,
+            "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
+            "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
         }

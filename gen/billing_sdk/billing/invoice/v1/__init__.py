@@ -29,6 +29,7 @@ __all__ = (
     "InvoiceTax",
     "InvoiceTerms",
     "InvoiceVoided",
+    "InvoiceWrittenOff",
     "IssueCreditNoteRequest",
     "IssueCreditNoteResponse",
     "ListCreditNotesRequest",
@@ -46,6 +47,8 @@ __all__ = (
     "RenderInvoiceResponse",
     "VoidInvoiceRequest",
     "VoidInvoiceResponse",
+    "WriteOffInvoiceRequest",
+    "WriteOffInvoiceResponse",
 )
 
 import datetime
@@ -97,7 +100,7 @@ class InvoiceLineType(betterproto2.Enum):
 
 class InvoiceState(betterproto2.Enum):
     """
-    draft -> open -> paid | void
+    draft -> open -> paid | void | uncollectible; uncollectible -> paid
     """
 
     UNSPECIFIED = 0
@@ -119,6 +122,11 @@ class InvoiceState(betterproto2.Enum):
     Withdrawn; its ledger entries are reversed, its number stays.
     """
 
+    UNCOLLECTIBLE = 5
+    """
+    Open, but written off: what is due of it is no longer expected. A payment is a recovery.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -127,6 +135,7 @@ class InvoiceState(betterproto2.Enum):
             2: "INVOICE_STATE_OPEN",
             3: "INVOICE_STATE_PAID",
             4: "INVOICE_STATE_VOID",
+            5: "INVOICE_STATE_UNCOLLECTIBLE",
         }
 
     @classmethod
@@ -137,6 +146,7 @@ class InvoiceState(betterproto2.Enum):
             "INVOICE_STATE_OPEN": 2,
             "INVOICE_STATE_PAID": 3,
             "INVOICE_STATE_VOID": 4,
+            "INVOICE_STATE_UNCOLLECTIBLE": 5,
         }
 
 
@@ -416,6 +426,10 @@ class Invoice(betterproto2.Message):
     The invoice, now void, that this one was issued for again.
     """
 
+    written_off_at: "datetime.datetime | None" = betterproto2.field(
+        290, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
     terms: "InvoiceTerms | None" = betterproto2.field(270, betterproto2.TYPE_MESSAGE, optional=True)
 
 
@@ -629,6 +643,11 @@ class InvoicePaymentRecorded(betterproto2.Message):
 
     amount_due_minor: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
 
+    recovered: "bool" = betterproto2.field(290, betterproto2.TYPE_BOOL)
+    """
+    The invoice had been written off.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "InvoicePaymentRecorded", InvoicePaymentRecorded)
 
@@ -705,6 +724,24 @@ class InvoiceVoided(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceVoided", InvoiceVoided)
+
+
+@dataclass(eq=False, repr=False)
+class InvoiceWrittenOff(betterproto2.Message):
+    """
+    What is due of it is no longer expected.
+    """
+
+    invoice_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    number: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    amount_minor: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceWrittenOff", InvoiceWrittenOff)
 
 
 @dataclass(eq=False, repr=False)
@@ -944,6 +981,28 @@ class VoidInvoiceResponse(betterproto2.Message):
 default_message_pool.register_message("billing.invoice.v1", "VoidInvoiceResponse", VoidInvoiceResponse)
 
 
+@dataclass(eq=False, repr=False)
+class WriteOffInvoiceRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.invoice.v1", "WriteOffInvoiceRequest", WriteOffInvoiceRequest)
+
+
+@dataclass(eq=False, repr=False)
+class WriteOffInvoiceResponse(betterproto2.Message):
+    invoice: "Invoice | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "billing.invoice.v1", "WriteOffInvoiceResponse", WriteOffInvoiceResponse
+)
+
+
 class InvoiceServiceStub:
     def __init__(self, channel: grpc.Channel):
         self._channel = channel
@@ -995,6 +1054,17 @@ class InvoiceServiceStub:
             "/billing.invoice.v1.InvoiceService/VoidInvoice",
             VoidInvoiceRequest.SerializeToString,
             VoidInvoiceResponse.FromString,
+        )(message)
+
+    def write_off_invoice(self, message: "WriteOffInvoiceRequest") -> "WriteOffInvoiceResponse":
+        """
+        Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/WriteOffInvoice",
+            WriteOffInvoiceRequest.SerializeToString,
+            WriteOffInvoiceResponse.FromString,
         )(message)
 
     def create_invoice(self, message: "CreateInvoiceRequest") -> "CreateInvoiceResponse":
