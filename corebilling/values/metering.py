@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from corebilling.values.aggregation import Aggregation, QuantityRounding, Totals, Transform, quantity_of
-from corebilling.values.money import exact_amount
+from corebilling.values.money import exact_amount, round_half_up
 
 TransformTerms = Mapping[str, str]
 """As rows keep it: a `billing.catalog.v1.MeterTransform` in JSON."""
@@ -20,6 +20,17 @@ _ROUNDINGS = {
 }
 
 
+FROM_RECORDS = frozenset({Aggregation.UNIQUE, Aggregation.LATEST, Aggregation.TIME_WEIGHTED})
+"""What totals do not hold: these quantities are worked out from the records."""
+
+_STEPS = 10**12
+
+
+def rounded_quantity(quantity: Fraction) -> Decimal:
+    """With the twelve decimals that quantities have: what is billed is what the invoice says."""
+    return exact_amount(Fraction(round_half_up(quantity * _STEPS), _STEPS))
+
+
 def metered_quantity(
     aggregation: str,
     transform: TransformTerms | None,
@@ -28,8 +39,8 @@ def metered_quantity(
     summed: Decimal,
     largest: Decimal,
     smallest: Decimal,
-) -> Decimal:
-    """The quantity that a meter of this aggregation bills, of a period (or an hour) with these totals."""
+) -> Decimal | None:
+    """What such a meter bills of a period (or an hour) with these totals; None if only its records say."""
     match aggregation:  # What nearly every meter does goes first: a billing run asks for each item.
         case Aggregation.SUM:
             quantity = summed
@@ -37,15 +48,17 @@ def metered_quantity(
             quantity = Decimal(count)
         case Aggregation.MAX:
             quantity = largest
+        case _ if aggregation in FROM_RECORDS:
+            return None
         case _:
             totals = Totals(count, Fraction(summed), Fraction(largest), Fraction(smallest))
-            quantity = exact_amount(quantity_of(Aggregation(aggregation), totals))
+            quantity = rounded_quantity(quantity_of(Aggregation(aggregation), totals))
     return quantity if transform is None else transformed(quantity, transform)
 
 
 def transformed(quantity: Decimal, terms: TransformTerms) -> Decimal:
     """A period's aggregated quantity as the meter's transform leaves it."""
-    return exact_amount(_transform(terms).apply(Fraction(quantity)))
+    return rounded_quantity(_transform(terms).apply(Fraction(quantity)))
 
 
 def most_before(terms: TransformTerms | None, most: Decimal | None) -> Decimal | None:

@@ -65,12 +65,12 @@ async def list_products(
 
 
 INSERT_METER: Final = """-- name: InsertMeter :one
-INSERT INTO meters (tenant_id, id, code, name, aggregation, unit, filters, transform, created_at)
+INSERT INTO meters (tenant_id, id, code, name, aggregation, unit, filters, transform, unique_property, created_at)
 VALUES (
     $1, $2, $3, $4, $5, $6,
-    $7, nullif($8::jsonb, 'null'), $9
+    $7, nullif($8::jsonb, 'null'), $9, $10
 )
-RETURNING tenant_id, id, code, name, aggregation, unit, filters, transform, created_at, version
+RETURNING tenant_id, id, code, name, aggregation, unit, filters, transform, unique_property, created_at, version
 """
 
 
@@ -85,6 +85,7 @@ async def insert_meter(
     unit: str,
     filters: Json,
     transform: Json,
+    unique_property: str,
     created_at: datetime.datetime,
 ) -> Meter:
     row = await conn.fetchrow(
@@ -97,6 +98,7 @@ async def insert_meter(
         unit,
         filters,
         transform,
+        unique_property,
         created_at,
     )
     if row is None:
@@ -105,7 +107,7 @@ async def insert_meter(
 
 
 FIND_METER: Final = """-- name: FindMeter :one
-SELECT tenant_id, id, code, name, aggregation, unit, filters, transform, created_at, version FROM meters WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, code, name, aggregation, unit, filters, transform, unique_property, created_at, version FROM meters WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -115,7 +117,7 @@ async def find_meter(conn: Connection, *, tenant_id: str, id: str) -> Meter | No
 
 
 LIST_METERS: Final = """-- name: ListMeters :many
-SELECT tenant_id, id, code, name, aggregation, unit, filters, transform, created_at, version FROM meters
+SELECT tenant_id, id, code, name, aggregation, unit, filters, transform, unique_property, created_at, version FROM meters
 WHERE tenant_id = $1
     AND ($2::text = '' OR code = $2::text)
     AND ($3::text = '' OR id < $3::text)

@@ -345,6 +345,7 @@ class Meter:
     unit: str
     filters: Json
     transform: Json | None
+    unique_property: str
     created_at: datetime.datetime
     version: int
 
@@ -626,8 +627,8 @@ class UsageTotal:
     billed_quantity: Decimal
     billed_amount: Decimal
     invoice_id: str | None
-    first_recorded_at: datetime.datetime
-    last_recorded_at: datetime.datetime
+    first_recorded_at: datetime.datetime | None
+    last_recorded_at: datetime.datetime | None
     version: int
 
 

@@ -28,7 +28,7 @@ async def claim_closed_cycles(conn: Connection, *, tenant_id: str, ids: Sequence
 
 LIST_RATED_ITEMS: Final = """-- name: ListRatedItems :many
 SELECT
-    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
+    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, i.aggregation, s.timezone,
     coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = $1 AND i.subscription_id = ANY ($2::text[])
@@ -52,6 +52,7 @@ class ListRatedItemsRow:
     ends_at: datetime.datetime
     billed_from: datetime.datetime
     billed_until: datetime.datetime
+    aggregation: str | None
     timezone: str
     paid_from: datetime.datetime
     ended_at: datetime.datetime | None
@@ -101,7 +102,15 @@ FROM (
     ) n
     JOIN subscriptions s ON s.tenant_id = $5 AND s.id = n.subscription_id
     JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
-        AND u.unrated
+        AND (
+            u.unrated
+            -- The level that it opened with may be another one now.
+            OR u.aggregation = 'time_weighted' AND EXISTS (
+                SELECT FROM usage_totals e
+                WHERE e.tenant_id = u.tenant_id AND e.subscription_id = u.subscription_id
+                    AND e.meter_code = u.meter_code AND e.period_start < u.period_start AND e.unrated
+            )
+        )
 ) t
 LEFT JOIN LATERAL (
     -- The part that it begins in.
@@ -133,8 +142,8 @@ class ListUnbilledUsageRow:
     quantity_min: Decimal
     billed_quantity: Decimal
     billed_amount: Decimal
-    first_recorded_at: datetime.datetime
-    last_recorded_at: datetime.datetime
+    first_recorded_at: datetime.datetime | None
+    last_recorded_at: datetime.datetime | None
     full_period_start: datetime.datetime
     full_period_end: datetime.datetime
     settled: bool

@@ -13,7 +13,8 @@ LIST_USAGE_ITEMS: Final = """-- name: ListUsageItems :many
 SELECT
     i.id, i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, s.id AS subscription_id, s.customer_id,
     s.version AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count, s.timezone, s.start_at,
-    s.trial_end_at, s.ended_at, s.next_change_at, p.max_quantity, i.starts_at, i.ends_at, m.filters, m.transform
+    s.trial_end_at, s.ended_at, s.next_change_at, p.max_quantity, i.starts_at, i.ends_at, m.filters, m.transform,
+    (i.aggregation IN ('unique', 'latest', 'time_weighted'))::boolean AS by_record
 FROM subscriptions s
 JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s.id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
@@ -47,6 +48,7 @@ class ListUsageItemsRow:
     ends_at: datetime.datetime
     filters: Json
     transform: Json | None
+    by_record: bool
 
 
 async def list_usage_items(
@@ -153,11 +155,13 @@ WITH input AS MATERIALIZED (
 ), records AS NOT MATERIALIZED (
     SELECT i.key, i.quantity, i.recorded_us, i.place, i.properties FROM input i WHERE (SELECT count(*) FROM fresh) > 0
 ), stored AS (
-    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties, filtered)
+    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties, filtered, rated_from)
     SELECT
         $6, to_timestamp(0) + r.recorded_us * interval '1 microsecond', r.key,
         ($8::text[])[abs(r.place)], r.quantity, $9::timestamptz,
-        r.properties, CASE WHEN r.place < 0 THEN true END
+        r.properties, CASE WHEN r.place < 0 THEN true END,
+        -- Whose place is below zero has none: it is not rated.
+        CASE WHEN ($10::bool[])[r.place] THEN ($11::timestamptz[])[r.place] END
     FROM records r
 ), hours AS MATERIALIZED (
     SELECT
@@ -187,7 +191,7 @@ WITH input AS MATERIALIZED (
 ), batch AS MATERIALIZED (
     SELECT
         abs(h.place) AS place, ($8::text[])[abs(h.place)] AS subscription_item_id,
-        ($10::timestamptz[])[abs(h.place)] AS period_start,
+        ($11::timestamptz[])[abs(h.place)] AS period_start,
         coalesce(sum(h.record_count) FILTER (WHERE h.place > 0), 0)::bigint AS record_count,
         coalesce(sum(h.quantity_sum) FILTER (WHERE h.place > 0), 0) AS quantity_sum,
         coalesce(max(h.quantity_max) FILTER (WHERE h.place > 0), 0) AS quantity_max,
@@ -206,11 +210,11 @@ WITH input AS MATERIALIZED (
     )
     SELECT
         $6, b.subscription_item_id, b.period_start,
-        ($11::timestamptz[])[b.place], ($12::text[])[b.place],
-        ($13::text[])[b.place], ($14::text[])[b.place],
-        ($15::text[])[b.place], nullif($16::jsonb -> b.place - 1, 'null'),
+        ($12::timestamptz[])[b.place], ($13::text[])[b.place],
+        ($14::text[])[b.place], ($15::text[])[b.place],
+        ($16::text[])[b.place], nullif($17::jsonb -> b.place - 1, 'null'),
         b.record_count, b.quantity_sum, b.quantity_max, b.quantity_min, b.filtered_count, b.filtered_sum,
-        b.record_count > 0, ($17::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
+        b.record_count > 0, ($18::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
     FROM batch b
     ON CONFLICT (tenant_id, subscription_item_id, period_start) DO UPDATE SET
         record_count = t.record_count + EXCLUDED.record_count,
@@ -269,6 +273,7 @@ async def insert_usage(
     sources: Sequence[str],
     subscription_item_ids: Sequence[str],
     received_at: datetime.datetime,
+    by_record: Sequence[bool],
     period_starts: Sequence[datetime.datetime],
     period_ends: Sequence[datetime.datetime],
     subscription_ids: Sequence[str],
@@ -301,6 +306,7 @@ async def insert_usage(
         sources,
         subscription_item_ids,
         received_at,
+        by_record,
         period_starts,
         period_ends,
         subscription_ids,

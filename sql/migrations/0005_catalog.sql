@@ -23,10 +23,13 @@ CREATE TABLE meters (
     filters jsonb NOT NULL DEFAULT '[]',
     -- A `MeterTransform` in JSON; null when quantities stay what they are.
     transform jsonb,
+    -- Whose values a unique count is of; '' for others.
+    unique_property text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),
-    CONSTRAINT meters_code_taken UNIQUE (tenant_id, code)
+    CONSTRAINT meters_code_taken UNIQUE (tenant_id, code),
+    CHECK ((aggregation = 'unique') = (unique_property <> ''))
 );
 
 -- One row per version of a price; never updated.

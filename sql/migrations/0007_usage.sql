@@ -33,9 +33,15 @@ CREATE TABLE usage_records (
     -- An object of texts; null when there are none. Nulls take no room: the row's header has it to spare.
     properties jsonb,
     -- True when the meter's filters leave the record out: it counts for nothing.
-    filtered boolean
+    filtered boolean,
+    -- When the period starts that the record counts for. Set alone for what is rated by single records: their meter
+    -- counts different values, takes the latest one or weighs them by time, or their price looks at each.
+    rated_from timestamptz
 ) PARTITION BY RANGE (recorded_at);
 CREATE INDEX usage_records_by_time ON usage_records USING brin (recorded_at);
+-- Only such records are ever looked for: for all others, ingestion has no index to keep.
+CREATE INDEX usage_records_rated ON usage_records (tenant_id, subscription_item_id, recorded_at)
+    WHERE rated_from IS NOT NULL;
 
 -- What is billed: exact per subscription item and period, kept as records come in. All mergeable
 -- aggregates are kept; the meter's own says which of them is the quantity. They are of the records that the meter's
@@ -71,8 +77,9 @@ CREATE TABLE usage_totals (
     billed_amount numeric NOT NULL DEFAULT 0,
     -- The newest invoice announced as holding it: a replayed announcement changes nothing.
     invoice_id text,
-    first_recorded_at timestamptz NOT NULL,
-    last_recorded_at timestamptz NOT NULL,
+    -- Null when nothing was reported: a level that was only held on is billed too.
+    first_recorded_at timestamptz,
+    last_recorded_at timestamptz,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, subscription_item_id, period_start)
 ) WITH (fillfactor = 70);
@@ -122,7 +129,7 @@ GRANT EXECUTE ON FUNCTION usage_content(text, numeric, bigint, jsonb) TO corebil
 GRANT SELECT, INSERT ON usage_keys, usage_records TO corebilling_app;
 GRANT SELECT, INSERT, UPDATE ON usage_totals, usage_rollups TO corebilling_app;
 GRANT SELECT ON usage_keys, usage_records, usage_rollups TO corebilling_worker;
-GRANT SELECT, UPDATE ON usage_totals TO corebilling_worker;
+GRANT SELECT, INSERT, UPDATE ON usage_totals TO corebilling_worker;
 
 -- migrate:down
 DROP FUNCTION ensure_usage_partition(date);

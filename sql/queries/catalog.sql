@@ -16,10 +16,10 @@ ORDER BY id DESC
 LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: InsertMeter :one
-INSERT INTO meters (tenant_id, id, code, name, aggregation, unit, filters, transform, created_at)
+INSERT INTO meters (tenant_id, id, code, name, aggregation, unit, filters, transform, unique_property, created_at)
 VALUES (
     sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(code), sqlc.arg(name), sqlc.arg(aggregation), sqlc.arg(unit),
-    sqlc.arg(filters), nullif(sqlc.arg(transform)::jsonb, 'null'), sqlc.arg(created_at)
+    sqlc.arg(filters), nullif(sqlc.arg(transform)::jsonb, 'null'), sqlc.arg(unique_property), sqlc.arg(created_at)
 )
 RETURNING *;
 

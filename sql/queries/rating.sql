@@ -11,7 +11,7 @@ SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
 -- name: ListRatedItems :many
 -- Of several subscriptions at once, each subscription's in its own order; one-time items until they are charged.
 SELECT
-    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, s.timezone,
+    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, i.aggregation, s.timezone,
     coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
@@ -51,7 +51,15 @@ FROM (
     ) n
     JOIN subscriptions s ON s.tenant_id = sqlc.arg(tenant_id) AND s.id = n.subscription_id
     JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
-        AND u.unrated
+        AND (
+            u.unrated
+            -- The level that it opened with may be another one now.
+            OR u.aggregation = 'time_weighted' AND EXISTS (
+                SELECT FROM usage_totals e
+                WHERE e.tenant_id = u.tenant_id AND e.subscription_id = u.subscription_id
+                    AND e.meter_code = u.meter_code AND e.period_start < u.period_start AND e.unrated
+            )
+        )
 ) t
 LEFT JOIN LATERAL (
     -- The part that it begins in.

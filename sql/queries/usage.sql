@@ -3,7 +3,8 @@
 SELECT
     i.id, i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, s.id AS subscription_id, s.customer_id,
     s.version AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count, s.timezone, s.start_at,
-    s.trial_end_at, s.ended_at, s.next_change_at, p.max_quantity, i.starts_at, i.ends_at, m.filters, m.transform
+    s.trial_end_at, s.ended_at, s.next_change_at, p.max_quantity, i.starts_at, i.ends_at, m.filters, m.transform,
+    (i.aggregation IN ('unique', 'latest', 'time_weighted'))::boolean AS by_record
 FROM subscriptions s
 JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s.id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
@@ -69,11 +70,13 @@ WITH input AS MATERIALIZED (
 ), records AS NOT MATERIALIZED (
     SELECT i.key, i.quantity, i.recorded_us, i.place, i.properties FROM input i WHERE (SELECT count(*) FROM fresh) > 0
 ), stored AS (
-    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties, filtered)
+    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties, filtered, rated_from)
     SELECT
         sqlc.arg(tenant_id), to_timestamp(0) + r.recorded_us * interval '1 microsecond', r.key,
         (sqlc.arg(subscription_item_ids)::text[])[abs(r.place)], r.quantity, sqlc.arg(received_at)::timestamptz,
-        r.properties, CASE WHEN r.place < 0 THEN true END
+        r.properties, CASE WHEN r.place < 0 THEN true END,
+        -- Whose place is below zero has none: it is not rated.
+        CASE WHEN (sqlc.arg(by_record)::bool[])[r.place] THEN (sqlc.arg(period_starts)::timestamptz[])[r.place] END
     FROM records r
 ), hours AS MATERIALIZED (
     SELECT

@@ -161,3 +161,161 @@ async def test_transform_is_of_the_periods_quantity(
     await billing.use(subscription.id, "bytes", "500", START)
     lines = await lines_at(billing, subscription.id, NEXT_MONTH_END)
     assert [line.quantity for line in lines if line.type == ADJUSTMENT] == ([late] if late else [])
+
+
+def day(number: int, month: int = 3) -> datetime:
+    return datetime(2026, month, number, tzinfo=UTC)
+
+
+async def test_unique_counts_different_values_of_a_property_once_a_period(billing: Billing) -> None:
+    await billing.meter("users", aggregation=pb.AGGREGATION_UNIQUE, unique_property="user")
+    subscription = await billing.subscribe(
+        await billing.customer(), await billing.price("users", meter="users", unit_amount="5")
+    )
+    for user in ("ada", "bob", "ada", "", "ada"):
+        properties = {"user": user} if user else {"other": "ada"}
+        await billing.use(subscription.id, "users", "1", properties=properties)
+    (total,) = await totals_of(billing, subscription.id)
+    assert (total.quantity, total.record_count) == ("", 5)
+    (line,) = await lines_at(billing, subscription.id, MONTH_END)
+    assert (line.quantity, line.amount_minor) == ("2", 1000)
+
+    await billing.use(subscription.id, "users", "1", START, {"user": "bob"})
+    await billing.use(subscription.id, "users", "1", day(1, 4), {"user": "bob"})
+    (line,) = await lines_at(billing, subscription.id, NEXT_MONTH_END)
+    assert (line.quantity, line.amount_minor) == ("1", 500)
+    for user in ("ada", "cyd"):
+        await billing.use(subscription.id, "users", "1", day(1, 4), {"user": user})
+    _, late = await lines_at(billing, subscription.id, NEXT_MONTH_END + timedelta(days=31))
+    assert (late.type, late.quantity, late.amount_minor) == (ADJUSTMENT, "2", 1000)
+    assert {(one.record_count, one.billed_count) for one in await totals_of(billing, subscription.id)} == {
+        (6, 6),
+        (3, 3),
+    }
+
+
+async def test_unique_respects_filters_and_graduated_tiers(billing: Billing) -> None:
+    await billing.meter(
+        "users",
+        aggregation=pb.AGGREGATION_UNIQUE,
+        unique_property="user",
+        filters=[pb.MeterFilter(property="plan", values=["paid"])],
+    )
+    tiers = [pb.PriceTier(up_to="1", unit_amount="10"), pb.PriceTier(unit_amount="1")]
+    subscription = await billing.subscribe(
+        await billing.customer(), await billing.price("users", meter="users", tiers=tiers)
+    )
+    for user, plan in (("ada", "paid"), ("bob", "free"), ("cyd", "paid"), ("cyd", "free")):
+        await billing.use(subscription.id, "users", "1", properties={"user": user, "plan": plan})
+    (line,) = await lines_at(billing, subscription.id, MONTH_END)
+    assert (line.quantity, line.amount_minor) == ("2", 1100)
+
+
+async def test_latest_is_the_last_by_its_own_time(billing: Billing) -> None:
+    await billing.meter("seats", aggregation=pb.AGGREGATION_LATEST)
+    subscription = await billing.subscribe(
+        await billing.customer(), await billing.price("seats", meter="seats", unit_amount="2")
+    )
+    await billing.advance(day(20))
+    for used, at in (("7", day(10)), ("4", day(15)), ("9", day(3)), ("5", day(15))):
+        await billing.use(subscription.id, "seats", used, at)
+    (line,) = await lines_at(billing, subscription.id, MONTH_END)
+    assert (line.quantity, line.amount_minor) == ("5", 1000)
+
+    await billing.use(subscription.id, "seats", "1", day(31))
+    current, late = await lines_at(billing, subscription.id, NEXT_MONTH_END)
+    assert (current.quantity, current.amount_minor) == ("0", 0)
+    assert (late.type, late.quantity, late.amount_minor) == (ADJUSTMENT, "-4", -800)
+
+
+async def storage(billing: Billing, **terms: Any) -> str:
+    """A price of 1 USD for a level of 1 held all month."""
+    await billing.meter("storage", aggregation=pb.AGGREGATION_TIME_WEIGHTED, **terms)
+    return await billing.price("storage", meter="storage", unit_amount="1")
+
+
+async def test_level_counts_by_how_long_it_is_held_and_goes_on_in_later_periods(billing: Billing) -> None:
+    subscription = await billing.subscribe(await billing.customer(), await storage(billing))
+    await billing.advance(day(2, 4))  # April has 30 days.
+    (march,) = (await billing.invoices_of(subscription.id))[0].lines
+    assert (march.quantity, march.amount_minor) == ("0", 0)
+    await billing.advance(day(16, 4))
+    await billing.use(subscription.id, "storage", "100")
+    (april,) = await lines_at(billing, subscription.id, NEXT_MONTH_END)
+    assert (april.quantity, april.amount_minor) == ("50", 5000)
+
+    # Nothing is reported in May, and all is held.
+    (may,) = await lines_at(billing, subscription.id, day(1, 6) + timedelta(hours=1))
+    assert (may.quantity, may.amount_minor) == ("100", 10000)
+    # Neither in June, until half of it is given back.
+    await billing.advance(day(16, 6))
+    await billing.use(subscription.id, "storage", "40")
+    (june,) = await lines_at(billing, subscription.id, day(1, 7) + timedelta(hours=1))
+    assert (june.quantity, june.amount_minor) == ("70", 7000)
+
+
+async def test_late_level_changes_every_period_that_it_was_held_in(billing: Billing) -> None:
+    subscription = await billing.subscribe(await billing.customer(), await storage(billing))
+    await billing.use(subscription.id, "storage", "100")
+    (march,) = await lines_at(billing, subscription.id, MONTH_END)
+    assert march.quantity == "100"
+    (april,) = await lines_at(billing, subscription.id, NEXT_MONTH_END)
+    assert april.quantity == "100"
+
+    # It was less from the middle of April on: known in May.
+    await billing.use(subscription.id, "storage", "40", day(16, 4))
+    may, late_april = await lines_at(billing, subscription.id, day(1, 6) + timedelta(hours=1))
+    assert (may.quantity, may.amount_minor) == ("40", 4000)
+    assert (late_april.type, late_april.quantity, late_april.amount_minor) == (ADJUSTMENT, "-30", -3000)
+
+    # And none at all in all of May, which June and the invoice of May had taken for 40.
+    await billing.use(subscription.id, "storage", "0", day(1, 5))
+    june, late_may = await lines_at(billing, subscription.id, day(1, 7) + timedelta(hours=1))
+    assert (june.quantity, late_may.quantity, late_may.amount_minor) == ("0", "-40", -4000)
+    (july,) = await lines_at(billing, subscription.id, day(1, 8) + timedelta(hours=1))
+    assert july.quantity == "0"
+    for total in await totals_of(billing, subscription.id):
+        assert total.record_count == total.billed_count
+
+
+async def test_level_of_a_trial_is_free_and_held_on(billing: Billing) -> None:
+    subscription = await billing.subscribe(await billing.customer(), await storage(billing), trial_days=10)
+    await billing.use(subscription.id, "storage", "60")
+    (line,) = await lines_at(billing, subscription.id, day(11, 4) + timedelta(hours=1))
+    assert (line.quantity, line.amount_minor) == ("60", 6000)
+    (trial,) = [total for total in await totals_of(billing, subscription.id) if total.excluded]
+    assert (trial.record_count, trial.billed_quantity) == (1, "0")
+
+
+async def test_level_goes_on_when_its_item_is_replaced(billing: Billing) -> None:
+    price = await storage(billing)
+    dearer = await billing.price("storage", meter="storage", unit_amount="2")
+    subscription = await billing.subscribe(await billing.customer(), price)
+    await billing.advance(day(2, 4))
+    await billing.use(subscription.id, "storage", "30")
+    await billing.advance(day(16, 4))
+    await billing.change(subscription.id, dearer)
+    first, second = await lines_at(billing, subscription.id, NEXT_MONTH_END)
+    # Of April's 30 days, 14 at the old price and 15 at the new one.
+    assert (first.quantity, first.amount_minor) == ("14", 1400)
+    assert (second.quantity, second.amount_minor) == ("15", 3000)
+
+
+async def test_level_is_transformed_filtered_and_stops_with_its_subscription(billing: Billing) -> None:
+    price = await storage(
+        billing,
+        transform=pb.MeterTransform(divide_by="1000", rounding=pb.QUANTITY_ROUNDING_UP),
+        filters=[pb.MeterFilter(property="tier", values=["hot"])],
+    )
+    subscription = await billing.subscribe(await billing.customer(), price)
+    await billing.advance(day(2, 4))
+    await billing.use(subscription.id, "storage", "3100", day(1, 4), {"tier": "hot"})
+    await billing.use(subscription.id, "storage", "9000", properties={"tier": "cold"})
+    await billing.advance(day(16, 4))
+    await billing.cancel(subscription.id)
+    (line,) = await lines_at(billing, subscription.id, NEXT_MONTH_END)
+    # 3,100 for 15 of 30 days are 1,550, which are two started thousands.
+    assert (line.quantity, line.amount_minor) == ("2", 200)
+    before = len(await billing.invoices_of(subscription.id))
+    await billing.advance(day(1, 7))
+    assert len(await billing.invoices_of(subscription.id)) == before

@@ -144,6 +144,19 @@ class Billing:
         )
         return (await self.call(self.subscriptions.create_subscription, request, tenant_id)).subscription
 
+    async def change(self, subscription_id: str, *price_ids: str) -> None:
+        """Now."""
+        request = subscription_service_pb2.ChangeSubscriptionRequest(
+            subscription_id=subscription_id,
+            items=[subscription_service_pb2.NewSubscriptionItem(price_id=price_id) for price_id in price_ids],
+        )
+        await self.call(self.subscriptions.change_subscription, request)
+
+    async def cancel(self, subscription_id: str) -> None:
+        """Now."""
+        request = subscription_service_pb2.CancelSubscriptionRequest(subscription_id=subscription_id)
+        await self.call(self.subscriptions.cancel_subscription, request)
+
     async def use(
         self,
         subscription_id: str,

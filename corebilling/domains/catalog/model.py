@@ -11,6 +11,7 @@ from fractions import Fraction
 from math import floor
 
 from corebilling.errors import InvalidArgument
+from corebilling.values.aggregation import Aggregation
 from corebilling.values.money import MAX_MINOR, exact_amount, major_units
 from corebilling.values.price import PriceModel, Tier, tier_amount, tiers_of
 
@@ -31,6 +32,8 @@ class PlanStatus(StrEnum):
 class MeterTerms:
     """What can contradict itself in a meter. Numbers that were left open are None."""
 
+    aggregation: str
+    unique_property: str = ""
     filtered_properties: Sequence[str] = ()
     rounds: bool = False
     divide_by: Decimal | None = None
@@ -48,6 +51,11 @@ def check_meter_terms(terms: MeterTerms) -> None:
         "METER_INVALID",
         "The meter contradicts itself",
         (
+            (
+                "unique_property",
+                "a meter that counts different values names their unique_property, no other does",
+                (terms.aggregation == Aggregation.UNIQUE) == bool(terms.unique_property),
+            ),
             ("filters", "each filter is of another property", len(set(names)) == len(names)),
             ("transform.divide_by", "divide_by is above zero", terms.divide_by != 0),
             ("transform.block_size", "block_size is above zero", terms.block_size != 0),

@@ -25,7 +25,7 @@ from corebilling.domains.catalog.model import (
 )
 from corebilling.errors import AlreadyExists, NotFound
 from corebilling.events import outbox
-from corebilling.mapping import decimal_text, enum_text, to_message
+from corebilling.mapping import decimal_text, enum_text, optional_text, to_message
 from corebilling.values.currency import check_currency
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
@@ -88,6 +88,7 @@ class CatalogService:
                     for one in request.filters
                 ],
                 transform=_transform_object(request.transform) if request.HasField("transform") else None,
+                unique_property=request.unique_property,
                 created_at=tx.now,
             )
         created = events.MeterCreated(meter_id=meter.id, code=meter.code, aggregation=request.aggregation)
@@ -281,6 +282,8 @@ def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
 def _meter_terms(request: rpc.CreateMeterRequest) -> MeterTerms:
     given = request.transform if request.HasField("transform") else None
     return MeterTerms(
+        aggregation=enum_text(pb.Aggregation, request.aggregation),
+        unique_property=request.unique_property,
         filtered_properties=[one.property for one in request.filters],
         rounds=given is not None and given.rounding != pb.QUANTITY_ROUNDING_UNSPECIFIED,
         divide_by=_decimal(given.divide_by) if given else None,
@@ -303,16 +306,12 @@ def _decimal(text: str) -> Decimal | None:
 
 def _tier_object(tier: Tier) -> Mapping[str, str]:
     return {
-        "up_to": _optional_text(tier.up_to),
+        "up_to": optional_text(tier.up_to),
         "unit_amount": decimal_text(tier.unit_amount),
         "flat_amount": decimal_text(tier.flat_amount),
-        "block_size": _optional_text(tier.block_size),
-        "maximum_amount": _optional_text(tier.maximum_amount),
+        "block_size": optional_text(tier.block_size),
+        "maximum_amount": optional_text(tier.maximum_amount),
     }
-
-
-def _optional_text(number: Decimal | None) -> str:
-    return "" if number is None else decimal_text(number)
 
 
 def _price_message(price: Price) -> pb.Price:

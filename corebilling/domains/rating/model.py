@@ -35,6 +35,8 @@ class PricedItem:
     quantity: Decimal | None
     served: Period = ALWAYS
     billed: Period = ALWAYS
+    aggregation: str = ""
+    """Of a metered one's meter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def decide_charges(
             if _is_due_once(item, period, service):
                 charges.append(_one_time_charge(item, terms, service))
         elif item.price.metered:
-            if item.id in usage or _is_usage_due(item, period, full_period, service):
+            if item.id in usage or is_usage_due(item, period, full_period, service):
                 quantity = usage.get(item.id, Decimal(0))
                 charges.append(_usage_charge(item, quantity, period, full_period, terms, service))
         elif item.id in due:
@@ -152,7 +154,12 @@ def goes_on(item: PricedItem, period: Period, full_period: Period, service: Peri
     return period.end < min(full_period.end, service.end, item.served.end)
 
 
-def _is_usage_due(item: PricedItem, period: Period, full_period: Period, service: Period) -> bool:
+def served_span(item: PricedItem, period: Period, service: Period) -> Period:
+    """What of the period the item served."""
+    return _common(_common(period, service), item.served)
+
+
+def is_usage_due(item: PricedItem, period: Period, full_period: Period, service: Period) -> bool:
     """Whether this cycle bills the item's usage though there be none."""
     return (
         _touches(item.served, Period(full_period.start, period.end))
@@ -238,8 +245,7 @@ def _usage_charge(
     terms: Proration,
     service: Period,
 ) -> Charge:
-    so_far = Period(full_period.start, period.end)
-    served = _common(_common(so_far, service), item.served)
+    served = served_span(item, Period(full_period.start, period.end), service)
     price, basis = _capped(item, full_period, terms, service)
     rated = rate(price, quantity, share=basis.due.share)
     return _charge(item, ChargeKind.USAGE, price.description, served, quantity, rated, basis)
@@ -260,7 +266,7 @@ def _capped(item: PricedItem, full_period: Period, terms: Proration, service: Pe
     """The item's price in a full period, and the share of its cap and minimum that is due there: as much as
     it served. Where it served no time, as in a period that never came, there is no minimum, but all of the
     cap: a part of it, nothing, would make usage free."""
-    served = _common(_common(full_period, service), item.served)
+    served = served_span(item, full_period, service)
     due = _due(served, full_period, terms, service)
     if due.share:
         return item.price, Basis(full_period, due, terms)

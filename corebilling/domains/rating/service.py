@@ -2,8 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -15,42 +14,42 @@ from billing.rating.v1 import rating_service_pb2 as rpc
 from billing.types.v1 import money_pb2
 from billing.usage.v1 import usage_events_pb2
 from billing_db import catalog as catalog_sql
+from billing_db import metering as metering_sql
 from billing_db import models
 from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.rating.intake import Contract, decide, take_in
+from corebilling.domains.rating.measuring import Asked, TotalKey, measure
 from corebilling.domains.rating.model import (
     Charge,
     ChargeKind,
-    LateUsage,
     PricedItem,
-    decide_charges,
     evidence,
-    goes_on,
 )
 from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, moment_object, to_message
+from corebilling.values.aggregation import Aggregation
 from corebilling.values.ids import new_id
-from corebilling.values.metering import metered_quantity
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import Price, PriceModel, Step, StepKind, Tier, TierCharge, rate
-from corebilling.values.proration import Grain, Proration
-
-TotalKey = tuple[str, datetime]
-"""An item's id, and when the period starts that its usage is of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
-    """What a subscription is and was made of, from when to when, and whose days count."""
+@dataclass(slots=True)
+class Work:
+    """What some cycles come to."""
 
-    items: list[PricedItem]
-    timezone: str
-    service: Period
+    charges: dict[str, list[models.Charge]] = field(default_factory=dict)
+    """By the cycle's id."""
+    unchanged: list[TotalKey] = field(default_factory=list)
+    """Totals that changed and come to what was billed all the same."""
+    held: list[Asked] = field(default_factory=list)
+    weighs: bool = False
+    """Whether there are levels that hold on from period to period."""
 
 
 class RatingService:
@@ -66,12 +65,14 @@ class RatingService:
         """
         cycles = await rating_sql.claim_closed_cycles(tx, tenant_id=tx.tenant_id, ids=list(causes))
         for batch in _one_per_subscription(cycles):
-            charges, unchanged = await _work_out(tx, batch)
-            await _insert(tx, [charge for cycle in batch for charge in charges[cycle.id]])
-            if unchanged:
-                await _mark_unchanged(tx, unchanged)
+            work = await _work_out(tx, batch)
+            if work.weighs:
+                await _keep_held(tx, work.held, [cycle.subscription_id for cycle in batch])
+            await _insert(tx, [charge for cycle in batch for charge in work.charges[cycle.id]])
+            if work.unchanged:
+                await _mark_unchanged(tx, work.unchanged)
             for cycle in batch:
-                _announce_completed(tx, cycle, charges[cycle.id], causes[cycle.id])
+                _announce_completed(tx, cycle, work.charges[cycle.id], causes[cycle.id])
 
     async def charges_of(
         self, tx: Transaction, cycles: Sequence[models.BillingCycle]
@@ -80,8 +81,7 @@ class RatingService:
 
         The cycles are of different subscriptions. The rows are not written yet.
         """
-        charges, _ = await _work_out(tx, cycles)
-        return charges
+        return (await _work_out(tx, cycles)).charges
 
     async def announce_rated(
         self, tx: Transaction, event: eventv1.Event, reported: usage_events_pb2.UsageReported
@@ -96,7 +96,7 @@ class RatingService:
             subscription_item_id=reported.subscription_item_id,
             period_start=instant(reported.period.start),
         )
-        if row is None:
+        if row is None or not reported.total_quantity:
             return
         price = _price(row)
         # A minimum is due once the period is over.
@@ -153,10 +153,7 @@ def _one_per_subscription(cycles: Sequence[models.BillingCycle]) -> Iterator[lis
     yield from rounds
 
 
-async def _work_out(
-    tx: Transaction, cycles: Sequence[models.BillingCycle]
-) -> tuple[dict[str, list[models.Charge]], list[TotalKey]]:
-    """The charges by the cycle's id, and the totals that changed and come to what was billed all the same."""
+async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle]) -> Work:
     subscription_ids = [cycle.subscription_id for cycle in cycles]
     contracts = await _contracts(tx, subscription_ids)
     rows = await rating_sql.list_unbilled_usage(
@@ -171,60 +168,25 @@ async def _work_out(
     usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
     for row in rows:
         usage[row.subscription_id].append(row)
+    inputs = {
+        cycle.id: take_in(cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id])
+        for cycle in cycles
+    }
+    asked = [one for taken in inputs.values() for one in taken.asked()]
+    measured = await measure(tx, asked) if asked else {}
     totals = {(row.subscription_item_id, row.period_start): row for row in rows}
-    charges: dict[str, list[models.Charge]] = {}
-    unchanged: list[TotalKey] = []
+    work = Work(weighs=any(one.aggregation == Aggregation.TIME_WEIGHTED for one in asked))
     for cycle in cycles:
-        decided, rated = _decide(cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], grain)
-        charges[cycle.id] = [
+        taken = inputs[cycle.id]
+        charges = decide(taken, measured, grain)
+        work.charges[cycle.id] = [
             _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
-            for charge in decided
+            for charge in charges
         ]
-        charged = {(charge.item_id, charge.period.start) for charge in decided}
-        unchanged += [key for key in rated if key not in charged]
-    return charges, unchanged
-
-
-def _decide(
-    cycle: models.BillingCycle,
-    contract: Contract,
-    rows: Sequence[rating_sql.ListUnbilledUsageRow],
-    grain: Grain,
-) -> tuple[list[Charge], list[TotalKey]]:
-    """What the cycle is charged, and the totals that it takes in."""
-    period = Period(cycle.period_start, cycle.period_end)
-    full_period = Period(cycle.full_period_start, cycle.full_period_end)
-    so_far = Period(full_period.start, period.end)
-    items = {item.id: item for item in contract.items}
-    usage: dict[str, Decimal] = {}
-    late: list[LateUsage] = []
-    rated: list[TotalKey] = []
-    for row in rows:
-        item, quantity = items[row.subscription_item_id], _quantity(row)
-        changed = quantity != row.billed_quantity
-        # Recorded ahead of the clock, or in the instant of a change, usage may lie behind its item's end: it
-        # is then billed by the part that it lies in.
-        if row.period_start in period or (row.period_start in so_far and item.served.end > period.start):
-            if goes_on(item, period, full_period, contract.service):
-                continue
-            if changed:
-                usage[item.id] = quantity
-        elif row.settled:
-            if changed:
-                late.append(_late_usage(row, quantity))
-        else:
-            continue
-        rated.append((item.id, row.period_start))
-    charges = decide_charges(
-        period,
-        full_period,
-        contract.items,
-        usage,
-        late,
-        Proration(grain, contract.timezone),
-        service=contract.service,
-    )
-    return charges, rated
+        charged = {(charge.item_id, charge.period.start) for charge in charges}
+        work.unchanged += [key for key in taken.total_keys() if key not in charged]
+        work.held += taken.held
+    return work
 
 
 def _announce_completed(
@@ -264,6 +226,7 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
                 quantity=row.quantity,
                 served=Period(row.starts_at, row.ends_at),
                 billed=Period(row.billed_from, row.billed_until),
+                aggregation=row.aggregation or "",
             )
         )
     return contracts
@@ -339,9 +302,10 @@ def _basis_object(charge: Charge, total: rating_sql.ListUnbilledUsageRow | None)
         kept |= {
             "quantity_before": decimal_text(total.billed_quantity),
             "record_count": total.record_count,
-            "first_recorded_at": moment_object(total.first_recorded_at),
-            "last_recorded_at": moment_object(total.last_recorded_at),
         }
+        if total.first_recorded_at is not None and total.last_recorded_at is not None:
+            kept["first_recorded_at"] = moment_object(total.first_recorded_at)
+            kept["last_recorded_at"] = moment_object(total.last_recorded_at)
     return kept
 
 
@@ -353,27 +317,6 @@ _STEP_KINDS = {
     StepKind.CAP: money_pb2.CHARGE_STEP_KIND_CAP,
     StepKind.MINIMUM: money_pb2.CHARGE_STEP_KIND_MINIMUM,
 }
-
-
-def _quantity(row: rating_sql.ListUnbilledUsageRow) -> Decimal:
-    return metered_quantity(
-        row.aggregation,
-        row.transform,
-        count=row.record_count,
-        summed=row.quantity_sum,
-        largest=row.quantity_max,
-        smallest=row.quantity_min,
-    )
-
-
-def _late_usage(row: rating_sql.ListUnbilledUsageRow, quantity: Decimal) -> LateUsage:
-    return LateUsage(
-        item_id=row.subscription_item_id,
-        period=Period(row.period_start, row.period_end),
-        quantity=quantity,
-        billed_quantity=row.billed_quantity,
-        full_period=Period(row.full_period_start, row.full_period_end),
-    )
 
 
 def _row(
@@ -400,6 +343,18 @@ def _row(
         basis=_basis_object(charge, total),
         created_at=tx.now,
     )
+
+
+async def _keep_held(tx: Transaction, held: Sequence[Asked], subscription_ids: Sequence[str]) -> None:
+    """Gives levels that were only held on the totals that their charges are noted in."""
+    await metering_sql.insert_held_totals(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_item_ids=[one.item_id for one in held],
+        period_starts=[one.period_start for one in held],
+        period_ends=[one.span.end for one in held],
+    )
+    await metering_sql.mark_trial_levels_rated(tx, tenant_id=tx.tenant_id, subscription_ids=subscription_ids)
 
 
 async def _mark_unchanged(tx: Transaction, totals: Sequence[TotalKey]) -> None:

@@ -19,7 +19,7 @@ from corebilling.domains.schedule.model import check_clock_target
 from corebilling.domains.subscription.service import SubscriptionService
 from corebilling.errors import FailedPrecondition
 from corebilling.events import outbox
-from corebilling.mapping import decimal_text, instant, timestamp, to_message
+from corebilling.mapping import instant, optional_text, timestamp, to_message
 from corebilling.values.metering import metered_quantity
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
@@ -161,7 +161,7 @@ def _closing_events_of(
             events.UsageSummary(
                 subscription_item_id=total.subscription_item_id,
                 meter_code=total.meter_code,
-                quantity=decimal_text(_quantity(total)),
+                quantity=optional_text(_quantity(total)),
                 record_count=total.record_count,
             )
             for total in totals
@@ -175,7 +175,7 @@ def _closing_events_of(
     return [closed, pending]
 
 
-def _quantity(total: schedule_sql.ListUsageSummariesRow) -> Decimal:
+def _quantity(total: schedule_sql.ListUsageSummariesRow) -> Decimal | None:
     return metered_quantity(
         total.aggregation,
         total.transform,

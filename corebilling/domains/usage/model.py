@@ -83,6 +83,8 @@ class UsageItem:
     filters: Sequence[PropertyFilter] = ()
     """Of its meter: records that one of them does not let through are kept, but do not count."""
     transform: TransformTerms | None = None
+    by_record: bool = False
+    """Whether single records are looked at when it is rated."""
 
 
 @dataclass(frozen=True, slots=True)

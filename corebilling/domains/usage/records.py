@@ -73,6 +73,7 @@ def _item(row: usage_sql.ListUsageItemsRow) -> UsageItem:
         next_change_at=row.next_change_at,
         filters=[PropertyFilter(one["property"], frozenset(one["values"])) for one in row.filters],
         transform=row.transform,
+        by_record=row.by_record,
         calendar=BillingCalendar(
             anchor_at=row.anchor_at,
             interval_unit=cast("IntervalUnit", row.interval_unit),

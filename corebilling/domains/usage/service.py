@@ -42,7 +42,7 @@ from corebilling.domains.usage.model import (
 from corebilling.domains.usage.records import named_items, read_records
 from corebilling.errors import BillingError, InvalidArgument
 from corebilling.events import outbox
-from corebilling.mapping import decimal_text, instant, timestamp, to_message
+from corebilling.mapping import decimal_text, instant, optional_text, timestamp, to_message
 from corebilling.values.aggregation import Aggregation
 from corebilling.values.ids import new_id
 from corebilling.values.metering import metered_quantity
@@ -265,6 +265,7 @@ class UsageService:
             aggregations=[period.item.aggregation for period in periods],
             transforms=[period.item.transform for period in periods],
             excluded=[period.excluded for period in periods],
+            by_record=[period.item.by_record for period in periods],
         )
         room: dict[PeriodKey, Fraction] = {}
         for change in changes:
@@ -330,7 +331,7 @@ def _limited(item: UsageItem, change: usage_sql.InsertUsageRow) -> tuple[Decimal
     return change.quantity_max, change.total_quantity_max
 
 
-def _quantities(item: UsageItem, change: usage_sql.InsertUsageRow) -> tuple[Decimal, Decimal]:
+def _quantities(item: UsageItem, change: usage_sql.InsertUsageRow) -> tuple[Decimal | None, Decimal | None]:
     """What the batch brought, and what the period comes to now, as the meter makes it a quantity."""
     return (
         metered_quantity(
@@ -363,8 +364,8 @@ def _announce_reported(tx: Transaction, place: UsagePeriod, change: usage_sql.In
             meter_code=item.meter_code,
             period=_period(place.period.start, place.period.end),
             record_count=change.record_count,
-            quantity=decimal_text(added),
-            total_quantity=decimal_text(total),
+            quantity=optional_text(added),
+            total_quantity=optional_text(total),
             first_recorded_at=timestamp(change.first_recorded_at),
             last_recorded_at=timestamp(change.last_recorded_at),
             filtered_count=change.filtered_count,
@@ -402,7 +403,7 @@ def _total(row: UsageTotal) -> usage_pb2.UsageTotal:
         largest=row.quantity_max,
         smallest=row.quantity_min or Decimal(0),
     )
-    return to_message(row, usage_pb2.UsageTotal, quantity=decimal_text(quantity))
+    return to_message(row, usage_pb2.UsageTotal, quantity=optional_text(quantity))
 
 
 def _bucket(row: usage_sql.ListUsageBucketsRow) -> usage_pb2.UsageBucket:
@@ -414,7 +415,7 @@ def _bucket(row: usage_sql.ListUsageBucketsRow) -> usage_pb2.UsageBucket:
         largest=row.quantity_max,
         smallest=row.quantity_min,
     )
-    return to_message(row, usage_pb2.UsageBucket, quantity=decimal_text(quantity))
+    return to_message(row, usage_pb2.UsageBucket, quantity=optional_text(quantity))
 
 
 def _decode_position(page_token: str) -> tuple[datetime, str]:

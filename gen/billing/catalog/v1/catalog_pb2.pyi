@@ -19,7 +19,10 @@ class Aggregation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AGGREGATION_COUNT: _ClassVar[Aggregation]
     AGGREGATION_MAX: _ClassVar[Aggregation]
     AGGREGATION_MIN: _ClassVar[Aggregation]
+    AGGREGATION_UNIQUE: _ClassVar[Aggregation]
+    AGGREGATION_LATEST: _ClassVar[Aggregation]
     AGGREGATION_AVERAGE: _ClassVar[Aggregation]
+    AGGREGATION_TIME_WEIGHTED: _ClassVar[Aggregation]
 
 class QuantityRounding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -53,7 +56,10 @@ AGGREGATION_SUM: Aggregation
 AGGREGATION_COUNT: Aggregation
 AGGREGATION_MAX: Aggregation
 AGGREGATION_MIN: Aggregation
+AGGREGATION_UNIQUE: Aggregation
+AGGREGATION_LATEST: Aggregation
 AGGREGATION_AVERAGE: Aggregation
+AGGREGATION_TIME_WEIGHTED: Aggregation
 QUANTITY_ROUNDING_UNSPECIFIED: QuantityRounding
 QUANTITY_ROUNDING_UP: QuantityRounding
 QUANTITY_ROUNDING_DOWN: QuantityRounding
@@ -108,7 +114,7 @@ class MeterTransform(_message.Message):
     def __init__(self, divide_by: _Optional[str] = ..., rounding: _Optional[_Union[QuantityRounding, str]] = ..., block_size: _Optional[str] = ...) -> None: ...
 
 class Meter(_message.Message):
-    __slots__ = ("id", "tenant_id", "code", "name", "aggregation", "unit", "created_at", "version", "filters", "transform")
+    __slots__ = ("id", "tenant_id", "code", "name", "aggregation", "unit", "created_at", "version", "filters", "transform", "unique_property")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +125,7 @@ class Meter(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FILTERS_FIELD_NUMBER: _ClassVar[int]
     TRANSFORM_FIELD_NUMBER: _ClassVar[int]
+    UNIQUE_PROPERTY_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     code: str
@@ -129,7 +136,8 @@ class Meter(_message.Message):
     version: int
     filters: _containers.RepeatedCompositeFieldContainer[MeterFilter]
     transform: MeterTransform
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., aggregation: _Optional[_Union[Aggregation, str]] = ..., unit: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., filters: _Optional[_Iterable[_Union[MeterFilter, _Mapping]]] = ..., transform: _Optional[_Union[MeterTransform, _Mapping]] = ...) -> None: ...
+    unique_property: str
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., aggregation: _Optional[_Union[Aggregation, str]] = ..., unit: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., filters: _Optional[_Iterable[_Union[MeterFilter, _Mapping]]] = ..., transform: _Optional[_Union[MeterTransform, _Mapping]] = ..., unique_property: _Optional[str] = ...) -> None: ...
 
 class Price(_message.Message):
     __slots__ = ("id", "tenant_id", "product_id", "code", "price_version", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "created_at", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused", "one_time")

@@ -65,7 +65,7 @@ class ListProductsResponse(_message.Message):
     def __init__(self, products: _Optional[_Iterable[_Union[_catalog_pb2.Product, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class CreateMeterRequest(_message.Message):
-    __slots__ = ("tenant_id", "request_id", "code", "name", "aggregation", "unit", "filters", "transform")
+    __slots__ = ("tenant_id", "request_id", "code", "name", "aggregation", "unit", "filters", "transform", "unique_property")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +74,7 @@ class CreateMeterRequest(_message.Message):
     UNIT_FIELD_NUMBER: _ClassVar[int]
     FILTERS_FIELD_NUMBER: _ClassVar[int]
     TRANSFORM_FIELD_NUMBER: _ClassVar[int]
+    UNIQUE_PROPERTY_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     request_id: str
     code: str
@@ -82,7 +83,8 @@ class CreateMeterRequest(_message.Message):
     unit: str
     filters: _containers.RepeatedCompositeFieldContainer[_catalog_pb2.MeterFilter]
     transform: _catalog_pb2.MeterTransform
-    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., aggregation: _Optional[_Union[_catalog_pb2.Aggregation, str]] = ..., unit: _Optional[str] = ..., filters: _Optional[_Iterable[_Union[_catalog_pb2.MeterFilter, _Mapping]]] = ..., transform: _Optional[_Union[_catalog_pb2.MeterTransform, _Mapping]] = ...) -> None: ...
+    unique_property: str
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., aggregation: _Optional[_Union[_catalog_pb2.Aggregation, str]] = ..., unit: _Optional[str] = ..., filters: _Optional[_Iterable[_Union[_catalog_pb2.MeterFilter, _Mapping]]] = ..., transform: _Optional[_Union[_catalog_pb2.MeterTransform, _Mapping]] = ..., unique_property: _Optional[str] = ...) -> None: ...
 
 class CreateMeterResponse(_message.Message):
     __slots__ = ("meter",)

@@ -90,9 +90,25 @@ class Aggregation(betterproto2.Enum):
     Smallest quantity.
     """
 
+    UNIQUE = 5
+    """
+    Number of different values of the meter's `unique_property`; records without it count for none.
+    """
+
+    LATEST = 6
+    """
+    Quantity of the last record by its time; of those at one instant, of the last to come in.
+    """
+
     AVERAGE = 7
     """
     Sum of quantities by their number.
+    """
+
+    TIME_WEIGHTED = 8
+    """
+    Each record sets a level, which holds until the next one, in later periods too: the quantity is the level's
+    average over the period. 100 GB held for 15 of 30 days are 50.
     """
 
     @classmethod
@@ -103,7 +119,10 @@ class Aggregation(betterproto2.Enum):
             2: "AGGREGATION_COUNT",
             3: "AGGREGATION_MAX",
             4: "AGGREGATION_MIN",
+            5: "AGGREGATION_UNIQUE",
+            6: "AGGREGATION_LATEST",
             7: "AGGREGATION_AVERAGE",
+            8: "AGGREGATION_TIME_WEIGHTED",
         }
 
     @classmethod
@@ -114,7 +133,10 @@ class Aggregation(betterproto2.Enum):
             "AGGREGATION_COUNT": 2,
             "AGGREGATION_MAX": 3,
             "AGGREGATION_MIN": 4,
+            "AGGREGATION_UNIQUE": 5,
+            "AGGREGATION_LATEST": 6,
             "AGGREGATION_AVERAGE": 7,
+            "AGGREGATION_TIME_WEIGHTED": 8,
         }
 
 
@@ -296,6 +318,11 @@ class CreateMeterRequest(betterproto2.Message):
     """
 
     transform: "MeterTransform | None" = betterproto2.field(8, betterproto2.TYPE_MESSAGE, optional=True)
+
+    unique_property: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
+    """
+    AGGREGATION_UNIQUE only.
+    """
 
 
 default_message_pool.register_message("billing.catalog.v1", "CreateMeterRequest", CreateMeterRequest)
@@ -678,6 +705,11 @@ class Meter(betterproto2.Message):
     transform: "MeterTransform | None" = betterproto2.field(10, betterproto2.TYPE_MESSAGE, optional=True)
     """
     Of the period's quantity; not set when it is billed as it is.
+    """
+
+    unique_property: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+    """
+    Of what AGGREGATION_UNIQUE counts the values, as in "user_id".
     """
 
 

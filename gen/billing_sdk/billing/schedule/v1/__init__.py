@@ -306,7 +306,7 @@ class UsageSummary(betterproto2.Message):
 
     quantity: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    As the meter aggregates and transforms it.
+    As the meter aggregates and transforms it; empty for unique, latest and time-weighted meters.
     """
 
     record_count: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)

@@ -278,7 +278,7 @@ class UsageBucket(betterproto2.Message):
 
     quantity: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    As the meter aggregates it; its transform is for whole periods.
+    As the meter aggregates it; its transform is for whole periods. Empty for unique, latest and time-weighted meters.
     """
 
     record_count: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
@@ -293,7 +293,8 @@ default_message_pool.register_message("billing.usage.v1", "UsageBucket", UsageBu
 @dataclass(eq=False, repr=False)
 class UsageRated(betterproto2.Message):
     """
-    What the period's usage costs so far.
+    What the period's usage costs so far. Not told of meters and prices that look at single records: what those come to
+    is worked out when the period is rated.
     """
 
     subscription_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -374,7 +375,7 @@ class UsageReported(betterproto2.Message):
     record_count: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
     """
     Records accepted now that count, and their quantity as the meter aggregates and transforms it: the sum, or for a
-    maximum the largest.
+    maximum the largest. Empty for unique, latest and time-weighted meters: their periods are looked at as a whole.
     """
 
     quantity: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
@@ -439,7 +440,8 @@ class UsageTotal(betterproto2.Message):
 
     quantity: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
     """
-    As the meter aggregates and transforms it.
+    As the meter aggregates and transforms it. Empty for unique, latest and time-weighted meters: it is worked out from
+    the records when the period is rated.
     """
 
     record_count: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)

@@ -1,0 +1,150 @@
+"""What a cycle bills beside its fees: which totals it takes in, and what they come to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from billing_db import models
+from billing_db import rating as rating_sql
+
+from corebilling.domains.rating.measuring import Asked, TotalKey
+from corebilling.domains.rating.model import (
+    Charge,
+    LateUsage,
+    PricedItem,
+    decide_charges,
+    goes_on,
+    is_usage_due,
+    served_span,
+)
+from corebilling.values.aggregation import Aggregation
+from corebilling.values.metering import FROM_RECORDS, metered_quantity
+from corebilling.values.period import Period
+from corebilling.values.proration import Grain, Proration
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a subscription is and was made of, from when to when, and whose days count."""
+
+    items: list[PricedItem]
+    timezone: str
+    service: Period
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """Totals of the cycle's own full period, and `late` ones of others."""
+
+    contract: Contract
+    period: Period
+    full_period: Period
+    own: list[rating_sql.ListUnbilledUsageRow] = field(default_factory=list)
+    late: list[rating_sql.ListUnbilledUsageRow] = field(default_factory=list)
+    held: list[Asked] = field(default_factory=list)
+    """Levels that hold on from before: nothing new was reported of them."""
+
+    def total_keys(self) -> list[TotalKey]:
+        return [(row.subscription_item_id, row.period_start) for row in (*self.own, *self.late)]
+
+    def hold_on(self) -> None:
+        known = set(self.total_keys())
+        for item in self.contract.items:
+            if item.aggregation != Aggregation.TIME_WEIGHTED:
+                continue
+            so_far = Period(self.full_period.start, self.period.end)
+            span = served_span(item, so_far, self.contract.service)
+            due = is_usage_due(item, self.period, self.full_period, self.contract.service)
+            if due and (item.id, span.start) not in known:
+                self.held.append(Asked(item.id, item.aggregation, None, span, self.full_period, span.start))
+
+    def asked(self) -> list[Asked]:
+        """What only the records say."""
+        asked = list(self.held)
+        items = {item.id: item for item in self.contract.items}
+        for row in (*self.own, *self.late):
+            if row.aggregation in FROM_RECORDS:
+                span = served_span(
+                    items[row.subscription_item_id],
+                    Period(row.period_start, row.period_end),
+                    self.contract.service,
+                )
+                full_period = Period(row.full_period_start, row.full_period_end)
+                asked.append(
+                    Asked(
+                        row.subscription_item_id,
+                        row.aggregation,
+                        row.transform,
+                        span,
+                        full_period,
+                        row.period_start,
+                    )
+                )
+        return asked
+
+
+def take_in(
+    cycle: models.BillingCycle, contract: Contract, rows: Sequence[rating_sql.ListUnbilledUsageRow]
+) -> TakenIn:
+    period = Period(cycle.period_start, cycle.period_end)
+    full_period = Period(cycle.full_period_start, cycle.full_period_end)
+    so_far = Period(full_period.start, period.end)
+    taken = TakenIn(contract, period, full_period)
+    items = {item.id: item for item in contract.items}
+    for row in rows:
+        item = items[row.subscription_item_id]
+        # Recorded ahead of the clock, or in the instant of a change, usage may lie behind its item's end: it
+        # is then billed by the part that it lies in.
+        if row.period_start in period or (row.period_start in so_far and item.served.end > period.start):
+            if not goes_on(item, period, full_period, contract.service):
+                taken.own.append(row)
+        elif row.settled:
+            taken.late.append(row)
+    if full_period.start < full_period.end:
+        taken.hold_on()
+    return taken
+
+
+def decide(taken: TakenIn, measured: Mapping[TotalKey, Decimal], grain: Grain) -> list[Charge]:
+    usage = {one.item_id: measured[one.key] for one in taken.held}
+    for row in taken.own:
+        quantity = _quantity(row, measured)
+        if quantity != row.billed_quantity:
+            usage[row.subscription_item_id] = quantity
+    late = []
+    for row in taken.late:
+        quantity = _quantity(row, measured)
+        if quantity != row.billed_quantity:
+            late.append(_late_usage(row, quantity))
+    contract = taken.contract
+    return decide_charges(
+        taken.period,
+        taken.full_period,
+        contract.items,
+        usage,
+        late,
+        Proration(grain, contract.timezone),
+        service=contract.service,
+    )
+
+
+def _quantity(row: rating_sql.ListUnbilledUsageRow, measured: Mapping[TotalKey, Decimal]) -> Decimal:
+    quantity = metered_quantity(
+        row.aggregation,
+        row.transform,
+        count=row.record_count,
+        summed=row.quantity_sum,
+        largest=row.quantity_max,
+        smallest=row.quantity_min,
+    )
+    return measured[row.subscription_item_id, row.period_start] if quantity is None else quantity
+
+
+def _late_usage(row: rating_sql.ListUnbilledUsageRow, quantity: Decimal) -> LateUsage:
+    return LateUsage(
+        item_id=row.subscription_item_id,
+        period=Period(row.period_start, row.period_end),
+        quantity=quantity,
+        billed_quantity=row.billed_quantity,
+        full_period=Period(row.full_period_start, row.full_period_end),
+    )
