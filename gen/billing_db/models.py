@@ -39,6 +39,7 @@ class BillingCycle:
     sandbox: bool
     due_at: datetime.datetime | None
     closed_at: datetime.datetime | None
+    minimum_minor: int | None
     failed_attempts: int
     retry_at: datetime.datetime
     version: int
@@ -255,6 +256,8 @@ class InvoiceLine:
     taxes: Json
     tax_category: str
     tax_exemption: str | None
+    subscription_id: str | None
+    evidence: Json | None
 
 
 @dataclass(slots=True)
@@ -477,6 +480,7 @@ class SubscriptionChange:
     plan_id: str | None
     items: Json
     proration_behavior: str
+    minimum_commitment_minor: int | None
     created_at: datetime.datetime
 
 
@@ -523,6 +527,7 @@ class Subscription:
     ended_at: datetime.datetime | None
     paused_at: datetime.datetime | None
     next_change_at: datetime.datetime | None
+    commitments: Json | None
     created_at: datetime.datetime
     version: int
 

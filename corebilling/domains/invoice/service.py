@@ -23,7 +23,7 @@ from google.protobuf.message import Message
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.credit.service import NewCredit, give_back, grant
-from corebilling.domains.invoice import draft, reckoning, records
+from corebilling.domains.invoice import draft, reckoning, records, true_up
 from corebilling.domains.invoice.model import (
     InvoiceState,
     Settlement,
@@ -36,6 +36,7 @@ from corebilling.domains.invoice.model import (
     number_year,
 )
 from corebilling.domains.invoice.reckoning import Reckoning
+from corebilling.domains.invoice.true_up import TrueUps
 from corebilling.domains.ledger.model import AccountType, Source, reverse, sale, transfer, write_off
 from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.domains.rating.service import RatingService
@@ -96,7 +97,11 @@ class InvoiceService:
         tenant = await tenant_profile(tx)
         reckoning = await self._reckoning(tx, [cycle.customer_id for cycle in cycles], tenant)
         categories = await _tax_categories(tx, [charge for cycle in cycles for charge in charges[cycle.id]])
-        drafts = [_cycle_draft(tx, reckoning, cycle, charges[cycle.id], categories) for cycle in cycles]
+        adjusted = {cycle.id: _adjusted(charges[cycle.id]) for cycle in cycles}
+        true_ups = await true_up.load(tx, cycles, adjusted)
+        drafts = [
+            _cycle_draft(tx, reckoning, cycle, charges[cycle.id], categories, true_ups) for cycle in cycles
+        ]
         await self._write(tx, reckoning, drafts, tenant, causes, finalize=tenant.auto_finalize)
 
     async def get_invoice(self, tx: Transaction, request: rpc.GetInvoiceRequest) -> rpc.GetInvoiceResponse:
@@ -140,11 +145,17 @@ class InvoiceService:
                 {"subscription_id": request.subscription_id},
             )
         cycle = await _current_cycle(tx, subscription.id)
-        charges = [] if cycle.trial else (await self._rating.charges_of(tx, [cycle]))[cycle.id]
+        charges: Sequence[Charge] = []
+        if not cycle.trial:
+            rated = (await self._rating.rate(tx, [cycle]))[cycle.id]
+            charges, cycle.minimum_minor = rated.charges, rated.minimum_minor
         tenant = await tenant_profile(tx)
         reckoning = await self._reckoning(tx, [cycle.customer_id], tenant)
         categories = await _tax_categories(tx, charges)
-        made = _cycle_draft(tx, reckoning, cycle, charges, categories, currency=subscription.currency)
+        true_ups = await true_up.load(tx, [cycle], {cycle.id: _adjusted(charges)})
+        made = _cycle_draft(
+            tx, reckoning, cycle, charges, categories, true_ups, currency=subscription.currency
+        )
         return rpc.PreviewInvoiceResponse(invoice=draft.message(made))
 
     async def create_invoice(
@@ -473,18 +484,25 @@ def _cycle_draft(
     cycle: BillingCycle,
     charges: Sequence[Charge],
     categories: Mapping[str, str],
+    true_ups: TrueUps,
     *,
     currency: str = "",
 ) -> draft.Draft:
+    currency = currency or charges[0].currency
     occasion = draft.Occasion(
         customer_id=cycle.customer_id,
-        currency=currency or charges[0].currency,
+        currency=currency,
         period_start=cycle.period_start,
         period_end=cycle.period_end,
         subscription_id=cycle.subscription_id,
         cycle_id=cycle.id,
     )
-    return draft.new_draft(tx, rules, occasion, draft.charge_lines(charges, categories))
+    lines = draft.charge_lines(cycle.subscription_id, charges, categories)
+    return draft.new_draft(tx, rules, occasion, true_ups.add(cycle, lines, currency))
+
+
+def _adjusted(charges: Sequence[Charge]) -> list[datetime]:
+    return [charge.period_start for charge in charges if charge.kind == "adjustment"]
 
 
 def _one_time_line(item: rpc.OneTimeItem, currency: str, now: datetime) -> draft.DraftLine:

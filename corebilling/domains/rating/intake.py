@@ -18,6 +18,7 @@ from corebilling.domains.rating.model import (
     served_span,
 )
 from corebilling.values.aggregation import Aggregation
+from corebilling.values.commitment import Committed
 from corebilling.values.metering import FROM_RECORDS, metered_quantity
 from corebilling.values.period import Period
 from corebilling.values.proration import Grain, Proration
@@ -30,6 +31,7 @@ class Contract:
     items: list[PricedItem]
     timezone: str
     service: Period
+    committed: Sequence[Committed] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ __all__ = (
     "InvoiceDiscount",
     "InvoiceGenerated",
     "InvoiceLine",
+    "InvoiceLineEvidence",
     "InvoiceLineType",
     "InvoicePaid",
     "InvoicePayment",
@@ -77,6 +78,11 @@ class InvoiceLineType(betterproto2.Enum):
     Of one-off invoices, and of one-time prices.
     """
 
+    TRUE_UP = 260
+    """
+    What a period's lines lack to the subscription's minimum commitment; below zero where late usage makes up for it.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -85,6 +91,7 @@ class InvoiceLineType(betterproto2.Enum):
             2: "INVOICE_LINE_TYPE_USAGE",
             3: "INVOICE_LINE_TYPE_ADJUSTMENT",
             4: "INVOICE_LINE_TYPE_ONE_TIME",
+            260: "INVOICE_LINE_TYPE_TRUE_UP",
         }
 
     @classmethod
@@ -95,6 +102,7 @@ class InvoiceLineType(betterproto2.Enum):
             "INVOICE_LINE_TYPE_USAGE": 2,
             "INVOICE_LINE_TYPE_ADJUSTMENT": 3,
             "INVOICE_LINE_TYPE_ONE_TIME": 4,
+            "INVOICE_LINE_TYPE_TRUE_UP": 260,
         }
 
 
@@ -572,6 +580,13 @@ class InvoiceLine(betterproto2.Message):
     Why it is not taxed.
     """
 
+    subscription_id: "str" = betterproto2.field(260, betterproto2.TYPE_STRING)
+
+    evidence: "InvoiceLineEvidence | None" = betterproto2.field(261, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    What lies outside the line: other lines that its amount follows from.
+    """
+
     charge_id: "str" = betterproto2.field(270, betterproto2.TYPE_STRING)
     """
     What rating charged; empty for what was no charge.
@@ -584,6 +599,22 @@ class InvoiceLine(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceLine", InvoiceLine)
+
+
+@dataclass(eq=False, repr=False)
+class InvoiceLineEvidence(betterproto2.Message):
+    minimum_minor: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+    """
+    Of a true-up: what its period comes to at least, what the period's lines came to on all invoices up to this one, and
+    what was trued up before.
+    """
+
+    lines_minor: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+
+    trued_up_minor: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceLineEvidence", InvoiceLineEvidence)
 
 
 @dataclass(eq=False, repr=False)
