@@ -79,7 +79,15 @@ CROSS JOIN LATERAL (
 ) l
 WHERE EXISTS (
     SELECT FROM usage_totals t
+    JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
+    JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
     WHERE t.tenant_id = s.tenant_id AND t.subscription_id = s.id AND NOT t.excluded AND t.unrated
+        -- Where the total itself shows that it comes to what was billed, there is nothing to close.
+        AND NOT (
+            t.transform IS NULL AND p.model NOT IN ('matrix', 'percentage') AND t.aggregation IN ('sum', 'count', 'max')
+            AND t.billed_quantity =
+                CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END
+        )
 )
 """
 
