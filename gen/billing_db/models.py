@@ -69,6 +69,20 @@ class BillingEvent:
 
 
 @dataclass(slots=True)
+class Branding:
+    """A row of `brandings`."""
+
+    tenant_id: str
+    display_name: str
+    legal_lines: list[str]
+    tax_id: str
+    accent_color: str
+    logo: bytes
+    footer: str
+    language: str
+
+
+@dataclass(slots=True)
 class Charge:
     """A row of `charges`."""
 
@@ -169,6 +183,7 @@ class Customer:
     external_id: str | None
     currency: str
     timezone: str
+    language: str
     status: str
     name: str
     company: str
@@ -435,6 +450,25 @@ class Product:
     created_at: datetime.datetime
     version: int
     tax_category: str
+
+
+@dataclass(slots=True)
+class Quota:
+    """A row of `quotas`."""
+
+    tenant_id: str
+    id: str
+    scope: str
+    subject_id: str
+    meter_code: str
+    aggregation: str
+    period: str
+    limit_quantity: Decimal
+    enforcement: str
+    thresholds: Json
+    platform: bool
+    created_at: datetime.datetime
+    version: int
 
 
 @dataclass(slots=True)

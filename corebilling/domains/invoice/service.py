@@ -7,10 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
+from billing.branding.v1.branding_pb2 import Branding
 from billing.event.v1 import event_pb2 as eventv1
 from billing.invoice.v1 import invoice_events_pb2 as events
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.invoice.v1 import invoice_service_pb2 as rpc
+from billing.types.v1 import language_pb2
 from billing_db import customer as customer_sql
 from billing_db import invoice as invoice_sql
 from billing_db import rating as rating_sql
@@ -22,6 +24,7 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.branding.service import find_branding
 from corebilling.domains.credit.service import NewCredit, give_back, grant
 from corebilling.domains.invoice import draft, reckoning, records, true_up
 from corebilling.domains.invoice.model import (
@@ -41,7 +44,7 @@ from corebilling.domains.ledger.model import AccountType, Source, reverse, sale,
 from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.domains.rating.service import RatingService
 from corebilling.errors import NotFound
-from corebilling.mapping import enum_text, to_message
+from corebilling.mapping import enum_number, enum_text, to_message
 from corebilling.values.credit import CreditKind
 from corebilling.values.ids import new_id
 from corebilling.values.money import minor_units
@@ -63,11 +66,14 @@ class InvoicePolicy:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceFacts:
-    """All that a printed invoice shows. The customer is looked up when it is printed, never copied."""
+    """All that a printed invoice shows. Who buys and sells is looked up when it is printed, never copied."""
 
     invoice: pb.Invoice
     seller: str
     customer: Customer
+    branding: Branding
+    language: int
+    """A `billing.types.v1.Language`, never unspecified."""
 
 
 class InvoiceService:
@@ -298,12 +304,23 @@ class InvoiceService:
         )
 
     async def read_facts(self, tx: Transaction, request: rpc.RenderInvoiceRequest) -> InvoiceFacts:
-        """What RenderInvoice prints; it is printed when the transaction is over."""
+        """What RenderInvoice prints; it is printed when the transaction is over.
+
+        Raises NotFound (INVOICE_NOT_FOUND).
+        """
         invoice = await records.find(tx, request.invoice_id)
         customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=invoice.customer_id)
         assert customer is not None, "an invoice refers to its customer"
-        seller = await invoice_sql.get_seller_name(tx, tenant_id=tx.tenant_id)
-        return InvoiceFacts(await records.message(tx, invoice), seller, customer)
+        branding = await find_branding(tx)
+        return InvoiceFacts(
+            await records.message(tx, invoice),
+            branding.display_name or await invoice_sql.get_seller_name(tx, tenant_id=tx.tenant_id),
+            customer,
+            branding,
+            _language(
+                request.language, enum_number(language_pb2.Language, customer.language), branding.language
+            ),
+        )
 
     async def _reckoning(
         self, tx: Transaction, customer_ids: Sequence[str], tenant: TenantProfile
@@ -542,3 +559,8 @@ async def _current_cycle(tx: Transaction, subscription_id: str) -> BillingCycle:
             {"cycle_id": newest[0].id if newest else ""},
         )
     return newest[0]
+
+
+def _language(*wishes: int) -> int:
+    """The first that is specified; else English."""
+    return next(filter(None, wishes), language_pb2.LANGUAGE_EN)

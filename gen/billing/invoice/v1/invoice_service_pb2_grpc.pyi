@@ -51,7 +51,9 @@ class InvoiceServiceStub:
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]
     """Money that arrived outside the platform, in part or in full."""
     RenderInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]
-    """The invoice as a PDF."""
+    """The invoice as a PDF, or as a page."""
+    ShareInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]
+    """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -76,7 +78,9 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     RecordPayment: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]  # type: ignore[assignment]
     """Money that arrived outside the platform, in part or in full."""
     RenderInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]  # type: ignore[assignment]
-    """The invoice as a PDF."""
+    """The invoice as a PDF, or as a page."""
+    ShareInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]  # type: ignore[assignment]
+    """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -170,6 +174,14 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.RenderInvoiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.RenderInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.RenderInvoiceResponse]]:
-        """The invoice as a PDF."""
+        """The invoice as a PDF, or as a page."""
+
+    @_abc_1.abstractmethod
+    def ShareInvoice(
+        self,
+        request: _invoice_service_pb2.ShareInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ShareInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.ShareInvoiceResponse]]:
+        """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -17,6 +17,7 @@ __all__ = (
     "InvoiceCredit",
     "InvoiceCredited",
     "InvoiceDiscount",
+    "InvoiceFormat",
     "InvoiceGenerated",
     "InvoiceLine",
     "InvoiceLineEvidence",
@@ -46,6 +47,8 @@ __all__ = (
     "ReissueInvoiceResponse",
     "RenderInvoiceRequest",
     "RenderInvoiceResponse",
+    "ShareInvoiceRequest",
+    "ShareInvoiceResponse",
     "VoidInvoiceRequest",
     "VoidInvoiceResponse",
     "WriteOffInvoiceRequest",
@@ -62,6 +65,33 @@ from ....message_pool import default_message_pool
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
+
+
+class InvoiceFormat(betterproto2.Enum):
+    UNSPECIFIED = 0
+
+    PDF = 1
+
+    HTML = 2
+    """
+    One page that needs nothing else.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "INVOICE_FORMAT_UNSPECIFIED",
+            1: "INVOICE_FORMAT_PDF",
+            2: "INVOICE_FORMAT_HTML",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "INVOICE_FORMAT_UNSPECIFIED": 0,
+            "INVOICE_FORMAT_PDF": 1,
+            "INVOICE_FORMAT_HTML": 2,
+        }
 
 
 class InvoiceLineType(betterproto2.Enum):
@@ -978,6 +1008,20 @@ class RenderInvoiceRequest(betterproto2.Message):
 
     invoice_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
+    language: "__types__v1__.Language" = betterproto2.field(
+        3, betterproto2.TYPE_ENUM, default_factory=lambda: __types__v1__.Language(0)
+    )
+    """
+    The customer's when unspecified, else the tenant's branding's, else English.
+    """
+
+    format: "InvoiceFormat" = betterproto2.field(
+        4, betterproto2.TYPE_ENUM, default_factory=lambda: InvoiceFormat(0)
+    )
+    """
+    A PDF when unspecified.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "RenderInvoiceRequest", RenderInvoiceRequest)
 
@@ -988,8 +1032,37 @@ class RenderInvoiceResponse(betterproto2.Message):
 
     file_name: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
+    html: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
 
 default_message_pool.register_message("billing.invoice.v1", "RenderInvoiceResponse", RenderInvoiceResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ShareInvoiceRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    valid_days: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+    """
+    How long it can be seen there; 90 when 0.
+    """
+
+
+default_message_pool.register_message("billing.invoice.v1", "ShareInvoiceRequest", ShareInvoiceRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ShareInvoiceResponse(betterproto2.Message):
+    url: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    expires_at: "datetime.datetime | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+
+default_message_pool.register_message("billing.invoice.v1", "ShareInvoiceResponse", ShareInvoiceResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -1152,13 +1225,24 @@ class InvoiceServiceStub:
 
     def render_invoice(self, message: "RenderInvoiceRequest") -> "RenderInvoiceResponse":
         """
-        The invoice as a PDF.
+        The invoice as a PDF, or as a page.
         """
 
         return self._channel.unary_unary(
             "/billing.invoice.v1.InvoiceService/RenderInvoice",
             RenderInvoiceRequest.SerializeToString,
             RenderInvoiceResponse.FromString,
+        )(message)
+
+    def share_invoice(self, message: "ShareInvoiceRequest") -> "ShareInvoiceResponse":
+        """
+        An address where whoever has it can see the invoice, until it expires: for the customer.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/ShareInvoice",
+            ShareInvoiceRequest.SerializeToString,
+            ShareInvoiceResponse.FromString,
         )(message)
 
 
