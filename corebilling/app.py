@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from aiohttp.web import RouteDef
 from billing_db import outbox as outbox_sql
 
 from corebilling import policies
@@ -19,6 +20,8 @@ from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.access.model import PERMISSIONS
 from corebilling.domains.access.service import AccessService
+from corebilling.domains.invoice.hosted import HostedInvoices
+from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.schedule.jobs import Scheduler
 from corebilling.domains.webhook.jobs import WebhookWorker
 from corebilling.errors import BillingError
@@ -127,11 +130,21 @@ class App:
                     tail.wake(event.tenant_id for event in tx.events)
                 webhooks.wake()
 
-            grpc_address, new_platform_key = "", None
+            grpc_address, http_address, new_platform_key = "", "", None
+            pages: Sequence[RouteDef] = ()
             if "api" in roles:
                 door = Door(database)
                 new_platform_key = await _platform_key(database, services.access, always=issue_platform_key)
-                servicers = services.servicers(door, tail, table, settings)
+                printer = InvoicePrinter(settings.invoice_font_folder)
+                hosted = HostedInvoices(
+                    database,
+                    services.invoices,
+                    printer,
+                    secrets,
+                    lambda: settings.public_url or http_address,
+                )
+                pages = hosted.routes()
+                servicers = services.servicers(door, tail, table, settings, printer, hosted)
                 passed = concerns(
                     Authentication(
                         database, secrets, clock, PERMISSIONS, keep_s=settings.credential_cache_seconds
@@ -145,7 +158,7 @@ class App:
                 # First, so that streams have ended when the server waits for its calls.
                 stack.push_async_callback(tail.stop)
 
-            http = HttpServer(settings.host, settings.port, ready=lambda: _problem(database))
+            http = HttpServer(settings.host, settings.port, lambda: _problem(database), pages)
             http_address = f"http://{settings.host}:{await http.start()}"
             stack.push_async_callback(http.stop)
 

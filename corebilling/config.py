@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     # Servers. Port 0 takes any free one.
     host: str = Field("127.0.0.1", min_length=1)
     port: Port = 8080
+    # Where customers reach that port from outside, as in https://billing.example.com; '' is as above.
+    public_url: str = Field("", pattern=r"^(https?://[^/\s]+(/[^/\s]+)*)?$")
     grpc_port: Port = 50051
     grpc_tls_cert_file: Path | None = None
     grpc_tls_key_file: Path | None = None
@@ -153,6 +155,8 @@ class Settings(BaseSettings):
     billing_grace_seconds: int = Field(3600, ge=0, le=2_592_000)
     scheduler_interval_seconds: Seconds = 1
     invoice_number_prefix: str = Field("INV", pattern=r"^[A-Z0-9]{1,12}$")
+    # Fonts for what the built-in ones lack, beside those of the system.
+    invoice_font_folder: Path | None = None
     invoice_due_days: int = Field(30, ge=0, le=365)
     # Of tenants without tax rates of their own: 0.1 is a tenth.
     invoice_tax_rate: Decimal = Field(Decimal(0), ge=0, le=1)

@@ -60,11 +60,24 @@ class Secrets:
     def __init__(self, master_key: bytes) -> None:
         self._wrapping = AESGCM(_derive(master_key, b"corebilling: wrap data keys"))
         self._hash_key = _derive(master_key, b"corebilling: hash api keys")
+        self._shared = AESGCM(_derive(master_key, b"corebilling: share invoices"))
         self._data_keys: OrderedDict[str, AESGCM] = OrderedDict()
 
     def hash_api_key(self, text: str) -> bytes:
         """HMAC-SHA256 of the key: what the database stores of it."""
         return hmac.digest(self._hash_key, text.encode(), "sha256")
+
+    def seal_link(self, content: bytes) -> str:
+        """Content that comes back by an address anybody may have: unreadable, and not to be forged."""
+        return base64.urlsafe_b64encode(_seal(self._shared, content, b"")).decode().rstrip("=")
+
+    def open_link(self, text: str) -> bytes:
+        """What `seal_link` was given. Raises SecretUnreadable for anything else."""
+        try:
+            sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise SecretUnreadable("this is no link") from error
+        return _open(self._shared, sealed, b"")
 
     async def encrypt(self, tx: Transaction, plaintext: bytes, identity: str) -> bytes:
         """`identity` names the row (and column, if there are several) that the ciphertext is stored in."""

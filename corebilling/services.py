@@ -8,6 +8,8 @@ from corebilling import policies
 from corebilling.config import Settings
 from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
+from corebilling.domains.branding.service import BrandingService
+from corebilling.domains.branding.servicer import BrandingServicer
 from corebilling.domains.catalog.service import CatalogService
 from corebilling.domains.catalog.servicer import CatalogServicer
 from corebilling.domains.credit.service import CreditService
@@ -22,10 +24,15 @@ from corebilling.domains.event.service import EventService
 from corebilling.domains.event.servicer import EventServicer
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
+from corebilling.domains.invoice.hosted import HostedInvoices
+from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.ledger.servicer import LedgerServicer
+from corebilling.domains.quota.handlers import QuotaHandlers
+from corebilling.domains.quota.service import QuotaService
+from corebilling.domains.quota.servicer import QuotaServicer
 from corebilling.domains.rating.handlers import RatingHandlers
 from corebilling.domains.rating.service import RatingService
 from corebilling.domains.rating.servicer import RatingServicer
@@ -93,13 +100,20 @@ class Services:
         )
 
     def servicers(
-        self, door: Door, tail: Tail, table: Mapping[str, Sequence[Handler]], settings: Settings
+        self,
+        door: Door,
+        tail: Tail,
+        table: Mapping[str, Sequence[Handler]],
+        settings: Settings,
+        printer: InvoicePrinter,
+        hosted: HostedInvoices,
     ) -> Mapping[str, object]:
         """By the full names of their services."""
         names = {subject: [one.name for one in several] for subject, several in table.items()}
         stream_s = policies.stream_s(settings)
         return {
             "billing.access.v1.AccessService": AccessServicer(door, self.access),
+            "billing.branding.v1.BrandingService": BrandingServicer(door, BrandingService()),
             "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),
             "billing.credit.v1.CreditService": CreditServicer(door, CreditService(self.ledger)),
             "billing.customer.v1.CustomerService": CustomerServicer(door, CustomerService()),
@@ -107,9 +121,10 @@ class Services:
             "billing.event.v1.EventAdminService": EventAdminServicer(door, EventAdminService()),
             "billing.event.v1.EventService": EventServicer(door, EventService(names), tail),
             "billing.invoice.v1.InvoiceService": InvoiceServicer(
-                door, self.invoices, CreditNoteService(self.ledger)
+                door, self.invoices, CreditNoteService(self.ledger), printer, hosted
             ),
             "billing.ledger.v1.LedgerService": LedgerServicer(door, self.ledger),
+            "billing.quota.v1.QuotaService": QuotaServicer(door, QuotaService()),
             "billing.rating.v1.RatingService": RatingServicer(door, self.rating),
             "billing.replay.v1.ReplayService": ReplayServicer(door, ReplayService(names), stream_s=stream_s),
             "billing.schedule.v1.ScheduleService": ScheduleServicer(door, self.schedule),
@@ -126,8 +141,12 @@ class Services:
         """Which event leads to what: the map of the platform. A handler's name is kept with its watermark."""
         on_rating, on_invoice = RatingHandlers(self.rating), InvoiceHandlers(self.invoices)
         on_usage, on_event = UsageHandlers(self.usage), WebhookHandlers()
+        on_quota = QuotaHandlers(QuotaService())
         return {
-            "usage.reported": [Handler("rating.on_usage_reported", on_rating.on_usage_reported)],
+            "usage.reported": [
+                Handler("rating.on_usage_reported", on_rating.on_usage_reported),
+                Handler("quota.on_usage_reported", on_quota.on_usage_reported, on_quota.on_usages_reported),
+            ],
             "billing.cycle.closed": [
                 Handler(
                     "rating.on_billing_cycle_closed",

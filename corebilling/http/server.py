@@ -1,6 +1,6 @@
-"""Health, readiness and metrics over HTTP."""
+"""Health, readiness and metrics over HTTP, and the pages that domains bring."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
@@ -17,10 +17,11 @@ class AddressUnavailable(Exception):
 class HttpServer:
     """`/health` and `/healthz`: the process lives. `/ready`: it can serve. `/metrics`: what it did."""
 
-    def __init__(self, host: str, port: int, ready: Ready) -> None:
+    def __init__(self, host: str, port: int, ready: Ready, pages: Sequence[web.RouteDef] = ()) -> None:
         self._host = host
         self._port = port
         self._ready = ready
+        self._pages = pages
         self._runner = web.AppRunner(self._application(), access_log=None)
 
     async def start(self) -> int:
@@ -44,6 +45,7 @@ class HttpServer:
         application.router.add_get("/healthz", _live)
         application.router.add_get("/ready", self._readiness)
         application.router.add_get("/metrics", _metrics)
+        application.router.add_routes(self._pages)
         return application
 
     async def _readiness(self, _: web.Request) -> web.Response:

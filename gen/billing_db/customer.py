@@ -8,13 +8,15 @@ from .models import Customer
 
 INSERT_CUSTOMER: Final = """-- name: InsertCustomer :one
 INSERT INTO customers (
-    tenant_id, id, external_id, currency, timezone, name, company, email, tax_id, address, created_at, updated_at
+    tenant_id, id, external_id, currency, timezone, language, name, company, email, tax_id, address, created_at,
+    updated_at
 )
 VALUES (
-    $1, $2, $3, $4, $5, $6,
-    $7, $8, $9, $10, $11, $11
+    $1, $2, $3, $4, $5,
+    $6, $7, $8, $9, $10, $11,
+    $12, $12
 )
-RETURNING tenant_id, id, external_id, currency, timezone, status, name, company, email, tax_id, address, created_at, updated_at, version
+RETURNING tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, created_at, updated_at, version
 """
 
 
@@ -26,6 +28,7 @@ async def insert_customer(
     external_id: str | None,
     currency: str,
     timezone: str,
+    language: str,
     name: str,
     company: str,
     email: str,
@@ -40,6 +43,7 @@ async def insert_customer(
         external_id,
         currency,
         timezone,
+        language,
         name,
         company,
         email,
@@ -53,7 +57,7 @@ async def insert_customer(
 
 
 FIND_CUSTOMER: Final = """-- name: FindCustomer :one
-SELECT tenant_id, id, external_id, currency, timezone, status, name, company, email, tax_id, address, created_at, updated_at, version FROM customers WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, created_at, updated_at, version FROM customers WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -63,7 +67,7 @@ async def find_customer(conn: Connection, *, tenant_id: str, id: str) -> Custome
 
 
 LIST_CUSTOMERS: Final = """-- name: ListCustomers :many
-SELECT tenant_id, id, external_id, currency, timezone, status, name, company, email, tax_id, address, created_at, updated_at, version FROM customers
+SELECT tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, created_at, updated_at, version FROM customers
 WHERE tenant_id = $1
     AND ($2::text = '' OR external_id = $2::text)
     AND ($3::text = '' OR id < $3::text)
@@ -87,10 +91,11 @@ async def list_customers(
 
 MARK_CUSTOMER_UPDATED: Final = """-- name: MarkCustomerUpdated :one
 UPDATE customers
-SET timezone = $1, name = $2, company = $3, email = $4,
-    tax_id = $5, address = $6, updated_at = $7, version = version + 1
-WHERE tenant_id = $8 AND id = $9 AND version = $10
-RETURNING tenant_id, id, external_id, currency, timezone, status, name, company, email, tax_id, address, created_at, updated_at, version
+SET timezone = $1, language = $2, name = $3, company = $4,
+    email = $5, tax_id = $6, address = $7,
+    updated_at = $8, version = version + 1
+WHERE tenant_id = $9 AND id = $10 AND version = $11
+RETURNING tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, created_at, updated_at, version
 """
 
 
@@ -98,6 +103,7 @@ async def mark_customer_updated(
     conn: Connection,
     *,
     timezone: str,
+    language: str,
     name: str,
     company: str,
     email: str,
@@ -111,6 +117,7 @@ async def mark_customer_updated(
     row = await conn.fetchrow(
         MARK_CUSTOMER_UPDATED,
         timezone,
+        language,
         name,
         company,
         email,
@@ -127,7 +134,7 @@ async def mark_customer_updated(
 TOUCH_CUSTOMER: Final = """-- name: TouchCustomer :one
 UPDATE customers SET updated_at = $1, version = version + 1
 WHERE tenant_id = $2 AND id = $3
-RETURNING tenant_id, id, external_id, currency, timezone, status, name, company, email, tax_id, address, created_at, updated_at, version
+RETURNING tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, created_at, updated_at, version
 """
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -13,9 +14,9 @@ WITH claimed AS (
     UPDATE billing_cycles
     SET state = 'invoiced', version = version + 1
     WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'rated'
-    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version
+    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version
 )
-SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.period_start, c.id
+SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.minimum_minor, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.period_start, c.id
 """
 
 
@@ -36,43 +37,44 @@ WITH written AS (
         $1, n.id, n.customer_id, nullif(n.subscription_id, ''), nullif(n.cycle_id, ''), n.state,
         nullif(n.number, ''), n.currency, n.subtotal_minor, n.discount_minor, n.credit_minor, n.tax_minor, n.total_minor,
         n.prepaid_minor, n.total_minor - n.prepaid_minor, n.tax_behavior, n.evidence -> 'discounts',
-        n.evidence -> 'credits', n.evidence -> 'taxes', n.evidence -> 'terms', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, $25::timestamptz,
-        $26::timestamptz, CASE n.state WHEN 'paid' THEN $25::timestamptz END,
-        $27, n.version
+        n.evidence -> 'credits', n.evidence -> 'taxes', n.evidence -> 'terms', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, $27::timestamptz,
+        $28::timestamptz, CASE n.state WHEN 'paid' THEN $27::timestamptz END,
+        $29, n.version
     FROM (
         SELECT
-            unnest($28::text[]) AS id,
-            unnest($29::text[]) AS customer_id,
-            unnest($30::text[]) AS subscription_id,
-            unnest($31::text[]) AS cycle_id,
-            unnest($32::text[]) AS state,
-            unnest($33::text[]) AS number,
-            unnest($34::text[]) AS currency,
-            unnest($35::bigint[]) AS subtotal_minor,
-            unnest($36::bigint[]) AS discount_minor,
-            unnest($37::bigint[]) AS credit_minor,
-            unnest($38::bigint[]) AS tax_minor,
-            unnest($39::bigint[]) AS total_minor,
-            unnest($40::bigint[]) AS prepaid_minor,
-            unnest($41::text[]) AS tax_behavior,
-            jsonb_array_elements($42::jsonb) AS evidence,
-            unnest($43::text[]) AS description,
-            unnest($44::text[]) AS replaces_invoice_id,
-            unnest($45::timestamptz[]) AS period_start,
-            unnest($46::timestamptz[]) AS period_end,
-            unnest($47::bigint[]) AS version
+            unnest($30::text[]) AS id,
+            unnest($31::text[]) AS customer_id,
+            unnest($32::text[]) AS subscription_id,
+            unnest($33::text[]) AS cycle_id,
+            unnest($34::text[]) AS state,
+            unnest($35::text[]) AS number,
+            unnest($36::text[]) AS currency,
+            unnest($37::bigint[]) AS subtotal_minor,
+            unnest($38::bigint[]) AS discount_minor,
+            unnest($39::bigint[]) AS credit_minor,
+            unnest($40::bigint[]) AS tax_minor,
+            unnest($41::bigint[]) AS total_minor,
+            unnest($42::bigint[]) AS prepaid_minor,
+            unnest($43::text[]) AS tax_behavior,
+            jsonb_array_elements($44::jsonb) AS evidence,
+            unnest($45::text[]) AS description,
+            unnest($46::text[]) AS replaces_invoice_id,
+            unnest($47::timestamptz[]) AS period_start,
+            unnest($48::timestamptz[]) AS period_end,
+            unnest($49::bigint[]) AS version
     ) n
 )
 INSERT INTO invoice_lines (
     tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
     amount_minor, price_id, subscription_item_id, tiers, steps, by_record, discount_minor, credit_minor, tax_minor, taxes,
-    tax_category, tax_exemption, charge_id
+    tax_category, tax_exemption, charge_id, subscription_id, evidence
 )
 SELECT
     $1, l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
     nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, nullif(l.price_id, ''),
-    nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.by_record, l.discount_minor, l.credit_minor, l.tax_minor, l.taxes,
-    l.tax_category, nullif(l.tax_exemption, ''), nullif(l.charge_id, '')
+    nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.by_record, l.discount_minor, l.credit_minor, l.tax_minor,
+    l.taxes, l.tax_category, nullif(l.tax_exemption, ''), nullif(l.charge_id, ''), nullif(l.subscription_id, ''),
+    nullif(l.evidence, 'null'::jsonb)
 FROM (
     SELECT
         unnest($2::text[]) AS id,
@@ -93,12 +95,14 @@ FROM (
         unnest($17::bigint[]) AS tax_minor,
         unnest($18::text[]) AS tax_category,
         unnest($19::text[]) AS tax_exemption,
-        unnest($20::text[]) AS charge_id,
-        jsonb_array_elements($21::jsonb) AS taxes,
+        unnest($20::text[]) AS subscription_id,
+        jsonb_array_elements($21::jsonb) AS evidence,
+        unnest($22::text[]) AS charge_id,
+        jsonb_array_elements($23::jsonb) AS taxes,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
-        jsonb_array_elements($22::jsonb) AS tiers,
-        jsonb_array_elements($23::jsonb) AS steps,
-        nullif(jsonb_array_elements($24::jsonb), 'null') AS by_record
+        jsonb_array_elements($24::jsonb) AS tiers,
+        jsonb_array_elements($25::jsonb) AS steps,
+        nullif(jsonb_array_elements($26::jsonb), 'null') AS by_record
 ) l
 """
 
@@ -125,6 +129,8 @@ async def insert_invoices(
     line_taxes_minor: Sequence[int],
     line_tax_categories: Sequence[str],
     line_tax_exemptions: Sequence[str],
+    line_subscription_ids: Sequence[str],
+    line_evidence: Json,
     line_charge_ids: Sequence[str],
     line_taxes: Json,
     line_tiers: Json,
@@ -178,6 +184,8 @@ async def insert_invoices(
         line_taxes_minor,
         line_tax_categories,
         line_tax_exemptions,
+        line_subscription_ids,
+        line_evidence,
         line_charge_ids,
         line_taxes,
         line_tiers,
@@ -209,8 +217,85 @@ async def insert_invoices(
     )
 
 
+LIST_INVOICED_PERIODS: Final = """-- name: ListInvoicedPeriods :many
+SELECT l.subscription_id::text AS subscription_id, l.period_start, (l.type = 'true_up')::boolean AS true_up,
+    sum(l.amount_minor)::bigint AS amount_minor
+FROM (
+    SELECT
+        unnest($1::text[]) AS subscription_id,
+        unnest($2::timestamptz[]) AS since
+) n
+JOIN invoices i
+    ON i.tenant_id = $3 AND i.subscription_id = n.subscription_id AND i.replaces_invoice_id IS NULL
+JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id AND l.subscription_id = n.subscription_id
+WHERE l.period_start >= n.since
+GROUP BY l.subscription_id, l.period_start, (l.type = 'true_up')
+ORDER BY l.subscription_id, l.period_start
+"""
+
+
+@dataclass(slots=True)
+class ListInvoicedPeriodsRow:
+    """A row of `list_invoiced_periods`."""
+
+    subscription_id: str
+    period_start: datetime.datetime
+    true_up: bool
+    amount_minor: int
+
+
+async def list_invoiced_periods(
+    conn: Connection,
+    *,
+    subscription_ids: Sequence[str],
+    since: Sequence[datetime.datetime],
+    tenant_id: str,
+) -> list[ListInvoicedPeriodsRow]:
+    """What lines of some subscriptions came to, by the period that they begin in and whether they are true-ups: of periods
+    since a time of each. Invoices that were issued again count once, and voided ones stay: what was given up as a whole
+    is not asked for by another name.
+    """
+    rows = await conn.fetch(LIST_INVOICED_PERIODS, subscription_ids, since, tenant_id)
+    return [ListInvoicedPeriodsRow(*row) for row in rows]
+
+
+LIST_COMMITTED_PERIODS: Final = """-- name: ListCommittedPeriods :many
+SELECT DISTINCT c.subscription_id, c.full_period_start, c.full_period_end, c.minimum_minor::bigint AS minimum_minor
+FROM (
+    SELECT
+        unnest($1::text[]) AS subscription_id,
+        unnest($2::timestamptz[]) AS instant
+) n
+JOIN billing_cycles c ON c.tenant_id = $3 AND c.subscription_id = n.subscription_id
+WHERE c.minimum_minor > 0 AND c.full_period_start <= n.instant AND c.full_period_end > n.instant
+ORDER BY c.subscription_id, c.full_period_start
+"""
+
+
+@dataclass(slots=True)
+class ListCommittedPeriodsRow:
+    """A row of `list_committed_periods`."""
+
+    subscription_id: str
+    full_period_start: datetime.datetime
+    full_period_end: datetime.datetime
+    minimum_minor: int
+
+
+async def list_committed_periods(
+    conn: Connection,
+    *,
+    subscription_ids: Sequence[str],
+    instants: Sequence[datetime.datetime],
+    tenant_id: str,
+) -> list[ListCommittedPeriodsRow]:
+    """The periods with a minimum, of some subscriptions, that some times lie in. The arrays run in parallel."""
+    rows = await conn.fetch(LIST_COMMITTED_PERIODS, subscription_ids, instants, tenant_id)
+    return [ListCommittedPeriodsRow(*row) for row in rows]
+
+
 FIND_INVOICE: Final = """-- name: FindInvoice :one
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -220,7 +305,7 @@ async def find_invoice(conn: Connection, *, tenant_id: str, id: str) -> Invoice 
 
 
 LIST_INVOICE_LINES: Final = """-- name: ListInvoiceLines :many
-SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, by_record, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption FROM invoice_lines
+SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, by_record, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines
 WHERE tenant_id = $1 AND invoice_id = $2
 ORDER BY position
 """
@@ -232,7 +317,7 @@ async def list_invoice_lines(conn: Connection, *, tenant_id: str, invoice_id: st
 
 
 LIST_INVOICES: Final = """-- name: ListInvoices :many
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices
+SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices
 WHERE tenant_id = $1
     AND ($2::text = '' OR customer_id = $2::text)
     AND ($3::text = '' OR subscription_id = $3::text)
@@ -281,9 +366,10 @@ UPDATE invoices
 SET state = $1, number = $2, amount_paid_minor = $3,
     amount_due_minor = $4, credited_minor = $5,
     prepaid_minor = $6, credits = $7, finalized_at = $8,
-    due_at = $9, paid_at = $10, voided_at = $11, version = $12
-WHERE tenant_id = $13 AND id = $14 AND version = $15
-RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id
+    due_at = $9, paid_at = $10, voided_at = $11,
+    written_off_at = $12, version = $13
+WHERE tenant_id = $14 AND id = $15 AND version = $16
+RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id
 """
 
 
@@ -301,6 +387,7 @@ async def mark_invoice(
     due_at: datetime.datetime | None,
     paid_at: datetime.datetime | None,
     voided_at: datetime.datetime | None,
+    written_off_at: datetime.datetime | None,
     new_version: int,
     tenant_id: str,
     id: str,
@@ -320,6 +407,7 @@ async def mark_invoice(
         due_at,
         paid_at,
         voided_at,
+        written_off_at,
         new_version,
         tenant_id,
         id,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection
+from .connection import Connection, RowNotFound
 from .models import LedgerAccount, LedgerJournal
 
 LIST_ACCOUNTS: Final = """-- name: ListAccounts :many
@@ -62,10 +62,13 @@ WITH posted AS (
             unnest($8::timestamptz[]) AS posted_at
     ) n
     ON CONFLICT ON CONSTRAINT ledger_journals_once DO NOTHING
-    RETURNING id
+    RETURNING id, posted_at
 ), entries AS (
-    INSERT INTO ledger_entries (tenant_id, journal_id, position, account_id, direction, currency, amount_minor)
-    SELECT $1, p.id, e.position, e.account_id, e.direction, e.currency, e.amount_minor
+    INSERT INTO ledger_entries (
+        tenant_id, journal_id, position, account_id, direction, currency, amount_minor, posted_at
+    )
+    SELECT
+        $1, p.id, e.position, e.account_id, e.direction, e.currency, e.amount_minor, p.posted_at
     FROM posted p JOIN (
         SELECT
             unnest($9::text[]) AS journal_id,
@@ -210,8 +213,11 @@ SELECT
     coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'debit'), 0)::numeric AS debit_minor,
     coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'credit'), 0)::numeric AS credit_minor
 FROM ledger_accounts a
-LEFT JOIN ledger_entries e ON e.tenant_id = a.tenant_id AND e.account_id = a.id
-WHERE a.tenant_id = $1
+LEFT JOIN ledger_entries e
+    ON e.tenant_id = a.tenant_id AND e.account_id = a.id
+    AND e.posted_at <= coalesce($1::timestamptz, 'infinity')
+WHERE a.tenant_id = $2
+    AND ($3::text = '' OR a.id = $3::text)
 GROUP BY a.id, a.type, a.currency
 ORDER BY a.currency, a.type
 """
@@ -228,7 +234,271 @@ class ListBalancesRow:
     credit_minor: Decimal
 
 
-async def list_balances(conn: Connection, *, tenant_id: str) -> list[ListBalancesRow]:
-    """Every account's sums, recomputed from all entries."""
-    rows = await conn.fetch(LIST_BALANCES, tenant_id)
+async def list_balances(
+    conn: Connection,
+    *,
+    as_of: datetime.datetime | None,
+    tenant_id: str,
+    account_id: str,
+) -> list[ListBalancesRow]:
+    """The sums of every account, or of one, up to a time: recomputed from its entries, read from the index alone."""
+    rows = await conn.fetch(LIST_BALANCES, as_of, tenant_id, account_id)
     return [ListBalancesRow(*row) for row in rows]
+
+
+FIND_ACCOUNT: Final = """-- name: FindAccount :one
+SELECT tenant_id, id, type, currency FROM ledger_accounts WHERE tenant_id = $1 AND id = $2
+"""
+
+
+async def find_account(conn: Connection, *, tenant_id: str, id: str) -> LedgerAccount | None:
+    row = await conn.fetchrow(FIND_ACCOUNT, tenant_id, id)
+    return None if row is None else LedgerAccount(*row)
+
+
+GET_CUSTOMER_SUMS: Final = """-- name: GetCustomerSums :one
+SELECT
+    coalesce(sum(s.opening * s.owed * e.amount_minor), 0)::numeric AS opening_owed_minor,
+    coalesce(sum(s.opening * s.credit * e.amount_minor), 0)::numeric AS opening_credit_minor,
+    coalesce(sum(s.owed * e.amount_minor), 0)::numeric AS closing_owed_minor,
+    coalesce(sum(s.credit * e.amount_minor), 0)::numeric AS closing_credit_minor,
+    coalesce(sum(s.told * s.owed * e.amount_minor), 0)::numeric AS told_owed_minor,
+    coalesce(sum(s.told * s.credit * e.amount_minor), 0)::numeric AS told_credit_minor
+FROM ledger_journals j
+JOIN ledger_entries e ON e.tenant_id = j.tenant_id AND e.journal_id = j.id
+JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.id = e.account_id
+CROSS JOIN LATERAL (
+    -- Factors: whether it counts, and on which side.
+    SELECT
+        (j.posted_at < $1)::int AS opening,
+        (
+            j.posted_at < $1
+            OR (j.posted_at, j.id) <= ($2::timestamptz, $3::text)
+        )::int AS told,
+        (a.type = 'receivable')::int * CASE e.direction WHEN 'debit' THEN 1 ELSE -1 END AS owed,
+        (a.type = 'customer_credit')::int * CASE e.direction WHEN 'debit' THEN -1 ELSE 1 END AS credit
+) s
+WHERE j.tenant_id = $4 AND j.customer_id = $5
+    AND j.posted_at < $6 AND e.currency = $7
+"""
+
+
+@dataclass(slots=True)
+class GetCustomerSumsRow:
+    """A row of `get_customer_sums`."""
+
+    opening_owed_minor: Decimal
+    opening_credit_minor: Decimal
+    closing_owed_minor: Decimal
+    closing_credit_minor: Decimal
+    told_owed_minor: Decimal
+    told_credit_minor: Decimal
+
+
+async def get_customer_sums(
+    conn: Connection,
+    *,
+    period_start: datetime.datetime,
+    after_posted_at: datetime.datetime,
+    after: str,
+    tenant_id: str,
+    customer_id: str,
+    period_end: datetime.datetime,
+    currency: str,
+) -> GetCustomerSumsRow:
+    """What a customer owed, and had in credits: before a period, after it, and up to a journal within it."""
+    row = await conn.fetchrow(
+        GET_CUSTOMER_SUMS,
+        period_start,
+        after_posted_at,
+        after,
+        tenant_id,
+        customer_id,
+        period_end,
+        currency,
+    )
+    if row is None:
+        raise RowNotFound("get_customer_sums")
+    return GetCustomerSumsRow(*row)
+
+
+LIST_STATEMENT_LINES: Final = """-- name: ListStatementLines :many
+SELECT
+    j.id AS journal_id, j.source_type, j.source_id, j.posted_at,
+    coalesce(i.number, n.number, p.number, '')::text AS number,
+    e.owed_minor::numeric AS owed_minor, e.credit_minor::numeric AS credit_minor
+FROM ledger_journals j
+JOIN LATERAL (
+    SELECT
+        coalesce(sum(CASE x.direction WHEN 'debit' THEN x.amount_minor ELSE -x.amount_minor END)
+            FILTER (WHERE a.type = 'receivable'), 0) AS owed_minor,
+        coalesce(sum(CASE x.direction WHEN 'credit' THEN x.amount_minor ELSE -x.amount_minor END)
+            FILTER (WHERE a.type = 'customer_credit'), 0) AS credit_minor
+    FROM ledger_entries x
+    JOIN ledger_accounts a ON a.tenant_id = x.tenant_id AND a.id = x.account_id
+    WHERE x.tenant_id = j.tenant_id AND x.journal_id = j.id AND x.currency = $1
+) e ON e.owed_minor <> 0 OR e.credit_minor <> 0
+LEFT JOIN invoices i ON i.tenant_id = j.tenant_id AND i.id = j.source_id
+LEFT JOIN credit_notes n ON n.tenant_id = j.tenant_id AND n.id = j.source_id
+LEFT JOIN LATERAL (
+    SELECT paid.number
+    FROM invoice_payments y JOIN invoices paid ON paid.tenant_id = y.tenant_id AND paid.id = y.invoice_id
+    WHERE y.tenant_id = j.tenant_id AND y.id = j.source_id
+) p ON true
+WHERE j.tenant_id = $2 AND j.customer_id = $3
+    AND j.posted_at >= $4 AND j.posted_at < $5
+    AND (j.posted_at, j.id) > ($6::timestamptz, $7::text)
+ORDER BY j.posted_at, j.id
+LIMIT $8::int
+"""
+
+
+@dataclass(slots=True)
+class ListStatementLinesRow:
+    """A row of `list_statement_lines`."""
+
+    journal_id: str
+    source_type: str
+    source_id: str
+    posted_at: datetime.datetime
+    number: str
+    owed_minor: Decimal
+    credit_minor: Decimal
+
+
+async def list_statement_lines(
+    conn: Connection,
+    *,
+    currency: str,
+    tenant_id: str,
+    customer_id: str,
+    period_start: datetime.datetime,
+    period_end: datetime.datetime,
+    after_posted_at: datetime.datetime,
+    after: str,
+    limit_rows: int,
+) -> list[ListStatementLinesRow]:
+    """A customer's journals within a period that changed what was owed, or left of credits; oldest first."""
+    rows = await conn.fetch(
+        LIST_STATEMENT_LINES,
+        currency,
+        tenant_id,
+        customer_id,
+        period_start,
+        period_end,
+        after_posted_at,
+        after,
+        limit_rows,
+    )
+    return [ListStatementLinesRow(*row) for row in rows]
+
+
+GET_ACCOUNT_SUMS: Final = """-- name: GetAccountSums :one
+SELECT
+    coalesce(sum(s.opening * s.sign * e.amount_minor), 0)::numeric AS opening_minor,
+    coalesce(sum(s.sign * e.amount_minor), 0)::numeric AS closing_minor,
+    coalesce(sum(s.told * s.sign * e.amount_minor), 0)::numeric AS told_minor
+FROM ledger_entries e
+CROSS JOIN LATERAL (
+    SELECT
+        (e.posted_at < $1)::int AS opening,
+        (
+            e.posted_at < $1
+            OR (e.posted_at, e.journal_id, e.position) <=
+                ($2::timestamptz, $3::text, $4::int)
+        )::int AS told,
+        CASE e.direction WHEN 'debit' THEN 1 ELSE -1 END AS sign
+) s
+WHERE e.tenant_id = $5 AND e.account_id = $6
+    AND e.posted_at < $7
+"""
+
+
+@dataclass(slots=True)
+class GetAccountSumsRow:
+    """A row of `get_account_sums`."""
+
+    opening_minor: Decimal
+    closing_minor: Decimal
+    told_minor: Decimal
+
+
+async def get_account_sums(
+    conn: Connection,
+    *,
+    period_start: datetime.datetime,
+    after_posted_at: datetime.datetime,
+    after: str,
+    after_position: int,
+    tenant_id: str,
+    account_id: str,
+    period_end: datetime.datetime,
+) -> GetAccountSumsRow:
+    """What an account stood at: before a period, after it, and up to an entry within it. Read from the index alone."""
+    row = await conn.fetchrow(
+        GET_ACCOUNT_SUMS,
+        period_start,
+        after_posted_at,
+        after,
+        after_position,
+        tenant_id,
+        account_id,
+        period_end,
+    )
+    if row is None:
+        raise RowNotFound("get_account_sums")
+    return GetAccountSumsRow(*row)
+
+
+LIST_ACCOUNT_LINES: Final = """-- name: ListAccountLines :many
+SELECT
+    e.journal_id, e.position, j.source_type, j.source_id, j.customer_id, e.posted_at, e.direction, e.amount_minor
+FROM ledger_entries e JOIN ledger_journals j ON j.tenant_id = e.tenant_id AND j.id = e.journal_id
+WHERE e.tenant_id = $1 AND e.account_id = $2
+    AND e.posted_at >= $3 AND e.posted_at < $4
+    AND (e.posted_at, e.journal_id, e.position) >
+        ($5::timestamptz, $6::text, $7::int)
+ORDER BY e.posted_at, e.journal_id, e.position
+LIMIT $8::int
+"""
+
+
+@dataclass(slots=True)
+class ListAccountLinesRow:
+    """A row of `list_account_lines`."""
+
+    journal_id: str
+    position: int
+    source_type: str
+    source_id: str
+    customer_id: str
+    posted_at: datetime.datetime
+    direction: str
+    amount_minor: int
+
+
+async def list_account_lines(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    account_id: str,
+    period_start: datetime.datetime,
+    period_end: datetime.datetime,
+    after_posted_at: datetime.datetime,
+    after: str,
+    after_position: int,
+    limit_rows: int,
+) -> list[ListAccountLinesRow]:
+    """An account's entries within a period, oldest first."""
+    rows = await conn.fetch(
+        LIST_ACCOUNT_LINES,
+        tenant_id,
+        account_id,
+        period_start,
+        period_end,
+        after_posted_at,
+        after,
+        after_position,
+        limit_rows,
+    )
+    return [ListAccountLinesRow(*row) for row in rows]

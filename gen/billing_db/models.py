@@ -39,6 +39,7 @@ class BillingCycle:
     sandbox: bool
     due_at: datetime.datetime | None
     closed_at: datetime.datetime | None
+    minimum_minor: int | None
     failed_attempts: int
     retry_at: datetime.datetime
     version: int
@@ -65,6 +66,20 @@ class BillingEvent:
     actor: str
     traceparent: str
     created_at: datetime.datetime
+
+
+@dataclass(slots=True)
+class Branding:
+    """A row of `brandings`."""
+
+    tenant_id: str
+    display_name: str
+    legal_lines: list[str]
+    tax_id: str
+    accent_color: str
+    logo: bytes
+    footer: str
+    language: str
 
 
 @dataclass(slots=True)
@@ -169,6 +184,7 @@ class Customer:
     external_id: str | None
     currency: str
     timezone: str
+    language: str
     status: str
     name: str
     company: str
@@ -257,6 +273,8 @@ class InvoiceLine:
     taxes: Json
     tax_category: str
     tax_exemption: str | None
+    subscription_id: str | None
+    evidence: Json | None
 
 
 @dataclass(slots=True)
@@ -293,6 +311,7 @@ class Invoice:
     due_at: datetime.datetime | None
     paid_at: datetime.datetime | None
     voided_at: datetime.datetime | None
+    written_off_at: datetime.datetime | None
     created_at: datetime.datetime
     version: int
     subtotal_minor: int
@@ -440,6 +459,25 @@ class Product:
 
 
 @dataclass(slots=True)
+class Quota:
+    """A row of `quotas`."""
+
+    tenant_id: str
+    id: str
+    scope: str
+    subject_id: str
+    meter_code: str
+    aggregation: str
+    period: str
+    limit_quantity: Decimal
+    enforcement: str
+    thresholds: Json
+    platform: bool
+    created_at: datetime.datetime
+    version: int
+
+
+@dataclass(slots=True)
 class Replay:
     """A row of `replays`."""
 
@@ -482,6 +520,7 @@ class SubscriptionChange:
     plan_id: str | None
     items: Json
     proration_behavior: str
+    minimum_commitment_minor: int | None
     created_at: datetime.datetime
 
 
@@ -528,6 +567,7 @@ class Subscription:
     ended_at: datetime.datetime | None
     paused_at: datetime.datetime | None
     next_change_at: datetime.datetime | None
+    commitments: Json | None
     created_at: datetime.datetime
     version: int
 

@@ -14,9 +14,9 @@ WITH claimed AS (
     UPDATE billing_cycles
     SET state = 'rated', version = version + 1
     WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'closed' AND NOT trial
-    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version
+    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version
 )
-SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.period_start, c.id
+SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.minimum_minor, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.period_start, c.id
 """
 
 
@@ -26,10 +26,28 @@ async def claim_closed_cycles(conn: Connection, *, tenant_id: str, ids: Sequence
     return [BillingCycle(*row) for row in rows]
 
 
+MARK_CYCLE_MINIMUMS: Final = """-- name: MarkCycleMinimums :exec
+UPDATE billing_cycles c SET minimum_minor = n.minimum_minor
+FROM (SELECT unnest($2::text[]) AS id, unnest($3::bigint[]) AS minimum_minor) n
+WHERE c.tenant_id = $1 AND c.id = n.id
+"""
+
+
+async def mark_cycle_minimums(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    ids: Sequence[str],
+    minimums_minor: Sequence[int],
+) -> None:
+    """What the full periods of some cycles come to at least. The arrays run in parallel."""
+    await conn.execute(MARK_CYCLE_MINIMUMS, tenant_id, ids, minimums_minor)
+
+
 LIST_RATED_ITEMS: Final = """-- name: ListRatedItems :many
 SELECT
-    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, i.aggregation, s.timezone,
-    coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
+    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
+    i.aggregation, s.timezone, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at, s.commitments
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = $1 AND i.subscription_id = ANY ($2::text[])
     AND (NOT i.one_time OR NOT EXISTS (
@@ -56,6 +74,7 @@ class ListRatedItemsRow:
     timezone: str
     paid_from: datetime.datetime
     ended_at: datetime.datetime | None
+    commitments: Json | None
 
 
 async def list_rated_items(

@@ -110,7 +110,7 @@ async def insert_closing_cycles(
 
 
 FIND_BILLING_CYCLE: Final = """-- name: FindBillingCycle :one
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version FROM billing_cycles WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -120,7 +120,7 @@ async def find_billing_cycle(conn: Connection, *, tenant_id: str, id: str) -> Bi
 
 
 FIND_RUNNING_CYCLE: Final = """-- name: FindRunningCycle :one
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND subscription_id = $2 AND state IN ('scheduled', 'open')
 """
 
@@ -141,7 +141,7 @@ UPDATE billing_cycles
 SET state = $1, period_end = $2, due_at = $3,
     closed_at = $4, failed_attempts = 0, version = $5
 WHERE tenant_id = $6 AND id = $7 AND version = $8
-RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version
+RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version
 """
 
 
@@ -172,7 +172,7 @@ async def mark_billing_cycle(
 
 
 LIST_BILLING_CYCLES: Final = """-- name: ListBillingCycles :many
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND subscription_id = $2
     AND ($3::text = '' OR id < $3::text)
 ORDER BY id DESC
@@ -292,7 +292,7 @@ async def find_next_due(conn: Connection, *, tenant_id: str) -> datetime.datetim
 
 
 LIST_CYCLES_TO_CLOSE: Final = """-- name: ListCyclesToClose :many
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'grace'
     AND due_at <= $3
 ORDER BY due_at, id

@@ -12,14 +12,15 @@ from .models import Subscription, SubscriptionChange, SubscriptionItem
 INSERT_SUBSCRIPTION: Final = """-- name: InsertSubscription :one
 INSERT INTO subscriptions (
     tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at,
-    trial_end_at, current_period_start, current_period_end, created_at
+    trial_end_at, current_period_start, current_period_end, commitments, created_at
 )
 VALUES (
     $1, $2, $3, $4, $5, $6,
     $7, $8, $9, $10, $11,
-    $12, $13, $14, $15
+    $12, $13, $14,
+    $15, $16
 )
-RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version
+RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version
 """
 
 
@@ -40,6 +41,7 @@ async def insert_subscription(
     trial_end_at: datetime.datetime | None,
     current_period_start: datetime.datetime | None,
     current_period_end: datetime.datetime | None,
+    commitments: Json | None,
     created_at: datetime.datetime,
 ) -> Subscription:
     row = await conn.fetchrow(
@@ -58,6 +60,7 @@ async def insert_subscription(
         trial_end_at,
         current_period_start,
         current_period_end,
+        commitments,
         created_at,
     )
     if row is None:
@@ -146,7 +149,7 @@ async def list_prices_for_items(
 
 
 FIND_SUBSCRIPTION: Final = """-- name: FindSubscription :one
-SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version FROM subscriptions WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version FROM subscriptions WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -156,7 +159,7 @@ async def find_subscription(conn: Connection, *, tenant_id: str, id: str) -> Sub
 
 
 LIST_SUBSCRIPTIONS: Final = """-- name: ListSubscriptions :many
-SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version FROM subscriptions
+SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version FROM subscriptions
 WHERE tenant_id = $1
     AND ($2::text = '' OR customer_id = $2::text)
     AND ($3::text = '' OR state = $3::text)
@@ -333,13 +336,15 @@ async def has_usage_since(
 
 INSERT_SUBSCRIPTION_CHANGE: Final = """-- name: InsertSubscriptionChange :one
 INSERT INTO subscription_changes (
-    tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at
+    tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, minimum_commitment_minor,
+    created_at
 )
 VALUES (
     $1, $2, $3, $4, $5,
-    $6, $7, $8, $9
+    $6, $7, $8,
+    $9, $10
 )
-RETURNING tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at
+RETURNING tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, minimum_commitment_minor, created_at
 """
 
 
@@ -354,6 +359,7 @@ async def insert_subscription_change(
     plan_id: str | None,
     items: Json,
     proration_behavior: str,
+    minimum_commitment_minor: int | None,
     created_at: datetime.datetime,
 ) -> SubscriptionChange:
     row = await conn.fetchrow(
@@ -366,6 +372,7 @@ async def insert_subscription_change(
         plan_id,
         items,
         proration_behavior,
+        minimum_commitment_minor,
         created_at,
     )
     if row is None:
@@ -374,7 +381,7 @@ async def insert_subscription_change(
 
 
 FIND_SCHEDULED_CHANGE: Final = """-- name: FindScheduledChange :one
-SELECT tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at FROM subscription_changes
+SELECT tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, minimum_commitment_minor, created_at FROM subscription_changes
 WHERE tenant_id = $1 AND subscription_id = $2 AND state = 'scheduled'
 """
 
@@ -411,9 +418,10 @@ UPDATE subscriptions
 SET state = $1, current_period_start = $2,
     current_period_end = $3, cancel_at_period_end = $4,
     canceled_at = $5, ended_at = $6, paused_at = $7,
-    next_change_at = $8, plan_id = $9, version = $10
-WHERE tenant_id = $11 AND id = $12 AND version = $13
-RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, created_at, version
+    next_change_at = $8, plan_id = $9, commitments = $10,
+    version = $11
+WHERE tenant_id = $12 AND id = $13 AND version = $14
+RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version
 """
 
 
@@ -429,6 +437,7 @@ async def mark_subscription(
     paused_at: datetime.datetime | None,
     next_change_at: datetime.datetime | None,
     plan_id: str | None,
+    commitments: Json | None,
     new_version: int,
     tenant_id: str,
     id: str,
@@ -446,6 +455,7 @@ async def mark_subscription(
         paused_at,
         next_change_at,
         plan_id,
+        commitments,
         new_version,
         tenant_id,
         id,

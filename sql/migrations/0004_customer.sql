@@ -5,6 +5,8 @@ CREATE TABLE customers (
     external_id text,
     currency text NOT NULL,
     timezone text NOT NULL,
+    -- What the customer is written to in; 'unspecified': as the tenant is branded.
+    language text NOT NULL DEFAULT 'unspecified',
     status text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'closed')),
     -- Personal data: these columns and no others, and never in events, audit entries or logs.
     name text NOT NULL DEFAULT '',

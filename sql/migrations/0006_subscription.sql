@@ -21,6 +21,9 @@ CREATE TABLE subscriptions (
     paused_at timestamptz,
     -- When the scheduled change takes effect, if there is one.
     next_change_at timestamptz,
+    -- What its periods come to at least, and when: `minimum_minor`, `starts_at`, `ends_at`, oldest first. Null: never
+    -- anything. Kept in the row, so that it is read and written along with it.
+    commitments jsonb,
     created_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),
@@ -74,6 +77,8 @@ CREATE TABLE subscription_changes (
     -- The items from then on: price_id, quantity ('' of metered ones), one_time.
     items jsonb NOT NULL,
     proration_behavior text NOT NULL CHECK (proration_behavior IN ('create_prorations', 'invoice_immediately', 'none')),
+    -- Null: stays as it is.
+    minimum_commitment_minor bigint,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, subscription_id) REFERENCES subscriptions
@@ -100,6 +105,9 @@ CREATE TABLE billing_cycles (
     sandbox boolean NOT NULL,
     due_at timestamptz,
     closed_at timestamptz,
+    -- Written when it is rated: what its full period comes to at least, if it is the last part of it; 0 if not, or if
+    -- nothing is committed any more. Null: nothing ever was.
+    minimum_minor bigint,
     -- A step that failed for a fault of its own is set aside until then, by the wall clock, and holds up nobody.
     failed_attempts integer NOT NULL DEFAULT 0,
     retry_at timestamptz NOT NULL DEFAULT '1000-01-01 00:00:00+00',

@@ -37,11 +37,15 @@ CREATE TABLE ledger_entries (
     direction text NOT NULL CHECK (direction IN ('debit', 'credit')),
     currency text NOT NULL,
     amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+    -- The journal's.
+    posted_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, journal_id, position),
     FOREIGN KEY (tenant_id, journal_id) REFERENCES ledger_journals,
     FOREIGN KEY (tenant_id, account_id, currency) REFERENCES ledger_accounts (tenant_id, id, currency)
 );
-CREATE INDEX ledger_entries_by_account ON ledger_entries (tenant_id, account_id);
+-- An account's sum at any time is read from this alone.
+CREATE INDEX ledger_entries_by_account ON ledger_entries (tenant_id, account_id, posted_at, journal_id, position)
+    INCLUDE (direction, amount_minor);
 
 -- Debits equal credits per journal and currency within every INSERT: an unbalanced journal cannot exist,
 -- not even inside a transaction. Per statement, so that posting many journals at once costs one check.

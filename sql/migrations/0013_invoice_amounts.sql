@@ -108,7 +108,12 @@ ALTER TABLE products ADD COLUMN tax_category text NOT NULL DEFAULT '';
 
 ALTER TABLE ledger_accounts DROP CONSTRAINT ledger_accounts_type_check;
 ALTER TABLE ledger_accounts ADD CONSTRAINT ledger_accounts_type_check
-    CHECK (type IN ('cash', 'receivable', 'revenue', 'tax_payable', 'customer_credit', 'expense'));
+    CHECK (
+        type IN (
+            'cash', 'receivable', 'revenue', 'deferred_revenue', 'tax_payable', 'customer_credit', 'expense', 'bad_debt',
+            'breakage'
+        )
+    );
 
 -- One-off invoices have neither subscription nor cycle; the cycle of a voided one can be invoiced again.
 ALTER TABLE invoices ALTER COLUMN subscription_id DROP NOT NULL;
@@ -134,7 +139,7 @@ ALTER TABLE invoices
 
 ALTER TABLE invoice_lines DROP CONSTRAINT invoice_lines_type_check;
 ALTER TABLE invoice_lines ADD CONSTRAINT invoice_lines_type_check
-    CHECK (type IN ('recurring', 'usage', 'adjustment', 'one_time'));
+    CHECK (type IN ('recurring', 'usage', 'adjustment', 'one_time', 'true_up'));
 ALTER TABLE invoice_lines ALTER COLUMN price_id DROP NOT NULL;
 ALTER TABLE invoice_lines ALTER COLUMN subscription_item_id DROP NOT NULL;
 ALTER TABLE invoice_lines
@@ -143,7 +148,10 @@ ALTER TABLE invoice_lines
     ADD COLUMN tax_minor bigint NOT NULL DEFAULT 0,
     ADD COLUMN taxes jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN tax_category text NOT NULL DEFAULT '',
-    ADD COLUMN tax_exemption text;
+    ADD COLUMN tax_exemption text,
+    ADD COLUMN subscription_id text,
+    -- A `billing.invoice.v1.InvoiceLineEvidence` in JSON.
+    ADD COLUMN evidence jsonb;
 
 CREATE TABLE credit_notes (
     tenant_id text NOT NULL,
@@ -202,7 +210,7 @@ DROP TABLE credit_note_counters;
 DROP TABLE credit_notes;
 ALTER TABLE invoice_lines
     DROP COLUMN discount_minor, DROP COLUMN credit_minor, DROP COLUMN tax_minor, DROP COLUMN taxes,
-    DROP COLUMN tax_category, DROP COLUMN tax_exemption;
+    DROP COLUMN tax_category, DROP COLUMN tax_exemption, DROP COLUMN subscription_id, DROP COLUMN evidence;
 ALTER TABLE invoice_lines DROP CONSTRAINT invoice_lines_type_check;
 ALTER TABLE invoice_lines ADD CONSTRAINT invoice_lines_type_check CHECK (type IN ('recurring', 'usage', 'adjustment'));
 ALTER TABLE invoice_lines ALTER COLUMN price_id SET NOT NULL;

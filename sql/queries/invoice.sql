@@ -51,13 +51,14 @@ WITH written AS (
 INSERT INTO invoice_lines (
     tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
     amount_minor, price_id, subscription_item_id, tiers, steps, by_record, discount_minor, credit_minor, tax_minor, taxes,
-    tax_category, tax_exemption, charge_id
+    tax_category, tax_exemption, charge_id, subscription_id, evidence
 )
 SELECT
     sqlc.arg(tenant_id), l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
     nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, nullif(l.price_id, ''),
-    nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.by_record, l.discount_minor, l.credit_minor, l.tax_minor, l.taxes,
-    l.tax_category, nullif(l.tax_exemption, ''), nullif(l.charge_id, '')
+    nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.by_record, l.discount_minor, l.credit_minor, l.tax_minor,
+    l.taxes, l.tax_category, nullif(l.tax_exemption, ''), nullif(l.charge_id, ''), nullif(l.subscription_id, ''),
+    nullif(l.evidence, 'null'::jsonb)
 FROM (
     SELECT
         unnest(sqlc.arg(line_ids)::text[]) AS id,
@@ -78,6 +79,8 @@ FROM (
         unnest(sqlc.arg(line_taxes_minor)::bigint[]) AS tax_minor,
         unnest(sqlc.arg(line_tax_categories)::text[]) AS tax_category,
         unnest(sqlc.arg(line_tax_exemptions)::text[]) AS tax_exemption,
+        unnest(sqlc.arg(line_subscription_ids)::text[]) AS subscription_id,
+        jsonb_array_elements(sqlc.arg(line_evidence)::jsonb) AS evidence,
         unnest(sqlc.arg(line_charge_ids)::text[]) AS charge_id,
         jsonb_array_elements(sqlc.arg(line_taxes)::jsonb) AS taxes,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
@@ -85,6 +88,37 @@ FROM (
         jsonb_array_elements(sqlc.arg(line_steps)::jsonb) AS steps,
         nullif(jsonb_array_elements(sqlc.arg(line_by_record)::jsonb), 'null') AS by_record
 ) l;
+
+-- name: ListInvoicedPeriods :many
+-- nullable: none
+-- What lines of some subscriptions came to, by the period that they begin in and whether they are true-ups: of periods
+-- since a time of each. Invoices that were issued again count once, and voided ones stay: what was given up as a whole
+-- is not asked for by another name.
+SELECT l.subscription_id::text AS subscription_id, l.period_start, (l.type = 'true_up')::boolean AS true_up,
+    sum(l.amount_minor)::bigint AS amount_minor
+FROM (
+    SELECT
+        unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
+        unnest(sqlc.arg(since)::timestamptz[]) AS since
+) n
+JOIN invoices i
+    ON i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = n.subscription_id AND i.replaces_invoice_id IS NULL
+JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id AND l.subscription_id = n.subscription_id
+WHERE l.period_start >= n.since
+GROUP BY l.subscription_id, l.period_start, (l.type = 'true_up')
+ORDER BY l.subscription_id, l.period_start;
+
+-- name: ListCommittedPeriods :many
+-- The periods with a minimum, of some subscriptions, that some times lie in. The arrays run in parallel.
+SELECT DISTINCT c.subscription_id, c.full_period_start, c.full_period_end, c.minimum_minor::bigint AS minimum_minor
+FROM (
+    SELECT
+        unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
+        unnest(sqlc.arg(instants)::timestamptz[]) AS instant
+) n
+JOIN billing_cycles c ON c.tenant_id = sqlc.arg(tenant_id) AND c.subscription_id = n.subscription_id
+WHERE c.minimum_minor > 0 AND c.full_period_start <= n.instant AND c.full_period_end > n.instant
+ORDER BY c.subscription_id, c.full_period_start;
 
 -- name: FindInvoice :one
 SELECT * FROM invoices WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
@@ -119,7 +153,8 @@ UPDATE invoices
 SET state = sqlc.arg(state), number = sqlc.narg(number), amount_paid_minor = sqlc.arg(amount_paid_minor),
     amount_due_minor = sqlc.arg(amount_due_minor), credited_minor = sqlc.arg(credited_minor),
     prepaid_minor = sqlc.arg(prepaid_minor), credits = sqlc.arg(credits), finalized_at = sqlc.narg(finalized_at),
-    due_at = sqlc.narg(due_at), paid_at = sqlc.narg(paid_at), voided_at = sqlc.narg(voided_at), version = sqlc.arg(new_version)
+    due_at = sqlc.narg(due_at), paid_at = sqlc.narg(paid_at), voided_at = sqlc.narg(voided_at),
+    written_off_at = sqlc.narg(written_off_at), version = sqlc.arg(new_version)
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version)
 RETURNING *;
 

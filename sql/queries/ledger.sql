@@ -33,10 +33,13 @@ WITH posted AS (
             unnest(sqlc.arg(posted_at)::timestamptz[]) AS posted_at
     ) n
     ON CONFLICT ON CONSTRAINT ledger_journals_once DO NOTHING
-    RETURNING id
+    RETURNING id, posted_at
 ), entries AS (
-    INSERT INTO ledger_entries (tenant_id, journal_id, position, account_id, direction, currency, amount_minor)
-    SELECT sqlc.arg(tenant_id), p.id, e.position, e.account_id, e.direction, e.currency, e.amount_minor
+    INSERT INTO ledger_entries (
+        tenant_id, journal_id, position, account_id, direction, currency, amount_minor, posted_at
+    )
+    SELECT
+        sqlc.arg(tenant_id), p.id, e.position, e.account_id, e.direction, e.currency, e.amount_minor, p.posted_at
     FROM posted p JOIN (
         SELECT
             unnest(sqlc.arg(entry_journal_ids)::text[]) AS journal_id,
@@ -74,13 +77,108 @@ WHERE e.tenant_id = sqlc.arg(tenant_id) AND e.journal_id = ANY (sqlc.arg(journal
 ORDER BY e.journal_id, e.position;
 
 -- name: ListBalances :many
--- Every account's sums, recomputed from all entries.
+-- The sums of every account, or of one, up to a time: recomputed from its entries, read from the index alone.
 SELECT
     a.id AS account_id, a.type AS account_type, a.currency,
     coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'debit'), 0)::numeric AS debit_minor,
     coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'credit'), 0)::numeric AS credit_minor
 FROM ledger_accounts a
-LEFT JOIN ledger_entries e ON e.tenant_id = a.tenant_id AND e.account_id = a.id
+LEFT JOIN ledger_entries e
+    ON e.tenant_id = a.tenant_id AND e.account_id = a.id
+    AND e.posted_at <= coalesce(sqlc.narg(as_of)::timestamptz, 'infinity')
 WHERE a.tenant_id = sqlc.arg(tenant_id)
+    AND (sqlc.arg(account_id)::text = '' OR a.id = sqlc.arg(account_id)::text)
 GROUP BY a.id, a.type, a.currency
 ORDER BY a.currency, a.type;
+
+-- name: FindAccount :one
+SELECT * FROM ledger_accounts WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
+
+-- name: GetCustomerSums :one
+-- What a customer owed, and had in credits: before a period, after it, and up to a journal within it.
+SELECT
+    coalesce(sum(s.opening * s.owed * e.amount_minor), 0)::numeric AS opening_owed_minor,
+    coalesce(sum(s.opening * s.credit * e.amount_minor), 0)::numeric AS opening_credit_minor,
+    coalesce(sum(s.owed * e.amount_minor), 0)::numeric AS closing_owed_minor,
+    coalesce(sum(s.credit * e.amount_minor), 0)::numeric AS closing_credit_minor,
+    coalesce(sum(s.told * s.owed * e.amount_minor), 0)::numeric AS told_owed_minor,
+    coalesce(sum(s.told * s.credit * e.amount_minor), 0)::numeric AS told_credit_minor
+FROM ledger_journals j
+JOIN ledger_entries e ON e.tenant_id = j.tenant_id AND e.journal_id = j.id
+JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.id = e.account_id
+CROSS JOIN LATERAL (
+    -- Factors: whether it counts, and on which side.
+    SELECT
+        (j.posted_at < sqlc.arg(period_start))::int AS opening,
+        (
+            j.posted_at < sqlc.arg(period_start)
+            OR (j.posted_at, j.id) <= (sqlc.arg(after_posted_at)::timestamptz, sqlc.arg(after)::text)
+        )::int AS told,
+        (a.type = 'receivable')::int * CASE e.direction WHEN 'debit' THEN 1 ELSE -1 END AS owed,
+        (a.type = 'customer_credit')::int * CASE e.direction WHEN 'debit' THEN -1 ELSE 1 END AS credit
+) s
+WHERE j.tenant_id = sqlc.arg(tenant_id) AND j.customer_id = sqlc.arg(customer_id)
+    AND j.posted_at < sqlc.arg(period_end) AND e.currency = sqlc.arg(currency);
+
+-- name: ListStatementLines :many
+-- A customer's journals within a period that changed what was owed, or left of credits; oldest first.
+-- nullable: none
+SELECT
+    j.id AS journal_id, j.source_type, j.source_id, j.posted_at,
+    coalesce(i.number, n.number, p.number, '')::text AS number,
+    e.owed_minor::numeric AS owed_minor, e.credit_minor::numeric AS credit_minor
+FROM ledger_journals j
+JOIN LATERAL (
+    SELECT
+        coalesce(sum(CASE x.direction WHEN 'debit' THEN x.amount_minor ELSE -x.amount_minor END)
+            FILTER (WHERE a.type = 'receivable'), 0) AS owed_minor,
+        coalesce(sum(CASE x.direction WHEN 'credit' THEN x.amount_minor ELSE -x.amount_minor END)
+            FILTER (WHERE a.type = 'customer_credit'), 0) AS credit_minor
+    FROM ledger_entries x
+    JOIN ledger_accounts a ON a.tenant_id = x.tenant_id AND a.id = x.account_id
+    WHERE x.tenant_id = j.tenant_id AND x.journal_id = j.id AND x.currency = sqlc.arg(currency)
+) e ON e.owed_minor <> 0 OR e.credit_minor <> 0
+LEFT JOIN invoices i ON i.tenant_id = j.tenant_id AND i.id = j.source_id
+LEFT JOIN credit_notes n ON n.tenant_id = j.tenant_id AND n.id = j.source_id
+LEFT JOIN LATERAL (
+    SELECT paid.number
+    FROM invoice_payments y JOIN invoices paid ON paid.tenant_id = y.tenant_id AND paid.id = y.invoice_id
+    WHERE y.tenant_id = j.tenant_id AND y.id = j.source_id
+) p ON true
+WHERE j.tenant_id = sqlc.arg(tenant_id) AND j.customer_id = sqlc.arg(customer_id)
+    AND j.posted_at >= sqlc.arg(period_start) AND j.posted_at < sqlc.arg(period_end)
+    AND (j.posted_at, j.id) > (sqlc.arg(after_posted_at)::timestamptz, sqlc.arg(after)::text)
+ORDER BY j.posted_at, j.id
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: GetAccountSums :one
+-- What an account stood at: before a period, after it, and up to an entry within it. Read from the index alone.
+SELECT
+    coalesce(sum(s.opening * s.sign * e.amount_minor), 0)::numeric AS opening_minor,
+    coalesce(sum(s.sign * e.amount_minor), 0)::numeric AS closing_minor,
+    coalesce(sum(s.told * s.sign * e.amount_minor), 0)::numeric AS told_minor
+FROM ledger_entries e
+CROSS JOIN LATERAL (
+    SELECT
+        (e.posted_at < sqlc.arg(period_start))::int AS opening,
+        (
+            e.posted_at < sqlc.arg(period_start)
+            OR (e.posted_at, e.journal_id, e.position) <=
+                (sqlc.arg(after_posted_at)::timestamptz, sqlc.arg(after)::text, sqlc.arg(after_position)::int)
+        )::int AS told,
+        CASE e.direction WHEN 'debit' THEN 1 ELSE -1 END AS sign
+) s
+WHERE e.tenant_id = sqlc.arg(tenant_id) AND e.account_id = sqlc.arg(account_id)
+    AND e.posted_at < sqlc.arg(period_end);
+
+-- name: ListAccountLines :many
+-- An account's entries within a period, oldest first.
+SELECT
+    e.journal_id, e.position, j.source_type, j.source_id, j.customer_id, e.posted_at, e.direction, e.amount_minor
+FROM ledger_entries e JOIN ledger_journals j ON j.tenant_id = e.tenant_id AND j.id = e.journal_id
+WHERE e.tenant_id = sqlc.arg(tenant_id) AND e.account_id = sqlc.arg(account_id)
+    AND e.posted_at >= sqlc.arg(period_start) AND e.posted_at < sqlc.arg(period_end)
+    AND (e.posted_at, e.journal_id, e.position) >
+        (sqlc.arg(after_posted_at)::timestamptz, sqlc.arg(after)::text, sqlc.arg(after_position)::int)
+ORDER BY e.posted_at, e.journal_id, e.position
+LIMIT sqlc.arg(limit_rows)::int;

@@ -8,11 +8,17 @@ WITH claimed AS (
 )
 SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
 
+-- name: MarkCycleMinimums :exec
+-- What the full periods of some cycles come to at least. The arrays run in parallel.
+UPDATE billing_cycles c SET minimum_minor = n.minimum_minor
+FROM (SELECT unnest(sqlc.arg(ids)::text[]) AS id, unnest(sqlc.arg(minimums_minor)::bigint[]) AS minimum_minor) n
+WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = n.id;
+
 -- name: ListRatedItems :many
 -- Of several subscriptions at once, each subscription's in its own order; one-time items until they are charged.
 SELECT
-    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until, i.aggregation, s.timezone,
-    coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at
+    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
+    i.aggregation, s.timezone, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at, s.commitments
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
     AND (NOT i.one_time OR NOT EXISTS (

@@ -1,12 +1,13 @@
 -- name: InsertSubscription :one
 INSERT INTO subscriptions (
     tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at,
-    trial_end_at, current_period_start, current_period_end, created_at
+    trial_end_at, current_period_start, current_period_end, commitments, created_at
 )
 VALUES (
     sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(customer_id), sqlc.narg(plan_id), sqlc.arg(state), sqlc.arg(currency),
     sqlc.arg(interval_unit), sqlc.arg(interval_count), sqlc.arg(timezone), sqlc.arg(anchor_at), sqlc.arg(start_at),
-    sqlc.narg(trial_end_at), sqlc.narg(current_period_start), sqlc.narg(current_period_end), sqlc.arg(created_at)
+    sqlc.narg(trial_end_at), sqlc.narg(current_period_start), sqlc.narg(current_period_end),
+    sqlc.narg(commitments), sqlc.arg(created_at)
 )
 RETURNING *;
 
@@ -104,11 +105,13 @@ SELECT EXISTS (
 
 -- name: InsertSubscriptionChange :one
 INSERT INTO subscription_changes (
-    tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, created_at
+    tenant_id, id, subscription_id, state, effective_at, plan_id, items, proration_behavior, minimum_commitment_minor,
+    created_at
 )
 VALUES (
     sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(subscription_id), sqlc.arg(state), sqlc.arg(effective_at),
-    sqlc.narg(plan_id), sqlc.arg(items), sqlc.arg(proration_behavior), sqlc.arg(created_at)
+    sqlc.narg(plan_id), sqlc.arg(items), sqlc.arg(proration_behavior),
+    sqlc.narg(minimum_commitment_minor), sqlc.arg(created_at)
 )
 RETURNING *;
 
@@ -127,6 +130,7 @@ UPDATE subscriptions
 SET state = sqlc.arg(state), current_period_start = sqlc.narg(current_period_start),
     current_period_end = sqlc.narg(current_period_end), cancel_at_period_end = sqlc.arg(cancel_at_period_end),
     canceled_at = sqlc.narg(canceled_at), ended_at = sqlc.narg(ended_at), paused_at = sqlc.narg(paused_at),
-    next_change_at = sqlc.narg(next_change_at), plan_id = sqlc.narg(plan_id), version = sqlc.arg(new_version)
+    next_change_at = sqlc.narg(next_change_at), plan_id = sqlc.narg(plan_id), commitments = sqlc.narg(commitments),
+    version = sqlc.arg(new_version)
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version)
 RETURNING *;

@@ -15,7 +15,8 @@ ORDER BY i.starts_at, i.id;
 
 -- name: GetUsageState :one
 -- What only counts once the customers are locked, in one round trip: which of the keys (an array literal, see
--- InsertUsage) were accepted before, and the subscriptions' versions in the order of their ids.
+-- InsertUsage) were accepted before, the subscriptions' versions in the order of their ids, and whether a quota may
+-- limit them. CASE, so that tenants without such quotas pay one look into an empty index.
 SELECT
     ARRAY(
         SELECT k.key::text FROM usage_keys k
@@ -25,7 +26,19 @@ SELECT
         SELECT s.version FROM subscriptions s
         WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.id = ANY (sqlc.arg(subscription_ids)::text[])
         ORDER BY s.id
-    )::bigint[] AS versions;
+    )::bigint[] AS versions,
+    (CASE
+        WHEN EXISTS (
+            SELECT FROM quotas q
+            WHERE q.tenant_id = sqlc.arg(tenant_id) AND (q.enforcement = 'hard' OR q.scope = 'tenant')
+        ) THEN EXISTS (
+            SELECT FROM subscriptions s JOIN quotas q ON q.tenant_id = s.tenant_id
+                AND q.subject_id = ANY (ARRAY[s.id, s.customer_id, s.plan_id, s.tenant_id])
+            WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.id = ANY (sqlc.arg(subscription_ids)::text[])
+                AND (q.enforcement = 'hard' OR q.scope = 'tenant')
+        )
+        ELSE false
+    END)::bool AS has_quotas;
 
 -- name: ListRepeatedUsage :many
 -- Which records have the content that their key was accepted with; numbers count from 1 into the arrays.

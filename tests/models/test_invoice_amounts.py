@@ -4,7 +4,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebilling.domains.invoice.amounts import TRUE_UP, AmountLine, Commitment, Terms, work_out
+from corebilling.domains.invoice.amounts import AmountLine, Terms, work_out
 from corebilling.values.credit import Credit, CreditApplication, CreditKind
 from corebilling.values.discount import Discount, DiscountKind
 from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
@@ -49,11 +49,11 @@ DISCOUNTS = st.lists(
 )
 
 
-@given(LINES, TERMS, DISCOUNTS, CREDITS, st.none() | st.builds(Commitment, st.integers(0, 10**7)))
+@given(LINES, TERMS, DISCOUNTS, CREDITS)
 def test_every_cent_of_what_is_due_comes_from_a_line_a_discount_a_credit_or_a_tax(
-    lines, terms, discounts, held, commitment
+    lines, terms, discounts, held
 ) -> None:
-    made = work_out(lines, terms, commitment=commitment, discounts=discounts, available=held)
+    made = work_out(lines, terms, discounts=discounts, available=held)
     added = made.tax_minor if terms.tax_behavior is TaxBehavior.EXCLUSIVE else 0
     assert made.total_minor == made.subtotal_minor - made.discount_minor - made.credit_minor + added
     assert made.due_minor == made.total_minor - made.prepaid_minor
@@ -68,19 +68,16 @@ def test_every_cent_of_what_is_due_comes_from_a_line_a_discount_a_credit_or_a_ta
         assert result.line.amount_minor < 0 or result.taxable_minor >= 0
     if made.subtotal_minor >= 0:
         assert min(made.total_minor, made.due_minor) >= min(0, added)
-    assert commitment is None or made.subtotal_minor >= commitment.minimum_minor
 
 
 def test_the_steps_follow_one_another() -> None:
     made = work_out(
-        [AmountLine("fee", 6000, VAT), AmountLine("usage", 2000, VAT)],
+        [AmountLine("fee", 6000, VAT), AmountLine("usage", 2000, VAT), AmountLine("true-up", 2000, VAT)],
         Terms("USD", NOW),
-        commitment=Commitment(10000, VAT),
         discounts=[TEN_OFF],
         available=[credit(CreditKind.PREPAID, 5000), credit(CreditKind.PROMOTIONAL, 1000)],
     )
-    true_up = made.lines[-1]
-    assert (true_up.line.id, true_up.line.amount_minor, true_up.discount_minor) == (TRUE_UP, 2000, 200)
+    assert [result.discount_minor for result in made.lines] == [600, 200, 200]
     assert [result.credit_minor for result in made.lines] == [600, 200, 200]
     assert (made.subtotal_minor, made.discount_minor, made.credit_minor) == (10000, 1000, 1000)
     assert (made.tax_minor, made.total_minor) == (1600, 9600)

@@ -18,7 +18,10 @@ from corebilling.domains.invoice.model import (
 from corebilling.errors import FailedPrecondition, InvalidArgument
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
-ALLOWED = {("draft", "open"), ("draft", "void"), ("open", "paid"), ("open", "void")}
+ALLOWED = {("draft", "open"), ("draft", "void"), ("open", "paid"), ("open", "void")} | {
+    ("open", "uncollectible"),
+    ("uncollectible", "paid"),
+}
 
 
 @pytest.mark.parametrize(("old", "new"), list(product(InvoiceState, repeat=2)))
@@ -101,10 +104,16 @@ def test_an_invoice_that_owes_the_customer_takes_no_payment() -> None:
 
 
 @pytest.mark.parametrize("state", [InvoiceState.DRAFT, InvoiceState.PAID, InvoiceState.VOID])
-def test_only_open_invoices_are_paid(state: InvoiceState) -> None:
+def test_invoices_that_are_neither_open_nor_written_off_are_not_paid(state: InvoiceState) -> None:
     with pytest.raises(FailedPrecondition) as refused:
         settle(1, state=state)
     assert refused.value.facts == {"from": state, "to": InvoiceState.PAID}
+
+
+def test_a_payment_for_what_was_written_off_is_a_recovery() -> None:
+    settlement = settle(60, state=InvoiceState.UNCOLLECTIBLE)
+    assert (settlement.recovered, settlement.amount_due_minor, settlement.change) == (True, 40, None)
+    assert not settle(60).recovered
 
 
 @pytest.mark.parametrize("state", [InvoiceState.OPEN, InvoiceState.PAID])

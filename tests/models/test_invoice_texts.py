@@ -3,28 +3,35 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from billing.branding.v1.branding_pb2 import Branding
 from billing.discount.v1 import discount_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.tax.v1 import tax_pb2
-from billing.types.v1 import period_pb2
+from billing.types.v1 import language_pb2, period_pb2
 from billing_db.models import Customer
 
-from corebilling.domains.invoice.pdf import invoice_texts
+from corebilling.domains.invoice.phrases import PHRASES, Speech
 from corebilling.domains.invoice.service import InvoiceFacts
+from corebilling.domains.invoice.texts import invoice_texts
 from corebilling.mapping import timestamp
 
 _NOW = datetime(2026, 3, 1, tzinfo=UTC)
 _PERIOD = period_pb2.Period(start=timestamp(_NOW), end=timestamp(_NOW))
-_ADA = Customer("ten_1", "cus_1", None, "USD", "UTC", "active", "Ada", "", "", "", None, _NOW, _NOW, 1)
+_ADA = Customer(
+    "ten_1", "cus_1", None, "USD", "UTC", "unspecified", "active", "Ada", "", "", "", None, _NOW, _NOW, 1
+)
 _VAT = pb.InvoiceTax(name="VAT", percent="20", tax_minor=2000)
 _REVERSE_CHARGE = tax_pb2.TAX_EXEMPTION_REVERSE_CHARGE
 
 
-def texts(*lines: pb.InvoiceLine, **fields: Any) -> Mapping[str, Any]:
-    invoice = pb.Invoice(currency="USD", period=_PERIOD, lines=lines, **fields)
-    return invoice_texts(InvoiceFacts(invoice, "Acme", _ADA))
+def texts(
+    *lines: pb.InvoiceLine, language: language_pb2.Language = language_pb2.LANGUAGE_EN, **fields: Any
+) -> Mapping[str, Any]:
+    invoice = pb.Invoice(**{"currency": "USD", "period": _PERIOD, "lines": lines, **fields})
+    return invoice_texts(InvoiceFacts(invoice, "Acme", _ADA, Branding(), language))
 
 
 def line(**fields: Any) -> pb.InvoiceLine:
@@ -111,3 +118,60 @@ def test_untaxed_lines_say_why_and_a_reverse_charge_what_it_means() -> None:
         "This invoice was withdrawn. Nothing is owed for it.",
     ]
     assert texts(line(tax_exemption=tax_pb2.TAX_EXEMPTION_EXEMPT))["notes"] == []
+
+
+LANGUAGES = [number for number in language_pb2.Language.values() if number]
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_every_phrase_is_there_in_every_language_with_the_same_parts(phrase: str) -> None:
+    said = PHRASES[phrase]
+    assert len(said) == len(LANGUAGES)
+    parts = {frozenset(part for part in ("{0}", "{1}") if part in text) for text in said}
+    assert all(said)
+    assert len(parts) == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_of_the_contract_writes_an_invoice(language: language_pb2.Language) -> None:
+    shown = texts(line(amount_minor=123456789), state=pb.INVOICE_STATE_DRAFT, language=language)
+    assert shown["notes"]
+    assert (shown["direction"] == "rtl") == (language == language_pb2.LANGUAGE_AR)
+
+
+@pytest.mark.parametrize(
+    ("language", "money", "day"),
+    [
+        (language_pb2.LANGUAGE_EN, "−1,234,567.89", "1 March 2026"),
+        (language_pb2.LANGUAGE_DE, "−1.234.567,89", "1. März 2026"),
+        (language_pb2.LANGUAGE_FR, "−1\u00a0234\u00a0567,89", "1 mars 2026"),
+        (language_pb2.LANGUAGE_ES, "−1.234.567,89", "1 de marzo de 2026"),
+        (language_pb2.LANGUAGE_AR, "−1,234,567.89", "1 مارس 2026"),
+        (language_pb2.LANGUAGE_JA, "−1,234,567.89", "2026年3月1日"),
+    ],
+)
+def test_figures_and_days_are_written_as_the_language_does(
+    language: language_pb2.Language, money: str, day: str
+) -> None:
+    say = Speech(language)
+    assert say.money(-123456789, "USD") == money
+    assert say.day(_NOW, ZoneInfo("UTC")) == day
+
+
+def test_amounts_keep_their_digits_however_many_they_are() -> None:
+    say = Speech(language_pb2.LANGUAGE_DE)
+    assert say.amount("12345678901234567890.123456789012", "USD") == (
+        "12.345.678.901.234.567.890,123456789012"
+    )
+    assert say.amount("0.1234567890123", "USD") == "0,123456789012…"
+    assert (say.amount("5", "JPY"), say.amount("5", "KWD")) == ("5", "5,000")
+
+
+def test_the_branding_says_who_sells() -> None:
+    invoice = pb.Invoice(currency="USD", period=_PERIOD)
+    branding = Branding(
+        legal_lines=["1 Main Street"], tax_id="DE123", accent_color="#ff0000", footer="Thank you."
+    )
+    shown = invoice_texts(InvoiceFacts(invoice, "Acme", _ADA, branding, language_pb2.LANGUAGE_DE))
+    assert shown["seller_lines"] == ["1 Main Street", "Steuernummer DE123"]
+    assert (shown["accent"], shown["footer"]) == ("#ff0000", "Thank you.")

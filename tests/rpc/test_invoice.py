@@ -2,19 +2,23 @@ import asyncio
 import io
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pypdf
 import pytest
+import typst
 from billing.catalog.v1.catalog_pb2 import PriceTier
 from billing.event.v1 import event_pb2 as eventv1
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.ledger.v1 import ledger_pb2, ledger_service_pb2
 from billing.subscription.v1 import subscription_service_pb2
+from billing.types.v1.language_pb2 import LANGUAGE_AR
 from structlog.testing import capture_logs
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.defaults import PLANS
+from corebilling.domains.invoice.printing import missing_scripts
 from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
 from tests.support.billing import CONTEXT, OTHER_TENANT, TENANT, Billing, billing, caller
 
@@ -53,7 +57,7 @@ async def void(billing: Billing, invoice: pb.Invoice) -> pb.Invoice:
 
 async def balances(billing: Billing) -> dict[str, int]:
     request = ledger_service_pb2.GetTrialBalanceRequest()
-    trial = await billing.call(billing.ledger.get_trial_balance, request)
+    trial = await billing.call(billing.statements.get_trial_balance, request)
     assert trial.balanced
     return {
         ledger_pb2.AccountType.Name(row.account_type).removeprefix("ACCOUNT_TYPE_"): row.balance_minor
@@ -312,6 +316,11 @@ async def test_another_tenants_invoice_is_not_found(billing: Billing) -> None:
     assert refused.value.reason == "INVOICE_NOT_FOUND"
 
 
+def fonts_of(page: pypdf.PageObject) -> list[Any]:
+    resources: Any = page["/Resources"]
+    return [font.get_object() for font in resources["/Font"].values()]
+
+
 async def test_the_pdf_shows_customer_lines_tiers_and_the_amount_due(billing: Billing) -> None:
     (plan,) = (plan for plan in PLANS if plan.code == "professional-volume")
     (calls,) = (price for price in plan.prices if price.code == "calls")
@@ -373,6 +382,28 @@ async def test_a_word_longer_than_its_column_breaks_instead_of_covering_the_figu
     text = pypdf.PdfReader(io.BytesIO(rendered.pdf)).pages[0].extract_text()
     assert text.count("W") == 200
     assert max(line.count("W") for line in text.splitlines()) < 30
+
+
+async def test_the_pdf_shows_arabic_and_japanese_where_fonts_for_them_are_installed(billing: Billing) -> None:
+    missing = missing_scripts(typst.Fonts().families())
+    if missing:
+        pytest.skip(f"no font for {' and '.join(missing)} is installed")
+    price = await billing.price("plan", unit_amount="20", description="月額料金")
+    customer_id = await billing.customer(company="株式会社サンプル", language=LANGUAGE_AR)
+    subscription = await billing.subscribe(customer_id, price)
+    await billing.advance(SETTLED)
+    (invoice,) = await billing.invoices_of(subscription.id)
+    rendered = await billing.servicer().RenderInvoice(
+        rpc.RenderInvoiceRequest(invoice_id=invoice.id), CONTEXT
+    )
+    reader = pypdf.PdfReader(io.BytesIO(rendered.pdf))
+    text = reader.pages[0].extract_text()
+    for part in ("株式会社サンプル", "月額料金", "20.00 USD", "2026"):
+        assert part in text, part
+    # A page of letters that no font has would name none but the first family.
+    fonts = {str(font["/BaseFont"]) for font in fonts_of(reader.pages[0])}
+    assert any("CJK" in name or "IPA" in name for name in fonts), fonts
+    assert any("Arabic" in name or "Amiri" in name for name in fonts), fonts
 
 
 async def test_a_draft_is_printed_as_such(billing: Billing) -> None:

@@ -22,6 +22,7 @@ from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import new_customer, new_price, new_product, subscribe
+from tests.support.invoice import invoices_of
 from tests.support.money import (
     balances,
     coupon,
@@ -42,16 +43,6 @@ __all__ = ["platform"]
 
 ONCE = discount_pb2.DISCOUNT_DURATION_ONCE
 PREPAID = credit_pb2.CREDIT_KIND_PREPAID
-
-
-async def invoices_of(platform: Platform, subscription_id: str) -> list[pb.Invoice]:
-    """Oldest first, with their lines."""
-    stub = platform.stub(InvoiceServiceStub)
-    listed = await stub.ListInvoices(rpc.ListInvoicesRequest(subscription_id=subscription_id))
-    return [
-        (await stub.GetInvoice(rpc.GetInvoiceRequest(invoice_id=one.id))).invoice
-        for one in reversed(listed.invoices)
-    ]
 
 
 async def months(platform: Platform, count: int) -> None:

@@ -118,7 +118,7 @@ async def test_the_trial_balance_sums_every_account(billing: Billing) -> None:
     payment = transfer(580, "USD", debit=AccountType.CASH, credit=AccountType.RECEIVABLE)
     async with billing.pool.transaction(caller()) as tx:
         await post(tx, billing, customer_id, "pay_1", payment)
-    trial = await billing.call(billing.ledger.get_trial_balance, rpc.GetTrialBalanceRequest())
+    trial = await billing.call(billing.statements.get_trial_balance, rpc.GetTrialBalanceRequest())
     assert trial.balanced
     assert [
         (row.account_type, row.debit_minor, row.credit_minor, row.balance_minor) for row in trial.balances
@@ -156,10 +156,10 @@ async def test_the_database_refuses_a_journal_that_balances_only_across_currenci
         await post(tx, billing, customer_id, "inv_2", euros)
     statement = """
         INSERT INTO ledger_entries (
-            tenant_id, journal_id, position, account_id, direction, currency, amount_minor
+            tenant_id, journal_id, position, account_id, direction, currency, amount_minor, posted_at
         )
         SELECT j.tenant_id, j.id, 10 + row_number() OVER (), a.id,
-            CASE a.currency WHEN 'USD' THEN 'debit' ELSE 'credit' END, a.currency, 5
+            CASE a.currency WHEN 'USD' THEN 'debit' ELSE 'credit' END, a.currency, 5, j.posted_at
         FROM ledger_journals j JOIN ledger_accounts a ON a.type = 'revenue'
         WHERE j.id = $1
     """
@@ -173,9 +173,9 @@ async def test_the_database_refuses_entries_added_to_a_posted_journal_though_the
     _, journal = await posted(billing)
     statement = """
         INSERT INTO ledger_entries (
-            tenant_id, journal_id, position, account_id, direction, currency, amount_minor
+            tenant_id, journal_id, position, account_id, direction, currency, amount_minor, posted_at
         )
-        SELECT tenant_id, journal_id, position + 2, account_id, direction, currency, amount_minor
+        SELECT tenant_id, journal_id, position + 2, account_id, direction, currency, amount_minor, posted_at
         FROM ledger_entries
     """
     for database in (billing.pool, billing.worker):
@@ -236,7 +236,7 @@ async def test_sums_beyond_64_bits_are_told_exactly_in_the_refusal(billing: Bill
         async with billing.pool.transaction(caller()) as tx:
             await post(tx, billing, customer_id, source_id, entries)
     with pytest.raises(FailedPrecondition) as refused:
-        await billing.call(billing.ledger.get_trial_balance, rpc.GetTrialBalanceRequest())
+        await billing.call(billing.statements.get_trial_balance, rpc.GetTrialBalanceRequest())
     assert refused.value.reason == "BALANCE_OUT_OF_RANGE"
     (account,) = await billing.db.admin("SELECT id FROM ledger_accounts WHERE type = 'receivable'")
     assert refused.value.facts == {

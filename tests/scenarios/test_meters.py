@@ -219,6 +219,7 @@ async def test_latest_is_the_last_by_its_own_time(billing: Billing) -> None:
     await billing.advance(day(20))
     for used, at in (("7", day(10)), ("4", day(15)), ("9", day(3)), ("5", day(15))):
         await billing.use(subscription.id, "seats", used, at)
+        billing.clock.advance(seconds=1)
     (line,) = await lines_at(billing, subscription.id, MONTH_END)
     assert (line.quantity, line.amount_minor) == ("5", 1000)
 

@@ -23,9 +23,11 @@ from corebilling.domains.catalog.service import CatalogService
 from corebilling.domains.customer.service import CustomerService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
+from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.service import LedgerService
+from corebilling.domains.ledger.statements import StatementService
 from corebilling.domains.rating.handlers import RatingHandlers
 from corebilling.domains.rating.service import RatingService
 from corebilling.domains.schedule.jobs import Scheduler
@@ -82,6 +84,7 @@ class Billing:
     usage: UsageService
     scheduler: Scheduler
     dispatcher: Dispatcher
+    statements: StatementService = field(default_factory=StatementService)
     meters: dict[str, str] = field(default_factory=dict)
 
     async def call(self, use_case: UseCase[Response], request: Any, tenant_id: str = TENANT) -> Response:
@@ -89,7 +92,8 @@ class Billing:
 
     def servicer(self, tenant_id: str = TENANT) -> InvoiceServicer:
         door: Any = TenantDoor(self.pool, tenant_id)
-        return InvoiceServicer(door, self.invoices, CreditNoteService(self.ledger))
+        shared: Any = None  # Links lead to a server, which there is none of here.
+        return InvoiceServicer(door, self.invoices, CreditNoteService(self.ledger), InvoicePrinter(), shared)
 
     async def advance(self, to: datetime) -> None:
         """Moves the clock and does everything that became due, in order."""

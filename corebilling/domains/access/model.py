@@ -21,6 +21,7 @@ class Role(StrEnum):
 _READS = frozenset(
     {
         "api_key.read",
+        "branding.read",
         "catalog.read",
         "credit.read",
         "customer.read",
@@ -29,6 +30,7 @@ _READS = frozenset(
         "event.read",
         "invoice.read",
         "ledger.read",
+        "quota.read",
         "rating.read",
         "schedule.read",
         "subscription.read",
@@ -43,12 +45,14 @@ _OPERATIONS = frozenset(
 )
 _BILLING = frozenset(
     {
+        "branding.write",
         "catalog.write",
         "credit.write",
         "customer.write",
         "discount.write",
         "invoice.pay",
         "invoice.write",
+        "quota.write",
         "subscription.write",
         "tax.write",
         "usage.write",

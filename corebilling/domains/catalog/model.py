@@ -178,8 +178,7 @@ def _of_amounts(terms: PriceTerms) -> Iterator[Rule]:
     least, most = terms.minimum_amount, terms.maximum_amount
     yield (
         "unit_amount",
-        "graduated and volume prices have tiers, matrix prices cells, percentage prices a percentage, and all others "
-        "a unit_amount",
+        "flat, per-unit and package prices have a unit_amount, and only they",
         (tiered or terms.model in BY_RECORD) == (terms.unit_amount is None),
     )
     yield "tiers", "graduated and volume prices have tiers, and only they", tiered == bool(terms.tiers)

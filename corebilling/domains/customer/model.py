@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from corebilling.errors import InvalidArgument
 
-DETAIL_FIELDS = frozenset({"name", "company", "email", "tax_id", "address", "timezone"})
+DETAIL_FIELDS = frozenset({"name", "company", "email", "tax_id", "address", "language", "timezone"})
 
 
 class CustomerStatus(StrEnum):

@@ -5,6 +5,7 @@ from typing import Any
 from billing.customer.v1 import customer_events_pb2 as events
 from billing.customer.v1 import customer_pb2
 from billing.customer.v1 import customer_service_pb2 as rpc
+from billing.types.v1 import language_pb2
 from billing_db import customer as customer_sql
 from billing_db.models import Customer
 from google.protobuf.json_format import MessageToDict
@@ -15,7 +16,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.customer.model import decide_changed_fields
 from corebilling.errors import Aborted, AlreadyExists, NotFound
 from corebilling.events import outbox
-from corebilling.mapping import to_message
+from corebilling.mapping import enum_text, to_message
 from corebilling.values.currency import check_currency
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
@@ -45,6 +46,7 @@ class CustomerService:
                 external_id=request.external_id or None,
                 currency=currency,
                 timezone=timezone,
+                language=enum_text(language_pb2.Language, details.language),
                 name=details.name,
                 company=details.company,
                 email=details.email,
@@ -107,6 +109,7 @@ def _changed_details(
     """All details as they will be: the named ones from the request, the others as they are."""
     new = {
         "timezone": time_zone(details.timezone or customer.timezone).key,
+        "language": enum_text(language_pb2.Language, details.language),
         "name": details.name,
         "company": details.company,
         "email": details.email,

@@ -1,6 +1,6 @@
 """What an invoice comes to: its lines, and what is done to them in one fixed order.
 
-    lines -> commitment true-up -> discounts -> credits -> tax -> prepaid -> amount due
+    lines, true-ups of commitments among them -> discounts -> credits -> tax -> prepaid -> amount due
 
 Credits come before the tax, or by the tenant's choice after it.
 
@@ -34,9 +34,6 @@ from corebilling.values.tax import (
     tax_lines,
 )
 
-TRUE_UP = "true_up"
-"""The id of the line that brings an invoice up to what the customer committed to."""
-
 
 @dataclass(frozen=True, slots=True)
 class AmountLine:
@@ -44,15 +41,6 @@ class AmountLine:
 
     id: str
     amount_minor: int
-    rates: tuple[TaxRate, ...] = ()
-    exemption: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Commitment:
-    """What the lines come to at least, and what the line that makes up for the rest is taxed with."""
-
-    minimum_minor: int
     rates: tuple[TaxRate, ...] = ()
     exemption: str = ""
 
@@ -92,7 +80,6 @@ class InvoiceAmounts:
     """What an invoice comes to, and where each part of it comes from.
 
     Args:
-        lines: Those given, then the true-up, if there is one.
         discounts: In the order applied.
         credits: Used before or after tax; prepaid ones are apart.
         subtotal_minor: The sum of the lines.
@@ -118,7 +105,6 @@ def work_out(
     lines: Sequence[AmountLine],
     terms: Terms,
     *,
-    commitment: Commitment | None = None,
     discounts: Sequence[Discount] = (),
     available: Sequence[Credit] = (),
 ) -> InvoiceAmounts:
@@ -129,7 +115,6 @@ def work_out(
     Args:
         available: All credits of the customer; those that do not hold are passed over.
     """
-    lines = [*lines, *_true_up(lines, commitment)]
     amounts = {line.id: line.amount_minor for line in lines}
     discounted = apply_discounts(amounts, discounts, basis=terms.percent_basis, rounding=terms.rounding)
     off = _sums(step.by_line for step in discounted)
@@ -178,15 +163,6 @@ def work_out(
         prepaid_minor=prepaid_minor,
         due_minor=total_minor - prepaid_minor,
     )
-
-
-def _true_up(lines: Sequence[AmountLine], commitment: Commitment | None) -> list[AmountLine]:
-    if commitment is None:
-        return []
-    missing_minor = commitment.minimum_minor - sum(line.amount_minor for line in lines)
-    if missing_minor <= 0:
-        return []
-    return [AmountLine(TRUE_UP, missing_minor, commitment.rates, commitment.exemption)]
 
 
 def _spread(amount_minor: int, left: Mapping[str, int]) -> dict[str, int]:

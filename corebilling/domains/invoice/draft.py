@@ -40,6 +40,8 @@ class DraftLine:
     tiers: Any
     steps: Any
     tax_category: str
+    subscription_id: str = ""
+    evidence: dict[str, Any] | None = None
     charge_id: str = ""
     by_record: Any = None
 
@@ -68,7 +70,9 @@ class Draft:
     taxes: Sequence[list[dict[str, Any]]]
 
 
-def charge_lines(charges: Sequence[Charge], categories: Mapping[str, str]) -> list[DraftLine]:
+def charge_lines(
+    subscription_id: str, charges: Sequence[Charge], categories: Mapping[str, str]
+) -> list[DraftLine]:
     """Lines of charges; `categories` are the tax categories by price."""
     return [
         DraftLine(
@@ -85,6 +89,7 @@ def charge_lines(charges: Sequence[Charge], categories: Mapping[str, str]) -> li
             tiers=charge.tiers,
             steps=charge.steps,
             tax_category=categories.get(charge.price_id, ""),
+            subscription_id=subscription_id,
             charge_id=charge.id,
             by_record=charge.by_record,
         )
@@ -118,6 +123,8 @@ def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
             tiers=row.tiers,
             steps=row.steps,
             tax_category=row.tax_category,
+            subscription_id=row.subscription_id or "",
+            evidence=row.evidence,
             charge_id=row.charge_id or "",
             by_record=row.by_record,
         )
@@ -150,6 +157,7 @@ def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: 
         due_at=None,
         paid_at=None,
         voided_at=None,
+        written_off_at=None,
         created_at=tx.now,
         version=1,
         subtotal_minor=amounts.subtotal_minor,
@@ -255,6 +263,8 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         line_taxes=[taxes for _, _, _, _, taxes in rows],
         line_tax_categories=[line.tax_category for line in lines],
         line_tax_exemptions=[result.line.exemption for result in results],
+        line_subscription_ids=[line.subscription_id for line in lines],
+        line_evidence=[line.evidence for line in lines],
         line_charge_ids=[line.charge_id for line in lines],
     )
 

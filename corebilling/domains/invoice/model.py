@@ -1,10 +1,12 @@
 """Invoices: what a customer owes for a billing cycle.
 
-    draft ──> open ──> paid
+    draft ──> open ──> paid <──┐
+      │        ├─────> uncollectible
       └────────┴─────> void
 
 A draft has no number, also when it is discarded. An invoice of which nothing is due is opened and paid at
-once; what one below zero gives back becomes a prepaid credit.
+once; what one below zero gives back becomes a prepaid credit. One that is uncollectible was written off: what
+is due of it is no longer expected, and a payment is a recovery.
 """
 
 from collections.abc import Sequence
@@ -21,12 +23,14 @@ class InvoiceState(StrEnum):
     DRAFT = "draft"
     OPEN = "open"
     PAID = "paid"
+    UNCOLLECTIBLE = "uncollectible"
     VOID = "void"
 
 
 _STEPS = {
     InvoiceState.DRAFT: {InvoiceState.OPEN, InvoiceState.VOID},
-    InvoiceState.OPEN: {InvoiceState.PAID, InvoiceState.VOID},
+    InvoiceState.OPEN: {InvoiceState.PAID, InvoiceState.UNCOLLECTIBLE, InvoiceState.VOID},
+    InvoiceState.UNCOLLECTIBLE: {InvoiceState.PAID},
     InvoiceState.PAID: set[InvoiceState](),
     InvoiceState.VOID: set[InvoiceState](),
 }
@@ -77,11 +81,15 @@ def decide_finalization(state: InvoiceState, *, due_minor: int, now: datetime, d
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an invoice stands at after a payment; `change` when nothing is due any more."""
+    """What an invoice stands at after a payment; `change` when nothing is due any more.
+
+    `recovered`: it had been written off.
+    """
 
     amount_paid_minor: int
     amount_due_minor: int
     change: StatusChange | None
+    recovered: bool = False
 
 
 def decide_settlement(
@@ -96,7 +104,7 @@ def decide_settlement(
     """What a payment does to an invoice.
 
     Raises:
-        FailedPrecondition: INVOICE_TRANSITION_INVALID when the invoice is not open.
+        FailedPrecondition: INVOICE_TRANSITION_INVALID when the invoice is neither open nor uncollectible.
         InvalidArgument: PAYMENT_AMOUNT_INVALID when it is more than what is due, or in another currency.
     """
     paid = apply_lifecycle(state, InvoiceState.PAID)
@@ -107,7 +115,17 @@ def decide_settlement(
             {"amount_due_minor": str(amount_due_minor)},
         )
     rest = amount_due_minor - payment_minor
-    return Settlement(amount_paid_minor + payment_minor, rest, None if rest else paid)
+    recovered = state is InvoiceState.UNCOLLECTIBLE
+    return Settlement(amount_paid_minor + payment_minor, rest, None if rest else paid, recovered)
+
+
+def decide_write_off(state: InvoiceState) -> StatusChange:
+    """The step that gives up what is due. It stays due, but is expected no more.
+
+    Raises:
+        FailedPrecondition: INVOICE_TRANSITION_INVALID when the invoice is not open.
+    """
+    return apply_lifecycle(state, InvoiceState.UNCOLLECTIBLE)
 
 
 def decide_void(state: InvoiceState, *, amount_paid_minor: int, credited_minor: int = 0) -> StatusChange:

@@ -55,6 +55,7 @@ async def save(tx: Transaction, invoice: Invoice, announced: Sequence[Message]) 
         due_at=invoice.due_at,
         paid_at=invoice.paid_at,
         voided_at=invoice.voided_at,
+        written_off_at=invoice.written_off_at,
     )
     assert saved is not None, "the customer's lock keeps the version"
     announce(tx, saved, announced, first=invoice.version + 1)

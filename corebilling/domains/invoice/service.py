@@ -7,10 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
+from billing.branding.v1.branding_pb2 import Branding
 from billing.event.v1 import event_pb2 as eventv1
 from billing.invoice.v1 import invoice_events_pb2 as events
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.invoice.v1 import invoice_service_pb2 as rpc
+from billing.types.v1 import language_pb2
 from billing_db import customer as customer_sql
 from billing_db import invoice as invoice_sql
 from billing_db import rating as rating_sql
@@ -22,23 +24,27 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.branding.service import find_branding
 from corebilling.domains.credit.service import NewCredit, give_back, grant
-from corebilling.domains.invoice import draft, reckoning, records
+from corebilling.domains.invoice import draft, reckoning, records, true_up
 from corebilling.domains.invoice.model import (
     InvoiceState,
+    Settlement,
     check_line,
     decide_finalization,
     decide_settlement,
     decide_void,
+    decide_write_off,
     invoice_number,
     number_year,
 )
 from corebilling.domains.invoice.reckoning import Reckoning
-from corebilling.domains.ledger.model import AccountType, Source, sale, transfer
+from corebilling.domains.invoice.true_up import TrueUps
+from corebilling.domains.ledger.model import AccountType, Source, reverse, sale, transfer, write_off
 from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.domains.rating.service import RatingService
 from corebilling.errors import NotFound
-from corebilling.mapping import enum_text, to_message
+from corebilling.mapping import enum_number, enum_text, to_message
 from corebilling.values.credit import CreditKind
 from corebilling.values.ids import new_id
 from corebilling.values.money import minor_units
@@ -60,11 +66,14 @@ class InvoicePolicy:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceFacts:
-    """All that a printed invoice shows. The customer is looked up when it is printed, never copied."""
+    """All that a printed invoice shows. Who buys and sells is looked up when it is printed, never copied."""
 
     invoice: pb.Invoice
     seller: str
     customer: Customer
+    branding: Branding
+    language: int
+    """A `billing.types.v1.Language`, never unspecified."""
 
 
 class InvoiceService:
@@ -94,7 +103,11 @@ class InvoiceService:
         tenant = await tenant_profile(tx)
         reckoning = await self._reckoning(tx, [cycle.customer_id for cycle in cycles], tenant)
         categories = await _tax_categories(tx, [charge for cycle in cycles for charge in charges[cycle.id]])
-        drafts = [_cycle_draft(tx, reckoning, cycle, charges[cycle.id], categories) for cycle in cycles]
+        adjusted = {cycle.id: _adjusted(charges[cycle.id]) for cycle in cycles}
+        true_ups = await true_up.load(tx, cycles, adjusted)
+        drafts = [
+            _cycle_draft(tx, reckoning, cycle, charges[cycle.id], categories, true_ups) for cycle in cycles
+        ]
         await self._write(tx, reckoning, drafts, tenant, causes, finalize=tenant.auto_finalize)
 
     async def get_invoice(self, tx: Transaction, request: rpc.GetInvoiceRequest) -> rpc.GetInvoiceResponse:
@@ -138,11 +151,17 @@ class InvoiceService:
                 {"subscription_id": request.subscription_id},
             )
         cycle = await _current_cycle(tx, subscription.id)
-        charges = [] if cycle.trial else (await self._rating.charges_of(tx, [cycle]))[cycle.id]
+        charges: Sequence[Charge] = []
+        if not cycle.trial:
+            rated = (await self._rating.rate(tx, [cycle]))[cycle.id]
+            charges, cycle.minimum_minor = rated.charges, rated.minimum_minor
         tenant = await tenant_profile(tx)
         reckoning = await self._reckoning(tx, [cycle.customer_id], tenant)
         categories = await _tax_categories(tx, charges)
-        made = _cycle_draft(tx, reckoning, cycle, charges, categories, currency=subscription.currency)
+        true_ups = await true_up.load(tx, [cycle], {cycle.id: _adjusted(charges)})
+        made = _cycle_draft(
+            tx, reckoning, cycle, charges, categories, true_ups, currency=subscription.currency
+        )
         return rpc.PreviewInvoiceResponse(invoice=draft.message(made))
 
     async def create_invoice(
@@ -230,6 +249,26 @@ class InvoiceService:
         voided = events.InvoiceVoided(invoice_id=invoice.id, number=invoice.number or "")
         return await records.save(tx, invoice, [records.status_changed(invoice, change), voided])
 
+    async def write_off_invoice(
+        self, tx: Transaction, request: rpc.WriteOffInvoiceRequest
+    ) -> rpc.WriteOffInvoiceResponse:
+        invoice = await records.find_locked(tx, request.invoice_id)
+        change = decide_write_off(InvoiceState(invoice.state))
+        now = (await tenant_profile(tx)).now
+        entries = write_off(invoice.amount_due_minor, invoice.currency)
+        posting = Posting(Source.INVOICE_WRITTEN_OFF, invoice.id, invoice.customer_id, entries, now)
+        await self._ledger.post(tx, [posting])
+        invoice.state = change.new
+        invoice.written_off_at = now
+        written_off = events.InvoiceWrittenOff(
+            invoice_id=invoice.id,
+            number=invoice.number or "",
+            currency=invoice.currency,
+            amount_minor=invoice.amount_due_minor,
+        )
+        invoice = await records.save(tx, invoice, [records.status_changed(invoice, change), written_off])
+        return rpc.WriteOffInvoiceResponse(invoice=await records.message(tx, invoice))
+
     async def record_payment(
         self, tx: Transaction, request: rpc.RecordPaymentRequest
     ) -> rpc.RecordPaymentResponse:
@@ -253,14 +292,10 @@ class InvoiceService:
             reference=request.reference,
             received_at=now,
         )
-        entries = transfer(
-            payment.amount_minor, payment.currency, debit=AccountType.CASH, credit=AccountType.RECEIVABLE
-        )
-        posting = Posting(Source.PAYMENT_RECORDED, payment.id, invoice.customer_id, entries, now)
-        await self._ledger.post(tx, [posting])
+        await self._ledger.post(tx, _payment_postings(invoice, payment, settlement, now))
         invoice.amount_paid_minor = settlement.amount_paid_minor
         invoice.amount_due_minor = settlement.amount_due_minor
-        announced: list[Message] = [_payment_recorded(invoice, payment)]
+        announced: list[Message] = [_payment_recorded(invoice, payment, settlement)]
         if settlement.change:
             announced += records.settle(invoice, settlement.change, now)
         invoice = await records.save(tx, invoice, announced)
@@ -269,12 +304,23 @@ class InvoiceService:
         )
 
     async def read_facts(self, tx: Transaction, request: rpc.RenderInvoiceRequest) -> InvoiceFacts:
-        """What RenderInvoice prints; it is printed when the transaction is over."""
+        """What RenderInvoice prints; it is printed when the transaction is over.
+
+        Raises NotFound (INVOICE_NOT_FOUND).
+        """
         invoice = await records.find(tx, request.invoice_id)
         customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=invoice.customer_id)
         assert customer is not None, "an invoice refers to its customer"
-        seller = await invoice_sql.get_seller_name(tx, tenant_id=tx.tenant_id)
-        return InvoiceFacts(await records.message(tx, invoice), seller, customer)
+        branding = await find_branding(tx)
+        return InvoiceFacts(
+            await records.message(tx, invoice),
+            branding.display_name or await invoice_sql.get_seller_name(tx, tenant_id=tx.tenant_id),
+            customer,
+            branding,
+            _language(
+                request.language, enum_number(language_pb2.Language, customer.language), branding.language
+            ),
+        )
 
     async def _reckoning(
         self, tx: Transaction, customer_ids: Sequence[str], tenant: TenantProfile
@@ -415,13 +461,30 @@ def _sale(invoice: Invoice, tenant: TenantProfile, cause: eventv1.Event | None) 
     )
 
 
-def _payment_recorded(invoice: Invoice, payment: InvoicePayment) -> events.InvoicePaymentRecorded:
+def _payment_postings(
+    invoice: Invoice, payment: InvoicePayment, settlement: Settlement, now: datetime
+) -> list[Posting]:
+    """The money received; what had been written off of it is owed again first."""
+    entries = transfer(
+        payment.amount_minor, payment.currency, debit=AccountType.CASH, credit=AccountType.RECEIVABLE
+    )
+    received = Posting(Source.PAYMENT_RECORDED, payment.id, invoice.customer_id, entries, now)
+    if not settlement.recovered:
+        return [received]
+    owed = reverse(write_off(payment.amount_minor, payment.currency))
+    return [Posting(Source.INVOICE_RECOVERED, payment.id, invoice.customer_id, owed, now), received]
+
+
+def _payment_recorded(
+    invoice: Invoice, payment: InvoicePayment, settlement: Settlement
+) -> events.InvoicePaymentRecorded:
     return events.InvoicePaymentRecorded(
         invoice_id=invoice.id,
         payment_id=payment.id,
         currency=payment.currency,
         amount_minor=payment.amount_minor,
         amount_due_minor=invoice.amount_due_minor,
+        recovered=settlement.recovered,
     )
 
 
@@ -438,18 +501,25 @@ def _cycle_draft(
     cycle: BillingCycle,
     charges: Sequence[Charge],
     categories: Mapping[str, str],
+    true_ups: TrueUps,
     *,
     currency: str = "",
 ) -> draft.Draft:
+    currency = currency or charges[0].currency
     occasion = draft.Occasion(
         customer_id=cycle.customer_id,
-        currency=currency or charges[0].currency,
+        currency=currency,
         period_start=cycle.period_start,
         period_end=cycle.period_end,
         subscription_id=cycle.subscription_id,
         cycle_id=cycle.id,
     )
-    return draft.new_draft(tx, rules, occasion, draft.charge_lines(charges, categories))
+    lines = draft.charge_lines(cycle.subscription_id, charges, categories)
+    return draft.new_draft(tx, rules, occasion, true_ups.add(cycle, lines, currency))
+
+
+def _adjusted(charges: Sequence[Charge]) -> list[datetime]:
+    return [charge.period_start for charge in charges if charge.kind == "adjustment"]
 
 
 def _one_time_line(item: rpc.OneTimeItem, currency: str, now: datetime) -> draft.DraftLine:
@@ -489,3 +559,8 @@ async def _current_cycle(tx: Transaction, subscription_id: str) -> BillingCycle:
             {"cycle_id": newest[0].id if newest else ""},
         )
     return newest[0]
+
+
+def _language(*wishes: int) -> int:
+    """The first that is specified; else English."""
+    return next(filter(None, wishes), language_pb2.LANGUAGE_EN)

@@ -6,17 +6,26 @@ from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
-from corebilling.domains.invoice.pdf import InvoicePrinter, file_name
+from corebilling.domains.invoice.hosted import HostedInvoices
+from corebilling.domains.invoice.printing import InvoicePrinter, file_name
 from corebilling.domains.invoice.service import InvoiceService
 from corebilling.rpc.door import Context, Door
 
 
 class InvoiceServicer(InvoiceServiceServicer):
-    def __init__(self, door: Door, invoices: InvoiceService, notes: CreditNoteService) -> None:
+    def __init__(
+        self,
+        door: Door,
+        invoices: InvoiceService,
+        notes: CreditNoteService,
+        printer: InvoicePrinter,
+        hosted: HostedInvoices,
+    ) -> None:
         self._door = door
         self._invoices = invoices
         self._notes = notes
-        self._printer = InvoicePrinter()
+        self._printer = printer
+        self._hosted = hosted
 
     async def GetInvoice(self, request: rpc.GetInvoiceRequest, context: Context) -> rpc.GetInvoiceResponse:
         return await self._door.read(request, self._invoices.get_invoice)
@@ -38,6 +47,11 @@ class InvoiceServicer(InvoiceServiceServicer):
 
     async def VoidInvoice(self, request: rpc.VoidInvoiceRequest, context: Context) -> rpc.VoidInvoiceResponse:
         return await self._door.write(request, self._invoices.void_invoice)
+
+    async def WriteOffInvoice(
+        self, request: rpc.WriteOffInvoiceRequest, context: Context
+    ) -> rpc.WriteOffInvoiceResponse:
+        return await self._door.write(request, self._invoices.write_off_invoice)
 
     async def CreateInvoice(
         self, request: rpc.CreateInvoiceRequest, context: Context
@@ -68,5 +82,12 @@ class InvoiceServicer(InvoiceServiceServicer):
         self, request: rpc.RenderInvoiceRequest, context: Context
     ) -> rpc.RenderInvoiceResponse:
         facts = await self._door.read(request, self._invoices.read_facts)
-        pdf = await asyncio.to_thread(self._printer.print, facts)
+        if request.format == rpc.INVOICE_FORMAT_HTML:
+            return rpc.RenderInvoiceResponse(html=await asyncio.to_thread(self._printer.html, facts))
+        pdf = await asyncio.to_thread(self._printer.pdf, facts)
         return rpc.RenderInvoiceResponse(pdf=pdf, file_name=file_name(facts.invoice))
+
+    async def ShareInvoice(
+        self, request: rpc.ShareInvoiceRequest, context: Context
+    ) -> rpc.ShareInvoiceResponse:
+        return await self._door.read(request, self._hosted.share_invoice)

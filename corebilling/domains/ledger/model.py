@@ -5,6 +5,8 @@
 | invoice finalized  | receivable, customer credit | revenue, tax payable        |
 | payment recorded   | cash                        | receivable                  |
 | invoice voided     | its finalization, reversed  |                             |
+| invoice written off| bad debt                    | receivable                  |
+| it is paid still   | receivable                  | bad debt; then as a payment |
 | credit note issued | revenue, tax payable        | receivable, customer credit |
 | credit granted     | expense                     | customer credit             |
 | prepaid received   | cash                        | customer credit             |
@@ -24,6 +26,9 @@ class AccountType(StrEnum):
     TAX_PAYABLE = "tax_payable"
     CUSTOMER_CREDIT = "customer_credit"
     EXPENSE = "expense"
+    BAD_DEBT = "bad_debt"
+    DEFERRED_REVENUE = "deferred_revenue"
+    BREAKAGE = "breakage"
 
 
 class Direction(StrEnum):
@@ -36,6 +41,8 @@ class Source(StrEnum):
 
     INVOICE_FINALIZED = "invoice.finalized"
     INVOICE_VOIDED = "invoice.voided"
+    INVOICE_WRITTEN_OFF = "invoice.written_off"
+    INVOICE_RECOVERED = "invoice.recovered"
     PAYMENT_RECORDED = "payment.recorded"
     CREDIT_GRANTED = "credit.granted"
     CREDIT_VOIDED = "credit.voided"
@@ -83,6 +90,14 @@ def sale(
         for account, amount in debits.items()
         if amount
     )
+
+
+def write_off(amount_minor: int, currency: str) -> tuple[Entry, Entry]:
+    """The entries of money that will not come: all of it is a loss.
+
+    Its tax stays payable: whether an authority gives it back, and when, is claimed by whoever owes it.
+    """
+    return transfer(amount_minor, currency, debit=AccountType.BAD_DEBT, credit=AccountType.RECEIVABLE)
 
 
 def reverse(entries: Sequence[Entry]) -> tuple[Entry, ...]:

@@ -1,4 +1,4 @@
-"""Use cases of the ledger: posting journals, and reading the books."""
+"""Use cases of the ledger: posting journals, and showing them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,16 +18,13 @@ from corebilling.domains.ledger.model import (
     Entry,
     Source,
     debited,
-    is_balanced,
     reverse,
 )
-from corebilling.errors import FailedPrecondition, NotFound
+from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import to_message
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
-
-_MAX_BIGINT = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +126,6 @@ class LedgerService:
         page, token = next_page(rows, limit, key=lambda row: row.id)
         return rpc.ListJournalsResponse(journals=await _messages(tx, page), next_page_token=token)
 
-    async def get_trial_balance(
-        self, tx: Transaction, request: rpc.GetTrialBalanceRequest
-    ) -> rpc.GetTrialBalanceResponse:
-        """Every account's sums.
-
-        Raises:
-            FailedPrecondition: BALANCE_OUT_OF_RANGE when the message cannot hold a sum.
-        """
-        rows = await ledger_sql.list_balances(tx, tenant_id=tx.tenant_id)
-        balances = [_balance(row) for row in rows]
-        sums = [(balance.currency, balance.debit_minor, balance.credit_minor) for balance in balances]
-        return rpc.GetTrialBalanceResponse(balances=balances, balanced=is_balanced(sums))
-
 
 _Account = tuple[str, AccountType]
 
@@ -216,24 +200,3 @@ async def _messages(tx: Transaction, journals: Sequence[LedgerJournal]) -> list[
 
 def _entry(row: ledger_sql.ListEntriesRow) -> Entry:
     return Entry(AccountType(row.account_type), Direction(row.direction), row.currency, row.amount_minor)
-
-
-def _balance(row: ledger_sql.ListBalancesRow) -> pb.Balance:
-    debit_minor, credit_minor = int(row.debit_minor), int(row.credit_minor)
-    if max(debit_minor, credit_minor) > _MAX_BIGINT:
-        raise FailedPrecondition(
-            "BALANCE_OUT_OF_RANGE",
-            "An account's sums are larger than a message can hold; the error's metadata has them exactly.",
-            {
-                "account_id": row.account_id,
-                "debit_minor": str(debit_minor),
-                "credit_minor": str(credit_minor),
-            },
-        )
-    return to_message(
-        row,
-        pb.Balance,
-        debit_minor=debit_minor,
-        credit_minor=credit_minor,
-        balance_minor=debit_minor - credit_minor,
-    )

@@ -4,6 +4,7 @@ from billing.ledger.v1 import ledger_service_pb2 as rpc
 from billing.ledger.v1.ledger_service_pb2_grpc import LedgerServiceServicer
 
 from corebilling.domains.ledger.service import LedgerService
+from corebilling.domains.ledger.statements import StatementService
 from corebilling.rpc.door import Context, Door
 
 
@@ -11,6 +12,7 @@ class LedgerServicer(LedgerServiceServicer):
     def __init__(self, door: Door, ledger: LedgerService) -> None:
         self._door = door
         self._ledger = ledger
+        self._statements = StatementService()
 
     async def ListAccounts(
         self, request: rpc.ListAccountsRequest, context: Context
@@ -28,4 +30,19 @@ class LedgerServicer(LedgerServiceServicer):
     async def GetTrialBalance(
         self, request: rpc.GetTrialBalanceRequest, context: Context
     ) -> rpc.GetTrialBalanceResponse:
-        return await self._door.read(request, self._ledger.get_trial_balance)
+        return await self._door.read(request, self._statements.get_trial_balance)
+
+    async def GetAccountBalance(
+        self, request: rpc.GetAccountBalanceRequest, context: Context
+    ) -> rpc.GetAccountBalanceResponse:
+        return await self._door.read(request, self._statements.get_account_balance)
+
+    async def GetStatement(
+        self, request: rpc.GetStatementRequest, context: Context
+    ) -> rpc.GetStatementResponse:
+        return await self._door.read(request, self._statements.get_statement)
+
+    async def GetAccountStatement(
+        self, request: rpc.GetAccountStatementRequest, context: Context
+    ) -> rpc.GetAccountStatementResponse:
+        return await self._door.read(request, self._statements.get_account_statement)

@@ -21,6 +21,7 @@ from corebilling.domains.rating.model import (
 )
 from corebilling.domains.rating.records import PricedRecords
 from corebilling.values.aggregation import Aggregation
+from corebilling.values.commitment import Committed
 from corebilling.values.metering import FROM_RECORDS, metered_quantity
 from corebilling.values.period import Period
 from corebilling.values.price import BY_RECORD
@@ -34,6 +35,7 @@ class Contract:
     items: list[PricedItem]
     timezone: str
     service: Period
+    committed: Sequence[Committed] | None
 
 
 @dataclass(frozen=True, slots=True)

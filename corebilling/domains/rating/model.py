@@ -7,6 +7,7 @@ from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
 
+from corebilling.values.commitment import Committed, due_minor
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period, next_midnight
 from corebilling.values.price import (
@@ -180,6 +181,32 @@ def decide_charges(
             if basis.due.share or span.start == span.end:
                 charges.append(_recurring_charge(item, span, basis))
     return charges + adjustments
+
+
+def decide_minimum(
+    period: Period,
+    full_period: Period,
+    committed: Sequence[Committed],
+    terms: Proration = _BY_THE_SECOND,
+    *,
+    service: Period = ALWAYS,
+) -> int:
+    """What the full period comes to at least, in minor units: 0 unless the cycle's period is its last part.
+
+    Each commitment is due for the share that a fee would be due for.
+    """
+    if full_period.start == full_period.end or period.end < min(full_period.end, service.end):
+        return 0
+    served = _common(full_period, service)
+    last = max((_common(served, one.span).end for one in committed), default=served.end)
+
+    def share(span: Period) -> Fraction:
+        part = _common(served, span)
+        if terms.grain is Grain.NONE:
+            return Fraction(part.start < part.end == last)
+        return _due(part, full_period, terms, service).share
+
+    return due_minor(committed, share, terms.rounding)
 
 
 def goes_on(item: PricedItem, period: Period, full_period: Period, service: Period) -> bool:

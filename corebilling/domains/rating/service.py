@@ -27,6 +27,7 @@ from corebilling.domains.rating.model import (
     Charge,
     ChargeKind,
     PricedItem,
+    decide_minimum,
     evidence,
 )
 from corebilling.domains.rating.records import rate_one_record, rate_records, record_object
@@ -34,6 +35,7 @@ from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, moment_object, to_message
 from corebilling.values.aggregation import Aggregation
+from corebilling.values.commitment import read
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
@@ -51,13 +53,22 @@ from corebilling.values.price import (
 )
 from corebilling.values.price_matrix import Cell
 from corebilling.values.price_percentage import Percentage
+from corebilling.values.proration import Grain, Proration
+
+
+@dataclass(frozen=True, slots=True)
+class RatedCycle:
+    """What a cycle is charged, and what its full period comes to at least: see the cycles' table."""
+
+    charges: Sequence[models.Charge]
+    minimum_minor: int | None
 
 
 @dataclass(slots=True)
 class Work:
     """What some cycles come to."""
 
-    charges: dict[str, list[models.Charge]] = field(default_factory=dict)
+    rated: dict[str, RatedCycle] = field(default_factory=dict)
     """By the cycle's id."""
     unchanged: list[TotalKey] = field(default_factory=list)
     """Totals that changed and come to what was billed all the same."""
@@ -82,20 +93,20 @@ class RatingService:
             work = await _work_out(tx, batch)
             if work.weighs:
                 await _keep_held(tx, work.held, [cycle.subscription_id for cycle in batch])
-            await _insert(tx, [charge for cycle in batch for charge in work.charges[cycle.id]])
+            rated = work.rated
+            await _insert(tx, [charge for cycle in batch for charge in rated[cycle.id].charges])
             if work.unchanged:
                 await _mark_unchanged(tx, work.unchanged)
+            await _mark_minimums(tx, rated)
             for cycle in batch:
-                _announce_completed(tx, cycle, work.charges[cycle.id], causes[cycle.id])
+                _announce_completed(tx, cycle, rated[cycle.id].charges, causes[cycle.id])
 
-    async def charges_of(
-        self, tx: Transaction, cycles: Sequence[models.BillingCycle]
-    ) -> dict[str, list[models.Charge]]:
+    async def rate(self, tx: Transaction, cycles: Sequence[models.BillingCycle]) -> dict[str, RatedCycle]:
         """What fees and usage so far come to, with what came late for earlier cycles; by the cycle's id.
 
         The cycles are of different subscriptions. The rows are not written yet.
         """
-        return (await _work_out(tx, cycles)).charges
+        return (await _work_out(tx, cycles)).rated
 
     async def announce_rated(
         self, tx: Transaction, event: eventv1.Event, reported: usage_events_pb2.UsageReported
@@ -197,20 +208,43 @@ async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle]) -> W
     asked = [one for taken in inputs.values() for one in taken.asked()]
     measured = await measure(tx, asked) if asked else {}
     priced = [one for taken in inputs.values() for one in taken.priced_records()]
-    rated = await rate_records(tx, priced) if priced else {}
+    looked_at = await rate_records(tx, priced) if priced else {}
     totals = {(row.subscription_item_id, row.period_start): row for row in rows}
     work = Work(weighs=any(one.aggregation == Aggregation.TIME_WEIGHTED for one in asked))
     for cycle in cycles:
         taken = inputs[cycle.id]
-        charges = decide(taken, measured, rated, grain)
-        work.charges[cycle.id] = [
-            _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
-            for charge in charges
-        ]
+        charges = decide(taken, measured, looked_at, grain)
+        work.rated[cycle.id] = RatedCycle(
+            [
+                _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
+                for charge in charges
+            ],
+            _minimum(cycle, taken.contract, grain),
+        )
         charged = {(charge.item_id, charge.period.start) for charge in charges}
         work.unchanged += [key for key in taken.total_keys() if key not in charged]
         work.held += taken.held
     return work
+
+
+def _minimum(cycle: models.BillingCycle, contract: Contract, grain: Grain) -> int | None:
+    if contract.committed is None:
+        return None
+    return decide_minimum(
+        Period(cycle.period_start, cycle.period_end),
+        Period(cycle.full_period_start, cycle.full_period_end),
+        contract.committed,
+        Proration(grain, contract.timezone),
+        service=contract.service,
+    )
+
+
+async def _mark_minimums(tx: Transaction, rated: Mapping[str, RatedCycle]) -> None:
+    minimums = {key: one.minimum_minor for key, one in rated.items() if one.minimum_minor is not None}
+    if minimums:
+        await rating_sql.mark_cycle_minimums(
+            tx, tenant_id=tx.tenant_id, ids=list(minimums), minimums_minor=list(minimums.values())
+        )
 
 
 def _announce_completed(
@@ -242,7 +276,10 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
     contracts: dict[str, Contract] = {}
     for row in rows:
         service = Period(row.paid_from, row.ended_at or ALWAYS.end)
-        contract = contracts.setdefault(row.subscription_id, Contract([], row.timezone, service))
+        contract = contracts.get(row.subscription_id)
+        if contract is None:
+            committed = None if row.commitments is None else read(row.commitments)
+            contract = contracts[row.subscription_id] = Contract([], row.timezone, service, committed)
         contract.items.append(
             PricedItem(
                 id=row.id,

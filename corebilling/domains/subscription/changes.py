@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.subscription import cycles, items, rows
+from corebilling.domains.subscription import commitments, cycles, items, rows
 from corebilling.domains.subscription.model import (
     ChangeMoment,
     HeldItem,
@@ -52,6 +52,7 @@ async def record(
     *,
     plan_id: str,
     behavior: ProrationBehavior,
+    minimum_commitment_minor: int | None,
 ) -> SubscriptionChange:
     """Writes the change down. One that is to come replaces the one that was."""
     if moment.scheduled:
@@ -74,6 +75,7 @@ async def record(
             for item in wanted
         ],
         proration_behavior=behavior,
+        minimum_commitment_minor=minimum_commitment_minor,
         created_at=tx.now,
     )
 
@@ -101,8 +103,9 @@ async def carry_out(
 ) -> list[Message]:
     """Replaces items from the change's moment on, within the cycle's period or at its end; what it announces.
 
-    Where the items are those wanted already, nothing is done but to note their plan, if it is another. The
-    running cycle is left due again for what comes next. The subscription's row is left to be written.
+    Where the items are those wanted already, nothing is done but to note their plan and commitment, if they
+    are others. The running cycle is left due again for what comes next. The subscription's row is left to be
+    written.
     """
     held = await held_items(tx, subscription.id)
     wanted = [
@@ -112,14 +115,19 @@ async def carry_out(
         for item in change.items
     ]
     decided = decide_item_change(held, wanted)
+    behavior = ProrationBehavior(change.proration_behavior)
+    period = Period(cycle.period_start, cycle.period_end)
     renamed = _take_plan(subscription, change, decided)
+    renamed += commitments.change(
+        subscription, change.minimum_commitment_minor, behavior, at=change.effective_at, period=period
+    )
     if decided.changes_nothing:
         await cycles.await_change(tx, subscription, cycle)
         return [rows.updated(subscription, *renamed)] if renamed else []
     fees = decide_fee_change(
-        ProrationBehavior(change.proration_behavior),
+        behavior,
         at=change.effective_at,
-        period=Period(cycle.period_start, cycle.period_end),
+        period=period,
         change=decided,
         billed_in_parts=not cycle.trial and (await tenant_profile(tx)).proration_grain is not Grain.NONE,
     )
@@ -166,6 +174,7 @@ async def stop(tx: Transaction, subscription: Subscription, at: datetime) -> Non
     await withdraw(tx, subscription)
     held = [item.id for item in await held_items(tx, subscription.id) if not item.one_time]
     await end_items(tx, held, at, billed_until=at, paused=True)
+    commitments.pause(subscription, at)
     await subscription_sql.end_subscription_fees(
         tx, tenant_id=tx.tenant_id, subscription_id=subscription.id, billed_until=at
     )
@@ -191,6 +200,7 @@ async def start_again(tx: Transaction, subscription: Subscription, at: datetime)
         billed_from=[at for _ in wanted],
         places=list(wanted),
     )
+    commitments.go_on(subscription, at)
 
 
 async def check_unused(tx: Transaction, ids: Sequence[str], since: datetime) -> None:

@@ -11,6 +11,7 @@ from billing_db.models import Subscription, SubscriptionItem
 from google.protobuf.message import Message
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.subscription import commitments
 from corebilling.domains.subscription.model import StatusChange
 from corebilling.errors import NotFound
 from corebilling.events import outbox
@@ -36,6 +37,7 @@ async def save(tx: Transaction, subscription: Subscription, *announced: Message)
         paused_at=subscription.paused_at,
         next_change_at=subscription.next_change_at,
         plan_id=subscription.plan_id,
+        commitments=subscription.commitments,
     )
     assert saved is not None, "the customer's lock keeps the version"
     for version, payload in enumerate(announced, start=first):
@@ -101,7 +103,10 @@ async def messages(tx: Transaction, subscriptions: Iterable[Subscription]) -> li
 
 def message(subscription: Subscription, items: Iterable[SubscriptionItem]) -> pb.Subscription:
     return to_message(
-        subscription, pb.Subscription, items=[to_message(item, pb.SubscriptionItem) for item in items]
+        subscription,
+        pb.Subscription,
+        items=[to_message(item, pb.SubscriptionItem) for item in items],
+        minimum_commitment_minor=commitments.now(subscription),
     )
 
 

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.schedule.model import CycleState, decide_step
-from corebilling.domains.subscription import changes, cycles, items, rows
+from corebilling.domains.subscription import changes, commitments, cycles, items, rows
 from corebilling.domains.subscription.model import (
     Opening,
     ProrationBehavior,
@@ -146,6 +146,9 @@ class SubscriptionService:
                 if request.proration_behavior
                 else ProrationBehavior.CREATE_PRORATIONS
             ),
+            minimum_commitment_minor=request.minimum_commitment_minor
+            if request.HasField("minimum_commitment_minor")
+            else None,
         )
         assert cycle is not None, "one that can be changed is in a period"
         announced: list[Message]
@@ -334,5 +337,6 @@ async def _insert(
         trial_end_at=calendar.trial_end_at,
         current_period_start=period.start if running else None,
         current_period_end=period.end if running else None,
+        commitments=commitments.first(request.minimum_commitment_minor),
         created_at=tx.now,
     )

@@ -39,6 +39,7 @@ from corebilling.domains.usage.model import (
     usage_source,
     usage_total_id,
 )
+from corebilling.domains.usage.quotas import count_use, within_quotas
 from corebilling.domains.usage.records import named_items, read_records
 from corebilling.errors import BillingError, InvalidArgument
 from corebilling.events import outbox
@@ -64,7 +65,8 @@ class MonthsMissing(Exception):
 
 
 class PeriodsFull(Exception):
-    """Records came to more than their periods may bill: repeat with this room, and the excess is refused."""
+    """Records came to more than their periods may bill, or than the tenant's quotas allow: repeat with this
+    room, and the excess is refused."""
 
     def __init__(self, room: Mapping[PeriodKey, Fraction]) -> None:
         super().__init__(", ".join(item_id for item_id, _ in room))
@@ -207,9 +209,14 @@ class UsageService:
         acceptance = decide_acceptance(records, placement, keys, known, repeated)
         if room:
             acceptance = leave_out_excess(records, placement, acceptance, room)
+        use = None
+        if state.has_quotas:
+            acceptance, use = await within_quotas(tx, tenant, records, placement, acceptance, room)
         if acceptance.fresh:
             await self._write(tx, records, keys, placement, acceptance.fresh)
             await self._open_closing_cycles(tx, tenant, placement.periods)
+        if use and (left := await count_use(tx, use)):
+            raise PeriodsFull(left)
         return acceptance
 
     async def _open_closing_cycles(
@@ -387,6 +394,7 @@ def _refusal(index: int, error: BillingError) -> rpc.UsageResult:
         outcome=usage_pb2.USAGE_OUTCOME_CONFLICT if conflict else usage_pb2.USAGE_OUTCOME_REJECTED,
         reason=error.reason,
         message=error.message,
+        facts=error.facts,
     )
 
 

@@ -103,4 +103,5 @@ def add_batch(
                 outcome=result.outcome,
                 reason=result.reason,
                 message=result.message,
+                facts=result.facts,
             )

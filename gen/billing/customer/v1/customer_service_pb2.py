@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from billing.customer.v1 import customer_pb2 as billing_dot_customer_dot_v1_dot_customer__pb2
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
+from billing.types.v1 import language_pb2 as billing_dot_types_dot_v1_dot_language__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/customer/v1/customer_service.proto\x12\x13\x62illing.customer.v1\x1a\"billing/customer/v1/customer.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\"\x86\x02\n\x0f\x43ustomerDetails\x12\x1c\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12\"\n\x07\x63ompany\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x07\x63ompany\x12\x34\n\x05\x65mail\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18\xfe\x01\x32\x14^([^@\\s]+@[^@\\s]+)?$R\x05\x65mail\x12\x1e\n\x06tax_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x05taxId\x12\x36\n\x07\x61\x64\x64ress\x18\x05 \x01(\x0b\x32\x1c.billing.customer.v1.AddressR\x07\x61\x64\x64ress\x12#\n\x08timezone\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\"\x8d\x02\n\x15\x43reateCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12)\n\x0b\x65xternal_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\nexternalId\x12\x30\n\x08\x63urrency\x18\x04 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12\x46\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32$.billing.customer.v1.CustomerDetailsB\x06\xbaH\x03\xc8\x01\x01R\x07\x64\x65tails\"S\n\x16\x43reateCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer\"f\n\x12GetCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12*\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\"P\n\x13GetCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer\"\xb9\x01\n\x14ListCustomersRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12)\n\x0b\x65xternal_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\nexternalId\"|\n\x15ListCustomersResponse\x12;\n\tcustomers\x18\x01 \x03(\x0b\x32\x1d.billing.customer.v1.CustomerR\tcustomers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbe\x02\n\x15UpdateCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12*\n\x0b\x63ustomer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x46\n\x07\x64\x65tails\x18\x04 \x01(\x0b\x32$.billing.customer.v1.CustomerDetailsB\x06\xbaH\x03\xc8\x01\x01R\x07\x64\x65tails\x12\x43\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01R\nupdateMask\x12\x1b\n\x04\x65tag\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\"S\n\x16UpdateCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer2\x99\x04\n\x0f\x43ustomerService\x12\x83\x01\n\x0e\x43reateCustomer\x12*.billing.customer.v1.CreateCustomerRequest\x1a+.billing.customer.v1.CreateCustomerResponse\"\x18\xa2\xbb\x18\x14\n\x0e\x63ustomer.write\x10\x01\x18\x02\x12y\n\x0bGetCustomer\x12\'.billing.customer.v1.GetCustomerRequest\x1a(.billing.customer.v1.GetCustomerResponse\"\x17\xa2\xbb\x18\x13\n\rcustomer.read\x10\x01\x18\x01\x12\x7f\n\rListCustomers\x12).billing.customer.v1.ListCustomersRequest\x1a*.billing.customer.v1.ListCustomersResponse\"\x17\xa2\xbb\x18\x13\n\rcustomer.read\x10\x01\x18\x01\x12\x83\x01\n\x0eUpdateCustomer\x12*.billing.customer.v1.UpdateCustomerRequest\x1a+.billing.customer.v1.UpdateCustomerResponse\"\x18\xa2\xbb\x18\x14\n\x0e\x63ustomer.write\x10\x01\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/customer/v1/customer_service.proto\x12\x13\x62illing.customer.v1\x1a\"billing/customer/v1/customer.proto\x1a billing/options/v1/options.proto\x1a\x1f\x62illing/types/v1/language.proto\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\"\xc8\x02\n\x0f\x43ustomerDetails\x12\x1c\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12\"\n\x07\x63ompany\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x07\x63ompany\x12\x34\n\x05\x65mail\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18\xfe\x01\x32\x14^([^@\\s]+@[^@\\s]+)?$R\x05\x65mail\x12\x1e\n\x06tax_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x05taxId\x12\x36\n\x07\x61\x64\x64ress\x18\x05 \x01(\x0b\x32\x1c.billing.customer.v1.AddressR\x07\x61\x64\x64ress\x12#\n\x08timezone\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\x12@\n\x08language\x18\x07 \x01(\x0e\x32\x1a.billing.types.v1.LanguageB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x08language\"\x8d\x02\n\x15\x43reateCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12)\n\x0b\x65xternal_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\nexternalId\x12\x30\n\x08\x63urrency\x18\x04 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12\x46\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32$.billing.customer.v1.CustomerDetailsB\x06\xbaH\x03\xc8\x01\x01R\x07\x64\x65tails\"S\n\x16\x43reateCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer\"f\n\x12GetCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12*\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\"P\n\x13GetCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer\"\xb9\x01\n\x14ListCustomersRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12)\n\x0b\x65xternal_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\nexternalId\"|\n\x15ListCustomersResponse\x12;\n\tcustomers\x18\x01 \x03(\x0b\x32\x1d.billing.customer.v1.CustomerR\tcustomers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbe\x02\n\x15UpdateCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12*\n\x0b\x63ustomer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x46\n\x07\x64\x65tails\x18\x04 \x01(\x0b\x32$.billing.customer.v1.CustomerDetailsB\x06\xbaH\x03\xc8\x01\x01R\x07\x64\x65tails\x12\x43\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01R\nupdateMask\x12\x1b\n\x04\x65tag\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\"S\n\x16UpdateCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer2\x99\x04\n\x0f\x43ustomerService\x12\x83\x01\n\x0e\x43reateCustomer\x12*.billing.customer.v1.CreateCustomerRequest\x1a+.billing.customer.v1.CreateCustomerResponse\"\x18\xa2\xbb\x18\x14\n\x0e\x63ustomer.write\x10\x01\x18\x02\x12y\n\x0bGetCustomer\x12\'.billing.customer.v1.GetCustomerRequest\x1a(.billing.customer.v1.GetCustomerResponse\"\x17\xa2\xbb\x18\x13\n\rcustomer.read\x10\x01\x18\x01\x12\x7f\n\rListCustomers\x12).billing.customer.v1.ListCustomersRequest\x1a*.billing.customer.v1.ListCustomersResponse\"\x17\xa2\xbb\x18\x13\n\rcustomer.read\x10\x01\x18\x01\x12\x83\x01\n\x0eUpdateCustomer\x12*.billing.customer.v1.UpdateCustomerRequest\x1a+.billing.customer.v1.UpdateCustomerResponse\"\x18\xa2\xbb\x18\x14\n\x0e\x63ustomer.write\x10\x01\x18\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +46,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CUSTOMERDETAILS'].fields_by_name['tax_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_CUSTOMERDETAILS'].fields_by_name['timezone']._loaded_options = None
   _globals['_CUSTOMERDETAILS'].fields_by_name['timezone']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_CUSTOMERDETAILS'].fields_by_name['language']._loaded_options = None
+  _globals['_CUSTOMERDETAILS'].fields_by_name['language']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_CREATECUSTOMERREQUEST'].fields_by_name['tenant_id']._loaded_options = None
   _globals['_CREATECUSTOMERREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_CREATECUSTOMERREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -87,24 +90,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CUSTOMERSERVICE'].methods_by_name['ListCustomers']._serialized_options = b'\242\273\030\023\n\rcustomer.read\020\001\030\001'
   _globals['_CUSTOMERSERVICE'].methods_by_name['UpdateCustomer']._loaded_options = None
   _globals['_CUSTOMERSERVICE'].methods_by_name['UpdateCustomer']._serialized_options = b'\242\273\030\024\n\016customer.write\020\001\030\002'
-  _globals['_CUSTOMERDETAILS']._serialized_start=201
-  _globals['_CUSTOMERDETAILS']._serialized_end=463
-  _globals['_CREATECUSTOMERREQUEST']._serialized_start=466
-  _globals['_CREATECUSTOMERREQUEST']._serialized_end=735
-  _globals['_CREATECUSTOMERRESPONSE']._serialized_start=737
-  _globals['_CREATECUSTOMERRESPONSE']._serialized_end=820
-  _globals['_GETCUSTOMERREQUEST']._serialized_start=822
-  _globals['_GETCUSTOMERREQUEST']._serialized_end=924
-  _globals['_GETCUSTOMERRESPONSE']._serialized_start=926
-  _globals['_GETCUSTOMERRESPONSE']._serialized_end=1006
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=1009
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=1194
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=1196
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=1320
-  _globals['_UPDATECUSTOMERREQUEST']._serialized_start=1323
-  _globals['_UPDATECUSTOMERREQUEST']._serialized_end=1641
-  _globals['_UPDATECUSTOMERRESPONSE']._serialized_start=1643
-  _globals['_UPDATECUSTOMERRESPONSE']._serialized_end=1726
-  _globals['_CUSTOMERSERVICE']._serialized_start=1729
-  _globals['_CUSTOMERSERVICE']._serialized_end=2266
+  _globals['_CUSTOMERDETAILS']._serialized_start=234
+  _globals['_CUSTOMERDETAILS']._serialized_end=562
+  _globals['_CREATECUSTOMERREQUEST']._serialized_start=565
+  _globals['_CREATECUSTOMERREQUEST']._serialized_end=834
+  _globals['_CREATECUSTOMERRESPONSE']._serialized_start=836
+  _globals['_CREATECUSTOMERRESPONSE']._serialized_end=919
+  _globals['_GETCUSTOMERREQUEST']._serialized_start=921
+  _globals['_GETCUSTOMERREQUEST']._serialized_end=1023
+  _globals['_GETCUSTOMERRESPONSE']._serialized_start=1025
+  _globals['_GETCUSTOMERRESPONSE']._serialized_end=1105
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=1108
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=1293
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=1295
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=1419
+  _globals['_UPDATECUSTOMERREQUEST']._serialized_start=1422
+  _globals['_UPDATECUSTOMERREQUEST']._serialized_end=1740
+  _globals['_UPDATECUSTOMERRESPONSE']._serialized_start=1742
+  _globals['_UPDATECUSTOMERRESPONSE']._serialized_end=1825
+  _globals['_CUSTOMERSERVICE']._serialized_start=1828
+  _globals['_CUSTOMERSERVICE']._serialized_end=2365
 # @@protoc_insertion_point(module_scope)

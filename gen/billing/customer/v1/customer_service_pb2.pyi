@@ -1,5 +1,6 @@
 from billing.customer.v1 import customer_pb2 as _customer_pb2
 from billing.options.v1 import options_pb2 as _options_pb2
+from billing.types.v1 import language_pb2 as _language_pb2
 from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf.internal import containers as _containers
@@ -11,20 +12,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CustomerDetails(_message.Message):
-    __slots__ = ("name", "company", "email", "tax_id", "address", "timezone")
+    __slots__ = ("name", "company", "email", "tax_id", "address", "timezone", "language")
     NAME_FIELD_NUMBER: _ClassVar[int]
     COMPANY_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     TAX_ID_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     TIMEZONE_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     name: str
     company: str
     email: str
     tax_id: str
     address: _customer_pb2.Address
     timezone: str
-    def __init__(self, name: _Optional[str] = ..., company: _Optional[str] = ..., email: _Optional[str] = ..., tax_id: _Optional[str] = ..., address: _Optional[_Union[_customer_pb2.Address, _Mapping]] = ..., timezone: _Optional[str] = ...) -> None: ...
+    language: _language_pb2.Language
+    def __init__(self, name: _Optional[str] = ..., company: _Optional[str] = ..., email: _Optional[str] = ..., tax_id: _Optional[str] = ..., address: _Optional[_Union[_customer_pb2.Address, _Mapping]] = ..., timezone: _Optional[str] = ..., language: _Optional[_Union[_language_pb2.Language, str]] = ...) -> None: ...
 
 class CreateCustomerRequest(_message.Message):
     __slots__ = ("tenant_id", "request_id", "external_id", "currency", "details")

@@ -46,18 +46,20 @@ class InvoicePaid(_message.Message):
     def __init__(self, invoice_id: _Optional[str] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., amount_paid_minor: _Optional[int] = ...) -> None: ...
 
 class InvoicePaymentRecorded(_message.Message):
-    __slots__ = ("invoice_id", "payment_id", "currency", "amount_minor", "amount_due_minor")
+    __slots__ = ("invoice_id", "payment_id", "currency", "amount_minor", "amount_due_minor", "recovered")
     INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_ID_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_DUE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    RECOVERED_FIELD_NUMBER: _ClassVar[int]
     invoice_id: str
     payment_id: str
     currency: str
     amount_minor: int
     amount_due_minor: int
-    def __init__(self, invoice_id: _Optional[str] = ..., payment_id: _Optional[str] = ..., currency: _Optional[str] = ..., amount_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ...) -> None: ...
+    recovered: bool
+    def __init__(self, invoice_id: _Optional[str] = ..., payment_id: _Optional[str] = ..., currency: _Optional[str] = ..., amount_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ..., recovered: _Optional[bool] = ...) -> None: ...
 
 class InvoiceVoided(_message.Message):
     __slots__ = ("invoice_id", "number")
@@ -86,6 +88,18 @@ class CreditNoteIssued(_message.Message):
     refunded_minor: int
     returned_minor: int
     def __init__(self, credit_note_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., refunded_minor: _Optional[int] = ..., returned_minor: _Optional[int] = ...) -> None: ...
+
+class InvoiceWrittenOff(_message.Message):
+    __slots__ = ("invoice_id", "number", "currency", "amount_minor")
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    invoice_id: str
+    number: str
+    currency: str
+    amount_minor: int
+    def __init__(self, invoice_id: _Optional[str] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...
 
 class InvoiceCredited(_message.Message):
     __slots__ = ("invoice_id", "credit_note_id", "currency", "amount_minor", "amount_due_minor")

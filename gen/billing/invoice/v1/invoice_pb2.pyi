@@ -23,6 +23,7 @@ class InvoiceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INVOICE_STATE_OPEN: _ClassVar[InvoiceState]
     INVOICE_STATE_PAID: _ClassVar[InvoiceState]
     INVOICE_STATE_VOID: _ClassVar[InvoiceState]
+    INVOICE_STATE_UNCOLLECTIBLE: _ClassVar[InvoiceState]
 
 class InvoiceLineType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -31,19 +32,22 @@ class InvoiceLineType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INVOICE_LINE_TYPE_USAGE: _ClassVar[InvoiceLineType]
     INVOICE_LINE_TYPE_ADJUSTMENT: _ClassVar[InvoiceLineType]
     INVOICE_LINE_TYPE_ONE_TIME: _ClassVar[InvoiceLineType]
+    INVOICE_LINE_TYPE_TRUE_UP: _ClassVar[InvoiceLineType]
 INVOICE_STATE_UNSPECIFIED: InvoiceState
 INVOICE_STATE_DRAFT: InvoiceState
 INVOICE_STATE_OPEN: InvoiceState
 INVOICE_STATE_PAID: InvoiceState
 INVOICE_STATE_VOID: InvoiceState
+INVOICE_STATE_UNCOLLECTIBLE: InvoiceState
 INVOICE_LINE_TYPE_UNSPECIFIED: InvoiceLineType
 INVOICE_LINE_TYPE_RECURRING: InvoiceLineType
 INVOICE_LINE_TYPE_USAGE: InvoiceLineType
 INVOICE_LINE_TYPE_ADJUSTMENT: InvoiceLineType
 INVOICE_LINE_TYPE_ONE_TIME: InvoiceLineType
+INVOICE_LINE_TYPE_TRUE_UP: InvoiceLineType
 
 class Invoice(_message.Message):
-    __slots__ = ("id", "tenant_id", "customer_id", "subscription_id", "cycle_id", "state", "number", "currency", "total_minor", "amount_paid_minor", "amount_due_minor", "period", "lines", "finalized_at", "due_at", "paid_at", "voided_at", "created_at", "version", "subtotal_minor", "discount_minor", "credit_minor", "tax_minor", "prepaid_minor", "tax_behavior", "discounts", "credits", "taxes", "credited_minor", "description", "replaces_invoice_id", "terms")
+    __slots__ = ("id", "tenant_id", "customer_id", "subscription_id", "cycle_id", "state", "number", "currency", "total_minor", "amount_paid_minor", "amount_due_minor", "period", "lines", "finalized_at", "due_at", "paid_at", "voided_at", "created_at", "version", "subtotal_minor", "discount_minor", "credit_minor", "tax_minor", "prepaid_minor", "tax_behavior", "discounts", "credits", "taxes", "credited_minor", "description", "replaces_invoice_id", "written_off_at", "terms")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +79,7 @@ class Invoice(_message.Message):
     CREDITED_MINOR_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     REPLACES_INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    WRITTEN_OFF_AT_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
@@ -107,8 +112,9 @@ class Invoice(_message.Message):
     credited_minor: int
     description: str
     replaces_invoice_id: str
+    written_off_at: _timestamp_pb2.Timestamp
     terms: InvoiceTerms
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., state: _Optional[_Union[InvoiceState, str]] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., amount_paid_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[InvoiceLine, _Mapping]]] = ..., finalized_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paid_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., voided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., subtotal_minor: _Optional[int] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., prepaid_minor: _Optional[int] = ..., tax_behavior: _Optional[_Union[_tax_pb2.TaxBehavior, str]] = ..., discounts: _Optional[_Iterable[_Union[InvoiceDiscount, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[InvoiceCredit, _Mapping]]] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., credited_minor: _Optional[int] = ..., description: _Optional[str] = ..., replaces_invoice_id: _Optional[str] = ..., terms: _Optional[_Union[InvoiceTerms, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., state: _Optional[_Union[InvoiceState, str]] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., total_minor: _Optional[int] = ..., amount_paid_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[InvoiceLine, _Mapping]]] = ..., finalized_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paid_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., voided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., subtotal_minor: _Optional[int] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., prepaid_minor: _Optional[int] = ..., tax_behavior: _Optional[_Union[_tax_pb2.TaxBehavior, str]] = ..., discounts: _Optional[_Iterable[_Union[InvoiceDiscount, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[InvoiceCredit, _Mapping]]] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., credited_minor: _Optional[int] = ..., description: _Optional[str] = ..., replaces_invoice_id: _Optional[str] = ..., written_off_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., terms: _Optional[_Union[InvoiceTerms, _Mapping]] = ...) -> None: ...
 
 class InvoiceTerms(_message.Message):
     __slots__ = ("tax_rounding", "credit_application", "worked_out_at")
@@ -165,7 +171,7 @@ class InvoiceTax(_message.Message):
     def __init__(self, tax_rate_id: _Optional[str] = ..., name: _Optional[str] = ..., percent: _Optional[str] = ..., compound: _Optional[bool] = ..., taxable_minor: _Optional[str] = ..., tax_minor: _Optional[int] = ...) -> None: ...
 
 class InvoiceLine(_message.Message):
-    __slots__ = ("id", "type", "description", "period", "quantity", "unit_amount", "unit_size", "amount_minor", "price_id", "subscription_item_id", "tiers", "steps", "discount_minor", "credit_minor", "tax_minor", "taxes", "tax_exemption", "by_record", "charge_id", "tax_category")
+    __slots__ = ("id", "type", "description", "period", "quantity", "unit_amount", "unit_size", "amount_minor", "price_id", "subscription_item_id", "tiers", "steps", "discount_minor", "credit_minor", "tax_minor", "taxes", "tax_exemption", "by_record", "subscription_id", "evidence", "charge_id", "tax_category")
     ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -184,6 +190,8 @@ class InvoiceLine(_message.Message):
     TAXES_FIELD_NUMBER: _ClassVar[int]
     TAX_EXEMPTION_FIELD_NUMBER: _ClassVar[int]
     BY_RECORD_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     CHARGE_ID_FIELD_NUMBER: _ClassVar[int]
     TAX_CATEGORY_FIELD_NUMBER: _ClassVar[int]
     id: str
@@ -204,9 +212,21 @@ class InvoiceLine(_message.Message):
     taxes: _containers.RepeatedCompositeFieldContainer[InvoiceTax]
     tax_exemption: _tax_pb2.TaxExemption
     by_record: _money_pb2.RecordEvidence
+    subscription_id: str
+    evidence: InvoiceLineEvidence
     charge_id: str
     tax_category: str
-    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[InvoiceLineType, str]] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., amount_minor: _Optional[int] = ..., price_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., tax_exemption: _Optional[_Union[_tax_pb2.TaxExemption, str]] = ..., by_record: _Optional[_Union[_money_pb2.RecordEvidence, _Mapping]] = ..., charge_id: _Optional[str] = ..., tax_category: _Optional[str] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[InvoiceLineType, str]] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., amount_minor: _Optional[int] = ..., price_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., tax_exemption: _Optional[_Union[_tax_pb2.TaxExemption, str]] = ..., by_record: _Optional[_Union[_money_pb2.RecordEvidence, _Mapping]] = ..., subscription_id: _Optional[str] = ..., evidence: _Optional[_Union[InvoiceLineEvidence, _Mapping]] = ..., charge_id: _Optional[str] = ..., tax_category: _Optional[str] = ...) -> None: ...
+
+class InvoiceLineEvidence(_message.Message):
+    __slots__ = ("minimum_minor", "lines_minor", "trued_up_minor")
+    MINIMUM_MINOR_FIELD_NUMBER: _ClassVar[int]
+    LINES_MINOR_FIELD_NUMBER: _ClassVar[int]
+    TRUED_UP_MINOR_FIELD_NUMBER: _ClassVar[int]
+    minimum_minor: int
+    lines_minor: int
+    trued_up_minor: int
+    def __init__(self, minimum_minor: _Optional[int] = ..., lines_minor: _Optional[int] = ..., trued_up_minor: _Optional[int] = ...) -> None: ...
 
 class InvoicePayment(_message.Message):
     __slots__ = ("id", "invoice_id", "amount_minor", "currency", "reference", "received_at")

@@ -1,13 +1,27 @@
+import datetime
+
 from billing.invoice.v1 import invoice_pb2 as _invoice_pb2
 from billing.options.v1 import options_pb2 as _options_pb2
+from billing.types.v1 import language_pb2 as _language_pb2
 from buf.validate import validate_pb2 as _validate_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class InvoiceFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INVOICE_FORMAT_UNSPECIFIED: _ClassVar[InvoiceFormat]
+    INVOICE_FORMAT_PDF: _ClassVar[InvoiceFormat]
+    INVOICE_FORMAT_HTML: _ClassVar[InvoiceFormat]
+INVOICE_FORMAT_UNSPECIFIED: InvoiceFormat
+INVOICE_FORMAT_PDF: InvoiceFormat
+INVOICE_FORMAT_HTML: InvoiceFormat
 
 class GetInvoiceRequest(_message.Message):
     __slots__ = ("tenant_id", "invoice_id")
@@ -93,6 +107,22 @@ class VoidInvoiceResponse(_message.Message):
     invoice: _invoice_pb2.Invoice
     def __init__(self, invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ...) -> None: ...
 
+class WriteOffInvoiceRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "invoice_id")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    invoice_id: str
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., invoice_id: _Optional[str] = ...) -> None: ...
+
+class WriteOffInvoiceResponse(_message.Message):
+    __slots__ = ("invoice",)
+    INVOICE_FIELD_NUMBER: _ClassVar[int]
+    invoice: _invoice_pb2.Invoice
+    def __init__(self, invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ...) -> None: ...
+
 class RecordPaymentRequest(_message.Message):
     __slots__ = ("tenant_id", "request_id", "invoice_id", "amount_minor", "currency", "reference")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -118,20 +148,44 @@ class RecordPaymentResponse(_message.Message):
     def __init__(self, payment: _Optional[_Union[_invoice_pb2.InvoicePayment, _Mapping]] = ..., invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ...) -> None: ...
 
 class RenderInvoiceRequest(_message.Message):
-    __slots__ = ("tenant_id", "invoice_id")
+    __slots__ = ("tenant_id", "invoice_id", "language", "format")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     invoice_id: str
-    def __init__(self, tenant_id: _Optional[str] = ..., invoice_id: _Optional[str] = ...) -> None: ...
+    language: _language_pb2.Language
+    format: InvoiceFormat
+    def __init__(self, tenant_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., language: _Optional[_Union[_language_pb2.Language, str]] = ..., format: _Optional[_Union[InvoiceFormat, str]] = ...) -> None: ...
 
 class RenderInvoiceResponse(_message.Message):
-    __slots__ = ("pdf", "file_name")
+    __slots__ = ("pdf", "file_name", "html")
     PDF_FIELD_NUMBER: _ClassVar[int]
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
+    HTML_FIELD_NUMBER: _ClassVar[int]
     pdf: bytes
     file_name: str
-    def __init__(self, pdf: _Optional[bytes] = ..., file_name: _Optional[str] = ...) -> None: ...
+    html: str
+    def __init__(self, pdf: _Optional[bytes] = ..., file_name: _Optional[str] = ..., html: _Optional[str] = ...) -> None: ...
+
+class ShareInvoiceRequest(_message.Message):
+    __slots__ = ("tenant_id", "invoice_id", "valid_days")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    VALID_DAYS_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    invoice_id: str
+    valid_days: int
+    def __init__(self, tenant_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., valid_days: _Optional[int] = ...) -> None: ...
+
+class ShareInvoiceResponse(_message.Message):
+    __slots__ = ("url", "expires_at")
+    URL_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, url: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class OneTimeItem(_message.Message):
     __slots__ = ("description", "quantity", "unit_amount", "tax_category")

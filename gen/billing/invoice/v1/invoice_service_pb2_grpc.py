@@ -59,6 +59,11 @@ class InvoiceServiceStub:
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceRequest.SerializeToString,
                 response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceResponse.FromString,
                 _registered_method=True)
+        self.WriteOffInvoice = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/WriteOffInvoice',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceResponse.FromString,
+                _registered_method=True)
         self.CreateInvoice = channel.unary_unary(
                 '/billing.invoice.v1.InvoiceService/CreateInvoice',
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.CreateInvoiceRequest.SerializeToString,
@@ -88,6 +93,11 @@ class InvoiceServiceStub:
                 '/billing.invoice.v1.InvoiceService/RenderInvoice',
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceRequest.SerializeToString,
                 response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceResponse.FromString,
+                _registered_method=True)
+        self.ShareInvoice = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/ShareInvoice',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceResponse.FromString,
                 _registered_method=True)
 
 
@@ -127,6 +137,13 @@ class InvoiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WriteOffInvoice(self, request, context):
+        """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateInvoice(self, request, context):
         """A one-off invoice as a draft, with the customer's discounts, credits and taxes.
         """
@@ -162,7 +179,14 @@ class InvoiceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RenderInvoice(self, request, context):
-        """The invoice as a PDF.
+        """The invoice as a PDF, or as a page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShareInvoice(self, request, context):
+        """An address where whoever has it can see the invoice, until it expires: for the customer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -196,6 +220,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceRequest.FromString,
                     response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceResponse.SerializeToString,
             ),
+            'WriteOffInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.WriteOffInvoice,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceResponse.SerializeToString,
+            ),
             'CreateInvoice': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateInvoice,
                     request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.CreateInvoiceRequest.FromString,
@@ -225,6 +254,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.RenderInvoice,
                     request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceRequest.FromString,
                     response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceResponse.SerializeToString,
+            ),
+            'ShareInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShareInvoice,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -362,6 +396,33 @@ class InvoiceService:
             '/billing.invoice.v1.InvoiceService/VoidInvoice',
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceRequest.SerializeToString,
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.VoidInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteOffInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/WriteOffInvoice',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -524,6 +585,33 @@ class InvoiceService:
             '/billing.invoice.v1.InvoiceService/RenderInvoice',
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceRequest.SerializeToString,
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShareInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/ShareInvoice',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

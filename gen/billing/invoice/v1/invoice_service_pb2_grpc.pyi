@@ -39,6 +39,8 @@ class InvoiceServiceStub:
     FinalizeInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.FinalizeInvoiceRequest, _invoice_service_pb2.FinalizeInvoiceResponse]
     """Numbers a draft, posts it to the ledger and opens it for payment."""
     VoidInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]
+    WriteOffInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.WriteOffInvoiceRequest, _invoice_service_pb2.WriteOffInvoiceResponse]
+    """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable."""
     CreateInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateInvoiceRequest, _invoice_service_pb2.CreateInvoiceResponse]
     """A one-off invoice as a draft, with the customer's discounts, credits and taxes."""
     ReissueInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ReissueInvoiceRequest, _invoice_service_pb2.ReissueInvoiceResponse]
@@ -49,7 +51,9 @@ class InvoiceServiceStub:
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]
     """Money that arrived outside the platform, in part or in full."""
     RenderInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]
-    """The invoice as a PDF."""
+    """The invoice as a PDF, or as a page."""
+    ShareInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]
+    """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -62,6 +66,8 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     FinalizeInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.FinalizeInvoiceRequest, _invoice_service_pb2.FinalizeInvoiceResponse]  # type: ignore[assignment]
     """Numbers a draft, posts it to the ledger and opens it for payment."""
     VoidInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]  # type: ignore[assignment]
+    WriteOffInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.WriteOffInvoiceRequest, _invoice_service_pb2.WriteOffInvoiceResponse]  # type: ignore[assignment]
+    """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable."""
     CreateInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateInvoiceRequest, _invoice_service_pb2.CreateInvoiceResponse]  # type: ignore[assignment]
     """A one-off invoice as a draft, with the customer's discounts, credits and taxes."""
     ReissueInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ReissueInvoiceRequest, _invoice_service_pb2.ReissueInvoiceResponse]  # type: ignore[assignment]
@@ -72,7 +78,9 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     RecordPayment: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]  # type: ignore[assignment]
     """Money that arrived outside the platform, in part or in full."""
     RenderInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]  # type: ignore[assignment]
-    """The invoice as a PDF."""
+    """The invoice as a PDF, or as a page."""
+    ShareInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]  # type: ignore[assignment]
+    """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -112,6 +120,14 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.VoidInvoiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.VoidInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.VoidInvoiceResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def WriteOffInvoice(
+        self,
+        request: _invoice_service_pb2.WriteOffInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.WriteOffInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.WriteOffInvoiceResponse]]:
+        """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable."""
 
     @_abc_1.abstractmethod
     def CreateInvoice(
@@ -158,6 +174,14 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.RenderInvoiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.RenderInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.RenderInvoiceResponse]]:
-        """The invoice as a PDF."""
+        """The invoice as a PDF, or as a page."""
+
+    @_abc_1.abstractmethod
+    def ShareInvoice(
+        self,
+        request: _invoice_service_pb2.ShareInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ShareInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.ShareInvoiceResponse]]:
+        """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -19,6 +19,9 @@ class AccountType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACCOUNT_TYPE_TAX_PAYABLE: _ClassVar[AccountType]
     ACCOUNT_TYPE_CUSTOMER_CREDIT: _ClassVar[AccountType]
     ACCOUNT_TYPE_EXPENSE: _ClassVar[AccountType]
+    ACCOUNT_TYPE_BAD_DEBT: _ClassVar[AccountType]
+    ACCOUNT_TYPE_DEFERRED_REVENUE: _ClassVar[AccountType]
+    ACCOUNT_TYPE_BREAKAGE: _ClassVar[AccountType]
 
 class EntryDirection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -32,6 +35,9 @@ ACCOUNT_TYPE_REVENUE: AccountType
 ACCOUNT_TYPE_TAX_PAYABLE: AccountType
 ACCOUNT_TYPE_CUSTOMER_CREDIT: AccountType
 ACCOUNT_TYPE_EXPENSE: AccountType
+ACCOUNT_TYPE_BAD_DEBT: AccountType
+ACCOUNT_TYPE_DEFERRED_REVENUE: AccountType
+ACCOUNT_TYPE_BREAKAGE: AccountType
 ENTRY_DIRECTION_UNSPECIFIED: EntryDirection
 ENTRY_DIRECTION_DEBIT: EntryDirection
 ENTRY_DIRECTION_CREDIT: EntryDirection
@@ -97,3 +103,49 @@ class Balance(_message.Message):
     credit_minor: int
     balance_minor: int
     def __init__(self, account_id: _Optional[str] = ..., account_type: _Optional[_Union[AccountType, str]] = ..., currency: _Optional[str] = ..., debit_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., balance_minor: _Optional[int] = ...) -> None: ...
+
+class CustomerBalance(_message.Message):
+    __slots__ = ("owed_minor", "credit_minor")
+    OWED_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    owed_minor: int
+    credit_minor: int
+    def __init__(self, owed_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ...) -> None: ...
+
+class StatementLine(_message.Message):
+    __slots__ = ("journal_id", "source_type", "source_id", "posted_at", "number", "change", "balance")
+    JOURNAL_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    POSTED_AT_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    BALANCE_FIELD_NUMBER: _ClassVar[int]
+    journal_id: str
+    source_type: str
+    source_id: str
+    posted_at: _timestamp_pb2.Timestamp
+    number: str
+    change: CustomerBalance
+    balance: CustomerBalance
+    def __init__(self, journal_id: _Optional[str] = ..., source_type: _Optional[str] = ..., source_id: _Optional[str] = ..., posted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., number: _Optional[str] = ..., change: _Optional[_Union[CustomerBalance, _Mapping]] = ..., balance: _Optional[_Union[CustomerBalance, _Mapping]] = ...) -> None: ...
+
+class AccountStatementLine(_message.Message):
+    __slots__ = ("journal_id", "source_type", "source_id", "customer_id", "posted_at", "direction", "amount_minor", "balance_minor")
+    JOURNAL_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    POSTED_AT_FIELD_NUMBER: _ClassVar[int]
+    DIRECTION_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    BALANCE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    journal_id: str
+    source_type: str
+    source_id: str
+    customer_id: str
+    posted_at: _timestamp_pb2.Timestamp
+    direction: EntryDirection
+    amount_minor: int
+    balance_minor: int
+    def __init__(self, journal_id: _Optional[str] = ..., source_type: _Optional[str] = ..., source_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., posted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., direction: _Optional[_Union[EntryDirection, str]] = ..., amount_minor: _Optional[int] = ..., balance_minor: _Optional[int] = ...) -> None: ...

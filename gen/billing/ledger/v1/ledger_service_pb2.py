@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from billing.ledger.v1 import ledger_pb2 as billing_dot_ledger_dot_v1_dot_ledger__pb2
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/ledger/v1/ledger_service.proto\x12\x11\x62illing.ledger.v1\x1a\x1e\x62illing/ledger/v1/ledger.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\";\n\x13ListAccountsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"N\n\x14ListAccountsResponse\x12\x36\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.billing.ledger.v1.AccountR\x08\x61\x63\x63ounts\"c\n\x11GetJournalRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12(\n\njournal_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tjournalId\"J\n\x12GetJournalResponse\x12\x34\n\x07journal\x18\x01 \x01(\x0b\x32\x1a.billing.ledger.v1.JournalR\x07journal\"\xdd\x01\n\x13ListJournalsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\ncustomerId\x12$\n\tsource_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08sourceId\"v\n\x14ListJournalsResponse\x12\x36\n\x08journals\x18\x01 \x03(\x0b\x32\x1a.billing.ledger.v1.JournalR\x08journals\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\">\n\x16GetTrialBalanceRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"m\n\x17GetTrialBalanceResponse\x12\x36\n\x08\x62\x61lances\x18\x01 \x03(\x0b\x32\x1a.billing.ledger.v1.BalanceR\x08\x62\x61lances\x12\x1a\n\x08\x62\x61lanced\x18\x02 \x01(\x08R\x08\x62\x61lanced2\xf2\x03\n\rLedgerService\x12v\n\x0cListAccounts\x12&.billing.ledger.v1.ListAccountsRequest\x1a\'.billing.ledger.v1.ListAccountsResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12p\n\nGetJournal\x12$.billing.ledger.v1.GetJournalRequest\x1a%.billing.ledger.v1.GetJournalResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12v\n\x0cListJournals\x12&.billing.ledger.v1.ListJournalsRequest\x1a\'.billing.ledger.v1.ListJournalsResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12\x7f\n\x0fGetTrialBalance\x12).billing.ledger.v1.GetTrialBalanceRequest\x1a*.billing.ledger.v1.GetTrialBalanceResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/ledger/v1/ledger_service.proto\x12\x11\x62illing.ledger.v1\x1a\x1e\x62illing/ledger/v1/ledger.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\x13ListAccountsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"N\n\x14ListAccountsResponse\x12\x36\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.billing.ledger.v1.AccountR\x08\x61\x63\x63ounts\"c\n\x11GetJournalRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12(\n\njournal_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tjournalId\"J\n\x12GetJournalResponse\x12\x34\n\x07journal\x18\x01 \x01(\x0b\x32\x1a.billing.ledger.v1.JournalR\x07journal\"\xdd\x01\n\x13ListJournalsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\ncustomerId\x12$\n\tsource_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08sourceId\"v\n\x14ListJournalsResponse\x12\x36\n\x08journals\x18\x01 \x03(\x0b\x32\x1a.billing.ledger.v1.JournalR\x08journals\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n\x16GetTrialBalanceRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12/\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04\x61sOf\"m\n\x17GetTrialBalanceResponse\x12\x36\n\x08\x62\x61lances\x18\x01 \x03(\x0b\x32\x1a.billing.ledger.v1.BalanceR\x08\x62\x61lances\x12\x1a\n\x08\x62\x61lanced\x18\x02 \x01(\x08R\x08\x62\x61lanced\"\x9b\x01\n\x18GetAccountBalanceRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12(\n\naccount_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\taccountId\x12/\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04\x61sOf\"Q\n\x19GetAccountBalanceResponse\x12\x34\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32\x1a.billing.ledger.v1.BalanceR\x07\x62\x61lance\"\xcb\x02\n\x13GetStatementRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12*\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x30\n\x08\x63urrency\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12\x30\n\x05start\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05start\x12,\n\x03\x65nd\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x03\x65nd\"\x8e\x02\n\x14GetStatementResponse\x12\x1a\n\x08\x63urrency\x18\x01 \x01(\tR\x08\x63urrency\x12<\n\x07opening\x18\x02 \x01(\x0b\x32\".billing.ledger.v1.CustomerBalanceR\x07opening\x12<\n\x07\x63losing\x18\x03 \x01(\x0b\x32\".billing.ledger.v1.CustomerBalanceR\x07\x63losing\x12\x36\n\x05lines\x18\x04 \x03(\x0b\x32 .billing.ledger.v1.StatementLineR\x05lines\x12&\n\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\"\x9e\x02\n\x1aGetAccountStatementRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\naccount_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\taccountId\x12\x30\n\x05start\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05start\x12,\n\x03\x65nd\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x03\x65nd\"\x84\x02\n\x1bGetAccountStatementResponse\x12\x34\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1a.billing.ledger.v1.AccountR\x07\x61\x63\x63ount\x12#\n\ropening_minor\x18\x02 \x01(\x03R\x0copeningMinor\x12#\n\rclosing_minor\x18\x03 \x01(\x03R\x0c\x63losingMinor\x12=\n\x05lines\x18\x04 \x03(\x0b\x32\'.billing.ledger.v1.AccountStatementLineR\x05lines\x12&\n\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken2\x80\x07\n\rLedgerService\x12v\n\x0cListAccounts\x12&.billing.ledger.v1.ListAccountsRequest\x1a\'.billing.ledger.v1.ListAccountsResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12p\n\nGetJournal\x12$.billing.ledger.v1.GetJournalRequest\x1a%.billing.ledger.v1.GetJournalResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12v\n\x0cListJournals\x12&.billing.ledger.v1.ListJournalsRequest\x1a\'.billing.ledger.v1.ListJournalsResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12\x7f\n\x0fGetTrialBalance\x12).billing.ledger.v1.GetTrialBalanceRequest\x1a*.billing.ledger.v1.GetTrialBalanceResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12\x85\x01\n\x11GetAccountBalance\x12+.billing.ledger.v1.GetAccountBalanceRequest\x1a,.billing.ledger.v1.GetAccountBalanceResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12v\n\x0cGetStatement\x12&.billing.ledger.v1.GetStatementRequest\x1a\'.billing.ledger.v1.GetStatementResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12\x8b\x01\n\x13GetAccountStatement\x12-.billing.ledger.v1.GetAccountStatementRequest\x1a..billing.ledger.v1.GetAccountStatementResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,6 +53,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTJOURNALSREQUEST'].fields_by_name['source_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_GETTRIALBALANCEREQUEST'].fields_by_name['tenant_id']._loaded_options = None
   _globals['_GETTRIALBALANCEREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_GETACCOUNTBALANCEREQUEST'].fields_by_name['tenant_id']._loaded_options = None
+  _globals['_GETACCOUNTBALANCEREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_GETACCOUNTBALANCEREQUEST'].fields_by_name['account_id']._loaded_options = None
+  _globals['_GETACCOUNTBALANCEREQUEST'].fields_by_name['account_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['tenant_id']._loaded_options = None
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\364\003(\000'
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['currency']._loaded_options = None
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['currency']._serialized_options = b'\272H\021r\0172\r^([A-Z]{3})?$'
+  _globals['_GETACCOUNTSTATEMENTREQUEST'].fields_by_name['tenant_id']._loaded_options = None
+  _globals['_GETACCOUNTSTATEMENTREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_GETACCOUNTSTATEMENTREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_GETACCOUNTSTATEMENTREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\364\003(\000'
+  _globals['_GETACCOUNTSTATEMENTREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_GETACCOUNTSTATEMENTREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_GETACCOUNTSTATEMENTREQUEST'].fields_by_name['account_id']._loaded_options = None
+  _globals['_GETACCOUNTSTATEMENTREQUEST'].fields_by_name['account_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_LEDGERSERVICE'].methods_by_name['ListAccounts']._loaded_options = None
   _globals['_LEDGERSERVICE'].methods_by_name['ListAccounts']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
   _globals['_LEDGERSERVICE'].methods_by_name['GetJournal']._loaded_options = None
@@ -60,22 +83,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEDGERSERVICE'].methods_by_name['ListJournals']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
   _globals['_LEDGERSERVICE'].methods_by_name['GetTrialBalance']._loaded_options = None
   _globals['_LEDGERSERVICE'].methods_by_name['GetTrialBalance']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=156
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=215
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=217
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=295
-  _globals['_GETJOURNALREQUEST']._serialized_start=297
-  _globals['_GETJOURNALREQUEST']._serialized_end=396
-  _globals['_GETJOURNALRESPONSE']._serialized_start=398
-  _globals['_GETJOURNALRESPONSE']._serialized_end=472
-  _globals['_LISTJOURNALSREQUEST']._serialized_start=475
-  _globals['_LISTJOURNALSREQUEST']._serialized_end=696
-  _globals['_LISTJOURNALSRESPONSE']._serialized_start=698
-  _globals['_LISTJOURNALSRESPONSE']._serialized_end=816
-  _globals['_GETTRIALBALANCEREQUEST']._serialized_start=818
-  _globals['_GETTRIALBALANCEREQUEST']._serialized_end=880
-  _globals['_GETTRIALBALANCERESPONSE']._serialized_start=882
-  _globals['_GETTRIALBALANCERESPONSE']._serialized_end=991
-  _globals['_LEDGERSERVICE']._serialized_start=994
-  _globals['_LEDGERSERVICE']._serialized_end=1492
+  _globals['_LEDGERSERVICE'].methods_by_name['GetAccountBalance']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['GetAccountBalance']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
+  _globals['_LEDGERSERVICE'].methods_by_name['GetStatement']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['GetStatement']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
+  _globals['_LEDGERSERVICE'].methods_by_name['GetAccountStatement']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['GetAccountStatement']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=189
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=248
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=250
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=328
+  _globals['_GETJOURNALREQUEST']._serialized_start=330
+  _globals['_GETJOURNALREQUEST']._serialized_end=429
+  _globals['_GETJOURNALRESPONSE']._serialized_start=431
+  _globals['_GETJOURNALRESPONSE']._serialized_end=505
+  _globals['_LISTJOURNALSREQUEST']._serialized_start=508
+  _globals['_LISTJOURNALSREQUEST']._serialized_end=729
+  _globals['_LISTJOURNALSRESPONSE']._serialized_start=731
+  _globals['_LISTJOURNALSRESPONSE']._serialized_end=849
+  _globals['_GETTRIALBALANCEREQUEST']._serialized_start=851
+  _globals['_GETTRIALBALANCEREQUEST']._serialized_end=962
+  _globals['_GETTRIALBALANCERESPONSE']._serialized_start=964
+  _globals['_GETTRIALBALANCERESPONSE']._serialized_end=1073
+  _globals['_GETACCOUNTBALANCEREQUEST']._serialized_start=1076
+  _globals['_GETACCOUNTBALANCEREQUEST']._serialized_end=1231
+  _globals['_GETACCOUNTBALANCERESPONSE']._serialized_start=1233
+  _globals['_GETACCOUNTBALANCERESPONSE']._serialized_end=1314
+  _globals['_GETSTATEMENTREQUEST']._serialized_start=1317
+  _globals['_GETSTATEMENTREQUEST']._serialized_end=1648
+  _globals['_GETSTATEMENTRESPONSE']._serialized_start=1651
+  _globals['_GETSTATEMENTRESPONSE']._serialized_end=1921
+  _globals['_GETACCOUNTSTATEMENTREQUEST']._serialized_start=1924
+  _globals['_GETACCOUNTSTATEMENTREQUEST']._serialized_end=2210
+  _globals['_GETACCOUNTSTATEMENTRESPONSE']._serialized_start=2213
+  _globals['_GETACCOUNTSTATEMENTRESPONSE']._serialized_end=2473
+  _globals['_LEDGERSERVICE']._serialized_start=2476
+  _globals['_LEDGERSERVICE']._serialized_end=3372
 # @@protoc_insertion_point(module_scope)

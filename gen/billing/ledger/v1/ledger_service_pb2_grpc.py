@@ -54,6 +54,21 @@ class LedgerServiceStub:
                 request_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetTrialBalanceRequest.SerializeToString,
                 response_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetTrialBalanceResponse.FromString,
                 _registered_method=True)
+        self.GetAccountBalance = channel.unary_unary(
+                '/billing.ledger.v1.LedgerService/GetAccountBalance',
+                request_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountBalanceRequest.SerializeToString,
+                response_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountBalanceResponse.FromString,
+                _registered_method=True)
+        self.GetStatement = channel.unary_unary(
+                '/billing.ledger.v1.LedgerService/GetStatement',
+                request_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetStatementRequest.SerializeToString,
+                response_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetStatementResponse.FromString,
+                _registered_method=True)
+        self.GetAccountStatement = channel.unary_unary(
+                '/billing.ledger.v1.LedgerService/GetAccountStatement',
+                request_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountStatementRequest.SerializeToString,
+                response_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountStatementResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -79,7 +94,28 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetTrialBalance(self, request, context):
-        """Every account's sums; per currency debits equal credits.
+        """Every account's sums, now or at any time before; per currency debits equal credits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccountBalance(self, request, context):
+        """One account's sums, now or at any time before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatement(self, request, context):
+        """What a customer owed, and had in credits, and each fact that changed it; oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccountStatement(self, request, context):
+        """What an account stood at, and each entry that changed it; oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,6 +143,21 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.GetTrialBalance,
                     request_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetTrialBalanceRequest.FromString,
                     response_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetTrialBalanceResponse.SerializeToString,
+            ),
+            'GetAccountBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountBalance,
+                    request_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountBalanceRequest.FromString,
+                    response_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountBalanceResponse.SerializeToString,
+            ),
+            'GetStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatement,
+                    request_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetStatementRequest.FromString,
+                    response_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetStatementResponse.SerializeToString,
+            ),
+            'GetAccountStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountStatement,
+                    request_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountStatementRequest.FromString,
+                    response_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountStatementResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -217,6 +268,87 @@ class LedgerService:
             '/billing.ledger.v1.LedgerService/GetTrialBalance',
             billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetTrialBalanceRequest.SerializeToString,
             billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetTrialBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.ledger.v1.LedgerService/GetAccountBalance',
+            billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountBalanceRequest.SerializeToString,
+            billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.ledger.v1.LedgerService/GetStatement',
+            billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetStatementRequest.SerializeToString,
+            billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.ledger.v1.LedgerService/GetAccountStatement',
+            billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountStatementRequest.SerializeToString,
+            billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountStatementResponse.FromString,
             options,
             channel_credentials,
             insecure,

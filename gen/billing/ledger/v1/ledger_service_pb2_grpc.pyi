@@ -36,7 +36,13 @@ class LedgerServiceStub:
     ListJournals: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.ListJournalsRequest, _ledger_service_pb2.ListJournalsResponse]
     """Newest first."""
     GetTrialBalance: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.GetTrialBalanceRequest, _ledger_service_pb2.GetTrialBalanceResponse]
-    """Every account's sums; per currency debits equal credits."""
+    """Every account's sums, now or at any time before; per currency debits equal credits."""
+    GetAccountBalance: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.GetAccountBalanceRequest, _ledger_service_pb2.GetAccountBalanceResponse]
+    """One account's sums, now or at any time before."""
+    GetStatement: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.GetStatementRequest, _ledger_service_pb2.GetStatementResponse]
+    """What a customer owed, and had in credits, and each fact that changed it; oldest first."""
+    GetAccountStatement: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.GetAccountStatementRequest, _ledger_service_pb2.GetAccountStatementResponse]
+    """What an account stood at, and each entry that changed it; oldest first."""
 
 @_typing.type_check_only
 class LedgerServiceAsyncStub(LedgerServiceStub):
@@ -46,7 +52,13 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     ListJournals: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListJournalsRequest, _ledger_service_pb2.ListJournalsResponse]  # type: ignore[assignment]
     """Newest first."""
     GetTrialBalance: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetTrialBalanceRequest, _ledger_service_pb2.GetTrialBalanceResponse]  # type: ignore[assignment]
-    """Every account's sums; per currency debits equal credits."""
+    """Every account's sums, now or at any time before; per currency debits equal credits."""
+    GetAccountBalance: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetAccountBalanceRequest, _ledger_service_pb2.GetAccountBalanceResponse]  # type: ignore[assignment]
+    """One account's sums, now or at any time before."""
+    GetStatement: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetStatementRequest, _ledger_service_pb2.GetStatementResponse]  # type: ignore[assignment]
+    """What a customer owed, and had in credits, and each fact that changed it; oldest first."""
+    GetAccountStatement: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetAccountStatementRequest, _ledger_service_pb2.GetAccountStatementResponse]  # type: ignore[assignment]
+    """What an account stood at, and each entry that changed it; oldest first."""
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -77,6 +89,30 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_service_pb2.GetTrialBalanceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_service_pb2.GetTrialBalanceResponse, _abc.Awaitable[_ledger_service_pb2.GetTrialBalanceResponse]]:
-        """Every account's sums; per currency debits equal credits."""
+        """Every account's sums, now or at any time before; per currency debits equal credits."""
+
+    @_abc_1.abstractmethod
+    def GetAccountBalance(
+        self,
+        request: _ledger_service_pb2.GetAccountBalanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_service_pb2.GetAccountBalanceResponse, _abc.Awaitable[_ledger_service_pb2.GetAccountBalanceResponse]]:
+        """One account's sums, now or at any time before."""
+
+    @_abc_1.abstractmethod
+    def GetStatement(
+        self,
+        request: _ledger_service_pb2.GetStatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_service_pb2.GetStatementResponse, _abc.Awaitable[_ledger_service_pb2.GetStatementResponse]]:
+        """What a customer owed, and had in credits, and each fact that changed it; oldest first."""
+
+    @_abc_1.abstractmethod
+    def GetAccountStatement(
+        self,
+        request: _ledger_service_pb2.GetAccountStatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_service_pb2.GetAccountStatementResponse, _abc.Awaitable[_ledger_service_pb2.GetAccountStatementResponse]]:
+        """What an account stood at, and each entry that changed it; oldest first."""
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

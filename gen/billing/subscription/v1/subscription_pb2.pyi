@@ -49,7 +49,7 @@ SUBSCRIPTION_CHANGE_STATE_APPLIED: SubscriptionChangeState
 SUBSCRIPTION_CHANGE_STATE_CANCELED: SubscriptionChangeState
 
 class Subscription(_message.Message):
-    __slots__ = ("id", "tenant_id", "customer_id", "plan_id", "state", "currency", "items", "interval_unit", "interval_count", "timezone", "anchor_at", "start_at", "trial_end_at", "current_period_start", "current_period_end", "cancel_at_period_end", "canceled_at", "ended_at", "created_at", "version", "paused_at", "next_change_at")
+    __slots__ = ("id", "tenant_id", "customer_id", "plan_id", "state", "currency", "items", "interval_unit", "interval_count", "timezone", "anchor_at", "start_at", "trial_end_at", "current_period_start", "current_period_end", "cancel_at_period_end", "canceled_at", "ended_at", "created_at", "version", "paused_at", "next_change_at", "minimum_commitment_minor")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +72,7 @@ class Subscription(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PAUSED_AT_FIELD_NUMBER: _ClassVar[int]
     NEXT_CHANGE_AT_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_COMMITMENT_MINOR_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     customer_id: str
@@ -94,7 +95,8 @@ class Subscription(_message.Message):
     version: int
     paused_at: _timestamp_pb2.Timestamp
     next_change_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., state: _Optional[_Union[SubscriptionState, str]] = ..., currency: _Optional[str] = ..., items: _Optional[_Iterable[_Union[SubscriptionItem, _Mapping]]] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., timezone: _Optional[str] = ..., anchor_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trial_end_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_at_period_end: _Optional[bool] = ..., canceled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., paused_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_change_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    minimum_commitment_minor: int
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., state: _Optional[_Union[SubscriptionState, str]] = ..., currency: _Optional[str] = ..., items: _Optional[_Iterable[_Union[SubscriptionItem, _Mapping]]] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., timezone: _Optional[str] = ..., anchor_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trial_end_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_at_period_end: _Optional[bool] = ..., canceled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., paused_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_change_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., minimum_commitment_minor: _Optional[int] = ...) -> None: ...
 
 class SubscriptionItem(_message.Message):
     __slots__ = ("id", "price_id", "meter_code", "quantity", "one_time")
@@ -111,7 +113,7 @@ class SubscriptionItem(_message.Message):
     def __init__(self, id: _Optional[str] = ..., price_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., quantity: _Optional[str] = ..., one_time: _Optional[bool] = ...) -> None: ...
 
 class SubscriptionChange(_message.Message):
-    __slots__ = ("id", "tenant_id", "subscription_id", "state", "effective_at", "plan_id", "items", "proration_behavior", "created_at")
+    __slots__ = ("id", "tenant_id", "subscription_id", "state", "effective_at", "plan_id", "items", "proration_behavior", "created_at", "minimum_commitment_minor")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +123,7 @@ class SubscriptionChange(_message.Message):
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     PRORATION_BEHAVIOR_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_COMMITMENT_MINOR_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     subscription_id: str
@@ -130,7 +133,8 @@ class SubscriptionChange(_message.Message):
     items: _containers.RepeatedCompositeFieldContainer[ChangedItem]
     proration_behavior: ProrationBehavior
     created_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., state: _Optional[_Union[SubscriptionChangeState, str]] = ..., effective_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., plan_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[ChangedItem, _Mapping]]] = ..., proration_behavior: _Optional[_Union[ProrationBehavior, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    minimum_commitment_minor: int
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., state: _Optional[_Union[SubscriptionChangeState, str]] = ..., effective_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., plan_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[ChangedItem, _Mapping]]] = ..., proration_behavior: _Optional[_Union[ProrationBehavior, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., minimum_commitment_minor: _Optional[int] = ...) -> None: ...
 
 class ChangedItem(_message.Message):
     __slots__ = ("price_id", "quantity", "one_time")

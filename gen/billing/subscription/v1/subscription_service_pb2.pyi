@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateSubscriptionRequest(_message.Message):
-    __slots__ = ("tenant_id", "request_id", "customer_id", "plan_id", "items", "trial_days", "start_at")
+    __slots__ = ("tenant_id", "request_id", "customer_id", "plan_id", "items", "trial_days", "start_at", "minimum_commitment_minor")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class CreateSubscriptionRequest(_message.Message):
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     TRIAL_DAYS_FIELD_NUMBER: _ClassVar[int]
     START_AT_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_COMMITMENT_MINOR_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     request_id: str
     customer_id: str
@@ -28,7 +29,8 @@ class CreateSubscriptionRequest(_message.Message):
     items: _containers.RepeatedCompositeFieldContainer[NewSubscriptionItem]
     trial_days: int
     start_at: _timestamp_pb2.Timestamp
-    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[NewSubscriptionItem, _Mapping]]] = ..., trial_days: _Optional[int] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    minimum_commitment_minor: int
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[NewSubscriptionItem, _Mapping]]] = ..., trial_days: _Optional[int] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., minimum_commitment_minor: _Optional[int] = ...) -> None: ...
 
 class NewSubscriptionItem(_message.Message):
     __slots__ = ("price_id", "quantity")
@@ -99,7 +101,7 @@ class CancelSubscriptionResponse(_message.Message):
     def __init__(self, subscription: _Optional[_Union[_subscription_pb2.Subscription, _Mapping]] = ...) -> None: ...
 
 class ChangeSubscriptionRequest(_message.Message):
-    __slots__ = ("tenant_id", "request_id", "subscription_id", "plan_id", "items", "proration_behavior", "at_period_end", "effective_at")
+    __slots__ = ("tenant_id", "request_id", "subscription_id", "plan_id", "items", "proration_behavior", "at_period_end", "effective_at", "minimum_commitment_minor")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +110,7 @@ class ChangeSubscriptionRequest(_message.Message):
     PRORATION_BEHAVIOR_FIELD_NUMBER: _ClassVar[int]
     AT_PERIOD_END_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_AT_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_COMMITMENT_MINOR_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     request_id: str
     subscription_id: str
@@ -116,7 +119,8 @@ class ChangeSubscriptionRequest(_message.Message):
     proration_behavior: _subscription_pb2.ProrationBehavior
     at_period_end: bool
     effective_at: _timestamp_pb2.Timestamp
-    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[NewSubscriptionItem, _Mapping]]] = ..., proration_behavior: _Optional[_Union[_subscription_pb2.ProrationBehavior, str]] = ..., at_period_end: _Optional[bool] = ..., effective_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    minimum_commitment_minor: int
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[NewSubscriptionItem, _Mapping]]] = ..., proration_behavior: _Optional[_Union[_subscription_pb2.ProrationBehavior, str]] = ..., at_period_end: _Optional[bool] = ..., effective_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., minimum_commitment_minor: _Optional[int] = ...) -> None: ...
 
 class ChangeSubscriptionResponse(_message.Message):
     __slots__ = ("subscription", "change")

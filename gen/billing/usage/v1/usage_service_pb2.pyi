@@ -45,16 +45,25 @@ class BatchReportUsageResponse(_message.Message):
     def __init__(self, accepted: _Optional[int] = ..., duplicates: _Optional[int] = ..., results: _Optional[_Iterable[_Union[UsageResult, _Mapping]]] = ...) -> None: ...
 
 class UsageResult(_message.Message):
-    __slots__ = ("index", "outcome", "reason", "message")
+    __slots__ = ("index", "outcome", "reason", "message", "facts")
+    class FactsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     INDEX_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
     index: int
     outcome: _usage_pb2.UsageOutcome
     reason: str
     message: str
-    def __init__(self, index: _Optional[int] = ..., outcome: _Optional[_Union[_usage_pb2.UsageOutcome, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    facts: _containers.ScalarMap[str, str]
+    def __init__(self, index: _Optional[int] = ..., outcome: _Optional[_Union[_usage_pb2.UsageOutcome, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., facts: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class StreamUsageRequest(_message.Message):
     __slots__ = ("tenant_id", "records")
@@ -79,16 +88,25 @@ class StreamUsageResponse(_message.Message):
     def __init__(self, accepted: _Optional[int] = ..., duplicates: _Optional[int] = ..., conflicts: _Optional[int] = ..., rejected: _Optional[int] = ..., problems: _Optional[_Iterable[_Union[StreamUsageProblem, _Mapping]]] = ...) -> None: ...
 
 class StreamUsageProblem(_message.Message):
-    __slots__ = ("index", "outcome", "reason", "message")
+    __slots__ = ("index", "outcome", "reason", "message", "facts")
+    class FactsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     INDEX_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
     index: int
     outcome: _usage_pb2.UsageOutcome
     reason: str
     message: str
-    def __init__(self, index: _Optional[int] = ..., outcome: _Optional[_Union[_usage_pb2.UsageOutcome, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    facts: _containers.ScalarMap[str, str]
+    def __init__(self, index: _Optional[int] = ..., outcome: _Optional[_Union[_usage_pb2.UsageOutcome, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., facts: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ListUsageTotalsRequest(_message.Message):
     __slots__ = ("tenant_id", "page_size", "page_token", "subscription_id")

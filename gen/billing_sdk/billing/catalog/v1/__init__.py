@@ -99,7 +99,8 @@ class Aggregation(betterproto2.Enum):
 
     LATEST = 6
     """
-    Quantity of the last record by its time; of those at one instant, of the last to come in.
+    Quantity of the last record by its time; of those at one instant, of the last to come in, or within one batch of
+    the one with the greatest key.
     """
 
     AVERAGE = 7

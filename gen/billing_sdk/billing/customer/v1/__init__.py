@@ -156,6 +156,13 @@ class Customer(betterproto2.Message):
 
     etag: "str" = betterproto2.field(15, betterproto2.TYPE_STRING)
 
+    language: "__types__v1__.Language" = betterproto2.field(
+        16, betterproto2.TYPE_ENUM, default_factory=lambda: __types__v1__.Language(0)
+    )
+    """
+    What the customer is written to in; unspecified: as the tenant's branding says.
+    """
+
 
 default_message_pool.register_message("billing.customer.v1", "Customer", Customer)
 
@@ -189,6 +196,13 @@ class CustomerDetails(betterproto2.Message):
     timezone: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
     """
     IANA name; the tenant's when empty.
+    """
+
+    language: "__types__v1__.Language" = betterproto2.field(
+        7, betterproto2.TYPE_ENUM, default_factory=lambda: __types__v1__.Language(0)
+    )
+    """
+    Of invoices; as the tenant's branding says when unspecified.
     """
 
 
@@ -322,3 +336,4 @@ class CustomerServiceStub:
 
 
 from ....google import protobuf as ___google__protobuf__
+from ...types import v1 as __types__v1__

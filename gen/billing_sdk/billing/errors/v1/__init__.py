@@ -475,6 +475,47 @@ class ErrorReason(betterproto2.Enum):
     divides by nothing, a block size without a rounding.
     """
 
+    BRANDING_LOGO_INVALID = 300
+    """
+    INVALID_ARGUMENT {field}. The logo is no PNG image, has over 2000 pixels each way, or is damaged.
+    """
+
+    QUOTA_NOT_FOUND = 280
+    """
+    NOT_FOUND {quota_id}.
+    """
+
+    QUOTA_EXCEEDED = 281
+    """
+    RESOURCE_EXHAUSTED {quota_id, meter_code, limit, used, period_end}. The record does not fit into what is left
+    of the quota; wait for the period's end, or have the quota raised.
+    """
+
+    QUOTA_INVALID = 282
+    """
+    INVALID_ARGUMENT {detail}. The quota contradicts itself: subject, period, meter or a threshold.
+    """
+
+    QUOTA_LIMIT_REACHED = 283
+    """
+    RESOURCE_EXHAUSTED {limit}. Remove a quota of the subject before adding another.
+    """
+
+    QUOTA_OF_PLATFORM = 284
+    """
+    PERMISSION_DENIED {quota_id}. The platform's operators set the quota; ask them.
+    """
+
+    ACCOUNT_NOT_FOUND = 290
+    """
+    NOT_FOUND {account_id}. ListAccounts shows those there are.
+    """
+
+    STATEMENT_PERIOD_INVALID = 291
+    """
+    INVALID_ARGUMENT {start, end}. A statement's period starts before it ends.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -568,6 +609,14 @@ class ErrorReason(betterproto2.Enum):
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
             230: "ERROR_REASON_METER_INVALID",
+            300: "ERROR_REASON_BRANDING_LOGO_INVALID",
+            280: "ERROR_REASON_QUOTA_NOT_FOUND",
+            281: "ERROR_REASON_QUOTA_EXCEEDED",
+            282: "ERROR_REASON_QUOTA_INVALID",
+            283: "ERROR_REASON_QUOTA_LIMIT_REACHED",
+            284: "ERROR_REASON_QUOTA_OF_PLATFORM",
+            290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
+            291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
         }
 
     @classmethod
@@ -663,4 +712,12 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
             "ERROR_REASON_METER_INVALID": 230,
+            "ERROR_REASON_BRANDING_LOGO_INVALID": 300,
+            "ERROR_REASON_QUOTA_NOT_FOUND": 280,
+            "ERROR_REASON_QUOTA_EXCEEDED": 281,
+            "ERROR_REASON_QUOTA_INVALID": 282,
+            "ERROR_REASON_QUOTA_LIMIT_REACHED": 283,
+            "ERROR_REASON_QUOTA_OF_PLATFORM": 284,
+            "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
+            "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
         }

@@ -17,8 +17,10 @@ __all__ = (
     "InvoiceCredit",
     "InvoiceCredited",
     "InvoiceDiscount",
+    "InvoiceFormat",
     "InvoiceGenerated",
     "InvoiceLine",
+    "InvoiceLineEvidence",
     "InvoiceLineType",
     "InvoicePaid",
     "InvoicePayment",
@@ -29,6 +31,7 @@ __all__ = (
     "InvoiceTax",
     "InvoiceTerms",
     "InvoiceVoided",
+    "InvoiceWrittenOff",
     "IssueCreditNoteRequest",
     "IssueCreditNoteResponse",
     "ListCreditNotesRequest",
@@ -44,8 +47,12 @@ __all__ = (
     "ReissueInvoiceResponse",
     "RenderInvoiceRequest",
     "RenderInvoiceResponse",
+    "ShareInvoiceRequest",
+    "ShareInvoiceResponse",
     "VoidInvoiceRequest",
     "VoidInvoiceResponse",
+    "WriteOffInvoiceRequest",
+    "WriteOffInvoiceResponse",
 )
 
 import datetime
@@ -58,6 +65,33 @@ from ....message_pool import default_message_pool
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
+
+
+class InvoiceFormat(betterproto2.Enum):
+    UNSPECIFIED = 0
+
+    PDF = 1
+
+    HTML = 2
+    """
+    One page that needs nothing else.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "INVOICE_FORMAT_UNSPECIFIED",
+            1: "INVOICE_FORMAT_PDF",
+            2: "INVOICE_FORMAT_HTML",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "INVOICE_FORMAT_UNSPECIFIED": 0,
+            "INVOICE_FORMAT_PDF": 1,
+            "INVOICE_FORMAT_HTML": 2,
+        }
 
 
 class InvoiceLineType(betterproto2.Enum):
@@ -74,6 +108,11 @@ class InvoiceLineType(betterproto2.Enum):
     Of one-off invoices, and of one-time prices.
     """
 
+    TRUE_UP = 260
+    """
+    What a period's lines lack to the subscription's minimum commitment; below zero where late usage makes up for it.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -82,6 +121,7 @@ class InvoiceLineType(betterproto2.Enum):
             2: "INVOICE_LINE_TYPE_USAGE",
             3: "INVOICE_LINE_TYPE_ADJUSTMENT",
             4: "INVOICE_LINE_TYPE_ONE_TIME",
+            260: "INVOICE_LINE_TYPE_TRUE_UP",
         }
 
     @classmethod
@@ -92,12 +132,13 @@ class InvoiceLineType(betterproto2.Enum):
             "INVOICE_LINE_TYPE_USAGE": 2,
             "INVOICE_LINE_TYPE_ADJUSTMENT": 3,
             "INVOICE_LINE_TYPE_ONE_TIME": 4,
+            "INVOICE_LINE_TYPE_TRUE_UP": 260,
         }
 
 
 class InvoiceState(betterproto2.Enum):
     """
-    draft -> open -> paid | void
+    draft -> open -> paid | void | uncollectible; uncollectible -> paid
     """
 
     UNSPECIFIED = 0
@@ -119,6 +160,11 @@ class InvoiceState(betterproto2.Enum):
     Withdrawn; its ledger entries are reversed, its number stays.
     """
 
+    UNCOLLECTIBLE = 5
+    """
+    Open, but written off: what is due of it is no longer expected. A payment is a recovery.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -127,6 +173,7 @@ class InvoiceState(betterproto2.Enum):
             2: "INVOICE_STATE_OPEN",
             3: "INVOICE_STATE_PAID",
             4: "INVOICE_STATE_VOID",
+            5: "INVOICE_STATE_UNCOLLECTIBLE",
         }
 
     @classmethod
@@ -137,6 +184,7 @@ class InvoiceState(betterproto2.Enum):
             "INVOICE_STATE_OPEN": 2,
             "INVOICE_STATE_PAID": 3,
             "INVOICE_STATE_VOID": 4,
+            "INVOICE_STATE_UNCOLLECTIBLE": 5,
         }
 
 
@@ -416,6 +464,10 @@ class Invoice(betterproto2.Message):
     The invoice, now void, that this one was issued for again.
     """
 
+    written_off_at: "datetime.datetime | None" = betterproto2.field(
+        290, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
     terms: "InvoiceTerms | None" = betterproto2.field(270, betterproto2.TYPE_MESSAGE, optional=True)
 
 
@@ -565,6 +617,13 @@ class InvoiceLine(betterproto2.Message):
     Of matrix and percentage prices.
     """
 
+    subscription_id: "str" = betterproto2.field(260, betterproto2.TYPE_STRING)
+
+    evidence: "InvoiceLineEvidence | None" = betterproto2.field(261, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    What lies outside the line: other lines that its amount follows from.
+    """
+
     charge_id: "str" = betterproto2.field(270, betterproto2.TYPE_STRING)
     """
     What rating charged; empty for what was no charge.
@@ -577,6 +636,22 @@ class InvoiceLine(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceLine", InvoiceLine)
+
+
+@dataclass(eq=False, repr=False)
+class InvoiceLineEvidence(betterproto2.Message):
+    minimum_minor: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+    """
+    Of a true-up: what its period comes to at least, what the period's lines came to on all invoices up to this one, and
+    what was trued up before.
+    """
+
+    lines_minor: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+
+    trued_up_minor: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceLineEvidence", InvoiceLineEvidence)
 
 
 @dataclass(eq=False, repr=False)
@@ -635,6 +710,11 @@ class InvoicePaymentRecorded(betterproto2.Message):
     amount_minor: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
 
     amount_due_minor: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+
+    recovered: "bool" = betterproto2.field(290, betterproto2.TYPE_BOOL)
+    """
+    The invoice had been written off.
+    """
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoicePaymentRecorded", InvoicePaymentRecorded)
@@ -712,6 +792,24 @@ class InvoiceVoided(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceVoided", InvoiceVoided)
+
+
+@dataclass(eq=False, repr=False)
+class InvoiceWrittenOff(betterproto2.Message):
+    """
+    What is due of it is no longer expected.
+    """
+
+    invoice_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    number: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    amount_minor: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceWrittenOff", InvoiceWrittenOff)
 
 
 @dataclass(eq=False, repr=False)
@@ -917,6 +1015,20 @@ class RenderInvoiceRequest(betterproto2.Message):
 
     invoice_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
+    language: "__types__v1__.Language" = betterproto2.field(
+        3, betterproto2.TYPE_ENUM, default_factory=lambda: __types__v1__.Language(0)
+    )
+    """
+    The customer's when unspecified, else the tenant's branding's, else English.
+    """
+
+    format: "InvoiceFormat" = betterproto2.field(
+        4, betterproto2.TYPE_ENUM, default_factory=lambda: InvoiceFormat(0)
+    )
+    """
+    A PDF when unspecified.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "RenderInvoiceRequest", RenderInvoiceRequest)
 
@@ -927,8 +1039,37 @@ class RenderInvoiceResponse(betterproto2.Message):
 
     file_name: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
+    html: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
 
 default_message_pool.register_message("billing.invoice.v1", "RenderInvoiceResponse", RenderInvoiceResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ShareInvoiceRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    valid_days: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+    """
+    How long it can be seen there; 90 when 0.
+    """
+
+
+default_message_pool.register_message("billing.invoice.v1", "ShareInvoiceRequest", ShareInvoiceRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ShareInvoiceResponse(betterproto2.Message):
+    url: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    expires_at: "datetime.datetime | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+
+default_message_pool.register_message("billing.invoice.v1", "ShareInvoiceResponse", ShareInvoiceResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -949,6 +1090,28 @@ class VoidInvoiceResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "VoidInvoiceResponse", VoidInvoiceResponse)
+
+
+@dataclass(eq=False, repr=False)
+class WriteOffInvoiceRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.invoice.v1", "WriteOffInvoiceRequest", WriteOffInvoiceRequest)
+
+
+@dataclass(eq=False, repr=False)
+class WriteOffInvoiceResponse(betterproto2.Message):
+    invoice: "Invoice | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "billing.invoice.v1", "WriteOffInvoiceResponse", WriteOffInvoiceResponse
+)
 
 
 class InvoiceServiceStub:
@@ -1002,6 +1165,17 @@ class InvoiceServiceStub:
             "/billing.invoice.v1.InvoiceService/VoidInvoice",
             VoidInvoiceRequest.SerializeToString,
             VoidInvoiceResponse.FromString,
+        )(message)
+
+    def write_off_invoice(self, message: "WriteOffInvoiceRequest") -> "WriteOffInvoiceResponse":
+        """
+        Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/WriteOffInvoice",
+            WriteOffInvoiceRequest.SerializeToString,
+            WriteOffInvoiceResponse.FromString,
         )(message)
 
     def create_invoice(self, message: "CreateInvoiceRequest") -> "CreateInvoiceResponse":
@@ -1058,13 +1232,24 @@ class InvoiceServiceStub:
 
     def render_invoice(self, message: "RenderInvoiceRequest") -> "RenderInvoiceResponse":
         """
-        The invoice as a PDF.
+        The invoice as a PDF, or as a page.
         """
 
         return self._channel.unary_unary(
             "/billing.invoice.v1.InvoiceService/RenderInvoice",
             RenderInvoiceRequest.SerializeToString,
             RenderInvoiceResponse.FromString,
+        )(message)
+
+    def share_invoice(self, message: "ShareInvoiceRequest") -> "ShareInvoiceResponse":
+        """
+        An address where whoever has it can see the invoice, until it expires: for the customer.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/ShareInvoice",
+            ShareInvoiceRequest.SerializeToString,
+            ShareInvoiceResponse.FromString,
         )(message)
 
 

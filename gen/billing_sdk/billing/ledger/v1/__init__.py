@@ -5,12 +5,20 @@
 
 __all__ = (
     "Account",
+    "AccountStatementLine",
     "AccountType",
     "Balance",
+    "CustomerBalance",
     "Entry",
     "EntryDirection",
+    "GetAccountBalanceRequest",
+    "GetAccountBalanceResponse",
+    "GetAccountStatementRequest",
+    "GetAccountStatementResponse",
     "GetJournalRequest",
     "GetJournalResponse",
+    "GetStatementRequest",
+    "GetStatementResponse",
     "GetTrialBalanceRequest",
     "GetTrialBalanceResponse",
     "Journal",
@@ -20,6 +28,7 @@ __all__ = (
     "ListAccountsResponse",
     "ListJournalsRequest",
     "ListJournalsResponse",
+    "StatementLine",
 )
 
 import datetime
@@ -59,6 +68,21 @@ class AccountType(betterproto2.Enum):
     Credits given away.
     """
 
+    BAD_DEBT = 7
+    """
+    What was written off of invoices.
+    """
+
+    DEFERRED_REVENUE = 8
+    """
+    Invoiced for service that is still to come.
+    """
+
+    BREAKAGE = 9
+    """
+    Prepaid credits that expired unused.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -69,6 +93,9 @@ class AccountType(betterproto2.Enum):
             4: "ACCOUNT_TYPE_TAX_PAYABLE",
             5: "ACCOUNT_TYPE_CUSTOMER_CREDIT",
             6: "ACCOUNT_TYPE_EXPENSE",
+            7: "ACCOUNT_TYPE_BAD_DEBT",
+            8: "ACCOUNT_TYPE_DEFERRED_REVENUE",
+            9: "ACCOUNT_TYPE_BREAKAGE",
         }
 
     @classmethod
@@ -81,6 +108,9 @@ class AccountType(betterproto2.Enum):
             "ACCOUNT_TYPE_TAX_PAYABLE": 4,
             "ACCOUNT_TYPE_CUSTOMER_CREDIT": 5,
             "ACCOUNT_TYPE_EXPENSE": 6,
+            "ACCOUNT_TYPE_BAD_DEBT": 7,
+            "ACCOUNT_TYPE_DEFERRED_REVENUE": 8,
+            "ACCOUNT_TYPE_BREAKAGE": 9,
         }
 
 
@@ -129,6 +159,36 @@ default_message_pool.register_message("billing.ledger.v1", "Account", Account)
 
 
 @dataclass(eq=False, repr=False)
+class AccountStatementLine(betterproto2.Message):
+    """
+    An entry of an account, and what the account stood at then, debits less credits.
+    """
+
+    journal_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    source_type: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    source_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    customer_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    posted_at: "datetime.datetime | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    direction: "EntryDirection" = betterproto2.field(
+        6, betterproto2.TYPE_ENUM, default_factory=lambda: EntryDirection(0)
+    )
+
+    amount_minor: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+
+    balance_minor: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.ledger.v1", "AccountStatementLine", AccountStatementLine)
+
+
+@dataclass(eq=False, repr=False)
 class Balance(betterproto2.Message):
     """
     Sums of one account.
@@ -156,6 +216,26 @@ default_message_pool.register_message("billing.ledger.v1", "Balance", Balance)
 
 
 @dataclass(eq=False, repr=False)
+class CustomerBalance(betterproto2.Message):
+    """
+    Where a customer stands.
+    """
+
+    owed_minor: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+    """
+    For invoices; below zero, what was received beyond them.
+    """
+
+    credit_minor: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+    """
+    What is left of credits, prepaid ones among them.
+    """
+
+
+default_message_pool.register_message("billing.ledger.v1", "CustomerBalance", CustomerBalance)
+
+
+@dataclass(eq=False, repr=False)
 class Entry(betterproto2.Message):
     account_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -173,6 +253,83 @@ class Entry(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.ledger.v1", "Entry", Entry)
+
+
+@dataclass(eq=False, repr=False)
+class GetAccountBalanceRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    account_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    as_of: "datetime.datetime | None" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    As in GetTrialBalance.
+    """
+
+
+default_message_pool.register_message(
+    "billing.ledger.v1", "GetAccountBalanceRequest", GetAccountBalanceRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class GetAccountBalanceResponse(betterproto2.Message):
+    balance: "Balance | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "billing.ledger.v1", "GetAccountBalanceResponse", GetAccountBalanceResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class GetAccountStatementRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+
+    page_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    account_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    start: "datetime.datetime | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    As in GetStatement.
+    """
+
+    end: "datetime.datetime | None" = betterproto2.field(
+        6, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+
+default_message_pool.register_message(
+    "billing.ledger.v1", "GetAccountStatementRequest", GetAccountStatementRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class GetAccountStatementResponse(betterproto2.Message):
+    account: "Account | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    opening_minor: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+    """
+    Debits less credits; of the whole period, on every page.
+    """
+
+    closing_minor: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+    lines: "list[AccountStatementLine]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    next_page_token: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "billing.ledger.v1", "GetAccountStatementResponse", GetAccountStatementResponse
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -194,8 +351,67 @@ default_message_pool.register_message("billing.ledger.v1", "GetJournalResponse",
 
 
 @dataclass(eq=False, repr=False)
+class GetStatementRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+
+    page_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    customer_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    The customer's own when empty.
+    """
+
+    start: "datetime.datetime | None" = betterproto2.field(
+        6, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    In the tenant's time; unset: from the beginning.
+    """
+
+    end: "datetime.datetime | None" = betterproto2.field(
+        7, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    Not included; unset: all there is.
+    """
+
+
+default_message_pool.register_message("billing.ledger.v1", "GetStatementRequest", GetStatementRequest)
+
+
+@dataclass(eq=False, repr=False)
+class GetStatementResponse(betterproto2.Message):
+    currency: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    opening: "CustomerBalance | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Of the whole period, on every page.
+    """
+
+    closing: "CustomerBalance | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
+
+    lines: "list[StatementLine]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    next_page_token: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.ledger.v1", "GetStatementResponse", GetStatementResponse)
+
+
+@dataclass(eq=False, repr=False)
 class GetTrialBalanceRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    as_of: "datetime.datetime | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    In the tenant's time, that instant included; unset: all there is.
+    """
 
 
 default_message_pool.register_message("billing.ledger.v1", "GetTrialBalanceRequest", GetTrialBalanceRequest)
@@ -226,8 +442,8 @@ class Journal(betterproto2.Message):
 
     source_type: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    What happened: `invoice.finalized`, `invoice.voided`, `payment.recorded`,
-    `credit.granted`, `credit.voided`, `credit_note.issued`.
+    What happened: `invoice.finalized`, `invoice.voided`, `payment.recorded`, `invoice.written_off`,
+    `invoice.recovered`, `credit.granted`, `credit.voided`, `credit_note.issued`.
     """
 
     source_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
@@ -313,6 +529,38 @@ class ListJournalsResponse(betterproto2.Message):
 default_message_pool.register_message("billing.ledger.v1", "ListJournalsResponse", ListJournalsResponse)
 
 
+@dataclass(eq=False, repr=False)
+class StatementLine(betterproto2.Message):
+    """
+    A money fact of a customer: what it changed, and where the customer stood then.
+    """
+
+    journal_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    source_type: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    As in Journal.
+    """
+
+    source_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    posted_at: "datetime.datetime | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    number: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    The number of the invoice or credit note that it is about.
+    """
+
+    change: "CustomerBalance | None" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, optional=True)
+
+    balance: "CustomerBalance | None" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("billing.ledger.v1", "StatementLine", StatementLine)
+
+
 class LedgerServiceStub:
     def __init__(self, channel: grpc.Channel):
         self._channel = channel
@@ -346,13 +594,46 @@ class LedgerServiceStub:
 
     def get_trial_balance(self, message: "GetTrialBalanceRequest") -> "GetTrialBalanceResponse":
         """
-        Every account's sums; per currency debits equal credits.
+        Every account's sums, now or at any time before; per currency debits equal credits.
         """
 
         return self._channel.unary_unary(
             "/billing.ledger.v1.LedgerService/GetTrialBalance",
             GetTrialBalanceRequest.SerializeToString,
             GetTrialBalanceResponse.FromString,
+        )(message)
+
+    def get_account_balance(self, message: "GetAccountBalanceRequest") -> "GetAccountBalanceResponse":
+        """
+        One account's sums, now or at any time before.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.ledger.v1.LedgerService/GetAccountBalance",
+            GetAccountBalanceRequest.SerializeToString,
+            GetAccountBalanceResponse.FromString,
+        )(message)
+
+    def get_statement(self, message: "GetStatementRequest") -> "GetStatementResponse":
+        """
+        What a customer owed, and had in credits, and each fact that changed it; oldest first.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.ledger.v1.LedgerService/GetStatement",
+            GetStatementRequest.SerializeToString,
+            GetStatementResponse.FromString,
+        )(message)
+
+    def get_account_statement(self, message: "GetAccountStatementRequest") -> "GetAccountStatementResponse":
+        """
+        What an account stood at, and each entry that changed it; oldest first.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.ledger.v1.LedgerService/GetAccountStatement",
+            GetAccountStatementRequest.SerializeToString,
+            GetAccountStatementResponse.FromString,
         )(message)
 
 

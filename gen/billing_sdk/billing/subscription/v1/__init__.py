@@ -252,6 +252,12 @@ class ChangeSubscriptionRequest(betterproto2.Message):
     part of it that was invoiced immediately, and only if none of the items that end was used since.
     """
 
+    minimum_commitment_minor: "int | None" = betterproto2.field(260, betterproto2.TYPE_INT64, optional=True)
+    """
+    As when a subscription is created; 0 ends it, and it stays as it is when unset. It changes with the fees: with
+    PRORATION_BEHAVIOR_NONE, when the next period begins.
+    """
+
 
 default_message_pool.register_message(
     "billing.subscription.v1", "ChangeSubscriptionRequest", ChangeSubscriptionRequest
@@ -295,6 +301,12 @@ class CreateSubscriptionRequest(betterproto2.Message):
     )
     """
     The tenant's present second when unset.
+    """
+
+    minimum_commitment_minor: "int" = betterproto2.field(260, betterproto2.TYPE_INT64)
+    """
+    What the lines of a period come to at least, in minor units of the customer's currency, before discounts, credits and
+    tax. What is missing is charged with the period's last invoice. Due for the time served, as a fee is.
     """
 
 
@@ -523,6 +535,11 @@ class Subscription(betterproto2.Message):
     When the scheduled change takes effect, if there is one.
     """
 
+    minimum_commitment_minor: "int" = betterproto2.field(260, betterproto2.TYPE_INT64)
+    """
+    What the lines of a period come to at least, in minor units; 0: anything.
+    """
+
 
 default_message_pool.register_message("billing.subscription.v1", "Subscription", Subscription)
 
@@ -575,6 +592,11 @@ class SubscriptionChange(betterproto2.Message):
     created_at: "datetime.datetime | None" = betterproto2.field(
         9, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
+
+    minimum_commitment_minor: "int | None" = betterproto2.field(260, betterproto2.TYPE_INT64, optional=True)
+    """
+    From then on; unset: as before.
+    """
 
 
 default_message_pool.register_message("billing.subscription.v1", "SubscriptionChange", SubscriptionChange)

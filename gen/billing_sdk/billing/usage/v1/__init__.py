@@ -212,6 +212,12 @@ class StreamUsageProblem(betterproto2.Message):
 
     message: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
 
+    facts: "dict[str, str]" = betterproto2.field(
+        280,
+        betterproto2.TYPE_MAP,
+        map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
+    )
+
 
 default_message_pool.register_message("billing.usage.v1", "StreamUsageProblem", StreamUsageProblem)
 
@@ -419,6 +425,15 @@ class UsageResult(betterproto2.Message):
     """
 
     message: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    facts: "dict[str, str]" = betterproto2.field(
+        280,
+        betterproto2.TYPE_MAP,
+        map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
+    )
+    """
+    The metadata of the reason: of a quota, which one, its limit, what is used and when it is free again.
+    """
 
 
 default_message_pool.register_message("billing.usage.v1", "UsageResult", UsageResult)

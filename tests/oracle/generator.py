@@ -1,0 +1,319 @@
+"""Random customers of random sellers; one seed gives one world."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+
+from tests.oracle.times import boundary
+from tests.oracle.world import (
+    Action,
+    Cancel,
+    Change,
+    Customer,
+    Grant,
+    Item,
+    Pause,
+    Price,
+    Redeem,
+    Resume,
+    Seller,
+    Subscribe,
+    TaxRate,
+    Tier,
+    Use,
+    Visit,
+)
+
+SAME_PRICE_AGAIN = False
+"""Whether a metered price comes back within the period that it was left in: by a pause, or a change there and
+back. Its tiers would go on where they stopped."""
+
+YEAR = timedelta(days=366)
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "America/Santiago",
+    "Africa/Cairo",
+    "Pacific/Auckland",
+)
+CURRENCIES = ("USD", "JPY", "KWD")
+METERS = ("requests", "jobs", "peak")
+COUNTRIES = (("DE", ""), ("US", "CA"), ("CA", "QC"), ("CH", ""))
+TAX_RATES = (
+    TaxRate("19", "DE"),
+    TaxRate("7", "DE", category="books"),
+    TaxRate("6.25", "US"),
+    TaxRate("2.875", "US", region="CA"),
+    TaxRate("1.1", "US", region="CA", category="books"),
+    TaxRate("5", "CA"),
+    TaxRate("9.975", "CA", region="QC", compound=True),
+    TaxRate("1.5", "CA", region="QC"),
+)
+ANCHORS = (
+    datetime(2024, 1, 31, 9, 30, tzinfo=UTC),
+    datetime(2024, 1, 31, tzinfo=UTC),
+    datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC),
+    datetime(2024, 1, 1, tzinfo=UTC),
+    datetime(2024, 3, 10, 6, 59, 59, tzinfo=UTC),
+    datetime(2024, 3, 30, 1, 30, tzinfo=UTC),
+)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When periods begin: at the time of the `first` visit, or some time after or before it."""
+
+    zone: str
+    interval: tuple[str, int]
+    first: int
+    starts_after: timedelta
+    trial_days: int
+
+
+@dataclass
+class Generator:
+    chance: Random
+
+    def seller(self, grain: str) -> Seller:
+        begins = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=self.chance.choice((0, 0, 31, 300)))
+        return Seller(
+            grain=grain,
+            tax_behavior=self.chance.choice(("exclusive", "inclusive")),
+            tax_rounding=self.chance.choice(("per_invoice", "per_line")),
+            credit_application=self.chance.choice(("before_tax", "after_tax")),
+            tax_rates=TAX_RATES,
+            begins=begins,
+            ends=begins + YEAR,
+        )
+
+    def visiting_times(self, seller: Seller, count: int) -> list[datetime]:
+        """When anybody does anything: times are shared, for each costs as much as a customer."""
+        seconds = int((seller.ends - seller.begins).total_seconds())
+        times = {
+            seller.begins + timedelta(seconds=self.chance.randrange(3600, seconds)) for _ in range(count)
+        }
+        times |= {anchor for anchor in ANCHORS if seller.begins < anchor}
+        times |= {time.replace(hour=0, minute=0, second=0) for time in self.chance.sample(sorted(times), 4)}
+        # Not only whole seconds.
+        times |= {time + timedelta(microseconds=self.chance.randrange(10**6)) for time in list(times)[:3]}
+        return sorted(time for time in times if seller.begins < time < seller.ends)
+
+    def schedules(self, times: Sequence[datetime], count: int) -> list[Schedule]:
+        """Few, for periods that end together are billed together, and years go by the faster."""
+        return [
+            Schedule(
+                zone=self.chance.choice(ZONES),
+                interval=self.chance.choice(
+                    (*[("month", 1)] * 5, ("week", 1), ("month", 3), ("day", 10), ("year", 1))
+                ),
+                first=self.chance.randrange(len(times) // 3),
+                starts_after=timedelta(
+                    seconds=self.chance.choice((0, 0, -3600, -86_400 * 5, -86_400 * 9, 86_400 * 12))
+                ),
+                trial_days=self.chance.choice((0, 0, 0, 3, 14, 30)),
+            )
+            for _ in range(count)
+        ]
+
+    def customer(self, name: str, schedule: Schedule, times: Sequence[datetime]) -> Customer:
+        currency = self.chance.choice(CURRENCIES)
+        country, region = self.chance.choice(COUNTRIES)
+        licensed = tuple(self.price(f"fee-{place}", currency) for place in range(3))
+        meters = self.chance.sample(METERS, self.chance.choice((0, 1, 1, 2)))
+        # Each later one replaces the one before it, and never comes back.
+        metered = {
+            meter: tuple(self.price(f"{meter}-{place}", currency, meter) for place in range(3))
+            for meter in meters
+        }
+        life = _LifeOf(self.chance, schedule, currency, licensed, metered, list(times[schedule.first :]))
+        return Customer(
+            name=name,
+            currency=currency,
+            timezone=schedule.zone,
+            country=country,
+            region=region,
+            exemption=self.chance.choice(("",) * 6 + ("exempt", "reverse_charge")),
+            interval=schedule.interval,
+            prices=licensed + tuple(price for prices in metered.values() for price in prices),
+            visits=tuple(life.visits()),
+        )
+
+    def price(self, code: str, currency: str, meter: str = "") -> Price:
+        chance = self.chance
+        models = ["per_unit", "graduated", "volume", "package"] + ([] if meter else ["flat"] * 3)
+        model = chance.choice(models)
+        tiered = model in ("graduated", "volume")
+        terms: dict[str, str] = {}
+        if meter:
+            least = chance.choice(("", "", self.amount(currency, 40)))
+            most = chance.choice(("", "", self.amount(currency, 90)))
+            terms = {"minimum_amount": least, "maximum_amount": most}
+            if least and most and Decimal(least) > Decimal(most):
+                terms = {"minimum_amount": most, "maximum_amount": least}
+        return Price(
+            code=code,
+            model=model,
+            meter=meter,
+            unit_amount="" if tiered else self.amount(currency, 5 if meter else 70),
+            unit_size=chance.choice(("1", "1", "10", "3", "2.5")) if model != "flat" else "1",
+            tiers=tuple(self.tiers(currency)) if tiered else (),
+            included_quantity=chance.choice(("", "", "2", "5.5") if meter else ("", "", "", "2"))
+            if model != "flat"
+            else "",
+            no_flat_amount_when_unused=tiered and chance.random() < 0.3,
+            tax_category=chance.choice(("", "", "books")),
+            **terms,
+        )
+
+    def tiers(self, currency: str) -> list[Tier]:
+        ends = sorted(
+            self.chance.sample(("3", "5", "10", "12.5", "40", "100"), self.chance.randrange(0, 3)),
+            key=Decimal,
+        )
+        return [self.tier(currency, end) for end in (*ends, "")]
+
+    def tier(self, currency: str, end: str) -> Tier:
+        flat = self.chance.choice(("", "", self.amount(currency, 9)))
+        return Tier(
+            up_to=end,
+            unit_amount=self.chance.choice(("0", self.amount(currency, 4), self.amount(currency, 1))),
+            flat_amount=flat,
+            block_size=self.chance.choice(("", "", "", "2", "1.5")),
+            maximum_amount=self.chance.choice(("", "", "", str(Decimal(flat or 0) + 20))),
+        )
+
+    def amount(self, currency: str, most: int) -> str:
+        """In major units, often finer than the smallest one."""
+        exponent = {"JPY": 0, "USD": 2, "KWD": 3}[currency]
+        decimals = exponent + self.chance.choice((0, 0, 1, 3))
+        return f"{self.chance.randrange(0, most * 10**exponent * 10) / 10 ** (exponent + 1):.{decimals}f}"
+
+
+@dataclass
+class _LifeOf:
+    """What a customer does, at some of the times."""
+
+    chance: Random
+    schedule: Schedule
+    currency: str
+    licensed: tuple[Price, ...]
+    metered: dict[str, tuple[Price, ...]]
+    times: list[datetime]
+
+    def visits(self) -> list[Visit]:
+        self.versions = dict.fromkeys(self.metered, 0)
+        self.resumes_after = self.times[0]
+        self.paused = False
+        begin, *later = self.times
+        start = begin + self.schedule.starts_after
+        self.anchor = start + timedelta(days=self.schedule.trial_days)
+        subscribe = Subscribe(self.items(), start, self.schedule.trial_days)
+        visits = [Visit(begin, (*self.money(begin, 0.5), subscribe, *self.usage(begin)))]
+        ends = self.chance.choice((None, self.chance.randrange(1, len(later) + 1)))
+        for place, at in enumerate(later):
+            if ends is not None and place > ends + 3:
+                break
+            actions: list[Action] = []
+            if place == ends:
+                actions.append(Cancel(at_period_end=self.chance.random() < 0.5))
+            elif self.chance.random() < 0.3:
+                actions += self.step(at)
+            if self.chance.random() < 0.8:
+                actions += self.usage(at)
+            actions += self.money(at, 0.08)
+            if actions:
+                visits.append(Visit(at, tuple(actions)))
+        return visits
+
+    def step(self, at: datetime) -> list[Action]:
+        """A change of the subscription."""
+        if self.paused:
+            if at < self.resumes_after:
+                return []
+            self.paused = False
+            return [Resume()]
+        if self.chance.random() < 0.15:
+            self.paused = True
+            self.resumes_after = at
+            if self.metered and not SAME_PRICE_AGAIN:
+                self.resumes_after = boundary(at, self.schedule.interval, 1, self.schedule.zone)
+            return [Pause()]
+        behavior = self.chance.choice(
+            ("create_prorations", "create_prorations", "invoice_immediately", "none")
+        )
+        when = self.chance.random()
+        if when < 0.2:
+            return [Change(self.items(), behavior, at_period_end=True)]
+        if when < 0.35:
+            return [
+                Change(
+                    self.items(), behavior, effective_at=at + timedelta(hours=self.chance.randrange(2, 900))
+                )
+            ]
+        if when < 0.5:
+            back = timedelta(seconds=self.chance.choice((0, 1, 7200, 86_400 * 2, 86_400 * 8)))
+            return [Change(self.items(), behavior, effective_at=at.replace(microsecond=0) - back)]
+        return [Change(self.items(), behavior)]
+
+    def items(self) -> tuple[Item, ...]:
+        """Licensed prices in any quantity, and of each meter the price held or a later one."""
+        chosen = self.chance.sample(self.licensed, self.chance.choice((1, 1, 2)))
+        items = [Item(price, self.chance.choice(("1", "2", "3", "7", "2.5"))) for price in chosen]
+        for meter, prices in self.metered.items():
+            version = self.versions[meter]
+            if self.chance.random() < 0.3 and version + 1 < len(prices):
+                version += 1
+            self.versions[meter] = version
+            items.append(Item(prices[version]))
+        self.chance.shuffle(items)
+        return tuple(items)
+
+    def usage(self, at: datetime) -> list[Action]:
+        made: list[Action] = []
+        for meter in self.metered:
+            for _ in range(self.chance.choice((0, 1, 2, 3, 5))):
+                quantity = self.chance.choice(("0", "1", "2.5", "3", "10", "0.333", "17", "61.25", "140"))
+                made.append(Use(meter, quantity, self.moment(at)))
+        return made
+
+    def moment(self, at: datetime) -> datetime:
+        """Now, some time ago, or next to a boundary."""
+        way = self.chance.random()
+        if way < 0.4:
+            return at
+        if way < 0.75:
+            return at - timedelta(seconds=self.chance.randrange(86_400 * self.chance.choice((2, 15, 36))))
+        n = 0
+        interval, zone = self.schedule.interval, self.schedule.zone
+        while boundary(self.anchor, interval, n + 1, zone) <= at:
+            n += 1
+        edge = boundary(self.anchor, interval, self.chance.choice((n, n, max(n - 1, 0))), zone)
+        return edge + timedelta(microseconds=self.chance.choice((-1, 0, 1)))
+
+    def money(self, at: datetime, likely: float) -> list[Action]:
+        made: list[Action] = []
+        scale = {"JPY": 1, "USD": 100, "KWD": 1000}[self.currency]
+        if self.chance.random() < likely:
+            prices = self.chance.choice(((), (), self.licensed[:1]))
+            invoices = self.chance.choice((0, 1, 3))
+            if self.chance.random() < 0.5:
+                percent = self.chance.choice(("10", "33.333", "5.5", "12.5", "62.5"))
+                made.append(Redeem(percent=percent, invoices=invoices, prices=prices))
+            else:
+                amount = self.chance.randrange(1, 60 * scale)
+                made.append(Redeem(amount_minor=amount, invoices=invoices, prices=prices))
+        if self.chance.random() < likely:
+            kind = self.chance.choice(
+                ("promotional", "discount", "compensation", "refund", "prepaid", "prepaid")
+            )
+            until = self.chance.choice((None, at + timedelta(days=self.chance.randrange(1, 200))))
+            begin = at + timedelta(days=self.chance.choice((-20, 0, 0, 10)))
+            if until is None or until > begin:
+                amount = self.chance.randrange(1, 150 * scale)
+                made.append(Grant(kind, amount, begin, until, self.chance.choice((0, 0, 1, 5))))
+        return made

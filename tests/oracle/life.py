@@ -1,0 +1,511 @@
+"""One customer's life, worked out record by record: no totals are kept, nothing is batched.
+
+Written from the semantics of docs/money.md and docs/decisions, for what it comes to and not for how it is
+done; slow is fine here.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from tests.oracle import invoicing
+from tests.oracle.prices import amount_of, number, period_amount
+from tests.oracle.times import BEGINNING, FOREVER, Span, boundary, period_at, share
+from tests.oracle.world import (
+    Action,
+    Cancel,
+    Change,
+    Customer,
+    Grant,
+    Invoice,
+    Item,
+    Line,
+    Pause,
+    Price,
+    Redeem,
+    Resume,
+    Seller,
+    Subscribe,
+    Use,
+    Year,
+)
+
+GRACE = timedelta(hours=1)
+OLDEST = timedelta(days=35)
+AHEAD = timedelta(minutes=5)
+INSTANT = timedelta(microseconds=1)
+EXPONENTS = {"JPY": 0, "USD": 2, "EUR": 2, "KWD": 3}
+METERS = {"requests": "sum", "jobs": "count", "peak": "max"}
+
+
+@dataclass
+class Run:
+    """An item while it was held, and the time that its fee is due for."""
+
+    price: Price
+    quantity: str
+    place: int
+    served: Span
+    fee: Span
+    records: list[Use] = field(default_factory=list)
+    billed: dict[datetime, Fraction] = field(default_factory=dict)
+    """By the beginning of the period that the usage lies in."""
+
+    def is_like(self, item: Item) -> bool:
+        """Of one price; a quantity is a number."""
+        return self.price == item.price and number(self.quantity) == number(item.quantity)
+
+    def used(self, period: Span) -> Fraction:
+        quantities = [number(one.quantity) for one in self.records if period.start <= one.at < period.end]
+        match METERS[self.price.meter]:
+            case "sum":
+                return sum(quantities, Fraction(0))
+            case "count":
+                return Fraction(len(quantities))
+            case _:
+                return max(quantities, default=Fraction(0))
+
+
+@dataclass
+class Part:
+    """A period, or what of it is invoiced by itself. `closes_at` is known once it has ended."""
+
+    span: Span
+    whole: Span
+    trial: bool
+    closes_at: datetime | None = None
+    settled: bool = False
+
+
+class Life:
+    def __init__(self, customer: Customer, seller: Seller) -> None:
+        self.customer = customer
+        self.seller = seller
+        self.now = seller.begins
+        self.state = "none"
+        self.runs: list[Run] = []
+        self.paused: list[Run] = []
+        self.parts: list[Part] = []
+        self.to_come: tuple[datetime, Change] | None = None
+        self.ends_at = FOREVER
+        self.ends_with_period = False
+        self.discounts: list[invoicing.Discount] = []
+        self.credits: list[invoicing.Credit] = []
+        self.invoices: list[Invoice] = []
+        self.answers: list[bool] = []
+
+    def live(self) -> Year:
+        for visit in self.customer.visits:
+            self._pass_time(visit.at)
+            for action in visit.actions:
+                self.answers.append(self._act(action))
+            self._pass_time(visit.at)
+        self._pass_time(self.seller.ends)
+        granted = sorted((one for one in self.credits if one.granted >= 0), key=lambda one: one.granted)
+        return Year(
+            tuple(self.answers),
+            tuple(self.invoices),
+            tuple(one.left_minor for one in granted),
+            sum(one.left_minor for one in self.credits if one.granted < 0),
+        )
+
+    # Time
+
+    def _pass_time(self, to: datetime) -> None:
+        """Does all that falls due until then, in order."""
+        while True:
+            due = [(part.closes_at, 1) for part in self.parts if part.closes_at and not part.settled]
+            if (boundary_at := self._next_boundary()) is not None:
+                due.append((boundary_at, 0))
+            at, kind = min(due, default=(FOREVER, 0))
+            if at > to:
+                break
+            self.now = max(self.now, at)
+            if kind == 0:
+                self._pass_boundary(at)
+            else:
+                self._close(min((p for p in self.parts if p.closes_at == at and not p.settled), key=_start))
+        self.now = to
+
+    def _next_boundary(self) -> datetime | None:
+        """When the running part begins, ends, or has a change to come."""
+        if self.state in ("none", "canceled"):
+            return None
+        part = self.parts[-1]
+        if self.state == "created":
+            return part.span.start
+        return min(part.span.end, self.to_come[0] if self.to_come else FOREVER)
+
+    def _pass_boundary(self, at: datetime) -> None:
+        part = self.parts[-1]
+        if self.state == "created":
+            self.state = "trialing" if part.trial else "active"
+            return
+        if at < part.span.end:
+            self._change_to_come()
+            return
+        part.closes_at = at + GRACE
+        if self.ends_with_period:
+            self.state = "canceled"
+            return
+        if self.to_come and self.to_come[0] == at:
+            self._change_to_come()
+        whole = period_at(self.anchor, self.customer.interval, at, self.customer.timezone)
+        self.parts.append(Part(whole, whole, trial=False))
+        if self.state == "trialing":
+            self.state = "active"
+
+    def _change_to_come(self) -> None:
+        assert self.to_come
+        at, change = self.to_come
+        self.to_come = None
+        self._replace(change, at)
+
+    def _catch_up(self) -> None:
+        while (at := self._next_boundary()) is not None and at <= self.now:
+            self._pass_boundary(at)
+
+    # What customers do
+
+    def _act(self, action: Action) -> bool:
+        if not isinstance(action, Use | Grant | Redeem):
+            self._catch_up()
+        match action:
+            case Subscribe():
+                return self._subscribe(action)
+            case Change():
+                return self._change(action)
+            case Pause():
+                return self._pause()
+            case Resume():
+                return self._resume()
+            case Cancel():
+                return self._cancel(action)
+            case Use():
+                return self._use(action)
+            case Grant():
+                self.credits.append(
+                    invoicing.Credit(
+                        action.kind,
+                        action.amount_minor,
+                        action.valid_from,
+                        action.valid_until or FOREVER,
+                        action.priority,
+                        sum(one.granted >= 0 for one in self.credits),
+                    )
+                )
+                return True
+            case Redeem():
+                self.discounts.append(
+                    invoicing.Discount(
+                        number(action.percent),
+                        action.amount_minor,
+                        action.invoices or None,
+                        frozenset(price.code for price in action.prices),
+                    )
+                )
+                return True
+
+    def _subscribe(self, action: Subscribe) -> bool:
+        zone, interval = self.customer.timezone, self.customer.interval
+        start = action.start_at
+        if boundary(start, interval, 1, zone) <= self.now:
+            return False
+        trial = timedelta(days=action.trial_days)
+        self.starts_at, self.anchor = start, start + trial
+        whole = Span(start, self.anchor) if trial else period_at(start, interval, start, zone)
+        self.parts = [Part(whole, whole, trial=bool(trial))]
+        self.state = "created" if start > self.now else "trialing" if trial else "active"
+        always = Span(BEGINNING, FOREVER)
+        self.runs = [
+            Run(item.price, item.quantity, place, always, always) for place, item in enumerate(action.items)
+        ]
+        return True
+
+    def _held(self) -> list[Run]:
+        return [run for run in self.runs if run.served.end == FOREVER]
+
+    def _last_change(self) -> datetime:
+        return max(run.served.start if run.served.end == FOREVER else run.served.end for run in self.runs)
+
+    def _change(self, action: Change) -> bool:
+        if self.state not in ("trialing", "active"):
+            return False
+        part = self.parts[-1]
+        begins = part.span.start
+        # The rest of a period that was invoiced in part begins behind that part.
+        earliest = max(begins + INSTANT if begins > part.whole.start else begins, self._last_change())
+        if action.at_period_end:
+            at = part.span.end
+        else:
+            at = action.effective_at or max(self.now.replace(microsecond=0), earliest)
+        if not earliest <= at < self.ends_at:
+            return False
+        if at > self.now:
+            self.to_come = at, action
+            return True
+        if action.effective_at is not None and at < self.now:
+            ending = _difference(self._held(), action.items)[0]
+            if any(record.at >= at for run in ending for record in run.records):
+                return False
+        self._replace(action, at)
+        return True
+
+    def _replace(self, action: Change, at: datetime) -> None:
+        """Ends the items that are not wanted any more, and begins those that are new, from a moment on."""
+        part = self.parts[-1]
+        ended, added, kept = _difference(self._held(), action.items)
+        if not ended and not added:
+            return
+        for run, place in kept:
+            run.place = place
+        within = part.span.start < at < part.span.end
+        follows = {place: run for run, place in _followed(ended, added)}
+        for run in ended:
+            run.served = Span(run.served.start, at)
+            until = part.span.end if action.behavior == "none" and within else at
+            run.fee = Span(run.fee.start, max(run.fee.start, until))
+        for place, item in added:
+            fee_from = at
+            if action.behavior == "none" and within:
+                fee_from = part.span.end
+            elif place in follows:
+                fee_from = max(at, follows[place].fee.start)
+            self.runs.append(
+                Run(item.price, item.quantity, place, Span(at, FOREVER), Span(fee_from, FOREVER))
+            )
+        prorated = self.seller.grain != "none" and not part.trial
+        if action.behavior == "invoice_immediately" and within and prorated:
+            rest = Part(Span(at, part.span.end), part.whole, trial=False)
+            part.span, part.closes_at = Span(part.span.start, at), at
+            self.parts.append(rest)
+
+    def _pause(self) -> bool:
+        if self.state != "active":
+            return False
+        self.state, self.to_come, self.paused = "paused", None, self._held()
+        for run in self.paused:
+            run.served = Span(run.served.start, self.now)
+        for run in self.runs:
+            run.fee = Span(run.fee.start, max(run.fee.start, min(run.fee.end, self.now)))
+        return True
+
+    def _resume(self) -> bool:
+        if self.state != "paused":
+            return False
+        self.state = "active"
+        for place, run in enumerate(sorted(self.paused, key=lambda run: run.place)):
+            on = Span(self.now, FOREVER)
+            self.runs.append(Run(run.price, run.quantity, place, on, on))
+        return True
+
+    def _cancel(self, action: Cancel) -> bool:
+        if self.state in ("none", "canceled"):
+            return False
+        part = self.parts[-1]
+        if self.state == "created":
+            self.state, self.ends_at = "canceled", self.starts_at
+            self.parts = []
+            return True
+        if action.at_period_end:
+            self.ends_at, self.ends_with_period = part.span.end, True
+        else:
+            self.ends_at, self.state = self.now, "canceled"
+            part.span = Span(part.span.start, self.now)
+            part.closes_at = self.now + GRACE
+        if self.to_come and self.to_come[0] >= self.ends_at:
+            self.to_come = None
+        return True
+
+    def _use(self, action: Use) -> bool:
+        if not self.now - OLDEST <= action.at <= self.now + AHEAD:
+            return False
+        if self.to_come and self.to_come[0] <= self.now:
+            self._catch_up()
+        if self.state in ("none", "created") or not self.starts_at <= action.at < self.ends_at:
+            return False
+        if self.starts_at > self.now:
+            return False
+        for run in reversed(self.runs):
+            if run.price.meter == action.meter and run.served.start <= action.at < run.served.end:
+                run.records.append(action)
+                self._open_closing_part()
+                return True
+        return False
+
+    def _open_closing_part(self) -> None:
+        """Usage that nothing is left to bill it with gets a part of no length, with the usual grace."""
+        if self.ends_at == FOREVER or any(not part.settled for part in self.parts):
+            return
+        if any(run.used(period) != run.billed.get(period.start, 0) for run, period in self._paid_usage()):
+            none = Span(self.now, self.now)
+            self.parts.append(Part(none, none, trial=False, closes_at=self.now + GRACE))
+
+    # What it costs
+
+    @property
+    def _service(self) -> Span:
+        return Span(self.anchor, max(self.anchor, self.ends_at))
+
+    def _paid_usage(self) -> list[tuple[Run, Span]]:
+        """Metered items, with each period they were used in."""
+        found = []
+        for run in self.runs:
+            times = [one.at for one in run.records if one.at >= self.anchor]
+            periods = {
+                period_at(self.anchor, self.customer.interval, at, self.customer.timezone) for at in times
+            }
+            found += [(run, period) for period in sorted(periods)]
+        return found
+
+    def _close(self, part: Part) -> None:
+        part.settled = True
+        if part.trial:
+            return
+        lines: list[tuple[Line, Price]] = []
+        due = [run.fee.meets(part.span) for run in self.runs if _overlap(run.fee, part.span)]
+        last = max((span.end for span in due), default=part.span.end)
+        for run in sorted(self.runs, key=lambda run: (run.place, run.served.start)):
+            made = self._usage_line(run, part) if run.price.meter else self._fee_line(run, part, last)
+            if made is not None:
+                lines.append((made, run.price))
+        lines += self._late_lines(part)
+        if lines:
+            self._invoice(part, lines)
+
+    def _share(self, span: Span, whole: Span) -> Fraction:
+        return share(span, whole, self.seller.grain, self.customer.timezone, self.ends_at)
+
+    def _minor(self, amount: Fraction) -> int:
+        return invoicing.rounded(amount * 10 ** EXPONENTS[self.customer.currency])
+
+    def _fee_line(self, run: Run, part: Part, last: datetime) -> Line | None:
+        """The fee's share, rounded together with what earlier parts of the period had of it."""
+        if not _overlap(run.fee, part.span):
+            return None
+        span = run.fee.meets(part.span)
+        before = Fraction(0)
+        if self.seller.grain == "none":
+            served = Fraction(span.end == last)
+        else:
+            served = self._share(span, part.whole)
+            earlier = Span(max(part.whole.start, self.anchor), part.span.start)
+            if earlier.start < earlier.end:
+                before = self._share(run.fee.meets(earlier), part.whole)
+        if not served:
+            return None
+        whole = amount_of(run.price, number(run.quantity or "1"))
+        amount_minor = self._minor(whole * (before + served)) - self._minor(whole * before)
+        quantity = "1" if run.price.model == "flat" else run.quantity or "1"
+        return _line("recurring", run, span, number(quantity), amount_minor)
+
+    def _usage_line(self, run: Run, part: Part) -> Line | None:
+        """All that was used of the item in the period, where the last of it is billed."""
+        so_far = Span(part.whole.start, part.span.end).meets(self._service)
+        goes_on = part.span.end < min(part.whole.end, self.ends_at, run.served.end)
+        if goes_on or run.served.end <= part.span.start or not _overlap(run.served, so_far):
+            return None
+        used = run.used(part.whole)
+        run.billed[part.whole.start] = used
+        amount = period_amount(run.price, used, self._served_share(run, part.whole))
+        return _line("usage", run, run.served.meets(so_far), used, self._minor(amount))
+
+    def _served_share(self, run: Run, whole: Span) -> Fraction:
+        return self._share(run.served.meets(whole.meets(self._service)), whole)
+
+    def _late_lines(self, part: Part) -> list[tuple[Line, Price]]:
+        """What settled periods turned out to cost more, or less."""
+        found = []
+        for run, period in self._paid_usage():
+            used, billed = run.used(period), run.billed.get(period.start)
+            if billed is None or used == billed:
+                continue
+            run.billed[period.start] = used
+            one = self._served_share(run, period)
+            amount = period_amount(run.price, used, one) - period_amount(run.price, billed, one)
+            own = run.served.meets(period)
+            line = _line("adjustment", run, own, used - billed, self._minor(amount))
+            found.append((line, run.price, run.place))
+        found.sort(key=lambda one: (one[0].start, one[2]))
+        return [(line, price) for line, price, _ in found]
+
+    def _invoice(self, part: Part, lines: list[tuple[Line, Price]]) -> None:
+        amounts = [
+            invoicing.Amounts(price.code, price.tax_category, line.amount_minor) for line, price in lines
+        ]
+        totals = invoicing.settle(amounts, self.customer, self.seller, self.discounts, self.credits, self.now)
+        due_minor, prepaid_minor = totals.total_minor - totals.prepaid_minor, totals.prepaid_minor
+        if due_minor < 0:
+            self.credits.append(invoicing.given_back(-due_minor, self.now))
+            due_minor, prepaid_minor = 0, prepaid_minor + due_minor
+        self.invoices.append(
+            Invoice(
+                start=part.span.start,
+                end=part.span.end,
+                lines=tuple(
+                    Line(
+                        line.kind,
+                        line.price,
+                        line.start,
+                        line.end,
+                        line.quantity,
+                        line.amount_minor,
+                        one.discount_minor,
+                        one.credit_minor,
+                        one.tax_minor,
+                    )
+                    for (line, _), one in zip(lines, amounts, strict=True)
+                ),
+                subtotal_minor=sum(line.amount_minor for line, _ in lines),
+                discount_minor=totals.discount_minor,
+                credit_minor=totals.credit_minor,
+                tax_minor=totals.tax_minor,
+                total_minor=totals.total_minor,
+                prepaid_minor=prepaid_minor,
+                due_minor=due_minor,
+            )
+        )
+
+
+def _start(part: Part) -> datetime:
+    return part.span.start
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return max(one.start, other.start) < min(one.end, other.end)
+
+
+def _line(kind: str, run: Run, span: Span, quantity: Fraction, amount_minor: int) -> Line:
+    return Line(kind, run.price.code, span.start, span.end, str(quantity), amount_minor, 0, 0, 0)
+
+
+def _difference(
+    held: list[Run], wanted: tuple[Item, ...]
+) -> tuple[list[Run], list[tuple[int, Item]], list[tuple[Run, int]]]:
+    """Which items end, which are new and which stay, the latter two with their places among those wanted."""
+    left = list(enumerate(wanted))
+    ended, kept = [], []
+    for run in sorted(held, key=lambda run: run.place):
+        same = next((one for one in left if run.is_like(one[1])), None)
+        if same is None:
+            ended.append(run)
+        else:
+            left.remove(same)
+            kept.append((run, same[0]))
+    return ended, left, kept
+
+
+def _followed(ended: list[Run], added: list[tuple[int, Item]]) -> list[tuple[Run, int]]:
+    """Which new item follows which old one: that of its price, else the next, metered or not as it is."""
+    left, found, places = list(ended), [], [place for place, _ in added]
+    items = dict(added)
+    for same_price in (True, False):
+        for place in list(places):
+            for run in left:
+                item = items[place]
+                if run.price == item.price if same_price else bool(run.price.meter) == bool(item.price.meter):
+                    found.append((run, place))
+                    left.remove(run)
+                    places.remove(place)
+                    break
+    return found

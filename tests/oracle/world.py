@@ -1,0 +1,190 @@
+"""What happens to customers, said once for both sides: the platform lives it, the oracle works it out.
+
+Decimals are texts, as clients send them. Times are aware, in UTC.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Up to and with `up_to`; '' is open. With a block, the unit amount is for each started block."""
+
+    up_to: str
+    unit_amount: str
+    flat_amount: str = ""
+    block_size: str = ""
+    maximum_amount: str = ""
+
+
+@dataclass(frozen=True)
+class Price:
+    """Without a meter it is for the item's own quantity; the names are those of the catalog."""
+
+    code: str
+    model: str
+    meter: str = ""
+    unit_amount: str = ""
+    unit_size: str = "1"
+    tiers: tuple[Tier, ...] = ()
+    included_quantity: str = ""
+    minimum_amount: str = ""
+    maximum_amount: str = ""
+    no_flat_amount_when_unused: bool = False
+    tax_category: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Of a metered price the quantity is ''."""
+
+    price: Price
+    quantity: str = ""
+
+
+@dataclass(frozen=True)
+class Subscribe:
+    items: tuple[Item, ...]
+    start_at: datetime
+    trial_days: int = 0
+
+
+@dataclass(frozen=True)
+class Change:
+    """At the period's end, at a moment, or now; behavior as the contract calls it."""
+
+    items: tuple[Item, ...]
+    behavior: str = "create_prorations"
+    at_period_end: bool = False
+    effective_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Pause:
+    pass
+
+
+@dataclass(frozen=True)
+class Resume:
+    pass
+
+
+@dataclass(frozen=True)
+class Cancel:
+    at_period_end: bool = False
+
+
+@dataclass(frozen=True)
+class Use:
+    meter: str
+    quantity: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Redeem:
+    """A coupon of one's own: `percent`, or `amount_minor`. `invoices` 0 is for ever, no prices are all."""
+
+    percent: str = ""
+    amount_minor: int = 0
+    invoices: int = 0
+    prices: tuple[Price, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grant:
+    kind: str
+    amount_minor: int
+    valid_from: datetime
+    valid_until: datetime | None = None
+    priority: int = 0
+
+
+Action = Subscribe | Change | Pause | Resume | Cancel | Use | Redeem | Grant
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What is done for a customer at one moment, one after the other."""
+
+    at: datetime
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True)
+class Customer:
+    """`prices` are all that it may ever have; they share the billing interval."""
+
+    name: str
+    currency: str
+    timezone: str
+    country: str
+    region: str
+    exemption: str
+    interval: tuple[str, int]
+    prices: tuple[Price, ...]
+    visits: tuple[Visit, ...]
+
+
+@dataclass(frozen=True)
+class TaxRate:
+    percent: str
+    country: str
+    region: str = ""
+    category: str = ""
+    compound: bool = False
+
+
+@dataclass(frozen=True)
+class Seller:
+    """A tenant's terms, which all its customers share; the clock begins at `begins`."""
+
+    grain: str
+    tax_behavior: str
+    tax_rounding: str
+    credit_application: str
+    tax_rates: tuple[TaxRate, ...]
+    begins: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True)
+class Line:
+    kind: str
+    price: str
+    start: datetime
+    end: datetime
+    quantity: str
+    amount_minor: int
+    discount_minor: int
+    credit_minor: int
+    tax_minor: int
+
+
+@dataclass(frozen=True)
+class Invoice:
+    start: datetime
+    end: datetime
+    lines: tuple[Line, ...]
+    subtotal_minor: int
+    discount_minor: int
+    credit_minor: int
+    tax_minor: int
+    total_minor: int
+    prepaid_minor: int
+    due_minor: int
+
+
+@dataclass(frozen=True)
+class Year:
+    """What came of a customer.
+
+    `answers`: per action, whether it was accepted. `left_minor`: what is left of each credit granted, and
+    `given_back_minor` of the prepaid credits that invoices below zero became.
+    """
+
+    answers: tuple[bool, ...]
+    invoices: tuple[Invoice, ...]
+    left_minor: tuple[int, ...]
+    given_back_minor: int

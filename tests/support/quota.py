@@ -1,0 +1,121 @@
+"""Quotas, and usage that is held against them, through the RPCs."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from billing.catalog.v1 import catalog_pb2, catalog_service_pb2
+from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from billing.quota.v1 import quota_pb2, quota_service_pb2
+from billing.quota.v1.quota_service_pb2_grpc import QuotaServiceStub
+from billing.subscription.v1 import subscription_pb2
+from billing.usage.v1 import usage_pb2, usage_service_pb2
+from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
+
+from corebilling.mapping import timestamp
+from corebilling.values.ids import new_id
+from tests.support.catalog import new_meter, new_price, new_product, subscribe
+from tests.support.platform import Platform
+
+NOTICES = ("usage.quota.warning", "usage.quota.exceeded", "usage.threshold.reached")
+
+
+async def metered_plan(platform: Platform, code: str = "calls", aggregation: Any = None) -> catalog_pb2.Plan:
+    """A plan of one metered price; meter, price and plan have the code."""
+    product = await new_product(platform, code)
+    meter = await new_meter(platform, code, aggregation or catalog_pb2.AGGREGATION_SUM)
+    price = await new_price(
+        platform,
+        product.id,
+        code,
+        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
+        usage=catalog_pb2.PRICE_USAGE_METERED,
+        meter_id=meter.id,
+        unit_amount="0.01",
+    )
+    answer = await platform.stub(CatalogServiceStub).CreatePlan(
+        catalog_service_pb2.CreatePlanRequest(
+            request_id=new_id("req"), code=code, name=code, items=[catalog_pb2.PlanItem(price_id=price.id)]
+        )
+    )
+    return answer.plan
+
+
+async def on_plan(platform: Platform, plan: catalog_pb2.Plan, **more: Any) -> subscription_pb2.Subscription:
+    """A subscription to the plan, of a new customer unless one is named."""
+    return await subscribe(platform, plan_id=plan.id, **more)
+
+
+async def set_quota(
+    platform: Platform,
+    scope: str,
+    subject_id: str,
+    limit: str,
+    *,
+    meter: str = "calls",
+    period: str = "BILLING_PERIOD",
+    hard: bool = True,
+    key: str | None = None,
+    **more: Any,
+) -> quota_pb2.Quota:
+    answer = await platform.stub(QuotaServiceStub, key=key).SetQuota(
+        quota_service_pb2.SetQuotaRequest(
+            request_id=new_id("req"),
+            scope=f"QUOTA_SCOPE_{scope}",
+            subject_id=subject_id,
+            meter_code=meter,
+            period=f"QUOTA_PERIOD_{period}",
+            limit_quantity=limit,
+            enforcement="QUOTA_ENFORCEMENT_HARD" if hard else "QUOTA_ENFORCEMENT_SOFT",
+            **more,
+        )
+    )
+    return answer.quota
+
+
+def usage_record(
+    platform: Platform,
+    subscription_id: str,
+    quantity: str = "1",
+    *,
+    meter: str = "calls",
+    at: datetime | None = None,
+    key: str = "",
+) -> usage_pb2.UsageRecord:
+    return usage_pb2.UsageRecord(
+        idempotency_key=key or new_id("key"),
+        subscription_id=subscription_id,
+        meter_code=meter,
+        quantity=quantity,
+        recorded_at=timestamp(at or platform.clock.now()),
+    )
+
+
+async def use(platform: Platform, subscription_id: str, quantity: str, **more: Any) -> int:
+    """Reports one record; returns its outcome."""
+    request = usage_service_pb2.ReportUsageRequest(
+        record=usage_record(platform, subscription_id, quantity, **more)
+    )
+    answer = await platform.stub(UsageServiceStub).ReportUsage(request)
+    return answer.outcome
+
+
+async def use_batch(
+    platform: Platform, records: Sequence[usage_pb2.UsageRecord]
+) -> usage_service_pb2.BatchReportUsageResponse:
+    return await platform.stub(UsageServiceStub).BatchReportUsage(
+        usage_service_pb2.BatchReportUsageRequest(records=records)
+    )
+
+
+async def notices(platform: Platform) -> list[tuple[str, str, str]]:
+    """Subject, limit or threshold, and what was used, of all that was announced, in order."""
+    return [
+        (
+            subject,
+            getattr(event, "threshold_quantity", "") or event.use.limit_quantity,
+            event.use.used_quantity,
+        )
+        for subject in NOTICES
+        for event in await platform.events(subject)
+    ]
