@@ -22,6 +22,7 @@ from corebilling.domains.access.model import PERMISSIONS
 from corebilling.domains.access.service import AccessService
 from corebilling.domains.invoice.hosted import HostedInvoices
 from corebilling.domains.invoice.printing import InvoicePrinter
+from corebilling.domains.schedule.dues import Dues
 from corebilling.domains.schedule.jobs import Scheduler
 from corebilling.domains.webhook.jobs import WebhookWorker
 from corebilling.errors import BillingError
@@ -119,7 +120,13 @@ class App:
                 bus.subscribe(router.consume)
             dispatcher = Dispatcher(reader, bus, clock, policies.dispatcher_policy(settings), worker_id)
             tail = Tail(reader, policies.tail_policy(settings))
-            scheduler = Scheduler(worker, services.schedule, clock, settings.scheduler_interval_seconds)
+            scheduler = Scheduler(
+                worker,
+                services.schedule,
+                Dues(worker, clock, services.dues()),
+                clock,
+                settings.scheduler_interval_seconds,
+            )
             webhooks = await stack.enter_async_context(
                 WebhookWorker.open(worker, secrets, clock, policies.webhook_policy(settings))
             )

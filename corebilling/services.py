@@ -10,9 +10,10 @@ from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
 from corebilling.domains.branding.service import BrandingService
 from corebilling.domains.branding.servicer import BrandingServicer
+from corebilling.domains.catalog.override_service import PriceOverrideService
 from corebilling.domains.catalog.service import CatalogService
-from corebilling.domains.catalog.servicer import CatalogServicer
-from corebilling.domains.credit.service import CreditService
+from corebilling.domains.catalog.servicer import CatalogServicer, PriceOverrideServicer
+from corebilling.domains.credit.service import EXPIRY, CreditService
 from corebilling.domains.credit.servicer import CreditServicer
 from corebilling.domains.customer.service import CustomerService
 from corebilling.domains.customer.servicer import CustomerServicer
@@ -28,6 +29,7 @@ from corebilling.domains.invoice.hosted import HostedInvoices
 from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
+from corebilling.domains.ledger.deferral_service import RECOGNITION, DeferralService
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.ledger.servicer import LedgerServicer
 from corebilling.domains.quota.handlers import QuotaHandlers
@@ -38,6 +40,7 @@ from corebilling.domains.rating.service import RatingService
 from corebilling.domains.rating.servicer import RatingServicer
 from corebilling.domains.replay.service import ReplayService
 from corebilling.domains.replay.servicer import ReplayServicer
+from corebilling.domains.schedule.dues import Settle
 from corebilling.domains.schedule.service import ScheduleService
 from corebilling.domains.schedule.servicer import ScheduleServicer
 from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
@@ -115,6 +118,7 @@ class Services:
             "billing.access.v1.AccessService": AccessServicer(door, self.access),
             "billing.branding.v1.BrandingService": BrandingServicer(door, BrandingService()),
             "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),
+            "billing.catalog.v1.PriceOverrideService": PriceOverrideServicer(door, PriceOverrideService()),
             "billing.credit.v1.CreditService": CreditServicer(door, CreditService(self.ledger)),
             "billing.customer.v1.CustomerService": CustomerServicer(door, CustomerService()),
             "billing.discount.v1.DiscountService": DiscountServicer(door, DiscountService()),
@@ -135,6 +139,13 @@ class Services:
             "billing.webhook.v1.WebhookService": WebhookServicer(
                 door, self.webhooks, WebhookDeliveryService()
             ),
+        }
+
+    def dues(self) -> Mapping[str, Settle]:
+        """How what falls due in the books is settled."""
+        return {
+            EXPIRY: CreditService(self.ledger).expire,
+            RECOGNITION: DeferralService(self.ledger).recognize,
         }
 
     def handler_table(self) -> Mapping[str, Sequence[Handler]]:

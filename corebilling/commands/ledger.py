@@ -49,6 +49,30 @@ def trial_balance(
 
 
 @ledger_app.command()
+def verify(target: Target = TARGET, api_key: ApiKey = "", tenant: Tenant = "") -> None:
+    """Proves the books: prints what they say beside what they must; fails when anything differs."""
+
+    async def work(client: Client) -> rpc.VerifyBooksResponse:
+        return await client.stub(LedgerServiceStub).VerifyBooks(rpc.VerifyBooksRequest(tenant_id=tenant))
+
+    answer = run(target, api_key, work)
+    table = _table("check", "currency", "must be", "is", "customers that differ", left=2)
+    for check in answer.checks:
+        amounts = (int(check.expected_minor), int(check.found_minor))
+        differing = f"{check.differing_customers}, as {check.differing_customer_id}"
+        table.add_row(
+            check.name,
+            check.currency,
+            *map(_cells(check.currency), amounts),
+            differing if check.differing_customers else "",
+        )
+    print_table(table)
+    say("The books are sound." if answer.sound else "The books are NOT sound.")
+    if not answer.sound:
+        raise typer.Exit(1)
+
+
+@ledger_app.command()
 def statement(
     customer: Annotated[str, typer.Argument(help="cus_…, or acc_… for the statement of an account.")],
     start: Annotated[

@@ -86,6 +86,8 @@ class Price:
     cells: tuple[Cell, ...] = ()
     """Of a matrix; the last one takes what no other does."""
     percentage: Percentage | None = None
+    override_id: str = ""
+    """The negotiated amounts that it has instead of its own."""
     zero_usage_flat_fee: bool = True
     """Whether the first tier's flat amount is due even when there is nothing to charge for."""
 

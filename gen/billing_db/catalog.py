@@ -143,18 +143,17 @@ INSERT_PRICE: Final = """-- name: InsertPrice :one
 INSERT INTO prices (
     tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count,
     unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused,
-    dimensions, cells, default_unit_amount, percentage,
-    max_quantity, one_time, description, created_at
+    dimensions, cells, default_unit_amount, percentage, max_quantity, one_time, currency_options, description, created_at
 )
 VALUES (
     $1, $2, $3, $4, $5, $6,
     $7, $8, $9, $10, $11,
     $12, $13, $14, $15, $16,
-    $17, $18,
-    $19, $20, $21, nullif($22::jsonb, 'null'), $23, $24,
-    $25, $26
+    $17, $18, $19, $20,
+    $21, nullif($22::jsonb, 'null'), $23,
+    $24, $25, $26, $27
 )
-RETURNING tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, description, created_at
+RETURNING tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, currency_options, description, created_at
 """
 
 
@@ -185,6 +184,7 @@ async def insert_price(
     percentage: Json,
     max_quantity: Decimal | None,
     one_time: bool,
+    currency_options: Json,
     description: str,
     created_at: datetime.datetime,
 ) -> Price:
@@ -214,6 +214,7 @@ async def insert_price(
         percentage,
         max_quantity,
         one_time,
+        currency_options,
         description,
         created_at,
     )
@@ -238,7 +239,7 @@ async def get_last_price_version(conn: Connection, *, tenant_id: str, code: str)
 
 
 FIND_PRICE: Final = """-- name: FindPrice :one
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, currency_options, description, created_at FROM prices WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -248,7 +249,7 @@ async def find_price(conn: Connection, *, tenant_id: str, id: str) -> Price | No
 
 
 LIST_PRICES: Final = """-- name: ListPrices :many
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, description, created_at FROM prices
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, currency_options, description, created_at FROM prices
 WHERE tenant_id = $1
     AND ($2::text = '' OR code = $2::text)
     AND ($3::text = '' OR id < $3::text)

@@ -17,7 +17,7 @@ VALUES (
     $6, $6, $7, $8, $9,
     $10, $11
 )
-RETURNING tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, version
+RETURNING tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, expired_at, version
 """
 
 
@@ -56,7 +56,7 @@ async def insert_credit(
 
 
 FIND_CREDIT: Final = """-- name: FindCredit :one
-SELECT tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, version FROM credits WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, expired_at, version FROM credits WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -66,7 +66,7 @@ async def find_credit(conn: Connection, *, tenant_id: str, id: str) -> Credit | 
 
 
 LIST_CREDITS: Final = """-- name: ListCredits :many
-SELECT tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, version FROM credits
+SELECT tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, expired_at, version FROM credits
 WHERE tenant_id = $1
     AND ($2::text = '' OR customer_id = $2::text)
     AND ($3::text = '' OR id < $3::text)
@@ -89,7 +89,7 @@ async def list_credits(
 
 
 LIST_REMAINING_CREDITS: Final = """-- name: ListRemainingCredits :many
-SELECT tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, version FROM credits
+SELECT tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, expired_at, version FROM credits
 WHERE tenant_id = $1 AND customer_id = ANY ($2::text[])
     AND remaining_minor > 0 AND voided_at IS NULL
 ORDER BY id
@@ -110,7 +110,7 @@ async def list_remaining_credits(
 MARK_CREDIT_VOIDED: Final = """-- name: MarkCreditVoided :one
 UPDATE credits SET voided_at = $1::timestamptz, remaining_minor = 0, version = version + 1
 WHERE tenant_id = $2 AND id = $3 AND version = $4 AND voided_at IS NULL
-RETURNING tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, version
+RETURNING tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, expired_at, version
 """
 
 
@@ -127,8 +127,25 @@ async def mark_credit_voided(
     return None if row is None else Credit(*row)
 
 
+MARK_CREDITS_EXPIRED: Final = """-- name: MarkCreditsExpired :exec
+UPDATE credits SET expired_at = $1::timestamptz, remaining_minor = 0, version = version + 1
+WHERE tenant_id = $2 AND id = ANY ($3::text[]) AND voided_at IS NULL
+"""
+
+
+async def mark_credits_expired(
+    conn: Connection,
+    *,
+    expired_at: datetime.datetime,
+    tenant_id: str,
+    ids: Sequence[str],
+) -> None:
+    """Nothing is left of them any more, also when it is given back later."""
+    await conn.execute(MARK_CREDITS_EXPIRED, expired_at, tenant_id, ids)
+
+
 LIST_CREDITS_BY_IDS: Final = """-- name: ListCreditsByIds :many
-SELECT tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, version FROM credits
+SELECT tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, valid_until, priority, description, created_at, voided_at, expired_at, version FROM credits
 WHERE tenant_id = $1 AND id = ANY ($2::text[])
 ORDER BY id
 """

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from .connection import Connection, RowNotFound
-from .models import LedgerAccount, LedgerJournal
+from .models import LedgerAccount, LedgerJournal, RevenueDeferral, RevenueRecognition
 
 LIST_ACCOUNTS: Final = """-- name: ListAccounts :many
 SELECT tenant_id, id, type, currency FROM ledger_accounts WHERE tenant_id = $1 ORDER BY currency, type
@@ -502,3 +502,274 @@ async def list_account_lines(
         limit_rows,
     )
     return [ListAccountLinesRow(*row) for row in rows]
+
+
+INSERT_DEFERRALS: Final = """-- name: InsertDeferrals :exec
+INSERT INTO revenue_deferrals (
+    tenant_id, invoice_line_id, invoice_id, customer_id, currency, period_start, period_end, grain, timezone,
+    deferred_minor, remaining_minor, recognized_until, created_at
+)
+SELECT
+    $1, n.invoice_line_id, n.invoice_id, n.customer_id, n.currency, n.period_start, n.period_end,
+    $2, $3, n.deferred_minor, n.deferred_minor, n.recognized_until, $4
+FROM (
+    SELECT
+        unnest($5::text[]) AS invoice_line_id,
+        unnest($6::text[]) AS invoice_id,
+        unnest($7::text[]) AS customer_id,
+        unnest($8::text[]) AS currency,
+        unnest($9::timestamptz[]) AS period_start,
+        unnest($10::timestamptz[]) AS period_end,
+        unnest($11::bigint[]) AS deferred_minor,
+        unnest($12::timestamptz[]) AS recognized_until
+) n
+"""
+
+
+async def insert_deferrals(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    grain: str,
+    timezone: str,
+    created_at: datetime.datetime,
+    invoice_line_ids: Sequence[str],
+    invoice_ids: Sequence[str],
+    customer_ids: Sequence[str],
+    currencies: Sequence[str],
+    period_starts: Sequence[datetime.datetime],
+    period_ends: Sequence[datetime.datetime],
+    deferred_minor: Sequence[int],
+    recognized_until: Sequence[datetime.datetime],
+) -> None:
+    """The arrays run in parallel."""
+    await conn.execute(
+        INSERT_DEFERRALS,
+        tenant_id,
+        grain,
+        timezone,
+        created_at,
+        invoice_line_ids,
+        invoice_ids,
+        customer_ids,
+        currencies,
+        period_starts,
+        period_ends,
+        deferred_minor,
+        recognized_until,
+    )
+
+
+LIST_DEFERRALS_BY_LINE: Final = """-- name: ListDeferralsByLine :many
+SELECT tenant_id, invoice_line_id, invoice_id, customer_id, currency, period_start, period_end, grain, timezone, deferred_minor, recognized_minor, reversed_minor, remaining_minor, recognized_until, created_at FROM revenue_deferrals
+WHERE tenant_id = $1 AND invoice_line_id = ANY ($2::text[])
+ORDER BY invoice_line_id
+"""
+
+
+async def list_deferrals_by_line(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    invoice_line_ids: Sequence[str],
+) -> list[RevenueDeferral]:
+    rows = await conn.fetch(LIST_DEFERRALS_BY_LINE, tenant_id, invoice_line_ids)
+    return [RevenueDeferral(*row) for row in rows]
+
+
+LIST_DEFERRALS_OF_INVOICE: Final = """-- name: ListDeferralsOfInvoice :many
+SELECT tenant_id, invoice_line_id, invoice_id, customer_id, currency, period_start, period_end, grain, timezone, deferred_minor, recognized_minor, reversed_minor, remaining_minor, recognized_until, created_at FROM revenue_deferrals
+WHERE tenant_id = $1 AND invoice_id = $2
+ORDER BY invoice_line_id
+"""
+
+
+async def list_deferrals_of_invoice(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    invoice_id: str,
+) -> list[RevenueDeferral]:
+    """All of them; most invoices have none."""
+    rows = await conn.fetch(LIST_DEFERRALS_OF_INVOICE, tenant_id, invoice_id)
+    return [RevenueDeferral(*row) for row in rows]
+
+
+LIST_DEFERRALS: Final = """-- name: ListDeferrals :many
+SELECT tenant_id, invoice_line_id, invoice_id, customer_id, currency, period_start, period_end, grain, timezone, deferred_minor, recognized_minor, reversed_minor, remaining_minor, recognized_until, created_at FROM revenue_deferrals
+WHERE tenant_id = $1
+    AND ($2::text = '' OR invoice_id = $2::text)
+    AND ($3::text = '' OR customer_id = $3::text)
+    AND invoice_line_id > $4
+ORDER BY invoice_line_id
+LIMIT $5::int
+"""
+
+
+async def list_deferrals(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    invoice_id: str,
+    customer_id: str,
+    after: str,
+    limit_rows: int,
+) -> list[RevenueDeferral]:
+    """Oldest lines first; '' means any."""
+    rows = await conn.fetch(LIST_DEFERRALS, tenant_id, invoice_id, customer_id, after, limit_rows)
+    return [RevenueDeferral(*row) for row in rows]
+
+
+MARK_DEFERRALS: Final = """-- name: MarkDeferrals :exec
+UPDATE revenue_deferrals d
+SET recognized_minor = u.recognized_minor, reversed_minor = u.reversed_minor, remaining_minor = u.remaining_minor,
+    recognized_until = u.recognized_until
+FROM (
+    SELECT
+        unnest($2::text[]) AS invoice_line_id,
+        unnest($3::bigint[]) AS recognized_minor,
+        unnest($4::bigint[]) AS reversed_minor,
+        unnest($5::bigint[]) AS remaining_minor,
+        unnest($6::timestamptz[]) AS recognized_until
+) u
+WHERE d.tenant_id = $1 AND d.invoice_line_id = u.invoice_line_id
+"""
+
+
+async def mark_deferrals(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    invoice_line_ids: Sequence[str],
+    recognized_minor: Sequence[int],
+    reversed_minor: Sequence[int],
+    remaining_minor: Sequence[int],
+    recognized_until: Sequence[datetime.datetime],
+) -> None:
+    """What became of deferrals; the customers' locks keep them as they were read. The arrays run in parallel."""
+    await conn.execute(
+        MARK_DEFERRALS,
+        tenant_id,
+        invoice_line_ids,
+        recognized_minor,
+        reversed_minor,
+        remaining_minor,
+        recognized_until,
+    )
+
+
+INSERT_RECOGNITIONS: Final = """-- name: InsertRecognitions :exec
+INSERT INTO revenue_recognitions (tenant_id, invoice_line_id, period_start, period_end, amount_minor)
+SELECT $1, n.invoice_line_id, n.period_start, n.period_end, n.amount_minor
+FROM (
+    SELECT
+        unnest($2::text[]) AS invoice_line_id,
+        unnest($3::timestamptz[]) AS period_start,
+        unnest($4::timestamptz[]) AS period_end,
+        unnest($5::bigint[]) AS amount_minor
+) n
+"""
+
+
+async def insert_recognitions(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    invoice_line_ids: Sequence[str],
+    period_starts: Sequence[datetime.datetime],
+    period_ends: Sequence[datetime.datetime],
+    amounts_minor: Sequence[int],
+) -> None:
+    """Once for each part of a service. The arrays run in parallel."""
+    await conn.execute(
+        INSERT_RECOGNITIONS,
+        tenant_id,
+        invoice_line_ids,
+        period_starts,
+        period_ends,
+        amounts_minor,
+    )
+
+
+LIST_RECOGNITIONS: Final = """-- name: ListRecognitions :many
+SELECT tenant_id, invoice_line_id, period_start, period_end, amount_minor FROM revenue_recognitions
+WHERE tenant_id = $1 AND invoice_line_id = ANY ($2::text[])
+ORDER BY invoice_line_id, period_end
+"""
+
+
+async def list_recognitions(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    invoice_line_ids: Sequence[str],
+) -> list[RevenueRecognition]:
+    rows = await conn.fetch(LIST_RECOGNITIONS, tenant_id, invoice_line_ids)
+    return [RevenueRecognition(*row) for row in rows]
+
+
+UPSERT_DUES: Final = """-- name: UpsertDues :exec
+INSERT INTO ledger_dues (tenant_id, kind, source_id, customer_id, sandbox, due_at)
+SELECT $1, $2, n.source_id, n.customer_id, $3, n.due_at
+FROM (
+    SELECT
+        unnest($4::text[]) AS source_id,
+        unnest($5::text[]) AS customer_id,
+        unnest($6::timestamptz[]) AS due_at
+) n
+ON CONFLICT (tenant_id, kind, source_id) DO UPDATE SET due_at = EXCLUDED.due_at, failed_attempts = 0
+"""
+
+
+async def upsert_dues(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    kind: str,
+    sandbox: bool,
+    source_ids: Sequence[str],
+    customer_ids: Sequence[str],
+    due_at: Sequence[datetime.datetime],
+) -> None:
+    """When something falls due, or falls due next. The arrays run in parallel."""
+    await conn.execute(UPSERT_DUES, tenant_id, kind, sandbox, source_ids, customer_ids, due_at)
+
+
+DELETE_DUES: Final = """-- name: DeleteDues :exec
+DELETE FROM ledger_dues
+WHERE tenant_id = $1 AND kind = $2 AND source_id = ANY ($3::text[])
+"""
+
+
+async def delete_dues(conn: Connection, *, tenant_id: str, kind: str, source_ids: Sequence[str]) -> None:
+    await conn.execute(DELETE_DUES, tenant_id, kind, source_ids)
+
+
+LIST_CHECKS: Final = """-- name: ListChecks :many
+SELECT
+    c.name, c.currency, sum(c.expected_minor)::numeric AS expected_minor, sum(c.found_minor)::numeric AS found_minor,
+    sum(CASE WHEN c.expected_minor <> c.found_minor THEN 1 ELSE 0 END)::bigint AS differing_customers,
+    coalesce(min(CASE WHEN c.expected_minor <> c.found_minor THEN c.customer_id END), '')::text AS differing_customer_id
+FROM ledger_checks c
+WHERE c.tenant_id = $1
+GROUP BY c.name, c.currency
+ORDER BY c.currency, c.name
+"""
+
+
+@dataclass(slots=True)
+class ListChecksRow:
+    """A row of `list_checks`."""
+
+    name: str
+    currency: str
+    expected_minor: Decimal
+    found_minor: Decimal
+    differing_customers: int
+    differing_customer_id: str
+
+
+async def list_checks(conn: Connection, *, tenant_id: str) -> list[ListChecksRow]:
+    """All that `ledger_checks` compares, by currency: how many customers disagree, and one of them."""
+    rows = await conn.fetch(LIST_CHECKS, tenant_id)
+    return [ListChecksRow(*row) for row in rows]

@@ -92,6 +92,7 @@ class Charge:
     subscription_item_id: str
     kind: str
     price_id: str
+    price_override_id: str | None
     description: str
     period_start: datetime.datetime
     period_end: datetime.datetime
@@ -172,6 +173,7 @@ class Credit:
     description: str
     created_at: datetime.datetime
     voided_at: datetime.datetime | None
+    expired_at: datetime.datetime | None
     version: int
 
 
@@ -414,6 +416,28 @@ class Plan:
 
 
 @dataclass(slots=True)
+class PriceOverride:
+    """A row of `price_overrides`."""
+
+    tenant_id: str
+    id: str
+    price_id: str
+    customer_id: str
+    subscription_id: str | None
+    currency: str
+    unit_amount: Decimal | None
+    tiers: Json
+    included_quantity: Decimal
+    minimum_amount: Decimal | None
+    maximum_amount: Decimal | None
+    max_quantity: Decimal | None
+    valid_from: datetime.datetime
+    valid_until: datetime.datetime | None
+    created_at: datetime.datetime
+    version: int
+
+
+@dataclass(slots=True)
 class Price:
     """A row of `prices`."""
 
@@ -441,6 +465,7 @@ class Price:
     default_unit_amount: Decimal | None
     percentage: Json | None
     max_quantity: Decimal | None
+    currency_options: Json
     description: str
     created_at: datetime.datetime
 
@@ -509,6 +534,38 @@ class Replay:
 
 
 @dataclass(slots=True)
+class RevenueDeferral:
+    """A row of `revenue_deferrals`."""
+
+    tenant_id: str
+    invoice_line_id: str
+    invoice_id: str
+    customer_id: str
+    currency: str
+    period_start: datetime.datetime
+    period_end: datetime.datetime
+    grain: str
+    timezone: str
+    deferred_minor: int
+    recognized_minor: int
+    reversed_minor: int
+    remaining_minor: int
+    recognized_until: datetime.datetime
+    created_at: datetime.datetime
+
+
+@dataclass(slots=True)
+class RevenueRecognition:
+    """A row of `revenue_recognitions`."""
+
+    tenant_id: str
+    invoice_line_id: str
+    period_start: datetime.datetime
+    period_end: datetime.datetime
+    amount_minor: int
+
+
+@dataclass(slots=True)
 class SubscriptionChange:
     """A row of `subscription_changes`."""
 
@@ -537,6 +594,8 @@ class SubscriptionItem:
     aggregation: str | None
     quantity: Decimal | None
     one_time: bool
+    max_quantity: Decimal | None
+    overridden: bool
     starts_at: datetime.datetime
     ends_at: datetime.datetime
     billed_from: datetime.datetime

@@ -46,8 +46,9 @@ async def mark_cycle_minimums(
 
 LIST_RATED_ITEMS: Final = """-- name: ListRatedItems :many
 SELECT
-    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
-    i.aggregation, s.timezone, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at, s.commitments
+    i.id, i.subscription_id, i.price_id, i.overridden, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
+    i.aggregation, s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at,
+    s.commitments
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = $1 AND i.subscription_id = ANY ($2::text[])
     AND (NOT i.one_time OR NOT EXISTS (
@@ -65,6 +66,7 @@ class ListRatedItemsRow:
     id: str
     subscription_id: str
     price_id: str
+    overridden: bool
     quantity: Decimal | None
     starts_at: datetime.datetime
     ends_at: datetime.datetime
@@ -72,6 +74,7 @@ class ListRatedItemsRow:
     billed_until: datetime.datetime
     aggregation: str | None
     timezone: str
+    currency: str
     paid_from: datetime.datetime
     ended_at: datetime.datetime | None
     commitments: Json | None
@@ -89,7 +92,7 @@ async def list_rated_items(
 
 
 LIST_RATED_PRICES: Final = """-- name: ListRatedPrices :many
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, currency_options, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
 
 
@@ -195,14 +198,15 @@ async def list_unbilled_usage(
 INSERT_CHARGES: Final = """-- name: InsertCharges :exec
 WITH rated AS (
     INSERT INTO charges (
-        tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
-        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, by_record, basis,
+        tenant_id, id, cycle_id, subscription_item_id, kind, price_id, price_override_id, description, period_start,
+        period_end, quantity, unit_amount, unit_size, currency, amount, amount_before, tiers, steps, by_record, basis,
         created_at
     )
     SELECT
-        $1, n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
-        n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.amount_before, n.tiers, n.steps, n.by_record, n.basis, $2
+        $1, n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id,
+        nullif(n.price_override_id, ''), n.description, n.period_start, n.period_end, n.quantity,
+        nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount, n.amount_before, n.tiers, n.steps,
+        n.by_record, n.basis, $2
     FROM (
         SELECT
             unnest($3::text[]) AS id,
@@ -210,20 +214,21 @@ WITH rated AS (
             unnest($5::text[]) AS subscription_item_id,
             unnest($6::text[]) AS kind,
             unnest($7::text[]) AS price_id,
-            unnest($8::text[]) AS description,
-            unnest($9::timestamptz[]) AS period_start,
-            unnest($10::timestamptz[]) AS period_end,
-            unnest($11::numeric[]) AS quantity,
-            unnest($12::text[]) AS unit_amount,
-            unnest($13::numeric[]) AS unit_size,
-            unnest($14::text[]) AS currency,
-            unnest($15::numeric[]) AS amount,
-            unnest($16::numeric[]) AS amount_before,
+            unnest($8::text[]) AS price_override_id,
+            unnest($9::text[]) AS description,
+            unnest($10::timestamptz[]) AS period_start,
+            unnest($11::timestamptz[]) AS period_end,
+            unnest($12::numeric[]) AS quantity,
+            unnest($13::text[]) AS unit_amount,
+            unnest($14::numeric[]) AS unit_size,
+            unnest($15::text[]) AS currency,
+            unnest($16::numeric[]) AS amount,
+            unnest($17::numeric[]) AS amount_before,
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
-            jsonb_array_elements($17::jsonb) AS tiers,
-            jsonb_array_elements($18::jsonb) AS steps,
-            nullif(jsonb_array_elements($19::jsonb), 'null') AS by_record,
-            jsonb_array_elements($20::jsonb) AS basis
+            jsonb_array_elements($18::jsonb) AS tiers,
+            jsonb_array_elements($19::jsonb) AS steps,
+            nullif(jsonb_array_elements($20::jsonb), 'null') AS by_record,
+            jsonb_array_elements($21::jsonb) AS basis
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )
@@ -246,6 +251,7 @@ async def insert_charges(
     subscription_item_ids: Sequence[str],
     kinds: Sequence[str],
     price_ids: Sequence[str],
+    price_override_ids: Sequence[str],
     descriptions: Sequence[str],
     period_starts: Sequence[datetime.datetime],
     period_ends: Sequence[datetime.datetime],
@@ -270,6 +276,7 @@ async def insert_charges(
         subscription_item_ids,
         kinds,
         price_ids,
+        price_override_ids,
         descriptions,
         period_starts,
         period_ends,
@@ -311,7 +318,7 @@ async def mark_usage_unchanged(
 
 
 LIST_CHARGES: Final = """-- name: ListCharges :many
-SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.amount_before, c.tiers, c.steps, c.by_record, c.basis, c.created_at
+SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.price_override_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.amount_before, c.tiers, c.steps, c.by_record, c.basis, c.created_at
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 WHERE c.tenant_id = $1 AND c.cycle_id = ANY ($2::text[])
 ORDER BY
@@ -327,13 +334,49 @@ async def list_charges(conn: Connection, *, tenant_id: str, cycle_ids: Sequence[
 
 
 FIND_BILLED_PRICE: Final = """-- name: FindBilledPrice :one
-SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.dimensions, p.cells, p.default_unit_amount, p.percentage, p.max_quantity, p.description, p.created_at
+SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.dimensions, p.cells, p.default_unit_amount, p.percentage, p.max_quantity, p.currency_options, p.description, p.created_at, s.currency AS paid_currency, i.overridden
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+JOIN subscriptions s ON s.tenant_id = t.tenant_id AND s.id = t.subscription_id
 WHERE t.tenant_id = $1 AND t.subscription_item_id = $2
     AND t.period_start = $3 AND NOT t.excluded
 """
+
+
+@dataclass(slots=True)
+class FindBilledPriceRow:
+    """A row of `find_billed_price`."""
+
+    tenant_id: str
+    id: str
+    product_id: str
+    code: str
+    price_version: int
+    currency: str
+    model: str
+    usage: str
+    meter_id: str | None
+    one_time: bool
+    interval_unit: str | None
+    interval_count: int | None
+    unit_amount: Decimal | None
+    unit_size: Decimal
+    tiers: Json
+    included_quantity: Decimal
+    minimum_amount: Decimal | None
+    maximum_amount: Decimal | None
+    no_flat_amount_when_unused: bool
+    dimensions: list[str]
+    cells: Json
+    default_unit_amount: Decimal | None
+    percentage: Json | None
+    max_quantity: Decimal | None
+    currency_options: Json
+    description: str
+    created_at: datetime.datetime
+    paid_currency: str
+    overridden: bool
 
 
 async def find_billed_price(
@@ -342,7 +385,9 @@ async def find_billed_price(
     tenant_id: str,
     subscription_item_id: str,
     period_start: datetime.datetime,
-) -> Price | None:
-    """The price of an item's usage in a period; no row when the period is a trial, where nothing is billed."""
+) -> FindBilledPriceRow | None:
+    """The price of an item's usage in a period, and what the customer pays in; no row when the period is a trial, where
+    nothing is billed.
+    """
     row = await conn.fetchrow(FIND_BILLED_PRICE, tenant_id, subscription_item_id, period_start)
-    return None if row is None else Price(*row)
+    return None if row is None else FindBilledPriceRow(*row)

@@ -277,10 +277,23 @@ async def mark_cycle_failed(
 
 
 FIND_NEXT_DUE: Final = """-- name: FindNextDue :one
-SELECT due_at
-FROM billing_cycles
-WHERE sandbox AND tenant_id = $1 AND due_at IS NOT NULL
-ORDER BY due_at
+SELECT n.due_at::timestamptz AS due_at
+FROM (
+    (
+        SELECT c.due_at FROM billing_cycles c
+        WHERE c.sandbox AND c.tenant_id = $1 AND c.due_at IS NOT NULL
+        ORDER BY c.due_at
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT d.due_at FROM ledger_dues d
+        WHERE d.sandbox AND d.tenant_id = $1
+        ORDER BY d.due_at
+        LIMIT 1
+    )
+) n
+ORDER BY n.due_at
 LIMIT 1
 """
 
@@ -288,6 +301,111 @@ LIMIT 1
 async def find_next_due(conn: Connection, *, tenant_id: str) -> datetime.datetime | None:
     """When a sandbox tenant's next boundary comes; no row when there is none."""
     value: datetime.datetime | None = await conn.fetchval(FIND_NEXT_DUE, tenant_id)
+    return value
+
+
+LIST_LIVE_DUES: Final = """-- name: ListLiveDues :many
+SELECT tenant_id, kind, source_id, customer_id
+FROM ledger_dues
+WHERE NOT sandbox AND due_at <= $1 AND retry_at <= $1
+ORDER BY due_at
+LIMIT $2::int
+"""
+
+
+@dataclass(slots=True)
+class ListLiveDuesRow:
+    """A row of `list_live_dues`."""
+
+    tenant_id: str
+    kind: str
+    source_id: str
+    customer_id: str
+
+
+async def list_live_dues(
+    conn: Connection,
+    *,
+    now: datetime.datetime,
+    limit_rows: int,
+) -> list[ListLiveDuesRow]:
+    """As ListDueLiveCycles, of what the ledger's clock posts."""
+    rows = await conn.fetch(LIST_LIVE_DUES, now, limit_rows)
+    return [ListLiveDuesRow(*row) for row in rows]
+
+
+LIST_SANDBOX_DUES: Final = """-- name: ListSandboxDues :many
+SELECT tenant_id, kind, source_id, customer_id
+FROM ledger_dues
+WHERE sandbox AND tenant_id = $1 AND due_at <= $2 AND retry_at <= $3
+ORDER BY due_at
+LIMIT $4::int
+"""
+
+
+@dataclass(slots=True)
+class ListSandboxDuesRow:
+    """A row of `list_sandbox_dues`."""
+
+    tenant_id: str
+    kind: str
+    source_id: str
+    customer_id: str
+
+
+async def list_sandbox_dues(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    now: datetime.datetime,
+    wall: datetime.datetime,
+    limit_rows: int,
+) -> list[ListSandboxDuesRow]:
+    """As ListDueSandboxCycles."""
+    rows = await conn.fetch(LIST_SANDBOX_DUES, tenant_id, now, wall, limit_rows)
+    return [ListSandboxDuesRow(*row) for row in rows]
+
+
+LIST_DUES_TO_SETTLE: Final = """-- name: ListDuesToSettle :many
+SELECT source_id FROM ledger_dues
+WHERE tenant_id = $1 AND kind = $2 AND source_id = ANY ($3::text[])
+    AND due_at <= $4
+ORDER BY due_at, source_id
+"""
+
+
+async def list_dues_to_settle(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    kind: str,
+    source_ids: Sequence[str],
+    now: datetime.datetime,
+) -> list[str]:
+    """Those of some that are due still, now that their customers are locked."""
+    rows = await conn.fetch(LIST_DUES_TO_SETTLE, tenant_id, kind, source_ids, now)
+    return [row[0] for row in rows]
+
+
+MARK_DUE_FAILED: Final = """-- name: MarkDueFailed :one
+UPDATE ledger_dues
+SET failed_attempts = failed_attempts + 1,
+    retry_at = $1::timestamptz + interval '1 second' * least(power(2, least(failed_attempts, 9)), 300)
+WHERE tenant_id = $2 AND kind = $3 AND source_id = $4
+RETURNING failed_attempts
+"""
+
+
+async def mark_due_failed(
+    conn: Connection,
+    *,
+    now: datetime.datetime,
+    tenant_id: str,
+    kind: str,
+    source_id: str,
+) -> int | None:
+    """As MarkCycleFailed."""
+    value: int | None = await conn.fetchval(MARK_DUE_FAILED, now, tenant_id, kind, source_id)
     return value
 
 
@@ -400,9 +518,16 @@ WHERE c.retry_at <= $1
             SELECT FROM billing_cycles b
             WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at AND b.retry_at <= $1
         )
+        OR EXISTS (
+            SELECT FROM ledger_dues d
+            WHERE d.sandbox AND d.tenant_id = c.tenant_id AND d.due_at <= c.now_at AND d.retry_at <= $1
+        )
         OR c.now_at < c.target_at AND NOT EXISTS (
             SELECT FROM billing_cycles b
             WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at
+        ) AND NOT EXISTS (
+            SELECT FROM ledger_dues d
+            WHERE d.sandbox AND d.tenant_id = c.tenant_id AND d.due_at <= c.now_at
         )
     )
 ORDER BY c.version

@@ -70,10 +70,24 @@ async def insert_subscription(
 
 INSERT_SUBSCRIPTION_ITEMS: Final = """-- name: InsertSubscriptionItems :many
 INSERT INTO subscription_items (
-    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, billed_from
+    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, max_quantity, overridden,
+    starts_at, billed_from
 )
 SELECT $1, i.id, $2, i.position, i.price_id, m.code, m.aggregation,
-    nullif(i.quantity, '')::numeric, p.one_time, $3::timestamptz, i.billed_from
+    nullif(i.quantity, '')::numeric, p.one_time,
+    least(
+        CASE
+            WHEN p.currency = s.currency THEN p.max_quantity
+            ELSE (
+                SELECT nullif(o ->> 'max_quantity', '')::numeric
+                FROM jsonb_array_elements(p.currency_options) o
+                WHERE o ->> 'currency' = s.currency
+            )
+        END,
+        n.max_quantity
+    ),
+    n.overridden,
+    $3::timestamptz, i.billed_from
 FROM (
     SELECT
         unnest($4::text[]) AS id,
@@ -83,8 +97,16 @@ FROM (
         unnest($8::timestamptz[]) AS billed_from
 ) i
 JOIN prices p ON p.tenant_id = $1 AND p.id = i.price_id
+JOIN subscriptions s ON s.tenant_id = p.tenant_id AND s.id = $2
+CROSS JOIN LATERAL (
+    SELECT min(o.max_quantity) AS max_quantity, count(*) > 0 AS overridden
+    FROM price_overrides o
+    WHERE o.tenant_id = s.tenant_id AND o.customer_id = s.customer_id AND o.price_id = p.id
+        AND o.currency = s.currency AND coalesce(o.subscription_id, s.id) = s.id
+        AND coalesce(o.valid_from < o.valid_until, true)
+) n
 LEFT JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
-RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, ends_at, billed_from, billed_until, paused
+RETURNING tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, max_quantity, overridden, starts_at, ends_at, billed_from, billed_until, paused
 """
 
 
@@ -116,7 +138,7 @@ async def insert_subscription_items(
 
 
 LIST_PRICES_FOR_ITEMS: Final = """-- name: ListPricesForItems :many
-SELECT id, code, currency, usage, meter_id, one_time, interval_unit, interval_count, max_quantity
+SELECT id, code, currency, currency_options, usage, meter_id, one_time, interval_unit, interval_count, max_quantity
 FROM prices
 WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
@@ -129,6 +151,7 @@ class ListPricesForItemsRow:
     id: str
     code: str
     currency: str
+    currency_options: Json
     usage: str
     meter_id: str | None
     one_time: bool
@@ -184,7 +207,7 @@ async def list_subscriptions(
 
 
 LIST_SUBSCRIPTION_ITEMS: Final = """-- name: ListSubscriptionItems :many
-SELECT tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, ends_at, billed_from, billed_until, paused FROM subscription_items
+SELECT tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, max_quantity, overridden, starts_at, ends_at, billed_from, billed_until, paused FROM subscription_items
 WHERE tenant_id = $1 AND subscription_id = ANY ($2::text[])
     AND (ends_at = '9000-01-01 00:00:00+00' OR paused)
 ORDER BY subscription_id, position

@@ -13,7 +13,7 @@ LIST_USAGE_ITEMS: Final = """-- name: ListUsageItems :many
 SELECT
     i.id, i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, s.id AS subscription_id, s.customer_id,
     s.version AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count, s.timezone, s.start_at,
-    s.trial_end_at, s.ended_at, s.next_change_at, p.max_quantity, i.starts_at, i.ends_at, m.filters, m.transform,
+    s.trial_end_at, s.ended_at, s.next_change_at, i.max_quantity, i.starts_at, i.ends_at, m.filters, m.transform,
     (i.aggregation IN ('unique', 'latest', 'time_weighted') OR p.model IN ('matrix', 'percentage'))::boolean AS by_record
 FROM subscriptions s
 JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s.id

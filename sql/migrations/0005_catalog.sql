@@ -67,6 +67,8 @@ CREATE TABLE prices (
     percentage jsonb,
     -- Of one period: what an invoice line can still hold the price of. Null when that is any.
     max_quantity numeric,
+    -- [{currency, unit_amount, tiers, minimum_amount, maximum_amount, max_quantity}], decimals as strings ('' for none).
+    currency_options jsonb NOT NULL DEFAULT '[]',
     description text NOT NULL,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id),

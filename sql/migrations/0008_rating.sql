@@ -8,6 +8,7 @@ CREATE TABLE charges (
     subscription_item_id text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('recurring', 'usage', 'adjustment', 'one_time')),
     price_id text NOT NULL,
+    price_override_id text,
     description text NOT NULL,
     period_start timestamptz NOT NULL,
     period_end timestamptz NOT NULL,

@@ -63,6 +63,7 @@ CREATE TABLE credits (
     description text NOT NULL,
     created_at timestamptz NOT NULL,
     voided_at timestamptz,
+    expired_at timestamptz,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, customer_id) REFERENCES customers,

@@ -35,6 +35,11 @@ UPDATE credits SET voided_at = sqlc.arg(voided_at)::timestamptz, remaining_minor
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version) AND voided_at IS NULL
 RETURNING *;
 
+-- name: MarkCreditsExpired :exec
+-- Nothing is left of them any more, also when it is given back later.
+UPDATE credits SET expired_at = sqlc.arg(expired_at)::timestamptz, remaining_minor = 0, version = version + 1
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]) AND voided_at IS NULL;
+
 -- name: ListCreditsByIds :many
 SELECT * FROM credits
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[])

@@ -182,3 +182,104 @@ WHERE e.tenant_id = sqlc.arg(tenant_id) AND e.account_id = sqlc.arg(account_id)
         (sqlc.arg(after_posted_at)::timestamptz, sqlc.arg(after)::text, sqlc.arg(after_position)::int)
 ORDER BY e.posted_at, e.journal_id, e.position
 LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: InsertDeferrals :exec
+-- The arrays run in parallel.
+INSERT INTO revenue_deferrals (
+    tenant_id, invoice_line_id, invoice_id, customer_id, currency, period_start, period_end, grain, timezone,
+    deferred_minor, remaining_minor, recognized_until, created_at
+)
+SELECT
+    sqlc.arg(tenant_id), n.invoice_line_id, n.invoice_id, n.customer_id, n.currency, n.period_start, n.period_end,
+    sqlc.arg(grain), sqlc.arg(timezone), n.deferred_minor, n.deferred_minor, n.recognized_until, sqlc.arg(created_at)
+FROM (
+    SELECT
+        unnest(sqlc.arg(invoice_line_ids)::text[]) AS invoice_line_id,
+        unnest(sqlc.arg(invoice_ids)::text[]) AS invoice_id,
+        unnest(sqlc.arg(customer_ids)::text[]) AS customer_id,
+        unnest(sqlc.arg(currencies)::text[]) AS currency,
+        unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
+        unnest(sqlc.arg(period_ends)::timestamptz[]) AS period_end,
+        unnest(sqlc.arg(deferred_minor)::bigint[]) AS deferred_minor,
+        unnest(sqlc.arg(recognized_until)::timestamptz[]) AS recognized_until
+) n;
+
+-- name: ListDeferralsByLine :many
+SELECT * FROM revenue_deferrals
+WHERE tenant_id = sqlc.arg(tenant_id) AND invoice_line_id = ANY (sqlc.arg(invoice_line_ids)::text[])
+ORDER BY invoice_line_id;
+
+-- name: ListDeferralsOfInvoice :many
+-- All of them; most invoices have none.
+SELECT * FROM revenue_deferrals
+WHERE tenant_id = sqlc.arg(tenant_id) AND invoice_id = sqlc.arg(invoice_id)
+ORDER BY invoice_line_id;
+
+-- name: ListDeferrals :many
+-- Oldest lines first; '' means any.
+SELECT * FROM revenue_deferrals
+WHERE tenant_id = sqlc.arg(tenant_id)
+    AND (sqlc.arg(invoice_id)::text = '' OR invoice_id = sqlc.arg(invoice_id)::text)
+    AND (sqlc.arg(customer_id)::text = '' OR customer_id = sqlc.arg(customer_id)::text)
+    AND invoice_line_id > sqlc.arg(after)
+ORDER BY invoice_line_id
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: MarkDeferrals :exec
+-- What became of deferrals; the customers' locks keep them as they were read. The arrays run in parallel.
+UPDATE revenue_deferrals d
+SET recognized_minor = u.recognized_minor, reversed_minor = u.reversed_minor, remaining_minor = u.remaining_minor,
+    recognized_until = u.recognized_until
+FROM (
+    SELECT
+        unnest(sqlc.arg(invoice_line_ids)::text[]) AS invoice_line_id,
+        unnest(sqlc.arg(recognized_minor)::bigint[]) AS recognized_minor,
+        unnest(sqlc.arg(reversed_minor)::bigint[]) AS reversed_minor,
+        unnest(sqlc.arg(remaining_minor)::bigint[]) AS remaining_minor,
+        unnest(sqlc.arg(recognized_until)::timestamptz[]) AS recognized_until
+) u
+WHERE d.tenant_id = sqlc.arg(tenant_id) AND d.invoice_line_id = u.invoice_line_id;
+
+-- name: InsertRecognitions :exec
+-- Once for each part of a service. The arrays run in parallel.
+INSERT INTO revenue_recognitions (tenant_id, invoice_line_id, period_start, period_end, amount_minor)
+SELECT sqlc.arg(tenant_id), n.invoice_line_id, n.period_start, n.period_end, n.amount_minor
+FROM (
+    SELECT
+        unnest(sqlc.arg(invoice_line_ids)::text[]) AS invoice_line_id,
+        unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
+        unnest(sqlc.arg(period_ends)::timestamptz[]) AS period_end,
+        unnest(sqlc.arg(amounts_minor)::bigint[]) AS amount_minor
+) n;
+
+-- name: ListRecognitions :many
+SELECT * FROM revenue_recognitions
+WHERE tenant_id = sqlc.arg(tenant_id) AND invoice_line_id = ANY (sqlc.arg(invoice_line_ids)::text[])
+ORDER BY invoice_line_id, period_end;
+
+-- name: UpsertDues :exec
+-- When something falls due, or falls due next. The arrays run in parallel.
+INSERT INTO ledger_dues (tenant_id, kind, source_id, customer_id, sandbox, due_at)
+SELECT sqlc.arg(tenant_id), sqlc.arg(kind), n.source_id, n.customer_id, sqlc.arg(sandbox), n.due_at
+FROM (
+    SELECT
+        unnest(sqlc.arg(source_ids)::text[]) AS source_id,
+        unnest(sqlc.arg(customer_ids)::text[]) AS customer_id,
+        unnest(sqlc.arg(due_at)::timestamptz[]) AS due_at
+) n
+ON CONFLICT (tenant_id, kind, source_id) DO UPDATE SET due_at = EXCLUDED.due_at, failed_attempts = 0;
+
+-- name: DeleteDues :exec
+DELETE FROM ledger_dues
+WHERE tenant_id = sqlc.arg(tenant_id) AND kind = sqlc.arg(kind) AND source_id = ANY (sqlc.arg(source_ids)::text[]);
+
+-- name: ListChecks :many
+-- All that `ledger_checks` compares, by currency: how many customers disagree, and one of them.
+SELECT
+    c.name, c.currency, sum(c.expected_minor)::numeric AS expected_minor, sum(c.found_minor)::numeric AS found_minor,
+    sum(CASE WHEN c.expected_minor <> c.found_minor THEN 1 ELSE 0 END)::bigint AS differing_customers,
+    coalesce(min(CASE WHEN c.expected_minor <> c.found_minor THEN c.customer_id END), '')::text AS differing_customer_id
+FROM ledger_checks c
+WHERE c.tenant_id = sqlc.arg(tenant_id)
+GROUP BY c.name, c.currency
+ORDER BY c.currency, c.name;

@@ -17,8 +17,9 @@ WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = n.id;
 -- name: ListRatedItems :many
 -- Of several subscriptions at once, each subscription's in its own order; one-time items until they are charged.
 SELECT
-    i.id, i.subscription_id, i.price_id, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
-    i.aggregation, s.timezone, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at, s.commitments
+    i.id, i.subscription_id, i.price_id, i.overridden, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
+    i.aggregation, s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at,
+    s.commitments
 FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
 WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
     AND (NOT i.one_time OR NOT EXISTS (
@@ -83,14 +84,15 @@ ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
 -- Charges of several cycles, and in the totals what they bill. The arrays run in parallel; '' is no unit amount.
 WITH rated AS (
     INSERT INTO charges (
-        tenant_id, id, cycle_id, subscription_item_id, kind, price_id, description, period_start, period_end, quantity,
-        unit_amount, unit_size, currency, amount, amount_before, tiers, steps, by_record, basis,
+        tenant_id, id, cycle_id, subscription_item_id, kind, price_id, price_override_id, description, period_start,
+        period_end, quantity, unit_amount, unit_size, currency, amount, amount_before, tiers, steps, by_record, basis,
         created_at
     )
     SELECT
-        sqlc.arg(tenant_id), n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id, n.description,
-        n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.amount_before, n.tiers, n.steps, n.by_record, n.basis, sqlc.arg(created_at)
+        sqlc.arg(tenant_id), n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id,
+        nullif(n.price_override_id, ''), n.description, n.period_start, n.period_end, n.quantity,
+        nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount, n.amount_before, n.tiers, n.steps,
+        n.by_record, n.basis, sqlc.arg(created_at)
     FROM (
         SELECT
             unnest(sqlc.arg(ids)::text[]) AS id,
@@ -98,6 +100,7 @@ WITH rated AS (
             unnest(sqlc.arg(subscription_item_ids)::text[]) AS subscription_item_id,
             unnest(sqlc.arg(kinds)::text[]) AS kind,
             unnest(sqlc.arg(price_ids)::text[]) AS price_id,
+            unnest(sqlc.arg(price_override_ids)::text[]) AS price_override_id,
             unnest(sqlc.arg(descriptions)::text[]) AS description,
             unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
             unnest(sqlc.arg(period_ends)::timestamptz[]) AS period_end,
@@ -144,10 +147,12 @@ ORDER BY
     i.id;
 
 -- name: FindBilledPrice :one
--- The price of an item's usage in a period; no row when the period is a trial, where nothing is billed.
-SELECT p.*
+-- The price of an item's usage in a period, and what the customer pays in; no row when the period is a trial, where
+-- nothing is billed.
+SELECT p.*, s.currency AS paid_currency, i.overridden
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+JOIN subscriptions s ON s.tenant_id = t.tenant_id AND s.id = t.subscription_id
 WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_item_id = sqlc.arg(subscription_item_id)
     AND t.period_start = sqlc.arg(period_start) AND NOT t.excluded;

@@ -96,11 +96,55 @@ RETURNING failed_attempts;
 
 -- name: FindNextDue :one
 -- When a sandbox tenant's next boundary comes; no row when there is none.
-SELECT due_at
-FROM billing_cycles
-WHERE sandbox AND tenant_id = sqlc.arg(tenant_id) AND due_at IS NOT NULL
-ORDER BY due_at
+SELECT n.due_at::timestamptz AS due_at
+FROM (
+    (
+        SELECT c.due_at FROM billing_cycles c
+        WHERE c.sandbox AND c.tenant_id = sqlc.arg(tenant_id) AND c.due_at IS NOT NULL
+        ORDER BY c.due_at
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT d.due_at FROM ledger_dues d
+        WHERE d.sandbox AND d.tenant_id = sqlc.arg(tenant_id)
+        ORDER BY d.due_at
+        LIMIT 1
+    )
+) n
+ORDER BY n.due_at
 LIMIT 1;
+
+-- name: ListLiveDues :many
+-- As ListDueLiveCycles, of what the ledger's clock posts.
+SELECT tenant_id, kind, source_id, customer_id
+FROM ledger_dues
+WHERE NOT sandbox AND due_at <= sqlc.arg(now) AND retry_at <= sqlc.arg(now)
+ORDER BY due_at
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: ListSandboxDues :many
+-- As ListDueSandboxCycles.
+SELECT tenant_id, kind, source_id, customer_id
+FROM ledger_dues
+WHERE sandbox AND tenant_id = sqlc.arg(tenant_id) AND due_at <= sqlc.arg(now) AND retry_at <= sqlc.arg(wall)
+ORDER BY due_at
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: ListDuesToSettle :many
+-- Those of some that are due still, now that their customers are locked.
+SELECT source_id FROM ledger_dues
+WHERE tenant_id = sqlc.arg(tenant_id) AND kind = sqlc.arg(kind) AND source_id = ANY (sqlc.arg(source_ids)::text[])
+    AND due_at <= sqlc.arg(now)
+ORDER BY due_at, source_id;
+
+-- name: MarkDueFailed :one
+-- As MarkCycleFailed.
+UPDATE ledger_dues
+SET failed_attempts = failed_attempts + 1,
+    retry_at = sqlc.arg(now)::timestamptz + interval '1 second' * least(power(2, least(failed_attempts, 9)), 300)
+WHERE tenant_id = sqlc.arg(tenant_id) AND kind = sqlc.arg(kind) AND source_id = sqlc.arg(source_id)
+RETURNING failed_attempts;
 
 -- name: ListCyclesToClose :many
 -- Those of some cycles whose grace is over, longest due first.
@@ -148,9 +192,16 @@ WHERE c.retry_at <= sqlc.arg(wall)
             SELECT FROM billing_cycles b
             WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at AND b.retry_at <= sqlc.arg(wall)
         )
+        OR EXISTS (
+            SELECT FROM ledger_dues d
+            WHERE d.sandbox AND d.tenant_id = c.tenant_id AND d.due_at <= c.now_at AND d.retry_at <= sqlc.arg(wall)
+        )
         OR c.now_at < c.target_at AND NOT EXISTS (
             SELECT FROM billing_cycles b
             WHERE b.sandbox AND b.tenant_id = c.tenant_id AND b.due_at <= c.now_at
+        ) AND NOT EXISTS (
+            SELECT FROM ledger_dues d
+            WHERE d.sandbox AND d.tenant_id = c.tenant_id AND d.due_at <= c.now_at
         )
     )
 ORDER BY c.version

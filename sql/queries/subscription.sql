@@ -14,10 +14,24 @@ RETURNING *;
 -- name: InsertSubscriptionItems :many
 -- In the order given; the arrays run in parallel, and '' is no quantity. Metered prices bring their meter along.
 INSERT INTO subscription_items (
-    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, starts_at, billed_from
+    tenant_id, id, subscription_id, position, price_id, meter_code, aggregation, quantity, one_time, max_quantity, overridden,
+    starts_at, billed_from
 )
 SELECT sqlc.arg(tenant_id), i.id, sqlc.arg(subscription_id), i.position, i.price_id, m.code, m.aggregation,
-    nullif(i.quantity, '')::numeric, p.one_time, sqlc.arg(starts_at)::timestamptz, i.billed_from
+    nullif(i.quantity, '')::numeric, p.one_time,
+    least(
+        CASE
+            WHEN p.currency = s.currency THEN p.max_quantity
+            ELSE (
+                SELECT nullif(o ->> 'max_quantity', '')::numeric
+                FROM jsonb_array_elements(p.currency_options) o
+                WHERE o ->> 'currency' = s.currency
+            )
+        END,
+        n.max_quantity
+    ),
+    n.overridden,
+    sqlc.arg(starts_at)::timestamptz, i.billed_from
 FROM (
     SELECT
         unnest(sqlc.arg(ids)::text[]) AS id,
@@ -27,12 +41,20 @@ FROM (
         unnest(sqlc.arg(billed_from)::timestamptz[]) AS billed_from
 ) i
 JOIN prices p ON p.tenant_id = sqlc.arg(tenant_id) AND p.id = i.price_id
+JOIN subscriptions s ON s.tenant_id = p.tenant_id AND s.id = sqlc.arg(subscription_id)
+CROSS JOIN LATERAL (
+    SELECT min(o.max_quantity) AS max_quantity, count(*) > 0 AS overridden
+    FROM price_overrides o
+    WHERE o.tenant_id = s.tenant_id AND o.customer_id = s.customer_id AND o.price_id = p.id
+        AND o.currency = s.currency AND coalesce(o.subscription_id, s.id) = s.id
+        AND coalesce(o.valid_from < o.valid_until, true)
+) n
 LEFT JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
 RETURNING *;
 
 -- name: ListPricesForItems :many
 -- The prices that a new subscription names, in no order.
-SELECT id, code, currency, usage, meter_id, one_time, interval_unit, interval_count, max_quantity
+SELECT id, code, currency, currency_options, usage, meter_id, one_time, interval_unit, interval_count, max_quantity
 FROM prices
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
 

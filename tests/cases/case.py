@@ -12,6 +12,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from corebilling.values.money import Rounding
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -31,6 +33,13 @@ def load(path: Path) -> list[Case]:
         Case(row["id"], row["title"], row["given"], row["expect"], row.get("policy") or {})
         for row in json.loads(path.read_text())
     ]
+
+
+def rounding_named(name: str) -> Rounding:
+    """Some call them otherwise."""
+    return Rounding(
+        {"floor": "down", "truncate": "down", "ceil": "up", "bankers": "half_even"}.get(name, name)
+    )
 
 
 def difference(expected: Any, actual: Any, at: str = "") -> str:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from corebilling.domains.invoice.amounts import AmountLine, Terms, work_out
-from corebilling.values.allocation import cumulative, largest_remainder
+from corebilling.values.allocation import cumulative, largest_remainder, shares
 from corebilling.values.credit import (
     Credit,
     CreditApplication,
@@ -46,13 +46,13 @@ from corebilling.values.tax import (
     TaxRounding,
     tax_lines,
 )
-from tests.cases.case import Case
+from tests.cases.case import Case, rounding_named
 
 _SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _rounding(case: Case) -> Rounding:
-    return Rounding(case.policy.get("rounding", "half_up"))
+    return rounding_named(case.policy.get("rounding", "half_up"))
 
 
 def _exponent(case: Case) -> int:
@@ -60,7 +60,7 @@ def _exponent(case: Case) -> int:
         for name in ("exponent", "scale"):
             if name in fields:
                 return int(fields[name])
-    return EXPONENTS[case.given["currency"]]
+    return EXPONENTS[case.given.get("currency", "USD")]
 
 
 def _major(case: Case, amount_minor: int) -> Decimal:
@@ -242,7 +242,7 @@ def _terms(case: Case) -> Terms:
 def _invoice_total(case: Case) -> Mapping[str, Any]:
     given = case.given
     amounts = [
-        round_number(Fraction(line["quantity"]) * _exact(case, line["unit_amount"]), _rounding(case))
+        round_number(Fraction(line.get("quantity", 1)) * _exact(case, line["unit_amount"]), _rounding(case))
         for line in given["lines"]
     ]
     lines = [
@@ -279,8 +279,12 @@ def _invoice_compute(case: Case) -> Mapping[str, Any]:
         rounding=_rounding(case),
     )
     coupons = [step.amount_minor for step in steps]
-    off = [sum(parts, Fraction(0)) for parts in zip(*exact_shares(amounts, coupons), strict=True)]
-    off = off or [Fraction(0) for _ in lines]
+    off = [Fraction(0) for _ in lines]
+    for step in steps:
+        within = [step.discount.lines is None or line["id"] in step.discount.lines for line in lines]
+        left = [(amount - part) * covered for amount, part, covered in zip(amounts, off, within, strict=True)]
+        if step.amount_minor:
+            off = [one + part for one, part in zip(off, shares(step.amount_minor, left), strict=True)]
     before_tax = case.policy.get("coupons", "before_tax") == "before_tax"
     taxes = tax_lines(
         [

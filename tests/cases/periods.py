@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from corebilling.values.money import Rounding, major_units
+from corebilling.values.money import major_units
 from corebilling.values.period import (
     BillingCalendar,
     IntervalUnit,
@@ -34,7 +34,7 @@ from corebilling.values.proration import (
     switch_prepaid,
     upgrade_credit,
 )
-from tests.cases.case import Case
+from tests.cases.case import Case, rounding_named
 
 INTERVALS: Mapping[str, tuple[IntervalUnit, int]] = {
     "day": ("day", 1),
@@ -44,6 +44,9 @@ INTERVALS: Mapping[str, tuple[IntervalUnit, int]] = {
     "half_year": ("month", 6),
     "year": ("year", 1),
 }
+
+
+NOMINAL_DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "half_year": 182, "year": 365}
 
 
 def timezone(case: Case) -> str:
@@ -77,7 +80,7 @@ def terms(case: Case) -> Proration:
         timezone=timezone(case),
         fixed_days=int(days.removeprefix("fixed_")) if days.startswith("fixed_") else None,
         factor_scale=case.policy.get("factor_scale"),
-        rounding=Rounding(case.policy.get("rounding", "half_up")),
+        rounding=rounding_named(case.policy.get("rounding", "half_up")),
         capped=case.policy.get("factor_cap") == "one",
     )
 
@@ -148,7 +151,7 @@ def prorate_component(case: Case) -> Mapping[str, Any]:
         Period(instant(given["change_at"], case), whole.end),
         whole,
         rules,
-        nominal_days=case.policy["nominal_days"][given["component_interval"]],
+        nominal_days=(NOMINAL_DAYS | case.policy.get("nominal_days", {}))[given["component_interval"]],
         tolerance=Fraction(case.policy.get("mismatch_tolerance_percent", "25")) / 100,
     )
     amount = Fraction(given["price_amount"]) * share.factor

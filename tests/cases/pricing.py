@@ -9,7 +9,7 @@ from typing import Any
 from corebilling.domains.usage.model import UsageWindow, microseconds
 from corebilling.values import aggregation, time_weighted
 from corebilling.values.currency import EXPONENTS
-from corebilling.values.money import Rounding, round_number
+from corebilling.values.money import round_number
 from corebilling.values.period import Period, time_zone
 from corebilling.values.price import (
     Price,
@@ -25,7 +25,7 @@ from corebilling.values.price import (
 from corebilling.values.price_matrix import CapacityTier, reached_capacity
 from corebilling.values.price_percentage import Percentage, rate_transactions
 from corebilling.values.rerate import InvoicedPeriod, Run, late_lines, reach_back, rerate, rerate_by_period
-from tests.cases.case import Case
+from tests.cases.case import Case, rounding_named
 
 Row = Mapping[str, Any]
 Result = Mapping[str, Any]
@@ -56,8 +56,13 @@ def rounding(case: Case) -> Callable[[Fraction], Fraction]:
     mode = case.policy.get("rounding", "half_up")
     if mode == "none":
         return Fraction
-    scale = 10 ** EXPONENTS[case.given["currency"]]
-    return lambda amount: Fraction(round_number(amount * scale, Rounding(mode)), scale)
+    scale = 10 ** EXPONENTS[currency(case)]
+    return lambda amount: Fraction(round_number(amount * scale, rounding_named(mode)), scale)
+
+
+def currency(case: Case) -> str:
+    """Where none is named, any with cents does."""
+    return str(case.given.get("currency", "USD"))
 
 
 def tier(row: Row) -> Tier:
@@ -102,13 +107,13 @@ def price(row: Row, case: Case) -> Price:
     return Price(
         id="pri_1",
         description="",
-        currency=case.given["currency"],
+        currency=currency(case),
         model=MODELS[name],
         metered=True,
         unit_amount=decimal(row | package, "unit_amount", "multiplier", "package_amount", "flat_amount"),
         unit_size=Decimal(100)
         if name.endswith("percentage")
-        else decimal(package, "package_size") or Decimal(1),
+        else decimal(row | package, "package_size") or Decimal(1),
         tiers=block_tiers(tiers) if name.endswith("blocks") else tuple(map(tier, tiers)),
         included_quantity=decimal(row | package, "included_quantity", "free_units", "discount_quantity")
         or Decimal(0),
@@ -189,18 +194,20 @@ def limit_per_event(row: Row, *words: str) -> Decimal | None:
 
 def plan_charge(case: Case) -> Result:
     given, owed = case.given, rounding(case)
-    currency, seats = given["currency"], Decimal(given["seats"])
+    seats = Decimal(given["seats"])
     once = case.policy.get("seat_base", "base_once") == "base_once"
     model = PriceModel.FLAT if once else PriceModel.PER_UNIT
-    base = Price("pri_base", "", currency, model, False, Decimal(given["base_amount"]))
-    included = Decimal(given["included_seats"])
-    amount = Decimal(given["extra_seat_amount"])
-    extra = Price("pri_seat", "", currency, PriceModel.PER_UNIT, False, amount, included_quantity=included)
+    base = Price("pri_base", "", currency(case), model, False, decimal(given, "base_amount") or Decimal(0))
+    included = decimal(given, "included_seats") or Decimal(0)
+    amount = decimal(given, "extra_seat_amount") or Decimal(0)
+    extra = Price(
+        "pri_seat", "", currency(case), PriceModel.PER_UNIT, False, amount, included_quantity=included
+    )
     rated_base, rated_extra = rate(base, seats), rate(extra, seats)
     amounts = owed(rated_base.amount), owed(rated_extra.amount)
     return {
         "base_charge_amount": amounts[0],
-        "extra_seats": rated_extra.tiers[-1].quantity,
+        "extra_seats": sum(tier.quantity for tier in rated_extra.tiers if tier.from_quantity >= included),
         "extra_seats_amount": amounts[1],
         "total_amount": sum(amounts),
     }
@@ -228,7 +235,19 @@ def round_quantity(case: Case) -> Result:
     return {"quantity": aggregation.round_quantity(quantity, mode, decimals)}
 
 
-AGGREGATIONS = {"unique_count": "unique", "count_unique": "unique", "avg": "average"}
+AGGREGATIONS = {
+    "unique_count": "unique",
+    "count_unique": "unique",
+    "count_distinct": "unique",
+    "avg": "average",
+    "mean": "average",
+    "last": "latest",
+}
+BY_VALUE = frozenset(aggregation.Aggregation) - {
+    aggregation.Aggregation.UNIQUE,
+    aggregation.Aggregation.COUNT,
+}
+"""What needs numbers; members may be anything, and records are counted whatever they hold."""
 
 
 def aggregate(case: Case) -> Result:
@@ -237,8 +256,8 @@ def aggregate(case: Case) -> Result:
     records = [
         aggregation.Record(
             at=instant(row["timestamp"]),
-            value=decimal(row, "value", "quantity") or Decimal(0),
-            key=row.get("idempotency_key", ""),
+            value=(decimal(row, "value", "quantity") if function in BY_VALUE else None) or Decimal(0),
+            key=row.get("idempotency_key") or "",
             sequence=place,
             member=str(row.get("member", row.get("value", ""))),
             properties=row.get("properties"),
@@ -302,7 +321,7 @@ def prorated_unique_count(case: Case) -> Result:
 
 
 def unit_conversion(case: Case) -> Result:
-    parts = [(Decimal(row["count"]), Decimal(row["each"])) for row in case.given["parts"]]
+    parts = [(Decimal(row["count"]), Decimal(row.get("each", 1))) for row in case.given["parts"]]
     return {"quantity": aggregation.convert(parts, decimal(case.given, "divide_by") or Decimal(1))}
 
 
@@ -359,8 +378,9 @@ def late_usage_invoice(case: Case) -> Result:
 
 
 def event_acceptance(case: Case) -> Result:
-    window = case.policy["event_window"]
-    back, ahead = timedelta(days=window["past_days"]), timedelta(minutes=window["future_minutes"])
+    window = case.policy.get("event_window", {})
+    back = timedelta(days=window.get("past_days", 35))
+    ahead = timedelta(minutes=window.get("future_minutes", 5))
     accepted = UsageWindow.around(instant(case.given["received_at"]), back=back, ahead=ahead)
     return {
         "decisions": {

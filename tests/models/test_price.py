@@ -309,7 +309,7 @@ def test_transactions_rated_in_parts_cost_what_they_do_together(
 
 
 def in_groups(terms: Percentage, transactions: list[Decimal]) -> list[Transactions]:
-    """As records are grouped: by what is free of each, then by what is paid for, where limits ask for that."""
+    """As records are grouped: by whether they are free, and by what is paid for where that is limited."""
     groups: dict[tuple[bool, Fraction], Transactions] = {}
     before = Fraction(0)
     for place, value in enumerate(map(Fraction, transactions), start=1):

@@ -88,7 +88,7 @@ def test_a_start_out_of_reach_is_refused(start_at):
 
 
 def offered(price_id="pri_1", currency="USD", meter_id=None, unit="month", count=1):
-    return OfferedPrice(price_id, currency, meter_id is not None, meter_id, unit, count, None)
+    return OfferedPrice(price_id, price_id, {currency: None}, meter_id is not None, meter_id, unit, count)
 
 
 def test_licensed_items_count_one_unless_told_otherwise_and_metered_ones_nothing():
@@ -103,7 +103,6 @@ def test_licensed_items_count_one_unless_told_otherwise_and_metered_ones_nothing
     ("prices", "quantity", "detail"),
     [
         ([offered("a"), offered("b", unit="year")], None, "interval"),
-        ([offered("a"), offered("b", currency="EUR")], None, "EUR"),
         ([offered("a", meter_id="m"), offered("b", meter_id="m")], None, "same meter"),
         ([offered("a", meter_id="m")], Decimal(1), "leave it empty"),
     ],
@@ -113,6 +112,14 @@ def test_items_that_do_not_fit_together_are_refused(prices, quantity, detail):
         decide_items([WantedItem(p.id, quantity) for p in prices], {p.id: p for p in prices}, "USD")
     assert refused.value.reason == "SUBSCRIPTION_ITEMS_INVALID"
     assert detail in refused.value.message
+
+
+def test_a_price_that_is_not_sold_in_the_customers_currency_is_refused_with_what_to_do():
+    with pytest.raises(InvalidArgument) as refused:
+        decide_items([WantedItem("a", None)], {"a": offered("a", currency="EUR")}, "USD")
+    assert refused.value.reason == "PRICE_CURRENCY_MISSING"
+    assert refused.value.facts == {"price_id": "a", "code": "a", "currency": "USD", "currencies": "EUR"}
+    assert "currency option for USD" in refused.value.message
 
 
 def cancellation(state=SubscriptionState.ACTIVE, at_period_end=False):

@@ -54,6 +54,36 @@ async def test_a_price_that_contradicts_itself_is_refused(platform: Platform):
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "PRICE_INVALID")
 
 
+EURO = catalog_pb2.CurrencyOption(currency="EUR", unit_amount="19")
+
+
+async def test_a_price_keeps_its_amounts_in_every_currency(platform: Platform):
+    product = await new_product(platform)
+    tier = catalog_pb2.PriceTier(unit_amount="1.5", flat_amount="0")
+    option = catalog_pb2.CurrencyOption(currency="JPY", tiers=[tier])
+    price = await new_price(platform, product.id, "tiered", **GRADUATED, currency_options=[option])
+    again = await platform.stub(CatalogServiceStub).GetPrice(
+        catalog_service_pb2.GetPriceRequest(price_id=price.id)
+    )
+    assert again.price == price
+    assert list(price.currency_options) == [option]
+    (event,) = await platform.events("price.created")
+    assert (event.currency, event.other_currencies) == ("USD", ["JPY"])
+
+
+async def test_a_currency_that_is_none_and_an_amount_that_no_line_holds_are_refused(platform: Platform):
+    product = await new_product(platform)
+    unknown = catalog_pb2.CurrencyOption(currency="XXX", unit_amount="1")
+    refusal = await refused(new_price(platform, product.id, "fee", currency_options=[unknown]))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "CURRENCY_UNKNOWN")
+    huge = catalog_pb2.CurrencyOption(currency="KWD", unit_amount="1000000000000.001")
+    refusal = await refused(new_price(platform, product.id, "fee", currency_options=[huge]))
+    assert (refusal.reason, refusal.facts["field"]) == (
+        "VALUE_OUT_OF_RANGE",
+        "currency_options[0].unit_amount",
+    )
+
+
 METERED = {
     "usage": catalog_pb2.PRICE_USAGE_METERED,
     "model": catalog_pb2.PRICE_MODEL_PER_UNIT,
@@ -100,6 +130,26 @@ async def test_a_metered_price_keeps_what_it_includes_its_minimum_and_its_cap(pl
         ({"model": catalog_pb2.PRICE_MODEL_VOLUME, "unit_amount": ""}, "tiers"),
         ({"model": catalog_pb2.PRICE_MODEL_PACKAGE, "tiers": GRADUATED["tiers"]}, "tiers"),
         ({"one_time": True}, "interval_unit"),
+        ({"currency_options": [EURO, EURO]}, "currency_options[1].currency"),
+        (
+            {"currency": "EUR", "currency_options": [EURO]},
+            "currency_options[0].currency",
+        ),
+        (
+            {"currency_options": [EURO, catalog_pb2.CurrencyOption(currency="JPY")]},
+            "currency_options[1].unit_amount",
+        ),
+        (
+            {
+                **GRADUATED,
+                "currency_options": [
+                    catalog_pb2.CurrencyOption(
+                        currency="EUR", tiers=[catalog_pb2.PriceTier(up_to="5", unit_amount="1")]
+                    )
+                ],
+            },
+            "currency_options[0].tiers[0].up_to",
+        ),
         ({"interval_unit": None}, "interval_unit"),
         ({**METERED, "one_time": True, "interval_unit": None}, "usage"),
         ({"included_quantity": "5"}, "included_quantity"),

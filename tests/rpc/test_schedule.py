@@ -92,7 +92,10 @@ async def test_many_schedulers_close_each_cycle_once(platform: Platform):
         await subscribe(platform, price)
     platform.clock.advance(days=40)
     one = platform.app.scheduler
-    schedulers = [one, *(Scheduler(one._database, one._schedule, platform.clock, 1) for _ in range(5))]
+    schedulers = [
+        one,
+        *(Scheduler(one._database, one._schedule, one._dues, platform.clock, 1) for _ in range(5)),
+    ]
     for _ in range(4):
         await asyncio.gather(*(scheduler.run_once() for scheduler in schedulers))
     await platform.drain()

@@ -30,6 +30,7 @@ from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.ledger.statements import StatementService
 from corebilling.domains.rating.handlers import RatingHandlers
 from corebilling.domains.rating.service import RatingService
+from corebilling.domains.schedule.dues import Dues
 from corebilling.domains.schedule.jobs import Scheduler
 from corebilling.domains.schedule.service import ScheduleService
 from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
@@ -301,6 +302,6 @@ async def _open(stack: AsyncExitStack, database: TestDatabase) -> Billing:
         invoices=invoices,
         subscriptions=subscriptions,
         usage=usage,
-        scheduler=Scheduler(worker, schedule, clock, interval_s=1),
+        scheduler=Scheduler(worker, schedule, Dues(worker, clock, {}), clock, interval_s=1),
         dispatcher=Dispatcher(worker, bus, clock, DispatcherPolicy()),
     )

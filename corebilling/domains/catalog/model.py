@@ -100,8 +100,29 @@ class PriceTerms:
     percentage: Percentage | None = None
 
 
-def check_price_terms(terms: PriceTerms) -> None:
-    """Refuses a price that contradicts itself.
+@dataclass(frozen=True, slots=True)
+class CurrencyAmounts:
+    """Amounts of a price that are not its own: in another currency, or negotiated."""
+
+    currency: str
+    unit_amount: Decimal | None
+    tiers: Sequence[Tier]
+    minimum_amount: Decimal | None
+    maximum_amount: Decimal | None
+
+    def terms_of(self, terms: PriceTerms) -> PriceTerms:
+        """The same price with these amounts."""
+        return replace(
+            terms,
+            unit_amount=self.unit_amount,
+            tiers=self.tiers,
+            minimum_amount=self.minimum_amount,
+            maximum_amount=self.maximum_amount,
+        )
+
+
+def check_price_terms(terms: PriceTerms, *, inside: str = "") -> None:
+    """Refuses a price that contradicts itself. `inside`: what the fields' names begin with.
 
     Raises:
         InvalidArgument: PRICE_INVALID, with the field that is wrong and what it must be.
@@ -114,7 +135,7 @@ def check_price_terms(terms: PriceTerms) -> None:
         *_of_matrix(terms),
         *_of_percentage(terms),
     )
-    _demand("PRICE_INVALID", _CONTRADICTION, rules)
+    _demand("PRICE_INVALID", _CONTRADICTION, rules, inside=inside)
 
 
 def check_price_meter(terms: PriceTerms, aggregation: str, *, transforms: bool) -> None:
@@ -134,12 +155,29 @@ def check_price_meter(terms: PriceTerms, aggregation: str, *, transforms: bool) 
 _CONTRADICTION = "The price contradicts itself"
 
 
+def check_currencies(terms: PriceTerms, currency: str, options: Sequence[CurrencyAmounts]) -> None:
+    """Refuses to say twice what a price costs in one currency.
+
+    Raises:
+        InvalidArgument: PRICE_INVALID.
+    """
+    single = "a matrix or percentage price has one currency: make another price for another one"
+    rules = [("currency_options", single, not (options and terms.model in BY_RECORD))]
+    named = {currency}
+    for position, option in enumerate(options):
+        once = f"each currency is named once, {option.currency} is named again"
+        rules.append((f"currency_options[{position}].currency", once, option.currency not in named))
+        named.add(option.currency)
+    _demand("PRICE_INVALID", _CONTRADICTION, rules)
+
+
 Rule = tuple[str, str, bool]
 """The field that a rule is about, what it requires, and whether that is so."""
 
 
-def _demand(reason: str, complaint: str, rules: Iterable[Rule]) -> None:
-    for field, requirement, holds in rules:
+def _demand(reason: str, complaint: str, rules: Iterable[Rule], *, inside: str = "") -> None:
+    for name, requirement, holds in rules:
+        field = f"{inside}{name}"
         if not holds:
             raise InvalidArgument(
                 reason,
@@ -264,7 +302,7 @@ def _of_percentage(terms: PriceTerms) -> Iterator[Rule]:
     )
 
 
-def check_price_amounts(terms: PriceTerms, currency: str) -> None:
+def check_price_amounts(terms: PriceTerms, currency: str, *, inside: str = "") -> None:
     """Refuses a price of which a single amount is more than an invoice line can hold.
 
     Raises:
@@ -283,22 +321,24 @@ def check_price_amounts(terms: PriceTerms, currency: str) -> None:
     for position, cell in enumerate(terms.cells):
         amounts[f"cells[{position}].unit_amount"] = cell.unit_amount
     limit = major_units(MAX_MINOR, currency)
-    _demand_below(limit, currency, amounts)
+    _demand_below(limit, currency, amounts, inside)
     if terms.percentage is not None:
         each = {
             "percentage.fixed_amount": terms.percentage.fixed_amount,
             "percentage.minimum_amount": terms.percentage.minimum_amount,
         }
-        _demand_below(limit / _MOST_TRANSACTIONS / 2, currency, each)
+        _demand_below(limit / _MOST_TRANSACTIONS / 2, currency, each, inside)
 
 
-def _demand_below(limit: Decimal, currency: str, amounts: Mapping[str, Decimal | None]) -> None:
+def _demand_below(
+    limit: Decimal, currency: str, amounts: Mapping[str, Decimal | None], inside: str
+) -> None:
     for field, amount in amounts.items():
         if amount is not None and amount > limit:
             raise InvalidArgument(
                 "VALUE_OUT_OF_RANGE",
-                f"{field} is more than an invoice line can hold; lower it to {limit} {currency} at most.",
-                {"field": field, "limit": str(limit)},
+                f"{inside}{field} is more than an invoice line can hold; lower it to {limit} {currency}.",
+                {"field": f"{inside}{field}", "limit": str(limit)},
             )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from billing.catalog.v1 import catalog_events_pb2 as events
 from billing.catalog.v1 import catalog_pb2 as pb
@@ -14,11 +15,14 @@ from google.protobuf.message import Message
 from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.catalog.amounts import optional_decimal, read_tiers, tier_object
 from corebilling.domains.catalog.model import (
+    CurrencyAmounts,
     MatrixCell,
     MeterTerms,
     PriceTerms,
     PriceUsage,
+    check_currencies,
     check_meter_terms,
     check_price_amounts,
     check_price_meter,
@@ -31,7 +35,7 @@ from corebilling.mapping import decimal_text, enum_text, optional_text, to_messa
 from corebilling.values.currency import check_currency
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
-from corebilling.values.price import PriceModel, Tier
+from corebilling.values.price import PriceModel
 from corebilling.values.price_percentage import Percentage
 
 
@@ -121,6 +125,7 @@ class CatalogService:
         tenant = await tenant_profile(tx)
         currency = check_currency(request.currency or tenant.default_currency)
         check_price_amounts(terms, currency)
+        options = _checked_options(request, terms, currency)
         # Versions of one code are counted one after the other.
         await tx.lock(f"price:{request.code}")
         await self._check_references(tx, request, terms)
@@ -143,7 +148,7 @@ class CatalogService:
             interval_count=(request.interval_count or 1) if terms.has_interval else None,
             unit_amount=terms.unit_amount,
             unit_size=terms.unit_size,
-            tiers=[_tier_object(tier) for tier in terms.tiers],
+            tiers=[tier_object(tier) for tier in terms.tiers],
             included_quantity=terms.included_quantity,
             minimum_amount=terms.minimum_amount,
             maximum_amount=terms.maximum_amount,
@@ -156,6 +161,7 @@ class CatalogService:
             default_unit_amount=terms.default_unit_amount,
             percentage=None if terms.percentage is None else _percentage_object(terms.percentage),
             max_quantity=max_quantity(terms, currency),
+            currency_options=[_option_object(option, terms) for option in options],
             description=request.description or request.code,
             created_at=tx.now,
         )
@@ -165,6 +171,7 @@ class CatalogService:
             price_version=price.price_version,
             model=request.model,
             currency=price.currency,
+            other_currencies=[option.currency for option in options],
         )
         _announce(tx, price.id, created)
         return rpc.CreatePriceResponse(price=_price_message(price))
@@ -271,27 +278,18 @@ def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
         model=PriceModel(enum_text(pb.PriceModel, request.model)),
         usage=PriceUsage(enum_text(pb.PriceUsage, request.usage)),
         meter_id=request.meter_id or None,
-        unit_amount=_decimal(request.unit_amount),
+        unit_amount=optional_decimal(request.unit_amount),
         unit_size=Decimal(request.unit_size or 1),
-        tiers=[
-            Tier(
-                up_to=_decimal(tier.up_to),
-                unit_amount=Decimal(tier.unit_amount),
-                flat_amount=Decimal(tier.flat_amount or 0),
-                block_size=_decimal(tier.block_size),
-                maximum_amount=_decimal(tier.maximum_amount),
-            )
-            for tier in request.tiers
-        ],
+        tiers=read_tiers(request.tiers),
         included_quantity=Decimal(request.included_quantity or 0),
-        minimum_amount=_decimal(request.minimum_amount),
-        maximum_amount=_decimal(request.maximum_amount),
+        minimum_amount=optional_decimal(request.minimum_amount),
+        maximum_amount=optional_decimal(request.maximum_amount),
         no_flat_amount_when_unused=request.no_flat_amount_when_unused,
         one_time=request.one_time,
         has_interval=bool(request.interval_unit),
         dimensions=request.dimensions,
         cells=[MatrixCell(tuple(cell.values), Decimal(cell.unit_amount)) for cell in request.cells],
-        default_unit_amount=_decimal(request.default_unit_amount),
+        default_unit_amount=optional_decimal(request.default_unit_amount),
         percentage=_percentage(request.percentage) if request.HasField("percentage") else None,
     )
 
@@ -301,9 +299,9 @@ def _percentage(given: pb.PricePercentage) -> Percentage:
         percent=Decimal(given.percent),
         fixed_amount=Decimal(given.fixed_amount or 0),
         free_transactions=given.free_transactions or None,
-        free_value=_decimal(given.free_amount) or None,
-        minimum_amount=_decimal(given.minimum_amount) or None,
-        maximum_amount=_decimal(given.maximum_amount),
+        free_value=optional_decimal(given.free_amount) or None,
+        minimum_amount=optional_decimal(given.minimum_amount) or None,
+        maximum_amount=optional_decimal(given.maximum_amount),
     )
 
 
@@ -329,8 +327,8 @@ def _meter_terms(request: rpc.CreateMeterRequest) -> MeterTerms:
         unique_property=request.unique_property,
         filtered_properties=[one.property for one in request.filters],
         rounds=given is not None and given.rounding != pb.QUANTITY_ROUNDING_UNSPECIFIED,
-        divide_by=_decimal(given.divide_by) if given else None,
-        block_size=_decimal(given.block_size) if given else None,
+        divide_by=optional_decimal(given.divide_by) if given else None,
+        block_size=optional_decimal(given.block_size) if given else None,
     )
 
 
@@ -343,22 +341,45 @@ def _transform_object(transform: pb.MeterTransform) -> Mapping[str, str]:
     return kept
 
 
-def _decimal(text: str) -> Decimal | None:
-    return Decimal(text) if text else None
+def _checked_options(
+    request: rpc.CreatePriceRequest, terms: PriceTerms, currency: str
+) -> list[CurrencyAmounts]:
+    options = [
+        CurrencyAmounts(
+            currency=check_currency(option.currency),
+            unit_amount=optional_decimal(option.unit_amount),
+            tiers=read_tiers(option.tiers),
+            minimum_amount=optional_decimal(option.minimum_amount),
+            maximum_amount=optional_decimal(option.maximum_amount),
+        )
+        for option in request.currency_options
+    ]
+    check_currencies(terms, currency, options)
+    for position, option in enumerate(options):
+        inside, other = f"currency_options[{position}].", option.terms_of(terms)
+        check_price_terms(other, inside=inside)
+        check_price_amounts(other, option.currency, inside=inside)
+    return options
 
 
-def _tier_object(tier: Tier) -> Mapping[str, str]:
+def _option_object(option: CurrencyAmounts, terms: PriceTerms) -> Mapping[str, Any]:
+    """As rows keep it: a `CurrencyOption` in JSON, and the `max_quantity` that follows from it."""
     return {
-        "up_to": optional_text(tier.up_to),
-        "unit_amount": decimal_text(tier.unit_amount),
-        "flat_amount": decimal_text(tier.flat_amount),
-        "block_size": optional_text(tier.block_size),
-        "maximum_amount": optional_text(tier.maximum_amount),
+        "currency": option.currency,
+        "unit_amount": optional_text(option.unit_amount),
+        "tiers": [tier_object(tier) for tier in option.tiers],
+        "minimum_amount": optional_text(option.minimum_amount),
+        "maximum_amount": optional_text(option.maximum_amount),
+        "max_quantity": optional_text(max_quantity(option.terms_of(terms), option.currency)),
     }
 
 
 def _price_message(price: Price) -> pb.Price:
-    return to_message(price, pb.Price)
+    options = (
+        pb.CurrencyOption(**{name: value for name, value in option.items() if name != "max_quantity"})
+        for option in price.currency_options
+    )
+    return to_message(price, pb.Price, currency_options=options)
 
 
 def _plan_item(item: PlanItem) -> pb.PlanItem:

@@ -1,8 +1,11 @@
 """gRPC door of catalog."""
 
 from billing.catalog.v1 import catalog_service_pb2 as rpc
+from billing.catalog.v1 import price_override_service_pb2 as override_rpc
 from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceServicer
+from billing.catalog.v1.price_override_service_pb2_grpc import PriceOverrideServiceServicer
 
+from corebilling.domains.catalog.override_service import PriceOverrideService
 from corebilling.domains.catalog.service import CatalogService
 from corebilling.rpc.door import Context, Door
 
@@ -56,3 +59,29 @@ class CatalogServicer(CatalogServiceServicer):
         self, request: rpc.DeprecatePlanRequest, context: Context
     ) -> rpc.DeprecatePlanResponse:
         return await self._door.write(request, self._catalog.deprecate_plan)
+
+
+class PriceOverrideServicer(PriceOverrideServiceServicer):
+    def __init__(self, door: Door, overrides: PriceOverrideService) -> None:
+        self._door = door
+        self._overrides = overrides
+
+    async def SetPriceOverride(
+        self, request: override_rpc.SetPriceOverrideRequest, context: Context
+    ) -> override_rpc.SetPriceOverrideResponse:
+        return await self._door.write(request, self._overrides.set_price_override)
+
+    async def GetPriceOverride(
+        self, request: override_rpc.GetPriceOverrideRequest, context: Context
+    ) -> override_rpc.GetPriceOverrideResponse:
+        return await self._door.read(request, self._overrides.get_price_override)
+
+    async def ListPriceOverrides(
+        self, request: override_rpc.ListPriceOverridesRequest, context: Context
+    ) -> override_rpc.ListPriceOverridesResponse:
+        return await self._door.read(request, self._overrides.list_price_overrides)
+
+    async def EndPriceOverride(
+        self, request: override_rpc.EndPriceOverrideRequest, context: Context
+    ) -> override_rpc.EndPriceOverrideResponse:
+        return await self._door.write(request, self._overrides.end_price_override)

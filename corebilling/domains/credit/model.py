@@ -1,12 +1,14 @@
 """Credits of customers: how they enter and leave the books.
 
-    usable -> used up | void
+    usable -> used up | void | expired
 
 | fact                                  | debit           | credit          |
 |---------------------------------------|-----------------|-----------------|
 | a credit is granted                   | expense         | customer credit |
 | a prepaid one: money was received     | cash            | customer credit |
 | what is left of it is voided          | the same, turned round            |
+| what is left of it expires            | the same, turned round            |
+| of a prepaid one: the money is kept   | customer credit | breakage        |
 """
 
 from datetime import datetime

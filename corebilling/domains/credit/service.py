@@ -10,14 +10,15 @@ from billing.credit.v1 import credit_service_pb2 as rpc
 from billing.event.v1 import event_pb2 as eventv1
 from billing_db import credit as credit_sql
 from billing_db import customer as customer_sql
+from billing_db import ledger as ledger_sql
 from billing_db.models import Credit as CreditRow
 from billing_db.models import Customer
 from google.protobuf.message import Message
 
-from corebilling.db.tenant import tenant_profile
+from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.credit.model import check_validity, decide_void
-from corebilling.domains.ledger.model import AccountType, Source, transfer
+from corebilling.domains.ledger.model import AccountType, Entry, Source, expiry, transfer
 from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.errors import FailedPrecondition, NotFound
 from corebilling.events import outbox
@@ -28,6 +29,9 @@ from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 _MAX_BIGINT = 2**63 - 1
+
+EXPIRY = "credit_expiry"
+"""What falls due: the kind that the scheduler knows it by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,16 @@ async def grant(tx: Transaction, new: NewCredit, cause: eventv1.Event | None = N
         amount_minor=credit.amount_minor,
     )
     announce(tx, credit, granted, cause)
+    if credit.valid_until is not None:
+        await ledger_sql.upsert_dues(
+            tx,
+            tenant_id=tx.tenant_id,
+            kind=EXPIRY,
+            sandbox=(await tenant_profile(tx)).sandbox,
+            source_ids=[credit.id],
+            customer_ids=[credit.customer_id],
+            due_at=[credit.valid_until],
+        )
     return credit
 
 
@@ -80,25 +94,29 @@ async def give_back(
 ) -> None:
     """Returns what an invoice used of credits, by the credit's id; the caller holds the customer's lock.
 
-    Of a credit that was voided meanwhile, it is void as well.
+    Of a credit that was voided or has expired meanwhile, it is void or expires as well.
 
     Args:
         occasion_id: Of what it is given back for: the books have it once for each.
     """
     rows = await credit_sql.list_credits_by_ids(tx, tenant_id=tx.tenant_id, ids=list(amounts))
-    voided = []
+    gone = []
     for row in rows:
-        amount_minor = amounts[row.id]
+        amount_minor, source_id = amounts[row.id], f"{row.id}/{occasion_id}"
         row.version += 1
-        if row.voided_at is None:
+        if row.voided_at is not None:
+            gone.append(_posting(row, Source.CREDIT_VOIDED, source_id, -amount_minor, now))
+            announce(tx, row, _voided(row, amount_minor))
+        elif row.expired_at is not None:
+            entries = _expiry(row, amount_minor)
+            gone.append(Posting(Source.CREDIT_EXPIRED, source_id, row.customer_id, entries, now))
+            announce(tx, row, _expired(row, amount_minor))
+        else:
             row.remaining_minor += amount_minor
             announce(tx, row, _reversed(row, invoice_id, amount_minor))
-        else:
-            voided.append(_posting(row, Source.CREDIT_VOIDED, f"{row.id}/{occasion_id}", -amount_minor, now))
-            announce(tx, row, _voided(row, amount_minor))
     if rows:
         await write(tx, rows)
-    await ledger.post(tx, voided)
+    await ledger.post(tx, gone)
 
 
 async def write(tx: Transaction, rows: Sequence[CreditRow]) -> None:
@@ -144,6 +162,22 @@ class CreditService:
 
     def __init__(self, ledger: LedgerService) -> None:
         self._ledger = ledger
+
+    async def expire(self, tx: Transaction, credit_ids: Sequence[str]) -> None:
+        """Posts what is left of credits that are no longer valid; the caller holds the customers' locks."""
+        tenant = await tenant_profile(tx)
+        rows = await credit_sql.list_credits_by_ids(tx, tenant_id=tx.tenant_id, ids=credit_ids)
+        left = [row for row in rows if row.remaining_minor]
+        await self._ledger.post(
+            tx, [_expired_posting(row, row.id, row.remaining_minor, tenant) for row in left]
+        )
+        for row in left:
+            row.version += 1
+            announce(tx, row, _expired(row, row.remaining_minor))
+        await credit_sql.mark_credits_expired(
+            tx, tenant_id=tx.tenant_id, ids=credit_ids, expired_at=tenant.now
+        )
+        await ledger_sql.delete_dues(tx, tenant_id=tx.tenant_id, kind=EXPIRY, source_ids=credit_ids)
 
     async def grant_credit(self, tx: Transaction, request: rpc.GrantCreditRequest) -> rpc.GrantCreditResponse:
         await tx.lock(request.customer_id)
@@ -225,6 +259,18 @@ def _posting(credit: CreditRow, source: Source, source_id: str, amount_minor: in
     return Posting(source, source_id, credit.customer_id, entries, now)
 
 
+def _expiry(credit: CreditRow, amount_minor: int) -> tuple[Entry, Entry]:
+    return expiry(amount_minor, credit.currency, prepaid=credit.kind == CreditKind.PREPAID)
+
+
+def _expired_posting(credit: CreditRow, source_id: str, amount_minor: int, tenant: TenantProfile) -> Posting:
+    """At its end, though the scheduler comes a little later; never before it was granted."""
+    assert credit.valid_until is not None, "only what has an end expires"
+    at = tenant.now if tenant.sandbox else max(credit.valid_until, credit.created_at)
+    entries = _expiry(credit, amount_minor)
+    return Posting(Source.CREDIT_EXPIRED, source_id, credit.customer_id, entries, at)
+
+
 def _reversed(credit: CreditRow, invoice_id: str, amount_minor: int) -> events.CreditReversed:
     return events.CreditReversed(
         credit_id=credit.id,
@@ -238,6 +284,15 @@ def _reversed(credit: CreditRow, invoice_id: str, amount_minor: int) -> events.C
 
 def _voided(credit: CreditRow, amount_minor: int) -> events.CreditVoided:
     return events.CreditVoided(
+        credit_id=credit.id,
+        customer_id=credit.customer_id,
+        currency=credit.currency,
+        amount_minor=amount_minor,
+    )
+
+
+def _expired(credit: CreditRow, amount_minor: int) -> events.CreditExpired:
+    return events.CreditExpired(
         credit_id=credit.id,
         customer_id=credit.customer_id,
         currency=credit.currency,

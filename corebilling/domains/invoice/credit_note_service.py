@@ -23,6 +23,7 @@ from corebilling.domains.invoice.model import (
     invoice_number,
     number_year,
 )
+from corebilling.domains.ledger.deferral_service import DeferralService
 from corebilling.domains.ledger.model import Source, reverse, sale
 from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.errors import InvalidArgument
@@ -37,6 +38,7 @@ from corebilling.values.credit_note import (
     creditable,
 )
 from corebilling.values.ids import new_id
+from corebilling.values.money import round_number
 from corebilling.values.page import decode_page_token, next_page, page_limit
 from corebilling.values.tax import TaxBehavior
 
@@ -48,6 +50,7 @@ class CreditNoteService:
 
     def __init__(self, ledger: LedgerService) -> None:
         self._ledger = ledger
+        self._deferrals = DeferralService(ledger)
 
     async def issue_credit_note(
         self, tx: Transaction, request: rpc.IssueCreditNoteRequest
@@ -78,7 +81,8 @@ class CreditNoteService:
         if crediting.refunded_minor:
             credit_id = (await grant(tx, _prepaid(invoice, crediting, tenant))).id
         note_id = new_id("crn")
-        await self._post(tx, note_id, invoice, note, crediting, tenant)
+        deferred_minor = await self._deferrals.give_back(tx, invoice.id, _revenue(invoice, lines, note))
+        await self._post(tx, note_id, invoice, note, crediting, tenant, deferred_minor)
         await give_back(
             tx,
             self._ledger,
@@ -124,14 +128,16 @@ class CreditNoteService:
         note: CreditNote,
         crediting: Crediting,
         tenant: TenantProfile,
+        deferred_minor: int,
     ) -> None:
-        """The part of the sale that is given back, turned round."""
+        """The part of the sale that is given back, turned round: what was not earned yet comes first."""
         sold = sale(
             due_minor=crediting.due_minor,
             credited_minor=crediting.refunded_minor + crediting.returned_minor,
             tax_minor=note.tax_minor,
             revenue_minor=note.subtotal_minor,
             currency=invoice.currency,
+            deferred_minor=deferred_minor,
         )
         if sold:
             posting = Posting(
@@ -205,6 +211,15 @@ def _invoiced(invoice: Invoice, lines: Sequence[InvoiceLine]) -> Invoiced:
         sum(shares),
         invoice.tax_minor,
     )
+
+
+def _revenue(invoice: Invoice, lines: Sequence[InvoiceLine], note: CreditNote) -> dict[str, int]:
+    """What the note gives back of each line's revenue."""
+    return {
+        line.id: round_number((line.amount_minor - line.discount) * part / line.amount_minor)
+        for line in _invoiced(invoice, lines).lines
+        if (part := note.items.get(line.id))
+    }
 
 
 def _credited(invoice: Invoice, note_id: str, note: CreditNote) -> events.InvoiceCredited:

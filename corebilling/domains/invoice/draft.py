@@ -68,6 +68,7 @@ class Draft:
     lines: Sequence[DraftLine]
     results: Sequence[LineResult]
     taxes: Sequence[list[dict[str, Any]]]
+    line_ids: Sequence[str]
 
 
 def charge_lines(
@@ -175,7 +176,8 @@ def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: 
         replaces_invoice_id=occasion.replaces_invoice_id or None,
     )
     reckoning.use(invoice, amounts)
-    return Draft(invoice, lines, amounts.lines, _taxes_by_line(reckoning, amounts))
+    line_ids = [new_id("ili") for _ in lines]
+    return Draft(invoice, lines, amounts.lines, _taxes_by_line(reckoning, amounts), line_ids)
 
 
 def message(draft: Draft) -> pb.Invoice:
@@ -241,7 +243,7 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         period_starts=[invoice.period_start for invoice in invoices],
         period_ends=[invoice.period_end for invoice in invoices],
         versions=[invoice.version for invoice in invoices],
-        line_ids=[new_id("ili") for _ in lines],
+        line_ids=[line_id for draft in drafts for line_id in draft.line_ids],
         line_invoice_ids=[invoice_id for invoice_id, *_ in rows],
         line_positions=[position for _, position, *_ in rows],
         line_amounts_minor=[line.amount_minor for line in lines],

@@ -1,6 +1,6 @@
 """Use cases of invoices: from a rated cycle to money received."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,7 @@ from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.branding.service import find_branding
 from corebilling.domains.credit.service import NewCredit, give_back, grant
-from corebilling.domains.invoice import draft, reckoning, records, true_up
+from corebilling.domains.invoice import ahead, draft, reckoning, records, true_up
 from corebilling.domains.invoice.model import (
     InvoiceState,
     Settlement,
@@ -40,15 +40,18 @@ from corebilling.domains.invoice.model import (
 )
 from corebilling.domains.invoice.reckoning import Reckoning
 from corebilling.domains.invoice.true_up import TrueUps
+from corebilling.domains.ledger.deferral import check_service
+from corebilling.domains.ledger.deferral_service import DeferralService, NewDeferral
 from corebilling.domains.ledger.model import AccountType, Source, reverse, sale, transfer, write_off
 from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.domains.rating.service import RatingService
 from corebilling.errors import NotFound
-from corebilling.mapping import enum_number, enum_text, to_message
+from corebilling.mapping import enum_number, enum_text, instant, to_message
 from corebilling.values.credit import CreditKind
 from corebilling.values.ids import new_id
 from corebilling.values.money import minor_units
 from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.period import Period
 from corebilling.values.tax import TaxBehavior
 
 
@@ -82,6 +85,7 @@ class InvoiceService:
     def __init__(self, rating: RatingService, ledger: LedgerService, policy: InvoicePolicy) -> None:
         self._rating = rating
         self._ledger = ledger
+        self._deferrals = DeferralService(ledger)
         self._policy = policy
 
     async def generate(self, tx: Transaction, causes: Mapping[str, eventv1.Event]) -> None:
@@ -211,8 +215,12 @@ class InvoiceService:
         self, tx: Transaction, request: rpc.FinalizeInvoiceRequest
     ) -> rpc.FinalizeInvoiceResponse:
         invoice = await records.find_locked(tx, request.invoice_id)
-        announced = await self._finalize(tx, [invoice], await tenant_profile(tx), causes={})
+        tenant = await tenant_profile(tx)
+        lines = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=invoice.id)
+        deferred = ahead.of_rows(invoice, lines, tenant)
+        announced = await self._finalize(tx, [invoice], tenant, causes={}, deferred=deferred)
         invoice = await records.save(tx, invoice, announced[invoice.id])
+        await self._deferrals.defer(tx, deferred, tenant)
         return rpc.FinalizeInvoiceResponse(invoice=await records.message(tx, invoice))
 
     async def void_invoice(self, tx: Transaction, request: rpc.VoidInvoiceRequest) -> rpc.VoidInvoiceResponse:
@@ -234,6 +242,7 @@ class InvoiceService:
             source_id=invoice.id,
             posted_at=now,
         )
+        await self._deferrals.void(tx, invoice.id, now)
         invoice.state = change.new
         invoice.amount_due_minor = 0
         invoice.voided_at = now
@@ -360,12 +369,14 @@ class InvoiceService:
         invoices = [made.invoice for made in drafts]
         await rules.save(tx, causes)
         announced = {invoice.id: [records.generated(invoice)] for invoice in invoices}
+        deferred = ahead.of_drafts(drafts, tenant) if finalize else []
         if finalize:
-            for invoice_id, steps in (await self._finalize(tx, invoices, tenant, causes)).items():
+            for invoice_id, steps in (await self._finalize(tx, invoices, tenant, causes, deferred)).items():
                 announced[invoice_id] += steps
         for invoice in invoices:
             invoice.version = len(announced[invoice.id])
         await draft.insert(tx, drafts)
+        await self._deferrals.defer(tx, deferred, tenant)
         for invoice in invoices:
             cause = causes.get(invoice.cycle_id or "")
             records.announce(tx, invoice, announced[invoice.id], first=1, cause=cause)
@@ -376,6 +387,7 @@ class InvoiceService:
         invoices: Sequence[Invoice],
         tenant: TenantProfile,
         causes: Mapping[str, eventv1.Event],
+        deferred: Sequence[NewDeferral],
     ) -> dict[str, list[Message]]:
         """Posts, numbers and opens drafts; what is to be announced, by the invoice's id.
 
@@ -394,12 +406,17 @@ class InvoiceService:
         for invoice in invoices:
             if invoice.amount_due_minor < 0:
                 await _credit_below_zero(tx, invoice, tenant.now, causes.get(invoice.cycle_id or ""))
+        put_off: Counter[str] = Counter()
+        for one in deferred:
+            put_off[one.invoice_id] += one.deferral.remaining_minor
         await self._ledger.post(
             tx,
             [
                 sold
                 for invoice in invoices
-                if (sold := _sale(invoice, tenant, causes.get(invoice.cycle_id or ""))).entries
+                if (
+                    sold := _sale(invoice, tenant, causes.get(invoice.cycle_id or ""), put_off[invoice.id])
+                ).entries
             ],
         )
         year = number_year(tenant.now, tenant.timezone)
@@ -445,7 +462,9 @@ async def _credit_below_zero(
     invoice.amount_due_minor = 0
 
 
-def _sale(invoice: Invoice, tenant: TenantProfile, cause: eventv1.Event | None) -> Posting:
+def _sale(
+    invoice: Invoice, tenant: TenantProfile, cause: eventv1.Event | None, deferred_minor: int
+) -> Posting:
     """What finalizing the invoice enters into the books."""
     inclusive = invoice.tax_behavior == TaxBehavior.INCLUSIVE
     contained_minor = invoice.tax_minor if inclusive else 0
@@ -455,6 +474,7 @@ def _sale(invoice: Invoice, tenant: TenantProfile, cause: eventv1.Event | None) 
         tax_minor=invoice.tax_minor,
         revenue_minor=invoice.subtotal_minor - invoice.discount_minor - contained_minor,
         currency=invoice.currency,
+        deferred_minor=deferred_minor,
     )
     return Posting(
         Source.INVOICE_FINALIZED, invoice.id, invoice.customer_id, entries, tenant.now, cause=cause
@@ -524,11 +544,12 @@ def _adjusted(charges: Sequence[Charge]) -> list[datetime]:
 
 def _one_time_line(item: rpc.OneTimeItem, currency: str, now: datetime) -> draft.DraftLine:
     quantity, unit_amount = Decimal(item.quantity or 1), Decimal(item.unit_amount)
+    period = _service_period(item, now)
     return draft.DraftLine(
         type="one_time",
         description=item.description,
-        period_start=now,
-        period_end=now,
+        period_start=period.start,
+        period_end=period.end,
         quantity=quantity,
         unit_amount=unit_amount,
         unit_size=Decimal(1),
@@ -539,6 +560,12 @@ def _one_time_line(item: rpc.OneTimeItem, currency: str, now: datetime) -> draft
         steps=[],
         tax_category=item.tax_category,
     )
+
+
+def _service_period(item: rpc.OneTimeItem, now: datetime) -> Period:
+    if not item.HasField("service_period"):
+        return Period(now, now)
+    return check_service(Period(instant(item.service_period.start), instant(item.service_period.end)))
 
 
 async def _charges(tx: Transaction, cycle_ids: Sequence[str]) -> dict[str, list[Charge]]:

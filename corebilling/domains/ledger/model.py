@@ -11,6 +11,9 @@
 | credit granted     | expense                     | customer credit             |
 | prepaid received   | cash                        | customer credit             |
 | credit voided      | its grant, as far as it was not used, reversed            |
+| credit expired     | the same; of a prepaid one, customer credit / breakage    |
+
+What is invoiced for service still to come is deferred revenue first: see `deferral`.
 """
 
 from collections import defaultdict
@@ -46,7 +49,10 @@ class Source(StrEnum):
     PAYMENT_RECORDED = "payment.recorded"
     CREDIT_GRANTED = "credit.granted"
     CREDIT_VOIDED = "credit.voided"
+    CREDIT_EXPIRED = "credit.expired"
     CREDIT_NOTE_ISSUED = "credit_note.issued"
+    REVENUE_RECOGNIZED = "revenue.recognized"
+    RECOGNITION_REVERSED = "revenue.recognition_reversed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +78,26 @@ def transfer(
 
 
 def sale(
-    *, due_minor: int, credited_minor: int, tax_minor: int, revenue_minor: int, currency: str
+    *,
+    due_minor: int,
+    credited_minor: int,
+    tax_minor: int,
+    revenue_minor: int,
+    currency: str,
+    deferred_minor: int = 0,
 ) -> tuple[Entry, ...]:
     """The entries of something sold: what is due for it, and what credits paid, is revenue and tax.
 
     Amounts below zero stand on the other side; those of zero are left out.
+
+    Args:
+        deferred_minor: Of the revenue, what is not earned yet.
     """
     debits = {
         AccountType.RECEIVABLE: due_minor,
         AccountType.CUSTOMER_CREDIT: credited_minor,
-        AccountType.REVENUE: -revenue_minor,
+        AccountType.REVENUE: deferred_minor - revenue_minor,
+        AccountType.DEFERRED_REVENUE: -deferred_minor,
         AccountType.TAX_PAYABLE: -tax_minor,
     }
     assert not sum(debits.values()), "what is paid and due for a sale is its revenue and tax"
@@ -98,6 +114,12 @@ def write_off(amount_minor: int, currency: str) -> tuple[Entry, Entry]:
     Its tax stays payable: whether an authority gives it back, and when, is claimed by whoever owes it.
     """
     return transfer(amount_minor, currency, debit=AccountType.BAD_DEBT, credit=AccountType.RECEIVABLE)
+
+
+def expiry(amount_minor: int, currency: str, *, prepaid: bool) -> tuple[Entry, Entry]:
+    """The entries of credit never used: a gift cost nothing then, and what was prepaid is earned."""
+    earned = AccountType.BREAKAGE if prepaid else AccountType.EXPENSE
+    return transfer(amount_minor, currency, debit=AccountType.CUSTOMER_CREDIT, credit=earned)
 
 
 def reverse(entries: Sequence[Entry]) -> tuple[Entry, ...]:

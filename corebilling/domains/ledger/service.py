@@ -126,6 +126,14 @@ class LedgerService:
         page, token = next_page(rows, limit, key=lambda row: row.id)
         return rpc.ListJournalsResponse(journals=await _messages(tx, page), next_page_token=token)
 
+    async def verify_books(self, tx: Transaction, request: rpc.VerifyBooksRequest) -> rpc.VerifyBooksResponse:
+        """Compares all of the tenant's books with what they are about: takes as long as there are many."""
+        rows = await ledger_sql.list_checks(tx, tenant_id=tx.tenant_id)
+        return rpc.VerifyBooksResponse(
+            checks=(to_message(row, pb.BookCheck) for row in rows),
+            sound=not any(row.differing_customers for row in rows),
+        )
+
 
 _Account = tuple[str, AccountType]
 

@@ -3,6 +3,7 @@
 from billing.ledger.v1 import ledger_service_pb2 as rpc
 from billing.ledger.v1.ledger_service_pb2_grpc import LedgerServiceServicer
 
+from corebilling.domains.ledger.deferral_service import DeferralService
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.ledger.statements import StatementService
 from corebilling.rpc.door import Context, Door
@@ -13,6 +14,7 @@ class LedgerServicer(LedgerServiceServicer):
         self._door = door
         self._ledger = ledger
         self._statements = StatementService()
+        self._deferrals = DeferralService(ledger)
 
     async def ListAccounts(
         self, request: rpc.ListAccountsRequest, context: Context
@@ -46,3 +48,11 @@ class LedgerServicer(LedgerServiceServicer):
         self, request: rpc.GetAccountStatementRequest, context: Context
     ) -> rpc.GetAccountStatementResponse:
         return await self._door.read(request, self._statements.get_account_statement)
+
+    async def ListDeferrals(
+        self, request: rpc.ListDeferralsRequest, context: Context
+    ) -> rpc.ListDeferralsResponse:
+        return await self._door.read(request, self._deferrals.list_deferrals)
+
+    async def VerifyBooks(self, request: rpc.VerifyBooksRequest, context: Context) -> rpc.VerifyBooksResponse:
+        return await self._door.read(request, self._ledger.verify_books)

@@ -41,10 +41,19 @@ _NO_RECORDS: "Mapping[str, RatedRecords]" = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
+class Negotiated:
+    """A price with negotiated amounts, and when they are in force."""
+
+    price: Price
+    valid: Period
+
+
+@dataclass(frozen=True, slots=True)
 class PricedItem:
     """A subscription item; a metered one has no quantity of its own.
 
-    `served` is when usage counts for it, `billed` when its fee is due.
+    `served` is when usage counts for it, `billed` when its fee is due. Of the `negotiated`, the first that is
+    in force goes before the others and the price.
     """
 
     id: str
@@ -54,6 +63,7 @@ class PricedItem:
     billed: Period = ALWAYS
     aggregation: str = ""
     """Of a metered one's meter."""
+    negotiated: tuple[Negotiated, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +161,10 @@ def decide_charges(
         service: From the subscription's first paid moment to its end.
         records: What usage comes to by prices that look at single records, by item.
     """
-    by_id = {item.id: item for item in items}
-    adjustments = [_adjustment(by_id[total.item_id], total, period, terms, service) for total in late]
+    adjustments = [_adjustment(_item(items, total, service), total, period, terms, service) for total in late]
     if full_period.start == full_period.end:
         return adjustments
+    items = [with_amounts(item, items, full_period, service) for item in items]
     due = {
         item.id: _common(period, item.billed)
         for item in items
@@ -181,6 +191,28 @@ def decide_charges(
             if basis.due.share or span.start == span.end:
                 charges.append(_recurring_charge(item, span, basis))
     return charges + adjustments
+
+
+def with_amounts(
+    item: PricedItem, items: Sequence[PricedItem], full_period: Period, service: Period
+) -> PricedItem:
+    """The item as it is priced in a full period: with the amounts that are in force when its price is first
+    served there, by this item or another."""
+    if not item.negotiated:
+        return item
+    if item.price.one_time:
+        moment = max(item.served.start, service.start)
+    else:
+        begun = max(full_period.start, service.start)
+        same = (other.served for other in items if other.price.id == item.price.id)
+        moment = min((max(span.start, begun) for span in same if span.end > begun), default=begun)
+    price = next((one.price for one in item.negotiated if moment in one.valid), item.price)
+    return replace(item, price=price)
+
+
+def _item(items: Sequence[PricedItem], late: LateUsage, service: Period) -> PricedItem:
+    item = next(item for item in items if item.id == late.item_id)
+    return with_amounts(item, items, late.full_period, service)
 
 
 def decide_minimum(

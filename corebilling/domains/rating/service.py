@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -16,6 +16,7 @@ from billing.usage.v1 import usage_events_pb2
 from billing_db import catalog as catalog_sql
 from billing_db import metering as metering_sql
 from billing_db import models
+from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
 
@@ -26,12 +27,14 @@ from corebilling.domains.rating.measuring import Asked, TotalKey, measure
 from corebilling.domains.rating.model import (
     Charge,
     ChargeKind,
+    Negotiated,
     PricedItem,
     decide_minimum,
     evidence,
+    with_amounts,
 )
 from corebilling.domains.rating.records import rate_one_record, rate_records, record_object
-from corebilling.errors import NotFound
+from corebilling.errors import InvalidArgument, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, moment_object, to_message
 from corebilling.values.aggregation import Aggregation
@@ -123,9 +126,14 @@ class RatingService:
         )
         if row is None or not reported.total_quantity:
             return
-        price = _price(row)
+        price = _price(row, row.paid_currency)
         if price.model in BY_RECORD:
             return
+        if row.overridden:
+            contract = (await _contracts(tx, [reported.subscription_id]))[reported.subscription_id]
+            item = next(item for item in contract.items if item.id == reported.subscription_item_id)
+            period = Period(instant(reported.period.start), instant(reported.period.end))
+            price = with_amounts(item, contract.items, period, contract.service).price
         # A minimum is due once the period is over.
         rated = rate(price, Decimal(reported.total_quantity), final=False)
         outbox.append(
@@ -157,7 +165,7 @@ class RatingService:
         row = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
         if row is None:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
-        price = _price(row)
+        price = _price(row, request.currency or row.currency)
         records = None
         if price.model in BY_RECORD:
             records = rate_one_record(price, Decimal(request.quantity), request.properties)
@@ -166,7 +174,7 @@ class RatingService:
             rated = rate(price, Decimal(request.quantity))
         return rpc.PreviewPriceResponse(
             amount=decimal_text(exact_amount(rated.amount)),
-            currency=row.currency,
+            currency=price.currency,
             tiers=(money_pb2.TierCharge(**_tier_object(tier)) for tier in evidence(price, rated)),
             steps=(money_pb2.ChargeStep(**_step_object(step)) for step in rated.steps),
             by_record=money_pb2.RecordEvidence(**record_object(price, records)) if records else None,
@@ -272,7 +280,11 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
     rows = await rating_sql.list_rated_items(tx, tenant_id=tx.tenant_id, subscription_ids=subscription_ids)
     price_ids = sorted({row.price_id for row in rows})
     found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
-    prices = {row.id: _price(row) for row in found}
+    by_id = {row.id: row for row in found}
+    prices = {
+        pair: _price(by_id[pair[0]], pair[1]) for pair in {(row.price_id, row.currency) for row in rows}
+    }
+    negotiated = await _negotiated(tx, rows, by_id)
     contracts: dict[str, Contract] = {}
     for row in rows:
         service = Period(row.paid_from, row.ended_at or ALWAYS.end)
@@ -283,25 +295,63 @@ async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[s
         contract.items.append(
             PricedItem(
                 id=row.id,
-                price=prices[row.price_id],
+                price=prices[row.price_id, row.currency],
                 quantity=row.quantity,
                 served=Period(row.starts_at, row.ends_at),
                 billed=Period(row.billed_from, row.billed_until),
                 aggregation=row.aggregation or "",
+                negotiated=tuple(negotiated.get((row.subscription_id, row.price_id), ())),
             )
         )
     return contracts
 
 
-def _price(row: models.Price) -> Price:
-    """The price of a row, its tiers' decimals read from their texts."""
+async def _negotiated(
+    tx: Transaction, items: Sequence[rating_sql.ListRatedItemsRow], prices: Mapping[str, models.Price]
+) -> Mapping[tuple[str, str], Sequence[Negotiated]]:
+    """Negotiated amounts by subscription and price, those that go before others first."""
+    overridden = [item for item in items if item.overridden]
+    if not overridden:
+        return {}
+    rows = await override_sql.list_overrides_of_subscriptions(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_ids=sorted({item.subscription_id for item in overridden}),
+        price_ids=sorted({item.price_id for item in overridden}),
+    )
+    found: dict[tuple[str, str], list[Negotiated]] = defaultdict(list)
+    for row in rows:
+        price = _negotiated_price(prices[row.price_id], row)
+        valid = Period(row.valid_from, row.valid_until or ALWAYS.end)
+        found[row.for_subscription_id, row.price_id].append(Negotiated(price, valid))
+    return found
+
+
+def _negotiated_price(row: models.Price, override: override_sql.ListOverridesOfSubscriptionsRow) -> Price:
+    amounts = _Amounts(override.unit_amount, override.tiers, override.minimum_amount, override.maximum_amount)
+    price = _priced(row, override.currency, amounts)
+    return replace(price, included_quantity=override.included_quantity, override_id=override.id)
+
+
+def _price(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> Price:
+    """The price of a row in one of its currencies, the tiers' decimals read from their texts.
+
+    Raises:
+        InvalidArgument: PRICE_CURRENCY_MISSING.
+    """
+    return _priced(
+        row, currency, _own_amounts(row) if currency == row.currency else _other_amounts(row, currency)
+    )
+
+
+def _priced(row: models.Price | rating_sql.FindBilledPriceRow, currency: str, amounts: "_Amounts") -> Price:
     return Price(
         id=row.id,
         description=row.description,
-        currency=row.currency,
+        currency=currency,
         model=PriceModel(row.model),
         metered=row.usage == "metered",
-        unit_amount=row.unit_amount,
+        unit_amount=amounts.unit_amount,
         unit_size=row.unit_size,
         tiers=tuple(
             Tier(
@@ -311,11 +361,11 @@ def _price(row: models.Price) -> Price:
                 block_size=_decimal(tier, "block_size"),
                 maximum_amount=_decimal(tier, "maximum_amount"),
             )
-            for tier in row.tiers
+            for tier in amounts.tiers
         ),
         included_quantity=row.included_quantity,
-        maximum_amount=row.maximum_amount,
-        minimum_amount=row.minimum_amount,
+        maximum_amount=amounts.maximum_amount,
+        minimum_amount=amounts.minimum_amount,
         one_time=row.one_time,
         cells=_cells(row),
         percentage=_percentage(row.percentage),
@@ -323,7 +373,7 @@ def _price(row: models.Price) -> Price:
     )
 
 
-def _cells(row: models.Price) -> tuple[Cell, ...]:
+def _cells(row: models.Price | rating_sql.FindBilledPriceRow) -> tuple[Cell, ...]:
     """With the one that takes what no other does, at the end."""
     if row.default_unit_amount is None:
         return ()
@@ -344,6 +394,37 @@ def _percentage(terms: Mapping[str, Any] | None) -> Percentage | None:
         free_value=_decimal(terms, "free_amount"),
         minimum_amount=_decimal(terms, "minimum_amount"),
         maximum_amount=_decimal(terms, "maximum_amount"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Amounts:
+    """What a price costs in one currency; tiers as rows keep them."""
+
+    unit_amount: Decimal | None
+    tiers: Sequence[Mapping[str, str]]
+    minimum_amount: Decimal | None
+    maximum_amount: Decimal | None
+
+
+def _own_amounts(row: models.Price | rating_sql.FindBilledPriceRow) -> _Amounts:
+    return _Amounts(row.unit_amount, row.tiers, row.minimum_amount, row.maximum_amount)
+
+
+def _other_amounts(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> _Amounts:
+    option = next((option for option in row.currency_options if option["currency"] == currency), None)
+    if option is None:
+        sold_in = ", ".join([row.currency, *(option["currency"] for option in row.currency_options)])
+        raise InvalidArgument(
+            "PRICE_CURRENCY_MISSING",
+            f"The price is sold in {sold_in} only; ask for one of these.",
+            {"price_id": row.id, "code": row.code, "currency": currency, "currencies": sold_in},
+        )
+    return _Amounts(
+        _decimal(option, "unit_amount"),
+        option["tiers"],
+        _decimal(option, "minimum_amount"),
+        _decimal(option, "maximum_amount"),
     )
 
 
@@ -417,6 +498,7 @@ def _row(
         subscription_item_id=charge.item_id,
         kind=charge.kind,
         price_id=charge.price.id,
+        price_override_id=charge.price.override_id or None,
         description=charge.description,
         period_start=charge.period.start,
         period_end=charge.period.end,
@@ -465,6 +547,7 @@ async def _insert(tx: Transaction, rows: Sequence[models.Charge]) -> None:
         subscription_item_ids=[row.subscription_item_id for row in rows],
         kinds=[row.kind for row in rows],
         price_ids=[row.price_id for row in rows],
+        price_override_ids=[row.price_override_id or "" for row in rows],
         descriptions=[row.description for row in rows],
         period_starts=[row.period_start for row in rows],
         period_ends=[row.period_end for row in rows],

@@ -18,11 +18,11 @@ from prometheus_client import Counter
 
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
+from corebilling.domains.schedule.dues import Dues, scheduler_of
 from corebilling.domains.schedule.model import CycleState
 from corebilling.domains.schedule.service import ScheduleService
 from corebilling.errors import Aborted, BillingError, Unavailable
 from corebilling.events.transient import RETRY_LATER
-from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -43,10 +43,11 @@ class Scheduler:
     """`interval_s`: how often to look for what the wall clock made due, in seconds."""
 
     def __init__(
-        self, database: Database, schedule: ScheduleService, clock: Clock, interval_s: float
+        self, database: Database, schedule: ScheduleService, dues: Dues, clock: Clock, interval_s: float
     ) -> None:
         self._database = database
         self._schedule = schedule
+        self._dues = dues
         self._clock = clock
         self._interval_s = interval_s
 
@@ -84,11 +85,11 @@ class Scheduler:
             due = await schedule_sql.list_due_live_cycles(
                 connection, now=self._clock.now(), limit_rows=BATCH_ROWS
             )
-        return await self._step_cycles(due)
+        return await self._step_cycles(due) + await self._dues.settle(await self._dues.live())
 
     async def _step_sandbox(self, tenant_id: str) -> int:
         """Does what is due by the tenant's clock, else moves the clock to its next boundary."""
-        caller = _caller(tenant_id)
+        caller = scheduler_of(tenant_id)
         async with self._database.transaction(caller) as tx:
             clock = await schedule_sql.find_test_clock(tx, tenant_id=tenant_id)
             if clock is None:
@@ -100,8 +101,9 @@ class Scheduler:
                 wall=self._clock.now(),
                 limit_rows=BATCH_ROWS,
             )
-        if due:
-            return await self._step_cycles(due)
+            in_books = await self._dues.sandbox(tx, clock.now_at)
+        if due or in_books:
+            return await self._step_cycles(due) + await self._dues.settle(in_books)
         if clock.now_at == clock.target_at:
             return 0
         async with self._database.transaction(caller) as tx:
@@ -127,7 +129,7 @@ class Scheduler:
 
     async def _close_together(self, tenant_id: str, cycles: Sequence[DueCycle]) -> int:
         try:
-            async with self._database.transaction(_caller(tenant_id)) as tx:
+            async with self._database.transaction(scheduler_of(tenant_id)) as tx:
                 return await self._schedule.close_cycles(
                     tx,
                     customer_ids=[cycle.customer_id for cycle in cycles],
@@ -143,7 +145,7 @@ class Scheduler:
 
     async def _step_alone(self, cycle: DueCycle) -> bool:
         try:
-            async with self._database.transaction(_caller(cycle.tenant_id)) as tx:
+            async with self._database.transaction(scheduler_of(cycle.tenant_id)) as tx:
                 return await self._step_cycle(tx, cycle)
         except Aborted:  # Another scheduler is at it; the next round sees what it left.
             return False
@@ -155,7 +157,7 @@ class Scheduler:
 
     async def _set_cycle_aside(self, cycle: DueCycle, error: Exception) -> None:
         CYCLE_FAILURES.inc()
-        async with self._database.transaction(_caller(cycle.tenant_id)) as tx:
+        async with self._database.transaction(scheduler_of(cycle.tenant_id)) as tx:
             attempts = await schedule_sql.mark_cycle_failed(
                 tx, tenant_id=cycle.tenant_id, id=cycle.id, now=self._clock.now()
             )
@@ -169,7 +171,7 @@ class Scheduler:
 
     async def _set_clock_aside(self, tenant_id: str, error: Exception) -> None:
         CLOCK_FAILURES.inc()
-        async with self._database.transaction(_caller(tenant_id)) as tx:
+        async with self._database.transaction(scheduler_of(tenant_id)) as tx:
             attempts = await schedule_sql.mark_test_clock_failed(
                 tx, tenant_id=tenant_id, now=self._clock.now()
             )
@@ -183,7 +185,3 @@ class Scheduler:
             return await schedule_sql.list_busy_clocks(
                 connection, wall=self._clock.now(), limit_rows=BATCH_ROWS
             )
-
-
-def _caller(tenant_id: str) -> Caller:
-    return Caller(tenant_id=tenant_id, actor="job:scheduler", role="worker", permissions=frozenset())

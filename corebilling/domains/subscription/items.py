@@ -11,7 +11,7 @@ from billing_db import subscription as subscription_sql
 from billing_db.models import SubscriptionItem
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.subscription.model import OfferedPrice, WantedItem
+from corebilling.domains.subscription.model import OfferedPrice, WantedItem, check_quantity
 from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
 from corebilling.mapping import decimal_text
 from corebilling.values.ids import new_id
@@ -60,12 +60,12 @@ async def offered_prices(tx: Transaction, wanted: Sequence[WantedItem]) -> dict[
     prices = {
         row.id: OfferedPrice(
             id=row.id,
-            currency=row.currency,
+            code=row.code,
+            max_quantities=_max_quantities(row),
             metered=row.usage == "metered",
             meter_id=row.meter_id,
             interval_unit=cast("IntervalUnit | None", row.interval_unit),
             interval_count=row.interval_count,
-            max_quantity=row.max_quantity,
         )
         for row in rows
     }
@@ -73,6 +73,14 @@ async def offered_prices(tx: Transaction, wanted: Sequence[WantedItem]) -> dict[
         if price_id not in prices:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": price_id})
     return prices
+
+
+def _max_quantities(row: subscription_sql.ListPricesForItemsRow) -> dict[str, Decimal | None]:
+    """By currency that the price is sold in."""
+    others = {option["currency"]: option["max_quantity"] for option in row.currency_options}
+    return {row.currency: row.max_quantity} | {
+        currency: Decimal(most) if most else None for currency, most in others.items()
+    }
 
 
 async def insert(
@@ -87,8 +95,12 @@ async def insert(
     """Writes the items in their order, or at their places among others.
 
     A subscription's first ones have no start of their own, nor have their fees.
+
+    Raises:
+        InvalidArgument: SUBSCRIPTION_ITEMS_INVALID when there are more than an invoice line can hold at
+            negotiated amounts.
     """
-    return await subscription_sql.insert_subscription_items(
+    rows = await subscription_sql.insert_subscription_items(
         tx,
         tenant_id=tx.tenant_id,
         subscription_id=subscription_id,
@@ -99,3 +111,6 @@ async def insert(
         billed_from=billed_from or [ALWAYS.start for _ in items],
         quantities=["" if item.quantity is None else decimal_text(item.quantity) for item in items],
     )
+    for row in rows:
+        check_quantity(row.price_id, row.quantity, row.max_quantity)
+    return rows

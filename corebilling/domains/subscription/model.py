@@ -74,18 +74,18 @@ def _transition_invalid(old: SubscriptionState, new: SubscriptionState) -> Faile
 
 @dataclass(frozen=True, slots=True)
 class OfferedPrice:
-    """What a subscription must know of a price to take it: also how much of it an invoice line can hold.
+    """What a subscription must know of a price to take it: by currency, how much an invoice line can hold.
 
     A one-time price has no interval.
     """
 
     id: str
-    currency: str
+    code: str
+    max_quantities: Mapping[str, Decimal | None]
     metered: bool
     meter_id: str | None
     interval_unit: IntervalUnit | None
     interval_count: int | None
-    max_quantity: Decimal | None
 
     @property
     def one_time(self) -> bool:
@@ -105,7 +105,7 @@ def decide_items(
     """The items with their quantities filled in, and the interval that those which recur share.
 
     Raises:
-        InvalidArgument: SUBSCRIPTION_ITEMS_INVALID, saying what contradicts what.
+        InvalidArgument: SUBSCRIPTION_ITEMS_INVALID, saying what contradicts what, or PRICE_CURRENCY_MISSING.
     """
     taken = [prices[item.price_id] for item in wanted]
     first = next((price for price in taken if not price.one_time), None)
@@ -118,8 +118,8 @@ def decide_items(
         interval = (price.interval_unit, price.interval_count)
         if not price.one_time and interval != (first.interval_unit, first.interval_count):
             raise _items_invalid("all prices have the same billing interval")
-        if price.currency != currency:
-            raise _items_invalid(f"the customer pays in {currency}, price {price.id} is in {price.currency}")
+        if currency not in price.max_quantities:
+            raise _currency_missing(price, currency)
         if price.metered and item.quantity is not None:
             raise _items_invalid("a metered item's quantity comes from its meter: leave it empty")
     filled = [
@@ -129,15 +129,21 @@ def decide_items(
         for item, price in zip(wanted, taken, strict=True)
     ]
     for item in filled:
-        most = prices[item.price_id].max_quantity
-        if item.quantity is not None and most is not None and item.quantity > most:
-            raise _items_invalid(
-                f"take at most {most:f} of price {item.price_id}: an invoice line holds no more"
-            )
+        check_quantity(item.price_id, item.quantity, prices[item.price_id].max_quantities[currency])
     unit, count = first.interval_unit, first.interval_count
     assert unit is not None, "it recurs"
     assert count is not None, "it recurs"
     return filled, unit, count
+
+
+def check_quantity(price_id: str, quantity: Decimal | None, most: Decimal | None) -> None:
+    """Refuses more than an invoice line can hold; None is no limit.
+
+    Raises:
+        InvalidArgument: SUBSCRIPTION_ITEMS_INVALID.
+    """
+    if quantity is not None and most is not None and quantity > most:
+        raise _items_invalid(f"take at most {most:f} of price {price_id}: an invoice line holds no more")
 
 
 def check_interval(held: tuple[str, int], wanted: tuple[str, int]) -> None:
@@ -148,6 +154,16 @@ def check_interval(held: tuple[str, int], wanted: tuple[str, int]) -> None:
     """
     if held != wanted:
         raise _items_invalid("the billing interval stays as it is; start a new subscription for another")
+
+
+def _currency_missing(price: OfferedPrice, currency: str) -> InvalidArgument:
+    sold_in = ", ".join(price.max_quantities)
+    return InvalidArgument(
+        "PRICE_CURRENCY_MISSING",
+        f"The customer pays in {currency}, and price {price.code} is sold in {sold_in} only: create its next "
+        f"version with a currency option for {currency}, or take another price.",
+        {"price_id": price.id, "code": price.code, "currency": currency, "currencies": sold_in},
+    )
 
 
 def _items_invalid(detail: str) -> InvalidArgument:

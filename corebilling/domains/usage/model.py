@@ -369,7 +369,11 @@ def _find_period(
         return _outside(at, window)
     item = _item_at(items, at)
     last = last_periods.get(item.id)
-    same_terms = last is not None and last.item.subscription_version == item.subscription_version
+    same_terms = (
+        last is not None
+        and last.item.subscription_version == item.subscription_version
+        and last.item.max_quantity == item.max_quantity
+    )
     if last is not None and same_terms and last.start_us <= at < last.end_us:
         return last
     # What has not begun may still be canceled, and would have no cycle to bill this with.

@@ -1,7 +1,9 @@
 from billing.catalog.v1 import catalog_pb2 as _catalog_pb2
 from billing.options.v1 import options_pb2 as _options_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -25,18 +27,20 @@ class MeterCreated(_message.Message):
     def __init__(self, meter_id: _Optional[str] = ..., code: _Optional[str] = ..., aggregation: _Optional[_Union[_catalog_pb2.Aggregation, str]] = ...) -> None: ...
 
 class PriceCreated(_message.Message):
-    __slots__ = ("price_id", "code", "price_version", "model", "currency")
+    __slots__ = ("price_id", "code", "price_version", "model", "currency", "other_currencies")
     PRICE_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     PRICE_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    OTHER_CURRENCIES_FIELD_NUMBER: _ClassVar[int]
     price_id: str
     code: str
     price_version: int
     model: _catalog_pb2.PriceModel
     currency: str
-    def __init__(self, price_id: _Optional[str] = ..., code: _Optional[str] = ..., price_version: _Optional[int] = ..., model: _Optional[_Union[_catalog_pb2.PriceModel, str]] = ..., currency: _Optional[str] = ...) -> None: ...
+    other_currencies: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, price_id: _Optional[str] = ..., code: _Optional[str] = ..., price_version: _Optional[int] = ..., model: _Optional[_Union[_catalog_pb2.PriceModel, str]] = ..., currency: _Optional[str] = ..., other_currencies: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PlanCreated(_message.Message):
     __slots__ = ("plan_id", "code")

@@ -168,7 +168,7 @@ class PricePercentage(_message.Message):
     def __init__(self, percent: _Optional[str] = ..., fixed_amount: _Optional[str] = ..., free_transactions: _Optional[int] = ..., free_amount: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ...) -> None: ...
 
 class Price(_message.Message):
-    __slots__ = ("id", "tenant_id", "product_id", "code", "price_version", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "created_at", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused", "dimensions", "cells", "default_unit_amount", "percentage", "one_time")
+    __slots__ = ("id", "tenant_id", "product_id", "code", "price_version", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "created_at", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused", "dimensions", "cells", "default_unit_amount", "percentage", "one_time", "currency_options")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -194,6 +194,7 @@ class Price(_message.Message):
     DEFAULT_UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     PERCENTAGE_FIELD_NUMBER: _ClassVar[int]
     ONE_TIME_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     product_id: str
@@ -219,7 +220,22 @@ class Price(_message.Message):
     default_unit_amount: str
     percentage: PricePercentage
     one_time: bool
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., price_version: _Optional[int] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[PriceModel, str]] = ..., usage: _Optional[_Union[PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., included_quantity: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ..., no_flat_amount_when_unused: _Optional[bool] = ..., dimensions: _Optional[_Iterable[str]] = ..., cells: _Optional[_Iterable[_Union[PriceCell, _Mapping]]] = ..., default_unit_amount: _Optional[str] = ..., percentage: _Optional[_Union[PricePercentage, _Mapping]] = ..., one_time: _Optional[bool] = ...) -> None: ...
+    currency_options: _containers.RepeatedCompositeFieldContainer[CurrencyOption]
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., price_version: _Optional[int] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[PriceModel, str]] = ..., usage: _Optional[_Union[PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., included_quantity: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ..., no_flat_amount_when_unused: _Optional[bool] = ..., dimensions: _Optional[_Iterable[str]] = ..., cells: _Optional[_Iterable[_Union[PriceCell, _Mapping]]] = ..., default_unit_amount: _Optional[str] = ..., percentage: _Optional[_Union[PricePercentage, _Mapping]] = ..., one_time: _Optional[bool] = ..., currency_options: _Optional[_Iterable[_Union[CurrencyOption, _Mapping]]] = ...) -> None: ...
+
+class CurrencyOption(_message.Message):
+    __slots__ = ("currency", "unit_amount", "tiers", "minimum_amount", "maximum_amount")
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    TIERS_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    currency: str
+    unit_amount: str
+    tiers: _containers.RepeatedCompositeFieldContainer[PriceTier]
+    minimum_amount: str
+    maximum_amount: str
+    def __init__(self, currency: _Optional[str] = ..., unit_amount: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[PriceTier, _Mapping]]] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ...) -> None: ...
 
 class PriceTier(_message.Message):
     __slots__ = ("up_to", "unit_amount", "flat_amount", "block_size", "maximum_amount")

@@ -127,7 +127,7 @@ class ListMetersResponse(_message.Message):
     def __init__(self, meters: _Optional[_Iterable[_Union[_catalog_pb2.Meter, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class CreatePriceRequest(_message.Message):
-    __slots__ = ("tenant_id", "request_id", "product_id", "code", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused", "dimensions", "cells", "default_unit_amount", "percentage", "one_time")
+    __slots__ = ("tenant_id", "request_id", "product_id", "code", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused", "dimensions", "cells", "default_unit_amount", "percentage", "one_time", "currency_options")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +151,7 @@ class CreatePriceRequest(_message.Message):
     DEFAULT_UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     PERCENTAGE_FIELD_NUMBER: _ClassVar[int]
     ONE_TIME_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     request_id: str
     product_id: str
@@ -174,7 +175,8 @@ class CreatePriceRequest(_message.Message):
     default_unit_amount: str
     percentage: _catalog_pb2.PricePercentage
     one_time: bool
-    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[_catalog_pb2.PriceModel, str]] = ..., usage: _Optional[_Union[_catalog_pb2.PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_catalog_pb2.PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., included_quantity: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ..., no_flat_amount_when_unused: _Optional[bool] = ..., dimensions: _Optional[_Iterable[str]] = ..., cells: _Optional[_Iterable[_Union[_catalog_pb2.PriceCell, _Mapping]]] = ..., default_unit_amount: _Optional[str] = ..., percentage: _Optional[_Union[_catalog_pb2.PricePercentage, _Mapping]] = ..., one_time: _Optional[bool] = ...) -> None: ...
+    currency_options: _containers.RepeatedCompositeFieldContainer[_catalog_pb2.CurrencyOption]
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[_catalog_pb2.PriceModel, str]] = ..., usage: _Optional[_Union[_catalog_pb2.PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_catalog_pb2.PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., included_quantity: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ..., no_flat_amount_when_unused: _Optional[bool] = ..., dimensions: _Optional[_Iterable[str]] = ..., cells: _Optional[_Iterable[_Union[_catalog_pb2.PriceCell, _Mapping]]] = ..., default_unit_amount: _Optional[str] = ..., percentage: _Optional[_Union[_catalog_pb2.PricePercentage, _Mapping]] = ..., one_time: _Optional[bool] = ..., currency_options: _Optional[_Iterable[_Union[_catalog_pb2.CurrencyOption, _Mapping]]] = ...) -> None: ...
 
 class CreatePriceResponse(_message.Message):
     __slots__ = ("price",)

@@ -63,3 +63,15 @@ class CreditVoided(_message.Message):
     currency: str
     amount_minor: int
     def __init__(self, credit_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., currency: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...
+
+class CreditExpired(_message.Message):
+    __slots__ = ("credit_id", "customer_id", "currency", "amount_minor")
+    CREDIT_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    credit_id: str
+    customer_id: str
+    currency: str
+    amount_minor: int
+    def __init__(self, credit_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., currency: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...

@@ -25,7 +25,7 @@ CREDIT_KIND_REFUND: CreditKind
 CREDIT_KIND_PREPAID: CreditKind
 
 class Credit(_message.Message):
-    __slots__ = ("id", "tenant_id", "customer_id", "kind", "currency", "amount_minor", "remaining_minor", "valid_from", "valid_until", "priority", "description", "created_at", "voided_at", "version")
+    __slots__ = ("id", "tenant_id", "customer_id", "kind", "currency", "amount_minor", "remaining_minor", "valid_from", "valid_until", "priority", "description", "created_at", "voided_at", "version", "expired_at")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class Credit(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     VOIDED_AT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_AT_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     customer_id: str
@@ -54,7 +55,8 @@ class Credit(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     voided_at: _timestamp_pb2.Timestamp
     version: int
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., kind: _Optional[_Union[CreditKind, str]] = ..., currency: _Optional[str] = ..., amount_minor: _Optional[int] = ..., remaining_minor: _Optional[int] = ..., valid_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., description: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., voided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+    expired_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., kind: _Optional[_Union[CreditKind, str]] = ..., currency: _Optional[str] = ..., amount_minor: _Optional[int] = ..., remaining_minor: _Optional[int] = ..., valid_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., description: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., voided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., expired_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class CreditBalance(_message.Message):
     __slots__ = ("currency", "prepaid_minor", "other_minor")

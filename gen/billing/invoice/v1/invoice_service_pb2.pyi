@@ -3,6 +3,7 @@ import datetime
 from billing.invoice.v1 import invoice_pb2 as _invoice_pb2
 from billing.options.v1 import options_pb2 as _options_pb2
 from billing.types.v1 import language_pb2 as _language_pb2
+from billing.types.v1 import period_pb2 as _period_pb2
 from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -188,16 +189,18 @@ class ShareInvoiceResponse(_message.Message):
     def __init__(self, url: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class OneTimeItem(_message.Message):
-    __slots__ = ("description", "quantity", "unit_amount", "tax_category")
+    __slots__ = ("description", "quantity", "unit_amount", "tax_category", "service_period")
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
     UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     TAX_CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_PERIOD_FIELD_NUMBER: _ClassVar[int]
     description: str
     quantity: str
     unit_amount: str
     tax_category: str
-    def __init__(self, description: _Optional[str] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., tax_category: _Optional[str] = ...) -> None: ...
+    service_period: _period_pb2.Period
+    def __init__(self, description: _Optional[str] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., tax_category: _Optional[str] = ..., service_period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ...) -> None: ...
 
 class CreateInvoiceRequest(_message.Message):
     __slots__ = ("tenant_id", "request_id", "customer_id", "items", "description", "finalize")

@@ -22,32 +22,39 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from billing.types.v1 import period_pb2 as billing_dot_types_dot_v1_dot_period__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x62illing/ledger/v1/ledger.proto\x12\x11\x62illing.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x01\n\x07\x41\x63\x63ount\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x32\n\x04type\x18\x03 \x01(\x0e\x32\x1e.billing.ledger.v1.AccountTypeR\x04type\x12\x1a\n\x08\x63urrency\x18\x04 \x01(\tR\x08\x63urrency\"\xb2\x02\n\x07Journal\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x1f\n\x0bsource_type\x18\x03 \x01(\tR\nsourceType\x12\x1b\n\tsource_id\x18\x04 \x01(\tR\x08sourceId\x12\x1f\n\x0b\x63ustomer_id\x18\x05 \x01(\tR\ncustomerId\x12.\n\x13reverses_journal_id\x18\x06 \x01(\tR\x11reversesJournalId\x12\x37\n\tposted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08postedAt\x12\x32\n\x07\x65ntries\x18\x08 \x03(\x0b\x32\x18.billing.ledger.v1.EntryR\x07\x65ntries\"\xe9\x01\n\x05\x45ntry\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12\x41\n\x0c\x61\x63\x63ount_type\x18\x02 \x01(\x0e\x32\x1e.billing.ledger.v1.AccountTypeR\x0b\x61\x63\x63ountType\x12?\n\tdirection\x18\x03 \x01(\x0e\x32!.billing.ledger.v1.EntryDirectionR\tdirection\x12\x1a\n\x08\x63urrency\x18\x04 \x01(\tR\x08\x63urrency\x12!\n\x0c\x61mount_minor\x18\x05 \x01(\x03R\x0b\x61mountMinor\"\xf0\x01\n\x07\x42\x61lance\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12\x41\n\x0c\x61\x63\x63ount_type\x18\x02 \x01(\x0e\x32\x1e.billing.ledger.v1.AccountTypeR\x0b\x61\x63\x63ountType\x12\x1a\n\x08\x63urrency\x18\x03 \x01(\tR\x08\x63urrency\x12\x1f\n\x0b\x64\x65\x62it_minor\x18\x04 \x01(\x03R\ndebitMinor\x12!\n\x0c\x63redit_minor\x18\x05 \x01(\x03R\x0b\x63reditMinor\x12#\n\rbalance_minor\x18\x06 \x01(\x03R\x0c\x62\x61lanceMinor\"S\n\x0f\x43ustomerBalance\x12\x1d\n\nowed_minor\x18\x01 \x01(\x03R\towedMinor\x12!\n\x0c\x63redit_minor\x18\x02 \x01(\x03R\x0b\x63reditMinor\"\xb7\x02\n\rStatementLine\x12\x1d\n\njournal_id\x18\x01 \x01(\tR\tjournalId\x12\x1f\n\x0bsource_type\x18\x02 \x01(\tR\nsourceType\x12\x1b\n\tsource_id\x18\x03 \x01(\tR\x08sourceId\x12\x37\n\tposted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08postedAt\x12\x16\n\x06number\x18\x05 \x01(\tR\x06number\x12:\n\x06\x63hange\x18\x06 \x01(\x0b\x32\".billing.ledger.v1.CustomerBalanceR\x06\x63hange\x12<\n\x07\x62\x61lance\x18\x07 \x01(\x0b\x32\".billing.ledger.v1.CustomerBalanceR\x07\x62\x61lance\"\xd6\x02\n\x14\x41\x63\x63ountStatementLine\x12\x1d\n\njournal_id\x18\x01 \x01(\tR\tjournalId\x12\x1f\n\x0bsource_type\x18\x02 \x01(\tR\nsourceType\x12\x1b\n\tsource_id\x18\x03 \x01(\tR\x08sourceId\x12\x1f\n\x0b\x63ustomer_id\x18\x04 \x01(\tR\ncustomerId\x12\x37\n\tposted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08postedAt\x12?\n\tdirection\x18\x06 \x01(\x0e\x32!.billing.ledger.v1.EntryDirectionR\tdirection\x12!\n\x0c\x61mount_minor\x18\x07 \x01(\x03R\x0b\x61mountMinor\x12#\n\rbalance_minor\x18\x08 \x01(\x03R\x0c\x62\x61lanceMinor*\xac\x02\n\x0b\x41\x63\x63ountType\x12\x1c\n\x18\x41\x43\x43OUNT_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41\x43\x43OUNT_TYPE_CASH\x10\x01\x12\x1b\n\x17\x41\x43\x43OUNT_TYPE_RECEIVABLE\x10\x02\x12\x18\n\x14\x41\x43\x43OUNT_TYPE_REVENUE\x10\x03\x12\x1c\n\x18\x41\x43\x43OUNT_TYPE_TAX_PAYABLE\x10\x04\x12 \n\x1c\x41\x43\x43OUNT_TYPE_CUSTOMER_CREDIT\x10\x05\x12\x18\n\x14\x41\x43\x43OUNT_TYPE_EXPENSE\x10\x06\x12\x19\n\x15\x41\x43\x43OUNT_TYPE_BAD_DEBT\x10\x07\x12!\n\x1d\x41\x43\x43OUNT_TYPE_DEFERRED_REVENUE\x10\x08\x12\x19\n\x15\x41\x43\x43OUNT_TYPE_BREAKAGE\x10\t*h\n\x0e\x45ntryDirection\x12\x1f\n\x1b\x45NTRY_DIRECTION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NTRY_DIRECTION_DEBIT\x10\x01\x12\x1a\n\x16\x45NTRY_DIRECTION_CREDIT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x62illing/ledger/v1/ledger.proto\x12\x11\x62illing.ledger.v1\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x01\n\x07\x41\x63\x63ount\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x32\n\x04type\x18\x03 \x01(\x0e\x32\x1e.billing.ledger.v1.AccountTypeR\x04type\x12\x1a\n\x08\x63urrency\x18\x04 \x01(\tR\x08\x63urrency\"\xb2\x02\n\x07Journal\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x1f\n\x0bsource_type\x18\x03 \x01(\tR\nsourceType\x12\x1b\n\tsource_id\x18\x04 \x01(\tR\x08sourceId\x12\x1f\n\x0b\x63ustomer_id\x18\x05 \x01(\tR\ncustomerId\x12.\n\x13reverses_journal_id\x18\x06 \x01(\tR\x11reversesJournalId\x12\x37\n\tposted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08postedAt\x12\x32\n\x07\x65ntries\x18\x08 \x03(\x0b\x32\x18.billing.ledger.v1.EntryR\x07\x65ntries\"\xe9\x01\n\x05\x45ntry\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12\x41\n\x0c\x61\x63\x63ount_type\x18\x02 \x01(\x0e\x32\x1e.billing.ledger.v1.AccountTypeR\x0b\x61\x63\x63ountType\x12?\n\tdirection\x18\x03 \x01(\x0e\x32!.billing.ledger.v1.EntryDirectionR\tdirection\x12\x1a\n\x08\x63urrency\x18\x04 \x01(\tR\x08\x63urrency\x12!\n\x0c\x61mount_minor\x18\x05 \x01(\x03R\x0b\x61mountMinor\"\xf0\x01\n\x07\x42\x61lance\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12\x41\n\x0c\x61\x63\x63ount_type\x18\x02 \x01(\x0e\x32\x1e.billing.ledger.v1.AccountTypeR\x0b\x61\x63\x63ountType\x12\x1a\n\x08\x63urrency\x18\x03 \x01(\tR\x08\x63urrency\x12\x1f\n\x0b\x64\x65\x62it_minor\x18\x04 \x01(\x03R\ndebitMinor\x12!\n\x0c\x63redit_minor\x18\x05 \x01(\x03R\x0b\x63reditMinor\x12#\n\rbalance_minor\x18\x06 \x01(\x03R\x0c\x62\x61lanceMinor\"S\n\x0f\x43ustomerBalance\x12\x1d\n\nowed_minor\x18\x01 \x01(\x03R\towedMinor\x12!\n\x0c\x63redit_minor\x18\x02 \x01(\x03R\x0b\x63reditMinor\"\xb7\x02\n\rStatementLine\x12\x1d\n\njournal_id\x18\x01 \x01(\tR\tjournalId\x12\x1f\n\x0bsource_type\x18\x02 \x01(\tR\nsourceType\x12\x1b\n\tsource_id\x18\x03 \x01(\tR\x08sourceId\x12\x37\n\tposted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08postedAt\x12\x16\n\x06number\x18\x05 \x01(\tR\x06number\x12:\n\x06\x63hange\x18\x06 \x01(\x0b\x32\".billing.ledger.v1.CustomerBalanceR\x06\x63hange\x12<\n\x07\x62\x61lance\x18\x07 \x01(\x0b\x32\".billing.ledger.v1.CustomerBalanceR\x07\x62\x61lance\"\xd6\x02\n\x14\x41\x63\x63ountStatementLine\x12\x1d\n\njournal_id\x18\x01 \x01(\tR\tjournalId\x12\x1f\n\x0bsource_type\x18\x02 \x01(\tR\nsourceType\x12\x1b\n\tsource_id\x18\x03 \x01(\tR\x08sourceId\x12\x1f\n\x0b\x63ustomer_id\x18\x04 \x01(\tR\ncustomerId\x12\x37\n\tposted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08postedAt\x12?\n\tdirection\x18\x06 \x01(\x0e\x32!.billing.ledger.v1.EntryDirectionR\tdirection\x12!\n\x0c\x61mount_minor\x18\x07 \x01(\x03R\x0b\x61mountMinor\x12#\n\rbalance_minor\x18\x08 \x01(\x03R\x0c\x62\x61lanceMinor\"\xa6\x03\n\x08\x44\x65\x66\x65rral\x12&\n\x0finvoice_line_id\x18\x01 \x01(\tR\rinvoiceLineId\x12\x1d\n\ninvoice_id\x18\x02 \x01(\tR\tinvoiceId\x12\x1f\n\x0b\x63ustomer_id\x18\x03 \x01(\tR\ncustomerId\x12\x1a\n\x08\x63urrency\x18\x04 \x01(\tR\x08\x63urrency\x12\x30\n\x06period\x18\x05 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12%\n\x0e\x64\x65\x66\x65rred_minor\x18\x06 \x01(\x03R\rdeferredMinor\x12)\n\x10recognized_minor\x18\x07 \x01(\x03R\x0frecognizedMinor\x12%\n\x0ereversed_minor\x18\x08 \x01(\x03R\rreversedMinor\x12\'\n\x0fremaining_minor\x18\t \x01(\x03R\x0eremainingMinor\x12\x42\n\x0crecognitions\x18\n \x03(\x0b\x32\x1e.billing.ledger.v1.RecognitionR\x0crecognitions\"z\n\x0bRecognition\x12\x30\n\x06period\x18\x01 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12!\n\x0c\x61mount_minor\x18\x02 \x01(\x03R\x0b\x61mountMinor\x12\x16\n\x06posted\x18\x03 \x01(\x08R\x06posted\"\xe8\x01\n\tBookCheck\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n\x08\x63urrency\x18\x02 \x01(\tR\x08\x63urrency\x12%\n\x0e\x65xpected_minor\x18\x03 \x01(\tR\rexpectedMinor\x12\x1f\n\x0b\x66ound_minor\x18\x04 \x01(\tR\nfoundMinor\x12/\n\x13\x64iffering_customers\x18\x05 \x01(\x03R\x12\x64ifferingCustomers\x12\x32\n\x15\x64iffering_customer_id\x18\x06 \x01(\tR\x13\x64ifferingCustomerId*\xac\x02\n\x0b\x41\x63\x63ountType\x12\x1c\n\x18\x41\x43\x43OUNT_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41\x43\x43OUNT_TYPE_CASH\x10\x01\x12\x1b\n\x17\x41\x43\x43OUNT_TYPE_RECEIVABLE\x10\x02\x12\x18\n\x14\x41\x43\x43OUNT_TYPE_REVENUE\x10\x03\x12\x1c\n\x18\x41\x43\x43OUNT_TYPE_TAX_PAYABLE\x10\x04\x12 \n\x1c\x41\x43\x43OUNT_TYPE_CUSTOMER_CREDIT\x10\x05\x12\x18\n\x14\x41\x43\x43OUNT_TYPE_EXPENSE\x10\x06\x12\x19\n\x15\x41\x43\x43OUNT_TYPE_BAD_DEBT\x10\x07\x12!\n\x1d\x41\x43\x43OUNT_TYPE_DEFERRED_REVENUE\x10\x08\x12\x19\n\x15\x41\x43\x43OUNT_TYPE_BREAKAGE\x10\t*h\n\x0e\x45ntryDirection\x12\x1f\n\x1b\x45NTRY_DIRECTION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NTRY_DIRECTION_DEBIT\x10\x01\x12\x1a\n\x16\x45NTRY_DIRECTION_CREDIT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.ledger.v1.ledger_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACCOUNTTYPE']._serialized_start=1756
-  _globals['_ACCOUNTTYPE']._serialized_end=2056
-  _globals['_ENTRYDIRECTION']._serialized_start=2058
-  _globals['_ENTRYDIRECTION']._serialized_end=2162
-  _globals['_ACCOUNT']._serialized_start=87
-  _globals['_ACCOUNT']._serialized_end=221
-  _globals['_JOURNAL']._serialized_start=224
-  _globals['_JOURNAL']._serialized_end=530
-  _globals['_ENTRY']._serialized_start=533
-  _globals['_ENTRY']._serialized_end=766
-  _globals['_BALANCE']._serialized_start=769
-  _globals['_BALANCE']._serialized_end=1009
-  _globals['_CUSTOMERBALANCE']._serialized_start=1011
-  _globals['_CUSTOMERBALANCE']._serialized_end=1094
-  _globals['_STATEMENTLINE']._serialized_start=1097
-  _globals['_STATEMENTLINE']._serialized_end=1408
-  _globals['_ACCOUNTSTATEMENTLINE']._serialized_start=1411
-  _globals['_ACCOUNTSTATEMENTLINE']._serialized_end=1753
+  _globals['_ACCOUNTTYPE']._serialized_start=2571
+  _globals['_ACCOUNTTYPE']._serialized_end=2871
+  _globals['_ENTRYDIRECTION']._serialized_start=2873
+  _globals['_ENTRYDIRECTION']._serialized_end=2977
+  _globals['_ACCOUNT']._serialized_start=118
+  _globals['_ACCOUNT']._serialized_end=252
+  _globals['_JOURNAL']._serialized_start=255
+  _globals['_JOURNAL']._serialized_end=561
+  _globals['_ENTRY']._serialized_start=564
+  _globals['_ENTRY']._serialized_end=797
+  _globals['_BALANCE']._serialized_start=800
+  _globals['_BALANCE']._serialized_end=1040
+  _globals['_CUSTOMERBALANCE']._serialized_start=1042
+  _globals['_CUSTOMERBALANCE']._serialized_end=1125
+  _globals['_STATEMENTLINE']._serialized_start=1128
+  _globals['_STATEMENTLINE']._serialized_end=1439
+  _globals['_ACCOUNTSTATEMENTLINE']._serialized_start=1442
+  _globals['_ACCOUNTSTATEMENTLINE']._serialized_end=1784
+  _globals['_DEFERRAL']._serialized_start=1787
+  _globals['_DEFERRAL']._serialized_end=2209
+  _globals['_RECOGNITION']._serialized_start=2211
+  _globals['_RECOGNITION']._serialized_end=2333
+  _globals['_BOOKCHECK']._serialized_start=2336
+  _globals['_BOOKCHECK']._serialized_end=2568
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 import datetime
 
+from billing.types.v1 import period_pb2 as _period_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -149,3 +150,53 @@ class AccountStatementLine(_message.Message):
     amount_minor: int
     balance_minor: int
     def __init__(self, journal_id: _Optional[str] = ..., source_type: _Optional[str] = ..., source_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., posted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., direction: _Optional[_Union[EntryDirection, str]] = ..., amount_minor: _Optional[int] = ..., balance_minor: _Optional[int] = ...) -> None: ...
+
+class Deferral(_message.Message):
+    __slots__ = ("invoice_line_id", "invoice_id", "customer_id", "currency", "period", "deferred_minor", "recognized_minor", "reversed_minor", "remaining_minor", "recognitions")
+    INVOICE_LINE_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    DEFERRED_MINOR_FIELD_NUMBER: _ClassVar[int]
+    RECOGNIZED_MINOR_FIELD_NUMBER: _ClassVar[int]
+    REVERSED_MINOR_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_MINOR_FIELD_NUMBER: _ClassVar[int]
+    RECOGNITIONS_FIELD_NUMBER: _ClassVar[int]
+    invoice_line_id: str
+    invoice_id: str
+    customer_id: str
+    currency: str
+    period: _period_pb2.Period
+    deferred_minor: int
+    recognized_minor: int
+    reversed_minor: int
+    remaining_minor: int
+    recognitions: _containers.RepeatedCompositeFieldContainer[Recognition]
+    def __init__(self, invoice_line_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., currency: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., deferred_minor: _Optional[int] = ..., recognized_minor: _Optional[int] = ..., reversed_minor: _Optional[int] = ..., remaining_minor: _Optional[int] = ..., recognitions: _Optional[_Iterable[_Union[Recognition, _Mapping]]] = ...) -> None: ...
+
+class Recognition(_message.Message):
+    __slots__ = ("period", "amount_minor", "posted")
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    POSTED_FIELD_NUMBER: _ClassVar[int]
+    period: _period_pb2.Period
+    amount_minor: int
+    posted: bool
+    def __init__(self, period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., amount_minor: _Optional[int] = ..., posted: _Optional[bool] = ...) -> None: ...
+
+class BookCheck(_message.Message):
+    __slots__ = ("name", "currency", "expected_minor", "found_minor", "differing_customers", "differing_customer_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_MINOR_FIELD_NUMBER: _ClassVar[int]
+    FOUND_MINOR_FIELD_NUMBER: _ClassVar[int]
+    DIFFERING_CUSTOMERS_FIELD_NUMBER: _ClassVar[int]
+    DIFFERING_CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    currency: str
+    expected_minor: str
+    found_minor: str
+    differing_customers: int
+    differing_customer_id: str
+    def __init__(self, name: _Optional[str] = ..., currency: _Optional[str] = ..., expected_minor: _Optional[str] = ..., found_minor: _Optional[str] = ..., differing_customers: _Optional[int] = ..., differing_customer_id: _Optional[str] = ...) -> None: ...

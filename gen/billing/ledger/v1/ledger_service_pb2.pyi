@@ -153,3 +153,39 @@ class GetAccountStatementResponse(_message.Message):
     lines: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.AccountStatementLine]
     next_page_token: str
     def __init__(self, account: _Optional[_Union[_ledger_pb2.Account, _Mapping]] = ..., opening_minor: _Optional[int] = ..., closing_minor: _Optional[int] = ..., lines: _Optional[_Iterable[_Union[_ledger_pb2.AccountStatementLine, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ListDeferralsRequest(_message.Message):
+    __slots__ = ("tenant_id", "page_size", "page_token", "invoice_id", "customer_id")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    page_size: int
+    page_token: str
+    invoice_id: str
+    customer_id: str
+    def __init__(self, tenant_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., invoice_id: _Optional[str] = ..., customer_id: _Optional[str] = ...) -> None: ...
+
+class ListDeferralsResponse(_message.Message):
+    __slots__ = ("deferrals", "next_page_token")
+    DEFERRALS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    deferrals: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Deferral]
+    next_page_token: str
+    def __init__(self, deferrals: _Optional[_Iterable[_Union[_ledger_pb2.Deferral, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class VerifyBooksRequest(_message.Message):
+    __slots__ = ("tenant_id",)
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    def __init__(self, tenant_id: _Optional[str] = ...) -> None: ...
+
+class VerifyBooksResponse(_message.Message):
+    __slots__ = ("checks", "sound")
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    SOUND_FIELD_NUMBER: _ClassVar[int]
+    checks: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.BookCheck]
+    sound: bool
+    def __init__(self, checks: _Optional[_Iterable[_Union[_ledger_pb2.BookCheck, _Mapping]]] = ..., sound: _Optional[bool] = ...) -> None: ...

@@ -69,6 +69,16 @@ class LedgerServiceStub:
                 request_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountStatementRequest.SerializeToString,
                 response_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountStatementResponse.FromString,
                 _registered_method=True)
+        self.ListDeferrals = channel.unary_unary(
+                '/billing.ledger.v1.LedgerService/ListDeferrals',
+                request_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.ListDeferralsRequest.SerializeToString,
+                response_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.ListDeferralsResponse.FromString,
+                _registered_method=True)
+        self.VerifyBooks = channel.unary_unary(
+                '/billing.ledger.v1.LedgerService/VerifyBooks',
+                request_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.VerifyBooksRequest.SerializeToString,
+                response_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.VerifyBooksResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -121,6 +131,20 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDeferrals(self, request, context):
+        """Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyBooks(self, request, context):
+        """Proves the books: compares what accounts say with the invoices, credits and deferrals that they are about.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -158,6 +182,16 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.GetAccountStatement,
                     request_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountStatementRequest.FromString,
                     response_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountStatementResponse.SerializeToString,
+            ),
+            'ListDeferrals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeferrals,
+                    request_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.ListDeferralsRequest.FromString,
+                    response_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.ListDeferralsResponse.SerializeToString,
+            ),
+            'VerifyBooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyBooks,
+                    request_deserializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.VerifyBooksRequest.FromString,
+                    response_serializer=billing_dot_ledger_dot_v1_dot_ledger__service__pb2.VerifyBooksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -349,6 +383,60 @@ class LedgerService:
             '/billing.ledger.v1.LedgerService/GetAccountStatement',
             billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountStatementRequest.SerializeToString,
             billing_dot_ledger_dot_v1_dot_ledger__service__pb2.GetAccountStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeferrals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.ledger.v1.LedgerService/ListDeferrals',
+            billing_dot_ledger_dot_v1_dot_ledger__service__pb2.ListDeferralsRequest.SerializeToString,
+            billing_dot_ledger_dot_v1_dot_ledger__service__pb2.ListDeferralsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyBooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.ledger.v1.LedgerService/VerifyBooks',
+            billing_dot_ledger_dot_v1_dot_ledger__service__pb2.VerifyBooksRequest.SerializeToString,
+            billing_dot_ledger_dot_v1_dot_ledger__service__pb2.VerifyBooksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,10 @@ class LedgerServiceStub:
     """What a customer owed, and had in credits, and each fact that changed it; oldest first."""
     GetAccountStatement: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.GetAccountStatementRequest, _ledger_service_pb2.GetAccountStatementResponse]
     """What an account stood at, and each entry that changed it; oldest first."""
+    ListDeferrals: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.ListDeferralsRequest, _ledger_service_pb2.ListDeferralsResponse]
+    """Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first."""
+    VerifyBooks: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.VerifyBooksRequest, _ledger_service_pb2.VerifyBooksResponse]
+    """Proves the books: compares what accounts say with the invoices, credits and deferrals that they are about."""
 
 @_typing.type_check_only
 class LedgerServiceAsyncStub(LedgerServiceStub):
@@ -59,6 +63,10 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     """What a customer owed, and had in credits, and each fact that changed it; oldest first."""
     GetAccountStatement: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetAccountStatementRequest, _ledger_service_pb2.GetAccountStatementResponse]  # type: ignore[assignment]
     """What an account stood at, and each entry that changed it; oldest first."""
+    ListDeferrals: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListDeferralsRequest, _ledger_service_pb2.ListDeferralsResponse]  # type: ignore[assignment]
+    """Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first."""
+    VerifyBooks: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.VerifyBooksRequest, _ledger_service_pb2.VerifyBooksResponse]  # type: ignore[assignment]
+    """Proves the books: compares what accounts say with the invoices, credits and deferrals that they are about."""
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -114,5 +122,21 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_service_pb2.GetAccountStatementResponse, _abc.Awaitable[_ledger_service_pb2.GetAccountStatementResponse]]:
         """What an account stood at, and each entry that changed it; oldest first."""
+
+    @_abc_1.abstractmethod
+    def ListDeferrals(
+        self,
+        request: _ledger_service_pb2.ListDeferralsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_service_pb2.ListDeferralsResponse, _abc.Awaitable[_ledger_service_pb2.ListDeferralsResponse]]:
+        """Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first."""
+
+    @_abc_1.abstractmethod
+    def VerifyBooks(
+        self,
+        request: _ledger_service_pb2.VerifyBooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_service_pb2.VerifyBooksResponse, _abc.Awaitable[_ledger_service_pb2.VerifyBooksResponse]]:
+        """Proves the books: compares what accounts say with the invoices, credits and deferrals that they are about."""
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

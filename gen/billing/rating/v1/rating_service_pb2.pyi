@@ -25,7 +25,7 @@ class ListChargesResponse(_message.Message):
     def __init__(self, charges: _Optional[_Iterable[_Union[_rating_pb2.Charge, _Mapping]]] = ...) -> None: ...
 
 class PreviewPriceRequest(_message.Message):
-    __slots__ = ("tenant_id", "price_id", "quantity", "properties")
+    __slots__ = ("tenant_id", "price_id", "quantity", "currency", "properties")
     class PropertiesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -36,12 +36,14 @@ class PreviewPriceRequest(_message.Message):
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     PRICE_ID_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
     PROPERTIES_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     price_id: str
     quantity: str
+    currency: str
     properties: _containers.ScalarMap[str, str]
-    def __init__(self, tenant_id: _Optional[str] = ..., price_id: _Optional[str] = ..., quantity: _Optional[str] = ..., properties: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    def __init__(self, tenant_id: _Optional[str] = ..., price_id: _Optional[str] = ..., quantity: _Optional[str] = ..., currency: _Optional[str] = ..., properties: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class PreviewPriceResponse(_message.Message):
     __slots__ = ("amount", "currency", "tiers", "steps", "by_record")

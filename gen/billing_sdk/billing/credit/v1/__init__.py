@@ -7,6 +7,7 @@ __all__ = (
     "Credit",
     "CreditApplied",
     "CreditBalance",
+    "CreditExpired",
     "CreditGranted",
     "CreditKind",
     "CreditReversed",
@@ -124,6 +125,13 @@ class Credit(betterproto2.Message):
 
     version: "int" = betterproto2.field(14, betterproto2.TYPE_INT64)
 
+    expired_at: "datetime.datetime | None" = betterproto2.field(
+        290, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When what was left of it expired, after `valid_until`.
+    """
+
 
 default_message_pool.register_message("billing.credit.v1", "Credit", Credit)
 
@@ -163,6 +171,24 @@ class CreditBalance(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.credit.v1", "CreditBalance", CreditBalance)
+
+
+@dataclass(eq=False, repr=False)
+class CreditExpired(betterproto2.Message):
+    """
+    What was left of it is no longer valid.
+    """
+
+    credit_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    customer_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    amount_minor: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.credit.v1", "CreditExpired", CreditExpired)
 
 
 @dataclass(eq=False, repr=False)

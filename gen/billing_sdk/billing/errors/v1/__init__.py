@@ -214,7 +214,7 @@ class ErrorReason(betterproto2.Enum):
 
     SUBSCRIPTION_ITEMS_INVALID = 142
     """
-    INVALID_ARGUMENT {detail}. The items contradict each other: mixed currencies or intervals, a meter twice,
+    INVALID_ARGUMENT {detail}. The items contradict each other: mixed intervals, a meter twice,
     a quantity on a metered price.
     """
 
@@ -506,6 +506,32 @@ class ErrorReason(betterproto2.Enum):
     PERMISSION_DENIED {quota_id}. The platform's operators set the quota; ask them.
     """
 
+    PRICE_CURRENCY_MISSING = 250
+    """
+    INVALID_ARGUMENT {price_id, code, currency, currencies}. The price is not sold in the customer's currency; create
+    its next version with a currency option, or take another price.
+    """
+
+    PRICE_OVERRIDE_NOT_FOUND = 252
+    """
+    NOT_FOUND {price_override_id}.
+    """
+
+    PRICE_OVERRIDE_INVALID = 253
+    """
+    INVALID_ARGUMENT {detail}. An override is either a customer's or a subscription's.
+    """
+
+    PRICE_OVERRIDE_TIME_INVALID = 254
+    """
+    INVALID_ARGUMENT {valid_from, earliest}. An override is valid for some time, and not in what may be invoiced already.
+    """
+
+    PRICE_OVERRIDE_LIMIT_REACHED = 255
+    """
+    RESOURCE_EXHAUSTED {limit}. The price was overridden so often for the customer; create its next version.
+    """
+
     ACCOUNT_NOT_FOUND = 290
     """
     NOT_FOUND {account_id}. ListAccounts shows those there are.
@@ -514,6 +540,11 @@ class ErrorReason(betterproto2.Enum):
     STATEMENT_PERIOD_INVALID = 291
     """
     INVALID_ARGUMENT {start, end}. A statement's period starts before it ends.
+    """
+
+    SERVICE_PERIOD_INVALID = 292
+    """
+    INVALID_ARGUMENT {start, end}. A service starts before it ends, and lasts ten years at most.
     """
 
     @classmethod
@@ -615,8 +646,14 @@ class ErrorReason(betterproto2.Enum):
             282: "ERROR_REASON_QUOTA_INVALID",
             283: "ERROR_REASON_QUOTA_LIMIT_REACHED",
             284: "ERROR_REASON_QUOTA_OF_PLATFORM",
+            250: "ERROR_REASON_PRICE_CURRENCY_MISSING",
+            252: "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND",
+            253: "ERROR_REASON_PRICE_OVERRIDE_INVALID",
+            254: "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID",
+            255: "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED",
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
+            292: "ERROR_REASON_SERVICE_PERIOD_INVALID",
         }
 
     @classmethod
@@ -718,6 +755,12 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_QUOTA_INVALID": 282,
             "ERROR_REASON_QUOTA_LIMIT_REACHED": 283,
             "ERROR_REASON_QUOTA_OF_PLATFORM": 284,
+            "ERROR_REASON_PRICE_CURRENCY_MISSING": 250,
+            "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND": 252,
+            "ERROR_REASON_PRICE_OVERRIDE_INVALID": 253,
+            "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID": 254,
+            "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED": 255,
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
+            "ERROR_REASON_SERVICE_PERIOD_INVALID": 292,
         }

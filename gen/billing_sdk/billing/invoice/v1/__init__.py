@@ -926,6 +926,14 @@ class OneTimeItem(betterproto2.Message):
     As in tax rates.
     """
 
+    service_period: "__types__v1__.Period | None" = betterproto2.field(
+        290, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    When the service is given that the item is about; unset: now. What lies ahead when the invoice is finalized is
+    deferred revenue, and recognized month by month.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "OneTimeItem", OneTimeItem)
 

@@ -8,7 +8,9 @@ __all__ = (
     "AccountStatementLine",
     "AccountType",
     "Balance",
+    "BookCheck",
     "CustomerBalance",
+    "Deferral",
     "Entry",
     "EntryDirection",
     "GetAccountBalanceRequest",
@@ -26,9 +28,14 @@ __all__ = (
     "LedgerServiceStub",
     "ListAccountsRequest",
     "ListAccountsResponse",
+    "ListDeferralsRequest",
+    "ListDeferralsResponse",
     "ListJournalsRequest",
     "ListJournalsResponse",
+    "Recognition",
     "StatementLine",
+    "VerifyBooksRequest",
+    "VerifyBooksResponse",
 )
 
 import datetime
@@ -216,6 +223,39 @@ default_message_pool.register_message("billing.ledger.v1", "Balance", Balance)
 
 
 @dataclass(eq=False, repr=False)
+class BookCheck(betterproto2.Message):
+    """
+    What the books say, and what they must, over all customers; each customer's agree too.
+    """
+
+    name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    `debits_less_credits` is nothing. `receivable` is what is due of open invoices, `bad_debt` of uncollectible ones.
+    `customer_credit` is what is left of credits, and used by drafts. `tax_payable` and `revenue`, deferred revenue
+    among it, are what final invoices charged less credit notes. `deferred_revenue` is what deferrals remain at.
+    """
+
+    currency: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    expected_minor: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    Whole numbers in minor units.
+    """
+
+    found_minor: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    differing_customers: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+    """
+    How many customers' disagree, and one of them.
+    """
+
+    differing_customer_id: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.ledger.v1", "BookCheck", BookCheck)
+
+
+@dataclass(eq=False, repr=False)
 class CustomerBalance(betterproto2.Message):
     """
     Where a customer stands.
@@ -233,6 +273,48 @@ class CustomerBalance(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.ledger.v1", "CustomerBalance", CustomerBalance)
+
+
+@dataclass(eq=False, repr=False)
+class Deferral(betterproto2.Message):
+    """
+    What was invoiced by a line for service that was still to come, and when it is revenue.
+    """
+
+    invoice_line_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    customer_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    period: "__types__v1__.Period | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Of the service.
+    """
+
+    deferred_minor: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+    """
+    When the invoice was finalized: what was recognized and reversed, and what remains.
+    """
+
+    recognized_minor: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+
+    reversed_minor: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+    """
+    Given back by credit notes, or voided.
+    """
+
+    remaining_minor: "int" = betterproto2.field(9, betterproto2.TYPE_INT64)
+
+    recognitions: "list[Recognition]" = betterproto2.field(10, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Those posted, then those to come as things stand.
+    """
+
+
+default_message_pool.register_message("billing.ledger.v1", "Deferral", Deferral)
 
 
 @dataclass(eq=False, repr=False)
@@ -443,7 +525,8 @@ class Journal(betterproto2.Message):
     source_type: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
     What happened: `invoice.finalized`, `invoice.voided`, `payment.recorded`, `invoice.written_off`,
-    `invoice.recovered`, `credit.granted`, `credit.voided`, `credit_note.issued`.
+    `invoice.recovered`, `credit.granted`, `credit.voided`, `credit_note.issued`, `revenue.recognized`,
+    `revenue.recognition_reversed`, `credit.expired`.
     """
 
     source_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
@@ -504,6 +587,35 @@ default_message_pool.register_message("billing.ledger.v1", "ListAccountsResponse
 
 
 @dataclass(eq=False, repr=False)
+class ListDeferralsRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+
+    page_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Empty: of any.
+    """
+
+    customer_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.ledger.v1", "ListDeferralsRequest", ListDeferralsRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ListDeferralsResponse(betterproto2.Message):
+    deferrals: "list[Deferral]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.ledger.v1", "ListDeferralsResponse", ListDeferralsResponse)
+
+
+@dataclass(eq=False, repr=False)
 class ListJournalsRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -527,6 +639,22 @@ class ListJournalsResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.ledger.v1", "ListJournalsResponse", ListJournalsResponse)
+
+
+@dataclass(eq=False, repr=False)
+class Recognition(betterproto2.Message):
+    """
+    A part of a service, and what of its price belongs to it.
+    """
+
+    period: "__types__v1__.Period | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    amount_minor: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+
+    posted: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+
+
+default_message_pool.register_message("billing.ledger.v1", "Recognition", Recognition)
 
 
 @dataclass(eq=False, repr=False)
@@ -559,6 +687,30 @@ class StatementLine(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.ledger.v1", "StatementLine", StatementLine)
+
+
+@dataclass(eq=False, repr=False)
+class VerifyBooksRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.ledger.v1", "VerifyBooksRequest", VerifyBooksRequest)
+
+
+@dataclass(eq=False, repr=False)
+class VerifyBooksResponse(betterproto2.Message):
+    checks: "list[BookCheck]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    By currency.
+    """
+
+    sound: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    All of them hold.
+    """
+
+
+default_message_pool.register_message("billing.ledger.v1", "VerifyBooksResponse", VerifyBooksResponse)
 
 
 class LedgerServiceStub:
@@ -636,5 +788,28 @@ class LedgerServiceStub:
             GetAccountStatementResponse.FromString,
         )(message)
 
+    def list_deferrals(self, message: "ListDeferralsRequest") -> "ListDeferralsResponse":
+        """
+        Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.ledger.v1.LedgerService/ListDeferrals",
+            ListDeferralsRequest.SerializeToString,
+            ListDeferralsResponse.FromString,
+        )(message)
+
+    def verify_books(self, message: "VerifyBooksRequest") -> "VerifyBooksResponse":
+        """
+        Proves the books: compares what accounts say with the invoices, credits and deferrals that they are about.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.ledger.v1.LedgerService/VerifyBooks",
+            VerifyBooksRequest.SerializeToString,
+            VerifyBooksResponse.FromString,
+        )(message)
+
 
 from ....google import protobuf as ___google__protobuf__
+from ...types import v1 as __types__v1__

@@ -132,6 +132,11 @@ class Charge(betterproto2.Message):
     come to together, rounded.
     """
 
+    price_override_id: "str" = betterproto2.field(30, betterproto2.TYPE_STRING)
+    """
+    The negotiated amounts that it was rated with; empty: the price's own.
+    """
+
 
 default_message_pool.register_message("billing.rating.v1", "Charge", Charge)
 
@@ -224,6 +229,11 @@ class PreviewPriceRequest(betterproto2.Message):
     price_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
     quantity: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(30, betterproto2.TYPE_STRING)
+    """
+    One that the price is sold in; its own when empty.
+    """
 
     properties: "dict[str, str]" = betterproto2.field(
         230,
