@@ -330,9 +330,7 @@ def check_price_amounts(terms: PriceTerms, currency: str, *, inside: str = "") -
         _demand_below(limit / _MOST_TRANSACTIONS / 2, currency, each, inside)
 
 
-def _demand_below(
-    limit: Decimal, currency: str, amounts: Mapping[str, Decimal | None], inside: str
-) -> None:
+def _demand_below(limit: Decimal, currency: str, amounts: Mapping[str, Decimal | None], inside: str) -> None:
     for field, amount in amounts.items():
         if amount is not None and amount > limit:
             raise InvalidArgument(
