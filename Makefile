@@ -88,6 +88,10 @@ test-fast: $(INSTALLED) ## run the tests that need no database: models, numeric 
 demo: $(INSTALLED) ## play a billing month, from contract to paid invoice; USAGE=file.csv bills your own usage
 	python -m examples.month $(if $(USAGE),--usage '$(USAGE)')
 
+.PHONY: samples
+samples: $(INSTALLED) ## print sample invoices into build/samples: plain, with every kind of line, in Arabic and Japanese
+	python -m examples.invoices
+
 .PHONY: bench
 bench: $(INSTALLED) kafka ## measure throughput and latency on this machine; LONG=1 adds 20 million usage records
 	python -m bench $(if $(LONG),--long)

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import uvloop
 
-from bench import billing_run, bus, events, history, rpc, usage, webhooks
+from bench import billing_run, bus, entitlement, events, history, rpc, usage, webhooks
 from bench.platform import BenchDatabase, NewDatabase
 from bench.report import Row, console, show
 from corebilling.db import migrate
@@ -58,6 +58,7 @@ def benches(long: bool) -> dict[str, Callable[[NewDatabase], Awaitable[list[Row]
         "history": partial(history.measure, long=long),
         "usage": partial(usage.measure, filled=long),
         "rpc": rpc.measure,
+        "entitlement": entitlement.measure,
         "billing_run": bench_billing_run,
         "webhooks": partial(webhooks.measure, long=long),
     }

@@ -59,9 +59,9 @@ async def _rounds(stub: Any, empty_stub: Any, key: str) -> list[Row]:
     mutations, gets = [], []
     console.print(f"rpc: {ROUNDS} rounds of mutations, gets and empty calls")
     for _ in range(ROUNDS):
-        bare = await _rate(lambda: empty_stub.GetCustomer(next(some), metadata=metadata))
-        get = await _rate(lambda: stub.GetCustomer(next(some), metadata=metadata))
-        mutation = await _rate(create)
+        bare = await calls_per_second(lambda: empty_stub.GetCustomer(next(some), metadata=metadata))
+        get = await calls_per_second(lambda: stub.GetCustomer(next(some), metadata=metadata))
+        mutation = await calls_per_second(create)
         mutations.append((mutation, bare))
         gets.append((get, bare))
     baseline = "empty grpc.aio method"
@@ -71,7 +71,7 @@ async def _rounds(stub: Any, empty_stub: Any, key: str) -> list[Row]:
     ]
 
 
-async def _rate(call: Callable[[], Awaitable[Any]]) -> float:
+async def calls_per_second(call: Callable[[], Awaitable[Any]]) -> float:
     """Calls per second, a fixed number of them under way at any time."""
     done = 0
 

@@ -22,6 +22,7 @@ from corebilling.domains.access.model import PERMISSIONS
 from corebilling.domains.access.service import AccessService
 from corebilling.domains.invoice.hosted import HostedInvoices
 from corebilling.domains.invoice.printing import InvoicePrinter
+from corebilling.domains.quota.view import HolderView
 from corebilling.domains.schedule.dues import Dues
 from corebilling.domains.schedule.jobs import Scheduler
 from corebilling.domains.webhook.jobs import WebhookWorker
@@ -120,6 +121,8 @@ class App:
                 bus.subscribe(router.consume)
             dispatcher = Dispatcher(reader, bus, clock, policies.dispatcher_policy(settings), worker_id)
             tail = Tail(reader, policies.tail_policy(settings))
+            entitlement_tail = Tail(reader, policies.entitlement_tail_policy(settings))
+            view = HolderView(clock, entitlement_tail, policies.view_policy(settings))
             scheduler = Scheduler(
                 worker,
                 services.schedule,
@@ -135,6 +138,8 @@ class App:
                 if tx.events:
                     dispatcher.wake(outbox.shards_of(tx))
                     tail.wake(event.tenant_id for event in tx.events)
+                    for event in tx.events:
+                        view.note(event.tenant_id, event.subject, event.metadata.ordering_key)
                 webhooks.wake()
 
             grpc_address, http_address, new_platform_key = "", "", None
@@ -151,7 +156,7 @@ class App:
                     lambda: settings.public_url or http_address,
                 )
                 pages = hosted.routes()
-                servicers = services.servicers(door, tail, table, settings, printer, hosted)
+                servicers = services.servicers(door, tail, view, table, settings, printer, hosted)
                 passed = concerns(
                     Authentication(
                         database, secrets, clock, PERMISSIONS, keep_s=settings.credential_cache_seconds
@@ -164,6 +169,8 @@ class App:
                 stack.push_async_callback(server.stop, settings.grpc_stop_grace_seconds)
                 # First, so that streams have ended when the server waits for its calls.
                 stack.push_async_callback(tail.stop)
+                stack.push_async_callback(entitlement_tail.stop)
+                stack.push_async_callback(view.stop)
 
             http = HttpServer(settings.host, settings.port, lambda: _problem(database), pages)
             http_address = f"http://{settings.host}:{await http.start()}"

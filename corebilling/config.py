@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     grpc_stop_grace_seconds: Seconds = 10
     # How long a verified key, and a tenant that exists, is believed in without another look.
     credential_cache_seconds: float = Field(3, ge=0, le=60)
+    # And what a customer may do, at most: events tell of changes long before.
+    entitlement_cache_seconds: float = Field(10, ge=0, le=300)
 
     # Events.
     event_bus_provider: BusProvider = BusProvider.LOCAL

@@ -3,6 +3,7 @@
 from corebilling.bus.kafka_cluster import KafkaAddress
 from corebilling.bus.nats_connection import NatsAddress
 from corebilling.config import Settings
+from corebilling.domains.quota.view import ViewPolicy
 from corebilling.domains.webhook.model import WebhookPolicy
 from corebilling.events.dispatcher import DispatcherPolicy
 from corebilling.events.envelope import SHARDS
@@ -88,6 +89,20 @@ def tail_policy(settings: Settings) -> TailPolicy:
         poll_s=settings.event_watch_poll_seconds,
         watch_s=stream_s(settings),
     )
+
+
+def entitlement_tail_policy(settings: Settings) -> TailPolicy:
+    """Only that something happened matters: little is kept of it."""
+    return TailPolicy(
+        poll_s=settings.event_watch_poll_seconds,
+        watch_s=stream_s(settings),
+        kept_events=100,
+        kept_bytes=32 * 1024,
+    )
+
+
+def view_policy(settings: Settings) -> ViewPolicy:
+    return ViewPolicy(keep_s=settings.entitlement_cache_seconds)
 
 
 def stream_s(settings: Settings) -> float:

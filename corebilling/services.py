@@ -32,9 +32,11 @@ from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.deferral_service import RECOGNITION, DeferralService
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.ledger.servicer import LedgerServicer
+from corebilling.domains.quota.entitlement_service import EntitlementService
 from corebilling.domains.quota.handlers import QuotaHandlers
 from corebilling.domains.quota.service import QuotaService
-from corebilling.domains.quota.servicer import QuotaServicer
+from corebilling.domains.quota.servicer import EntitlementServicer, QuotaServicer
+from corebilling.domains.quota.view import HolderView
 from corebilling.domains.rating.handlers import RatingHandlers
 from corebilling.domains.rating.service import RatingService
 from corebilling.domains.rating.servicer import RatingServicer
@@ -106,6 +108,7 @@ class Services:
         self,
         door: Door,
         tail: Tail,
+        view: HolderView,
         table: Mapping[str, Sequence[Handler]],
         settings: Settings,
         printer: InvoicePrinter,
@@ -128,6 +131,7 @@ class Services:
                 door, self.invoices, CreditNoteService(self.ledger), printer, hosted
             ),
             "billing.ledger.v1.LedgerService": LedgerServicer(door, self.ledger),
+            "billing.quota.v1.EntitlementService": EntitlementServicer(door, EntitlementService(), view),
             "billing.quota.v1.QuotaService": QuotaServicer(door, QuotaService()),
             "billing.rating.v1.RatingService": RatingServicer(door, self.rating),
             "billing.replay.v1.ReplayService": ReplayServicer(door, ReplayService(names), stream_s=stream_s),

@@ -248,6 +248,20 @@ class EventWatermark:
 
 
 @dataclass(slots=True)
+class Feature:
+    """A row of `features`."""
+
+    tenant_id: str
+    subject_id: str
+    code: str
+    scope: str
+    meter_code: str
+    version: int
+    removed: bool
+    created_at: datetime.datetime
+
+
+@dataclass(slots=True)
 class InvoiceLine:
     """A row of `invoice_lines`."""
 

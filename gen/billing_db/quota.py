@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from .connection import Connection, Json, RowNotFound
-from .models import Quota
+from .models import Feature, Quota
 
 UPSERT_QUOTA: Final = """-- name: UpsertQuota :one
 INSERT INTO quotas AS q (
@@ -388,3 +388,156 @@ async def insert_notices(
         at_quantities,
     )
     return [InsertNoticesRow(*row) for row in rows]
+
+
+UPSERT_FEATURE: Final = """-- name: UpsertFeature :one
+INSERT INTO features AS f (tenant_id, subject_id, code, scope, meter_code, created_at)
+VALUES (
+    $1, $2, $3, $4, $5,
+    $6
+)
+ON CONFLICT (tenant_id, subject_id, code) DO UPDATE SET
+    meter_code = EXCLUDED.meter_code, removed = false, version = f.version + 1
+RETURNING tenant_id, subject_id, code, scope, meter_code, version, removed, created_at
+"""
+
+
+async def upsert_feature(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subject_id: str,
+    code: str,
+    scope: str,
+    meter_code: str,
+    created_at: datetime.datetime,
+) -> Feature:
+    row = await conn.fetchrow(UPSERT_FEATURE, tenant_id, subject_id, code, scope, meter_code, created_at)
+    if row is None:
+        raise RowNotFound("upsert_feature")
+    return Feature(*row)
+
+
+MARK_FEATURE_REMOVED: Final = """-- name: MarkFeatureRemoved :one
+UPDATE features SET removed = true, version = version + 1
+WHERE tenant_id = $1 AND subject_id = $2 AND code = $3 AND NOT removed
+RETURNING tenant_id, subject_id, code, scope, meter_code, version, removed, created_at
+"""
+
+
+async def mark_feature_removed(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subject_id: str,
+    code: str,
+) -> Feature | None:
+    """Once."""
+    row = await conn.fetchrow(MARK_FEATURE_REMOVED, tenant_id, subject_id, code)
+    return None if row is None else Feature(*row)
+
+
+COUNT_FEATURES: Final = """-- name: CountFeatures :one
+SELECT count(*)::int AS features FROM features
+WHERE tenant_id = $1 AND subject_id = $2
+"""
+
+
+async def count_features(conn: Connection, *, tenant_id: str, subject_id: str) -> int:
+    value: int | None = await conn.fetchval(COUNT_FEATURES, tenant_id, subject_id)
+    if value is None:
+        raise RowNotFound("count_features")
+    return value
+
+
+LIST_FEATURES: Final = """-- name: ListFeatures :many
+SELECT tenant_id, subject_id, code, scope, meter_code, version, removed, created_at FROM features
+WHERE tenant_id = $1 AND subject_id = $2 AND NOT removed
+    AND code > $3
+ORDER BY code
+LIMIT $4::int
+"""
+
+
+async def list_features(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subject_id: str,
+    after: str,
+    limit_rows: int,
+) -> list[Feature]:
+    rows = await conn.fetch(LIST_FEATURES, tenant_id, subject_id, after, limit_rows)
+    return [Feature(*row) for row in rows]
+
+
+LIST_HELD_FEATURES: Final = """-- name: ListHeldFeatures :many
+SELECT subject_id, code, meter_code FROM features
+WHERE tenant_id = $1 AND subject_id = ANY ($2::text[]) AND NOT removed
+"""
+
+
+@dataclass(slots=True)
+class ListHeldFeaturesRow:
+    """A row of `list_held_features`."""
+
+    subject_id: str
+    code: str
+    meter_code: str
+
+
+async def list_held_features(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subject_ids: Sequence[str],
+) -> list[ListHeldFeaturesRow]:
+    """Of several subjects together."""
+    rows = await conn.fetch(LIST_HELD_FEATURES, tenant_id, subject_ids)
+    return [ListHeldFeaturesRow(*row) for row in rows]
+
+
+LIST_HELD_SUBSCRIPTIONS: Final = """-- name: ListHeldSubscriptions :many
+SELECT
+    s.id, s.customer_id, s.plan_id, s.state, s.next_change_at,
+    ARRAY(
+        SELECT i.meter_code::text FROM subscription_items i
+        WHERE i.tenant_id = s.tenant_id AND i.subscription_id = s.id AND i.meter_code IS NOT NULL
+            AND i.starts_at <= $1::timestamptz AND i.ends_at > $1::timestamptz
+    )::text[] AS meter_codes
+FROM (
+    SELECT one.tenant_id, one.id, one.customer_id, one.plan_id, one.state, one.currency, one.interval_unit, one.interval_count, one.timezone, one.anchor_at, one.start_at, one.trial_end_at, one.current_period_start, one.current_period_end, one.cancel_at_period_end, one.canceled_at, one.ended_at, one.paused_at, one.next_change_at, one.commitments, one.created_at, one.version FROM subscriptions one
+    WHERE one.tenant_id = $2 AND one.id = $3::text
+    UNION ALL
+    SELECT own.tenant_id, own.id, own.customer_id, own.plan_id, own.state, own.currency, own.interval_unit, own.interval_count, own.timezone, own.anchor_at, own.start_at, own.trial_end_at, own.current_period_start, own.current_period_end, own.cancel_at_period_end, own.canceled_at, own.ended_at, own.paused_at, own.next_change_at, own.commitments, own.created_at, own.version FROM subscriptions own
+    WHERE own.tenant_id = $2 AND own.customer_id = $4::text
+) s
+ORDER BY s.state IN ('trialing', 'active') DESC, s.id DESC
+LIMIT $5::int
+"""
+
+
+@dataclass(slots=True)
+class ListHeldSubscriptionsRow:
+    """A row of `list_held_subscriptions`."""
+
+    id: str
+    customer_id: str
+    plan_id: str | None
+    state: str
+    next_change_at: datetime.datetime | None
+    meter_codes: list[str]
+
+
+async def list_held_subscriptions(
+    conn: Connection,
+    *,
+    now: datetime.datetime,
+    tenant_id: str,
+    subscription_id: str,
+    customer_id: str,
+    limit_rows: int,
+) -> list[ListHeldSubscriptionsRow]:
+    """The subscription of that id, or the customer's ('' is no id): running ones first, then the newest. What it is made of now."""
+    rows = await conn.fetch(LIST_HELD_SUBSCRIPTIONS, now, tenant_id, subscription_id, customer_id, limit_rows)
+    return [ListHeldSubscriptionsRow(*row) for row in rows]

@@ -46,15 +46,21 @@ async def mark_cycle_minimums(
 
 LIST_RATED_ITEMS: Final = """-- name: ListRatedItems :many
 SELECT
-    i.id, i.subscription_id, i.price_id, i.overridden, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
-    i.aggregation, s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at,
-    s.commitments
-FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
-WHERE i.tenant_id = $1 AND i.subscription_id = ANY ($2::text[])
-    AND (NOT i.one_time OR NOT EXISTS (
+    i.id, i.subscription_id, i.price_id, i.overridden, i.aggregation, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
+    s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at, s.commitments
+FROM (
+    SELECT
+        unnest($1::text[]) AS subscription_id, unnest($2::timestamptz[]) AS since
+) n
+JOIN subscription_items i ON i.tenant_id = $3 AND i.subscription_id = n.subscription_id
+JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
+WHERE CASE
+    WHEN i.one_time THEN NOT EXISTS (
         SELECT FROM charges c
         WHERE c.tenant_id = i.tenant_id AND c.subscription_item_id = i.id AND c.kind = 'one_time'
-    ))
+    )
+    ELSE i.ends_at >= n.since OR i.billed_until > n.since OR i.paused OR i.id = ANY ($4::text[])
+END
 ORDER BY i.subscription_id, i.position, i.starts_at, i.id
 """
 
@@ -67,12 +73,12 @@ class ListRatedItemsRow:
     subscription_id: str
     price_id: str
     overridden: bool
+    aggregation: str | None
     quantity: Decimal | None
     starts_at: datetime.datetime
     ends_at: datetime.datetime
     billed_from: datetime.datetime
     billed_until: datetime.datetime
-    aggregation: str | None
     timezone: str
     currency: str
     paid_from: datetime.datetime
@@ -83,12 +89,81 @@ class ListRatedItemsRow:
 async def list_rated_items(
     conn: Connection,
     *,
-    tenant_id: str,
     subscription_ids: Sequence[str],
+    since: Sequence[datetime.datetime],
+    tenant_id: str,
+    item_ids: Sequence[str],
 ) -> list[ListRatedItemsRow]:
-    """Of several subscriptions at once, each subscription's in its own order; one-time items until they are charged."""
-    rows = await conn.fetch(LIST_RATED_ITEMS, tenant_id, subscription_ids)
+    """Of several subscriptions at once, each subscription's in its own order. Those that served or were billed since then
+    (the arrays run in parallel), that a pause holds, or that are named; one-time items until they are charged.
+    """
+    rows = await conn.fetch(LIST_RATED_ITEMS, subscription_ids, since, tenant_id, item_ids)
     return [ListRatedItemsRow(*row) for row in rows]
+
+
+LIST_PRICED_USAGE: Final = """-- name: ListPricedUsage :many
+SELECT t.subscription_item_id, t.period_start, t.billed_quantity, t.aggregation, t.transform, t.record_count,
+    t.quantity_sum, t.quantity_max, coalesce(t.quantity_min, 0)::numeric AS quantity_min
+FROM usage_totals t
+WHERE t.tenant_id = $1 AND t.subscription_item_id = ANY ($2::text[])
+    AND t.period_start >= $3::timestamptz AND NOT t.excluded
+"""
+
+
+@dataclass(slots=True)
+class ListPricedUsageRow:
+    """A row of `list_priced_usage`."""
+
+    subscription_item_id: str
+    period_start: datetime.datetime
+    billed_quantity: Decimal
+    aggregation: str
+    transform: Json | None
+    record_count: int
+    quantity_sum: Decimal
+    quantity_max: Decimal
+    quantity_min: Decimal
+
+
+async def list_priced_usage(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    item_ids: Sequence[str],
+    since: datetime.datetime,
+) -> list[ListPricedUsageRow]:
+    """What some items used and were billed for, in periods from then on."""
+    rows = await conn.fetch(LIST_PRICED_USAGE, tenant_id, item_ids, since)
+    return [ListPricedUsageRow(*row) for row in rows]
+
+
+FIND_FULL_PERIOD: Final = """-- name: FindFullPeriod :one
+SELECT full_period_start, full_period_end
+FROM billing_cycles
+WHERE tenant_id = $1 AND subscription_id = $2
+    AND full_period_start <= $3::timestamptz AND full_period_end > $3::timestamptz AND NOT trial
+LIMIT 1
+"""
+
+
+@dataclass(slots=True)
+class FindFullPeriodRow:
+    """A row of `find_full_period`."""
+
+    full_period_start: datetime.datetime
+    full_period_end: datetime.datetime
+
+
+async def find_full_period(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subscription_id: str,
+    at: datetime.datetime,
+) -> FindFullPeriodRow | None:
+    """That a moment of a subscription lies in."""
+    row = await conn.fetchrow(FIND_FULL_PERIOD, tenant_id, subscription_id, at)
+    return None if row is None else FindFullPeriodRow(*row)
 
 
 LIST_RATED_PRICES: Final = """-- name: ListRatedPrices :many
@@ -334,7 +409,7 @@ async def list_charges(conn: Connection, *, tenant_id: str, cycle_ids: Sequence[
 
 
 FIND_BILLED_PRICE: Final = """-- name: FindBilledPrice :one
-SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.dimensions, p.cells, p.default_unit_amount, p.percentage, p.max_quantity, p.currency_options, p.description, p.created_at, s.currency AS paid_currency, i.overridden
+SELECT p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.dimensions, p.cells, p.default_unit_amount, p.percentage, p.max_quantity, p.currency_options, p.description, p.created_at, s.currency AS paid_currency, (NOT i.overridden AND i.starts_at < s.start_at)::boolean AS plain
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
@@ -376,7 +451,7 @@ class FindBilledPriceRow:
     description: str
     created_at: datetime.datetime
     paid_currency: str
-    overridden: bool
+    plain: bool
 
 
 async def find_billed_price(
@@ -387,7 +462,7 @@ async def find_billed_price(
     period_start: datetime.datetime,
 ) -> FindBilledPriceRow | None:
     """The price of an item's usage in a period, and what the customer pays in; no row when the period is a trial, where
-    nothing is billed.
+    nothing is billed. `plain`: nothing was negotiated, and no other item came before.
     """
     row = await conn.fetchrow(FIND_BILLED_PRICE, tenant_id, subscription_item_id, period_start)
     return None if row is None else FindBilledPriceRow(*row)

@@ -311,27 +311,40 @@ async def end_usage_totals(
     await conn.execute(END_USAGE_TOTALS, ends_at, tenant_id, ids)
 
 
-GET_LAST_ITEM_CHANGE: Final = """-- name: GetLastItemChange :one
+GET_ITEM_CHANGES: Final = """-- name: GetItemChanges :one
 SELECT
     coalesce(
-        max(CASE WHEN ends_at < '9000-01-01 00:00:00+00' THEN ends_at ELSE starts_at END), '1000-01-01 00:00:00+00'
-    )::timestamptz AS changed_at
-FROM subscription_items
-WHERE tenant_id = $1 AND subscription_id = $2
+        max(CASE WHEN i.ends_at < '9000-01-01 00:00:00+00' THEN i.ends_at ELSE i.starts_at END), '1000-01-01 00:00:00+00'
+    )::timestamptz AS changed_at,
+    count(*) FILTER (WHERE i.starts_at >= $1::timestamptz)::bigint AS begun
+FROM subscription_items i
+WHERE i.tenant_id = $2 AND i.subscription_id = $3
+    AND i.ends_at >= $1::timestamptz
 """
 
 
-async def get_last_item_change(
+@dataclass(slots=True)
+class GetItemChangesRow:
+    """A row of `get_item_changes`."""
+
+    changed_at: datetime.datetime
+    begun: int
+
+
+async def get_item_changes(
     conn: Connection,
     *,
+    since: datetime.datetime,
     tenant_id: str,
     subscription_id: str,
-) -> datetime.datetime:
-    """When items last began or ended: also one that has no successor."""
-    value: datetime.datetime | None = await conn.fetchval(GET_LAST_ITEM_CHANGE, tenant_id, subscription_id)
-    if value is None:
-        raise RowNotFound("get_last_item_change")
-    return value
+) -> GetItemChangesRow:
+    """When items last began or ended, also one that has no successor; and how many began since then. What ended before
+    is not looked at.
+    """
+    row = await conn.fetchrow(GET_ITEM_CHANGES, since, tenant_id, subscription_id)
+    if row is None:
+        raise RowNotFound("get_item_changes")
+    return GetItemChangesRow(*row)
 
 
 HAS_USAGE_SINCE: Final = """-- name: HasUsageSince :one

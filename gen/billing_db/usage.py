@@ -20,7 +20,7 @@ JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
 JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
 WHERE s.tenant_id = $1 AND s.id = ANY ($2::text[])
-    AND i.meter_code IS NOT NULL
+    AND i.meter_code IS NOT NULL AND (i.ends_at >= $3::timestamptz OR i.paused)
 ORDER BY i.starts_at, i.id
 """
 
@@ -56,9 +56,12 @@ async def list_usage_items(
     *,
     tenant_id: str,
     subscription_ids: Sequence[str],
+    since: datetime.datetime,
 ) -> list[ListUsageItemsRow]:
-    """The metered items of some subscriptions, with all that says which period a record belongs to."""
-    rows = await conn.fetch(LIST_USAGE_ITEMS, tenant_id, subscription_ids)
+    """The metered items of some subscriptions that served since then or are paused, with all that says which period a
+    record belongs to.
+    """
+    rows = await conn.fetch(LIST_USAGE_ITEMS, tenant_id, subscription_ids, since)
     return [ListUsageItemsRow(*row) for row in rows]
 
 

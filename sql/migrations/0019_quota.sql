@@ -48,15 +48,32 @@ CREATE TABLE quota_notices (
     FOREIGN KEY (tenant_id, quota_id) REFERENCES quotas ON DELETE CASCADE
 );
 
+-- What plans include, and what customers and subscriptions are given beside them.
+CREATE TABLE features (
+    tenant_id text NOT NULL REFERENCES tenants (id),
+    subject_id text NOT NULL,
+    code text NOT NULL,
+    scope text NOT NULL CHECK (scope IN ('plan', 'customer', 'subscription')),
+    -- '': it is had, or not.
+    meter_code text NOT NULL,
+    -- Kept when it is removed: set again, it goes on with the next version.
+    version bigint NOT NULL DEFAULT 1,
+    removed boolean NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, subject_id, code)
+);
+
+CALL isolate_tenant('features');
 CALL isolate_tenant('quotas');
 CALL isolate_tenant('quota_counters');
 CALL isolate_tenant('quota_notices');
 GRANT SELECT, INSERT, UPDATE, DELETE ON quotas TO corebilling_app;
-GRANT SELECT, INSERT, UPDATE ON quota_counters TO corebilling_app;
+GRANT SELECT, INSERT, UPDATE ON quota_counters, features TO corebilling_app;
 GRANT SELECT ON quotas, quota_counters TO corebilling_worker;
 GRANT SELECT, INSERT ON quota_notices TO corebilling_worker;
 
 -- migrate:down
+DROP TABLE features;
 DROP TABLE quota_notices;
 DROP TABLE quota_counters;
 DROP TABLE quotas;

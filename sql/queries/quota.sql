@@ -130,3 +130,54 @@ JOIN quotas q ON q.tenant_id = sqlc.arg(tenant_id) AND q.id = n.quota_id
 ORDER BY n.quota_id, n.subject_id, n.period_start, n.kind, n.at_quantity
 ON CONFLICT DO NOTHING
 RETURNING quota_id, subject_id, period_start, kind, at_quantity;
+
+-- name: UpsertFeature :one
+INSERT INTO features AS f (tenant_id, subject_id, code, scope, meter_code, created_at)
+VALUES (
+    sqlc.arg(tenant_id), sqlc.arg(subject_id), sqlc.arg(code), sqlc.arg(scope), sqlc.arg(meter_code),
+    sqlc.arg(created_at)
+)
+ON CONFLICT (tenant_id, subject_id, code) DO UPDATE SET
+    meter_code = EXCLUDED.meter_code, removed = false, version = f.version + 1
+RETURNING *;
+
+-- name: MarkFeatureRemoved :one
+-- Once.
+UPDATE features SET removed = true, version = version + 1
+WHERE tenant_id = sqlc.arg(tenant_id) AND subject_id = sqlc.arg(subject_id) AND code = sqlc.arg(code) AND NOT removed
+RETURNING *;
+
+-- name: CountFeatures :one
+SELECT count(*)::int AS features FROM features
+WHERE tenant_id = sqlc.arg(tenant_id) AND subject_id = sqlc.arg(subject_id);
+
+-- name: ListFeatures :many
+SELECT * FROM features
+WHERE tenant_id = sqlc.arg(tenant_id) AND subject_id = sqlc.arg(subject_id) AND NOT removed
+    AND code > sqlc.arg(after)
+ORDER BY code
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: ListHeldFeatures :many
+-- Of several subjects together.
+SELECT subject_id, code, meter_code FROM features
+WHERE tenant_id = sqlc.arg(tenant_id) AND subject_id = ANY (sqlc.arg(subject_ids)::text[]) AND NOT removed;
+
+-- name: ListHeldSubscriptions :many
+-- The subscription of that id, or the customer's ('' is no id): running ones first, then the newest. What it is made of now.
+SELECT
+    s.id, s.customer_id, s.plan_id, s.state, s.next_change_at,
+    ARRAY(
+        SELECT i.meter_code::text FROM subscription_items i
+        WHERE i.tenant_id = s.tenant_id AND i.subscription_id = s.id AND i.meter_code IS NOT NULL
+            AND i.starts_at <= sqlc.arg(now)::timestamptz AND i.ends_at > sqlc.arg(now)::timestamptz
+    )::text[] AS meter_codes
+FROM (
+    SELECT one.* FROM subscriptions one
+    WHERE one.tenant_id = sqlc.arg(tenant_id) AND one.id = sqlc.arg(subscription_id)::text
+    UNION ALL
+    SELECT own.* FROM subscriptions own
+    WHERE own.tenant_id = sqlc.arg(tenant_id) AND own.customer_id = sqlc.arg(customer_id)::text
+) s
+ORDER BY s.state IN ('trialing', 'active') DESC, s.id DESC
+LIMIT sqlc.arg(limit_rows)::int;

@@ -15,18 +15,41 @@ FROM (SELECT unnest(sqlc.arg(ids)::text[]) AS id, unnest(sqlc.arg(minimums_minor
 WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = n.id;
 
 -- name: ListRatedItems :many
--- Of several subscriptions at once, each subscription's in its own order; one-time items until they are charged.
+-- Of several subscriptions at once, each subscription's in its own order. Those that served or were billed since then
+-- (the arrays run in parallel), that a pause holds, or that are named; one-time items until they are charged.
 SELECT
-    i.id, i.subscription_id, i.price_id, i.overridden, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
-    i.aggregation, s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at,
-    s.commitments
-FROM subscription_items i JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
-WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = ANY (sqlc.arg(subscription_ids)::text[])
-    AND (NOT i.one_time OR NOT EXISTS (
+    i.id, i.subscription_id, i.price_id, i.overridden, i.aggregation, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
+    s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at, s.commitments
+FROM (
+    SELECT
+        unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id, unnest(sqlc.arg(since)::timestamptz[]) AS since
+) n
+JOIN subscription_items i ON i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = n.subscription_id
+JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
+WHERE CASE
+    WHEN i.one_time THEN NOT EXISTS (
         SELECT FROM charges c
         WHERE c.tenant_id = i.tenant_id AND c.subscription_item_id = i.id AND c.kind = 'one_time'
-    ))
+    )
+    ELSE i.ends_at >= n.since OR i.billed_until > n.since OR i.paused OR i.id = ANY (sqlc.arg(item_ids)::text[])
+END
 ORDER BY i.subscription_id, i.position, i.starts_at, i.id;
+
+-- name: ListPricedUsage :many
+-- What some items used and were billed for, in periods from then on.
+SELECT t.subscription_item_id, t.period_start, t.billed_quantity, t.aggregation, t.transform, t.record_count,
+    t.quantity_sum, t.quantity_max, coalesce(t.quantity_min, 0)::numeric AS quantity_min
+FROM usage_totals t
+WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_item_id = ANY (sqlc.arg(item_ids)::text[])
+    AND t.period_start >= sqlc.arg(since)::timestamptz AND NOT t.excluded;
+
+-- name: FindFullPeriod :one
+-- That a moment of a subscription lies in.
+SELECT full_period_start, full_period_end
+FROM billing_cycles
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id)
+    AND full_period_start <= sqlc.arg(at)::timestamptz AND full_period_end > sqlc.arg(at)::timestamptz AND NOT trial
+LIMIT 1;
 
 -- name: ListRatedPrices :many
 SELECT * FROM prices WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
@@ -148,8 +171,8 @@ ORDER BY
 
 -- name: FindBilledPrice :one
 -- The price of an item's usage in a period, and what the customer pays in; no row when the period is a trial, where
--- nothing is billed.
-SELECT p.*, s.currency AS paid_currency, i.overridden
+-- nothing is billed. `plain`: nothing was negotiated, and no other item came before.
+SELECT p.*, s.currency AS paid_currency, (NOT i.overridden AND i.starts_at < s.start_at)::boolean AS plain
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id

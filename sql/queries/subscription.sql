@@ -108,14 +108,17 @@ UPDATE usage_totals SET period_end = sqlc.arg(ends_at)::timestamptz
 WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_item_id = ANY (sqlc.arg(ids)::text[])
     AND period_end > sqlc.arg(ends_at)::timestamptz AND period_start <= sqlc.arg(ends_at)::timestamptz;
 
--- name: GetLastItemChange :one
--- When items last began or ended: also one that has no successor.
+-- name: GetItemChanges :one
+-- When items last began or ended, also one that has no successor; and how many began since then. What ended before
+-- is not looked at.
 SELECT
     coalesce(
-        max(CASE WHEN ends_at < '9000-01-01 00:00:00+00' THEN ends_at ELSE starts_at END), '1000-01-01 00:00:00+00'
-    )::timestamptz AS changed_at
-FROM subscription_items
-WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id);
+        max(CASE WHEN i.ends_at < '9000-01-01 00:00:00+00' THEN i.ends_at ELSE i.starts_at END), '1000-01-01 00:00:00+00'
+    )::timestamptz AS changed_at,
+    count(*) FILTER (WHERE i.starts_at >= sqlc.arg(since)::timestamptz)::bigint AS begun
+FROM subscription_items i
+WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = sqlc.arg(subscription_id)
+    AND i.ends_at >= sqlc.arg(since)::timestamptz;
 
 -- name: HasUsageSince :one
 -- Whether records of these items bear that time or a later one.

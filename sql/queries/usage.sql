@@ -1,5 +1,6 @@
 -- name: ListUsageItems :many
--- The metered items of some subscriptions, with all that says which period a record belongs to.
+-- The metered items of some subscriptions that served since then or are paused, with all that says which period a
+-- record belongs to.
 SELECT
     i.id, i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, s.id AS subscription_id, s.customer_id,
     s.version AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count, s.timezone, s.start_at,
@@ -10,7 +11,7 @@ JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s
 JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
 JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
 WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.id = ANY (sqlc.arg(subscription_ids)::text[])
-    AND i.meter_code IS NOT NULL
+    AND i.meter_code IS NOT NULL AND (i.ends_at >= sqlc.arg(since)::timestamptz OR i.paused)
 ORDER BY i.starts_at, i.id;
 
 -- name: GetUsageState :one

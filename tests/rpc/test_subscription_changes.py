@@ -341,3 +341,30 @@ async def test_other_tenant_cannot_change_it(platform: Platform):
         request_id=new_id("req"), subscription_id=created.id
     )
     assert (await refused(stub.PauseSubscription(request))).reason == "SUBSCRIPTION_NOT_FOUND"
+
+
+async def test_items_are_not_replaced_without_end_within_a_period(platform: Platform):
+    product = await new_product(platform)
+    seat = await new_price(
+        platform, product.id, "seat", model=catalog_pb2.PRICE_MODEL_PER_UNIT, unit_amount="1"
+    )
+    created = await subscribe(platform, seat)
+    stub = platform.stub(SubscriptionServiceStub)
+
+    def replace_all(round_: int) -> subscription_service_pb2.ChangeSubscriptionRequest:
+        items = [
+            subscription_service_pb2.NewSubscriptionItem(price_id=seat.id, quantity=f"{round_}.{place:03}1")
+            for place in range(50)
+        ]
+        return subscription_service_pb2.ChangeSubscriptionRequest(
+            request_id=new_id("req"), subscription_id=created.id, items=items
+        )
+
+    for round_ in range(10):
+        await stub.ChangeSubscription(replace_all(round_))
+    refusal = await refused(stub.ChangeSubscription(replace_all(10)))
+    assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "SUBSCRIPTION_CHANGE_LIMIT_REACHED")
+    assert refusal.facts["limit"] == "500"
+    assert (await refused(pause(platform, created.id))).reason == "SUBSCRIPTION_CHANGE_LIMIT_REACHED"
+    platform.clock.advance(days=32)
+    await stub.ChangeSubscription(replace_all(10))

@@ -382,3 +382,74 @@ async def test_the_last_day_counts(platform: Platform, grain: str, amount: int):
     )
     await go(platform, days=1)
     assert await fees(platform) == [[amount]]
+
+
+async def included(platform: Platform) -> catalog_pb2.Price:
+    """Tokens for 1 each, 10 of them free, and 5 a month at least."""
+    product, meter = await new_product(platform, "included"), await new_meter(platform)
+    return await new_price(
+        platform,
+        product.id,
+        "included",
+        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
+        usage=catalog_pb2.PRICE_USAGE_METERED,
+        meter_id=meter.id,
+        unit_amount="1",
+        included_quantity="10",
+        minimum_amount="5",
+    )
+
+
+async def test_a_pause_does_not_give_included_units_a_second_time(platform: Platform):
+    price = await included(platform)
+    created = await subscribe(platform, price)
+    await use(platform, created.id, 8)
+    for _ in range(3):
+        await go(platform, days=2)
+        await pause(platform, created.id)
+        await resume(platform, created.id)
+        await use(platform, created.id, 8)
+    await platform.drain()
+    rated = await platform.events("usage.rated")
+    assert [event.amount for event in rated] == ["0", "6", "8", "8"]
+    await go(platform, days=26)
+    (lines,) = await invoices(platform)
+    assert [quantity for _, quantity, _ in lines] == ["8", "8", "8", "8"]
+    assert sum(amount for *_, amount in lines) == 2200
+
+
+async def test_a_change_and_back_goes_on_where_the_price_stopped_also_when_invoiced_in_parts(
+    platform: Platform,
+):
+    price, basic = await included(platform), (await plans(platform))[0]
+    other = (await tokens_of(platform, price))[0]
+    created = await subscribe(platform, price)
+    start = platform.clock.now()
+    await use(platform, created.id, 15)
+    await go(platform, days=10)
+    await change(platform, created.id, other, basic, proration_behavior=IMMEDIATELY)
+    await go(platform, days=1)
+    await change(platform, created.id, price)
+    await use(platform, created.id, 15)
+    await go(platform, days=21)
+    await use(platform, created.id, 4, start + timedelta(hours=1))
+    await go(platform, days=32)
+    lines = [line for invoice in await invoices(platform) for line in invoice]
+    own = [(kind, quantity, amount) for kind, quantity, amount in lines if quantity in ("15", "4")]
+    # 30 tokens, of which 10 are free; 4 more that came late.
+    assert own == [(USAGE, "15", 500), (USAGE, "15", 1500), (ADJUSTMENT, "4", 400)]
+
+
+async def tokens_of(platform: Platform, like: catalog_pb2.Price) -> list[catalog_pb2.Price]:
+    """Another price of the same meter."""
+    return [
+        await new_price(
+            platform,
+            like.product_id,
+            "tokens-free",
+            model=catalog_pb2.PRICE_MODEL_PER_UNIT,
+            usage=catalog_pb2.PRICE_USAGE_METERED,
+            meter_id=like.meter_id,
+            unit_amount="0",
+        )
+    ]

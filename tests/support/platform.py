@@ -92,6 +92,26 @@ class Platform:
 @asynccontextmanager
 async def running_platform(database: TestDatabase, **settings: Any) -> AsyncIterator[Platform]:
     clock = FakeClock()
+    async with _open(database, clock, **settings) as app:
+        platform = Platform(app, database, clock)
+        platform.tenant_id, platform.tenant_key = await platform.new_tenant("acme")
+        yield platform
+        for client in platform._clients.values():
+            await client.close()
+
+
+@asynccontextmanager
+async def second_process(platform: Platform) -> AsyncIterator[Platform]:
+    """Another server on the same database, for the same tenant: as far as it knows, a process of its own."""
+    async with _open(platform.database, platform.clock) as app:
+        second = Platform(app, platform.database, platform.clock, platform.tenant_id, platform.tenant_key)
+        yield second
+        for client in second._clients.values():
+            await client.close()
+
+
+@asynccontextmanager
+async def _open(database: TestDatabase, clock: FakeClock, **settings: Any) -> AsyncIterator[App]:
     chosen = Settings(
         port=0,
         grpc_port=0,
@@ -104,11 +124,7 @@ async def running_platform(database: TestDatabase, **settings: Any) -> AsyncIter
     )
     urls = DatabaseUrls(app=database.url("corebilling_app"), worker=database.url("corebilling_worker"))
     async with App.open(chosen, urls, clock) as app:
-        platform = Platform(app, database, clock)
-        platform.tenant_id, platform.tenant_key = await platform.new_tenant("acme")
-        yield platform
-        for client in platform._clients.values():
-            await client.close()
+        yield app
 
 
 @pytest.fixture

@@ -10,10 +10,7 @@ from billing.quota.v1 import quota_pb2 as pb
 from billing.quota.v1 import quota_service_pb2 as rpc
 from billing.types.v1 import period_pb2
 from billing.usage.v1 import usage_events_pb2
-from billing_db import catalog as catalog_sql
-from billing_db import customer as customer_sql
 from billing_db import quota as quota_sql
-from billing_db import subscription as subscription_sql
 from billing_db.models import Quota as QuotaRow
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
@@ -34,6 +31,7 @@ from corebilling.domains.quota.model import (
     percent_used,
 )
 from corebilling.domains.quota.rows import quota_of, threshold_of
+from corebilling.domains.quota.subject import check_meter, check_subject
 from corebilling.domains.quota.use import used_in
 from corebilling.errors import NotFound, PermissionDenied, ResourceExhausted
 from corebilling.events import outbox
@@ -73,7 +71,7 @@ class QuotaService:
         period = QuotaPeriod(enum_text(pb.QuotaPeriod, request.period))
         check_quota(scope, request.subject_id, period, thresholds)
         subject_id = request.subject_id or tx.tenant_id
-        await _check_subject(tx, scope, subject_id)
+        await check_subject(tx, scope, subject_id)
         counting = await _counting(tx, request.meter_code)
         await tx.lock(f"quotas:{subject_id}")
         quota = await quota_sql.upsert_quota(
@@ -260,28 +258,7 @@ async def _find(tx: Transaction, quota_id: str) -> QuotaRow:
     return quota
 
 
-async def _check_subject(tx: Transaction, scope: Scope, subject_id: str) -> None:
-    match scope:
-        case Scope.TENANT:
-            found: object = tx.tenant_id
-        case Scope.PLAN:
-            found = await catalog_sql.find_plan(tx, tenant_id=tx.tenant_id, id=subject_id)
-        case Scope.CUSTOMER:
-            found = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=subject_id)
-        case Scope.SUBSCRIPTION:
-            found = await subscription_sql.find_subscription(tx, tenant_id=tx.tenant_id, id=subject_id)
-    if found is None:
-        raise NotFound(
-            f"{scope.upper()}_NOT_FOUND", f"There is no such {scope}.", {f"{scope}_id": subject_id}
-        )
-
-
 async def _counting(tx: Transaction, meter_code: str) -> Counting:
     if meter_code == ANY_METER:
         return Counting.COUNT
-    meters = await catalog_sql.list_meters(
-        tx, tenant_id=tx.tenant_id, code=meter_code, after="", limit_rows=1
-    )
-    if not meters:
-        raise NotFound("METER_NOT_FOUND", "There is no such meter.", {"meter_code": meter_code})
-    return check_counting(meters[0].aggregation)
+    return check_counting((await check_meter(tx, meter_code)).aggregation)

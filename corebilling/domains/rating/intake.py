@@ -9,6 +9,7 @@ from billing_db import rating as rating_sql
 
 from corebilling.domains.rating.measuring import Asked, TotalKey
 from corebilling.domains.rating.model import (
+    BilledUsage,
     Charge,
     ChargeKind,
     LateUsage,
@@ -124,6 +125,7 @@ def decide(
     taken: TakenIn,
     measured: Mapping[TotalKey, Decimal],
     rated: Mapping[TotalKey, RatedRecords],
+    billed: Mapping[str, Sequence[BilledUsage]],
     grain: Grain,
 ) -> list[Charge]:
     """The cycle's charges. What changed and comes to what was billed all the same gives none."""
@@ -155,6 +157,7 @@ def decide(
         late,
         Proration(grain, contract.timezone),
         service=contract.service,
+        billed=billed,
         records=records,
     )
     return [charge for charge in charges if charge.kind is not ChargeKind.ADJUSTMENT or _adjusts(charge)]
@@ -165,6 +168,13 @@ def _adjusts(charge: Charge) -> bool:
 
 
 def _quantity(row: rating_sql.ListUnbilledUsageRow, measured: Mapping[TotalKey, Decimal]) -> Decimal:
+    if row.aggregation in FROM_RECORDS:
+        return measured[row.subscription_item_id, row.period_start]
+    return total_quantity(row)
+
+
+def total_quantity(row: rating_sql.ListUnbilledUsageRow | rating_sql.ListPricedUsageRow) -> Decimal:
+    """What a total comes to by itself."""
     quantity = metered_quantity(
         row.aggregation,
         row.transform,
@@ -173,7 +183,8 @@ def _quantity(row: rating_sql.ListUnbilledUsageRow, measured: Mapping[TotalKey, 
         largest=row.quantity_max,
         smallest=row.quantity_min,
     )
-    return measured[row.subscription_item_id, row.period_start] if quantity is None else quantity
+    assert quantity is not None, "what only records say is never priced by totals"
+    return quantity
 
 
 def _late_usage(

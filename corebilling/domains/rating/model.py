@@ -1,7 +1,9 @@
 """What a billing cycle is charged: fees, usage, and what other periods turned out to cost more."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -18,13 +20,14 @@ from corebilling.values.price import (
     Step,
     StepKind,
     TierCharge,
+    difference,
     prorate,
     rate,
-    rate_increase,
     settle,
 )
 from corebilling.values.price_matrix import CellCharge
 from corebilling.values.price_percentage import RatedTransactions
+from corebilling.values.price_together import Part, Together, are_priced_together, rate_served
 from corebilling.values.proration import Grain, Proration
 
 
@@ -37,7 +40,6 @@ class ChargeKind(StrEnum):
 
 _BY_THE_SECOND = Proration()
 _WHOLE = Fraction(1)
-_NO_RECORDS: "Mapping[str, RatedRecords]" = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,8 @@ class PricedItem:
     quantity: Decimal | None
     served: Period = ALWAYS
     billed: Period = ALWAYS
-    aggregation: str = ""
-    """Of a metered one's meter."""
     negotiated: tuple[Negotiated, ...] = ()
+    aggregation: str = "sum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,20 @@ class RatedRecords:
     transactions: RatedTransactions | None = None
 
 
+_NO_RECORDS: Mapping[str, RatedRecords] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class BilledUsage:
+    """What an item was billed for, of its usage in the period that begins then."""
+
+    period_start: datetime
+    quantity: Decimal
+
+
+_NONE_BILLED: Mapping[str, Sequence[BilledUsage]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """A span of a full period, and the share of the full period that is due for it."""
@@ -114,13 +129,17 @@ class Basis:
     due: Due
     terms: Proration
     before: Due | None = None
+    together: Together | None = None
+    """Of usage that is priced together with that of other items: what all come to, this charge included."""
+    together_before: Together | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
     """What one price comes to in one cycle. `amount` is exact, in major units of the price's currency.
 
-    `amount_before` is what earlier parts of the same period came to, for the same fee.
+    `amount_before` is what earlier parts of the same period came to, for the same fee, or for usage that is
+    priced together with this.
     """
 
     item_id: str
@@ -146,6 +165,7 @@ def decide_charges(
     terms: Proration = _BY_THE_SECOND,
     *,
     service: Period = ALWAYS,
+    billed: Mapping[str, Sequence[BilledUsage]] = _NONE_BILLED,
     records: Mapping[str, RatedRecords] = _NO_RECORDS,
 ) -> list[Charge]:
     """All that a cycle is charged for: fees, usage, and what other periods turned out to cost more.
@@ -159,29 +179,34 @@ def decide_charges(
         late: Of periods that no other cycle bills.
         terms: How fees are prorated.
         service: From the subscription's first paid moment to its end.
+        billed: What was billed before, by item: of those that have others of the same price beside them.
         records: What usage comes to by prices that look at single records, by item.
     """
-    adjustments = [_adjustment(_item(items, total, service), total, period, terms, service) for total in late]
-    if full_period.start == full_period.end:
-        return adjustments
+    books = _Books(period, full_period, items, billed, records, terms, service)
+    current = full_period.start < full_period.end
     items = [with_amounts(item, items, full_period, service) for item in items]
     due = {
         item.id: _common(period, item.billed)
         for item in items
-        if _touches(item.billed, period) and not item.price.one_time
+        if current and _touches(item.billed, period) and not item.price.one_time
     }
     last = max((span.end for span in due.values()), default=period.end)
+    used = {
+        item.id: usage.get(item.id, Decimal(0))
+        for item in items
+        if item.price.metered
+        and current
+        and (item.id in usage or is_usage_due(item, period, full_period, service))
+    }
+    usage_charges, adjustments = books.charge(used, late)
     charges: list[Charge] = []
-    for item in items:
+    for item in items if current else ():
         if item.price.one_time:
             if _is_due_once(item, period, service):
                 charges.append(_one_time_charge(item, terms, service))
-        elif item.price.metered:
-            if item.id in usage or is_usage_due(item, period, full_period, service):
-                quantity = usage.get(item.id, Decimal(0))
-                looked_at = records.get(item.id)
-                charges.append(_usage_charge(item, quantity, looked_at, period, full_period, terms, service))
-        elif item.id in due:
+        elif item.id in usage_charges:
+            charges.append(usage_charges[item.id])
+        elif not item.price.metered and item.id in due:
             span = due[item.id]
             if terms.grain is Grain.NONE:  # What there is at the end is due for all of it.
                 basis = Basis(full_period, Due(span, Fraction(period.start < span.end == last)), terms)
@@ -210,9 +235,40 @@ def with_amounts(
     return replace(item, price=price)
 
 
-def _item(items: Sequence[PricedItem], late: LateUsage, service: Period) -> PricedItem:
-    item = next(item for item in items if item.id == late.item_id)
-    return with_amounts(item, items, late.full_period, service)
+def running_price(
+    item: PricedItem,
+    items: Sequence[PricedItem],
+    full_period: Period,
+    used: Mapping[str, Decimal],
+    service: Period,
+) -> Rated:
+    """What the item's usage of a full period comes to so far, on top of that of those before it.
+
+    `used` is by item. A minimum is due once the period is over.
+    """
+    price = with_amounts(item, items, full_period, service).price
+    same = sorted((other for other in items if other.price.id == item.price.id), key=_order)
+    before = Together(item.aggregation)
+    if are_priced_together(item.aggregation, same):
+        for other in same[: same.index(item)]:
+            if other.id in used:
+                before = before.with_part(Part(other.id, used[other.id], _WHOLE))
+    so_far = rate(price, before.with_part(Part(item.id, used[item.id], _WHOLE)).quantity, final=False)
+    return difference(so_far, rate(price, before.quantity, final=False)) if before.parts else so_far
+
+
+def have_others_beside(items: Sequence[PricedItem]) -> list[str]:
+    """The ids of those whose usage is priced together with that of other items."""
+    by_price: dict[str, list[PricedItem]] = defaultdict(list)
+    for item in items:
+        if item.price.metered and item.price.model not in BY_RECORD:
+            by_price[item.price.id].append(item)
+    return [
+        item.id
+        for same in by_price.values()
+        if are_priced_together(same[0].aggregation, same)
+        for item in same
+    ]
 
 
 def decide_minimum(
@@ -329,56 +385,136 @@ def _rate_licensed(item: PricedItem) -> tuple[Decimal, Rated]:
     return quantity, rate(item.price, quantity)
 
 
-def _usage_charge(
-    item: PricedItem,
-    quantity: Decimal,
-    records: RatedRecords | None,
-    period: Period,
-    full_period: Period,
-    terms: Proration,
-    service: Period,
-) -> Charge:
-    served = served_span(item, Period(full_period.start, period.end), service)
-    price, basis = _capped(item, full_period, terms, service)
-    if price.model in BY_RECORD:
-        records = records or RatedRecords()
-        rated = settle(price, Rated(records.amount), share=basis.due.share)
-    else:
-        rated = rate(price, quantity, share=basis.due.share)
-    charge = _charge(item, ChargeKind.USAGE, price.description, served, quantity, rated, basis)
-    return replace(charge, records=records)
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """Prices the usage of one cycle, each item's by itself or together with that of others."""
+
+    period: Period
+    full_period: Period
+    items: Sequence[PricedItem]
+    billed: Mapping[str, Sequence[BilledUsage]]
+    records: Mapping[str, RatedRecords]
+    terms: Proration
+    service: Period
+
+    def charge(
+        self, used: Mapping[str, Decimal], late: Sequence[LateUsage]
+    ) -> tuple[dict[str, Charge], list[Charge]]:
+        """Charges by item, and adjustments for what came late in its order.
+
+        What other items of the same price were charged for counts, in the order that they served in.
+        """
+        state: dict[tuple[str, Period], Together] = {}
+        adjustments: dict[int, Charge] = {}
+        charges: dict[str, Charge] = {}
+        numbered = list(enumerate(late))
+        for item in sorted(self.items, key=_order):
+            for number, total in numbered:
+                if total.item_id == item.id:
+                    adjustments[number] = self._adjust(item, total, state)
+            if item.id in used:
+                charge = self._charge(item, used[item.id], state)
+                if charge is not None:
+                    charges[item.id] = charge
+        return charges, [adjustments[number] for number, _ in numbered]
+
+    def _charge(
+        self, item: PricedItem, quantity: Decimal, state: dict[tuple[str, Period], Together]
+    ) -> Charge | None:
+        so_far = Period(self.full_period.start, self.period.end)
+        served = served_span(item, so_far, self.service)
+        item = with_amounts(item, self.items, self.full_period, self.service)
+        basis = self._basis(item, self.full_period)
+        if item.price.model in BY_RECORD:
+            records = self.records.get(item.id, RatedRecords())
+            rated = _rate_records(item.price, records, self._share(item, self.full_period))
+            charge = _charge(item, ChargeKind.USAGE, item.price.description, served, quantity, rated, basis)
+            return replace(charge, records=records)
+        before = self._before(item, self.full_period, state)
+        if before is None:
+            rated = rate_served(item.price, quantity, self._share(item, self.full_period))
+            return _charge(item, ChargeKind.USAGE, item.price.description, served, quantity, rated, basis)
+        part = Part(item.id, quantity, self._share(item, self.full_period))
+        after = state[item.price.id, self.full_period] = before.with_part(part)
+        old, new = before.rated(item.price), after.rated(item.price)
+        rated = difference(new, old) if before.parts else new
+        if before.parts and not quantity and not rated.amount:
+            return None
+        basis = replace(basis, together=after, together_before=before)
+        charge = _charge(item, ChargeKind.USAGE, item.price.description, served, quantity, rated, basis)
+        # Cut to its decimals together with what was charged before: all of them add up to what all come to.
+        amount_before = exact_amount(old.amount)
+        amount = exact_amount(Fraction(exact_amount(new.amount)) - Fraction(amount_before))
+        return replace(charge, amount=amount, amount_before=amount_before)
+
+    def _adjust(self, item: PricedItem, late: LateUsage, state: dict[tuple[str, Period], Together]) -> Charge:
+        item = with_amounts(item, self.items, late.full_period, self.service)
+        basis = self._basis(item, late.full_period)
+        share = self._share(item, late.full_period)
+        before = self._before(item, late.full_period, state)
+        if late.records is not None:
+            old = Rated(
+                Fraction(late.billed_amount), steps=(Step(StepKind.BILLED, Fraction(late.billed_amount)),)
+            )
+            new = _rate_records(item.price, late.records, share)
+        elif before is None:
+            old = rate_served(item.price, late.billed_quantity, share)
+            new = rate_served(item.price, late.quantity, share)
+        else:
+            before = before.with_part(Part(item.id, late.billed_quantity, share))
+            after = before.with_part(Part(item.id, late.quantity, share))
+            state[item.price.id, late.full_period] = after
+            old, new = before.rated(item.price), after.rated(item.price)
+            basis = replace(basis, together=after, together_before=before)
+        when = "late usage" if late.period.start < self.period.start else "usage ahead"
+        description = f"{item.price.description} ({when})"
+        added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
+        rated = difference(new, old)
+        charge = _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
+        return replace(charge, records=late.records)
+
+    def _before(
+        self, item: PricedItem, full_period: Period, state: Mapping[tuple[str, Period], Together]
+    ) -> Together | None:
+        """What items of the price are charged for in the full period so far; None of one that is alone."""
+        found = state.get((item.price.id, full_period))
+        if found is not None:
+            return found
+        same = [other for other in self.items if other.price.id == item.price.id]
+        if item.price.model in BY_RECORD or not are_priced_together(item.aggregation, same):
+            return None
+        together = Together(item.aggregation)
+        charged_by = self.period.start if full_period == self.full_period else full_period.end
+        for other in sorted(same, key=_order):
+            billed = [
+                one.quantity for one in self.billed.get(other.id, ()) if one.period_start in full_period
+            ]
+            served_until = min(other.served.end, self.service.end, full_period.end)
+            if served_until <= charged_by and (billed or _touches(other.served, full_period)):
+                quantity = billed[0] if billed else Decimal(0)
+                together = together.with_part(Part(other.id, quantity, self._share(other, full_period)))
+        return together
+
+    def _share(self, item: PricedItem, full_period: Period) -> Fraction:
+        """Of the full period, what the item served."""
+        served = served_span(item, full_period, self.service)
+        return _due(served, full_period, self.terms, self.service).share
+
+    def _basis(self, item: PricedItem, full_period: Period) -> Basis:
+        served = served_span(item, full_period, self.service)
+        due = _due(served, full_period, self.terms, self.service)
+        return Basis(full_period, due if due.share else replace(due, share=_WHOLE), self.terms)
 
 
-def _adjustment(
-    item: PricedItem, late: LateUsage, period: Period, terms: Proration, service: Period
-) -> Charge:
-    price, basis = _capped(item, late.full_period, terms, service)
-    if late.records is None:
-        rated = rate_increase(price, late.billed_quantity, late.quantity, share=basis.due.share)
-    else:
-        whole = settle(price, Rated(late.records.amount), share=basis.due.share)
-        rated = _less_billed(whole, Fraction(late.billed_amount))
-    when = "late usage" if late.period.start < period.start else "usage ahead"
-    description = f"{price.description} ({when})"
-    added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
-    charge = _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
-    return replace(charge, records=late.records)
+def _rate_records(price: Price, records: RatedRecords, share: Fraction) -> Rated:
+    """As `rate_served` does of quantities."""
+    if share:
+        return settle(price, Rated(records.amount), share=share)
+    return settle(replace(price, minimum_amount=None), Rated(records.amount))
 
 
-def _less_billed(whole: Rated, billed: Fraction) -> Rated:
-    steps = (*whole.steps, Step(StepKind.BILLED, -billed)) if billed else whole.steps
-    return Rated(whole.amount - billed, whole.tiers, steps)
-
-
-def _capped(item: PricedItem, full_period: Period, terms: Proration, service: Period) -> tuple[Price, Basis]:
-    """The item's price in a full period, and the share of its cap and minimum that is due there: as much as
-    it served. Where it served no time, as in a period that never came, there is no minimum, but all of the
-    cap: a part of it, nothing, would make usage free."""
-    served = served_span(item, full_period, service)
-    due = _due(served, full_period, terms, service)
-    if due.share:
-        return item.price, Basis(full_period, due, terms)
-    return replace(item.price, minimum_amount=None), Basis(full_period, replace(due, share=_WHOLE), terms)
+def _order(item: PricedItem) -> tuple[datetime, str]:
+    return item.served.start, item.id
 
 
 def _charge(

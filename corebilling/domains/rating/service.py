@@ -1,8 +1,9 @@
 """Use cases of rating: a closed cycle becomes charges."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -22,16 +23,18 @@ from billing_db import schedule as schedule_sql
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.rating.intake import Contract, decide, take_in
+from corebilling.domains.rating.intake import Contract, decide, take_in, total_quantity
 from corebilling.domains.rating.measuring import Asked, TotalKey, measure
 from corebilling.domains.rating.model import (
+    BilledUsage,
     Charge,
     ChargeKind,
     Negotiated,
     PricedItem,
     decide_minimum,
     evidence,
-    with_amounts,
+    have_others_beside,
+    running_price,
 )
 from corebilling.domains.rating.records import rate_one_record, rate_records, record_object
 from corebilling.errors import InvalidArgument, NotFound
@@ -126,16 +129,13 @@ class RatingService:
         )
         if row is None or not reported.total_quantity:
             return
-        price = _price(row, row.paid_currency)
-        if price.model in BY_RECORD:
+        if PriceModel(row.model) in BY_RECORD:
             return
-        if row.overridden:
-            contract = (await _contracts(tx, [reported.subscription_id]))[reported.subscription_id]
-            item = next(item for item in contract.items if item.id == reported.subscription_item_id)
-            period = Period(instant(reported.period.start), instant(reported.period.end))
-            price = with_amounts(item, contract.items, period, contract.service).price
-        # A minimum is due once the period is over.
-        rated = rate(price, Decimal(reported.total_quantity), final=False)
+        if row.plain:
+            # A minimum is due once the period is over.
+            rated = rate(_price(row, row.paid_currency), Decimal(reported.total_quantity), final=False)
+        else:
+            rated = await _running_price(tx, reported)
         outbox.append(
             tx,
             usage_events_pb2.UsageRated(
@@ -144,7 +144,7 @@ class RatingService:
                 period=reported.period,
                 quantity=reported.total_quantity,
                 amount=decimal_text(exact_amount(rated.amount)),
-                currency=price.currency,
+                currency=row.paid_currency,
             ),
             resource_id=f"{event.resource_id}:amount",
             resource_version=event.metadata.resource_version,
@@ -196,7 +196,6 @@ def _one_per_subscription(cycles: Sequence[models.BillingCycle]) -> Iterator[lis
 
 async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle]) -> Work:
     subscription_ids = [cycle.subscription_id for cycle in cycles]
-    contracts = await _contracts(tx, subscription_ids)
     rows = await rating_sql.list_unbilled_usage(
         tx,
         tenant_id=tx.tenant_id,
@@ -205,6 +204,9 @@ async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle]) -> W
         full_period_starts=[cycle.full_period_start for cycle in cycles],
         period_ends=[cycle.period_end for cycle in cycles],
     )
+    since = _since(cycles, rows)
+    contracts = await _contracts(tx, since, {row.subscription_item_id for row in rows})
+    billed = await _billed(tx, contracts, since)
     grain = (await tenant_profile(tx)).proration_grain
     usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
     for row in rows:
@@ -221,7 +223,7 @@ async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle]) -> W
     work = Work(weighs=any(one.aggregation == Aggregation.TIME_WEIGHTED for one in asked))
     for cycle in cycles:
         taken = inputs[cycle.id]
-        charges = decide(taken, measured, looked_at, grain)
+        charges = decide(taken, measured, looked_at, billed, grain)
         work.rated[cycle.id] = RatedCycle(
             [
                 _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
@@ -233,6 +235,53 @@ async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle]) -> W
         work.unchanged += [key for key in taken.total_keys() if key not in charged]
         work.held += taken.held
     return work
+
+
+def _since(
+    cycles: Sequence[models.BillingCycle], rows: Sequence[rating_sql.ListUnbilledUsageRow]
+) -> dict[str, datetime]:
+    """By subscription, when the first of the full periods begins that are charged for."""
+    since = {cycle.subscription_id: cycle.full_period_start for cycle in cycles}
+    for row in rows:
+        since[row.subscription_id] = min(since[row.subscription_id], row.full_period_start)
+    return since
+
+
+async def _billed(
+    tx: Transaction, contracts: Mapping[str, Contract], since: Mapping[str, datetime]
+) -> dict[str, list[BilledUsage]]:
+    """What was billed before, by item, of those that are priced together with others."""
+    ids = {key: have_others_beside(contract.items) for key, contract in contracts.items()}
+    billed: dict[str, list[BilledUsage]] = defaultdict(list)
+    if any(ids.values()):
+        for row in await rating_sql.list_priced_usage(
+            tx,
+            tenant_id=tx.tenant_id,
+            item_ids=[item_id for several in ids.values() for item_id in several],
+            since=min(since[key] for key, several in ids.items() if several),
+        ):
+            billed[row.subscription_item_id].append(BilledUsage(row.period_start, row.billed_quantity))
+    return billed
+
+
+async def _running_price(tx: Transaction, reported: usage_events_pb2.UsageReported) -> Rated:
+    """What the period's usage of an item comes to, on top of that of items before it."""
+    start = instant(reported.period.start)
+    found = await rating_sql.find_full_period(
+        tx, tenant_id=tx.tenant_id, subscription_id=reported.subscription_id, at=start
+    )
+    period = Period(found.full_period_start, found.full_period_end) if found else Period(start, start)
+    contracts = await _contracts(
+        tx, {reported.subscription_id: period.start}, {reported.subscription_item_id}
+    )
+    contract = contracts[reported.subscription_id]
+    item = next(item for item in contract.items if item.id == reported.subscription_item_id)
+    rows = await rating_sql.list_priced_usage(
+        tx, tenant_id=tx.tenant_id, item_ids=have_others_beside(contract.items), since=period.start
+    )
+    used = {row.subscription_item_id: total_quantity(row) for row in rows if row.period_start in period}
+    used[item.id] = Decimal(reported.total_quantity)
+    return running_price(item, contract.items, period, used, contract.service)
 
 
 def _minimum(cycle: models.BillingCycle, contract: Contract, grain: Grain) -> int | None:
@@ -276,8 +325,17 @@ def _announce_completed(
     )
 
 
-async def _contracts(tx: Transaction, subscription_ids: Sequence[str]) -> dict[str, Contract]:
-    rows = await rating_sql.list_rated_items(tx, tenant_id=tx.tenant_id, subscription_ids=subscription_ids)
+async def _contracts(
+    tx: Transaction, since: Mapping[str, datetime], item_ids: Collection[str]
+) -> dict[str, Contract]:
+    """By subscription, with the items that served since then, and those named."""
+    rows = await rating_sql.list_rated_items(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_ids=list(since),
+        since=list(since.values()),
+        item_ids=sorted(item_ids),
+    )
     price_ids = sorted({row.price_id for row in rows})
     found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
     by_id = {row.id: row for row in found}
@@ -474,6 +532,13 @@ def _basis_object(charge: Charge, total: rating_sql.ListUnbilledUsageRow | None)
         if total.first_recorded_at is not None and total.last_recorded_at is not None:
             kept["first_recorded_at"] = moment_object(total.first_recorded_at)
             kept["last_recorded_at"] = moment_object(total.last_recorded_at)
+    if basis.together is not None and basis.together_before is not None:
+        kept |= {
+            "priced_quantity": decimal_text(basis.together.quantity),
+            "priced_share": str(basis.together.share),
+            "priced_quantity_before": decimal_text(basis.together_before.quantity),
+            "priced_share_before": str(basis.together_before.share),
+        }
     return kept
 
 

@@ -19,13 +19,14 @@ from corebilling.domains.subscription.model import (
     ItemChange,
     ProrationBehavior,
     WantedItem,
+    check_change_limit,
     decide_fee_change,
     decide_item_change,
 )
 from corebilling.errors import FailedPrecondition
 from corebilling.mapping import decimal_text, timestamp, to_message
 from corebilling.values.ids import new_id
-from corebilling.values.period import Period
+from corebilling.values.period import ALWAYS, Period
 from corebilling.values.proration import Grain
 
 
@@ -37,11 +38,19 @@ async def held_items(tx: Transaction, subscription_id: str) -> list[HeldItem]:
     return [HeldItem(row.id, row.price_id, row.quantity, row.billed_from, row.one_time) for row in found]
 
 
-async def last_change(tx: Transaction, subscription_id: str) -> datetime:
-    """When the subscription's items last changed; the beginning of time if they never did."""
-    return await subscription_sql.get_last_item_change(
-        tx, tenant_id=tx.tenant_id, subscription_id=subscription_id
+async def last_change(tx: Transaction, subscription: Subscription, cycle: BillingCycle | None) -> datetime:
+    """When the subscription's items last changed in the current full period; the beginning of time if not.
+
+    Raises:
+        ResourceExhausted: SUBSCRIPTION_CHANGE_LIMIT_REACHED when they changed too often in it.
+    """
+    if cycle is None:
+        return ALWAYS.start
+    found = await subscription_sql.get_item_changes(
+        tx, tenant_id=tx.tenant_id, subscription_id=subscription.id, since=cycle.full_period_start
     )
+    check_change_limit(found.begun, cycle.full_period_end)
+    return found.changed_at
 
 
 async def record(
@@ -170,7 +179,14 @@ async def end_items(
 
 
 async def stop(tx: Transaction, subscription: Subscription, at: datetime) -> None:
-    """Ends all items that recur and their fees, and withdraws what was scheduled."""
+    """Ends all items that recur and their fees, and withdraws what was scheduled.
+
+    Raises:
+        ResourceExhausted: SUBSCRIPTION_CHANGE_LIMIT_REACHED: resuming is a change, and must be possible.
+    """
+    cycle = await cycles.running(tx, subscription.id)
+    assert cycle is not None, "an active subscription is in a period"
+    await last_change(tx, subscription, cycle)
     await withdraw(tx, subscription)
     held = [item.id for item in await held_items(tx, subscription.id) if not item.one_time]
     await end_items(tx, held, at, billed_until=at, paused=True)
@@ -178,8 +194,6 @@ async def stop(tx: Transaction, subscription: Subscription, at: datetime) -> Non
     await subscription_sql.end_subscription_fees(
         tx, tenant_id=tx.tenant_id, subscription_id=subscription.id, billed_until=at
     )
-    cycle = await cycles.running(tx, subscription.id)
-    assert cycle is not None, "an active subscription is in a period"
     await cycles.await_change(tx, subscription, cycle)
 
 

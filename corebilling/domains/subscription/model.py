@@ -15,12 +15,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from corebilling.errors import FailedPrecondition, InvalidArgument
+from corebilling.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
 from corebilling.values.clock import EARLIEST, LATEST
 from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment
 
 MAX_START_AHEAD = timedelta(days=731)
 MAX_CHANGE_AHEAD = timedelta(days=731)
+MAX_ITEMS_BEGUN = 500
+"""By changes within one full period: all of them are read to bill it, and to accept its usage."""
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -298,6 +300,20 @@ def decide_item_change(held: Sequence[HeldItem], wanted: Sequence[WantedItem]) -
             kept[item.id] = place
             del left[place]
     return ItemChange(tuple(ended), tuple(left.values()), tuple(left), kept)
+
+
+def check_change_limit(begun: int, period_end: datetime) -> None:
+    """Refuses a change after so many items that began in the full period.
+
+    Raises:
+        ResourceExhausted: SUBSCRIPTION_CHANGE_LIMIT_REACHED.
+    """
+    if begun >= MAX_ITEMS_BEGUN:
+        raise ResourceExhausted(
+            "SUBSCRIPTION_CHANGE_LIMIT_REACHED",
+            f"Changes have added {MAX_ITEMS_BEGUN} items in the current period; wait until it ends.",
+            {"limit": str(MAX_ITEMS_BEGUN), "period_end": period_end.isoformat()},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ class SubscriptionService:
             effective_at=instant(request.effective_at) if request.HasField("effective_at") else None,
             period=Period(cycle.period_start, cycle.period_end) if cycle else None,
             invoiced_before=cycle is not None and cycle.period_start > cycle.full_period_start,
-            last_change_at=await changes.last_change(tx, subscription.id),
+            last_change_at=await changes.last_change(tx, subscription, cycle),
             ended_at=subscription.ended_at,
             now=now,
         )

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import cast
 
 from billing.usage.v1 import usage_pb2
@@ -44,15 +45,20 @@ def _properties(messages: Sequence[usage_pb2.UsageRecord]) -> Sequence[Propertie
     return [dict(one) or None for one in maps] if any(maps) else ()
 
 
-async def named_items(tx: Transaction, records: UsageRecords) -> dict[tuple[str, str], list[UsageItem]]:
-    """The metered items that the records name, by subscription and meter, in the order they began."""
+async def named_items(
+    tx: Transaction, records: UsageRecords, since: datetime
+) -> dict[tuple[str, str], list[UsageItem]]:
+    """The metered items that the records name, by subscription and meter, in the order they began.
+
+    Those that ended before `since` are left out: no record of theirs is accepted any more.
+    """
     # Postgres holds no NUL in text, and no id is that long: such a record is refused, not the whole batch.
     ids = [
         name
         for name in set(records.subscription_ids)
         if 0 < len(name) <= _MAX_ID_CHARACTERS and "\0" not in name
     ]
-    rows = await usage_sql.list_usage_items(tx, tenant_id=tx.tenant_id, subscription_ids=ids)
+    rows = await usage_sql.list_usage_items(tx, tenant_id=tx.tenant_id, subscription_ids=ids, since=since)
     items: dict[tuple[str, str], list[UsageItem]] = defaultdict(list)
     for row in rows:
         items[row.subscription_id, row.meter_code].append(_item(row))

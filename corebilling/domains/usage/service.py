@@ -189,7 +189,8 @@ class UsageService:
         keys = stored_keys(records.keys)
         tenant = await tenant_profile(tx)
         window = UsageWindow.around(tenant.now, back=self._back, ahead=self._ahead)
-        items = await named_items(tx, records)
+        earliest = tenant.now - self._back
+        items = await named_items(tx, records, earliest)
         placement = decide_placement(records, items, window, self._remembered())
         firsts = [named[0] for named in items.values()]
         overdue = overdue_subscriptions(firsts, tenant.now)
@@ -203,7 +204,8 @@ class UsageService:
             tx, tenant_id=tx.tenant_id, keys=_array(keys), subscription_ids=list(versions)
         )
         if state.versions != [versions[name] for name in sorted(versions)]:
-            placement = decide_placement(records, await named_items(tx, records), window, self._remembered())
+            items = await named_items(tx, records, earliest)
+            placement = decide_placement(records, items, window, self._remembered())
         known = set(state.known_keys)
         repeated = await _repeated(tx, records, keys, known, placement) if known else set()
         acceptance = decide_acceptance(records, placement, keys, known, repeated)

@@ -27,7 +27,7 @@ from billing.quota.v1 import quota_pb2 as billing_dot_quota_dot_v1_dot_quota__pb
 from billing.types.v1 import period_pb2 as billing_dot_types_dot_v1_dot_period__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#billing/quota/v1/quota_events.proto\x12\x10\x62illing.quota.v1\x1a billing/options/v1/options.proto\x1a\x1c\x62illing/quota/v1/quota.proto\x1a\x1d\x62illing/types/v1/period.proto\"\xcc\x02\n\x08QuotaSet\x12\x19\n\x08quota_id\x18\x01 \x01(\tR\x07quotaId\x12\x32\n\x05scope\x18\x02 \x01(\x0e\x32\x1c.billing.quota.v1.QuotaScopeR\x05scope\x12\x1d\n\nsubject_id\x18\x03 \x01(\tR\tsubjectId\x12\x1d\n\nmeter_code\x18\x04 \x01(\tR\tmeterCode\x12\x35\n\x06period\x18\x05 \x01(\x0e\x32\x1d.billing.quota.v1.QuotaPeriodR\x06period\x12%\n\x0elimit_quantity\x18\x06 \x01(\tR\rlimitQuantity\x12\x44\n\x0b\x65nforcement\x18\x07 \x01(\x0e\x32\".billing.quota.v1.QuotaEnforcementR\x0b\x65nforcement:\x0f\xaa\xbb\x18\x0b\n\tquota.set\"\x91\x01\n\x0cQuotaRemoved\x12\x19\n\x08quota_id\x18\x01 \x01(\tR\x07quotaId\x12\x32\n\x05scope\x18\x02 \x01(\x0e\x32\x1c.billing.quota.v1.QuotaScopeR\x05scope\x12\x1d\n\nsubject_id\x18\x03 \x01(\tR\tsubjectId:\x13\xaa\xbb\x18\x0f\n\rquota.removed\"\x9f\x03\n\x08QuotaUse\x12\x19\n\x08quota_id\x18\x01 \x01(\tR\x07quotaId\x12\x32\n\x05scope\x18\x02 \x01(\x0e\x32\x1c.billing.quota.v1.QuotaScopeR\x05scope\x12\x1d\n\nsubject_id\x18\x03 \x01(\tR\tsubjectId\x12\x1f\n\x0b\x63ustomer_id\x18\x04 \x01(\tR\ncustomerId\x12\x1d\n\nmeter_code\x18\x05 \x01(\tR\tmeterCode\x12\x30\n\x06period\x18\x06 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12%\n\x0elimit_quantity\x18\x07 \x01(\tR\rlimitQuantity\x12#\n\rused_quantity\x18\x08 \x01(\tR\x0cusedQuantity\x12!\n\x0cpercent_used\x18\t \x01(\tR\x0bpercentUsed\x12\x44\n\x0b\x65nforcement\x18\n \x01(\x0e\x32\".billing.quota.v1.QuotaEnforcementR\x0b\x65nforcement\"\\\n\x11UsageQuotaWarning\x12,\n\x03use\x18\x01 \x01(\x0b\x32\x1a.billing.quota.v1.QuotaUseR\x03use:\x19\xaa\xbb\x18\x15\n\x13usage.quota.warning\"^\n\x12UsageQuotaExceeded\x12,\n\x03use\x18\x01 \x01(\x0b\x32\x1a.billing.quota.v1.QuotaUseR\x03use:\x1a\xaa\xbb\x18\x16\n\x14usage.quota.exceeded\"\x93\x01\n\x15UsageThresholdReached\x12,\n\x03use\x18\x01 \x01(\x0b\x32\x1a.billing.quota.v1.QuotaUseR\x03use\x12-\n\x12threshold_quantity\x18\x02 \x01(\tR\x11thresholdQuantity:\x1d\xaa\xbb\x18\x19\n\x17usage.threshold.reachedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#billing/quota/v1/quota_events.proto\x12\x10\x62illing.quota.v1\x1a billing/options/v1/options.proto\x1a\x1c\x62illing/quota/v1/quota.proto\x1a\x1d\x62illing/types/v1/period.proto\"\xcc\x02\n\x08QuotaSet\x12\x19\n\x08quota_id\x18\x01 \x01(\tR\x07quotaId\x12\x32\n\x05scope\x18\x02 \x01(\x0e\x32\x1c.billing.quota.v1.QuotaScopeR\x05scope\x12\x1d\n\nsubject_id\x18\x03 \x01(\tR\tsubjectId\x12\x1d\n\nmeter_code\x18\x04 \x01(\tR\tmeterCode\x12\x35\n\x06period\x18\x05 \x01(\x0e\x32\x1d.billing.quota.v1.QuotaPeriodR\x06period\x12%\n\x0elimit_quantity\x18\x06 \x01(\tR\rlimitQuantity\x12\x44\n\x0b\x65nforcement\x18\x07 \x01(\x0e\x32\".billing.quota.v1.QuotaEnforcementR\x0b\x65nforcement:\x0f\xaa\xbb\x18\x0b\n\tquota.set\"\x91\x01\n\x0cQuotaRemoved\x12\x19\n\x08quota_id\x18\x01 \x01(\tR\x07quotaId\x12\x32\n\x05scope\x18\x02 \x01(\x0e\x32\x1c.billing.quota.v1.QuotaScopeR\x05scope\x12\x1d\n\nsubject_id\x18\x03 \x01(\tR\tsubjectId:\x13\xaa\xbb\x18\x0f\n\rquota.removed\"\xa5\x01\n\nFeatureSet\x12\x32\n\x05scope\x18\x01 \x01(\x0e\x32\x1c.billing.quota.v1.QuotaScopeR\x05scope\x12\x1d\n\nsubject_id\x18\x02 \x01(\tR\tsubjectId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x1d\n\nmeter_code\x18\x04 \x01(\tR\tmeterCode:\x11\xaa\xbb\x18\r\n\x0b\x66\x65\x61ture.set\"\x8e\x01\n\x0e\x46\x65\x61tureRemoved\x12\x32\n\x05scope\x18\x01 \x01(\x0e\x32\x1c.billing.quota.v1.QuotaScopeR\x05scope\x12\x1d\n\nsubject_id\x18\x02 \x01(\tR\tsubjectId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode:\x15\xaa\xbb\x18\x11\n\x0f\x66\x65\x61ture.removed\"\x9f\x03\n\x08QuotaUse\x12\x19\n\x08quota_id\x18\x01 \x01(\tR\x07quotaId\x12\x32\n\x05scope\x18\x02 \x01(\x0e\x32\x1c.billing.quota.v1.QuotaScopeR\x05scope\x12\x1d\n\nsubject_id\x18\x03 \x01(\tR\tsubjectId\x12\x1f\n\x0b\x63ustomer_id\x18\x04 \x01(\tR\ncustomerId\x12\x1d\n\nmeter_code\x18\x05 \x01(\tR\tmeterCode\x12\x30\n\x06period\x18\x06 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12%\n\x0elimit_quantity\x18\x07 \x01(\tR\rlimitQuantity\x12#\n\rused_quantity\x18\x08 \x01(\tR\x0cusedQuantity\x12!\n\x0cpercent_used\x18\t \x01(\tR\x0bpercentUsed\x12\x44\n\x0b\x65nforcement\x18\n \x01(\x0e\x32\".billing.quota.v1.QuotaEnforcementR\x0b\x65nforcement\"\\\n\x11UsageQuotaWarning\x12,\n\x03use\x18\x01 \x01(\x0b\x32\x1a.billing.quota.v1.QuotaUseR\x03use:\x19\xaa\xbb\x18\x15\n\x13usage.quota.warning\"^\n\x12UsageQuotaExceeded\x12,\n\x03use\x18\x01 \x01(\x0b\x32\x1a.billing.quota.v1.QuotaUseR\x03use:\x1a\xaa\xbb\x18\x16\n\x14usage.quota.exceeded\"\x93\x01\n\x15UsageThresholdReached\x12,\n\x03use\x18\x01 \x01(\x0b\x32\x1a.billing.quota.v1.QuotaUseR\x03use\x12-\n\x12threshold_quantity\x18\x02 \x01(\tR\x11thresholdQuantity:\x1d\xaa\xbb\x18\x19\n\x17usage.threshold.reachedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUOTASET']._serialized_options = b'\252\273\030\013\n\tquota.set'
   _globals['_QUOTAREMOVED']._loaded_options = None
   _globals['_QUOTAREMOVED']._serialized_options = b'\252\273\030\017\n\rquota.removed'
+  _globals['_FEATURESET']._loaded_options = None
+  _globals['_FEATURESET']._serialized_options = b'\252\273\030\r\n\013feature.set'
+  _globals['_FEATUREREMOVED']._loaded_options = None
+  _globals['_FEATUREREMOVED']._serialized_options = b'\252\273\030\021\n\017feature.removed'
   _globals['_USAGEQUOTAWARNING']._loaded_options = None
   _globals['_USAGEQUOTAWARNING']._serialized_options = b'\252\273\030\025\n\023usage.quota.warning'
   _globals['_USAGEQUOTAEXCEEDED']._loaded_options = None
@@ -48,12 +52,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUOTASET']._serialized_end=485
   _globals['_QUOTAREMOVED']._serialized_start=488
   _globals['_QUOTAREMOVED']._serialized_end=633
-  _globals['_QUOTAUSE']._serialized_start=636
-  _globals['_QUOTAUSE']._serialized_end=1051
-  _globals['_USAGEQUOTAWARNING']._serialized_start=1053
-  _globals['_USAGEQUOTAWARNING']._serialized_end=1145
-  _globals['_USAGEQUOTAEXCEEDED']._serialized_start=1147
-  _globals['_USAGEQUOTAEXCEEDED']._serialized_end=1241
-  _globals['_USAGETHRESHOLDREACHED']._serialized_start=1244
-  _globals['_USAGETHRESHOLDREACHED']._serialized_end=1391
+  _globals['_FEATURESET']._serialized_start=636
+  _globals['_FEATURESET']._serialized_end=801
+  _globals['_FEATUREREMOVED']._serialized_start=804
+  _globals['_FEATUREREMOVED']._serialized_end=946
+  _globals['_QUOTAUSE']._serialized_start=949
+  _globals['_QUOTAUSE']._serialized_end=1364
+  _globals['_USAGEQUOTAWARNING']._serialized_start=1366
+  _globals['_USAGEQUOTAWARNING']._serialized_end=1458
+  _globals['_USAGEQUOTAEXCEEDED']._serialized_start=1460
+  _globals['_USAGEQUOTAEXCEEDED']._serialized_end=1554
+  _globals['_USAGETHRESHOLDREACHED']._serialized_start=1557
+  _globals['_USAGETHRESHOLDREACHED']._serialized_end=1704
 # @@protoc_insertion_point(module_scope)

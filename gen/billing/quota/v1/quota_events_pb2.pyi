@@ -36,6 +36,28 @@ class QuotaRemoved(_message.Message):
     subject_id: str
     def __init__(self, quota_id: _Optional[str] = ..., scope: _Optional[_Union[_quota_pb2.QuotaScope, str]] = ..., subject_id: _Optional[str] = ...) -> None: ...
 
+class FeatureSet(_message.Message):
+    __slots__ = ("scope", "subject_id", "code", "meter_code")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    scope: _quota_pb2.QuotaScope
+    subject_id: str
+    code: str
+    meter_code: str
+    def __init__(self, scope: _Optional[_Union[_quota_pb2.QuotaScope, str]] = ..., subject_id: _Optional[str] = ..., code: _Optional[str] = ..., meter_code: _Optional[str] = ...) -> None: ...
+
+class FeatureRemoved(_message.Message):
+    __slots__ = ("scope", "subject_id", "code")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    scope: _quota_pb2.QuotaScope
+    subject_id: str
+    code: str
+    def __init__(self, scope: _Optional[_Union[_quota_pb2.QuotaScope, str]] = ..., subject_id: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
+
 class QuotaUse(_message.Message):
     __slots__ = ("quota_id", "scope", "subject_id", "customer_id", "meter_code", "period", "limit_quantity", "used_quantity", "percent_used", "enforcement")
     QUOTA_ID_FIELD_NUMBER: _ClassVar[int]

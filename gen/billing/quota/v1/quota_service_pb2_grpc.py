@@ -61,7 +61,7 @@ class QuotaServiceServicer:
 
     def SetQuota(self, request, context):
         """Makes the quota, or changes the one there is for the same subject, meter and period. It holds for all usage
-        that comes after; what was used in the period before counts.
+        that comes after; what was used in the period before counts, but for the tenant's: that begins now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

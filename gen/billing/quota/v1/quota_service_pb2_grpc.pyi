@@ -33,7 +33,7 @@ class QuotaServiceStub:
     def __new__(cls, channel: _aio.Channel) -> QuotaServiceAsyncStub: ...
     SetQuota: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.SetQuotaRequest, _quota_service_pb2.SetQuotaResponse]
     """Makes the quota, or changes the one there is for the same subject, meter and period. It holds for all usage
-    that comes after; what was used in the period before counts.
+    that comes after; what was used in the period before counts, but for the tenant's: that begins now.
     """
     GetQuota: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.GetQuotaRequest, _quota_service_pb2.GetQuotaResponse]
     ListQuotas: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.ListQuotasRequest, _quota_service_pb2.ListQuotasResponse]
@@ -45,7 +45,7 @@ class QuotaServiceAsyncStub(QuotaServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetQuota: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.SetQuotaRequest, _quota_service_pb2.SetQuotaResponse]  # type: ignore[assignment]
     """Makes the quota, or changes the one there is for the same subject, meter and period. It holds for all usage
-    that comes after; what was used in the period before counts.
+    that comes after; what was used in the period before counts, but for the tenant's: that begins now.
     """
     GetQuota: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.GetQuotaRequest, _quota_service_pb2.GetQuotaResponse]  # type: ignore[assignment]
     ListQuotas: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.ListQuotasRequest, _quota_service_pb2.ListQuotasResponse]  # type: ignore[assignment]
@@ -60,7 +60,7 @@ class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_quota_service_pb2.SetQuotaResponse, _abc.Awaitable[_quota_service_pb2.SetQuotaResponse]]:
         """Makes the quota, or changes the one there is for the same subject, meter and period. It holds for all usage
-        that comes after; what was used in the period before counts.
+        that comes after; what was used in the period before counts, but for the tenant's: that begins now.
         """
 
     @_abc_1.abstractmethod

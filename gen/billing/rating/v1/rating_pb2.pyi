@@ -71,7 +71,7 @@ class Charge(_message.Message):
     def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., kind: _Optional[_Union[ChargeKind, str]] = ..., price_id: _Optional[str] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., currency: _Optional[str] = ..., amount: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., by_record: _Optional[_Union[_money_pb2.RecordEvidence, _Mapping]] = ..., basis: _Optional[_Union[ChargeBasis, _Mapping]] = ..., amount_before: _Optional[str] = ..., price_override_id: _Optional[str] = ...) -> None: ...
 
 class ChargeBasis(_message.Message):
-    __slots__ = ("full_period", "span", "share", "span_before", "share_before", "proration_grain", "timezone", "quantity_before", "record_count", "first_recorded_at", "last_recorded_at")
+    __slots__ = ("full_period", "span", "share", "span_before", "share_before", "proration_grain", "timezone", "quantity_before", "record_count", "first_recorded_at", "last_recorded_at", "priced_quantity", "priced_share", "priced_quantity_before", "priced_share_before")
     FULL_PERIOD_FIELD_NUMBER: _ClassVar[int]
     SPAN_FIELD_NUMBER: _ClassVar[int]
     SHARE_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +83,10 @@ class ChargeBasis(_message.Message):
     RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
     FIRST_RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
     LAST_RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    PRICED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    PRICED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    PRICED_QUANTITY_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    PRICED_SHARE_BEFORE_FIELD_NUMBER: _ClassVar[int]
     full_period: _period_pb2.Period
     span: _period_pb2.Period
     share: str
@@ -94,4 +98,8 @@ class ChargeBasis(_message.Message):
     record_count: int
     first_recorded_at: _timestamp_pb2.Timestamp
     last_recorded_at: _timestamp_pb2.Timestamp
-    def __init__(self, full_period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., span: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., share: _Optional[str] = ..., span_before: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., share_before: _Optional[str] = ..., proration_grain: _Optional[_Union[_tenant_pb2.ProrationGrain, str]] = ..., timezone: _Optional[str] = ..., quantity_before: _Optional[str] = ..., record_count: _Optional[int] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    priced_quantity: str
+    priced_share: str
+    priced_quantity_before: str
+    priced_share_before: str
+    def __init__(self, full_period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., span: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., share: _Optional[str] = ..., span_before: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., share_before: _Optional[str] = ..., proration_grain: _Optional[_Union[_tenant_pb2.ProrationGrain, str]] = ..., timezone: _Optional[str] = ..., quantity_before: _Optional[str] = ..., record_count: _Optional[int] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priced_quantity: _Optional[str] = ..., priced_share: _Optional[str] = ..., priced_quantity_before: _Optional[str] = ..., priced_share_before: _Optional[str] = ...) -> None: ...

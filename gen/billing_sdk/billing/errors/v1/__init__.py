@@ -506,10 +506,31 @@ class ErrorReason(betterproto2.Enum):
     PERMISSION_DENIED {quota_id}. The platform's operators set the quota; ask them.
     """
 
+    FEATURE_NOT_FOUND = 285
+    """
+    NOT_FOUND {subject_id, code}. ListFeatures shows those of the subject.
+    """
+
+    FEATURE_LIMIT_REACHED = 286
+    """
+    RESOURCE_EXHAUSTED {limit}. Remove a feature of the subject before adding another.
+    """
+
+    ENTITLEMENT_QUESTION_INVALID = 287
+    """
+    INVALID_ARGUMENT {detail}. A question names either a customer or a subscription, and either a feature or a
+    meter.
+    """
+
     PRICE_CURRENCY_MISSING = 250
     """
     INVALID_ARGUMENT {price_id, code, currency, currencies}. The price is not sold in the customer's currency; create
     its next version with a currency option, or take another price.
+    """
+
+    SUBSCRIPTION_CHANGE_LIMIT_REACHED = 251
+    """
+    RESOURCE_EXHAUSTED {limit, period_end}. Changes added so many items in the current full period; wait for the next.
     """
 
     PRICE_OVERRIDE_NOT_FOUND = 252
@@ -646,7 +667,11 @@ class ErrorReason(betterproto2.Enum):
             282: "ERROR_REASON_QUOTA_INVALID",
             283: "ERROR_REASON_QUOTA_LIMIT_REACHED",
             284: "ERROR_REASON_QUOTA_OF_PLATFORM",
+            285: "ERROR_REASON_FEATURE_NOT_FOUND",
+            286: "ERROR_REASON_FEATURE_LIMIT_REACHED",
+            287: "ERROR_REASON_ENTITLEMENT_QUESTION_INVALID",
             250: "ERROR_REASON_PRICE_CURRENCY_MISSING",
+            251: "ERROR_REASON_SUBSCRIPTION_CHANGE_LIMIT_REACHED",
             252: "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND",
             253: "ERROR_REASON_PRICE_OVERRIDE_INVALID",
             254: "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID",
@@ -755,7 +780,11 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_QUOTA_INVALID": 282,
             "ERROR_REASON_QUOTA_LIMIT_REACHED": 283,
             "ERROR_REASON_QUOTA_OF_PLATFORM": 284,
+            "ERROR_REASON_FEATURE_NOT_FOUND": 285,
+            "ERROR_REASON_FEATURE_LIMIT_REACHED": 286,
+            "ERROR_REASON_ENTITLEMENT_QUESTION_INVALID": 287,
             "ERROR_REASON_PRICE_CURRENCY_MISSING": 250,
+            "ERROR_REASON_SUBSCRIPTION_CHANGE_LIMIT_REACHED": 251,
             "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND": 252,
             "ERROR_REASON_PRICE_OVERRIDE_INVALID": 253,
             "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID": 254,

@@ -200,6 +200,19 @@ class ChargeBasis(betterproto2.Message):
         11, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
 
+    priced_quantity: "str" = betterproto2.field(30, betterproto2.TYPE_STRING)
+    """
+    Of usage that is priced together with that of other items of the same price in the period, as before a pause and
+    after it: the quantity of all, and the part of the period that all served; and the same without this charge. The
+    charge is what the one comes to more than the other. Not set of others.
+    """
+
+    priced_share: "str" = betterproto2.field(31, betterproto2.TYPE_STRING)
+
+    priced_quantity_before: "str" = betterproto2.field(32, betterproto2.TYPE_STRING)
+
+    priced_share_before: "str" = betterproto2.field(33, betterproto2.TYPE_STRING)
+
 
 default_message_pool.register_message("billing.rating.v1", "ChargeBasis", ChargeBasis)
 
