@@ -19,6 +19,7 @@ from corebilling.commands.clock import clock_app
 from corebilling.commands.connection import failure
 from corebilling.commands.dead_letters import dead_letters_app
 from corebilling.commands.events import events_app
+from corebilling.commands.invoice import invoice_app
 from corebilling.commands.ledger import ledger_app
 from corebilling.commands.replay import replay
 from corebilling.commands.usage import usage_app
@@ -35,6 +36,7 @@ main.add_typer(catalog_app, name="catalog")
 main.add_typer(clock_app, name="clock")
 main.add_typer(dead_letters_app, name="dead-letters")
 main.add_typer(events_app, name="events")
+main.add_typer(invoice_app, name="invoice")
 main.add_typer(ledger_app, name="ledger")
 main.add_typer(usage_app, name="usage")
 

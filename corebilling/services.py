@@ -23,6 +23,7 @@ from corebilling.domains.discount.service import DiscountService
 from corebilling.domains.discount.servicer import DiscountServicer
 from corebilling.domains.event.service import EventService
 from corebilling.domains.event.servicer import EventServicer
+from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.hosted import HostedInvoices
@@ -128,7 +129,12 @@ class Services:
             "billing.event.v1.EventAdminService": EventAdminServicer(door, EventAdminService()),
             "billing.event.v1.EventService": EventServicer(door, EventService(names), tail),
             "billing.invoice.v1.InvoiceService": InvoiceServicer(
-                door, self.invoices, CreditNoteService(self.ledger), printer, hosted
+                door,
+                self.invoices,
+                CreditNoteService(self.ledger),
+                printer,
+                hosted,
+                BundleService(self.ledger),
             ),
             "billing.ledger.v1.LedgerService": LedgerServicer(door, self.ledger),
             "billing.quota.v1.EntitlementService": EntitlementServicer(door, EntitlementService(), view),

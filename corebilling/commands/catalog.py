@@ -4,7 +4,8 @@ import typer
 from billing.catalog.v1 import catalog_pb2 as pb
 from billing.catalog.v1 import catalog_service_pb2 as rpc
 from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
-from billing.types.v1 import period_pb2
+from billing.quota.v1 import quota_pb2, quota_service_pb2
+from billing.quota.v1.quota_service_pb2_grpc import QuotaServiceStub
 from rich.table import Table
 
 from corebilling.client import Client
@@ -31,6 +32,7 @@ class Importer:
 
     def __init__(self, client: Client, tenant_id: str) -> None:
         self._catalog = client.stub(CatalogServiceStub)
+        self._quotas = client.stub(QuotaServiceStub)
         self._tenant_id = tenant_id
 
     async def run(self) -> set[str]:
@@ -76,8 +78,25 @@ class Importer:
         request = rpc.CreatePlanRequest(
             tenant_id=self._tenant_id, request_id=new_id("req"), code=plan.code, name=plan.name, items=items
         )
-        await self._catalog.CreatePlan(request)
+        created = await self._catalog.CreatePlan(request)
+        if plan.adapters:
+            await self._limit_adapters(created.plan.id, plan.adapters)
         return True
+
+    async def _limit_adapters(self, plan_id: str, limit: str) -> None:
+        """Each subscription to the plan may have so many; more are refused."""
+        await self._quotas.SetQuota(
+            quota_service_pb2.SetQuotaRequest(
+                tenant_id=self._tenant_id,
+                request_id=new_id("req"),
+                scope=quota_pb2.QUOTA_SCOPE_PLAN,
+                subject_id=plan_id,
+                meter_code="adapters_active",
+                period=quota_pb2.QUOTA_PERIOD_BILLING_PERIOD,
+                limit_quantity=limit,
+                enforcement=quota_pb2.QUOTA_ENFORCEMENT_HARD,
+            )
+        )
 
     async def _price(
         self, plan: DefaultPlan, price: DefaultPrice, product_id: str, meters: dict[str, str]
@@ -95,7 +114,7 @@ class Importer:
             model=price.model,
             usage=pb.PRICE_USAGE_METERED if price.meter else pb.PRICE_USAGE_LICENSED,
             meter_id=meters[price.meter] if price.meter else "",
-            interval_unit=period_pb2.INTERVAL_UNIT_MONTH,
+            interval_unit=plan.interval_unit,
             unit_amount=price.unit_amount,
             unit_size=price.unit_size,
             tiers=price.tiers,

@@ -24,6 +24,11 @@ class Remembering(Generic[K, V]):
         self._known: OrderedDict[K, tuple[datetime, V]] = OrderedDict()
         self._asking: dict[K, asyncio.Task[V]] = {}
 
+    def known(self, key: K) -> V | None:
+        """What is remembered, if it is."""
+        known = self._known.get(key)
+        return known[1] if known is not None and self._clock.now() < known[0] else None
+
     async def find(self, key: K) -> V:
         """Raises what the look-up raises."""
         known = self._known.get(key)

@@ -312,3 +312,15 @@ async def list_restorable_discounts(
     """Of those that a voided invoice used, all that it can be given back to: not taken away, nor redeemed anew since."""
     rows = await conn.fetch(LIST_RESTORABLE_DISCOUNTS, tenant_id, ids)
     return [Discount(*row) for row in rows]
+
+
+LIST_COUPONS_BY_IDS: Final = """-- name: ListCouponsByIds :many
+SELECT tenant_id, id, code, name, kind, percent, amount_minor, currency, duration, duration_invoices, max_redemptions, redemptions, valid_from, valid_until, price_ids, status, created_at, version FROM coupons
+WHERE tenant_id = $1 AND id = ANY ($2::text[])
+ORDER BY id
+"""
+
+
+async def list_coupons_by_ids(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[Coupon]:
+    rows = await conn.fetch(LIST_COUPONS_BY_IDS, tenant_id, ids)
+    return [Coupon(*row) for row in rows]

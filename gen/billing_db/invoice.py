@@ -581,3 +581,84 @@ async def list_credit_notes_of_invoice(
     """All of them, oldest first."""
     rows = await conn.fetch(LIST_CREDIT_NOTES_OF_INVOICE, tenant_id, invoice_id)
     return [CreditNote(*row) for row in rows]
+
+
+FIND_INVOICE_LINE: Final = """-- name: FindInvoiceLine :one
+SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, by_record, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines WHERE tenant_id = $1 AND id = $2
+"""
+
+
+async def find_invoice_line(conn: Connection, *, tenant_id: str, id: str) -> InvoiceLine | None:
+    row = await conn.fetchrow(FIND_INVOICE_LINE, tenant_id, id)
+    return None if row is None else InvoiceLine(*row)
+
+
+LIST_INVOICE_LINES_AFTER: Final = """-- name: ListInvoiceLinesAfter :many
+SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, by_record, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines
+WHERE tenant_id = $1 AND invoice_id = $2 AND position > $3::int
+ORDER BY position
+LIMIT $4::int
+"""
+
+
+async def list_invoice_lines_after(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    invoice_id: str,
+    after: int,
+    limit_rows: int,
+) -> list[InvoiceLine]:
+    rows = await conn.fetch(LIST_INVOICE_LINES_AFTER, tenant_id, invoice_id, after, limit_rows)
+    return [InvoiceLine(*row) for row in rows]
+
+
+LIST_CHARGE_LINES: Final = """-- name: ListChargeLines :many
+SELECT l.charge_id::text AS charge_id, l.id, l.invoice_id, l.amount_minor, i.number, i.state
+FROM invoices i JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id
+WHERE i.tenant_id = $1 AND l.charge_id = ANY ($2::text[])
+    AND i.subscription_id IN (
+        SELECT b.subscription_id
+        FROM charges c JOIN billing_cycles b ON b.tenant_id = c.tenant_id AND b.id = c.cycle_id
+        WHERE c.tenant_id = $1 AND c.id = ANY ($2::text[])
+    )
+ORDER BY l.charge_id, l.invoice_id
+"""
+
+
+@dataclass(slots=True)
+class ListChargeLinesRow:
+    """A row of `list_charge_lines`."""
+
+    charge_id: str
+    id: str
+    invoice_id: str
+    amount_minor: int
+    number: str | None
+    state: str
+
+
+async def list_charge_lines(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    charge_ids: Sequence[str],
+) -> list[ListChargeLinesRow]:
+    """Which lines hold some charges: several a charge, when an invoice was voided and issued again. Found by the charges'
+    subscriptions, for lines have no index by charge.
+    """
+    rows = await conn.fetch(LIST_CHARGE_LINES, tenant_id, charge_ids)
+    return [ListChargeLinesRow(*row) for row in rows]
+
+
+LIST_PAYMENTS: Final = """-- name: ListPayments :many
+SELECT tenant_id, id, invoice_id, amount_minor, currency, reference, received_at FROM invoice_payments
+WHERE tenant_id = $1 AND invoice_id = $2
+ORDER BY id
+"""
+
+
+async def list_payments(conn: Connection, *, tenant_id: str, invoice_id: str) -> list[InvoicePayment]:
+    """Oldest first."""
+    rows = await conn.fetch(LIST_PAYMENTS, tenant_id, invoice_id)
+    return [InvoicePayment(*row) for row in rows]

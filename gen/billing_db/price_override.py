@@ -315,3 +315,18 @@ async def list_overrides_of_subscriptions(
     """Of some subscriptions and prices, those that ever were or will be in force; a subscription's own come first."""
     rows = await conn.fetch(LIST_OVERRIDES_OF_SUBSCRIPTIONS, tenant_id, subscription_ids, price_ids)
     return [ListOverridesOfSubscriptionsRow(*row) for row in rows]
+
+
+LIST_PRICE_OVERRIDES_BY_IDS: Final = """-- name: ListPriceOverridesByIds :many
+SELECT tenant_id, id, price_id, customer_id, subscription_id, currency, unit_amount, tiers, included_quantity, minimum_amount, maximum_amount, max_quantity, valid_from, valid_until, created_at, version FROM price_overrides WHERE tenant_id = $1 AND id = ANY ($2::text[])
+"""
+
+
+async def list_price_overrides_by_ids(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    ids: Sequence[str],
+) -> list[PriceOverride]:
+    rows = await conn.fetch(LIST_PRICE_OVERRIDES_BY_IDS, tenant_id, ids)
+    return [PriceOverride(*row) for row in rows]

@@ -466,3 +466,59 @@ async def find_billed_price(
     """
     row = await conn.fetchrow(FIND_BILLED_PRICE, tenant_id, subscription_item_id, period_start)
     return None if row is None else FindBilledPriceRow(*row)
+
+
+LIST_CHARGES_BY_IDS: Final = """-- name: ListChargesByIds :many
+SELECT tenant_id, id, cycle_id, subscription_item_id, kind, price_id, price_override_id, description, period_start, period_end, quantity, unit_amount, unit_size, currency, amount, amount_before, tiers, steps, by_record, basis, created_at FROM charges WHERE tenant_id = $1 AND id = ANY ($2::text[])
+"""
+
+
+async def list_charges_by_ids(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[Charge]:
+    rows = await conn.fetch(LIST_CHARGES_BY_IDS, tenant_id, ids)
+    return [Charge(*row) for row in rows]
+
+
+LIST_CHARGE_PARTS: Final = """-- name: ListChargeParts :many
+SELECT
+    o.id AS part_of_id, c.id AS charge_id, c.kind, c.period_start, c.period_end, c.quantity, c.amount,
+    c.created_at AS rated_at
+FROM charges o
+JOIN billing_cycles b ON b.tenant_id = o.tenant_id AND b.id = o.cycle_id
+JOIN billing_cycles a ON a.tenant_id = b.tenant_id AND a.subscription_id = b.subscription_id
+JOIN charges c ON c.tenant_id = a.tenant_id AND c.cycle_id = a.id
+    AND c.subscription_item_id = o.subscription_item_id
+    AND CASE o.kind
+        WHEN 'recurring' THEN c.kind = 'recurring' AND a.full_period_start = b.full_period_start
+        WHEN 'one_time' THEN c.id = o.id
+        ELSE c.kind IN ('usage', 'adjustment') AND c.period_start = o.period_start
+    END
+WHERE o.tenant_id = $1 AND o.id = ANY ($2::text[])
+ORDER BY o.id, c.created_at, c.period_start, c.id
+"""
+
+
+@dataclass(slots=True)
+class ListChargePartsRow:
+    """A row of `list_charge_parts`."""
+
+    part_of_id: str
+    charge_id: str
+    kind: str
+    period_start: datetime.datetime
+    period_end: datetime.datetime
+    quantity: Decimal
+    amount: Decimal
+    rated_at: datetime.datetime
+
+
+async def list_charge_parts(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    ids: Sequence[str],
+) -> list[ListChargePartsRow]:
+    """For each of some charges all that bill the same: the usage of the same total, or the same fee in the same full
+    period. Found by the subscription's cycles, for charges have no index by item.
+    """
+    rows = await conn.fetch(LIST_CHARGE_PARTS, tenant_id, ids)
+    return [ListChargePartsRow(*row) for row in rows]

@@ -255,3 +255,15 @@ async def list_tax_categories(
     """Of prices: their products'."""
     rows = await conn.fetch(LIST_TAX_CATEGORIES, tenant_id, price_ids)
     return [ListTaxCategoriesRow(*row) for row in rows]
+
+
+LIST_TAX_RATES_BY_IDS: Final = """-- name: ListTaxRatesByIds :many
+SELECT tenant_id, id, name, country, region, category, percent, compound, created_at, archived_at, version FROM tax_rates
+WHERE tenant_id = $1 AND id = ANY ($2::text[])
+ORDER BY id
+"""
+
+
+async def list_tax_rates_by_ids(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[TaxRate]:
+    rows = await conn.fetch(LIST_TAX_RATES_BY_IDS, tenant_id, ids)
+    return [TaxRate(*row) for row in rows]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 from .connection import Connection, Json, RowNotFound
 from .models import UsageTotal
@@ -535,3 +536,90 @@ async def list_usage_balances(conn: Connection, *, tenant_id: str) -> list[ListU
     """
     rows = await conn.fetch(LIST_USAGE_BALANCES, tenant_id)
     return [ListUsageBalancesRow(*row) for row in rows]
+
+
+LIST_USAGE_TOTALS_OF: Final = """-- name: ListUsageTotalsOf :many
+SELECT t.tenant_id, t.subscription_item_id, t.period_start, t.period_end, t.subscription_id, t.customer_id, t.meter_code, t.aggregation, t.transform, t.record_count, t.quantity_sum, t.quantity_max, t.quantity_min, t.filtered_count, t.filtered_sum, t.excluded, t.unrated, t.billed_count, t.billed_quantity, t.billed_amount, t.invoice_id, t.first_recorded_at, t.last_recorded_at, t.version
+FROM usage_totals t
+JOIN (
+    SELECT
+        unnest($1::text[]) AS subscription_item_id,
+        unnest($2::timestamptz[]) AS period_start
+) n ON n.subscription_item_id = t.subscription_item_id AND n.period_start = t.period_start
+WHERE t.tenant_id = $3
+"""
+
+
+async def list_usage_totals_of(
+    conn: Connection,
+    *,
+    subscription_item_ids: Sequence[str],
+    period_starts: Sequence[datetime.datetime],
+    tenant_id: str,
+) -> list[UsageTotal]:
+    """Those of some items and periods; the arrays run in parallel."""
+    rows = await conn.fetch(LIST_USAGE_TOTALS_OF, subscription_item_ids, period_starts, tenant_id)
+    return [UsageTotal(*row) for row in rows]
+
+
+LIST_USAGE_RECORDS: Final = """-- name: ListUsageRecords :many
+WITH hours AS (
+    SELECT
+        u.hour,
+        sum(CASE WHEN u.hour > $3::timestamptz THEN u.record_count ELSE 0 END)
+            OVER (ORDER BY u.hour) - u.record_count AS before
+    FROM usage_rollups u
+    WHERE u.tenant_id = $1 AND u.subscription_item_id = $2::text
+        AND u.hour > $3::timestamptz - interval '1 hour'
+        AND u.hour < $4::timestamptz
+), reach AS (
+    SELECT max(h.hour) + interval '1 hour' AS until FROM hours h WHERE h.before < $6::int
+)
+SELECT r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at
+FROM usage_records r
+WHERE r.tenant_id = $1 AND r.subscription_item_id = $2::text
+    AND r.recorded_at >= $3::timestamptz
+    AND r.recorded_at < least(
+        $4::timestamptz, coalesce((SELECT until FROM reach), $3::timestamptz)
+    )
+    AND (r.recorded_at, r.key) > ($3::timestamptz, $5::text::uuid)
+ORDER BY r.recorded_at, r.key
+LIMIT $6::int
+"""
+
+
+@dataclass(slots=True)
+class ListUsageRecordsRow:
+    """A row of `list_usage_records`."""
+
+    subscription_item_id: str
+    key: UUID
+    recorded_at: datetime.datetime
+    quantity: Decimal
+    received_at: datetime.datetime
+
+
+async def list_usage_records(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subscription_item_id: str,
+    after_at: datetime.datetime,
+    period_end: datetime.datetime,
+    after_key: str,
+    limit_rows: int,
+) -> list[ListUsageRecordsRow]:
+    """A page of an item's records of some time, in its order. Records have no index by item: the hours say up to when the
+    page reaches, and only that time is searched. Of the hour that it begins in, some may be on the page before: it
+    does not count.
+    """
+    rows = await conn.fetch(
+        LIST_USAGE_RECORDS,
+        tenant_id,
+        subscription_item_id,
+        after_at,
+        period_end,
+        after_key,
+        limit_rows,
+    )
+    return [ListUsageRecordsRow(*row) for row in rows]

@@ -70,7 +70,7 @@ CALL isolate_tenant('quota_notices');
 GRANT SELECT, INSERT, UPDATE, DELETE ON quotas TO corebilling_app;
 GRANT SELECT, INSERT, UPDATE ON quota_counters, features TO corebilling_app;
 GRANT SELECT ON quotas, quota_counters TO corebilling_worker;
-GRANT SELECT, INSERT ON quota_notices TO corebilling_worker;
+GRANT SELECT, INSERT ON quota_notices TO corebilling_app, corebilling_worker;
 
 -- migrate:down
 DROP TABLE features;

@@ -98,3 +98,8 @@ WHERE d.tenant_id = sqlc.arg(tenant_id) AND d.id = ANY (sqlc.arg(ids)::text[]) A
             AND o.subscription_id IS NOT DISTINCT FROM d.subscription_id AND o.id <> d.id AND o.ended_at IS NULL
     )
 ORDER BY d.id;
+
+-- name: ListCouponsByIds :many
+SELECT * FROM coupons
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[])
+ORDER BY id;

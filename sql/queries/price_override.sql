@@ -96,3 +96,6 @@ WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.id = ANY (sqlc.arg(subscription_id
     AND o.price_id = ANY (sqlc.arg(price_ids)::text[])
     AND coalesce(o.subscription_id, s.id) = s.id AND coalesce(o.valid_from < o.valid_until, true)
 ORDER BY o.subscription_id IS NULL, o.id;
+
+-- name: ListPriceOverridesByIds :many
+SELECT * FROM price_overrides WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);

@@ -179,3 +179,25 @@ JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
 JOIN subscriptions s ON s.tenant_id = t.tenant_id AND s.id = t.subscription_id
 WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_item_id = sqlc.arg(subscription_item_id)
     AND t.period_start = sqlc.arg(period_start) AND NOT t.excluded;
+
+-- name: ListChargesByIds :many
+SELECT * FROM charges WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
+
+-- name: ListChargeParts :many
+-- For each of some charges all that bill the same: the usage of the same total, or the same fee in the same full
+-- period. Found by the subscription's cycles, for charges have no index by item.
+SELECT
+    o.id AS part_of_id, c.id AS charge_id, c.kind, c.period_start, c.period_end, c.quantity, c.amount,
+    c.created_at AS rated_at
+FROM charges o
+JOIN billing_cycles b ON b.tenant_id = o.tenant_id AND b.id = o.cycle_id
+JOIN billing_cycles a ON a.tenant_id = b.tenant_id AND a.subscription_id = b.subscription_id
+JOIN charges c ON c.tenant_id = a.tenant_id AND c.cycle_id = a.id
+    AND c.subscription_item_id = o.subscription_item_id
+    AND CASE o.kind
+        WHEN 'recurring' THEN c.kind = 'recurring' AND a.full_period_start = b.full_period_start
+        WHEN 'one_time' THEN c.id = o.id
+        ELSE c.kind IN ('usage', 'adjustment') AND c.period_start = o.period_start
+    END
+WHERE o.tenant_id = sqlc.arg(tenant_id) AND o.id = ANY (sqlc.arg(ids)::text[])
+ORDER BY o.id, c.created_at, c.period_start, c.id;

@@ -71,3 +71,8 @@ WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = ANY (sqlc.arg(customer_ids)::
 SELECT p.id, d.tax_category
 FROM prices p JOIN products d ON d.tenant_id = p.tenant_id AND d.id = p.product_id
 WHERE p.tenant_id = sqlc.arg(tenant_id) AND p.id = ANY (sqlc.arg(price_ids)::text[]);
+
+-- name: ListTaxRatesByIds :many
+SELECT * FROM tax_rates
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[])
+ORDER BY id;

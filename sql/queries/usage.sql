@@ -248,3 +248,41 @@ FULL JOIN (
     GROUP BY t.subscription_item_id
 ) c ON c.subscription_item_id = a.subscription_item_id
 ORDER BY 1;
+
+-- name: ListUsageTotalsOf :many
+-- Those of some items and periods; the arrays run in parallel.
+SELECT t.*
+FROM usage_totals t
+JOIN (
+    SELECT
+        unnest(sqlc.arg(subscription_item_ids)::text[]) AS subscription_item_id,
+        unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start
+) n ON n.subscription_item_id = t.subscription_item_id AND n.period_start = t.period_start
+WHERE t.tenant_id = sqlc.arg(tenant_id);
+
+-- name: ListUsageRecords :many
+-- A page of an item's records of some time, in its order. Records have no index by item: the hours say up to when the
+-- page reaches, and only that time is searched. Of the hour that it begins in, some may be on the page before: it
+-- does not count.
+WITH hours AS (
+    SELECT
+        u.hour,
+        sum(CASE WHEN u.hour > sqlc.arg(after_at)::timestamptz THEN u.record_count ELSE 0 END)
+            OVER (ORDER BY u.hour) - u.record_count AS before
+    FROM usage_rollups u
+    WHERE u.tenant_id = sqlc.arg(tenant_id) AND u.subscription_item_id = sqlc.arg(subscription_item_id)::text
+        AND u.hour > sqlc.arg(after_at)::timestamptz - interval '1 hour'
+        AND u.hour < sqlc.arg(period_end)::timestamptz
+), reach AS (
+    SELECT max(h.hour) + interval '1 hour' AS until FROM hours h WHERE h.before < sqlc.arg(limit_rows)::int
+)
+SELECT r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at
+FROM usage_records r
+WHERE r.tenant_id = sqlc.arg(tenant_id) AND r.subscription_item_id = sqlc.arg(subscription_item_id)::text
+    AND r.recorded_at >= sqlc.arg(after_at)::timestamptz
+    AND r.recorded_at < least(
+        sqlc.arg(period_end)::timestamptz, coalesce((SELECT until FROM reach), sqlc.arg(after_at)::timestamptz)
+    )
+    AND (r.recorded_at, r.key) > (sqlc.arg(after_at)::timestamptz, sqlc.arg(after_key)::text::uuid)
+ORDER BY r.recorded_at, r.key
+LIMIT sqlc.arg(limit_rows)::int;

@@ -20,6 +20,7 @@ from corebilling.domains.quota.model import (
     calendar_window,
     due_notices,
     percent_used,
+    refusal_notices,
     refuse_excess,
     room_after,
 )
@@ -119,7 +120,8 @@ def test_records_are_refused_exactly_when_they_do_not_fit(
         Candidate(index, str(quantity), [(quotas[name], windows[name]) for name in sorted(names)])
         for index, (quantity, names) in enumerate(given_records)
     ]
-    refused, taken = refuse_excess(candidates, used, {})
+    decision = refuse_excess(candidates, used, {})
+    refused, taken = decision.refused, decision.taken
 
     held = {name: Fraction(before.get(name, 0)) for name in "abc"}
     for index, (quantity, names) in enumerate(given_records):
@@ -142,8 +144,9 @@ def test_a_refusal_tells_what_was_used_by_then() -> None:
     one = quota(limit="10.50")
     pair = (one, window_of(one))
     candidates = [Candidate(0, "3", [pair]), Candidate(1, "3.000000000001", [pair])]
-    refused, _ = refuse_excess(candidates, {pair[1]: Fraction(9, 2)}, {})
-    (error,) = refused.values()
+    decision = refuse_excess(candidates, {pair[1]: Fraction(9, 2)}, {})
+    (error,) = decision.refused.values()
+    assert decision.full == {pair[1]: (one, Fraction(15, 2))}
     assert isinstance(error, BillingError)
     assert error.facts == {
         "quota_id": "quo_a",
@@ -158,8 +161,8 @@ def test_less_room_than_was_read_is_believed() -> None:
     one = quota()
     pair = (one, window_of(one))
     candidates = [Candidate(index, "2", [pair]) for index in range(3)]
-    refused, taken = refuse_excess(candidates, {pair[1]: Fraction(3)}, {pair[1]: Fraction(3)})
-    assert (sorted(refused), taken) == ([1, 2], {pair[1]: Fraction(2)})
+    decision = refuse_excess(candidates, {pair[1]: Fraction(3)}, {pair[1]: Fraction(3)})
+    assert (sorted(decision.refused), decision.taken) == ([1, 2], {pair[1]: Fraction(2)})
 
 
 @given(quantities, quantities, st.booleans(), st.sampled_from(list(Counting)))
@@ -183,6 +186,12 @@ def test_notices_are_those_whose_threshold_is_reached(used: Decimal, percents: l
     assert own == {percent / 10 for percent in percents if used >= percent / 10 and used}
     assert len(set(notices)) == len(notices)
     assert [notice.at for notice in notices] == sorted(notice.at for notice in notices)
+
+
+@given(quantities)
+def test_a_refusal_tells_of_a_quota_with_little_left(used: Decimal) -> None:
+    exceeded = [Notice(NoticeKind.EXCEEDED, Decimal(10))]
+    assert refusal_notices(quota(), used) == (exceeded if used >= 8 else [])
 
 
 @pytest.mark.parametrize(

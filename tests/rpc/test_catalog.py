@@ -224,7 +224,7 @@ async def test_default_plans_are_imported_once(platform: Platform):
     catalog = platform.stub(CatalogServiceStub)
     plans = (await catalog.ListPlans(catalog_service_pb2.ListPlansRequest())).plans
     meters = (await catalog.ListMeters(catalog_service_pb2.ListMetersRequest())).meters
-    assert {plan.code: len(plan.items) for plan in plans} == {plan.code: 5 for plan in PLANS}
+    assert {plan.code: len(plan.items) for plan in plans} == {plan.code: 6 for plan in PLANS}
     assert {meter.code for meter in meters} == {code for code, *_ in METERS}
 
 

@@ -173,6 +173,26 @@ async def test_hard_quota_refuses_per_record_with_the_facts(platform: Platform) 
     assert refusal.facts == {**facts, "used": "10"}
 
 
+async def test_a_refusal_announces_a_quota_that_nothing_fits_into_any_more(platform: Platform) -> None:
+    plan = await metered_plan(platform)
+    one, other = await on_plan(platform, plan), await on_plan(platform, plan)
+    await set_quota(platform, "PLAN", plan.id, "100")
+    for subscription in (one, other):
+        await use(platform, subscription.id, "90")
+    await platform.drain()
+    assert await platform.events("usage.quota.exceeded") == []
+    for _ in range(2):
+        assert (await refused(use(platform, one.id, "30"))).reason == "QUOTA_EXCEEDED"
+        assert not (await use_batch(platform, [usage_record(platform, other.id, "30")])).accepted
+    await use(platform, one.id, "10")
+    await platform.drain()
+    exceeded = await platform.events("usage.quota.exceeded")
+    assert [(event.use.subject_id, event.use.used_quantity) for event in exceeded] == [
+        (one.id, "90"),
+        (other.id, "90"),
+    ]
+
+
 async def test_stream_goes_on_past_refused_records_and_duplicates_stay_duplicates(platform: Platform) -> None:
     subscription = await on_plan(platform, await metered_plan(platform))
     await set_quota(platform, "SUBSCRIPTION", subscription.id, "2")

@@ -42,6 +42,10 @@ async def test_a_quota_warns_is_used_up_refuses_and_is_free_again(platform: Plat
     await use(platform, subscription.id, "799")
     await platform.drain()
     assert await notices(platform) == []
+    refusal = await refused(use(platform, subscription.id, "202"))
+    assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED")
+    assert (refusal.facts["limit"], refusal.facts["used"]) == ("1000", "799")
+    assert refusal.facts["period_end"] == "2026-04-01T12:00:00Z"
     await use(platform, subscription.id, "1")
     await platform.drain()
     assert await notices(platform) == [("usage.quota.warning", "1000", "800")]
@@ -49,10 +53,6 @@ async def test_a_quota_warns_is_used_up_refuses_and_is_free_again(platform: Plat
     answer = await may(platform, customer_id, "201")
     assert (answer.allowed, answer.remaining_quantity) == (False, "200")
 
-    refusal = await refused(use(platform, subscription.id, "201"))
-    assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED")
-    assert (refusal.facts["limit"], refusal.facts["used"]) == ("1000", "800")
-    assert refusal.facts["period_end"] == "2026-04-01T12:00:00Z"
     await use(platform, subscription.id, "200")
     await platform.drain()
     used_up = ("usage.quota.exceeded", "1000", "1000")

@@ -54,7 +54,7 @@ async def test_the_tour_of_the_readme_works_as_printed(server_folder: Path):
 
 
 async def test_the_tour_of_the_guide_to_money_works_as_printed(server_folder: Path):
-    printed = await taken(tour("docs/money.md", 5), server_folder)
+    printed = await taken(tour("docs/money.md", 7), server_folder)
     invoice, _, credit_note = printed.partition('"credit_note"')
     for field, amount in (
         ("subtotal", 20000),
@@ -67,3 +67,5 @@ async def test_the_tour_of_the_guide_to_money_works_as_printed(server_folder: Pa
         assert f'"{field}_minor": "{amount}"' in invoice
     assert '"total_minor": "1904"' in credit_note
     assert '"balanced": true' in credit_note
+    assert "-20.00 USD: 10 % Spring" in credit_note
+    assert "comes out to the cent" in credit_note

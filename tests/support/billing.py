@@ -21,6 +21,7 @@ from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.service import CatalogService
 from corebilling.domains.customer.service import CustomerService
+from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.printing import InvoicePrinter
@@ -94,7 +95,8 @@ class Billing:
     def servicer(self, tenant_id: str = TENANT) -> InvoiceServicer:
         door: Any = TenantDoor(self.pool, tenant_id)
         shared: Any = None  # Links lead to a server, which there is none of here.
-        return InvoiceServicer(door, self.invoices, CreditNoteService(self.ledger), InvoicePrinter(), shared)
+        notes, bundles = CreditNoteService(self.ledger), BundleService(self.ledger)
+        return InvoiceServicer(door, self.invoices, notes, InvoicePrinter(), shared, bundles)
 
     async def advance(self, to: datetime) -> None:
         """Moves the clock and does everything that became due, in order."""

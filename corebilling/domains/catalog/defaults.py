@@ -1,19 +1,27 @@
 """The default plans: four of them, and Professional once more with its calls priced by volume.
 
-| plan         | monthly | calls included | over, per call / GB stored / GB moved / seat |
-|--------------|---------|----------------|-----------------------------------------------|
-| Free         | 0       | 10,000         | 0.00001 / 0.50 / 0.50 / 0                     |
-| Starter      | 99      | 1,000,000      | 0.000005 / 0.25 / 0.25 / 49                   |
-| Professional | 499     | 10,000,000     | 0.000003 / 0.15 / 0.15 / 99                   |
-| Enterprise   | 2,499   | 100,000,000    | 0.000001 / 0.10 / 0.10 / 199                  |
+Each is sold by the month and by the year.
+
+| plan         | monthly | calls included | adapters | over, per call / GB stored / GB moved / seat |
+|--------------|---------|----------------|----------|----------------------------------------------|
+| Free         | 0       | 10,000         | 1        | 0.00001 / 0.50 / 0.50 / 0                    |
+| Starter      | 99      | 1,000,000      | 5        | 0.000005 / 0.25 / 0.25 / 49                  |
+| Professional | 499     | 10,000,000     | 25       | 0.000003 / 0.15 / 0.15 / 99                  |
+| Enterprise   | 2,499   | 100,000,000    | any      | 0.000001 / 0.10 / 0.10 / 199                 |
 
 What a plan includes is the first tier of a graduated price, at 0. Stored gigabytes are billed at the
-period's peak; moved gigabytes are those going out.
+period's peak; moved gigabytes are those going out. Adapters cost nothing: a quota refuses those above the
+limit.
+
+A year costs twelve months: fees, seats and stored gigabytes twelve times as much, and twelve times the calls
+and moved gigabytes are included.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from billing.catalog.v1 import catalog_pb2 as pb
+from billing.types.v1 import period_pb2
 
 PRODUCT = ("platform", "Platform")
 
@@ -31,7 +39,7 @@ METERS: tuple[tuple[str, str, pb.Aggregation, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class DefaultPrice:
-    """A monthly price; licensed unless it names a meter."""
+    """A price of a plan; licensed unless it names a meter."""
 
     code: str
     description: str
@@ -48,6 +56,9 @@ class DefaultPlan:
     code: str
     name: str
     prices: tuple[DefaultPrice, ...]
+    adapters: str
+    """The most that may be active; empty for any number."""
+    interval_unit: period_pb2.IntervalUnit = period_pb2.INTERVAL_UNIT_MONTH
 
 
 def _beyond(included: str, unit_amount: str) -> tuple[pb.PriceTier, ...]:
@@ -61,6 +72,7 @@ def _plan(
     monthly: str,
     included: tuple[str, str, str, str],
     over: tuple[str, str, str, str],
+    adapters: str,
     calls: DefaultPrice | None = None,
 ) -> DefaultPlan:
     """`included` and `over` list calls, storage, transfer and seats."""
@@ -87,8 +99,42 @@ def _plan(
                 tiers=_beyond(transfer_in, transfer_over),
             ),
             DefaultPrice("seats", "Seats", graduated, tiers=_beyond(seats_in, seats_over), quantity=seats_in),
+            DefaultPrice(
+                "adapters", "Active adapters", pb.PRICE_MODEL_PER_UNIT, "adapters_active", unit_amount="0"
+            ),
         ),
+        adapters,
     )
+
+
+_SUMMED_UP = ("api_calls", "transfer_gb_out")
+
+
+def _yearly(plan: DefaultPlan) -> DefaultPlan:
+    return DefaultPlan(
+        f"{plan.code}-annual",
+        f"{plan.name}, by the year",
+        tuple(_yearly_price(price) for price in plan.prices),
+        plan.adapters,
+        period_pb2.INTERVAL_UNIT_YEAR,
+    )
+
+
+def _yearly_price(price: DefaultPrice) -> DefaultPrice:
+    """What adds up over the year is included twelve times; what is there throughout costs twelve months."""
+    if price.meter in _SUMMED_UP:
+        tiers = tuple(
+            pb.PriceTier(up_to=_twelvefold(tier.up_to), unit_amount=tier.unit_amount) for tier in price.tiers
+        )
+        return replace(price, tiers=tiers)
+    tiers = tuple(
+        pb.PriceTier(up_to=tier.up_to, unit_amount=_twelvefold(tier.unit_amount)) for tier in price.tiers
+    )
+    return replace(price, unit_amount=_twelvefold(price.unit_amount), tiers=tiers)
+
+
+def _twelvefold(number: str) -> str:
+    return f"{12 * Decimal(number):f}" if number else ""
 
 
 _PROFESSIONAL_INCLUDED = ("10000000", "500", "1000", "25")
@@ -109,9 +155,14 @@ _CALLS_BY_VOLUME = DefaultPrice(
     ),
 )
 
-PLANS = (
+_MONTHLY = (
     _plan(
-        "free", "Free", monthly="0", included=("10000", "1", "1", "1"), over=("0.00001", "0.50", "0.50", "0")
+        "free",
+        "Free",
+        monthly="0",
+        included=("10000", "1", "1", "1"),
+        over=("0.00001", "0.50", "0.50", "0"),
+        adapters="1",
     ),
     _plan(
         "starter",
@@ -119,6 +170,7 @@ PLANS = (
         monthly="99",
         included=("1000000", "50", "100", "5"),
         over=("0.000005", "0.25", "0.25", "49"),
+        adapters="5",
     ),
     _plan(
         "professional",
@@ -126,6 +178,7 @@ PLANS = (
         monthly="499",
         included=_PROFESSIONAL_INCLUDED,
         over=_PROFESSIONAL_OVER,
+        adapters="25",
     ),
     _plan(
         "professional-volume",
@@ -133,6 +186,7 @@ PLANS = (
         monthly="499",
         included=_PROFESSIONAL_INCLUDED,
         over=_PROFESSIONAL_OVER,
+        adapters="25",
         calls=_CALLS_BY_VOLUME,
     ),
     _plan(
@@ -141,5 +195,8 @@ PLANS = (
         monthly="2499",
         included=("100000000", "5000", "10000", "100"),
         over=("0.000001", "0.10", "0.10", "199"),
+        adapters="",
     ),
 )
+
+PLANS = (*_MONTHLY, *map(_yearly, _MONTHLY))

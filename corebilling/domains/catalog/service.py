@@ -174,13 +174,13 @@ class CatalogService:
             other_currencies=[option.currency for option in options],
         )
         _announce(tx, price.id, created)
-        return rpc.CreatePriceResponse(price=_price_message(price))
+        return rpc.CreatePriceResponse(price=price_message(price))
 
     async def get_price(self, tx: Transaction, request: rpc.GetPriceRequest) -> rpc.GetPriceResponse:
         price = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
         if price is None:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
-        return rpc.GetPriceResponse(price=_price_message(price))
+        return rpc.GetPriceResponse(price=price_message(price))
 
     async def list_prices(self, tx: Transaction, request: rpc.ListPricesRequest) -> rpc.ListPricesResponse:
         limit = page_limit(request.page_size)
@@ -189,7 +189,7 @@ class CatalogService:
             tx, tenant_id=tx.tenant_id, code=request.code, after=after, limit_rows=limit + 1
         )
         page, token = next_page(rows, limit, key=lambda row: row.id)
-        return rpc.ListPricesResponse(prices=map(_price_message, page), next_page_token=token)
+        return rpc.ListPricesResponse(prices=map(price_message, page), next_page_token=token)
 
     async def create_plan(self, tx: Transaction, request: rpc.CreatePlanRequest) -> rpc.CreatePlanResponse:
         await self._check_prices(tx, {item.price_id for item in request.items})
@@ -374,7 +374,8 @@ def _option_object(option: CurrencyAmounts, terms: PriceTerms) -> Mapping[str, A
     }
 
 
-def _price_message(price: Price) -> pb.Price:
+def price_message(price: Price) -> pb.Price:
+    """The price with all its terms."""
     options = (
         pb.CurrencyOption(**{name: value for name, value in option.items() if name != "max_quantity"})
         for option in price.currency_options

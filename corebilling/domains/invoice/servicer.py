@@ -5,6 +5,7 @@ import asyncio
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 
+from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.hosted import HostedInvoices
 from corebilling.domains.invoice.printing import InvoicePrinter, file_name
@@ -20,12 +21,14 @@ class InvoiceServicer(InvoiceServiceServicer):
         notes: CreditNoteService,
         printer: InvoicePrinter,
         hosted: HostedInvoices,
+        bundles: BundleService,
     ) -> None:
         self._door = door
         self._invoices = invoices
         self._notes = notes
         self._printer = printer
         self._hosted = hosted
+        self._bundles = bundles
 
     async def GetInvoice(self, request: rpc.GetInvoiceRequest, context: Context) -> rpc.GetInvoiceResponse:
         return await self._door.read(request, self._invoices.get_invoice)
@@ -77,6 +80,14 @@ class InvoiceServicer(InvoiceServiceServicer):
         self, request: rpc.RecordPaymentRequest, context: Context
     ) -> rpc.RecordPaymentResponse:
         return await self._door.write(request, self._invoices.record_payment)
+
+    async def ExplainLine(self, request: rpc.ExplainLineRequest, context: Context) -> rpc.ExplainLineResponse:
+        return await self._door.read(request, self._bundles.explain_line)
+
+    async def ExportInvoice(
+        self, request: rpc.ExportInvoiceRequest, context: Context
+    ) -> rpc.ExportInvoiceResponse:
+        return await self._door.read(request, self._bundles.export_invoice)
 
     async def RenderInvoice(
         self, request: rpc.RenderInvoiceRequest, context: Context

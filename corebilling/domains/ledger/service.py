@@ -24,7 +24,7 @@ from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import to_message
 from corebilling.values.ids import new_id
-from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.page import MAX_PAGE_ROWS, decode_page_token, next_page, page_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,18 @@ class LedgerService:
         )
         page, token = next_page(rows, limit, key=lambda row: row.id)
         return rpc.ListJournalsResponse(journals=await _messages(tx, page), next_page_token=token)
+
+    async def journals_of(self, tx: Transaction, *, customer_id: str, source_id: str) -> list[pb.Journal]:
+        """What a source of the customer's entered into the books, oldest first."""
+        rows = await ledger_sql.list_journals(
+            tx,
+            tenant_id=tx.tenant_id,
+            customer_id=customer_id,
+            source_id=source_id,
+            after="",
+            limit_rows=MAX_PAGE_ROWS,
+        )
+        return await _messages(tx, rows[::-1])
 
     async def verify_books(self, tx: Transaction, request: rpc.VerifyBooksRequest) -> rpc.VerifyBooksResponse:
         """Compares all of the tenant's books with what they are about: takes as long as there are many."""

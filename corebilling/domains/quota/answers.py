@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 from billing.quota.v1 import entitlement_pb2 as pb
+from billing.quota.v1 import entitlement_service_pb2 as rpc
 from billing.quota.v1 import quota_pb2
 from billing.types.v1 import period_pb2
 
@@ -27,14 +28,15 @@ class Answers:
 
     def __init__(self, holder: Holder) -> None:
         self.holder = holder
-        self._given: dict[tuple[str, str, str], pb.Entitlement] = {}
+        self._given: dict[tuple[str, str, str], rpc.CheckEntitlementResponse] = {}
 
-    def to(self, asked: pb.EntitlementQuestion) -> pb.Entitlement:
+    def to(self, asked: pb.EntitlementQuestion) -> rpc.CheckEntitlementResponse:
         """Raises InvalidArgument: ENTITLEMENT_QUESTION_INVALID."""
         key = (asked.feature_code, asked.meter_code, asked.quantity)
         given = self._given.get(key)
         if given is None:
-            given = entitlement_message(decide_entitlement(self.holder, read_question(asked)))
+            answer = decide_entitlement(self.holder, read_question(asked))
+            given = rpc.CheckEntitlementResponse(entitlement=entitlement_message(answer))
             if len(self._given) < _MAX_ANSWERS:
                 self._given[key] = given
         return given

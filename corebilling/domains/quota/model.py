@@ -192,6 +192,16 @@ def due_notices(quota: Quota, used: Decimal) -> list[Notice]:
     return sorted((one for one in wanted if 0 < used >= one.at), key=lambda one: (one.at, one.kind))
 
 
+def refusal_notices(quota: Quota, used: Decimal) -> list[Notice]:
+    """What there is to tell of a hard quota that refused a record.
+
+    With four fifths used, little is left: what does not fit may come again and again, and never use it up. A
+    record that would not fit into much more is one record's mistake.
+    """
+    warned = any(notice.kind is NoticeKind.WARNING for notice in due_notices(quota, used))
+    return [Notice(NoticeKind.EXCEEDED, quota.limit)] if warned else []
+
+
 def percent_used(limit: Decimal, used: Decimal) -> int:
     """In whole percent, rounded down; 100 of a quota that allows nothing."""
     return int(Fraction(used) * 100 // Fraction(limit)) if limit else 100
@@ -206,18 +216,24 @@ class Candidate:
     windows: Sequence[tuple[Quota, Window]]
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Refusals by index, what the accepted records use, and the quotas that refused, with what was used."""
+
+    refused: dict[int, BillingError]
+    taken: dict[Window, Fraction]
+    full: dict[Window, tuple[Quota, Fraction]]
+
+
 def refuse_excess(
     candidates: Iterable[Candidate], used: Mapping[Window, Fraction], room: Mapping[Window, Fraction]
-) -> tuple[dict[int, BillingError], dict[Window, Fraction]]:
+) -> "Decision":
     """Takes the records one by one; a hard quota refuses what does not fit into what is left of it.
 
     `room` is what the tenant's quotas were found to have left, where that is less than `used` says.
-
-    Returns:
-        The refusals by index, and what the accepted records use.
     """
-    refused: dict[int, BillingError] = {}
-    taken: dict[Window, Fraction] = {}
+    decision = Decision({}, {}, {})
+    refused, taken = decision.refused, decision.taken
     for candidate in candidates:
         full = next(
             (
@@ -229,13 +245,15 @@ def refuse_excess(
         )
         if full is not None:
             quota, window = full
-            refused[candidate.index] = _exceeded(quota, window, _so_far(quota, window, used, taken))
+            so_far = _so_far(quota, window, used, taken)
+            refused[candidate.index] = _exceeded(quota, window, so_far)
+            decision.full[window] = quota, so_far
             continue
         for quota, window in candidate.windows:
             amount = quota.taken(candidate.quantity)
             before = taken.get(window, Fraction(0))
             taken[window] = max(before, amount) if quota.counting is Counting.MAX else before + amount
-    return refused, taken
+    return decision
 
 
 def room_after(quota: Quota, used: Decimal, added: Fraction) -> Fraction | None:

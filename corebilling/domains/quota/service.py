@@ -8,7 +8,6 @@ from billing.event.v1 import event_pb2 as eventv1
 from billing.quota.v1 import quota_events_pb2 as events
 from billing.quota.v1 import quota_pb2 as pb
 from billing.quota.v1 import quota_service_pb2 as rpc
-from billing.types.v1 import period_pb2
 from billing.usage.v1 import usage_events_pb2
 from billing_db import quota as quota_sql
 from billing_db.models import Quota as QuotaRow
@@ -19,8 +18,6 @@ from corebilling.domains.quota.model import (
     ANY_METER,
     MAX_QUOTAS_PER_SUBJECT,
     Counting,
-    Notice,
-    NoticeKind,
     Quota,
     QuotaPeriod,
     Scope,
@@ -28,30 +25,27 @@ from corebilling.domains.quota.model import (
     check_counting,
     check_quota,
     due_notices,
-    percent_used,
 )
+from corebilling.domains.quota.notices import Occasion, give_notices
 from corebilling.domains.quota.rows import quota_of, threshold_of
 from corebilling.domains.quota.subject import check_meter, check_subject
 from corebilling.domains.quota.use import used_in
 from corebilling.errors import NotFound, PermissionDenied, ResourceExhausted
 from corebilling.events import outbox
 from corebilling.events.envelope import payload
-from corebilling.mapping import decimal_text, enum_number, enum_text, instant, timestamp, to_message
+from corebilling.mapping import decimal_text, enum_number, enum_text, instant, to_message
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 _OPERATORS = "platform_admin"
 
-Announced = events.UsageQuotaWarning | events.UsageQuotaExceeded | events.UsageThresholdReached
-
 
 @dataclass(frozen=True, slots=True)
 class _Reported:
-    """A quota's window that an event's usage counts in."""
+    """A quota that an event's usage counts for."""
 
     quota: Quota
-    window: Window
     event: eventv1.Event
 
 
@@ -172,68 +166,16 @@ class QuotaService:
             for event, reported in by_subscription[quota.subscription_id]:
                 if quota.counts(reported.meter_code):
                     for window in _windows(quota, tenant, event, reported):
-                        counted[window] = _Reported(quota, window, event)
-        await self._announce(tx, list(counted.values()))
-
-    async def _announce(self, tx: Transaction, counted: Sequence[_Reported]) -> None:
-        used = await used_in(tx, {one.window: one.quota for one in counted})
-        due = {
-            (one.window, notice): one
-            for one in counted
-            for notice in due_notices(one.quota, exact_amount(used[one.window]))
-        }
-        if not due:
-            return
-        fresh = await quota_sql.insert_notices(
+                        counted[window] = _Reported(quota, event)
+        used = await used_in(tx, {window: one.quota for window, one in counted.items()})
+        await give_notices(
             tx,
-            tenant_id=tx.tenant_id,
-            created_at=tx.now,
-            quota_ids=[window.quota_id for window, _ in due],
-            subject_ids=[window.subject_id for window, _ in due],
-            starts=[window.period.start for window, _ in due],
-            kinds=[notice.kind for _, notice in due],
-            at_quantities=[notice.at for _, notice in due],
+            {
+                (window, notice): Occasion(one.quota, used[window], one.event)
+                for window, one in counted.items()
+                for notice in due_notices(one.quota, exact_amount(used[window]))
+            },
         )
-        given = {(row.quota_id, row.subject_id, row.period_start, row.kind, row.at_quantity) for row in fresh}
-        for (window, notice), one in due.items():
-            if (window.quota_id, window.subject_id, window.period.start, notice.kind, notice.at) in given:
-                _append_notice(tx, one, notice, exact_amount(used[window]))
-
-
-def _append_notice(tx: Transaction, one: _Reported, notice: Notice, used: Decimal) -> None:
-    start = one.window.period.start.isoformat().replace("+00:00", "Z")
-    at = decimal_text(notice.at)
-    outbox.append(
-        tx,
-        _notice_message(one.quota, one.window, notice, used),
-        # Every notice is a resource of its own, and there is one version of it.
-        resource_id=f"{one.window.quota_id}:{one.window.subject_id}:{start}:{notice.kind}:{at}",
-        resource_version=1,
-        ordering_key=one.event.metadata.ordering_key,
-        cause=one.event,
-    )
-
-
-def _notice_message(quota: Quota, window: Window, notice: Notice, used: Decimal) -> Announced:
-    use = events.QuotaUse(
-        quota_id=quota.id,
-        scope=enum_number(pb.QuotaScope, quota.scope),  # type: ignore[arg-type]
-        subject_id=window.subject_id,
-        customer_id=quota.customer_id,
-        meter_code=quota.meter_code,
-        period=period_pb2.Period(start=timestamp(window.period.start), end=timestamp(window.period.end)),
-        limit_quantity=decimal_text(quota.limit),
-        used_quantity=decimal_text(used),
-        percent_used=str(percent_used(quota.limit, used)),
-        enforcement=enum_number(pb.QuotaEnforcement, "hard" if quota.hard else "soft"),  # type: ignore[arg-type]
-    )
-    match notice.kind:
-        case NoticeKind.WARNING:
-            return events.UsageQuotaWarning(use=use)
-        case NoticeKind.EXCEEDED:
-            return events.UsageQuotaExceeded(use=use)
-        case NoticeKind.THRESHOLD:
-            return events.UsageThresholdReached(use=use, threshold_quantity=decimal_text(notice.at))
 
 
 def _windows(

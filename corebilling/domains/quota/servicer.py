@@ -62,8 +62,8 @@ class EntitlementServicer(EntitlementServiceServicer):
     async def CheckEntitlement(
         self, request: entitlement_rpc.CheckEntitlementRequest, context: Context
     ) -> entitlement_rpc.CheckEntitlementResponse:
-        answers = await self._answers(request, request.question)
-        return entitlement_rpc.CheckEntitlementResponse(entitlement=answers.to(request.question))
+        asked = request.question
+        return (await self._answers(request, asked)).to(asked)
 
     async def BatchCheckEntitlements(
         self, request: entitlement_rpc.BatchCheckEntitlementsRequest, context: Context
@@ -78,7 +78,7 @@ class EntitlementServicer(EntitlementServiceServicer):
         self, request: entitlement_rpc.BatchCheckEntitlementsRequest, asked: pb.EntitlementQuestion
     ) -> pb.Entitlement:
         try:
-            return (await self._answers(request, asked)).to(asked)
+            return (await self._answers(request, asked)).to(asked).entitlement
         except NotFound:
             return NOBODY
 

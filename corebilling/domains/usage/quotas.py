@@ -14,9 +14,11 @@ from corebilling.domains.quota.model import (
     Quota,
     Scope,
     Window,
+    refusal_notices,
     refuse_excess,
     room_after,
 )
+from corebilling.domains.quota.notices import Occasion, give_notices
 from corebilling.domains.quota.rows import quota_of
 from corebilling.domains.quota.use import used_in
 from corebilling.domains.usage.model import (
@@ -48,7 +50,7 @@ async def within_quotas(
     acceptance: Acceptance,
     room: Mapping[PeriodKey, Fraction],
 ) -> tuple[Acceptance, list[TenantUse]]:
-    """Leaves out what hard quotas refuse, and tells what the rest adds to the tenant's quotas.
+    """Leaves out what hard quotas refuse, which is announced, and tells what the rest adds to the tenant's.
 
     `room` is what a quota of the tenant's was found to have left: customers share no lock, so that others may
     use it up at the same moment.
@@ -75,13 +77,21 @@ async def within_quotas(
     windows = {window: quota for one in candidates for quota, window in one.windows}
     used = await used_in(tx, windows)
     left = {window: room[_key(window)] for window in windows if _key(window) in room}
-    refused, taken = refuse_excess(candidates, used, left)
-    fresh = [index for index in acceptance.fresh if index not in refused]
+    decision = refuse_excess(candidates, used, left)
+    await give_notices(
+        tx,
+        {
+            (window, notice): Occasion(quota, so_far)
+            for window, (quota, so_far) in decision.full.items()
+            for notice in refusal_notices(quota, exact_amount(so_far))
+        },
+    )
+    fresh = [index for index in acceptance.fresh if index not in decision.refused]
     return (
-        Acceptance(fresh, acceptance.duplicates, {**acceptance.refused, **refused}),
+        Acceptance(fresh, acceptance.duplicates, {**acceptance.refused, **decision.refused}),
         [
             TenantUse(windows[window], window, added)
-            for window, added in taken.items()
+            for window, added in decision.taken.items()
             if windows[window].scope is Scope.TENANT
         ],
     )

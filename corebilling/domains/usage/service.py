@@ -143,7 +143,7 @@ class UsageService:
         page, token = next_page(
             rows, limit, key=lambda row: (row.period_start.isoformat(), row.subscription_item_id)
         )
-        return rpc.ListUsageTotalsResponse(totals=map(_total, page), next_page_token=token)
+        return rpc.ListUsageTotalsResponse(totals=map(total_message, page), next_page_token=token)
 
     async def list_usage_buckets(
         self, tx: Transaction, request: rpc.ListUsageBucketsRequest
@@ -404,7 +404,8 @@ def _duplicate(index: int) -> rpc.UsageResult:
     return rpc.UsageResult(index=index, outcome=usage_pb2.USAGE_OUTCOME_DUPLICATE)
 
 
-def _total(row: UsageTotal) -> usage_pb2.UsageTotal:
+def total_message(row: UsageTotal) -> usage_pb2.UsageTotal:
+    """The total, its quantity as the meter aggregates and transforms it."""
     quantity = metered_quantity(
         row.aggregation,
         row.transform,

@@ -12,6 +12,7 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceServicer
 from corebilling.db.transaction import Transaction
 from corebilling.domains.usage import metrics
 from corebilling.domains.usage.service import NO_LIMIT, MonthsMissing, PeriodsFull, UsageService
+from corebilling.errors import ResourceExhausted
 from corebilling.rpc.door import Context, Door
 
 MAX_STREAM_PROBLEMS = 100
@@ -27,7 +28,16 @@ class UsageServicer(UsageServiceServicer):
         self._usage = usage
 
     async def ReportUsage(self, request: rpc.ReportUsageRequest, context: Context) -> rpc.ReportUsageResponse:
-        response = await self._write(request, self._usage.report_usage)
+        try:
+            response = await self._write(request, self._usage.report_usage)
+        except ResourceExhausted as refusal:
+            if refusal.reason != "QUOTA_EXCEEDED":
+                raise
+            # A refused call leaves nothing behind, a batch does: it tells that the quota is used up.
+            batch = rpc.BatchReportUsageRequest(tenant_id=request.tenant_id, records=[request.record])
+            if not (await self._write_batch(batch)).accepted:
+                raise
+            return rpc.ReportUsageResponse(outcome=usage_pb2.USAGE_OUTCOME_ACCEPTED)
         metrics.ACCEPTED.add(response.outcome == usage_pb2.USAGE_OUTCOME_ACCEPTED)
         return response
 

@@ -1,5 +1,6 @@
 import datetime
 
+from billing.invoice.v1 import bundle_pb2 as _bundle_pb2
 from billing.invoice.v1 import invoice_pb2 as _invoice_pb2
 from billing.options.v1 import options_pb2 as _options_pb2
 from billing.types.v1 import language_pb2 as _language_pb2
@@ -287,3 +288,47 @@ class ListCreditNotesResponse(_message.Message):
     credit_notes: _containers.RepeatedCompositeFieldContainer[_invoice_pb2.CreditNote]
     next_page_token: str
     def __init__(self, credit_notes: _Optional[_Iterable[_Union[_invoice_pb2.CreditNote, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ExplainLineRequest(_message.Message):
+    __slots__ = ("tenant_id", "invoice_line_id", "page_size", "page_token")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_LINE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    invoice_line_id: str
+    page_size: int
+    page_token: str
+    def __init__(self, tenant_id: _Optional[str] = ..., invoice_line_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ExplainLineResponse(_message.Message):
+    __slots__ = ("explanation", "records", "next_page_token")
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    explanation: _bundle_pb2.LineExplanation
+    records: _containers.RepeatedCompositeFieldContainer[_bundle_pb2.RatedRecord]
+    next_page_token: str
+    def __init__(self, explanation: _Optional[_Union[_bundle_pb2.LineExplanation, _Mapping]] = ..., records: _Optional[_Iterable[_Union[_bundle_pb2.RatedRecord, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ExportInvoiceRequest(_message.Message):
+    __slots__ = ("tenant_id", "invoice_id", "with_records", "page_size", "page_token")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    WITH_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    invoice_id: str
+    with_records: bool
+    page_size: int
+    page_token: str
+    def __init__(self, tenant_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., with_records: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ExportInvoiceResponse(_message.Message):
+    __slots__ = ("part", "next_page_token")
+    PART_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    part: _bundle_pb2.InvoiceBundle
+    next_page_token: str
+    def __init__(self, part: _Optional[_Union[_bundle_pb2.InvoiceBundle, _Mapping]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

@@ -89,6 +89,16 @@ class InvoiceServiceStub:
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.SerializeToString,
                 response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentResponse.FromString,
                 _registered_method=True)
+        self.ExplainLine = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/ExplainLine',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExplainLineRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExplainLineResponse.FromString,
+                _registered_method=True)
+        self.ExportInvoice = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/ExportInvoice',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExportInvoiceRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExportInvoiceResponse.FromString,
+                _registered_method=True)
         self.RenderInvoice = channel.unary_unary(
                 '/billing.invoice.v1.InvoiceService/RenderInvoice',
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceRequest.SerializeToString,
@@ -178,6 +188,20 @@ class InvoiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainLine(self, request, context):
+        """Where each cent of a line comes from, with a page of the usage records behind it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportInvoice(self, request, context):
+        """The invoice with all its evidence, in parts. `corebilling invoice verify` works it out again from that alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RenderInvoice(self, request, context):
         """The invoice as a PDF, or as a page.
         """
@@ -249,6 +273,16 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.RecordPayment,
                     request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.FromString,
                     response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentResponse.SerializeToString,
+            ),
+            'ExplainLine': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainLine,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExplainLineRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExplainLineResponse.SerializeToString,
+            ),
+            'ExportInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportInvoice,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExportInvoiceRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExportInvoiceResponse.SerializeToString,
             ),
             'RenderInvoice': grpc.unary_unary_rpc_method_handler(
                     servicer.RenderInvoice,
@@ -558,6 +592,60 @@ class InvoiceService:
             '/billing.invoice.v1.InvoiceService/RecordPayment',
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.SerializeToString,
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainLine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/ExplainLine',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExplainLineRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExplainLineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/ExportInvoice',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExportInvoiceRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExportInvoiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,10 @@ class InvoiceServiceStub:
     """Newest first."""
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]
     """Money that arrived outside the platform, in part or in full."""
+    ExplainLine: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ExplainLineRequest, _invoice_service_pb2.ExplainLineResponse]
+    """Where each cent of a line comes from, with a page of the usage records behind it."""
+    ExportInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ExportInvoiceRequest, _invoice_service_pb2.ExportInvoiceResponse]
+    """The invoice with all its evidence, in parts. `corebilling invoice verify` works it out again from that alone."""
     RenderInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]
     """The invoice as a PDF, or as a page."""
     ShareInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]
@@ -77,6 +81,10 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """Newest first."""
     RecordPayment: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]  # type: ignore[assignment]
     """Money that arrived outside the platform, in part or in full."""
+    ExplainLine: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ExplainLineRequest, _invoice_service_pb2.ExplainLineResponse]  # type: ignore[assignment]
+    """Where each cent of a line comes from, with a page of the usage records behind it."""
+    ExportInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ExportInvoiceRequest, _invoice_service_pb2.ExportInvoiceResponse]  # type: ignore[assignment]
+    """The invoice with all its evidence, in parts. `corebilling invoice verify` works it out again from that alone."""
     RenderInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]  # type: ignore[assignment]
     """The invoice as a PDF, or as a page."""
     ShareInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]  # type: ignore[assignment]
@@ -167,6 +175,22 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.RecordPaymentResponse, _abc.Awaitable[_invoice_service_pb2.RecordPaymentResponse]]:
         """Money that arrived outside the platform, in part or in full."""
+
+    @_abc_1.abstractmethod
+    def ExplainLine(
+        self,
+        request: _invoice_service_pb2.ExplainLineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ExplainLineResponse, _abc.Awaitable[_invoice_service_pb2.ExplainLineResponse]]:
+        """Where each cent of a line comes from, with a page of the usage records behind it."""
+
+    @_abc_1.abstractmethod
+    def ExportInvoice(
+        self,
+        request: _invoice_service_pb2.ExportInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ExportInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.ExportInvoiceResponse]]:
+        """The invoice with all its evidence, in parts. `corebilling invoice verify` works it out again from that alone."""
 
     @_abc_1.abstractmethod
     def RenderInvoice(

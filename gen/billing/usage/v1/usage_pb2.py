@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from billing.catalog.v1 import catalog_pb2 as billing_dot_catalog_dot_v1_dot_catalog__pb2
 from billing.types.v1 import period_pb2 as billing_dot_types_dot_v1_dot_period__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62illing/usage/v1/usage.proto\x12\x10\x62illing.usage.v1\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x03\n\x0bUsageRecord\x12\x33\n\x0fidempotency_key\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\x0eidempotencyKey\x12\x32\n\x0fsubscription_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0esubscriptionId\x12(\n\nmeter_code\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tmeterCode\x12\x42\n\x08quantity\x18\x04 \x01(\tB&\xbaH#r!\x18(2\x1d^[0-9]{1,20}(\\.[0-9]{1,12})?$R\x08quantity\x12\x43\n\x0brecorded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\nrecordedAt\x12\x66\n\nproperties\x18\x06 \x03(\x0b\x32-.billing.usage.v1.UsageRecord.PropertiesEntryB\x17\xbaH\x14\x9a\x01\x11\x10\x10\"\x06r\x04\x10\x01\x18?*\x05r\x03\x18\x80\x01R\nproperties\x1a=\n\x0fPropertiesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xb0\x04\n\nUsageTotal\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\x30\n\x14subscription_item_id\x18\x02 \x01(\tR\x12subscriptionItemId\x12\x1d\n\nmeter_code\x18\x03 \x01(\tR\tmeterCode\x12\x30\n\x06period\x18\x04 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12\x1a\n\x08quantity\x18\x05 \x01(\tR\x08quantity\x12!\n\x0crecord_count\x18\x06 \x01(\x03R\x0brecordCount\x12\'\n\x0f\x62illed_quantity\x18\x07 \x01(\tR\x0e\x62illedQuantity\x12\x1a\n\x08\x65xcluded\x18\x08 \x01(\x08R\x08\x65xcluded\x12\x46\n\x11\x66irst_recorded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0f\x66irstRecordedAt\x12\x44\n\x10last_recorded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0elastRecordedAt\x12\x18\n\x07version\x18\x0b \x01(\x03R\x07version\x12&\n\x0e\x66iltered_count\x18\xe6\x01 \x01(\x03R\rfilteredCount\x12\"\n\x0c\x62illed_count\x18\xe7\x01 \x01(\x03R\x0b\x62illedCount\"\xae\x01\n\x0bUsageBucket\x12\x30\n\x14subscription_item_id\x18\x01 \x01(\tR\x12subscriptionItemId\x12.\n\x04hour\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04hour\x12\x1a\n\x08quantity\x18\x03 \x01(\tR\x08quantity\x12!\n\x0crecord_count\x18\x04 \x01(\x03R\x0brecordCount*\x9e\x01\n\x0cUsageOutcome\x12\x1d\n\x19USAGE_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16USAGE_OUTCOME_ACCEPTED\x10\x01\x12\x1b\n\x17USAGE_OUTCOME_DUPLICATE\x10\x02\x12\x1a\n\x16USAGE_OUTCOME_CONFLICT\x10\x03\x12\x1a\n\x16USAGE_OUTCOME_REJECTED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62illing/usage/v1/usage.proto\x12\x10\x62illing.usage.v1\x1a billing/catalog/v1/catalog.proto\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x03\n\x0bUsageRecord\x12\x33\n\x0fidempotency_key\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\x0eidempotencyKey\x12\x32\n\x0fsubscription_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0esubscriptionId\x12(\n\nmeter_code\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\tmeterCode\x12\x42\n\x08quantity\x18\x04 \x01(\tB&\xbaH#r!\x18(2\x1d^[0-9]{1,20}(\\.[0-9]{1,12})?$R\x08quantity\x12\x43\n\x0brecorded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\nrecordedAt\x12\x66\n\nproperties\x18\x06 \x03(\x0b\x32-.billing.usage.v1.UsageRecord.PropertiesEntryB\x17\xbaH\x14\x9a\x01\x11\x10\x10\"\x06r\x04\x10\x01\x18?*\x05r\x03\x18\x80\x01R\nproperties\x1a=\n\x0fPropertiesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xf4\x04\n\nUsageTotal\x12\'\n\x0fsubscription_id\x18\x01 \x01(\tR\x0esubscriptionId\x12\x30\n\x14subscription_item_id\x18\x02 \x01(\tR\x12subscriptionItemId\x12\x1d\n\nmeter_code\x18\x03 \x01(\tR\tmeterCode\x12\x30\n\x06period\x18\x04 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12\x1a\n\x08quantity\x18\x05 \x01(\tR\x08quantity\x12!\n\x0crecord_count\x18\x06 \x01(\x03R\x0brecordCount\x12\'\n\x0f\x62illed_quantity\x18\x07 \x01(\tR\x0e\x62illedQuantity\x12\x1a\n\x08\x65xcluded\x18\x08 \x01(\x08R\x08\x65xcluded\x12\x46\n\x11\x66irst_recorded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0f\x66irstRecordedAt\x12\x44\n\x10last_recorded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0elastRecordedAt\x12\x18\n\x07version\x18\x0b \x01(\x03R\x07version\x12&\n\x0e\x66iltered_count\x18\xe6\x01 \x01(\x03R\rfilteredCount\x12\"\n\x0c\x62illed_count\x18\xe7\x01 \x01(\x03R\x0b\x62illedCount\x12\x42\n\x0b\x61ggregation\x18\x8e\x02 \x01(\x0e\x32\x1f.billing.catalog.v1.AggregationR\x0b\x61ggregation\"\xae\x01\n\x0bUsageBucket\x12\x30\n\x14subscription_item_id\x18\x01 \x01(\tR\x12subscriptionItemId\x12.\n\x04hour\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04hour\x12\x1a\n\x08quantity\x18\x03 \x01(\tR\x08quantity\x12!\n\x0crecord_count\x18\x04 \x01(\x03R\x0brecordCount*\x9e\x01\n\x0cUsageOutcome\x12\x1d\n\x19USAGE_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16USAGE_OUTCOME_ACCEPTED\x10\x01\x12\x1b\n\x17USAGE_OUTCOME_DUPLICATE\x10\x02\x12\x1a\n\x16USAGE_OUTCOME_CONFLICT\x10\x03\x12\x1a\n\x16USAGE_OUTCOME_REJECTED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,14 +49,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGERECORD'].fields_by_name['recorded_at']._serialized_options = b'\272H\003\310\001\001'
   _globals['_USAGERECORD'].fields_by_name['properties']._loaded_options = None
   _globals['_USAGERECORD'].fields_by_name['properties']._serialized_options = b'\272H\024\232\001\021\020\020\"\006r\004\020\001\030?*\005r\003\030\200\001'
-  _globals['_USAGEOUTCOME']._serialized_start=1351
-  _globals['_USAGEOUTCOME']._serialized_end=1509
-  _globals['_USAGERECORD']._serialized_start=144
-  _globals['_USAGERECORD']._serialized_end=608
-  _globals['_USAGERECORD_PROPERTIESENTRY']._serialized_start=547
-  _globals['_USAGERECORD_PROPERTIESENTRY']._serialized_end=608
-  _globals['_USAGETOTAL']._serialized_start=611
-  _globals['_USAGETOTAL']._serialized_end=1171
-  _globals['_USAGEBUCKET']._serialized_start=1174
-  _globals['_USAGEBUCKET']._serialized_end=1348
+  _globals['_USAGEOUTCOME']._serialized_start=1453
+  _globals['_USAGEOUTCOME']._serialized_end=1611
+  _globals['_USAGERECORD']._serialized_start=178
+  _globals['_USAGERECORD']._serialized_end=642
+  _globals['_USAGERECORD_PROPERTIESENTRY']._serialized_start=581
+  _globals['_USAGERECORD_PROPERTIESENTRY']._serialized_end=642
+  _globals['_USAGETOTAL']._serialized_start=645
+  _globals['_USAGETOTAL']._serialized_end=1273
+  _globals['_USAGEBUCKET']._serialized_start=1276
+  _globals['_USAGEBUCKET']._serialized_end=1450
 # @@protoc_insertion_point(module_scope)

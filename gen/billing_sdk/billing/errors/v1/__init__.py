@@ -522,6 +522,11 @@ class ErrorReason(betterproto2.Enum):
     meter.
     """
 
+    INVOICE_LINE_NOT_FOUND = 270
+    """
+    NOT_FOUND {invoice_line_id}. GetInvoice shows an invoice's lines.
+    """
+
     PRICE_CURRENCY_MISSING = 250
     """
     INVALID_ARGUMENT {price_id, code, currency, currencies}. The price is not sold in the customer's currency; create
@@ -670,6 +675,7 @@ class ErrorReason(betterproto2.Enum):
             285: "ERROR_REASON_FEATURE_NOT_FOUND",
             286: "ERROR_REASON_FEATURE_LIMIT_REACHED",
             287: "ERROR_REASON_ENTITLEMENT_QUESTION_INVALID",
+            270: "ERROR_REASON_INVOICE_LINE_NOT_FOUND",
             250: "ERROR_REASON_PRICE_CURRENCY_MISSING",
             251: "ERROR_REASON_SUBSCRIPTION_CHANGE_LIMIT_REACHED",
             252: "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND",
@@ -783,6 +789,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_FEATURE_NOT_FOUND": 285,
             "ERROR_REASON_FEATURE_LIMIT_REACHED": 286,
             "ERROR_REASON_ENTITLEMENT_QUESTION_INVALID": 287,
+            "ERROR_REASON_INVOICE_LINE_NOT_FOUND": 270,
             "ERROR_REASON_PRICE_CURRENCY_MISSING": 250,
             "ERROR_REASON_SUBSCRIPTION_CHANGE_LIMIT_REACHED": 251,
             "ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND": 252,

@@ -737,7 +737,7 @@ default_message_pool.register_message("billing.quota.v1", "SetQuotaResponse", Se
 @dataclass(eq=False, repr=False)
 class UsageQuotaExceeded(betterproto2.Message):
     """
-    A quota is used up.
+    A quota is used up; or less than a fifth is left, and it refused what does not fit.
     """
 
     use: "QuotaUse | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)

@@ -494,6 +494,13 @@ class UsageTotal(betterproto2.Message):
     Records of `record_count` that were there when the period was last rated.
     """
 
+    aggregation: "__catalog__v1__.Aggregation" = betterproto2.field(
+        270, betterproto2.TYPE_ENUM, default_factory=lambda: __catalog__v1__.Aggregation(0)
+    )
+    """
+    The meter's.
+    """
+
 
 default_message_pool.register_message("billing.usage.v1", "UsageTotal", UsageTotal)
 
@@ -560,4 +567,5 @@ class UsageServiceStub:
 
 
 from ....google import protobuf as ___google__protobuf__
+from ...catalog import v1 as __catalog__v1__
 from ...types import v1 as __types__v1__

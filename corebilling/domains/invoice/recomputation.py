@@ -1,0 +1,387 @@
+"""Invoices worked out again, from the evidence that a bundle has of them and from nothing else.
+
+What is said here of a number is said of any text that stands where one is expected: a bundle is somebody's
+file. `Unreadable` names what cannot be understood; whatever can be is worked out, be it wrong.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+
+from billing.catalog.v1 import catalog_pb2, price_override_pb2
+from billing.credit.v1 import credit_pb2
+from billing.discount.v1 import discount_pb2
+from billing.invoice.v1 import bundle_pb2
+from billing.invoice.v1 import invoice_pb2 as pb
+from billing.rating.v1 import rating_pb2
+from billing.tax.v1 import tax_pb2
+from billing.tenant.v1 import tenant_pb2
+from billing.types.v1 import money_pb2, period_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from corebilling.domains.invoice.amounts import AmountLine, InvoiceAmounts, Terms, work_out
+from corebilling.domains.rating.model import evidence as shown_tiers
+from corebilling.errors import BillingError
+from corebilling.mapping import EnumType, decimal_text, enum_text, instant
+from corebilling.values.credit import Credit, CreditApplication, CreditKind
+from corebilling.values.currency import EXPONENTS
+from corebilling.values.discount import Discount, DiscountKind
+from corebilling.values.money import exact_amount, exact_minor, minor_units
+from corebilling.values.period import Period
+from corebilling.values.price import (
+    Price,
+    PriceModel,
+    Rated,
+    StepKind,
+    Tier,
+    TierCharge,
+    prorate,
+    rate,
+    rate_increase,
+)
+from corebilling.values.proration import Grain, Proration
+from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
+
+_NUMBER = re.compile(r"-?[0-9]{1,80}(\.[0-9]{1,80})?", re.ASCII)
+_FRACTION = re.compile(r"[0-9]{1,40}(/[1-9][0-9]{0,39})?", re.ASCII)
+_WHOLE = Fraction(1)
+_STEP_KINDS = {
+    StepKind.CAP: money_pb2.CHARGE_STEP_KIND_CAP,
+    StepKind.MINIMUM: money_pb2.CHARGE_STEP_KIND_MINIMUM,
+}
+
+
+_Amounts = catalog_pb2.Price | catalog_pb2.CurrencyOption | price_override_pb2.PriceOverride
+
+
+class Unreadable(Exception):
+    """The evidence cannot be understood; the message is a sentence that says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recharged:
+    """What a charge comes to, exactly, in major units; `share` is that of the full period."""
+
+    share: Fraction
+    share_before: Fraction
+    amount: Decimal
+    amount_before: Decimal
+    tiers: tuple[money_pb2.TierCharge, ...]
+    steps: tuple[money_pb2.ChargeStep, ...]
+
+
+def number(text: str, what: str) -> Decimal:
+    """A decimal in plain notation; nothing is 0.
+
+    Raises:
+        Unreadable: It is none.
+    """
+    if not text:
+        return Decimal(0)
+    if not _NUMBER.fullmatch(text):
+        raise Unreadable(f"The {what} is no number: '{text[:80]}'.")
+    return Decimal(text)
+
+
+def fraction(text: str, what: str) -> Fraction:
+    """As in "15/31"; nothing is the whole.
+
+    Raises:
+        Unreadable: It is none.
+    """
+    if not text:
+        return _WHOLE
+    if not _FRACTION.fullmatch(text):
+        raise Unreadable(f"The {what} is no fraction: '{text[:80]}'.")
+    return Fraction(text)
+
+
+def moment(stamp: Timestamp) -> datetime:
+    """The time it stands for.
+
+    Raises:
+        Unreadable: There is no such time.
+    """
+    try:
+        return instant(stamp)
+    except BillingError as error:
+        raise Unreadable(error.message) from None
+
+
+def moments(period: period_pb2.Period) -> Period:
+    """The period as it is reckoned with."""
+    return Period(moment(period.start), moment(period.end))
+
+
+def named(enum: EnumType, value: int, what: str) -> str:
+    """The text of an enum's value.
+
+    Raises:
+        Unreadable: It has none, or is not set.
+    """
+    if not value or value not in enum.DESCRIPTOR.values_by_number:
+        raise Unreadable(f"The {what} is missing, or one that this program does not know.")
+    return enum_text(enum, value)
+
+
+def known_currency(code: str) -> str:
+    """The code itself.
+
+    Raises:
+        Unreadable: There is no such currency.
+    """
+    if code not in EXPONENTS:
+        raise Unreadable(f"'{code[:80]}' is no currency.")
+    return code
+
+
+def price_terms(evidence: bundle_pb2.LineEvidence) -> Price:
+    """The price as it is reckoned with: its own amounts, those of another currency, or negotiated ones.
+
+    Raises:
+        Unreadable: Something of it cannot be understood, or the amounts are missing.
+    """
+    price, what = evidence.price, f"price {evidence.price.id}"
+    amounts = _amounts(evidence)
+    included = price.included_quantity
+    if isinstance(amounts, price_override_pb2.PriceOverride):
+        included = amounts.included_quantity
+    return Price(
+        id=price.id,
+        description=price.description,
+        currency=amounts.currency,
+        model=PriceModel(named(catalog_pb2.PriceModel, price.model, f"model of {what}")),
+        metered=price.usage == catalog_pb2.PRICE_USAGE_METERED,
+        unit_amount=_decimal(amounts.unit_amount, what),
+        unit_size=_above_zero(price.unit_size or "1", f"unit size of {what}"),
+        tiers=tuple(_tier(tier, what) for tier in amounts.tiers),
+        included_quantity=number(included, what),
+        maximum_amount=_decimal(amounts.maximum_amount, what),
+        minimum_amount=_decimal(amounts.minimum_amount, what),
+        zero_usage_flat_fee=not price.no_flat_amount_when_unused,
+    )
+
+
+def _amounts(evidence: bundle_pb2.LineEvidence) -> _Amounts:
+    charge, price = evidence.charge, evidence.price
+    if charge.price_override_id:
+        if evidence.price_override.id != charge.price_override_id:
+            raise Unreadable(f"The negotiated amounts {charge.price_override_id} are missing.")
+        return evidence.price_override
+    options: list[_Amounts] = [price, *price.currency_options]
+    chosen = next((option for option in options if option.currency == charge.currency), None)
+    if chosen is None:
+        raise Unreadable(f"The price {price.id} has no amounts in {charge.currency[:80]}.")
+    return chosen
+
+
+def recharge(evidence: bundle_pb2.LineEvidence) -> Recharged:
+    """What the charge comes to by its price, its quantity, and the spans of its basis.
+
+    Raises:
+        Unreadable: Something of it cannot be understood.
+    """
+    charge, terms = evidence.charge, price_terms(evidence)
+    if terms.model in (PriceModel.GRADUATED, PriceModel.VOLUME) and not terms.tiers:
+        raise Unreadable(f"The price {terms.id} has no tiers.")
+    quantity = number(charge.quantity, f"quantity of charge {charge.id}")
+    if charge.kind == rating_pb2.CHARGE_KIND_RECURRING:
+        return _recharged_fee(charge, terms, quantity)
+    if charge.kind == rating_pb2.CHARGE_KIND_ONE_TIME:
+        return _recharged(terms, rate(terms, quantity), _WHOLE)
+    share = _share(charge.basis, charge.basis.span)
+    if not share:  # It served no time, or in a period that never came.
+        terms, share = replace(terms, minimum_amount=None), _WHOLE
+    if charge.kind == rating_pb2.CHARGE_KIND_USAGE:
+        rated = rate(terms, quantity, share=share)
+    else:
+        before = number(charge.basis.quantity_before, f"quantity before charge {charge.id}")
+        after = exact_amount(Fraction(before) + Fraction(quantity))
+        rated = rate_increase(terms, before, after, share=share)
+    return _recharged(terms, rated, share)
+
+
+def reckon(
+    invoice: pb.Invoice, coupons: Iterable[discount_pb2.Coupon], held: Iterable[credit_pb2.Credit]
+) -> InvoiceAmounts:
+    """What the invoice's lines come to by its terms, with the discounts and credits that it used.
+
+    The lines of the amounts have their places for ids. The credit that an invoice below zero became did not
+    pay it, and is left out.
+
+    Raises:
+        Unreadable: Something of it cannot be understood.
+    """
+    terms_of = {coupon.id: coupon for coupon in coupons}
+    credits_by_id = {credit.id: credit for credit in held}
+    terms = Terms(
+        known_currency(invoice.currency),
+        moment(invoice.terms.worked_out_at),
+        tax_behavior=TaxBehavior(named(tax_pb2.TaxBehavior, invoice.tax_behavior, "tax behavior")),
+        tax_rounding=TaxRounding(named(tax_pb2.TaxRounding, invoice.terms.tax_rounding, "tax rounding")),
+        credit_application=CreditApplication(
+            named(tax_pb2.CreditApplication, invoice.terms.credit_application, "application of credits")
+        ),
+    )
+    return work_out(
+        [
+            AmountLine(str(place), line.amount_minor, _rates(line), _exemption(line))
+            for place, line in enumerate(invoice.lines)
+        ],
+        terms,
+        discounts=[_discount(invoice, used, terms_of) for used in invoice.discounts],
+        available=[_credit(used, credits_by_id) for used in invoice.credits if used.available_minor],
+    )
+
+
+def exact_line(line: pb.InvoiceLine, charge: rating_pb2.Charge | None, currency: str) -> tuple[int, Fraction]:
+    """What the line is rounded to, and what that adds, in minor units.
+
+    Lines of a fee that is billed in parts add up to what the whole is rounded to.
+    """
+    known_currency(currency)
+    if charge is None:
+        quantity, unit_amount = number(line.quantity, "quantity"), number(line.unit_amount, "unit amount")
+        unit_size = _above_zero(line.unit_size or "1", "unit size")
+        amount = Fraction(quantity) * Fraction(unit_amount) / Fraction(unit_size)
+        before = Fraction(0)
+    else:
+        amount = Fraction(number(charge.amount, f"amount of charge {charge.id}"))
+        before = Fraction(number(charge.amount_before, f"amount before charge {charge.id}"))
+    rounded = minor_units(before + amount, currency) - minor_units(before, currency)
+    return rounded, rounded - exact_minor(amount, EXPONENTS[currency])
+
+
+def _recharged_fee(charge: rating_pb2.Charge, terms: Price, quantity: Decimal) -> Recharged:
+    basis = charge.basis
+    if _grain(basis) is Grain.NONE:  # What there was at the end is due for all of it: that is taken as given.
+        share = fraction(basis.share, "share of a period")
+    else:
+        share = _share(basis, basis.span)
+    before = _share(basis, basis.span_before) if basis.HasField("span_before") else Fraction(0)
+    whole = rate(terms, quantity)
+    part = _recharged(terms, prorate(whole, share), share)
+    if not before:
+        return part
+    amount_before = exact_amount(whole.amount * before)
+    so_far = exact_amount(whole.amount * (before + share))
+    amount = exact_amount(Fraction(so_far) - Fraction(amount_before))
+    return replace(part, share_before=before, amount=amount, amount_before=amount_before)
+
+
+def _recharged(terms: Price, rated: Rated, share: Fraction) -> Recharged:
+    return Recharged(
+        share=share,
+        share_before=Fraction(0),
+        amount=exact_amount(rated.amount),
+        amount_before=Decimal(0),
+        tiers=tuple(map(_tier_charge, shown_tiers(terms, rated))),
+        steps=tuple(
+            money_pb2.ChargeStep(kind=_STEP_KINDS[step.kind], amount=_text(step.amount))
+            for step in rated.steps
+        ),
+    )
+
+
+def _share(basis: rating_pb2.ChargeBasis, span: period_pb2.Period) -> Fraction:
+    """The part of the full period that a span of it is; of one that is not set, all of it."""
+    grain = _grain(basis)
+    full = moments(basis.full_period)
+    part = full if not span.HasField("start") else moments(span)
+    try:
+        return Proration(grain, basis.timezone).share(part, full).factor
+    except BillingError as error:
+        raise Unreadable(error.message) from None
+
+
+def _grain(basis: rating_pb2.ChargeBasis) -> Grain:
+    return Grain(named(tenant_pb2.ProrationGrain, basis.proration_grain, "grain of proration"))
+
+
+def _tier(tier: catalog_pb2.PriceTier, what: str) -> Tier:
+    return Tier(
+        up_to=_decimal(tier.up_to, what),
+        unit_amount=number(tier.unit_amount, what),
+        flat_amount=number(tier.flat_amount, what),
+        block_size=_above_zero(tier.block_size, f"block of {what}") if tier.block_size else None,
+        maximum_amount=_decimal(tier.maximum_amount, what),
+    )
+
+
+def _tier_charge(tier: TierCharge) -> money_pb2.TierCharge:
+    return money_pb2.TierCharge(
+        from_quantity=decimal_text(tier.from_quantity),
+        up_to="" if tier.up_to is None else decimal_text(tier.up_to),
+        quantity=_text(tier.quantity),
+        unit_amount=decimal_text(tier.unit_amount),
+        flat_amount=decimal_text(tier.flat_amount),
+        amount=_text(tier.amount),
+        units=_text(tier.units),
+        block_size="" if tier.block_size is None else decimal_text(tier.block_size),
+    )
+
+
+def _rates(line: pb.InvoiceLine) -> tuple[TaxRate, ...]:
+    return tuple(
+        TaxRate(tax.tax_rate_id, number(tax.percent, "percentage of a tax"), tax.compound)
+        for tax in line.taxes
+    )
+
+
+def _exemption(line: pb.InvoiceLine) -> str:
+    return named(tax_pb2.TaxExemption, line.tax_exemption, "exemption") if line.tax_exemption else ""
+
+
+def _discount(
+    invoice: pb.Invoice, used: pb.InvoiceDiscount, coupons: Mapping[str, discount_pb2.Coupon]
+) -> Discount:
+    if used.coupon_id not in coupons:
+        raise Unreadable(f"The terms of coupon {used.coupon_id} are missing.")
+    coupon = coupons[used.coupon_id]
+    scope = None
+    if coupon.price_ids:
+        scope = frozenset(
+            str(place) for place, line in enumerate(invoice.lines) if line.price_id in coupon.price_ids
+        )
+    return Discount(
+        id=used.discount_id,
+        kind=DiscountKind(named(discount_pb2.DiscountKind, coupon.kind, f"kind of coupon {coupon.id}")),
+        percent=number(coupon.percent, f"percentage of coupon {coupon.id}"),
+        amount_minor=coupon.amount_minor,
+        lines=scope,
+    )
+
+
+def _credit(used: pb.InvoiceCredit, held: Mapping[str, credit_pb2.Credit]) -> Credit:
+    """As it was before the invoice."""
+    if used.credit_id not in held:
+        raise Unreadable(f"The terms of credit {used.credit_id} are missing.")
+    credit = held[used.credit_id]
+    return Credit(
+        id=credit.id,
+        kind=CreditKind(named(credit_pb2.CreditKind, credit.kind, f"kind of credit {credit.id}")),
+        currency=credit.currency,
+        remaining_minor=used.available_minor,
+        valid_from=moment(credit.valid_from),
+        created_at=moment(credit.created_at),
+        valid_until=moment(credit.valid_until) if credit.HasField("valid_until") else None,
+        priority=credit.priority,
+    )
+
+
+def _decimal(text: str, what: str) -> Decimal | None:
+    return number(text, what) if text else None
+
+
+def _above_zero(text: str, what: str) -> Decimal:
+    value = number(text, what)
+    if value <= 0:
+        raise Unreadable(f"The {what} is not above zero: '{text}'.")
+    return value
+
+
+def _text(amount: Fraction) -> str:
+    return decimal_text(exact_amount(amount))

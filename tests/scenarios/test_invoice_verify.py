@@ -1,0 +1,353 @@
+"""An exported invoice is worked out again from its file alone; what was changed in it is named."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from billing.catalog.v1 import catalog_pb2
+from billing.invoice.v1 import bundle_pb2, invoice_pb2
+from billing.invoice.v1 import invoice_service_pb2 as rpc
+from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from billing.tax.v1 import tax_pb2
+
+from corebilling.commands.invoice_file import bundle_text
+from corebilling.values.ids import new_id
+from tests.scenarios.test_deferred_revenue import ahead
+from tests.scenarios.test_event_commands import access, command
+from tests.scenarios.test_negotiated_prices import negotiate
+from tests.support.bundle import as_fields, bundle_of, differences, invoices_of, month, rich_invoice, use
+from tests.support.catalog import new_customer, new_meter, new_price, new_product, subscribe
+from tests.support.money import (
+    credit,
+    customer_in,
+    give_back,
+    invoice,
+    item,
+    pay,
+    set_terms,
+    tax_rate,
+    void,
+)
+from tests.support.platform import Platform, platform, running_platform
+from tests.support.postgres import TestDatabase
+
+__all__ = ["platform"]
+
+Fields = dict[str, Any]
+
+
+def charge(fields: Fields, line: int) -> Fields:
+    """The evidence of a line."""
+    line_id = fields["invoice"]["lines"][line]["id"]
+    return next(one for one in fields["evidence"] if one["invoice_line_id"] == line_id)
+
+
+def more(fields: Fields, name: str, by: int = 1) -> None:
+    fields[name] = str(int(fields.get(name, 0)) + by)
+
+
+def all_more(entries: list[Fields]) -> None:
+    for entry in entries:
+        more(entry, "amount_minor")
+
+
+LIES: dict[str, tuple[Callable[[Fields], object], str]] = {
+    "a line's amount": (lambda b: more(b["invoice"]["lines"][0], "amount_minor"), "amount in minor units"),
+    "a quantity": (lambda b: b["invoice"]["lines"][2].update(quantity="152"), "quantity"),
+    "a charged quantity": (lambda b: charge(b, 2)["charge"].update(quantity="152"), "exact amount"),
+    "an exact amount": (lambda b: charge(b, 2)["charge"].update(amount="1"), "exact amount"),
+    "a tier of the price": (
+        lambda b: charge(b, 2)["price"]["tiers"][1].update(unit_amount="0.256"),
+        "exact amount",
+    ),
+    "a tier of the line": (
+        lambda b: b["invoice"]["lines"][2]["tiers"][0].update(amount="1"),
+        "tier 1 amount",
+    ),
+    "a tier of the charge": (
+        lambda b: charge(b, 2)["charge"]["tiers"].pop(),
+        "number of tiers of the charge",
+    ),
+    "a cap": (lambda b: charge(b, 3)["price"].update(maximum_amount="10"), "exact amount"),
+    "a step": (lambda b: b["invoice"]["lines"][3]["steps"][0].update(amount="-1"), "step 1 amount"),
+    "a span": (lambda b: charge(b, 0)["charge"]["basis"]["span"].update(end="2026-04-09T00:00:00Z"), "share"),
+    "a share": (lambda b: charge(b, 0)["charge"]["basis"].update(share="1/2"), "share"),
+    "what was billed before": (
+        lambda b: charge(b, 4)["charge"]["basis"].update(quantity_before="60"),
+        "quantity before",
+    ),
+    "an earlier part": (lambda b: charge(b, 4)["parts"][0].update(quantity="60"), "quantity before"),
+    "what a total holds": (lambda b: charge(b, 2)["total"].update(quantity="151"), "quantity of the total"),
+    "what a total says is billed": (
+        lambda b: charge(b, 2)["total"].update(billed_quantity="151"),
+        "quantity of all parts",
+    ),
+    "a record's quantity": (lambda b: b["records"][0].update(quantity="1"), "quantity of the total"),
+    "a record's time": (
+        lambda b: b["records"][0].update(recorded_at="2030-01-01T00:00:00Z"),
+        "number of records",
+    ),
+    "a record left out": (lambda b: b["records"].pop(), "number of records"),
+    "a record twice": (lambda b: b["records"].append(b["records"][0]), "number of keys"),
+    "a line's discount": (lambda b: more(b["invoice"]["lines"][0], "discount_minor"), "part"),
+    "a coupon's percentage": (lambda b: coupon_of(b, "TENTH").update(percent="11"), "TENTH"),
+    "a coupon's amount": (lambda b: coupon_of(b, "FIVE").update(amount_minor="501"), "FIVE"),
+    "a discount": (lambda b: more(b["invoice"]["discounts"][0], "amount_minor"), "TENTH"),
+    "a line's credit": (lambda b: more(b["invoice"]["lines"][1], "credit_minor"), "part"),
+    "a credit": (lambda b: more(b["invoice"]["credits"][0], "amount_minor"), "crd_"),
+    "what a credit had left": (lambda b: more(b["invoice"]["credits"][0], "available_minor", -1), "crd_"),
+    "more than was granted": (
+        lambda b: more(b["invoice"]["credits"][1], "available_minor", 10_000),
+        "beyond what was granted",
+    ),
+    "a line's tax": (lambda b: more(b["invoice"]["lines"][0], "tax_minor"), "part"),
+    "a tax of a line": (lambda b: more(b["invoice"]["lines"][0]["taxes"][0], "tax_minor"), "VAT"),
+    "a rate of a line": (
+        lambda b: b["invoice"]["lines"][0]["taxes"][0].update(percent="20"),
+        "percentage of VAT",
+    ),
+    "a rate in force": (lambda b: b["tax_rates"][0].update(percent="20"), "percentage of"),
+    "a tax": (lambda b: more(b["invoice"]["taxes"][1], "tax_minor"), "City"),
+    "what is taxed": (lambda b: b["invoice"]["taxes"][0].update(taxable_minor="1"), "VAT of"),
+    "when credits come off": (
+        lambda b: b["invoice"]["terms"].update(credit_application="CREDIT_APPLICATION_AFTER_TAX"),
+        "part",
+    ),
+    "the subtotal": (lambda b: more(b["invoice"], "subtotal_minor"), "subtotal_minor"),
+    "the total": (lambda b: more(b["invoice"], "total_minor"), "total_minor"),
+    "what was prepaid": (lambda b: more(b["invoice"], "prepaid_minor"), "prepaid_minor"),
+    "what is due": (lambda b: more(b["invoice"], "amount_due_minor"), "amount_due_minor"),
+    "a payment": (lambda b: more(b["payments"][0], "amount_minor"), "amount_paid_minor"),
+    "a credit note": (lambda b: more(b["credit_notes"][0], "total_minor"), "credited_minor"),
+    "an entry": (lambda b: more(b["journals"][0]["entries"][0], "amount_minor"), "debits and credits in USD"),
+    "two entries": (
+        lambda b: all_more(opposite(b["journals"][0]["entries"])),
+        "revenue of invoice.finalized",
+    ),
+    "a journal left out": (lambda b: b["journals"].pop(), "revenue of invoice.finalized"),
+    "a line left out": (lambda b: b["invoice"]["lines"].pop(), "subtotal_minor"),
+    "evidence left out": (lambda b: b["evidence"].pop(), "charge"),
+}
+
+
+def coupon_of(fields: Fields, code: str) -> Fields:
+    return next(coupon for coupon in fields["coupons"] if coupon["code"] == code)
+
+
+def opposite(entries: list[Fields]) -> list[Fields]:
+    """A debit, and revenue."""
+    debit = next(entry for entry in entries if entry["direction"] == "ENTRY_DIRECTION_DEBIT")
+    revenue = next(entry for entry in entries if entry["account_type"] == "ACCOUNT_TYPE_REVENUE")
+    return [debit, revenue]
+
+
+async def test_whatever_is_changed_in_a_bundle_is_named(platform: Platform) -> None:
+    made = await rich_invoice(platform)
+    assert len(made.lines) >= 5
+    await pay(platform, made.id, 700)
+    await give_back(platform, made.id, **{made.lines[0].id: 300})
+    fields = as_fields(await bundle_of(platform, made.id))
+    assert differences(fields) == []
+    missed = []
+    for name, (lie, figure) in LIES.items():
+        found = differences(fields, lie)
+        if not any(figure in one[1] for one in found):
+            missed.append((name, found))
+    assert missed == []
+
+
+async def test_the_same_invoice_gives_the_same_bytes_in_pages_of_any_size(platform: Platform) -> None:
+    made = await rich_invoice(platform)
+    whole = await bundle_of(platform, made.id)
+    assert bundle_text(whole) == bundle_text(await bundle_of(platform, made.id))
+    paged, token = bundle_pb2.InvoiceBundle(), ""
+    for _ in range(50):
+        answer = await platform.stub(InvoiceServiceStub).ExportInvoice(
+            rpc.ExportInvoiceRequest(invoice_id=made.id, with_records=True, page_size=1, page_token=token)
+        )
+        assert len(answer.part.invoice.lines) + len(answer.part.records) <= 1
+        paged.MergeFrom(answer.part)
+        token = answer.next_page_token
+        if not token:
+            break
+    assert bundle_text(paged) == bundle_text(whole)
+    bare = await bundle_of(platform, made.id, records=False)
+    assert (len(bare.records), differences(as_fields(bare))) == (0, [])
+
+
+@pytest.mark.parametrize("behavior", [tax_pb2.TAX_BEHAVIOR_INCLUSIVE, tax_pb2.TAX_BEHAVIOR_EXCLUSIVE])
+@pytest.mark.parametrize("rounding", [tax_pb2.TAX_ROUNDING_PER_LINE, tax_pb2.TAX_ROUNDING_PER_INVOICE])
+async def test_terms_are_those_of_the_time_of_the_invoice(
+    platform: Platform, behavior: Any, rounding: Any
+) -> None:
+    await set_terms(
+        platform,
+        behavior=behavior,
+        rounding=rounding,
+        credit_application=tax_pb2.CREDIT_APPLICATION_AFTER_TAX,
+    )
+    await tax_rate(platform, "19")
+    ada = await customer_in(platform, "DE")
+    await credit(platform, ada, 100)
+    made = await invoice(platform, ada, item("0.13"), item("0.13"), item("0.13"))
+    await set_terms(platform, behavior=tax_pb2.TAX_BEHAVIOR_EXCLUSIVE)
+    fields = as_fields(await bundle_of(platform, made.id))
+    assert differences(fields) == []
+    names = [tax_pb2.TaxRounding.Name(one) for one in (1, 2) if one != rounding]
+    if behavior == tax_pb2.TAX_BEHAVIOR_EXCLUSIVE:
+        assert differences(fields, lambda b: b["invoice"]["terms"].update(tax_rounding=names[0])) != []
+
+
+async def test_drafts_voided_reissued_and_negative_invoices_come_out(platform: Platform) -> None:
+    await tax_rate(platform, "19")
+    ada = await customer_in(platform, "DE")
+    await credit(platform, ada, 100)
+    draft = await invoice(platform, ada, item("10"), finalize=False)
+    below = await invoice(platform, ada, item("10"), item("-30"))
+    assert below.prepaid_minor < 0
+    product, meter = await new_product(platform), await new_meter(platform)
+    price = await new_price(
+        platform,
+        product.id,
+        "t",
+        usage="PRICE_USAGE_METERED",
+        meter_id=meter.id,
+        model="PRICE_MODEL_PER_UNIT",
+    )
+    subscription = await subscribe(platform, price, customer_id=ada)
+    await use(platform, subscription.id, "tokens", "12", "7.5")
+    await month(platform)
+    (billed,) = await invoices_of(platform, subscription.id)
+    request = rpc.ReissueInvoiceRequest(request_id=new_id("req"), invoice_id=billed.id, finalize=True)
+    again = (await platform.stub(InvoiceServiceStub).ReissueInvoice(request)).invoice
+    await void(platform, draft.id)
+    assert again.state == invoice_pb2.INVOICE_STATE_OPEN
+    for one in (draft, below, billed, again):
+        bundle = await bundle_of(platform, one.id)
+        assert differences(as_fields(bundle)) == [], bundle.invoice.state
+    becomes = as_fields(await bundle_of(platform, below.id))
+    assert differences(becomes, lambda b: more(b["credits"][-1], "amount_minor")) != []
+    voided = as_fields(await bundle_of(platform, billed.id))
+    assert differences(voided, lambda b: b["journals"].pop()) != []
+
+
+def option_of(fields: Fields) -> Fields:
+    option: Fields = charge(fields, 0)["price"]["currency_options"][0]
+    return option
+
+
+async def test_negotiated_amounts_and_those_of_another_currency_come_out(platform: Platform) -> None:
+    product, meter = await new_product(platform), await new_meter(platform)
+    euros = catalog_pb2.CurrencyOption(currency="EUR", unit_amount="0.9")
+    price = await new_price(
+        platform,
+        product.id,
+        "tokens",
+        usage="PRICE_USAGE_METERED",
+        meter_id=meter.id,
+        model="PRICE_MODEL_PER_UNIT",
+        unit_amount="1",
+        currency_options=[euros],
+    )
+    ada, eve = [await new_customer(platform, currency=currency) for currency in ("USD", "EUR")]
+    agreed = await negotiate(platform, price, "0.5", customer_id=ada.id)
+    subscriptions = [await subscribe(platform, price, customer_id=one.id) for one in (ada, eve)]
+    for subscription in subscriptions:
+        await use(platform, subscription.id, "tokens", "12", "7.5")
+    await month(platform)
+    dollars, other = [(await invoices_of(platform, subscription.id))[0] for subscription in subscriptions]
+    assert (dollars.total_minor, other.total_minor, other.currency) == (975, 1755, "EUR")
+    fields = as_fields(await bundle_of(platform, dollars.id))
+    assert differences(fields) == []
+    assert charge(fields, 0)["price_override"]["id"] == agreed.id
+    assert differences(fields, lambda b: charge(b, 0)["price_override"].update(unit_amount="0.6")) != []
+    fields = as_fields(await bundle_of(platform, other.id))
+    assert differences(fields) == []
+    assert differences(fields, lambda b: option_of(b).update(unit_amount="0.92")) != []
+
+
+async def test_a_commitment_a_fee_charged_once_and_deferred_revenue_come_out(platform: Platform) -> None:
+    product = await new_product(platform)
+    fee = await new_price(platform, product.id, "fee", unit_amount="10")
+    once: Any = {"one_time": True, "interval_unit": 0}
+    setup = await new_price(platform, product.id, "setup", unit_amount="7", **once)
+    subscription = await subscribe(platform, fee, setup, minimum_commitment_minor=5000)
+    await month(platform)
+    (made,) = await invoices_of(platform, subscription.id)
+    assert sorted(line.amount_minor for line in made.lines) == [700, 1000, 3300]
+    fields = as_fields(await bundle_of(platform, made.id))
+    assert differences(fields) == []
+    place = next(n for n, line in enumerate(made.lines) if line.type == invoice_pb2.INVOICE_LINE_TYPE_TRUE_UP)
+    lie = differences(fields, lambda b: more(b["invoice"]["lines"][place]["evidence"], "minimum_minor"))
+    assert [one[1] for one in lie] == ["amount in minor units"]
+    deferred = await invoice(platform, await customer_in(platform, "DE"), ahead("365"))
+    assert differences(as_fields(await bundle_of(platform, deferred.id))) == []
+    await month(platform)
+    assert differences(as_fields(await bundle_of(platform, deferred.id))) == []
+
+
+async def test_a_written_off_invoice_comes_out_before_and_after_some_of_it_is_paid(
+    platform: Platform,
+) -> None:
+    made = await invoice(platform, await customer_in(platform, "DE"), item("10"))
+    await pay(platform, made.id, 300)
+    request = rpc.WriteOffInvoiceRequest(request_id=new_id("req"), invoice_id=made.id)
+    await platform.stub(InvoiceServiceStub).WriteOffInvoice(request)
+    assert differences(as_fields(await bundle_of(platform, made.id))) == []
+    platform.clock.advance(days=1)
+    await pay(platform, made.id, 200)
+    fields = as_fields(await bundle_of(platform, made.id))
+    assert differences(fields) == []
+    assert differences(fields, lambda b: all_more(b["journals"][-1]["entries"])) != []
+
+
+async def test_the_commands_explain_export_and_verify(database: TestDatabase, tmp_path: Path) -> None:
+    async with running_platform(database) as platform:
+        made = await rich_invoice(platform)
+        code, out, err = await command("invoice", "explain", made.id, **access(platform))
+        assert code == 0, err
+        for told in ("graduated", "share", "also billed", "discount", "TENTH", "VAT 19 %", "77.7", "rounded"):
+            assert told in out
+        file = tmp_path / "invoice.json"
+        code, out, err = await command(
+            "invoice", "export", made.id, "--output", str(file), "--records", **access(platform)
+        )
+        assert (code, "Next: corebilling invoice verify" in out) == (0, True), err
+        code, out, err = await command(
+            "invoice", "export", "inv_none", "--output", str(file), **access(platform)
+        )
+        assert (code, "INVOICE_NOT_FOUND" in err) == (1, True)
+    # The platform is gone, and nothing of the environment leads to one.
+    nowhere = {"COREBILLING_TARGET": "127.0.0.1:1", "DATABASE_URL": ""}
+    code, out, err = await command("invoice", "verify", str(file), **nowhere)
+    assert (code, "comes out to the cent" in out) == (0, True), out + err
+    fields = json.loads(file.read_text())
+    more(fields["invoice"]["lines"][0], "amount_minor")
+    file.write_text(json.dumps(fields))
+    code, out, err = await command("invoice", "verify", str(file), **nowhere)
+    assert (code, "differs" in out, "amount in minor units" in out) == (1, True, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is no invoice bundle"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"invoice": {}}', "version None"),
+        ('{"invoice": {}, "bundle_version": 2}', "version 2"),
+        ('{"invoice": {"colour": 1}, "bundle_version": 1}', "no invoice bundle has"),
+        ('{"invoice": {"currency": "XXX"}, "bundle_version": 1}', "is no currency"),
+    ],
+)
+async def test_a_file_that_cannot_be_read_ends_with_2_and_a_sentence(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    file = tmp_path / "bundle.json"
+    file.write_text(text)
+    code, _, err = await command("invoice", "verify", str(file))
+    assert (code, sentence in err, "Traceback" in err) == (2, True, False), err
+    code, _, err = await command("invoice", "verify", str(tmp_path / "none.json"))
+    assert (code, "cannot be read" in err) == (2, True)
