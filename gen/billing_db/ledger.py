@@ -208,17 +208,18 @@ async def list_entries(
 
 
 LIST_BALANCES: Final = """-- name: ListBalances :many
-SELECT
-    a.id AS account_id, a.type AS account_type, a.currency,
-    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'debit'), 0)::numeric AS debit_minor,
-    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'credit'), 0)::numeric AS credit_minor
+SELECT a.id AS account_id, a.type AS account_type, a.currency, s.debit_minor, s.credit_minor
 FROM ledger_accounts a
-LEFT JOIN ledger_entries e
-    ON e.tenant_id = a.tenant_id AND e.account_id = a.id
-    AND e.posted_at <= coalesce($1::timestamptz, 'infinity')
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'debit'), 0)::numeric AS debit_minor,
+        coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'credit'), 0)::numeric AS credit_minor
+    FROM ledger_entries e
+    WHERE e.tenant_id = a.tenant_id AND e.account_id = a.id
+        AND e.posted_at <= coalesce($1::timestamptz, 'infinity')
+) s
 WHERE a.tenant_id = $2
     AND ($3::text = '' OR a.id = $3::text)
-GROUP BY a.id, a.type, a.currency
 ORDER BY a.currency, a.type
 """
 
@@ -241,7 +242,9 @@ async def list_balances(
     tenant_id: str,
     account_id: str,
 ) -> list[ListBalancesRow]:
-    """The sums of every account, or of one, up to a time: recomputed from its entries, read from the index alone."""
+    """The sums of every account, or of one, up to a time: recomputed from its entries, account by account, so that each
+    is read from the index alone.
+    """
     rows = await conn.fetch(LIST_BALANCES, as_of, tenant_id, account_id)
     return [ListBalancesRow(*row) for row in rows]
 

@@ -71,12 +71,16 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ledger_dues TO corebilling_app, corebill
 CREATE VIEW ledger_checks WITH (security_invoker = true) AS
 SELECT f.tenant_id, f.name, f.customer_id, f.currency, sum(f.expected) AS expected_minor, sum(f.found) AS found_minor
 FROM (
-    SELECT
-        j.tenant_id, m.name, j.customer_id, e.currency, 0::numeric AS expected,
-        m.sign * CASE e.direction WHEN 'debit' THEN e.amount_minor ELSE -e.amount_minor END AS found
-    FROM ledger_journals j
-    JOIN ledger_entries e ON e.tenant_id = j.tenant_id AND e.journal_id = j.id
-    JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.id = e.account_id
+    SELECT b.tenant_id, m.name, b.customer_id, b.currency, 0::numeric AS expected, m.sign * b.balance AS found
+    FROM (
+        SELECT
+            j.tenant_id, j.customer_id, e.currency, a.type,
+            sum(CASE e.direction WHEN 'debit' THEN e.amount_minor ELSE -e.amount_minor END) AS balance
+        FROM ledger_journals j
+        JOIN ledger_entries e ON e.tenant_id = j.tenant_id AND e.journal_id = j.id
+        JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.id = e.account_id
+        GROUP BY j.tenant_id, j.customer_id, e.currency, a.type
+    ) b
     JOIN (
         SELECT 'receivable' AS type, 'receivable' AS name, 1 AS sign
         UNION ALL SELECT 'bad_debt', 'bad_debt', 1
@@ -86,7 +90,7 @@ FROM (
         UNION ALL SELECT 'deferred_revenue', 'revenue', -1
         UNION ALL SELECT 'revenue', 'revenue', -1
         UNION ALL SELECT '', 'debits_less_credits', 1
-    ) m ON m.type = a.type OR m.type = ''
+    ) m ON m.type = b.type OR m.type = ''
     UNION ALL
     SELECT i.tenant_id, m.name, i.customer_id, i.currency, m.expected, 0
     FROM invoices i

@@ -77,18 +77,20 @@ WHERE e.tenant_id = sqlc.arg(tenant_id) AND e.journal_id = ANY (sqlc.arg(journal
 ORDER BY e.journal_id, e.position;
 
 -- name: ListBalances :many
--- The sums of every account, or of one, up to a time: recomputed from its entries, read from the index alone.
-SELECT
-    a.id AS account_id, a.type AS account_type, a.currency,
-    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'debit'), 0)::numeric AS debit_minor,
-    coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'credit'), 0)::numeric AS credit_minor
+-- The sums of every account, or of one, up to a time: recomputed from its entries, account by account, so that each
+-- is read from the index alone.
+SELECT a.id AS account_id, a.type AS account_type, a.currency, s.debit_minor, s.credit_minor
 FROM ledger_accounts a
-LEFT JOIN ledger_entries e
-    ON e.tenant_id = a.tenant_id AND e.account_id = a.id
-    AND e.posted_at <= coalesce(sqlc.narg(as_of)::timestamptz, 'infinity')
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'debit'), 0)::numeric AS debit_minor,
+        coalesce(sum(e.amount_minor) FILTER (WHERE e.direction = 'credit'), 0)::numeric AS credit_minor
+    FROM ledger_entries e
+    WHERE e.tenant_id = a.tenant_id AND e.account_id = a.id
+        AND e.posted_at <= coalesce(sqlc.narg(as_of)::timestamptz, 'infinity')
+) s
 WHERE a.tenant_id = sqlc.arg(tenant_id)
     AND (sqlc.arg(account_id)::text = '' OR a.id = sqlc.arg(account_id)::text)
-GROUP BY a.id, a.type, a.currency
 ORDER BY a.currency, a.type;
 
 -- name: FindAccount :one

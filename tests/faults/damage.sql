@@ -93,3 +93,33 @@ UPDATE usage_totals SET quantity_sum = quantity_sum + 1;
 
 -- K: a record was not counted
 UPDATE usage_totals SET record_count = record_count - 1;
+
+-- L: what is due of an invoice is wrong
+UPDATE invoices SET amount_due_minor = amount_due_minor + 1;
+
+-- L: a tax was not posted
+UPDATE invoices SET tax_minor = tax_minor + 1;
+
+-- L: a credit was not posted
+INSERT INTO credits (tenant_id, id, customer_id, kind, currency, amount_minor, remaining_minor, valid_from, priority,
+    description, created_at)
+SELECT tenant_id, 'x', customer_id, 'prepaid', currency, 1, 1, now(), 0, '', now() FROM invoices LIMIT 1;
+
+-- L: revenue was put off and never posted
+INSERT INTO revenue_deferrals (tenant_id, invoice_line_id, invoice_id, customer_id, currency, period_start, period_end,
+    grain, timezone, deferred_minor, remaining_minor, recognized_until, created_at)
+SELECT i.tenant_id, l.id, i.id, i.customer_id, i.currency, now(), now() + interval '1 day', 'day', 'UTC', 5, 5, now(),
+    now()
+FROM invoice_lines l JOIN invoices i ON i.tenant_id = l.tenant_id AND i.id = l.invoice_id LIMIT 1;
+
+-- L: revenue was recognized and not posted
+WITH line AS (
+    INSERT INTO revenue_deferrals (tenant_id, invoice_line_id, invoice_id, customer_id, currency, period_start,
+        period_end, grain, timezone, deferred_minor, recognized_minor, remaining_minor, recognized_until, created_at)
+    SELECT i.tenant_id, l.id, i.id, i.customer_id, i.currency, now(), now() + interval '1 day', 'day', 'UTC', 5, 5, 0,
+        now() + interval '1 day', now()
+    FROM invoice_lines l JOIN invoices i ON i.tenant_id = l.tenant_id AND i.id = l.invoice_id LIMIT 1
+    RETURNING *
+)
+INSERT INTO revenue_recognitions (tenant_id, invoice_line_id, period_start, period_end, amount_minor)
+SELECT tenant_id, invoice_line_id, period_start, period_end, 5 FROM line;

@@ -78,7 +78,7 @@ async def test_a_quiet_run_breaks_no_promise_and_shows_every_kind_of_evidence(sc
 
 
 DAMAGE: list[tuple[str, str, str]] = re.findall(
-    r"^-- ([A-K]): (.*)\n((?:.+\n)+)", Path(__file__).with_name("damage.sql").read_text(), re.MULTILINE
+    r"^-- ([A-L]): (.*)\n((?:.+\n)+)", Path(__file__).with_name("damage.sql").read_text(), re.MULTILINE
 )
 
 

@@ -5,6 +5,7 @@ B  every effect happened once                    H  everything that began has en
 C  effects of one key came in the log's order    I  every webhook arrived validly, or is a dead letter
 D  the ledger balances and agrees with invoices  J  invoices equal the oracle's, numbered without gaps
 E  one invoice per subscription and period       K  usage told = records = totals
+                                                 L  each account says what its records say
 """
 
 from collections import Counter, defaultdict
@@ -147,6 +148,12 @@ def usage_is_conserved(evidence: Evidence) -> Iterator[str]:
         yield f"{evidence.usage_keys} keys, but totals count {evidence.record_count} records"
 
 
+def books_agree_with_records(evidence: Evidence) -> Iterator[str]:
+    for tenant_id, account, whose, told, found in evidence.books:
+        if told != found:
+            yield f"{tenant_id}: {account} of {whose} is {found}, its records say {told}"
+
+
 CHECKS: Sequence[tuple[str, Check]] = (
     ("A", acknowledged_took_effect),
     ("B", effects_happened_once),
@@ -158,6 +165,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("I", webhooks_arrived),
     ("J", invoices_equal_the_oracle),
     ("K", usage_is_conserved),
+    ("L", books_agree_with_records),
 )
 
 

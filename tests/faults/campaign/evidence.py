@@ -59,6 +59,8 @@ class Evidence:
     journal_sources: Sequence[str]
     receivable: Mapping[str, int]
     """Balance of the receivable account, by tenant."""
+    books: Sequence[tuple[str, str, str, int, int]]
+    """(tenant, what, customer and currency, what records say, what the books say)"""
     deliveries: Sequence[tuple[str, str]]
     """(event id, state)"""
     received: Sequence[tuple[str, str, bool]]
@@ -118,6 +120,58 @@ FROM ledger_entries e JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.
 WHERE a.type = 'receivable' GROUP BY e.tenant_id
 """
 
+# What each customer's accounts stand at, beside the records that they are about. Written anew here: the
+# platform's own proof of its books is not believed.
+BOOKS = """
+WITH accounts AS (
+    SELECT j.tenant_id, a.type, j.customer_id || ' ' || e.currency AS whose,
+        sum(CASE e.direction WHEN 'debit' THEN e.amount_minor ELSE -e.amount_minor END) AS minor
+    FROM ledger_entries e
+    JOIN ledger_journals j ON j.tenant_id = e.tenant_id AND j.id = e.journal_id
+    JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.id = e.account_id
+    GROUP BY 1, 2, 3
+), final AS (
+    SELECT *, customer_id || ' ' || currency AS whose
+    FROM invoices WHERE state IN ('open', 'paid', 'uncollectible')
+), records AS (
+    SELECT tenant_id, 'receivable' AS type, whose, amount_due_minor AS minor
+    FROM final WHERE state = 'open'
+    UNION ALL
+    SELECT tenant_id, 'tax_payable', whose, -tax_minor FROM final
+    UNION ALL
+    SELECT tenant_id, 'tax_payable', customer_id || ' ' || currency, tax_minor FROM credit_notes
+    UNION ALL
+    SELECT tenant_id, 'customer_credit', customer_id || ' ' || currency, -remaining_minor FROM credits
+    UNION ALL
+    SELECT tenant_id, 'customer_credit', customer_id || ' ' || currency, -credit_minor - prepaid_minor
+    FROM invoices WHERE state = 'draft'
+    UNION ALL
+    SELECT tenant_id, 'deferred_revenue', customer_id || ' ' || currency, -remaining_minor
+    FROM revenue_deferrals
+    UNION ALL
+    -- Recognized month by month: what was credited, part for part.
+    SELECT d.tenant_id, 'recognized', d.customer_id || ' ' || d.currency, -r.amount_minor
+    FROM revenue_recognitions r JOIN revenue_deferrals d USING (tenant_id, invoice_line_id)
+), posted AS (
+    SELECT tenant_id, type, whose, minor FROM accounts
+    WHERE type IN ('receivable', 'tax_payable', 'customer_credit', 'deferred_revenue')
+    UNION ALL
+    SELECT j.tenant_id, 'recognized', j.customer_id || ' ' || e.currency,
+        CASE e.direction WHEN 'debit' THEN e.amount_minor ELSE -e.amount_minor END
+    FROM ledger_journals j
+    JOIN ledger_entries e ON e.tenant_id = j.tenant_id AND e.journal_id = j.id
+    JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.id = e.account_id
+    WHERE j.source_type = 'revenue.recognized' AND a.type = 'revenue'
+)
+SELECT tenant_id, type, whose, sum(told)::bigint, sum(found)::bigint
+FROM (
+    SELECT tenant_id, type, whose, minor AS told, 0 AS found FROM records
+    UNION ALL
+    SELECT tenant_id, type, whose, 0, minor FROM posted
+) x
+GROUP BY 1, 2, 3
+"""
+
 
 async def unfinished(connection: asyncpg.Connection) -> list[str]:
     return [row["what"] for row in await connection.fetch(UNFINISHED)]
@@ -163,6 +217,7 @@ async def gather(connection: asyncpg.Connection, journal: Journal, sink: Sink) -
             )
         ],
         receivable={row[0]: row[1] for row in await connection.fetch(RECEIVABLE)},
+        books=[tuple(row) for row in await connection.fetch(BOOKS)],
         deliveries=[
             tuple(row) for row in await connection.fetch("SELECT event_id, state FROM webhook_deliveries")
         ],
