@@ -578,7 +578,7 @@ WITH hours AS (
 SELECT r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at
 FROM usage_records r
 WHERE r.tenant_id = $1 AND r.subscription_item_id = $2::text
-    AND r.recorded_at >= $3::timestamptz
+    AND r.filtered IS NOT TRUE AND r.recorded_at >= $3::timestamptz
     AND r.recorded_at < least(
         $4::timestamptz, coalesce((SELECT until FROM reach), $3::timestamptz)
     )

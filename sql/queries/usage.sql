@@ -279,7 +279,7 @@ WITH hours AS (
 SELECT r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at
 FROM usage_records r
 WHERE r.tenant_id = sqlc.arg(tenant_id) AND r.subscription_item_id = sqlc.arg(subscription_item_id)::text
-    AND r.recorded_at >= sqlc.arg(after_at)::timestamptz
+    AND r.filtered IS NOT TRUE AND r.recorded_at >= sqlc.arg(after_at)::timestamptz
     AND r.recorded_at < least(
         sqlc.arg(period_end)::timestamptz, coalesce((SELECT until FROM reach), sqlc.arg(after_at)::timestamptz)
     )

@@ -50,7 +50,7 @@ class UsageRecord(_message.Message):
     def __init__(self, idempotency_key: _Optional[str] = ..., subscription_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., quantity: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., properties: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class UsageTotal(_message.Message):
-    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period", "quantity", "record_count", "billed_quantity", "excluded", "first_recorded_at", "last_recorded_at", "version", "filtered_count", "billed_count", "aggregation")
+    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period", "quantity", "record_count", "billed_quantity", "excluded", "first_recorded_at", "last_recorded_at", "version", "filtered_count", "billed_count", "transform", "aggregation")
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     METER_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +64,7 @@ class UsageTotal(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FILTERED_COUNT_FIELD_NUMBER: _ClassVar[int]
     BILLED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TRANSFORM_FIELD_NUMBER: _ClassVar[int]
     AGGREGATION_FIELD_NUMBER: _ClassVar[int]
     subscription_id: str
     subscription_item_id: str
@@ -78,8 +79,9 @@ class UsageTotal(_message.Message):
     version: int
     filtered_count: int
     billed_count: int
+    transform: _catalog_pb2.MeterTransform
     aggregation: _catalog_pb2.Aggregation
-    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., record_count: _Optional[int] = ..., billed_quantity: _Optional[str] = ..., excluded: _Optional[bool] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., filtered_count: _Optional[int] = ..., billed_count: _Optional[int] = ..., aggregation: _Optional[_Union[_catalog_pb2.Aggregation, str]] = ...) -> None: ...
+    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., record_count: _Optional[int] = ..., billed_quantity: _Optional[str] = ..., excluded: _Optional[bool] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., filtered_count: _Optional[int] = ..., billed_count: _Optional[int] = ..., transform: _Optional[_Union[_catalog_pb2.MeterTransform, _Mapping]] = ..., aggregation: _Optional[_Union[_catalog_pb2.Aggregation, str]] = ...) -> None: ...
 
 class UsageBucket(_message.Message):
     __slots__ = ("subscription_item_id", "hour", "quantity", "record_count")

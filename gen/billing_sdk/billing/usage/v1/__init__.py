@@ -494,6 +494,13 @@ class UsageTotal(betterproto2.Message):
     Records of `record_count` that were there when the period was last rated.
     """
 
+    transform: "__catalog__v1__.MeterTransform | None" = betterproto2.field(
+        232, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The meter's; not set when it has none.
+    """
+
     aggregation: "__catalog__v1__.Aggregation" = betterproto2.field(
         270, betterproto2.TYPE_ENUM, default_factory=lambda: __catalog__v1__.Aggregation(0)
     )
