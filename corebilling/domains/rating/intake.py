@@ -202,5 +202,6 @@ def _late_usage(
         billed_quantity=row.billed_quantity,
         full_period=Period(row.full_period_start, row.full_period_end),
         billed_amount=row.billed_amount,
+        corrected_price=corrected.get(row.corrected_price_id),
         records=records,
     )
