@@ -575,13 +575,14 @@ WITH hours AS (
 ), reach AS (
     SELECT max(h.hour) + interval '1 hour' AS until FROM hours h WHERE h.before < $6::int
 )
-SELECT r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at
+SELECT r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at, r.properties
 FROM usage_records r
 WHERE r.tenant_id = $1 AND r.subscription_item_id = $2::text
     AND r.recorded_at >= $3::timestamptz
     AND r.recorded_at < least(
         $4::timestamptz, coalesce((SELECT until FROM reach), $3::timestamptz)
     )
+    AND r.filtered IS NOT TRUE
     AND (r.recorded_at, r.key) > ($3::timestamptz, $5::text::uuid)
 ORDER BY r.recorded_at, r.key
 LIMIT $6::int
@@ -597,6 +598,7 @@ class ListUsageRecordsRow:
     recorded_at: datetime.datetime
     quantity: Decimal
     received_at: datetime.datetime
+    properties: Json | None
 
 
 async def list_usage_records(

@@ -276,13 +276,14 @@ WITH hours AS (
 ), reach AS (
     SELECT max(h.hour) + interval '1 hour' AS until FROM hours h WHERE h.before < sqlc.arg(limit_rows)::int
 )
-SELECT r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at
+SELECT r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at, r.properties
 FROM usage_records r
 WHERE r.tenant_id = sqlc.arg(tenant_id) AND r.subscription_item_id = sqlc.arg(subscription_item_id)::text
     AND r.recorded_at >= sqlc.arg(after_at)::timestamptz
     AND r.recorded_at < least(
         sqlc.arg(period_end)::timestamptz, coalesce((SELECT until FROM reach), sqlc.arg(after_at)::timestamptz)
     )
+    AND r.filtered IS NOT TRUE
     AND (r.recorded_at, r.key) > (sqlc.arg(after_at)::timestamptz, sqlc.arg(after_key)::text::uuid)
 ORDER BY r.recorded_at, r.key
 LIMIT sqlc.arg(limit_rows)::int;

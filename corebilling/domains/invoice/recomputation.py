@@ -32,16 +32,21 @@ from corebilling.values.discount import Discount, DiscountKind
 from corebilling.values.money import exact_amount, exact_minor, minor_units
 from corebilling.values.period import Period
 from corebilling.values.price import (
+    BY_RECORD,
     Price,
     PriceModel,
     Rated,
+    Step,
     StepKind,
     Tier,
     TierCharge,
     prorate,
     rate,
     rate_increase,
+    settle,
 )
+from corebilling.values.price_matrix import Cell, charge_cells
+from corebilling.values.price_percentage import Percentage
 from corebilling.values.proration import Grain, Proration
 from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
 
@@ -51,6 +56,7 @@ _WHOLE = Fraction(1)
 _STEP_KINDS = {
     StepKind.CAP: money_pb2.CHARGE_STEP_KIND_CAP,
     StepKind.MINIMUM: money_pb2.CHARGE_STEP_KIND_MINIMUM,
+    StepKind.BILLED: money_pb2.CHARGE_STEP_KIND_BILLED,
 }
 
 
@@ -162,6 +168,8 @@ def price_terms(evidence: bundle_pb2.LineEvidence) -> Price:
         maximum_amount=_decimal(amounts.maximum_amount, what),
         minimum_amount=_decimal(amounts.minimum_amount, what),
         zero_usage_flat_fee=not price.no_flat_amount_when_unused,
+        cells=_cells(price, what),
+        percentage=_percentage(price, what),
     )
 
 
@@ -195,13 +203,56 @@ def recharge(evidence: bundle_pb2.LineEvidence) -> Recharged:
     share = _share(charge.basis, charge.basis.span)
     if not share:  # It served no time, or in a period that never came.
         terms, share = replace(terms, minimum_amount=None), _WHOLE
-    if charge.kind == rating_pb2.CHARGE_KIND_USAGE:
+    if terms.model in BY_RECORD:
+        rated = settle(terms, Rated(_by_record(charge, terms)), share=share)
+        rated = _less(rated, _billed_before(evidence))
+    elif charge.kind == rating_pb2.CHARGE_KIND_USAGE:
         rated = rate(terms, quantity, share=share)
     else:
         before = number(charge.basis.quantity_before, f"quantity before charge {charge.id}")
         after = exact_amount(Fraction(before) + Fraction(quantity))
         rated = rate_increase(terms, before, after, share=share)
     return _recharged(terms, rated, share)
+
+
+def _by_record(charge: rating_pb2.Charge, terms: Price) -> Fraction:
+    """What cells and transactions of the evidence come to by the price, before cap and minimum."""
+    what = f"records of charge {charge.id}"
+    if terms.percentage is None:
+        inside = [
+            (_cell_of(terms, cell), cell.record_count, Fraction(number(cell.quantity, what)))
+            for cell in charge.by_record.cells
+        ]
+        return sum((cell.amount for cell in charge_cells(inside, terms.unit_size)), Fraction(0))
+    said = charge.by_record.transactions
+    share = Fraction(number(said.paid_amount, what)) * Fraction(terms.percentage.percent) / 100
+    fixed = said.paid_transactions * Fraction(terms.percentage.fixed_amount)
+    bounds = Fraction(number(said.floor_amount, what)) + Fraction(number(said.ceiling_amount, what))
+    return share + fixed + bounds
+
+
+def _cell_of(terms: Price, charged: money_pb2.CellCharge) -> Cell:
+    """The price's cell that the charge is of."""
+    said = dict(charged.properties)
+    found = next((cell for cell in terms.cells if dict(cell.properties) == said), None)
+    if found is None:
+        raise Unreadable(f"The price {terms.id} has no cell of {said}.")
+    return found
+
+
+def _billed_before(evidence: bundle_pb2.LineEvidence) -> Fraction:
+    """What earlier charges of the same total came to."""
+    billed = Fraction(0)
+    for part in evidence.parts:
+        if part.charge_id == evidence.charge.id:
+            return billed
+        billed += Fraction(number(part.amount, "amount of an earlier part"))
+    return Fraction(0)
+
+
+def _less(whole: Rated, billed: Fraction) -> Rated:
+    steps = (*whole.steps, Step(StepKind.BILLED, -billed)) if billed else whole.steps
+    return Rated(whole.amount - billed, whole.tiers, steps)
 
 
 def reckon(
@@ -299,6 +350,33 @@ def _share(basis: rating_pb2.ChargeBasis, span: period_pb2.Period) -> Fraction:
 
 def _grain(basis: rating_pb2.ChargeBasis) -> Grain:
     return Grain(named(tenant_pb2.ProrationGrain, basis.proration_grain, "grain of proration"))
+
+
+def _cells(price: catalog_pb2.Price, what: str) -> tuple[Cell, ...]:
+    """The last one, without properties, takes what no other does."""
+    if price.model != catalog_pb2.PRICE_MODEL_MATRIX:
+        return ()
+    if any(len(cell.values) != len(price.dimensions) for cell in price.cells):
+        raise Unreadable(f"A cell of {what} has not a value for each dimension.")
+    cells = (
+        Cell(tuple(zip(price.dimensions, cell.values, strict=True)), number(cell.unit_amount, what))
+        for cell in price.cells
+    )
+    return (*cells, Cell((), number(price.default_unit_amount, what)))
+
+
+def _percentage(price: catalog_pb2.Price, what: str) -> Percentage | None:
+    if price.model != catalog_pb2.PRICE_MODEL_PERCENTAGE:
+        return None
+    terms = price.percentage
+    return Percentage(
+        percent=number(terms.percent, what),
+        fixed_amount=number(terms.fixed_amount, what),
+        free_transactions=terms.free_transactions or None,
+        free_value=_decimal(terms.free_amount, what),
+        minimum_amount=_decimal(terms.minimum_amount, what),
+        maximum_amount=_decimal(terms.maximum_amount, what),
+    )
 
 
 def _tier(tier: catalog_pb2.PriceTier, what: str) -> Tier:

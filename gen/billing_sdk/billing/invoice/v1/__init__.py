@@ -1079,6 +1079,11 @@ class LineEvidence(betterproto2.Message):
     Where the charge was rated with negotiated amounts: these.
     """
 
+    meter: "__catalog__v1__.Meter | None" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Of metered prices.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "LineEvidence", LineEvidence)
 
@@ -1307,7 +1312,7 @@ default_message_pool.register_message("billing.invoice.v1", "PreviewInvoiceRespo
 @dataclass(eq=False, repr=False)
 class RatedRecord(betterproto2.Message):
     """
-    A usage record that a total holds.
+    A usage record that a total holds. Those that the meter's filters leave out are not among them.
     """
 
     subscription_item_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -1329,6 +1334,12 @@ class RatedRecord(betterproto2.Message):
     """
     By the system clock.
     """
+
+    properties: "dict[str, str]" = betterproto2.field(
+        6,
+        betterproto2.TYPE_MAP,
+        map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
+    )
 
 
 default_message_pool.register_message("billing.invoice.v1", "RatedRecord", RatedRecord)
