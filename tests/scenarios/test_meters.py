@@ -34,12 +34,24 @@ async def totals_of(billing: Billing, subscription_id: str) -> list[usage_pb2.Us
     return list((await billing.call(billing.usage.list_usage_totals, request)).totals)
 
 
-async def balance(billing: Billing) -> usage_sql.ListUsageBalancesRow:
+async def balance(billing: Billing) -> list[int]:
+    """What was accepted, is billed, is to be billed, and never is: the books say that nothing is missing."""
+    (accepted,) = await billing.db.admin("SELECT sum(quantity) FROM usage_records")
+    (total,) = await billing.db.admin("SELECT quantity_sum, billed_quantity, filtered_sum FROM usage_totals")
     async with billing.pool.transaction(caller()) as tx:
-        (row,) = await usage_sql.list_usage_balances(tx, tenant_id=TENANT)
-    assert row.accepted_records == row.counted_records
-    assert row.accepted == row.billed + row.pending + row.excluded
-    return row
+        (books,) = await usage_sql.list_usage_balances(
+            tx,
+            tenant_id=TENANT,
+            meter_code="",
+            start_at=START,
+            end_at=MONTH_END,
+            after_item_id="",
+            after_start=START,
+            limit_rows=10,
+        )
+    assert (books.drift_count, books.kept_quantity, books.quantity) == (0, total[0], total[0])
+    assert accepted[0] == total[0] + total[2]
+    return [int(one) for one in (accepted[0], total[1], total[0] - total[1], total[2])]
 
 
 @pytest.mark.parametrize(
@@ -108,13 +120,11 @@ async def test_meter_counts_only_what_its_filters_let_through(billing: Billing) 
         (0, "0", "3", 1),
         (0, "0", "3", 1),
     ]
-    books = await balance(billing)
-    assert [books.accepted, books.billed, books.pending, books.excluded] == [31, 0, 3, 28]
+    assert await balance(billing) == [31, 0, 3, 28]
 
     (line,) = await lines_at(billing, subscription.id, MONTH_END)
     assert (line.quantity, line.amount_minor) == ("3", 300)
-    books = await balance(billing)
-    assert [books.accepted, books.billed, books.pending, books.excluded] == [31, 3, 0, 28]
+    assert await balance(billing) == [31, 3, 0, 28]
 
 
 async def test_only_what_is_left_out_is_nothing_to_bill(billing: Billing) -> None:

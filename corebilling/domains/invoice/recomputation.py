@@ -4,6 +4,7 @@ What is said here of a number is said of any text that stands where one is expec
 file. `Unreadable` names what cannot be understood; whatever can be is worked out, be it wrong.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -40,13 +41,13 @@ from corebilling.values.price import (
     StepKind,
     Tier,
     TierCharge,
+    difference,
     prorate,
     rate,
     rate_increase,
     settle,
 )
-from corebilling.values.price_matrix import Cell, charge_cells
-from corebilling.values.price_percentage import Percentage
+from corebilling.values.price_together import rate_served
 from corebilling.values.proration import Grain, Proration
 from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
 
@@ -162,14 +163,12 @@ def price_terms(evidence: bundle_pb2.LineEvidence) -> Price:
         model=PriceModel(named(catalog_pb2.PriceModel, price.model, f"model of {what}")),
         metered=price.usage == catalog_pb2.PRICE_USAGE_METERED,
         unit_amount=_decimal(amounts.unit_amount, what),
-        unit_size=_above_zero(price.unit_size or "1", f"unit size of {what}"),
+        unit_size=above_zero(price.unit_size or "1", f"unit size of {what}"),
         tiers=tuple(_tier(tier, what) for tier in amounts.tiers),
         included_quantity=number(included, what),
         maximum_amount=_decimal(amounts.maximum_amount, what),
         minimum_amount=_decimal(amounts.minimum_amount, what),
         zero_usage_flat_fee=not price.no_flat_amount_when_unused,
-        cells=_cells(price, what),
-        percentage=_percentage(price, what),
     )
 
 
@@ -200,59 +199,20 @@ def recharge(evidence: bundle_pb2.LineEvidence) -> Recharged:
         return _recharged_fee(charge, terms, quantity)
     if charge.kind == rating_pb2.CHARGE_KIND_ONE_TIME:
         return _recharged(terms, rate(terms, quantity), _WHOLE)
+    if charge.basis.priced_quantity:
+        return _recharged_together(charge, terms)
     share = _share(charge.basis, charge.basis.span)
     if not share:  # It served no time, or in a period that never came.
         terms, share = replace(terms, minimum_amount=None), _WHOLE
     if terms.model in BY_RECORD:
-        rated = settle(terms, Rated(_by_record(charge, terms)), share=share)
-        rated = _less(rated, _billed_before(evidence))
-    elif charge.kind == rating_pb2.CHARGE_KIND_USAGE:
+        return _recharged(terms, _rated_records(evidence, terms, share), share)
+    if charge.kind == rating_pb2.CHARGE_KIND_USAGE:
         rated = rate(terms, quantity, share=share)
     else:
         before = number(charge.basis.quantity_before, f"quantity before charge {charge.id}")
         after = exact_amount(Fraction(before) + Fraction(quantity))
         rated = rate_increase(terms, before, after, share=share)
     return _recharged(terms, rated, share)
-
-
-def _by_record(charge: rating_pb2.Charge, terms: Price) -> Fraction:
-    """What cells and transactions of the evidence come to by the price, before cap and minimum."""
-    what = f"records of charge {charge.id}"
-    if terms.percentage is None:
-        inside = [
-            (_cell_of(terms, cell), cell.record_count, Fraction(number(cell.quantity, what)))
-            for cell in charge.by_record.cells
-        ]
-        return sum((cell.amount for cell in charge_cells(inside, terms.unit_size)), Fraction(0))
-    said = charge.by_record.transactions
-    share = Fraction(number(said.paid_amount, what)) * Fraction(terms.percentage.percent) / 100
-    fixed = said.paid_transactions * Fraction(terms.percentage.fixed_amount)
-    bounds = Fraction(number(said.floor_amount, what)) + Fraction(number(said.ceiling_amount, what))
-    return share + fixed + bounds
-
-
-def _cell_of(terms: Price, charged: money_pb2.CellCharge) -> Cell:
-    """The price's cell that the charge is of."""
-    said = dict(charged.properties)
-    found = next((cell for cell in terms.cells if dict(cell.properties) == said), None)
-    if found is None:
-        raise Unreadable(f"The price {terms.id} has no cell of {said}.")
-    return found
-
-
-def _billed_before(evidence: bundle_pb2.LineEvidence) -> Fraction:
-    """What earlier charges of the same total came to."""
-    billed = Fraction(0)
-    for part in evidence.parts:
-        if part.charge_id == evidence.charge.id:
-            return billed
-        billed += Fraction(number(part.amount, "amount of an earlier part"))
-    return Fraction(0)
-
-
-def _less(whole: Rated, billed: Fraction) -> Rated:
-    steps = (*whole.steps, Step(StepKind.BILLED, -billed)) if billed else whole.steps
-    return Rated(whole.amount - billed, whole.tiers, steps)
 
 
 def reckon(
@@ -296,7 +256,7 @@ def exact_line(line: pb.InvoiceLine, charge: rating_pb2.Charge | None, currency:
     known_currency(currency)
     if charge is None:
         quantity, unit_amount = number(line.quantity, "quantity"), number(line.unit_amount, "unit amount")
-        unit_size = _above_zero(line.unit_size or "1", "unit size")
+        unit_size = above_zero(line.unit_size or "1", "unit size")
         amount = Fraction(quantity) * Fraction(unit_amount) / Fraction(unit_size)
         before = Fraction(0)
     else:
@@ -321,6 +281,57 @@ def _recharged_fee(charge: rating_pb2.Charge, terms: Price, quantity: Decimal) -
     so_far = exact_amount(whole.amount * (before + share))
     amount = exact_amount(Fraction(so_far) - Fraction(amount_before))
     return replace(part, share_before=before, amount=amount, amount_before=amount_before)
+
+
+def _rated_records(evidence: bundle_pb2.LineEvidence, terms: Price, share: Fraction) -> Rated:
+    """What a matrix or percentage charges for what its records came to, less what was billed of it before."""
+    charge, price = evidence.charge, evidence.price
+    used = Fraction(0)
+    for cell in charge.by_record.cells:
+        inside = number(cell.quantity, "quantity of a cell")
+        used += Fraction(inside) * _cell_amount(price, cell.properties) / Fraction(terms.unit_size)
+    if charge.by_record.HasField("transactions"):
+        said = charge.by_record.transactions
+        percent = number(price.percentage.percent, "percentage")
+        fixed = number(price.percentage.fixed_amount, "fixed amount")
+        used += Fraction(percent) / 100 * Fraction(number(said.paid_amount, "paid amount"))
+        used += Fraction(fixed) * said.paid_transactions
+        used += Fraction(number(said.floor_amount, "floor amount"))
+        used += Fraction(number(said.ceiling_amount, "ceiling amount"))
+    whole = settle(terms, Rated(used), share=share)
+    before = itertools.takewhile(lambda part: part.charge_id != charge.id, evidence.parts)
+    billed = sum((Fraction(number(part.amount, "amount of a part")) for part in before), Fraction(0))
+    steps = (*whole.steps, Step(StepKind.BILLED, -billed)) if billed else whole.steps
+    return Rated(whole.amount - billed, steps=steps)
+
+
+def _cell_amount(price: catalog_pb2.Price, properties: Mapping[str, str]) -> Fraction:
+    values = [properties.get(name) for name in price.dimensions]
+    amounts = (cell.unit_amount for cell in price.cells if list(cell.values) == values)
+    return Fraction(number(next(amounts, price.default_unit_amount), "amount of a cell"))
+
+
+def _recharged_together(charge: rating_pb2.Charge, terms: Price) -> Recharged:
+    """Usage that is priced together with that of other items: what all come to more than before."""
+    basis, own = charge.basis, _share(charge.basis, charge.basis.span)
+    new = rate_served(
+        terms,
+        number(basis.priced_quantity, "quantity that is priced together"),
+        fraction(basis.priced_share, "share that is priced together"),
+    )
+    if not basis.priced_quantity_before:
+        return _recharged(terms, new, own or _WHOLE)
+    old = rate_served(
+        terms,
+        number(basis.priced_quantity_before, "quantity that was priced before"),
+        fraction(basis.priced_share_before, "share that was priced before"),
+    )
+    made = _recharged(terms, difference(new, old), own or _WHOLE)
+    if charge.kind == rating_pb2.CHARGE_KIND_ADJUSTMENT:
+        return made
+    amount_before = exact_amount(old.amount)
+    amount = exact_amount(Fraction(exact_amount(new.amount)) - Fraction(amount_before))
+    return replace(made, amount=amount, amount_before=amount_before)
 
 
 def _recharged(terms: Price, rated: Rated, share: Fraction) -> Recharged:
@@ -352,39 +363,12 @@ def _grain(basis: rating_pb2.ChargeBasis) -> Grain:
     return Grain(named(tenant_pb2.ProrationGrain, basis.proration_grain, "grain of proration"))
 
 
-def _cells(price: catalog_pb2.Price, what: str) -> tuple[Cell, ...]:
-    """The last one, without properties, takes what no other does."""
-    if price.model != catalog_pb2.PRICE_MODEL_MATRIX:
-        return ()
-    if any(len(cell.values) != len(price.dimensions) for cell in price.cells):
-        raise Unreadable(f"A cell of {what} has not a value for each dimension.")
-    cells = (
-        Cell(tuple(zip(price.dimensions, cell.values, strict=True)), number(cell.unit_amount, what))
-        for cell in price.cells
-    )
-    return (*cells, Cell((), number(price.default_unit_amount, what)))
-
-
-def _percentage(price: catalog_pb2.Price, what: str) -> Percentage | None:
-    if price.model != catalog_pb2.PRICE_MODEL_PERCENTAGE:
-        return None
-    terms = price.percentage
-    return Percentage(
-        percent=number(terms.percent, what),
-        fixed_amount=number(terms.fixed_amount, what),
-        free_transactions=terms.free_transactions or None,
-        free_value=_decimal(terms.free_amount, what),
-        minimum_amount=_decimal(terms.minimum_amount, what),
-        maximum_amount=_decimal(terms.maximum_amount, what),
-    )
-
-
 def _tier(tier: catalog_pb2.PriceTier, what: str) -> Tier:
     return Tier(
         up_to=_decimal(tier.up_to, what),
         unit_amount=number(tier.unit_amount, what),
         flat_amount=number(tier.flat_amount, what),
-        block_size=_above_zero(tier.block_size, f"block of {what}") if tier.block_size else None,
+        block_size=above_zero(tier.block_size, f"block of {what}") if tier.block_size else None,
         maximum_amount=_decimal(tier.maximum_amount, what),
     )
 
@@ -454,7 +438,7 @@ def _decimal(text: str, what: str) -> Decimal | None:
     return number(text, what) if text else None
 
 
-def _above_zero(text: str, what: str) -> Decimal:
+def above_zero(text: str, what: str) -> Decimal:
     value = number(text, what)
     if value <= 0:
         raise Unreadable(f"The {what} is not above zero: '{text}'.")

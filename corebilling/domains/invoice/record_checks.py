@@ -10,23 +10,24 @@ from billing.catalog.v1 import catalog_pb2
 from billing.invoice.v1 import bundle_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.rating.v1 import rating_pb2
+from billing.usage.v1 import usage_pb2
 
 from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
 from corebilling.domains.invoice.recomputation import (
     Unreadable,
+    above_zero,
     moment,
     moments,
     named,
     number,
-    price_terms,
 )
 from corebilling.values.aggregation import Aggregation
-from corebilling.values.metering import metered_quantity, transformed
+from corebilling.values.metering import TransformTerms, metered_quantity, transformed
 from corebilling.values.money import exact_amount
-from corebilling.values.price import BY_RECORD, Price
-from corebilling.values.price_matrix import rate_cells
-from corebilling.values.price_percentage import rate_transactions
+from corebilling.values.price_matrix import Cell, rate_cells
+from corebilling.values.price_percentage import Percentage, rate_transactions
 
+_BY_RECORD = (catalog_pb2.PRICE_MODEL_MATRIX, catalog_pb2.PRICE_MODEL_PERCENTAGE)
 _Records = Sequence[bundle_pb2.RatedRecord]
 
 
@@ -50,17 +51,20 @@ def record_checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
             seen.add((total.subscription_item_id, period))
             used += len(records)
             yield from _total(f"line {place}", evidence, records)
-        yield from _by_then(f"line {place}", evidence, records)
+        # When records were corrected is told by another clock: what lines knew is shown by the parts alone.
+        if not any(one.corrected for one in records):
+            yield from _by_then(f"line {place}", evidence, records)
     yield Checking("records", "records").of("records of the totals", len(bundle.records), used)
 
 
 def by_record_checks(
-    part: str, line: pb.InvoiceLine, charge: rating_pb2.Charge, terms: Price
+    part: str, line: pb.InvoiceLine, charge: rating_pb2.Charge, price: catalog_pb2.Price
 ) -> Iterator[Check]:
     """What a price makes of single records: the line says it as the charge does, each amount by its price."""
     check = Checking(part, "by record")
     yield check.of("evidence of the line", line.by_record, charge.by_record)
-    amounts = {one.properties: one.unit_amount for one in terms.cells}
+    amounts = {one.properties: one.unit_amount for one in _cells(price)}
+    unit_size = above_zero(price.unit_size or "1", "unit size")
     for place, cell in enumerate(charge.by_record.cells, start=1):
         of_cell = next((key for key in amounts if dict(key) == dict(cell.properties)), None)
         found = MISSING if of_cell is None else amounts[of_cell]
@@ -69,13 +73,13 @@ def by_record_checks(
             number(cell.quantity, "quantity"),
             number(cell.unit_amount, "amount of a cell"),
         )
-        made = Fraction(quantity) * Fraction(unit_amount) / Fraction(terms.unit_size)
+        made = Fraction(quantity) * Fraction(unit_amount) / Fraction(unit_size)
         yield check.of(f"cell {place} amount", number(cell.amount, "amount of a cell"), exact_amount(made))
-    if terms.percentage is not None:
-        said = charge.by_record.transactions
-        yield check.of("percent", number(said.percent, "percentage"), terms.percentage.percent)
+    if price.model == catalog_pb2.PRICE_MODEL_PERCENTAGE:
+        said, terms = charge.by_record.transactions, _percentage(price)
+        yield check.of("percent", number(said.percent, "percentage"), terms.percent)
         yield check.of(
-            "fixed_amount", number(said.fixed_amount, "fixed amount"), terms.percentage.fixed_amount
+            "fixed_amount", number(said.fixed_amount, "fixed amount"), terms.fixed_amount
         )
         parts = [said.rate_amount, said.fixed_total, said.floor_amount, said.ceiling_amount]
         whole = sum_of(number(one, "amount of transactions") for one in parts)
@@ -84,10 +88,11 @@ def by_record_checks(
 
 def _total(part: str, evidence: bundle_pb2.LineEvidence, records: _Records) -> Iterator[Check]:
     total, check = evidence.total, Checking(part, "records")
-    yield check.of("number of records", total.record_count, len(records))
+    counted = [one for one in records if one.corrected_quantity or not one.corrected]
+    yield check.of("number of records", total.record_count, len(counted))
     if total.quantity:
         quantity = number(total.quantity, "quantity of a total")
-        yield check.of("quantity of the total", quantity, _quantity(evidence, records))
+        yield check.of("quantity of the total", quantity, _quantity(evidence, counted))
     if (
         records and not total.filtered_count
     ):  # Of those that filters leave out, too, the total knows the time.
@@ -109,18 +114,17 @@ def _by_then(part: str, evidence: bundle_pb2.LineEvidence, records: _Records) ->
         before = number(charge.basis.quantity_before, "quantity before")
         billed = sum_of([before, number(charge.quantity, "quantity")])
         yield check.of("quantity when rated", billed, quantity)
-    terms = price_terms(evidence)
-    if terms.model in BY_RECORD:
-        yield from _rated_by_record(check, evidence, terms, by_then)
+    if evidence.price.model in _BY_RECORD:
+        yield from _rated_by_record(check, evidence, by_then)
 
 
 def _rated_by_record(
-    check: Checking, evidence: bundle_pb2.LineEvidence, terms: Price, records: _Records
+    check: Checking, evidence: bundle_pb2.LineEvidence, records: _Records
 ) -> Iterator[Check]:
-    said = evidence.charge.by_record
-    if terms.percentage is not None:
-        values = [number(one.quantity, "quantity of a record") for one in sorted(records, key=_order)]
-        made = rate_transactions(terms.percentage, values)
+    said, price = evidence.charge.by_record, evidence.price
+    if price.model == catalog_pb2.PRICE_MODEL_PERCENTAGE:
+        values = [_counted(one) for one in sorted(records, key=_order)]
+        made = rate_transactions(_percentage(price), values)
         figures: Mapping[str, object] = {
             "free_transactions": made.free_transactions,
             "free_amount": exact_amount(made.free_value),
@@ -137,12 +141,11 @@ def _rated_by_record(
         return
     counted = evidence.total.aggregation == catalog_pb2.AGGREGATION_COUNT
     quantities = [
-        (dict(one.properties), Decimal(1) if counted else number(one.quantity, "quantity of a record"))
-        for one in records
+        (dict(one.properties), Decimal(1) if counted else _counted(one)) for one in records
     ]
     cells = {
         tuple(sorted(one.cell.properties)): (exact_amount(one.quantity), one.record_count)
-        for one in rate_cells(terms.cells, quantities, terms.unit_size)
+        for one in rate_cells(_cells(price), quantities)
     }
     yield check.of("number of cells", len(said.cells), len(cells))
     for place, cell in enumerate(said.cells, start=1):
@@ -158,14 +161,14 @@ def _quantity(evidence: bundle_pb2.LineEvidence, records: _Records) -> Decimal |
     )
     if aggregation is Aggregation.TIME_WEIGHTED:
         return None
-    terms = _transform(evidence.meter)
+    terms = _transform(evidence.total)
     if aggregation is Aggregation.UNIQUE:
         name = evidence.meter.unique_property
         found = Decimal(len({one.properties[name] for one in records if name in one.properties}))
         return found if terms is None else transformed(found, terms)
-    quantities = [number(one.quantity, f"quantity of record {one.key}") for one in records]
+    quantities = [_counted(one) for one in records]
     if aggregation is Aggregation.LATEST:
-        found = number(max(records, key=_order).quantity, "quantity of a record") if records else Decimal(0)
+        found = _counted(max(records, key=_order)) if records else Decimal(0)
         return found if terms is None else transformed(found, terms)
     if not quantities:
         return Decimal(0)
@@ -179,17 +182,46 @@ def _quantity(evidence: bundle_pb2.LineEvidence, records: _Records) -> Decimal |
     )
 
 
-def _transform(meter: catalog_pb2.Meter) -> Mapping[str, str] | None:
-    if not meter.HasField("transform"):
+def _transform(total: usage_pb2.UsageTotal) -> TransformTerms | None:
+    if not total.HasField("transform"):
         return None
-    for text in (meter.transform.divide_by, meter.transform.block_size):
-        if text and number(text, "transform of a meter") <= 0:
-            raise Unreadable("The transform of a meter is not above zero.")
-    return {
-        "divide_by": meter.transform.divide_by,
-        "block_size": meter.transform.block_size,
-        "rounding": catalog_pb2.QuantityRounding.Name(meter.transform.rounding),
-    }
+    given = total.transform
+    terms = {"divide_by": str(above_zero(given.divide_by or "1", "divisor of a transform"))}
+    if given.rounding:
+        rounding = named(catalog_pb2.QuantityRounding, given.rounding, "rounding of a transform")
+        terms["rounding"] = f"QUANTITY_ROUNDING_{rounding.upper()}"
+        terms["block_size"] = str(above_zero(given.block_size or "1", "block size of a transform"))
+    return terms
+
+
+def _cells(price: catalog_pb2.Price) -> list[Cell]:
+    """The last one, without properties, takes what no other does."""
+    what = f"cell of price {price.id}"
+    if any(len(cell.values) != len(price.dimensions) for cell in price.cells):
+        raise Unreadable(f"A {what} has not a value for each dimension.")
+    cells = [
+        Cell(tuple(zip(price.dimensions, cell.values, strict=True)), number(cell.unit_amount, what))
+        for cell in price.cells
+    ]
+    return [*cells, Cell((), number(price.default_unit_amount, what))]
+
+
+def _percentage(price: catalog_pb2.Price) -> Percentage:
+    terms, what = price.percentage, f"percentage of price {price.id}"
+    return Percentage(
+        percent=number(terms.percent, what),
+        fixed_amount=number(terms.fixed_amount, what),
+        free_transactions=terms.free_transactions or None,
+        free_value=number(terms.free_amount, what) or None,
+        minimum_amount=number(terms.minimum_amount, what) if terms.minimum_amount else None,
+        maximum_amount=number(terms.maximum_amount, what) if terms.maximum_amount else None,
+    )
+
+
+def _counted(record: bundle_pb2.RatedRecord) -> Decimal:
+    """What the record counts as now."""
+    text = record.corrected_quantity if record.corrected else record.quantity
+    return number(text, f"quantity of record {record.key}")
 
 
 def _order(record: bundle_pb2.RatedRecord) -> tuple[datetime, datetime, str]:

@@ -97,7 +97,7 @@ def _line(
     yield from Checking(part, "tiers").messages("tier of the charge", charge.tiers, made.tiers)
     yield from Checking(part, "tiers").messages("step of the charge", charge.steps, made.steps)
     if charge.HasField("by_record"):
-        yield from by_record_checks(part, line, charge, price_terms(evidence))
+        yield from by_record_checks(part, line, charge, evidence.price)
     yield from _billed(part, line, evidence)
 
 

@@ -25,7 +25,7 @@ from corebilling.values.aggregation import Aggregation
 from corebilling.values.commitment import Committed
 from corebilling.values.metering import FROM_RECORDS, metered_quantity
 from corebilling.values.period import Period
-from corebilling.values.price import BY_RECORD
+from corebilling.values.price import BY_RECORD, Price
 from corebilling.values.proration import Grain, Proration
 
 
@@ -37,6 +37,8 @@ class Contract:
     timezone: str
     service: Period
     committed: Sequence[Committed] | None
+    corrected: dict[str, Price]
+    """What periods of it were rated with again, by the price's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def decide(
             rated.get((row.subscription_item_id, row.period_start)),
         )
         if quantity != row.billed_quantity or looked_at is not None:
-            late.append(_late_usage(row, quantity, looked_at))
+            late.append(_late_usage(row, quantity, looked_at, taken.contract.corrected))
     contract = taken.contract
     charges = decide_charges(
         taken.period,
@@ -188,7 +190,10 @@ def total_quantity(row: rating_sql.ListUnbilledUsageRow | rating_sql.ListPricedU
 
 
 def _late_usage(
-    row: rating_sql.ListUnbilledUsageRow, quantity: Decimal, records: RatedRecords | None
+    row: rating_sql.ListUnbilledUsageRow,
+    quantity: Decimal,
+    records: RatedRecords | None,
+    corrected: Mapping[str, Price],
 ) -> LateUsage:
     return LateUsage(
         item_id=row.subscription_item_id,

@@ -83,6 +83,10 @@ class Work:
     """Whether there are levels that hold on from period to period."""
 
 
+Reported = usage_events_pb2.UsageReported | usage_events_pb2.UsageRetracted | usage_events_pb2.UsageCorrected
+"""What changed a period's total."""
+
+
 class RatingService:
     """Rates cycles once they are closed; previews what they and single prices come to."""
 
@@ -115,7 +119,10 @@ class RatingService:
         return (await _work_out(tx, cycles)).rated
 
     async def announce_rated(
-        self, tx: Transaction, event: eventv1.Event, reported: usage_events_pb2.UsageReported
+        self,
+        tx: Transaction,
+        event: eventv1.Event,
+        reported: Reported,
     ) -> None:
         """Announces what the period's usage comes to with the event; a trial's is passed over.
 
@@ -133,7 +140,7 @@ class RatingService:
             return
         if row.plain:
             # A minimum is due once the period is over.
-            rated = rate(_price(row, row.paid_currency), Decimal(reported.total_quantity), final=False)
+            rated = rate(price_of(row, row.paid_currency), Decimal(reported.total_quantity), final=False)
         else:
             rated = await _running_price(tx, reported)
         outbox.append(
@@ -165,7 +172,7 @@ class RatingService:
         row = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
         if row is None:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
-        price = _price(row, request.currency or row.currency)
+        price = price_of(row, request.currency or row.currency)
         records = None
         if price.model in BY_RECORD:
             records = rate_one_record(price, Decimal(request.quantity), request.properties)
@@ -205,7 +212,11 @@ async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle]) -> W
         period_ends=[cycle.period_end for cycle in cycles],
     )
     since = _since(cycles, rows)
-    contracts = await _contracts(tx, since, {row.subscription_item_id for row in rows})
+    corrected: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.corrected_price_id:
+            corrected[row.subscription_id].add(row.corrected_price_id)
+    contracts = await _contracts(tx, since, {row.subscription_item_id for row in rows}, corrected)
     billed = await _billed(tx, contracts, since)
     grain = (await tenant_profile(tx)).proration_grain
     usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
@@ -264,7 +275,7 @@ async def _billed(
     return billed
 
 
-async def _running_price(tx: Transaction, reported: usage_events_pb2.UsageReported) -> Rated:
+async def _running_price(tx: Transaction, reported: Reported) -> Rated:
     """What the period's usage of an item comes to, on top of that of items before it."""
     start = instant(reported.period.start)
     found = await rating_sql.find_full_period(
@@ -272,7 +283,7 @@ async def _running_price(tx: Transaction, reported: usage_events_pb2.UsageReport
     )
     period = Period(found.full_period_start, found.full_period_end) if found else Period(start, start)
     contracts = await _contracts(
-        tx, {reported.subscription_id: period.start}, {reported.subscription_item_id}
+        tx, {reported.subscription_id: period.start}, {reported.subscription_item_id}, {}
     )
     contract = contracts[reported.subscription_id]
     item = next(item for item in contract.items if item.id == reported.subscription_item_id)
@@ -326,7 +337,10 @@ def _announce_completed(
 
 
 async def _contracts(
-    tx: Transaction, since: Mapping[str, datetime], item_ids: Collection[str]
+    tx: Transaction,
+    since: Mapping[str, datetime],
+    item_ids: Collection[str],
+    corrected: Mapping[str, Collection[str]],
 ) -> dict[str, Contract]:
     """By subscription, with the items that served since then, and those named."""
     rows = await rating_sql.list_rated_items(
@@ -336,11 +350,13 @@ async def _contracts(
         since=list(since.values()),
         item_ids=sorted(item_ids),
     )
-    price_ids = sorted({row.price_id for row in rows})
+    price_ids = sorted(
+        {row.price_id for row in rows} | {price_id for several in corrected.values() for price_id in several}
+    )
     found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
     by_id = {row.id: row for row in found}
     prices = {
-        pair: _price(by_id[pair[0]], pair[1]) for pair in {(row.price_id, row.currency) for row in rows}
+        pair: price_of(by_id[pair[0]], pair[1]) for pair in {(row.price_id, row.currency) for row in rows}
     }
     negotiated = await _negotiated(tx, rows, by_id)
     contracts: dict[str, Contract] = {}
@@ -349,7 +365,16 @@ async def _contracts(
         contract = contracts.get(row.subscription_id)
         if contract is None:
             committed = None if row.commitments is None else read(row.commitments)
-            contract = contracts[row.subscription_id] = Contract([], row.timezone, service, committed)
+            contract = contracts[row.subscription_id] = Contract(
+                [],
+                row.timezone,
+                service,
+                committed,
+                {
+                    price_id: price_of(by_id[price_id], row.currency)
+                    for price_id in corrected.get(row.subscription_id, ())
+                },
+            )
         contract.items.append(
             PricedItem(
                 id=row.id,
@@ -391,7 +416,7 @@ def _negotiated_price(row: models.Price, override: override_sql.ListOverridesOfS
     return replace(price, included_quantity=override.included_quantity, override_id=override.id)
 
 
-def _price(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> Price:
+def price_of(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> Price:
     """The price of a row in one of its currencies, the tiers' decimals read from their texts.
 
     Raises:
@@ -536,9 +561,12 @@ def _basis_object(charge: Charge, total: rating_sql.ListUnbilledUsageRow | None)
         kept |= {
             "priced_quantity": decimal_text(basis.together.quantity),
             "priced_share": str(basis.together.share),
-            "priced_quantity_before": decimal_text(basis.together_before.quantity),
-            "priced_share_before": str(basis.together_before.share),
         }
+        if basis.together_before.parts:
+            kept |= {
+                "priced_quantity_before": decimal_text(basis.together_before.quantity),
+                "priced_share_before": str(basis.together_before.share),
+            }
     return kept
 
 

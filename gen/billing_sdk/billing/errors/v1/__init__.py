@@ -313,9 +313,9 @@ class ErrorReason(betterproto2.Enum):
 
     BALANCE_OUT_OF_RANGE = 171
     """
-    FAILED_PRECONDITION {account_id, debit_minor, credit_minor} or {customer_id, currency, prepaid_minor,
-    other_minor}. The sums of an account or of a customer's credits are larger than a message can hold; the
-    metadata has them exactly.
+    FAILED_PRECONDITION {account_id, debit_minor, credit_minor}, {customer_id, currency, prepaid_minor,
+    other_minor} or {balance_minor}. The sums of an account, of a customer's credits or of a statement are larger
+    than a message can hold; the metadata has them exactly.
     """
 
     WEBHOOK_NOT_FOUND = 180
@@ -475,6 +475,17 @@ class ErrorReason(betterproto2.Enum):
     divides by nothing, a block size without a rounding.
     """
 
+    USAGE_NOT_CORRECTABLE = 231
+    """
+    FAILED_PRECONDITION {idempotency_key, aggregation}. The record is looked at singly, left out by the meter's filters,
+    or of a smallest quantity: issue a credit note instead.
+    """
+
+    RERATING_BY_RECORD = 232
+    """
+    FAILED_PRECONDITION {price_id}. The price looks at single records: issue a credit note or a one-off invoice instead.
+    """
+
     BRANDING_LOGO_INVALID = 300
     """
     INVALID_ARGUMENT {field}. The logo is no PNG image, has over 2000 pixels each way, or is damaged.
@@ -556,6 +567,50 @@ class ErrorReason(betterproto2.Enum):
     PRICE_OVERRIDE_LIMIT_REACHED = 255
     """
     RESOURCE_EXHAUSTED {limit}. The price was overridden so often for the customer; create its next version.
+    """
+
+    USAGE_SPAN_INVALID = 240
+    """
+    INVALID_ARGUMENT {limit_days}. A span of books ends after it starts, and is at most that long; ask for several.
+    """
+
+    USAGE_RECORD_NOT_FOUND = 241
+    """
+    NOT_FOUND {idempotency_key}. No record was accepted under the key.
+    """
+
+    USAGE_RECORD_GONE = 242
+    """
+    FAILED_PRECONDITION {idempotency_key, recorded_at}. The record itself is no longer kept; issue a credit note.
+    """
+
+    USAGE_RECORD_RETRACTED = 243
+    """
+    FAILED_PRECONDITION {idempotency_key}. What is retracted stays so; report the usage again under another key.
+    """
+
+    CYCLE_NOT_RERATABLE = 244
+    """
+    FAILED_PRECONDITION {cycle_id, state}. Only a cycle whose invoice is open or paid is rated again; before, there is
+    nothing to correct: finalize the invoice, or issue it again.
+    """
+
+    RERATING_PRICE_UNUSED = 245
+    """
+    FAILED_PRECONDITION {cycle_id, price_id}. Nothing of the cycle is rated with the price, or not any more:
+    ListCharges and ListReratedCharges show with what.
+    """
+
+    RERATING_PRICE_INVALID = 246
+    """
+    INVALID_ARGUMENT {price_id, corrected_price_id, detail}. The corrected price is another one, metered or not and
+    charged once or not as the first one is.
+    """
+
+    RERATING_PRICED_TOGETHER = 247
+    """
+    FAILED_PRECONDITION {cycle_id, price_id}. Usage of several items was priced together, as around a pause, and cannot be
+    rated again one by one; issue a credit note or a one-off invoice.
     """
 
     ACCOUNT_NOT_FOUND = 290
@@ -666,6 +721,8 @@ class ErrorReason(betterproto2.Enum):
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
             230: "ERROR_REASON_METER_INVALID",
+            231: "ERROR_REASON_USAGE_NOT_CORRECTABLE",
+            232: "ERROR_REASON_RERATING_BY_RECORD",
             300: "ERROR_REASON_BRANDING_LOGO_INVALID",
             280: "ERROR_REASON_QUOTA_NOT_FOUND",
             281: "ERROR_REASON_QUOTA_EXCEEDED",
@@ -682,6 +739,14 @@ class ErrorReason(betterproto2.Enum):
             253: "ERROR_REASON_PRICE_OVERRIDE_INVALID",
             254: "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID",
             255: "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED",
+            240: "ERROR_REASON_USAGE_SPAN_INVALID",
+            241: "ERROR_REASON_USAGE_RECORD_NOT_FOUND",
+            242: "ERROR_REASON_USAGE_RECORD_GONE",
+            243: "ERROR_REASON_USAGE_RECORD_RETRACTED",
+            244: "ERROR_REASON_CYCLE_NOT_RERATABLE",
+            245: "ERROR_REASON_RERATING_PRICE_UNUSED",
+            246: "ERROR_REASON_RERATING_PRICE_INVALID",
+            247: "ERROR_REASON_RERATING_PRICED_TOGETHER",
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
             292: "ERROR_REASON_SERVICE_PERIOD_INVALID",
@@ -780,6 +845,8 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
             "ERROR_REASON_METER_INVALID": 230,
+            "ERROR_REASON_USAGE_NOT_CORRECTABLE": 231,
+            "ERROR_REASON_RERATING_BY_RECORD": 232,
             "ERROR_REASON_BRANDING_LOGO_INVALID": 300,
             "ERROR_REASON_QUOTA_NOT_FOUND": 280,
             "ERROR_REASON_QUOTA_EXCEEDED": 281,
@@ -796,6 +863,14 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_PRICE_OVERRIDE_INVALID": 253,
             "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID": 254,
             "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED": 255,
+            "ERROR_REASON_USAGE_SPAN_INVALID": 240,
+            "ERROR_REASON_USAGE_RECORD_NOT_FOUND": 241,
+            "ERROR_REASON_USAGE_RECORD_GONE": 242,
+            "ERROR_REASON_USAGE_RECORD_RETRACTED": 243,
+            "ERROR_REASON_CYCLE_NOT_RERATABLE": 244,
+            "ERROR_REASON_RERATING_PRICE_UNUSED": 245,
+            "ERROR_REASON_RERATING_PRICE_INVALID": 246,
+            "ERROR_REASON_RERATING_PRICED_TOGETHER": 247,
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
             "ERROR_REASON_SERVICE_PERIOD_INVALID": 292,
