@@ -44,7 +44,8 @@ def records_table(records: Sequence[pb.RatedRecord], *, more: bool) -> Table:
     """Usage records that a line bills."""
     table = Table("recorded at", "quantity", "key", caption="more follow" if more else None)
     for record in records:
-        table.add_row(_time(record.recorded_at), record.quantity, record.key)
+        now = f", {record.corrected_quantity or 'retracted'} since" if record.corrected else ""
+        table.add_row(_time(record.recorded_at), record.quantity + now, record.key)
     return table
 
 
@@ -92,7 +93,7 @@ def _rating(told: pb.LineExplanation, evidence: pb.LineEvidence) -> Iterator[_Fa
         yield "tier", _tier(tier)
     for step in charge.steps:
         yield _name(money_pb2.ChargeStepKind, step.kind), step.amount
-    if charge.amount_before:
+    if charge.amount_before not in ("", "0"):
         yield "before", f"{charge.amount_before} {told.currency} for earlier parts of the period"
     for part in evidence.parts:
         if part.charge_id != charge.id:

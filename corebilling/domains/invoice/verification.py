@@ -229,12 +229,15 @@ def _records(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
             seen.add((total.subscription_item_id, period))
             used += len(records)
             check = _Checking(f"line {place}", "records")
-            yield check.of("number of records", total.record_count, len(records))
+            counted = [one for one in records if one.corrected_quantity or not one.corrected]
+            yield check.of("number of records", total.record_count, len(counted))
             quantity = number(total.quantity, "quantity of a total")
-            yield check.of("quantity of the total", quantity, _aggregated(total.aggregation, records))
+            yield check.of("quantity of the total", quantity, _aggregated(total.aggregation, counted))
             yield check.of("first record", moment(total.first_recorded_at), _first(records))
             yield check.of("last record", moment(total.last_recorded_at), _last(records))
-        yield from _records_by_then(f"line {place}", evidence, records)
+        # When records were corrected is told by another clock: what lines knew is shown by the parts alone.
+        if not any(one.corrected for one in records):
+            yield from _records_by_then(f"line {place}", evidence, records)
     yield _Checking("records", "records").of("records of the totals", len(bundle.records), used)
 
 
@@ -254,7 +257,13 @@ def _records_by_then(
 
 
 def _aggregated(aggregation: int, records: Sequence[bundle_pb2.RatedRecord]) -> Decimal:
-    quantities = [number(record.quantity, f"quantity of record {record.key}") for record in records]
+    quantities = [
+        number(
+            record.corrected_quantity if record.corrected else record.quantity,
+            f"quantity of record {record.key}",
+        )
+        for record in records
+    ]
     match named(catalog_pb2.Aggregation, aggregation, "aggregation of a total"):
         case "sum":
             return _sum(quantities)

@@ -1393,6 +1393,13 @@ class RatedRecord(betterproto2.Message):
     By the system clock.
     """
 
+    corrected: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    """
+    It was corrected or retracted since: `corrected_quantity` is what it counts as, empty when retracted.
+    """
+
+    corrected_quantity: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+
 
 default_message_pool.register_message("billing.invoice.v1", "RatedRecord", RatedRecord)
 
