@@ -45,7 +45,8 @@ def records_table(records: Sequence[pb.RatedRecord], *, more: bool) -> Table:
     """Usage records that a line bills."""
     table = Table("recorded at", "quantity", "key", caption="more follow" if more else None)
     for record in records:
-        table.add_row(_time(record.recorded_at), record.quantity, record.key)
+        now = f", {record.corrected_quantity or 'retracted'} since" if record.corrected else ""
+        table.add_row(_time(record.recorded_at), record.quantity + now, record.key)
     return table
 
 

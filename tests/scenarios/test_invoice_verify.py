@@ -365,6 +365,41 @@ async def test_prices_that_look_at_records_and_meters_of_all_kinds_come_out(plat
         assert differences(fields, lie) != []
 
 
+async def test_corrected_and_retracted_records_come_out(platform: Platform) -> None:
+    product, meter = await new_product(platform), await new_meter(platform)
+    terms: Any = {"usage": "PRICE_USAGE_METERED", "meter_id": meter.id, "model": "PRICE_MODEL_PER_UNIT"}
+    price = await new_price(platform, product.id, "tokens", unit_amount="1", **terms)
+    subscription = await subscribe(platform, price)
+    platform.clock.advance(seconds=1)
+    records = [
+        usage_pb2.UsageRecord(
+            idempotency_key=key,
+            subscription_id=subscription.id,
+            meter_code="tokens",
+            quantity=quantity,
+            recorded_at=timestamp(platform.clock.now()),
+        )
+        for key, quantity in (("one", "5"), ("two", "7"), ("three", "11"))
+    ]
+    usage = platform.stub(UsageServiceStub)
+    await usage.BatchReportUsage(usage_service_pb2.BatchReportUsageRequest(records=records))
+    await month(platform)
+    platform.clock.advance(seconds=1)
+    retraction = usage_service_pb2.RetractUsageRequest(
+        request_id=new_id("req"), idempotency_key="one", reason="sent twice"
+    )
+    await usage.RetractUsage(retraction)
+    correction = usage_service_pb2.CorrectUsageRequest(
+        request_id=new_id("req"), idempotency_key="two", quantity="9", reason="misread"
+    )
+    await usage.CorrectUsage(correction)
+    await month(platform)
+    for made in await invoices_of(platform, subscription.id):
+        fields = as_fields(await bundle_of(platform, made.id))
+        assert differences(fields) == []
+        assert differences(fields, lambda b: b["records"][0].pop("corrected", None)) != []
+
+
 async def test_a_commitment_a_fee_charged_once_and_deferred_revenue_come_out(platform: Platform) -> None:
     product = await new_product(platform)
     fee = await new_price(platform, product.id, "fee", unit_amount="10")

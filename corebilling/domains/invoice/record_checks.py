@@ -78,9 +78,7 @@ def by_record_checks(
     if price.model == catalog_pb2.PRICE_MODEL_PERCENTAGE:
         said, terms = charge.by_record.transactions, _percentage(price)
         yield check.of("percent", number(said.percent, "percentage"), terms.percent)
-        yield check.of(
-            "fixed_amount", number(said.fixed_amount, "fixed amount"), terms.fixed_amount
-        )
+        yield check.of("fixed_amount", number(said.fixed_amount, "fixed amount"), terms.fixed_amount)
         parts = [said.rate_amount, said.fixed_total, said.floor_amount, said.ceiling_amount]
         whole = sum_of(number(one, "amount of transactions") for one in parts)
         yield check.of("amount", number(said.amount, "amount of transactions"), whole)
@@ -140,9 +138,7 @@ def _rated_by_record(
             yield check.of(name, number(str(stated), name), figure)
         return
     counted = evidence.total.aggregation == catalog_pb2.AGGREGATION_COUNT
-    quantities = [
-        (dict(one.properties), Decimal(1) if counted else _counted(one)) for one in records
-    ]
+    quantities = [(dict(one.properties), Decimal(1) if counted else _counted(one)) for one in records]
     cells = {
         tuple(sorted(one.cell.properties)): (exact_amount(one.quantity), one.record_count)
         for one in rate_cells(_cells(price), quantities)

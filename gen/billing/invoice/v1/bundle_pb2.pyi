@@ -96,7 +96,7 @@ class PartLine(_message.Message):
     def __init__(self, invoice_id: _Optional[str] = ..., invoice_number: _Optional[str] = ..., invoice_state: _Optional[_Union[_invoice_pb2.InvoiceState, str]] = ..., invoice_line_id: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...
 
 class RatedRecord(_message.Message):
-    __slots__ = ("subscription_item_id", "key", "recorded_at", "quantity", "received_at", "properties")
+    __slots__ = ("subscription_item_id", "key", "recorded_at", "quantity", "received_at", "properties", "corrected", "corrected_quantity")
     class PropertiesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -110,13 +110,17 @@ class RatedRecord(_message.Message):
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
     PROPERTIES_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     subscription_item_id: str
     key: str
     recorded_at: _timestamp_pb2.Timestamp
     quantity: str
     received_at: _timestamp_pb2.Timestamp
     properties: _containers.ScalarMap[str, str]
-    def __init__(self, subscription_item_id: _Optional[str] = ..., key: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quantity: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., properties: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    corrected: bool
+    corrected_quantity: str
+    def __init__(self, subscription_item_id: _Optional[str] = ..., key: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quantity: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., properties: _Optional[_Mapping[str, str]] = ..., corrected: _Optional[bool] = ..., corrected_quantity: _Optional[str] = ...) -> None: ...
 
 class LineExplanation(_message.Message):
     __slots__ = ("invoice_id", "invoice_number", "invoice_state", "currency", "line", "evidence", "exact_amount", "rounding_minor", "discounts", "credits", "taxable_minor", "taxes", "tax_behavior", "terms")

@@ -1411,6 +1411,13 @@ class RatedRecord(betterproto2.Message):
         map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
     )
 
+    corrected: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    """
+    It was corrected or retracted since: `corrected_quantity` is what it counts as, empty when retracted.
+    """
+
+    corrected_quantity: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+
 
 default_message_pool.register_message("billing.invoice.v1", "RatedRecord", RatedRecord)
 
