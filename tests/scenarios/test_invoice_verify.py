@@ -358,7 +358,7 @@ async def test_prices_that_look_at_records_and_meters_of_all_kinds_come_out(plat
         lambda b: charge(b, 1)["price"]["percentage"].update(percent="3"),
         lambda b: charge(b, 1)["price"]["percentage"].update(free_transactions=2),
         lambda b: charge(b, 2)["meter"].update(unique_property="region"),
-        lambda b: charge(b, 6)["meter"]["transform"].update(divide_by="5"),
+        lambda b: charge(b, 6)["total"]["transform"].update(divide_by="5"),
         lambda b: b["records"][0]["properties"].update(region="eu"),
     ]
     for lie in lies:
