@@ -1,12 +1,13 @@
 -- name: ClaimClosedCycles :many
--- Takes cycles to be rated, in the order of time; not those that are trials, not closed yet, or rated before.
+-- Takes cycles to be rated, in the order of time, progressive ones first: what they bill, the others have billed. Not
+-- those that are trials, not closed yet, or rated before.
 WITH claimed AS (
     UPDATE billing_cycles
     SET state = 'rated', version = version + 1
     WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]) AND state = 'closed' AND NOT trial
     RETURNING *
 )
-SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
+SELECT c.* FROM claimed c ORDER BY c.threshold_minor = 0, c.period_start, c.id;
 
 -- name: MarkCycleMinimums :exec
 -- What the full periods of some cycles come to at least. The arrays run in parallel.
@@ -18,8 +19,9 @@ WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = n.id;
 -- Of several subscriptions at once, each subscription's in its own order. Those that served or were billed since then
 -- (the arrays run in parallel), that a pause holds, or that are named; one-time items until they are charged.
 SELECT
-    i.id, i.subscription_id, i.price_id, i.overridden, i.aggregation, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
-    s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at, s.commitments
+    i.id, i.subscription_id, i.price_id, i.meter_code, i.overridden, i.aggregation, i.quantity, i.starts_at, i.ends_at,
+    i.billed_from, i.billed_until, s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from,
+    s.ended_at, s.commitments
 FROM (
     SELECT
         unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id, unnest(sqlc.arg(since)::timestamptz[]) AS since
@@ -85,6 +87,8 @@ FROM (
     JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
         AND (
             u.unrated
+            -- Invoices of thresholds have some of it.
+            OR u.billed_quantity <> 0 AND u.period_start >= n.full_period_start AND u.period_start < n.period_end
             -- The level that it opened with may be another one now.
             OR u.aggregation = 'time_weighted' AND EXISTS (
                 SELECT FROM usage_totals e
@@ -112,6 +116,13 @@ LEFT JOIN LATERAL (
 WHERE t.period_start >= t.rated_from AND t.period_start < t.rated_end
     OR coalesce(c.rated, t.period_start >= t.ended_at)
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
+
+-- name: GetBilledUsageAmount :one
+-- What was billed of a subscription's usage in a period.
+SELECT coalesce(sum(billed_amount), 0)::numeric AS amount
+FROM usage_totals
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND NOT excluded
+    AND period_start >= sqlc.arg(period_start) AND period_start < sqlc.arg(period_end)::timestamptz;
 
 -- name: InsertCharges :exec
 -- Charges of several cycles, and in the totals what they bill. The arrays run in parallel; '' is no unit amount.
@@ -181,11 +192,13 @@ ORDER BY
 
 -- name: FindBilledPrice :one
 -- nullable: none
--- The price of an item's usage in a period, and what the customer pays in; no row when the period is a trial, where
--- nothing is billed. `plain`: nothing was negotiated, and no other item came before; or the price was corrected.
+-- The price of an item's usage in a period, what the customer pays in, and whether the subscription has thresholds; no
+-- row when the period is a trial, where nothing is billed. `plain`: nothing was negotiated, and no other item came
+-- before; or the price was corrected.
 SELECT
     p.*, s.currency AS paid_currency,
-    (r.corrected_price_id IS NOT NULL OR NOT i.overridden AND i.starts_at < s.start_at)::boolean AS plain
+    (r.corrected_price_id IS NOT NULL OR NOT i.overridden AND i.starts_at < s.start_at)::boolean AS plain,
+    (s.spend_thresholds IS NOT NULL)::boolean AS has_thresholds
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 LEFT JOIN LATERAL (

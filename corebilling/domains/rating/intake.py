@@ -12,10 +12,12 @@ from corebilling.domains.rating.model import (
     BilledUsage,
     Charge,
     ChargeKind,
+    InvoicedUsage,
     LateUsage,
     PricedItem,
     RatedRecords,
     decide_charges,
+    decide_progressive,
     goes_on,
     is_usage_due,
     served_span,
@@ -28,6 +30,9 @@ from corebilling.values.period import Period
 from corebilling.values.price import BY_RECORD, Price
 from corebilling.values.proration import Grain, Proration
 
+Assumed = Mapping[str, Decimal]
+"""What usage is supposed to come to, by meter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contract:
@@ -39,6 +44,18 @@ class Contract:
     committed: Sequence[Committed] | None
     corrected: dict[str, Price]
     """What periods of it were rated with again, by the price's id."""
+    meters: dict[str, str] = field(default_factory=dict)
+    """The meter of each metered item."""
+
+    def last_item(self, meter_code: str, period: Period) -> PricedItem | None:
+        """The one whose usage the meter's is at the period's end, if any."""
+        served = [
+            item
+            for item in self.items
+            if self.meters.get(item.id) == meter_code and item.served.start < period.end
+        ]
+        last = max(served, key=lambda item: item.served.start, default=None)
+        return last if last and last.served.end > period.start else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +65,8 @@ class TakenIn:
     contract: Contract
     period: Period
     full_period: Period
+    progressive: bool = False
+    """A threshold's: it bills what totals say of usage so far, and leaves the rest to the period's end."""
     own: list[rating_sql.ListUnbilledUsageRow] = field(default_factory=list)
     late: list[rating_sql.ListUnbilledUsageRow] = field(default_factory=list)
     held: list[Asked] = field(default_factory=list)
@@ -107,8 +126,11 @@ def take_in(
     period = Period(cycle.period_start, cycle.period_end)
     full_period = Period(cycle.full_period_start, cycle.full_period_end)
     so_far = Period(full_period.start, period.end)
-    taken = TakenIn(contract, period, full_period)
+    taken = TakenIn(contract, period, full_period, progressive=bool(cycle.threshold_minor))
     items = {item.id: item for item in contract.items}
+    if taken.progressive:
+        taken.own.extend(row for row in rows if row.period_start in so_far and _says_all(row, items))
+        return taken
     for row in rows:
         item = items[row.subscription_item_id]
         # Recorded ahead of the clock, or in the instant of a change, usage may lie behind its item's end: it
@@ -123,25 +145,38 @@ def take_in(
     return taken
 
 
+def _says_all(row: rating_sql.ListUnbilledUsageRow, items: Mapping[str, PricedItem]) -> bool:
+    """Whether the total says by itself what it comes to."""
+    by_record = items[row.subscription_item_id].price.model in BY_RECORD
+    return not by_record and row.aggregation not in FROM_RECORDS
+
+
 def decide(
     taken: TakenIn,
     measured: Mapping[TotalKey, Decimal],
     rated: Mapping[TotalKey, RatedRecords],
     billed: Mapping[str, Sequence[BilledUsage]],
     grain: Grain,
+    assumed: Assumed,
 ) -> list[Charge]:
     """The cycle's charges. What changed and comes to what was billed all the same gives none."""
+    if taken.progressive:
+        return _decide_progressive(taken, grain)
     usage = {one.item_id: measured[one.key] for one in taken.held}
     records: dict[str, RatedRecords] = {}
+    invoiced: dict[str, InvoicedUsage] = {}
     for row in taken.own:
-        quantity, looked_at = (
-            _quantity(row, measured),
-            rated.get((row.subscription_item_id, row.period_start)),
-        )
-        if quantity != row.billed_quantity or looked_at is not None:
-            usage[row.subscription_item_id] = quantity
+        looked_at = rated.get((row.subscription_item_id, row.period_start))
+        usage[row.subscription_item_id] = _quantity(row, measured)
         if looked_at is not None:
             records[row.subscription_item_id] = looked_at
+        elif row.billed_quantity:
+            invoiced[row.subscription_item_id] = InvoicedUsage(row.billed_quantity, row.billed_amount)
+    so_far = Period(taken.full_period.start, taken.period.end)
+    for meter_code, quantity in assumed.items():
+        last = taken.contract.last_item(meter_code, so_far)
+        if last is not None and not goes_on(last, taken.period, taken.full_period, taken.contract.service):
+            usage[last.id] = quantity
     late = []
     for row in taken.late:
         quantity, looked_at = (
@@ -160,9 +195,30 @@ def decide(
         Proration(grain, contract.timezone),
         service=contract.service,
         billed=billed,
+        invoiced=invoiced,
         records=records,
     )
     return [charge for charge in charges if charge.kind is not ChargeKind.ADJUSTMENT or _adjusts(charge)]
+
+
+def _decide_progressive(taken: TakenIn, grain: Grain) -> list[Charge]:
+    return decide_progressive(
+        taken.period,
+        taken.full_period,
+        taken.contract.items,
+        # What came late for a part that is settled is adjusted with the period's last invoice.
+        {
+            row.subscription_item_id: row.billed_quantity if row.settled else total_quantity(row)
+            for row in taken.own
+        },
+        {
+            row.subscription_item_id: InvoicedUsage(row.billed_quantity, row.billed_amount)
+            for row in taken.own
+            if row.billed_quantity
+        },
+        Proration(grain, taken.contract.timezone),
+        service=taken.contract.service,
+    )
 
 
 def _adjusts(charge: Charge) -> bool:
@@ -202,5 +258,6 @@ def _late_usage(
         billed_quantity=row.billed_quantity,
         full_period=Period(row.full_period_start, row.full_period_end),
         billed_amount=row.billed_amount,
+        corrected_price=corrected.get(row.corrected_price_id),
         records=records,
     )

@@ -23,7 +23,7 @@ from billing_db import schedule as schedule_sql
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.rating.intake import Contract, decide, take_in, total_quantity
+from corebilling.domains.rating.intake import Assumed, Contract, decide, take_in, total_quantity
 from corebilling.domains.rating.measuring import Asked, TotalKey, measure
 from corebilling.domains.rating.model import (
     BilledUsage,
@@ -61,6 +61,8 @@ from corebilling.values.price_matrix import Cell
 from corebilling.values.price_percentage import Percentage
 from corebilling.values.proration import Grain, Proration
 
+_NOTHING_ASSUMED: Assumed = {}
+
 
 @dataclass(frozen=True, slots=True)
 class RatedCycle:
@@ -90,17 +92,20 @@ Reported = usage_events_pb2.UsageReported | usage_events_pb2.UsageRetracted | us
 class RatingService:
     """Rates cycles once they are closed; previews what they and single prices come to."""
 
-    async def rate_cycles(self, tx: Transaction, causes: Mapping[str, eventv1.Event]) -> None:
+    async def rate_cycles(
+        self, tx: Transaction, causes: Mapping[str, eventv1.Event], assumed: Assumed = _NOTHING_ASSUMED
+    ) -> None:
         """Charges closed cycles of the tenant, and announces it. Trials, and what was rated, are left alone.
 
         Args:
             causes: What each cycle is rated for, by the cycle's id.
+            assumed: As of `rate`.
 
         The caller holds the customers' locks.
         """
         cycles = await rating_sql.claim_closed_cycles(tx, tenant_id=tx.tenant_id, ids=list(causes))
         for batch in _one_per_subscription(cycles):
-            work = await _work_out(tx, batch)
+            work = await _work_out(tx, batch, assumed)
             if work.weighs:
                 await _keep_held(tx, work.held, [cycle.subscription_id for cycle in batch])
             rated = work.rated
@@ -111,20 +116,25 @@ class RatingService:
             for cycle in batch:
                 _announce_completed(tx, cycle, rated[cycle.id].charges, causes[cycle.id])
 
-    async def rate(self, tx: Transaction, cycles: Sequence[models.BillingCycle]) -> dict[str, RatedCycle]:
+    async def rate(
+        self,
+        tx: Transaction,
+        cycles: Sequence[models.BillingCycle],
+        assumed: Assumed = _NOTHING_ASSUMED,
+    ) -> dict[str, RatedCycle]:
         """What fees and usage so far come to, with what came late for earlier cycles; by the cycle's id.
 
         The cycles are of different subscriptions. The rows are not written yet.
-        """
-        return (await _work_out(tx, cycles)).rated
 
-    async def announce_rated(
-        self,
-        tx: Transaction,
-        event: eventv1.Event,
-        reported: Reported,
-    ) -> None:
+        Args:
+            assumed: What usage is supposed to come to, by meter; what others do is looked up.
+        """
+        return (await _work_out(tx, cycles, assumed)).rated
+
+    async def announce_rated(self, tx: Transaction, event: eventv1.Event, reported: Reported) -> bool:
         """Announces what the period's usage comes to with the event; a trial's is passed over.
+
+        Returns whether there are thresholds that it may have come to.
 
         The amount follows the total: it has an id of its own, and the total's versions.
         """
@@ -134,10 +144,8 @@ class RatingService:
             subscription_item_id=reported.subscription_item_id,
             period_start=instant(reported.period.start),
         )
-        if row is None or not reported.total_quantity:
-            return
-        if PriceModel(row.model) in BY_RECORD:
-            return
+        if row is None or not reported.total_quantity or PriceModel(row.model) in BY_RECORD:
+            return False
         if row.plain:
             # A minimum is due once the period is over.
             rated = rate(price_of(row, row.paid_currency), Decimal(reported.total_quantity), final=False)
@@ -157,6 +165,7 @@ class RatingService:
             resource_version=event.metadata.resource_version,
             ordering_key=event.metadata.ordering_key,
         )
+        return row.has_thresholds
 
     async def list_charges(self, tx: Transaction, request: rpc.ListChargesRequest) -> rpc.ListChargesResponse:
         if await schedule_sql.find_billing_cycle(tx, tenant_id=tx.tenant_id, id=request.cycle_id) is None:
@@ -201,7 +210,7 @@ def _one_per_subscription(cycles: Sequence[models.BillingCycle]) -> Iterator[lis
     yield from rounds
 
 
-async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle]) -> Work:
+async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle], assumed: Assumed) -> Work:
     subscription_ids = [cycle.subscription_id for cycle in cycles]
     rows = await rating_sql.list_unbilled_usage(
         tx,
@@ -234,7 +243,7 @@ async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle]) -> W
     work = Work(weighs=any(one.aggregation == Aggregation.TIME_WEIGHTED for one in asked))
     for cycle in cycles:
         taken = inputs[cycle.id]
-        charges = decide(taken, measured, looked_at, billed, grain)
+        charges = decide(taken, measured, looked_at, billed, grain, assumed)
         work.rated[cycle.id] = RatedCycle(
             [
                 _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
@@ -243,7 +252,8 @@ async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle]) -> W
             _minimum(cycle, taken.contract, grain),
         )
         charged = {(charge.item_id, charge.period.start) for charge in charges}
-        work.unchanged += [key for key in taken.total_keys() if key not in charged]
+        if not taken.progressive:
+            work.unchanged += [key for key in taken.total_keys() if key not in charged]
         work.held += taken.held
     return work
 
@@ -375,6 +385,8 @@ async def _contracts(
                     for price_id in corrected.get(row.subscription_id, ())
                 },
             )
+        if row.meter_code:
+            contract.meters[row.id] = row.meter_code
         contract.items.append(
             PricedItem(
                 id=row.id,
