@@ -12,6 +12,7 @@ from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from billing.invoice.v1 import bundle_pb2, invoice_pb2
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from billing.subscription.v1 import subscription_pb2
 from billing.tax.v1 import tax_pb2
 from billing.usage.v1 import usage_pb2, usage_service_pb2
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
@@ -19,6 +20,7 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from corebilling.commands.invoice_file import bundle_text
 from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
+from tests.scenarios import test_progressive_billing as progressive
 from tests.scenarios.test_deferred_revenue import ahead
 from tests.scenarios.test_event_commands import access, command
 from tests.scenarios.test_negotiated_prices import negotiate
@@ -363,6 +365,22 @@ async def test_prices_that_look_at_records_and_meters_of_all_kinds_come_out(plat
     ]
     for lie in lies:
         assert differences(fields, lie) != []
+
+
+async def test_usage_that_is_invoiced_in_parts_comes_out(platform: Platform) -> None:
+    thresholds = [subscription_pb2.SpendThreshold(amount_minor=500, recurring=True)]
+    fee, tokens = await progressive.prices(platform)
+    made = await subscribe(platform, fee, tokens, spend_thresholds=thresholds)
+    for quantity in (900, 1000, 9):
+        platform.clock.advance(seconds=1)
+        await progressive.use(platform, made.id, quantity)
+    await month(platform)
+    invoices = await invoices_of(platform, made.id)
+    assert len(invoices) == 3
+    for one in invoices:
+        assert differences(as_fields(await bundle_of(platform, one.id))) == []
+    last = as_fields(await bundle_of(platform, invoices[-1].id))
+    assert differences(last, lambda b: charge(b, 1)["parts"][0].update(amount="1")) != []
 
 
 async def test_corrected_and_retracted_records_come_out(platform: Platform) -> None:

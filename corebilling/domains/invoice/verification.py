@@ -87,7 +87,7 @@ def _line(
 ) -> Iterator[Check]:
     charge = evidence.charge
     yield from _copied(part, invoice, line, evidence)
-    made = recharge(evidence)
+    made = recharge(evidence, final=not line.evidence.threshold_minor)
     yield from _period(part, charge, made)
     check = Checking(part, "amount")
     yield check.of("exact amount", number(charge.amount, "amount"), made.amount)
