@@ -17,6 +17,7 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
+from tests.support.bundle import as_fields, bundle_of, differences, invoices_of
 from tests.support.catalog import change, new_meter, new_price, new_product, pause, resume, subscribe
 from tests.support.platform import Platform
 
@@ -416,6 +417,8 @@ async def test_a_pause_does_not_give_included_units_a_second_time(platform: Plat
     (lines,) = await invoices(platform)
     assert [quantity for _, quantity, _ in lines] == ["8", "8", "8", "8"]
     assert sum(amount for *_, amount in lines) == 2200
+    (invoice,) = await invoices_of(platform, created.id)
+    assert differences(as_fields(await bundle_of(platform, invoice.id))) == []
 
 
 async def test_a_change_and_back_goes_on_where_the_price_stopped_also_when_invoiced_in_parts(
@@ -438,6 +441,8 @@ async def test_a_change_and_back_goes_on_where_the_price_stopped_also_when_invoi
     own = [(kind, quantity, amount) for kind, quantity, amount in lines if quantity in ("15", "4")]
     # 30 tokens, of which 10 are free; 4 more that came late.
     assert own == [(USAGE, "15", 500), (USAGE, "15", 1500), (ADJUSTMENT, "4", 400)]
+    for invoice in await invoices_of(platform, created.id):
+        assert differences(as_fields(await bundle_of(platform, invoice.id))) == []
 
 
 async def tokens_of(platform: Platform, like: catalog_pb2.Price) -> list[catalog_pb2.Price]:

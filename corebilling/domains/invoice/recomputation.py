@@ -38,10 +38,12 @@ from corebilling.values.price import (
     StepKind,
     Tier,
     TierCharge,
+    difference,
     prorate,
     rate,
     rate_increase,
 )
+from corebilling.values.price_together import rate_served
 from corebilling.values.proration import Grain, Proration
 from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
 
@@ -192,6 +194,8 @@ def recharge(evidence: bundle_pb2.LineEvidence) -> Recharged:
         return _recharged_fee(charge, terms, quantity)
     if charge.kind == rating_pb2.CHARGE_KIND_ONE_TIME:
         return _recharged(terms, rate(terms, quantity), _WHOLE)
+    if charge.basis.priced_quantity:
+        return _recharged_together(charge, terms)
     share = _share(charge.basis, charge.basis.span)
     if not share:  # It served no time, or in a period that never came.
         terms, share = replace(terms, minimum_amount=None), _WHOLE
@@ -270,6 +274,29 @@ def _recharged_fee(charge: rating_pb2.Charge, terms: Price, quantity: Decimal) -
     so_far = exact_amount(whole.amount * (before + share))
     amount = exact_amount(Fraction(so_far) - Fraction(amount_before))
     return replace(part, share_before=before, amount=amount, amount_before=amount_before)
+
+
+def _recharged_together(charge: rating_pb2.Charge, terms: Price) -> Recharged:
+    """Usage that is priced together with that of other items: what all come to more than before."""
+    basis, own = charge.basis, _share(charge.basis, charge.basis.span)
+    new = rate_served(
+        terms,
+        number(basis.priced_quantity, "quantity that is priced together"),
+        fraction(basis.priced_share, "share that is priced together"),
+    )
+    if not basis.priced_quantity_before:
+        return _recharged(terms, new, own or _WHOLE)
+    old = rate_served(
+        terms,
+        number(basis.priced_quantity_before, "quantity that was priced before"),
+        fraction(basis.priced_share_before, "share that was priced before"),
+    )
+    made = _recharged(terms, difference(new, old), own or _WHOLE)
+    if charge.kind == rating_pb2.CHARGE_KIND_ADJUSTMENT:
+        return made
+    amount_before = exact_amount(old.amount)
+    amount = exact_amount(Fraction(exact_amount(new.amount)) - Fraction(amount_before))
+    return replace(made, amount=amount, amount_before=amount_before)
 
 
 def _recharged(terms: Price, rated: Rated, share: Fraction) -> Recharged:

@@ -228,10 +228,12 @@ def running_price(
 
 def have_others_beside(items: Sequence[PricedItem]) -> list[str]:
     """The ids of those whose usage is priced together with that of other items."""
+    metered = [item for item in items if item.price.metered]
+    if len({item.price.id for item in metered}) == len(metered):  # As of nearly every subscription.
+        return []
     by_price: dict[str, list[PricedItem]] = defaultdict(list)
-    for item in items:
-        if item.price.metered:
-            by_price[item.price.id].append(item)
+    for item in metered:
+        by_price[item.price.id].append(item)
     return [
         item.id
         for same in by_price.values()
@@ -387,12 +389,13 @@ class _Books:
         so_far = Period(self.full_period.start, self.period.end)
         served = _common(_common(so_far, self.service), item.served)
         item = with_amounts(item, self.items, self.full_period, self.service)
-        basis = self._basis(item, self.full_period)
+        due = self._due(item, self.full_period)
+        basis = self._basis(due, self.full_period)
         before = self._before(item, self.full_period, state)
         if before is None:
-            rated = rate_served(item.price, quantity, self._share(item, self.full_period))
+            rated = rate_served(item.price, quantity, due.share)
             return _charge(item, ChargeKind.USAGE, item.price.description, served, quantity, rated, basis)
-        part = Part(item.id, quantity, self._share(item, self.full_period))
+        part = Part(item.id, quantity, due.share)
         after = state[item.price.id, self.full_period] = before.with_part(part)
         old, new = before.rated(item.price), after.rated(item.price)
         rated = difference(new, old) if before.parts else new
@@ -407,8 +410,8 @@ class _Books:
 
     def _adjust(self, item: PricedItem, late: LateUsage, state: dict[tuple[str, Period], Together]) -> Charge:
         item = with_amounts(item, self.items, late.full_period, self.service)
-        basis = self._basis(item, late.full_period)
-        share = self._share(item, late.full_period)
+        due = self._due(item, late.full_period)
+        basis, share = self._basis(due, late.full_period), due.share
         before = self._before(item, late.full_period, state)
         if late.corrected_price is not None:
             item, before = replace(item, price=late.corrected_price), None
@@ -447,17 +450,15 @@ class _Books:
             served_until = min(other.served.end, self.service.end, full_period.end)
             if served_until <= charged_by and (billed or _touches(other.served, full_period)):
                 quantity = billed[0] if billed else Decimal(0)
-                together = together.with_part(Part(other.id, quantity, self._share(other, full_period)))
+                together = together.with_part(Part(other.id, quantity, self._due(other, full_period).share))
         return together
 
-    def _share(self, item: PricedItem, full_period: Period) -> Fraction:
+    def _due(self, item: PricedItem, full_period: Period) -> Due:
         """Of the full period, what the item served."""
         served = _common(_common(full_period, self.service), item.served)
-        return _due(served, full_period, self.terms, self.service).share
+        return _due(served, full_period, self.terms, self.service)
 
-    def _basis(self, item: PricedItem, full_period: Period) -> Basis:
-        served = _common(_common(full_period, self.service), item.served)
-        due = _due(served, full_period, self.terms, self.service)
+    def _basis(self, due: Due, full_period: Period) -> Basis:
         return Basis(full_period, due if due.share else replace(due, share=_WHOLE), self.terms)
 
 

@@ -524,9 +524,12 @@ def _basis_object(charge: Charge, total: rating_sql.ListUnbilledUsageRow | None)
         kept |= {
             "priced_quantity": decimal_text(basis.together.quantity),
             "priced_share": str(basis.together.share),
-            "priced_quantity_before": decimal_text(basis.together_before.quantity),
-            "priced_share_before": str(basis.together_before.share),
         }
+        if basis.together_before.parts:
+            kept |= {
+                "priced_quantity_before": decimal_text(basis.together_before.quantity),
+                "priced_share_before": str(basis.together_before.share),
+            }
     return kept
 
 

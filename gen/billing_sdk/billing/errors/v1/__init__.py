@@ -313,9 +313,9 @@ class ErrorReason(betterproto2.Enum):
 
     BALANCE_OUT_OF_RANGE = 171
     """
-    FAILED_PRECONDITION {account_id, debit_minor, credit_minor} or {customer_id, currency, prepaid_minor,
-    other_minor}. The sums of an account or of a customer's credits are larger than a message can hold; the
-    metadata has them exactly.
+    FAILED_PRECONDITION {account_id, debit_minor, credit_minor}, {customer_id, currency, prepaid_minor,
+    other_minor} or {balance_minor}. The sums of an account, of a customer's credits or of a statement are larger
+    than a message can hold; the metadata has them exactly.
     """
 
     WEBHOOK_NOT_FOUND = 180

@@ -231,7 +231,7 @@ class ChargeBasis(betterproto2.Message):
     """
     Of usage that is priced together with that of other items of the same price in the period, as before a pause and
     after it: the quantity of all, and the part of the period that all served; and the same without this charge. The
-    charge is what the one comes to more than the other. Not set of others.
+    charge is what the one comes to more than the other, if there was one before. Not set of other usage.
     """
 
     priced_share: "str" = betterproto2.field(31, betterproto2.TYPE_STRING)
