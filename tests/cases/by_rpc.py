@@ -43,6 +43,7 @@ ROUNDED = "invoices round half up"
 NET = "of an amount that contains its tax, the tax is rounded"
 ALWAYS_PAYS = "prepaid credit pays whatever is due: no charge can be kept from it"
 LOOK_BACK = "late usage is accepted for 35 days, not for a number of periods"
+FIRST_PART = "periods are counted from the beginning of service: the first one is whole"
 INVOICED = "what was invoiced before comes from usage, it cannot be given"
 UNTAXED_CREDIT = (
     "a customer's credit is used after tax only by choice of the tenant, and then lowers the total"
@@ -59,6 +60,8 @@ CANNOT: Mapping[str, str] = {
     "tax-inclusive-001": NET,
     "v-compute-02": ONE_OFF,
     "wallet-002": ALWAYS_PAYS,
+    "commitment-001": FIRST_PART,
+    "v-commitment-01": FIRST_PART,
     "lookback-001": LOOK_BACK,
     "v-late-01": INVOICED,
     "graduated-percentage-002": SPLIT,
@@ -375,23 +378,68 @@ async def late_usage_invoice(platform: Platform, case: Case) -> Result:
     for event in sorted(case.given["events"], key=lambda event: str(event["usage_date"])):
         at = datetime.combine(date.fromisoformat(event["usage_date"]), time(12), UTC)
         await clock_to(platform, at)
-        record = usage_pb2.UsageRecord(
-            idempotency_key=new_id("key"),
-            subscription_id=subscription.id,
-            meter_code="tokens",
-            quantity=event["quantity"],
-            recorded_at=timestamp(at),
-        )
-        await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
+        await use(platform, subscription.id, event["quantity"], at)
     await clock_to(platform, end)
     cancel = subscription_service_pb2.CancelSubscriptionRequest(
         request_id=new_id("req"), subscription_id=subscription.id
     )
     await platform.stub(SubscriptionServiceStub).CancelSubscription(cancel)
     await clock_to(platform, end + timedelta(hours=2))
+    return {"total_amount": major(case, (await only_invoice(platform, customer_id)).total_minor)}
+
+
+async def commitment_true_up(platform: Platform, case: Case) -> Result:
+    """A fee, what else is owed as usage, and a commitment, over one month of service."""
+    given = case.given
+    start, last = (date.fromisoformat(given["full_period"][name]) for name in ("start", "end"))
+    begin = datetime.combine(start, time(), UTC)
+    platform.tenant_id, platform.tenant_key = await platform.new_tenant(
+        new_id("t").replace("_", "-"), clock_time=begin
+    )
+    fee = await new_price(
+        platform,
+        (await new_product(platform, "fee")).id,
+        "fee",
+        currency=currency(case),
+        unit_amount=exact_text(major(case, given["fee_minor"])),
+    )
+    cent = {"model": "per_unit", "unit_amount": exact_text(major(case, 1))}
+    customer_id = await customer_of(platform, case)
+    subscription = await subscribe(
+        platform,
+        fee,
+        await offered(platform, case, cent),
+        customer_id=customer_id,
+        minimum_commitment_minor=given["commitment_minor"],
+    )
+    if others := sum(given.get("other_fees_minor", ())):
+        await use(platform, subscription.id, str(others), begin)
+    await clock_to(platform, datetime.combine(last, time(2), UTC) + timedelta(days=1))
+    made = await only_invoice(platform, customer_id)
+    true_ups = [line for line in made.lines if line.type == invoice_pb2.INVOICE_LINE_TYPE_TRUE_UP]
+    return {
+        "prorated_commitment_minor": given["commitment_minor"],
+        "prorated_fee_minor": given["fee_minor"],
+        "true_up_minor": sum(line.amount_minor for line in true_ups),
+    }
+
+
+async def use(platform: Platform, subscription_id: str, quantity: str, at: datetime) -> None:
+    record = usage_pb2.UsageRecord(
+        idempotency_key=new_id("key"),
+        subscription_id=subscription_id,
+        meter_code="tokens",
+        quantity=quantity,
+        recorded_at=timestamp(at),
+    )
+    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
+
+
+async def only_invoice(platform: Platform, customer_id: str) -> invoice_pb2.Invoice:
     request = invoice_service_pb2.ListInvoicesRequest(customer_id=customer_id)
-    (made,) = (await platform.stub(InvoiceServiceStub).ListInvoices(request)).invoices
-    return {"total_amount": major(case, made.total_minor)}
+    (listed,) = (await platform.stub(InvoiceServiceStub).ListInvoices(request)).invoices
+    get = invoice_service_pb2.GetInvoiceRequest(invoice_id=listed.id)
+    return (await platform.stub(InvoiceServiceStub).GetInvoice(get)).invoice
 
 
 async def clock_to(platform: Platform, at: datetime) -> None:
@@ -403,7 +451,6 @@ async def clock_to(platform: Platform, at: datetime) -> None:
 OTHERS: Mapping[str, str] = {
     "allocate_credits": "credits come off the invoice, and are divided among its lines in proportion",
     "usage_discount": "free units are a price's, not a coupon's: see `rate`",
-    "commitment_true_up": "a commitment is a price's minimum: see `rate`",
     "progressive_billing": "usage is invoiced when its period ends",
     "change_proration": "fees are due when their period ends, each for its share",
     "in_advance_switch": "fees are due when their period ends",
@@ -423,6 +470,7 @@ OPERATIONS: Mapping[str, Callable[[Platform, Case], Awaitable[Result]]] = {
     "invoice_compute": invoice_compute,
     "credit_note_sequence": credit_note_sequence,
     "wallet": wallet,
+    "commitment_true_up": commitment_true_up,
     "rate": rate,
     "late_usage_invoice": late_usage_invoice,
 }
