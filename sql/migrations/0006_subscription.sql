@@ -44,15 +44,17 @@ CREATE TABLE subscription_items (
     price_id text NOT NULL,
     -- Of metered prices: what usage names, and how its records become a quantity.
     meter_code text,
-    aggregation text CHECK (aggregation IN ('sum', 'count', 'max')),
+    aggregation text CHECK (
+        aggregation IN ('sum', 'count', 'max', 'min', 'unique', 'latest', 'average', 'time_weighted')
+    ),
     -- Of licensed prices.
     quantity numeric(32, 12),
     -- Copied from the price: charged once. Other items recur.
-    one_time boolean NOT NULL,
+    one_time boolean NOT NULL DEFAULT false,
     -- Copied from the price, in the subscription's currency: of one period, what an invoice line can still hold.
     max_quantity numeric,
     -- There are or were negotiated amounts for it: of most items there are none, and none are looked for.
-    overridden boolean NOT NULL,
+    overridden boolean NOT NULL DEFAULT false,
     -- Usage from `starts_at` on counts for the item, up to `ends_at`. These years stand for ever: an infinite time
     -- cannot be compared with others in the program.
     starts_at timestamptz NOT NULL DEFAULT '1000-01-01 00:00:00+00',

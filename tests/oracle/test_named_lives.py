@@ -30,6 +30,7 @@ DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 FEE = Price("fee", "flat", unit_amount="31")
 OTHER = Price("other", "flat", unit_amount="62")
 USED = Price("used", "graduated", meter="requests", tiers=(Tier("10", "2", "3"), Tier("", "1")))
+LEAST = Price("least", "per_unit", meter="requests", unit_amount="1", minimum_amount="58")
 ITEMS = (Item(FEE, "1"), Item(USED))
 OTHER_ITEMS = (Item(OTHER, "1"), Item(USED))
 
@@ -53,6 +54,12 @@ LIVES = {
     "paused and resumed in one instant": [
         at(START + 9 * DAY, Use("requests", "4", START), Pause(), Resume())
     ],
+    "unused after a pause, with a minimum": [
+        at(START + DAY, Change((Item(LEAST),))),
+        at(START + 2 * DAY, Use("requests", "4", START + 2 * DAY)),
+        at(START + 3 * DAY, Pause()),
+        at(START + 4 * DAY, Resume()),
+    ],
     "changed at once, twice in one instant": [
         at(START + DAY, now(OTHER_ITEMS)),
         at(START + DAY, now(ITEMS)),
@@ -65,7 +72,9 @@ async def test_named_lives_come_to_what_the_oracle_says(platform: Platform, grai
     seller = Seller(grain, "exclusive", "per_invoice", "before_tax", (), START - DAY, RENEWAL + 70 * DAY)
     begin = at(START, Subscribe(ITEMS, START))
     customers = [
-        Customer(f"c{n}", "USD", "UTC", "DE", "", "", ("month", 1), (FEE, OTHER, USED), (begin, *visits))
+        Customer(
+            f"c{n}", "USD", "UTC", "DE", "", "", ("month", 1), (FEE, OTHER, USED, LEAST), (begin, *visits)
+        )
         for n, visits in enumerate(LIVES.values())
     ]
     lived = await live(platform, seller, customers)

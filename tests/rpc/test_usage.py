@@ -1,6 +1,7 @@
 """Usage through its door, on a real Postgres, at a fixed time."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
@@ -134,6 +135,61 @@ async def test_other_content_under_a_known_key_is_a_conflict(usage: Usage) -> No
         assert outcomes(response) == {0: (CONFLICT, "USAGE_KEY_CONFLICT"), 1: (DUPLICATE, "")}
     (total,) = await usage.totals()
     assert total.quantity == "1"
+
+
+async def test_properties_are_stored_with_their_record_and_no_other(usage: Usage) -> None:
+    said = {"region": "eu", "note": 'quoted "text", {braces} and \\ back'}
+    response = await usage.batch(record("a"), record("b", properties=said), record("c"))
+    assert response.accepted == 3
+    rows = await usage.db.admin("SELECT properties::text FROM usage_records ORDER BY properties IS NULL")
+    assert [json.loads(row[0]) if row[0] else None for row in rows] == [said, None, None]
+
+
+async def test_properties_tell_duplicates_from_conflicts(usage: Usage) -> None:
+    said = {"region": "eu", "size": "l"}
+    await usage.batch(record("k", properties=said), record("plain"))
+    response = await usage.batch(
+        record("k", properties={"size": "l", "region": "eu"}),
+        record("k", properties={"region": "eu"}),
+        record("k", properties={"region": "eu", "size": "m"}),
+        record("k"),
+        record("plain", properties=said),
+        record("plain"),
+        record("new", properties=said),
+        record("new"),
+        record("new", properties=dict(said)),
+    )
+    conflict = (CONFLICT, "USAGE_KEY_CONFLICT")
+    assert outcomes(response) == {
+        0: (DUPLICATE, ""),
+        1: conflict,
+        2: conflict,
+        3: conflict,
+        4: conflict,
+        5: (DUPLICATE, ""),
+        7: conflict,
+        8: (DUPLICATE, ""),
+    }
+    (total,) = await usage.totals()
+    assert total.record_count == 3
+
+
+async def test_properties_beyond_their_bounds_are_refused_alone(usage: Usage) -> None:
+    most = {f"{number:063}": "v" * 128 for number in range(16)}
+    bad: list[dict[str, str]] = [
+        {**most, "one more": ""},
+        {"": "v"},
+        {"n" * 64: "v"},
+        {"n": "v" * 129},
+        {"n\0": "v"},
+        {"n": "\0"},
+    ]
+    response = await usage.batch(
+        record("most", properties=most), *(record(f"bad {n}", properties=one) for n, one in enumerate(bad))
+    )
+    assert response.accepted == 1
+    assert set(outcomes(response).values()) == {(REJECTED, "USAGE_RECORD_INVALID")}
+    assert "properties" in response.results[0].message
 
 
 async def test_same_key_twice_in_a_batch_counts_once(usage: Usage) -> None:
@@ -422,7 +478,7 @@ async def assert_books_balance(usage: Usage, accepted: Decimal) -> None:
 async def test_records_beyond_what_a_period_may_bill_are_refused_one_by_one(
     usage: Usage, meter: str, quantities: list[str], refused: list[int], total: str
 ) -> None:
-    await usage.db.admin("UPDATE prices SET max_quantity = 10")
+    await usage.db.admin("UPDATE subscription_items SET max_quantity = 10")
     batch = [record(str(n), quantity, meter=meter) for n, quantity in enumerate(quantities)]
     response = await usage.batch(*batch, record("other", "3", at=NOW - timedelta(days=30), meter=meter))
     assert outcomes(response) == dict.fromkeys(refused, (REJECTED, "VALUE_OUT_OF_RANGE"))
@@ -433,7 +489,7 @@ async def test_records_beyond_what_a_period_may_bill_are_refused_one_by_one(
 
 
 async def test_batches_that_race_for_the_rest_of_a_period_do_not_exceed_it(usage: Usage) -> None:
-    await usage.db.admin("UPDATE prices SET max_quantity = 25")
+    await usage.db.admin("UPDATE subscription_items SET max_quantity = 25")
     batches = [[record(f"{batch}-{n}", "1") for n in range(10)] for batch in range(6)]
     answers = await asyncio.gather(*(usage.batch(*batch) for batch in batches))
     assert sum(answer.accepted for answer in answers) == 25
@@ -443,7 +499,7 @@ async def test_batches_that_race_for_the_rest_of_a_period_do_not_exceed_it(usage
 
 
 async def test_usage_that_is_never_billed_has_no_limit(usage: Usage) -> None:
-    await usage.db.admin("UPDATE prices SET max_quantity = 10")
+    await usage.db.admin("UPDATE subscription_items SET max_quantity = 10")
     in_trial = datetime(2026, 3, 1, tzinfo=UTC)
     response = await usage.batch(record("a", "99999999999999999999", in_trial, subscription="sub_trial"))
     assert response.accepted == 1

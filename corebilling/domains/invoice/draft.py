@@ -43,6 +43,7 @@ class DraftLine:
     subscription_id: str = ""
     evidence: dict[str, Any] | None = None
     charge_id: str = ""
+    by_record: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ def charge_lines(
             subscription_id=subscription_id,
             evidence=_parts(charge, threshold_minor),
             charge_id=charge.id,
+            by_record=charge.by_record,
         )
         for charge in charges
     ]
@@ -107,7 +109,8 @@ def _parts(charge: Charge, threshold_minor: int) -> dict[str, Any] | None:
     if charge.amount_before:
         parts["amount_before"] = decimal_text(charge.amount_before)
         if charge.kind == "usage":
-            parts["quantity_before"] = charge.basis["quantity_before"]
+            # Of an item that was not used itself, what came before is that of others of its price.
+            parts["quantity_before"] = charge.basis.get("quantity_before", "0")
     if threshold_minor:
         parts["threshold_minor"] = threshold_minor
     return parts or None
@@ -142,6 +145,7 @@ def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
             subscription_id=row.subscription_id or "",
             evidence=row.evidence,
             charge_id=row.charge_id or "",
+            by_record=row.by_record,
         )
         for row in rows
     ]
@@ -281,6 +285,7 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         line_item_ids=[line.subscription_item_id for line in lines],
         line_tiers=[line.tiers for line in lines],
         line_steps=[line.steps for line in lines],
+        line_by_record=[line.by_record for line in lines],
         line_discounts_minor=[result.discount_minor for result in results],
         line_credits_minor=[result.credit_minor for result in results],
         line_taxes_minor=[result.tax_minor for result in results],
