@@ -46,11 +46,11 @@ CREATE TABLE subscription_items (
     -- Of licensed prices.
     quantity numeric(32, 12),
     -- Copied from the price: charged once. Other items recur.
-    one_time boolean NOT NULL,
+    one_time boolean NOT NULL DEFAULT false,
     -- Copied from the price, in the subscription's currency: of one period, what an invoice line can still hold.
     max_quantity numeric,
     -- There are or were negotiated amounts for it: of most items there are none, and none are looked for.
-    overridden boolean NOT NULL,
+    overridden boolean NOT NULL DEFAULT false,
     -- Usage from `starts_at` on counts for the item, up to `ends_at`. These years stand for ever: an infinite time
     -- cannot be compared with others in the program.
     starts_at timestamptz NOT NULL DEFAULT '1000-01-01 00:00:00+00',
