@@ -28,7 +28,7 @@ from bench.rpc import ADD_TENANT, calls_per_second
 from corebilling.client import Client
 from corebilling.values.ids import new_id
 
-ROUNDS = 7
+ROUNDS = 21
 SUBSCRIPTIONS = 100
 
 

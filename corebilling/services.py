@@ -28,6 +28,7 @@ from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.hosted import HostedInvoices
 from corebilling.domains.invoice.printing import InvoicePrinter
+from corebilling.domains.invoice.rerating_service import ReratingService
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.deferral_service import RECOGNITION, DeferralService
@@ -52,6 +53,7 @@ from corebilling.domains.tax.service import TaxService
 from corebilling.domains.tax.servicer import TaxServicer
 from corebilling.domains.tenant.service import TenantService
 from corebilling.domains.tenant.servicer import TenantServicer
+from corebilling.domains.usage.corrections import CorrectionService
 from corebilling.domains.usage.handlers import UsageHandlers
 from corebilling.domains.usage.service import UsageService
 from corebilling.domains.usage.servicer import UsageServicer
@@ -134,6 +136,7 @@ class Services:
                 CreditNoteService(self.ledger),
                 printer,
                 hosted,
+                ReratingService(self.invoices),
                 BundleService(self.ledger),
             ),
             "billing.ledger.v1.LedgerService": LedgerServicer(door, self.ledger),
@@ -145,7 +148,11 @@ class Services:
             "billing.subscription.v1.SubscriptionService": SubscriptionServicer(door, self.subscriptions),
             "billing.tax.v1.TaxService": TaxServicer(door, TaxService()),
             "billing.tenant.v1.TenantService": TenantServicer(door, TenantService()),
-            "billing.usage.v1.UsageService": UsageServicer(door, self.usage),
+            "billing.usage.v1.UsageService": UsageServicer(
+                door,
+                self.usage,
+                CorrectionService(grace=timedelta(seconds=settings.billing_grace_seconds)),
+            ),
             "billing.webhook.v1.WebhookService": WebhookServicer(
                 door, self.webhooks, WebhookDeliveryService()
             ),
@@ -168,6 +175,8 @@ class Services:
                 Handler("rating.on_usage_reported", on_rating.on_usage_reported),
                 Handler("quota.on_usage_reported", on_quota.on_usage_reported, on_quota.on_usages_reported),
             ],
+            "usage.retracted": [Handler("rating.on_usage_retracted", on_rating.on_usage_retracted)],
+            "usage.corrected": [Handler("rating.on_usage_corrected", on_rating.on_usage_corrected)],
             "billing.cycle.closed": [
                 Handler(
                     "rating.on_billing_cycle_closed",

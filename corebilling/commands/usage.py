@@ -1,25 +1,35 @@
-"""`corebilling usage`: usage records from files."""
+"""`corebilling usage`: usage records from files, and the books of usage."""
 
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from billing.usage.v1 import usage_pb2
+from billing.usage.v1 import usage_service_pb2 as rpc
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from corebilling.client import Client
-from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, failure, run
+from corebilling.commands.connection import (
+    TARGET,
+    ApiKey,
+    Target,
+    Tenant,
+    console,
+    failure,
+    moment,
+    print_table,
+    run,
+    say,
+)
+from corebilling.mapping import instant, timestamp
 from corebilling.usage_file import ColumnMapping, FileInvalid, UsageFile
 from corebilling.usage_import import Checkpoint, ImportSummary, upload
 
-usage_app = typer.Typer(no_args_is_help=True, help="Reports usage.")
-
-
-@usage_app.callback()
-def usage() -> None:
-    """Keeps `import` a command of its own name, though it is the only one."""
+usage_app = typer.Typer(no_args_is_help=True, help="Reports usage, and checks its books.")
 
 
 @usage_app.command("import")
@@ -97,6 +107,77 @@ def report(summary: ImportSummary) -> None:
         console.print(
             "Nothing changed: every record was known." if summary.records else "The file has no rows."
         )
+
+
+@usage_app.command()
+def reconcile(
+    start: Annotated[str, typer.Argument(help="First moment of the span, as 2026-03-01.")],
+    end: Annotated[str, typer.Argument(help="Its end: periods that start before are in it.")],
+    meter: Annotated[str, typer.Option(help="Code of one meter; empty: all.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Most differences to show.")] = 20,
+    target: Target = TARGET,
+    api_key: ApiKey = "",
+    tenant: Tenant = "",
+) -> None:
+    """Compares records, totals and invoices of all periods that start in a span. Exits 1 if they differ."""
+    request = rpc.ReconcileUsageRequest(
+        tenant_id=tenant,
+        page_size=limit,
+        start=timestamp(moment(start)),
+        end=timestamp(moment(end)),
+        meter_code=meter,
+    )
+    books = run(target, api_key, lambda client: client.stub(UsageServiceStub).ReconcileUsage(request))
+    _print_balances(books.balances)
+    if books.balanced:
+        say("The books agree: what was accepted is billed, pending or excluded.")
+        return
+    _print_drifts(books.drifts)
+    raise failure("The books differ. Each line is a period of an item: compare its records with its total.")
+
+
+def _print_balances(balances: Iterable[usage_pb2.UsageBalance]) -> None:
+    table = Table("meter", "of", "accepted", "billed", "pending", "trial", "retracted", "voided", "differ")
+    for one in balances:
+        table.add_row(
+            one.meter_code,
+            "quantity",
+            one.accepted_quantity,
+            one.billed_quantity,
+            one.pending_quantity,
+            one.trial_quantity,
+            one.retracted_quantity,
+            one.voided_quantity,
+            str(one.drift_count),
+        )
+        counts = (
+            one.accepted_records,
+            one.billed_records,
+            one.pending_records,
+            one.trial_records,
+            one.retracted_records,
+        )
+        table.add_row("", "records", *map(str, counts), "", "")
+    print_table(table)
+
+
+def _print_drifts(drifts: Iterable[usage_pb2.UsageDrift]) -> None:
+    table = Table(
+        "item", "meter", "period", "records", "in total", "quantity", "in total", "rated", "invoiced"
+    )
+    for drift in drifts:
+        table.add_row(
+            drift.subscription_item_id,
+            drift.meter_code,
+            f"{instant(drift.period_start):%Y-%m-%d %H:%M}" if drift.HasField("period_start") else "none",
+            str(drift.record_count),
+            str(drift.counted_record_count),
+            drift.quantity,
+            drift.counted_quantity,
+            drift.billed_quantity,
+            drift.invoiced_quantity,
+        )
+    print_table(table)
 
 
 def _meter(text: str) -> tuple[str, str]:

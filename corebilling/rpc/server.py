@@ -72,9 +72,7 @@ class RpcServer:
         self._server = grpc.aio.server(options=_options(policy), interceptors=interceptors)
         self._health = health.HealthServicer()
         self._names = tuple(services)
-        self._server.add_generic_rpc_handlers(
-            tuple(_service_handler(name, servicer, concerns) for name, servicer in services.items())
-        )
+        self._server.add_generic_rpc_handlers((_Methods(services, concerns),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if policy.reflection:
             names = (*services, _HEALTH_SERVICE, reflection.SERVICE_NAME)
@@ -126,10 +124,18 @@ def _listen(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
     return server.add_secure_port(address, credentials)
 
 
-def _service_handler(name: str, servicer: object, concerns: Sequence[Concern]) -> grpc.GenericRpcHandler:
-    descriptor = descriptor_pool.Default().FindServiceByName(name)
-    handlers = {method.name: _handler(method, servicer, concerns) for method in methods_of(descriptor)}
-    return grpc.method_handlers_generic_handler(name, handlers)
+class _Methods(grpc.GenericRpcHandler):
+    """All methods of all services: gRPC asks one handler after the other, and would ask each service."""
+
+    def __init__(self, services: Mapping[str, object], concerns: Sequence[Concern]) -> None:
+        self._handlers = {
+            f"/{method.full_name}": _handler(method, servicer, concerns)
+            for name, servicer in services.items()
+            for method in methods_of(descriptor_pool.Default().FindServiceByName(name))
+        }
+
+    def service(self, details: grpc.HandlerCallDetails) -> "Handler | None":
+        return self._handlers.get(details.method)
 
 
 def _handler(method: Method, servicer: object, concerns: Sequence[Concern]) -> Handler:

@@ -614,10 +614,17 @@ LIST_CHARGE_LINES: Final = """-- name: ListChargeLines :many
 SELECT l.charge_id::text AS charge_id, l.id, l.invoice_id, l.amount_minor, i.number, i.state
 FROM invoices i JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id
 WHERE i.tenant_id = $1 AND l.charge_id = ANY ($2::text[])
-    AND i.subscription_id IN (
-        SELECT b.subscription_id
-        FROM charges c JOIN billing_cycles b ON b.tenant_id = c.tenant_id AND b.id = c.cycle_id
-        WHERE c.tenant_id = $1 AND c.id = ANY ($2::text[])
+    AND (
+        i.subscription_id IN (
+            SELECT b.subscription_id
+            FROM charges c JOIN billing_cycles b ON b.tenant_id = c.tenant_id AND b.id = c.cycle_id
+            WHERE c.tenant_id = $1 AND c.id = ANY ($2::text[])
+        )
+        OR i.subscription_id IS NULL AND i.customer_id IN (
+            SELECT b.customer_id
+            FROM charges c JOIN billing_cycles b ON b.tenant_id = c.tenant_id AND b.id = c.cycle_id
+            WHERE c.tenant_id = $1 AND c.id = ANY ($2::text[])
+        )
     )
 ORDER BY l.charge_id, l.invoice_id
 """
@@ -642,7 +649,7 @@ async def list_charge_lines(
     charge_ids: Sequence[str],
 ) -> list[ListChargeLinesRow]:
     """Which lines hold some charges: several a charge, when an invoice was voided and issued again. Found by the charges'
-    subscriptions, for lines have no index by charge.
+    subscriptions, for lines have no index by charge; and by their customers, on invoices of several subscriptions.
     """
     rows = await conn.fetch(LIST_CHARGE_LINES, tenant_id, charge_ids)
     return [ListChargeLinesRow(*row) for row in rows]

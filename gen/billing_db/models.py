@@ -3,6 +3,7 @@
 import datetime
 from dataclasses import dataclass
 from decimal import Decimal
+from uuid import UUID
 
 from .connection import Json
 
@@ -539,6 +540,30 @@ class Replay:
 
 
 @dataclass(slots=True)
+class ReratedCharge:
+    """A row of `rerated_charges`."""
+
+    tenant_id: str
+    subscription_item_id: str
+    kind: str
+    period_start: datetime.datetime
+    period_end: datetime.datetime
+    revision: int
+    cycle_id: str
+    price_id: str
+    corrected_price_id: str
+    quantity: Decimal
+    currency: str
+    billed_minor: int
+    amount_minor: int
+    difference_minor: int
+    invoice_id: str | None
+    reason: str
+    actor: str
+    rerated_at: datetime.datetime
+
+
+@dataclass(slots=True)
 class RevenueDeferral:
     """A row of `revenue_deferrals`."""
 
@@ -709,6 +734,28 @@ class TestClock:
     failed_attempts: int
     retry_at: datetime.datetime
     version: int
+
+
+@dataclass(slots=True)
+class UsageCorrection:
+    """A row of `usage_corrections`."""
+
+    tenant_id: str
+    id: str
+    key: UUID
+    revision: int
+    idempotency_key: str
+    subscription_id: str
+    subscription_item_id: str
+    meter_code: str
+    period_start: datetime.datetime
+    period_end: datetime.datetime
+    recorded_at: datetime.datetime
+    quantity_before: Decimal
+    quantity: Decimal | None
+    reason: str
+    actor: str
+    corrected_at: datetime.datetime
 
 
 @dataclass(slots=True)

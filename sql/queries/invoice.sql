@@ -214,14 +214,21 @@ LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListChargeLines :many
 -- Which lines hold some charges: several a charge, when an invoice was voided and issued again. Found by the charges'
--- subscriptions, for lines have no index by charge.
+-- subscriptions, for lines have no index by charge; and by their customers, on invoices of several subscriptions.
 SELECT l.charge_id::text AS charge_id, l.id, l.invoice_id, l.amount_minor, i.number, i.state
 FROM invoices i JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id
 WHERE i.tenant_id = sqlc.arg(tenant_id) AND l.charge_id = ANY (sqlc.arg(charge_ids)::text[])
-    AND i.subscription_id IN (
-        SELECT b.subscription_id
-        FROM charges c JOIN billing_cycles b ON b.tenant_id = c.tenant_id AND b.id = c.cycle_id
-        WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = ANY (sqlc.arg(charge_ids)::text[])
+    AND (
+        i.subscription_id IN (
+            SELECT b.subscription_id
+            FROM charges c JOIN billing_cycles b ON b.tenant_id = c.tenant_id AND b.id = c.cycle_id
+            WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = ANY (sqlc.arg(charge_ids)::text[])
+        )
+        OR i.subscription_id IS NULL AND i.customer_id IN (
+            SELECT b.customer_id
+            FROM charges c JOIN billing_cycles b ON b.tenant_id = c.tenant_id AND b.id = c.cycle_id
+            WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = ANY (sqlc.arg(charge_ids)::text[])
+        )
     )
 ORDER BY l.charge_id, l.invoice_id;
 

@@ -65,7 +65,9 @@ SELECT
     t.quantity::numeric AS quantity, t.record_count, t.first_recorded_at, t.last_recorded_at,
     coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
     coalesce(c.full_period_end, t.period_start)::timestamptz AS full_period_end,
-    coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled
+    coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled,
+    -- Of a settled period that was rated again, the price that holds now; '' is the item's own.
+    coalesce(r.corrected_price_id, '')::text AS corrected_price_id
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
@@ -91,6 +93,14 @@ LEFT JOIN LATERAL (
     WHERE b.tenant_id = t.tenant_id AND b.subscription_id = t.subscription_id
         AND b.period_start <= t.period_start AND b.period_end > t.period_start
 ) c ON true
+LEFT JOIN LATERAL (
+    SELECT o.corrected_price_id
+    FROM rerated_charges o
+    WHERE o.tenant_id = t.tenant_id AND o.subscription_item_id = t.subscription_item_id AND o.kind = 'usage'
+        AND o.period_start = t.period_start
+    ORDER BY o.revision DESC
+    LIMIT 1
+) r ON c.rated
 WHERE t.quantity <> t.billed_quantity
     AND (
         t.period_start >= t.rated_from AND t.period_start < t.rated_end
@@ -150,12 +160,23 @@ ORDER BY
     i.id;
 
 -- name: FindBilledPrice :one
+-- nullable: none
 -- The price of an item's usage in a period, and what the customer pays in; no row when the period is a trial, where
--- nothing is billed. `plain`: nothing was negotiated, and no other item came before.
-SELECT p.*, s.currency AS paid_currency, (NOT i.overridden AND i.starts_at < s.start_at)::boolean AS plain
+-- nothing is billed. `plain`: nothing was negotiated, and no other item came before; or the price was corrected.
+SELECT
+    p.*, s.currency AS paid_currency,
+    (r.corrected_price_id IS NOT NULL OR NOT i.overridden AND i.starts_at < s.start_at)::boolean AS plain
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
-JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+LEFT JOIN LATERAL (
+    SELECT o.corrected_price_id
+    FROM rerated_charges o
+    WHERE o.tenant_id = t.tenant_id AND o.subscription_item_id = t.subscription_item_id AND o.kind = 'usage'
+        AND o.period_start = t.period_start
+    ORDER BY o.revision DESC
+    LIMIT 1
+) r ON true
+JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = coalesce(r.corrected_price_id, i.price_id)
 JOIN subscriptions s ON s.tenant_id = t.tenant_id AND s.id = t.subscription_id
 WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_item_id = sqlc.arg(subscription_item_id)
     AND t.period_start = sqlc.arg(period_start) AND NOT t.excluded;

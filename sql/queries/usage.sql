@@ -191,32 +191,131 @@ RETURNING
     b.quantity::numeric AS quantity;
 
 -- name: ListUsageBalances :many
--- The books of usage, per item: what the records hold, against what the totals say, split into what invoices
--- hold, what is still to be billed, and what never is (trials). True at any time: accepted_records =
--- counted_records, and of sums accepted = billed + pending + excluded. An item that only one side knows is
--- listed too.
 -- nullable: none
-SELECT
-    coalesce(a.subscription_item_id, c.subscription_item_id)::text AS subscription_item_id,
-    coalesce(a.record_count, 0)::bigint AS accepted_records, coalesce(c.record_count, 0)::bigint AS counted_records,
-    coalesce(a.quantity, 0)::numeric AS accepted, coalesce(c.billed, 0)::numeric AS billed,
-    coalesce(c.quantity - c.billed - c.excluded, 0)::numeric AS pending, coalesce(c.excluded, 0)::numeric AS excluded
-FROM (
-    SELECT r.subscription_item_id, count(*) AS record_count, sum(r.quantity) AS quantity
-    FROM usage_records r
-    WHERE r.tenant_id = sqlc.arg(tenant_id)
-    GROUP BY r.subscription_item_id
-) a
-FULL JOIN (
+-- The books of the usage of periods that start in a span: raw records on one side, totals and invoices on the other.
+-- Per meter (`subscription_item_id` is ''), and, where the sides differ, per item and period, in pages. Records that
+-- no total knows are listed under the first moment there is.
+WITH totals AS MATERIALIZED (
     SELECT
-        t.subscription_item_id, sum(t.record_count) AS record_count, sum(t.quantity_sum) AS quantity,
-        coalesce(sum(t.billed_quantity) FILTER (WHERE NOT t.excluded), 0) AS billed,
-        coalesce(sum(t.quantity_sum) FILTER (WHERE t.excluded), 0) AS excluded
+        t.subscription_item_id, t.period_start, t.period_end, t.record_count, t.excluded, t.billed_quantity,
+        t.last_recorded_at,
+        (CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END)
+            AS quantity,
+        lead(t.period_start) OVER (PARTITION BY t.subscription_item_id ORDER BY t.period_start) AS next_start
     FROM usage_totals t
     WHERE t.tenant_id = sqlc.arg(tenant_id)
-    GROUP BY t.subscription_item_id
-) c ON c.subscription_item_id = a.subscription_item_id
-ORDER BY 1;
+        AND (sqlc.arg(meter_code)::text = '' OR t.meter_code = sqlc.arg(meter_code)::text)
+), corrected AS MATERIALIZED (
+    SELECT DISTINCT ON (c.key) c.key, c.quantity
+    FROM usage_corrections c
+    WHERE c.tenant_id = sqlc.arg(tenant_id)
+    ORDER BY c.key, c.revision DESC
+), records AS (
+    SELECT
+        r.subscription_item_id, r.recorded_at, r.quantity AS accepted,
+        CASE WHEN c.key IS NULL THEN r.quantity ELSE c.quantity END AS kept
+    FROM usage_records r LEFT JOIN corrected c ON c.key = r.key
+    WHERE r.tenant_id = sqlc.arg(tenant_id) AND r.recorded_at >= sqlc.arg(start_at)::timestamptz
+        AND r.recorded_at < greatest(sqlc.arg(end_at)::timestamptz, (
+            SELECT max(greatest(t.period_end, t.last_recorded_at + interval '1 microsecond'))
+            FROM totals t
+            WHERE t.period_start >= sqlc.arg(start_at)::timestamptz AND t.period_start < sqlc.arg(end_at)::timestamptz
+        ))
+), parts AS (
+    -- Which period a record belongs to: the item's last that began by then.
+    SELECT
+        r.subscription_item_id, coalesce(t.period_start, to_timestamp(0)) AS period_start,
+        count(*) AS accepted_records, sum(r.accepted) AS accepted_sum, max(r.accepted) AS accepted_max,
+        count(r.kept) AS kept_records, sum(r.kept) AS kept_sum, max(r.kept) AS kept_max,
+        0 AS record_count, 0 AS quantity, 0 AS trial_records, 0 AS trial_quantity, 0 AS billed_quantity, 0 AS invoiced_quantity,
+        0 AS voided_quantity
+    FROM records r
+    LEFT JOIN totals t ON t.subscription_item_id = r.subscription_item_id AND t.period_start <= r.recorded_at
+        AND (t.next_start IS NULL OR r.recorded_at < t.next_start)
+    WHERE t.period_start IS NULL AND r.recorded_at < sqlc.arg(end_at)::timestamptz
+        OR t.period_start >= sqlc.arg(start_at)::timestamptz AND t.period_start < sqlc.arg(end_at)::timestamptz
+    GROUP BY r.subscription_item_id, t.period_start
+    UNION ALL
+    SELECT
+        t.subscription_item_id, t.period_start, 0, 0, 0, 0, 0, 0, t.record_count, t.quantity,
+        CASE WHEN t.excluded THEN t.record_count ELSE 0 END, CASE WHEN t.excluded THEN t.quantity ELSE 0 END,
+        t.billed_quantity, 0, 0
+    FROM totals t
+    WHERE t.period_start >= sqlc.arg(start_at)::timestamptz AND t.period_start < sqlc.arg(end_at)::timestamptz
+    UNION ALL
+    -- What invoices hold. Those withdrawn count by themselves, unless they were issued again.
+    SELECT
+        l.subscription_item_id::text, l.period_start, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        CASE WHEN i.state <> 'void' THEN l.quantity ELSE 0 END,
+        CASE WHEN i.state = 'void' AND NOT EXISTS (
+            SELECT FROM invoices n WHERE n.tenant_id = i.tenant_id AND n.replaces_invoice_id = i.id
+        ) THEN l.quantity ELSE 0 END
+    FROM invoice_lines l JOIN invoices i ON i.tenant_id = l.tenant_id AND i.id = l.invoice_id
+    WHERE l.tenant_id = sqlc.arg(tenant_id) AND l.type IN ('usage', 'adjustment')
+        AND l.period_start >= sqlc.arg(start_at)::timestamptz AND l.period_start < sqlc.arg(end_at)::timestamptz
+    UNION ALL
+    -- Rated, and on the way to an invoice.
+    SELECT c.subscription_item_id, c.period_start, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, c.quantity, 0
+    FROM billing_cycles b JOIN charges c ON c.tenant_id = b.tenant_id AND c.cycle_id = b.id
+    WHERE b.tenant_id = sqlc.arg(tenant_id) AND b.state = 'rated' AND c.kind IN ('usage', 'adjustment')
+        AND c.period_start >= sqlc.arg(start_at)::timestamptz AND c.period_start < sqlc.arg(end_at)::timestamptz
+), sums AS (
+    SELECT
+        p.subscription_item_id, p.period_start, sum(p.accepted_records) AS accepted_records,
+        sum(p.accepted_sum) AS accepted_sum, max(p.accepted_max) AS accepted_max, sum(p.kept_records) AS kept_records,
+        coalesce(sum(p.kept_sum), 0) AS kept_sum, coalesce(max(p.kept_max), 0) AS kept_max,
+        sum(p.record_count) AS record_count, sum(p.quantity) AS quantity, sum(p.trial_records) AS trial_records,
+        sum(p.trial_quantity) AS trial_quantity, sum(p.billed_quantity) AS billed_quantity,
+        sum(p.invoiced_quantity) AS invoiced_quantity, sum(p.voided_quantity) AS voided_quantity
+    FROM parts p
+    GROUP BY p.subscription_item_id, p.period_start
+), books AS MATERIALIZED (
+    SELECT
+        i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, i.subscription_id, s.subscription_item_id,
+        s.period_start, s.accepted_records, s.kept_records, s.record_count, s.quantity, s.trial_records, s.trial_quantity,
+        s.billed_quantity, s.invoiced_quantity, s.voided_quantity,
+        CASE i.aggregation WHEN 'sum' THEN s.accepted_sum WHEN 'count' THEN s.accepted_records ELSE s.accepted_max END
+            AS accepted_quantity,
+        CASE i.aggregation WHEN 'sum' THEN s.kept_sum WHEN 'count' THEN s.kept_records ELSE s.kept_max END
+            AS kept_quantity,
+        s.quantity - s.trial_quantity <> s.invoiced_quantity + s.voided_quantity AS pending
+    FROM sums s
+    JOIN subscription_items i ON i.tenant_id = sqlc.arg(tenant_id) AND i.id = s.subscription_item_id
+    WHERE i.meter_code IS NOT NULL AND (sqlc.arg(meter_code)::text = '' OR i.meter_code = sqlc.arg(meter_code)::text)
+), drifts AS MATERIALIZED (
+    SELECT b.*
+    FROM books b
+    WHERE b.kept_records <> b.record_count OR b.kept_quantity <> b.quantity
+        OR b.billed_quantity <> b.invoiced_quantity + b.voided_quantity
+)
+SELECT
+    b.meter_code, b.aggregation, ''::text AS subscription_id, ''::text AS subscription_item_id,
+    to_timestamp(0)::timestamptz AS period_start, count(*)::bigint AS period_count,
+    (SELECT count(*) FROM drifts d WHERE d.meter_code = b.meter_code AND d.aggregation = b.aggregation)::bigint
+        AS drift_count,
+    sum(b.accepted_records)::bigint AS accepted_records, sum(b.kept_records)::bigint AS kept_records,
+    sum(b.record_count)::bigint AS record_count, sum(b.trial_records)::bigint AS trial_records,
+    coalesce(sum(b.record_count - b.trial_records) FILTER (WHERE b.pending), 0)::bigint AS pending_records,
+    sum(b.accepted_quantity)::numeric AS accepted_quantity, sum(b.kept_quantity)::numeric AS kept_quantity,
+    sum(b.quantity)::numeric AS quantity, sum(b.trial_quantity)::numeric AS trial_quantity,
+    sum(b.billed_quantity)::numeric AS billed_quantity, sum(b.invoiced_quantity)::numeric AS invoiced_quantity,
+    sum(b.voided_quantity)::numeric AS voided_quantity
+FROM books b
+GROUP BY b.meter_code, b.aggregation
+UNION ALL
+(
+    SELECT
+        d.meter_code, d.aggregation, d.subscription_id, d.subscription_item_id, d.period_start, 1, 1, d.accepted_records::bigint,
+        d.kept_records::bigint, d.record_count::bigint, d.trial_records::bigint,
+        CASE WHEN d.pending THEN d.record_count - d.trial_records ELSE 0 END::bigint, d.accepted_quantity, d.kept_quantity,
+        d.quantity, d.trial_quantity, d.billed_quantity, d.invoiced_quantity, d.voided_quantity
+    FROM drifts d
+    WHERE (d.subscription_item_id, d.period_start)
+        > (sqlc.arg(after_item_id)::text, sqlc.arg(after_start)::timestamptz)
+    ORDER BY d.subscription_item_id, d.period_start
+    LIMIT sqlc.arg(limit_rows)::int
+)
+ORDER BY subscription_item_id, period_start, meter_code;
 
 -- name: ListUsageTotalsOf :many
 -- Those of some items and periods; the arrays run in parallel.

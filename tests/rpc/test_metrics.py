@@ -30,6 +30,8 @@ CONTRACT = {
     "corebilling_event_handler_errors_total": ("counter", {"handler"}),
     "corebilling_event_watches": ("gauge", set()),
     "corebilling_usage_ingestion_rate": ("gauge", set()),
+    "corebilling_usage_reconciled_total": ("counter", set()),
+    "corebilling_usage_drift_total": ("counter", set()),
     "corebilling_api_requests_total": ("counter", {"method", "status"}),
     "corebilling_api_duration_seconds": ("histogram", {"method"}),
 }

@@ -126,6 +126,16 @@ async def test_only_what_lies_ahead_is_put_off_and_a_draft_is_judged_when_it_is_
     assert await balances(platform) == {"RECEIVABLE": 1700, "REVENUE": -1700}
 
 
+@pytest.mark.parametrize("type_", ["usage", "adjustment"])
+async def test_what_was_used_is_earned_though_its_period_goes_on(platform: Platform, type_: str) -> None:
+    customer_id = (await new_customer(platform)).id
+    made = await invoice(platform, customer_id, ahead("10"), finalize=False)
+    await platform.rows("UPDATE invoice_lines SET type = $1", type_)
+    request = invoice_service_pb2.FinalizeInvoiceRequest(request_id="r", invoice_id=made.id)
+    await platform.stub(InvoiceServiceStub).FinalizeInvoice(request)
+    assert await balances(platform) == {"RECEIVABLE": 1000, "REVENUE": -1000}
+
+
 @pytest.mark.parametrize("behavior", [tax_pb2.TAX_BEHAVIOR_EXCLUSIVE, tax_pb2.TAX_BEHAVIOR_INCLUSIVE])
 async def test_tax_is_never_put_off(platform: Platform, behavior: tax_pb2.TaxBehavior) -> None:
     await tax_rate(platform, "25")

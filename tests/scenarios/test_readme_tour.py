@@ -54,7 +54,7 @@ async def test_the_tour_of_the_readme_works_as_printed(server_folder: Path):
 
 
 async def test_the_tour_of_the_guide_to_money_works_as_printed(server_folder: Path):
-    printed = await taken(tour("docs/money.md", 8), server_folder)
+    printed = await taken(tour("docs/money.md", 10), server_folder)
     invoice, _, credit_note = printed.partition('"credit_note"')
     for field, amount in (
         ("subtotal", 20000),
@@ -67,6 +67,9 @@ async def test_the_tour_of_the_guide_to_money_works_as_printed(server_folder: Pa
         assert f'"{field}_minor": "{amount}"' in invoice
     assert '"total_minor": "1904"' in credit_note
     assert '"balanced": true' in credit_note
+    assert "The books agree" in credit_note
+    assert '"amount_minor": "-4000"' in credit_note
+    assert '"difference_minor": "-2250"' in credit_note
     assert "-20.00 USD: 10 % Spring" in credit_note
     assert "comes out to the cent" in credit_note
     assert '"remaining_minor": "110137"' in printed

@@ -25,6 +25,7 @@ from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.printing import InvoicePrinter
+from corebilling.domains.invoice.rerating_service import ReratingService
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.service import LedgerService
@@ -96,7 +97,8 @@ class Billing:
         door: Any = TenantDoor(self.pool, tenant_id)
         shared: Any = None  # Links lead to a server, which there is none of here.
         notes, bundles = CreditNoteService(self.ledger), BundleService(self.ledger)
-        return InvoiceServicer(door, self.invoices, notes, InvoicePrinter(), shared, bundles)
+        reratings = ReratingService(self.invoices)
+        return InvoiceServicer(door, self.invoices, notes, InvoicePrinter(), shared, reratings, bundles)
 
     async def advance(self, to: datetime) -> None:
         """Moves the clock and does everything that became due, in order."""

@@ -33,7 +33,7 @@ from corebilling.values.credit import CreditApplication, CreditKind
 from corebilling.values.discount import DiscountKind
 from corebilling.values.money import MAX_MINOR, exact_amount
 from corebilling.values.period import Period
-from corebilling.values.price import Price, Tier
+from corebilling.values.price import Price, PriceModel, Tier
 from corebilling.values.proration import Grain, Proration
 from corebilling.values.tax import TaxBehavior, TaxRounding
 from tests.models.test_price import prices
@@ -42,6 +42,15 @@ MARCH = Period(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC
 FEBRUARY = Period(datetime(2026, 2, 1, tzinfo=UTC), MARCH.start)
 NOW = datetime(2026, 4, 1, 1, tzinfo=UTC)
 TX: Any = SimpleNamespace(tenant_id="ten_1", now=NOW)
+
+MODELS = (
+    PriceModel.FLAT,
+    PriceModel.PER_UNIT,
+    PriceModel.GRADUATED,
+    PriceModel.VOLUME,
+    PriceModel.PACKAGE,
+)
+"""Those that look at quantities alone."""
 
 quantities = st.decimals(0, 10**6, places=6)
 moments = st.integers(0, 31 * 86_400).map(lambda second: MARCH.start + timedelta(seconds=second))
@@ -82,7 +91,7 @@ def bundles(draw: st.DrawFn) -> bundle_pb2.InvoiceBundle:
 @st.composite
 def _items(draw: st.DrawFn, currency: str) -> PricedItem:
     metered = draw(st.booleans())
-    price = replace(draw(prices()), currency=currency, metered=metered, discount_percent=Decimal(0))
+    price = replace(draw(prices(MODELS)), currency=currency, metered=metered, discount_percent=Decimal(0))
     if not metered:
         price = replace(price, minimum_amount=None, maximum_amount=None)
     start, end = sorted([draw(moments), draw(moments)])

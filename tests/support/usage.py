@@ -11,11 +11,11 @@ import pytest
 from billing.event.v1 import event_pb2 as eventv1
 from billing.usage.v1 import usage_events_pb2, usage_pb2
 from billing.usage.v1 import usage_service_pb2 as rpc
-from billing_db import usage as usage_sql
 
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.subscription.service import SubscriptionPolicy, SubscriptionService
+from corebilling.domains.usage.corrections import CorrectionService
 from corebilling.domains.usage.service import UsageService
 from corebilling.domains.usage.servicer import UsageServicer
 from corebilling.mapping import timestamp
@@ -60,7 +60,7 @@ class Usage:
 
     def door(self, tenant_id: str = TENANT) -> UsageServicer:
         door: Any = TenantDoor(self.pool, tenant_id)
-        return UsageServicer(door, self.service)
+        return UsageServicer(door, self.service, CorrectionService(grace=timedelta(hours=1)))
 
     async def batch(
         self, *records: usage_pb2.UsageRecord, tenant: str = TENANT
@@ -82,10 +82,14 @@ class Usage:
             if not token:
                 return found
 
-    async def balances(self) -> list[usage_sql.ListUsageBalancesRow]:
-        caller = Caller(tenant_id=TENANT, actor="key:test", role="owner", permissions=frozenset())
-        async with self.pool.transaction(caller) as tx:
-            return await usage_sql.list_usage_balances(tx, tenant_id=TENANT)
+    async def reconciled(
+        self,
+        start: datetime = NOW - timedelta(days=60),
+        end: datetime = NOW + timedelta(days=30),
+        **more: Any,
+    ) -> rpc.ReconcileUsageResponse:
+        request = rpc.ReconcileUsageRequest(start=timestamp(start), end=timestamp(end), **more)
+        return await self.door().ReconcileUsage(request, CONTEXT)
 
     def reported(self) -> list[usage_events_pb2.UsageReported]:
         payloads = []

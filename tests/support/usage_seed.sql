@@ -39,8 +39,8 @@ FROM (VALUES
     ('ten_0000000000000000000000000b', 'sub_theirs', 'cus_3', '2026-01-15', NULL)
 ) AS s (tenant_id, id, customer_id, start_at, trial_end_at);
 
-INSERT INTO subscription_items (tenant_id, id, subscription_id, position, price_id, meter_code, aggregation)
+INSERT INTO subscription_items (tenant_id, id, subscription_id, position, price_id, one_time, overridden, meter_code, aggregation)
 SELECT
     s.tenant_id, replace(s.id, 'sub_', 'sit_') || '_' || m.code, s.id, row_number() OVER (PARTITION BY s.id),
-    'pri_' || m.code, m.code, m.aggregation
+    'pri_' || m.code, false, false, m.code, m.aggregation
 FROM subscriptions s JOIN meters m ON m.tenant_id = s.tenant_id;

@@ -1,4 +1,7 @@
-"""What an invoice charges ahead: lines whose service goes on after it is finalized."""
+"""What an invoice charges ahead: lines whose service goes on after it is finalized.
+
+What was used, and what a period was trued up with, is earned though it is invoiced before its period is over.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -11,6 +14,9 @@ from corebilling.domains.ledger.deferral import Spread, defer
 from corebilling.domains.ledger.deferral_service import NewDeferral
 from corebilling.values.period import Period
 from corebilling.values.tax import TaxBehavior
+
+_AHEAD = frozenset({"recurring", "one_time"})
+"""The types of lines that may be charged ahead."""
 
 _Served = tuple[str, Period, int]
 """A line, when its service is given, and what of it is revenue."""
@@ -32,13 +38,14 @@ def of_rows(invoice: Invoice, rows: Sequence[InvoiceLine], tenant: TenantProfile
             row.amount_minor - row.discount_minor - _contained(invoice, row.tax_minor),
         )
         for row in rows
+        if row.type in _AHEAD
     )
     return list(_deferrals(invoice, served, tenant))
 
 
 def _lines_ahead(draft: Draft, now: datetime) -> Iterable[_Served]:
     for line_id, line, result in zip(draft.line_ids, draft.lines, draft.results, strict=True):
-        if line.period_end > now:
+        if line.period_end > now and line.type in _AHEAD:
             taxes_minor = _contained(draft.invoice, result.tax_minor)
             revenue_minor = line.amount_minor - result.discount_minor - taxes_minor
             yield line_id, Period(line.period_start, line.period_end), revenue_minor

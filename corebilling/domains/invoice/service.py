@@ -186,7 +186,7 @@ class InvoiceService:
             description=request.description,
         )
         lines = [_one_time_line(item, customer.currency, tenant.now) for item in request.items]
-        invoice = await self._make(tx, occasion, lines, tenant, finalize=request.finalize)
+        invoice = await self.make(tx, occasion, lines, tenant, finalize=request.finalize)
         return rpc.CreateInvoiceResponse(invoice=await records.message(tx, invoice))
 
     async def reissue_invoice(
@@ -206,7 +206,7 @@ class InvoiceService:
             replaces_invoice_id=voided.id,
         )
         lines = draft.copied_lines(rows)
-        invoice = await self._make(tx, occasion, lines, tenant, finalize=request.finalize)
+        invoice = await self.make(tx, occasion, lines, tenant, finalize=request.finalize)
         return rpc.ReissueInvoiceResponse(
             voided=await records.message(tx, voided), invoice=await records.message(tx, invoice)
         )
@@ -341,7 +341,7 @@ class InvoiceService:
             default_percent=self._policy.tax_rate * 100,
         )
 
-    async def _make(
+    async def make(
         self,
         tx: Transaction,
         occasion: draft.Occasion,
@@ -350,10 +350,22 @@ class InvoiceService:
         *,
         finalize: bool,
     ) -> Invoice:
+        """A new invoice over these lines, announced, and final if wanted; the customer is locked."""
         rules = await self._reckoning(tx, [occasion.customer_id], tenant)
         made = draft.new_draft(tx, rules, occasion, lines)
         await self._write(tx, rules, [made], tenant, {}, finalize=finalize)
         return await records.find(tx, made.invoice.id)
+
+    async def preview(
+        self,
+        tx: Transaction,
+        occasion: draft.Occasion,
+        lines: Sequence[draft.DraftLine],
+        tenant: TenantProfile,
+    ) -> pb.Invoice:
+        """What `make` would."""
+        rules = await self._reckoning(tx, [occasion.customer_id], tenant)
+        return draft.message(draft.new_draft(tx, rules, occasion, lines))
 
     async def _write(
         self,

@@ -9,6 +9,7 @@ from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.hosted import HostedInvoices
 from corebilling.domains.invoice.printing import InvoicePrinter, file_name
+from corebilling.domains.invoice.rerating_service import ReratingService
 from corebilling.domains.invoice.service import InvoiceService
 from corebilling.rpc.door import Context, Door
 
@@ -21,6 +22,7 @@ class InvoiceServicer(InvoiceServiceServicer):
         notes: CreditNoteService,
         printer: InvoicePrinter,
         hosted: HostedInvoices,
+        reratings: ReratingService,
         bundles: BundleService,
     ) -> None:
         self._door = door
@@ -28,6 +30,7 @@ class InvoiceServicer(InvoiceServiceServicer):
         self._notes = notes
         self._printer = printer
         self._hosted = hosted
+        self._reratings = reratings
         self._bundles = bundles
 
     async def GetInvoice(self, request: rpc.GetInvoiceRequest, context: Context) -> rpc.GetInvoiceResponse:
@@ -75,6 +78,19 @@ class InvoiceServicer(InvoiceServiceServicer):
         self, request: rpc.ListCreditNotesRequest, context: Context
     ) -> rpc.ListCreditNotesResponse:
         return await self._door.read(request, self._notes.list_credit_notes)
+
+    async def RerateCycle(self, request: rpc.RerateCycleRequest, context: Context) -> rpc.RerateCycleResponse:
+        return await self._door.write(request, self._reratings.rerate_cycle)
+
+    async def PreviewRerating(
+        self, request: rpc.PreviewReratingRequest, context: Context
+    ) -> rpc.PreviewReratingResponse:
+        return await self._door.read(request, self._reratings.preview_rerating)
+
+    async def ListReratedCharges(
+        self, request: rpc.ListReratedChargesRequest, context: Context
+    ) -> rpc.ListReratedChargesResponse:
+        return await self._door.read(request, self._reratings.list_rerated_charges)
 
     async def RecordPayment(
         self, request: rpc.RecordPaymentRequest, context: Context

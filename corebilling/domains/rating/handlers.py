@@ -29,6 +29,18 @@ class RatingHandlers:
         assert isinstance(reported, usage_events_pb2.UsageReported)
         await self._rating.announce_rated(tx, event, reported)
 
+    async def on_usage_retracted(self, tx: Transaction, event: eventv1.Event) -> None:
+        """The same without a record."""
+        retracted = payload(event)
+        assert isinstance(retracted, usage_events_pb2.UsageRetracted)
+        await self._rating.announce_rated(tx, event, retracted)
+
+    async def on_usage_corrected(self, tx: Transaction, event: eventv1.Event) -> None:
+        """The same with another quantity."""
+        corrected = payload(event)
+        assert isinstance(corrected, usage_events_pb2.UsageCorrected)
+        await self._rating.announce_rated(tx, event, corrected)
+
 
 def _cycle_id(event: eventv1.Event) -> str:
     closed = payload(event)

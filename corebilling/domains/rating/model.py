@@ -67,6 +67,8 @@ class LateUsage:
     billed_quantity: Decimal
     full_period: Period
     """That it lies in. One without length, or after the end of service, never came."""
+    corrected_price: Price | None = None
+    """What the period was rated with again; None: the item's own price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,6 +413,8 @@ class _Books:
         due = self._due(item, late.full_period)
         basis, share = self._basis(due, late.full_period), due.share
         before = self._before(item, late.full_period, state)
+        if late.corrected_price is not None:
+            item, before = replace(item, price=late.corrected_price), None
         if before is None:
             old = rate_served(item.price, late.billed_quantity, share)
             new = rate_served(item.price, late.quantity, share)
@@ -420,9 +424,10 @@ class _Books:
             state[item.price.id, late.full_period] = after
             old, new = before.rated(item.price), after.rated(item.price)
             basis = replace(basis, together=after, together_before=before)
-        when = "late usage" if late.period.start < self.period.start else "usage ahead"
-        description = f"{item.price.description} ({when})"
         added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
+        ahead = late.period.start >= self.period.start
+        when = "corrected usage" if added < 0 else "usage ahead" if ahead else "late usage"
+        description = f"{item.price.description} ({when})"
         rated = difference(new, old)
         return _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
 

@@ -55,6 +55,8 @@ class Contract:
     timezone: str
     service: Period
     committed: Sequence[Committed] | None
+    corrected: dict[str, Price]
+    """What periods of it were rated with again, by the price's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ class RatedCycle:
 
     charges: Sequence[models.Charge]
     minimum_minor: int | None
+
+
+Reported = usage_events_pb2.UsageReported | usage_events_pb2.UsageRetracted | usage_events_pb2.UsageCorrected
+"""What changed a period's total."""
 
 
 class RatingService:
@@ -98,8 +104,12 @@ class RatingService:
             full_period_starts=[cycle.full_period_start for cycle in cycles],
             period_ends=[cycle.period_end for cycle in cycles],
         )
+        corrected: dict[str, set[str]] = defaultdict(set)
+        for row in rows:
+            if row.corrected_price_id:
+                corrected[row.subscription_id].add(row.corrected_price_id)
         since = _since(cycles, rows)
-        contracts = await _contracts(tx, since, {row.subscription_item_id for row in rows})
+        contracts = await _contracts(tx, since, {row.subscription_item_id for row in rows}, corrected)
         billed = await _billed(tx, contracts, since)
         grain = (await tenant_profile(tx)).proration_grain
         usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
@@ -120,7 +130,10 @@ class RatingService:
         }
 
     async def announce_rated(
-        self, tx: Transaction, event: eventv1.Event, reported: usage_events_pb2.UsageReported
+        self,
+        tx: Transaction,
+        event: eventv1.Event,
+        reported: Reported,
     ) -> None:
         """Announces what the period's usage comes to with the event; a trial's is passed over.
 
@@ -136,7 +149,7 @@ class RatingService:
             return
         if row.plain:
             # A minimum is due once the period is over.
-            rated = rate(_price(row, row.paid_currency), Decimal(reported.total_quantity), final=False)
+            rated = rate(price_of(row, row.paid_currency), Decimal(reported.total_quantity), final=False)
         else:
             rated = await _running_price(tx, reported)
         outbox.append(
@@ -168,7 +181,7 @@ class RatingService:
         row = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
         if row is None:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
-        price = _price(row, request.currency or row.currency)
+        price = price_of(row, request.currency or row.currency)
         rated = rate(price, Decimal(request.quantity))
         return rpc.PreviewPriceResponse(
             amount=decimal_text(exact_amount(rated.amount)),
@@ -212,7 +225,7 @@ def _decide(
             if not goes_on(item, period, full_period, contract.service):
                 usage[item.id] = row.quantity
         elif row.settled:
-            late.append(_late_usage(row))
+            late.append(_late_usage(row, contract.corrected.get(row.corrected_price_id)))
     return decide_charges(
         period,
         full_period,
@@ -252,7 +265,7 @@ async def _billed(
     return billed
 
 
-async def _running_price(tx: Transaction, reported: usage_events_pb2.UsageReported) -> Rated:
+async def _running_price(tx: Transaction, reported: Reported) -> Rated:
     """What the period's usage of an item comes to, on top of that of items before it."""
     start = instant(reported.period.start)
     found = await rating_sql.find_full_period(
@@ -260,7 +273,7 @@ async def _running_price(tx: Transaction, reported: usage_events_pb2.UsageReport
     )
     period = Period(found.full_period_start, found.full_period_end) if found else Period(start, start)
     contracts = await _contracts(
-        tx, {reported.subscription_id: period.start}, {reported.subscription_item_id}
+        tx, {reported.subscription_id: period.start}, {reported.subscription_item_id}, {}
     )
     contract = contracts[reported.subscription_id]
     item = next(item for item in contract.items if item.id == reported.subscription_item_id)
@@ -314,7 +327,10 @@ def _announce_completed(
 
 
 async def _contracts(
-    tx: Transaction, since: Mapping[str, datetime], item_ids: Collection[str]
+    tx: Transaction,
+    since: Mapping[str, datetime],
+    item_ids: Collection[str],
+    corrected: Mapping[str, Collection[str]],
 ) -> dict[str, Contract]:
     """By subscription, with the items that served since then, and those named."""
     rows = await rating_sql.list_rated_items(
@@ -324,11 +340,13 @@ async def _contracts(
         since=list(since.values()),
         item_ids=sorted(item_ids),
     )
-    price_ids = sorted({row.price_id for row in rows})
+    price_ids = sorted(
+        {row.price_id for row in rows} | {price_id for several in corrected.values() for price_id in several}
+    )
     found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
     by_id = {row.id: row for row in found}
     prices = {
-        pair: _price(by_id[pair[0]], pair[1]) for pair in {(row.price_id, row.currency) for row in rows}
+        pair: price_of(by_id[pair[0]], pair[1]) for pair in {(row.price_id, row.currency) for row in rows}
     }
     negotiated = await _negotiated(tx, rows, by_id)
     contracts: dict[str, Contract] = {}
@@ -337,7 +355,16 @@ async def _contracts(
         contract = contracts.get(row.subscription_id)
         if contract is None:
             committed = None if row.commitments is None else read(row.commitments)
-            contract = contracts[row.subscription_id] = Contract([], row.timezone, service, committed)
+            contract = contracts[row.subscription_id] = Contract(
+                [],
+                row.timezone,
+                service,
+                committed,
+                {
+                    price_id: price_of(by_id[price_id], row.currency)
+                    for price_id in corrected.get(row.subscription_id, ())
+                },
+            )
         contract.items.append(
             PricedItem(
                 id=row.id,
@@ -379,7 +406,7 @@ def _negotiated_price(row: models.Price, override: override_sql.ListOverridesOfS
     return replace(price, included_quantity=override.included_quantity, override_id=override.id)
 
 
-def _price(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> Price:
+def price_of(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> Price:
     """The price of a row in one of its currencies, the tiers' decimals read from their texts.
 
     Raises:
@@ -516,13 +543,14 @@ _STEP_KINDS = {
 }
 
 
-def _late_usage(row: rating_sql.ListUnbilledUsageRow) -> LateUsage:
+def _late_usage(row: rating_sql.ListUnbilledUsageRow, corrected: Price | None) -> LateUsage:
     return LateUsage(
         item_id=row.subscription_item_id,
         period=Period(row.period_start, row.period_end),
         quantity=row.quantity,
         billed_quantity=row.billed_quantity,
         full_period=Period(row.full_period_start, row.full_period_end),
+        corrected_price=corrected,
     )
 
 

@@ -1,10 +1,11 @@
-"""Metrics of usage ingestion. Their names are part of the contract."""
+"""Metrics of usage. Their names are part of the contract."""
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from prometheus_client import Gauge
+from billing.usage.v1 import usage_pb2
+from prometheus_client import Counter, Gauge
 
 WINDOW_S = 60
 
@@ -38,3 +39,18 @@ _RATE = Gauge(
     "Usage records that this process accepted per second, over the last minute.",
 )
 _RATE.set_function(ACCEPTED.per_second)
+
+RECONCILED = Counter(
+    "corebilling_usage_reconciled_total",
+    "Billing periods of items whose books of usage this process compared.",
+)
+DRIFTS = Counter(
+    "corebilling_usage_drift_total",
+    "Those of them whose records, totals and invoices did not agree.",
+)
+
+
+def count_reconciled(balances: Iterable[usage_pb2.UsageBalance]) -> None:
+    for balance in balances:
+        RECONCILED.inc(balance.period_count)
+        DRIFTS.inc(balance.drift_count)

@@ -128,7 +128,7 @@ class UsageService:
         self, tx: Transaction, request: rpc.ListUsageTotalsRequest
     ) -> rpc.ListUsageTotalsResponse:
         limit = page_limit(request.page_size)
-        after_start, after_item_id = _decode_position(request.page_token)
+        after_start, after_item_id = decode_position(request.page_token)
         rows = await usage_sql.list_usage_totals(
             tx,
             tenant_id=tx.tenant_id,
@@ -146,7 +146,7 @@ class UsageService:
         self, tx: Transaction, request: rpc.ListUsageBucketsRequest
     ) -> rpc.ListUsageBucketsResponse:
         limit = page_limit(request.page_size)
-        after_hour, after_item_id = _decode_position(request.page_token)
+        after_hour, after_item_id = decode_position(request.page_token)
         rows = await usage_sql.list_usage_buckets(
             tx,
             tenant_id=tx.tenant_id,
@@ -383,7 +383,7 @@ def _bucket(row: usage_sql.ListUsageBucketsRow) -> usage_pb2.UsageBucket:
     return to_message(row, usage_pb2.UsageBucket, quantity=decimal_text(quantity))
 
 
-def _decode_position(page_token: str) -> tuple[datetime, str]:
+def decode_position(page_token: str) -> tuple[datetime, str]:
     """Where the last page ended: a time and an item; no token gives an item ''."""
     at, item_id = decode_page_token(page_token, 2)
     if not item_id:

@@ -11,6 +11,8 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceServicer
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.usage import metrics
+from corebilling.domains.usage.corrections import CorrectionService
+from corebilling.domains.usage.reconciliation import reconcile_usage
 from corebilling.domains.usage.service import NO_LIMIT, MonthsMissing, PeriodsFull, UsageService
 from corebilling.errors import ResourceExhausted
 from corebilling.rpc.door import Context, Door
@@ -23,9 +25,10 @@ Response = TypeVar("Response", rpc.ReportUsageResponse, rpc.BatchReportUsageResp
 
 
 class UsageServicer(UsageServiceServicer):
-    def __init__(self, door: Door, usage: UsageService) -> None:
+    def __init__(self, door: Door, usage: UsageService, corrections: CorrectionService) -> None:
         self._door = door
         self._usage = usage
+        self._corrections = corrections
 
     async def ReportUsage(self, request: rpc.ReportUsageRequest, context: Context) -> rpc.ReportUsageResponse:
         try:
@@ -65,6 +68,28 @@ class UsageServicer(UsageServiceServicer):
         self, request: rpc.ListUsageBucketsRequest, context: Context
     ) -> rpc.ListUsageBucketsResponse:
         return await self._door.read(request, self._usage.list_usage_buckets)
+
+    async def RetractUsage(
+        self, request: rpc.RetractUsageRequest, context: Context
+    ) -> rpc.RetractUsageResponse:
+        return await self._door.write(request, self._corrections.retract_usage)
+
+    async def CorrectUsage(
+        self, request: rpc.CorrectUsageRequest, context: Context
+    ) -> rpc.CorrectUsageResponse:
+        return await self._door.write(request, self._corrections.correct_usage)
+
+    async def ListUsageCorrections(
+        self, request: rpc.ListUsageCorrectionsRequest, context: Context
+    ) -> rpc.ListUsageCorrectionsResponse:
+        return await self._door.read(request, self._corrections.list_usage_corrections)
+
+    async def ReconcileUsage(
+        self, request: rpc.ReconcileUsageRequest, context: Context
+    ) -> rpc.ReconcileUsageResponse:
+        response = await self._door.read(request, reconcile_usage)
+        metrics.count_reconciled(response.balances)
+        return response
 
     async def _write_batch(self, request: BatchRequest) -> rpc.BatchReportUsageResponse:
         response = await self._write(request, self._usage.batch_report_usage)

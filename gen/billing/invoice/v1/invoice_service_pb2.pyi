@@ -3,6 +3,7 @@ import datetime
 from billing.invoice.v1 import bundle_pb2 as _bundle_pb2
 from billing.invoice.v1 import invoice_pb2 as _invoice_pb2
 from billing.options.v1 import options_pb2 as _options_pb2
+from billing.rating.v1 import rating_pb2 as _rating_pb2
 from billing.types.v1 import language_pb2 as _language_pb2
 from billing.types.v1 import period_pb2 as _period_pb2
 from buf.validate import validate_pb2 as _validate_pb2
@@ -288,6 +289,70 @@ class ListCreditNotesResponse(_message.Message):
     credit_notes: _containers.RepeatedCompositeFieldContainer[_invoice_pb2.CreditNote]
     next_page_token: str
     def __init__(self, credit_notes: _Optional[_Iterable[_Union[_invoice_pb2.CreditNote, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class RerateCycleRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "cycle_id", "price_id", "corrected_price_id", "reason")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CYCLE_ID_FIELD_NUMBER: _ClassVar[int]
+    PRICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_PRICE_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    cycle_id: str
+    price_id: str
+    corrected_price_id: str
+    reason: str
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., price_id: _Optional[str] = ..., corrected_price_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RerateCycleResponse(_message.Message):
+    __slots__ = ("charges", "invoice")
+    CHARGES_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_FIELD_NUMBER: _ClassVar[int]
+    charges: _containers.RepeatedCompositeFieldContainer[_rating_pb2.ReratedCharge]
+    invoice: _invoice_pb2.Invoice
+    def __init__(self, charges: _Optional[_Iterable[_Union[_rating_pb2.ReratedCharge, _Mapping]]] = ..., invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ...) -> None: ...
+
+class PreviewReratingRequest(_message.Message):
+    __slots__ = ("tenant_id", "cycle_id", "price_id", "corrected_price_id")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    CYCLE_ID_FIELD_NUMBER: _ClassVar[int]
+    PRICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_PRICE_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    cycle_id: str
+    price_id: str
+    corrected_price_id: str
+    def __init__(self, tenant_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., price_id: _Optional[str] = ..., corrected_price_id: _Optional[str] = ...) -> None: ...
+
+class PreviewReratingResponse(_message.Message):
+    __slots__ = ("charges", "invoice")
+    CHARGES_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_FIELD_NUMBER: _ClassVar[int]
+    charges: _containers.RepeatedCompositeFieldContainer[_rating_pb2.ReratedCharge]
+    invoice: _invoice_pb2.Invoice
+    def __init__(self, charges: _Optional[_Iterable[_Union[_rating_pb2.ReratedCharge, _Mapping]]] = ..., invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ...) -> None: ...
+
+class ListReratedChargesRequest(_message.Message):
+    __slots__ = ("tenant_id", "page_size", "page_token", "cycle_id")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CYCLE_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    page_size: int
+    page_token: str
+    cycle_id: str
+    def __init__(self, tenant_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., cycle_id: _Optional[str] = ...) -> None: ...
+
+class ListReratedChargesResponse(_message.Message):
+    __slots__ = ("charges", "next_page_token")
+    CHARGES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    charges: _containers.RepeatedCompositeFieldContainer[_rating_pb2.ReratedCharge]
+    next_page_token: str
+    def __init__(self, charges: _Optional[_Iterable[_Union[_rating_pb2.ReratedCharge, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ExplainLineRequest(_message.Message):
     __slots__ = ("tenant_id", "invoice_line_id", "page_size", "page_token")

@@ -104,6 +104,21 @@ class InvoiceServiceStub:
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceRequest.SerializeToString,
                 response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceResponse.FromString,
                 _registered_method=True)
+        self.RerateCycle = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/RerateCycle',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RerateCycleRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RerateCycleResponse.FromString,
+                _registered_method=True)
+        self.PreviewRerating = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/PreviewRerating',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.PreviewReratingRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.PreviewReratingResponse.FromString,
+                _registered_method=True)
+        self.ListReratedCharges = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/ListReratedCharges',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ListReratedChargesRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ListReratedChargesResponse.FromString,
+                _registered_method=True)
         self.ShareInvoice = channel.unary_unary(
                 '/billing.invoice.v1.InvoiceService/ShareInvoice',
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceRequest.SerializeToString,
@@ -209,6 +224,30 @@ class InvoiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RerateCycle(self, request, context):
+        """Rates an invoiced cycle again: what was charged with a price, with the one that it should have been. The difference
+        is invoiced at once, each line for the period that it is about; below zero it becomes prepaid credit. What comes
+        late for the cycle is rated with the corrected price from then on. What was corrected is not rated with the wrong
+        price any more, and so never corrected twice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewRerating(self, request, context):
+        """What RerateCycle would do; nothing is written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReratedCharges(self, request, context):
+        """How a cycle was rated again, by charge.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ShareInvoice(self, request, context):
         """An address where whoever has it can see the invoice, until it expires: for the customer.
         """
@@ -288,6 +327,21 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.RenderInvoice,
                     request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceRequest.FromString,
                     response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceResponse.SerializeToString,
+            ),
+            'RerateCycle': grpc.unary_unary_rpc_method_handler(
+                    servicer.RerateCycle,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RerateCycleRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RerateCycleResponse.SerializeToString,
+            ),
+            'PreviewRerating': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewRerating,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.PreviewReratingRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.PreviewReratingResponse.SerializeToString,
+            ),
+            'ListReratedCharges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReratedCharges,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ListReratedChargesRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ListReratedChargesResponse.SerializeToString,
             ),
             'ShareInvoice': grpc.unary_unary_rpc_method_handler(
                     servicer.ShareInvoice,
@@ -673,6 +727,87 @@ class InvoiceService:
             '/billing.invoice.v1.InvoiceService/RenderInvoice',
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceRequest.SerializeToString,
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RenderInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RerateCycle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/RerateCycle',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RerateCycleRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RerateCycleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewRerating(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/PreviewRerating',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.PreviewReratingRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.PreviewReratingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReratedCharges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/ListReratedCharges',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ListReratedChargesRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ListReratedChargesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,16 @@ class InvoiceServiceStub:
     """The invoice with all its evidence, in parts. `corebilling invoice verify` works it out again from that alone."""
     RenderInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]
     """The invoice as a PDF, or as a page."""
+    RerateCycle: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RerateCycleRequest, _invoice_service_pb2.RerateCycleResponse]
+    """Rates an invoiced cycle again: what was charged with a price, with the one that it should have been. The difference
+    is invoiced at once, each line for the period that it is about; below zero it becomes prepaid credit. What comes
+    late for the cycle is rated with the corrected price from then on. What was corrected is not rated with the wrong
+    price any more, and so never corrected twice.
+    """
+    PreviewRerating: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.PreviewReratingRequest, _invoice_service_pb2.PreviewReratingResponse]
+    """What RerateCycle would do; nothing is written."""
+    ListReratedCharges: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListReratedChargesRequest, _invoice_service_pb2.ListReratedChargesResponse]
+    """How a cycle was rated again, by charge."""
     ShareInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]
     """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
@@ -87,6 +97,16 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """The invoice with all its evidence, in parts. `corebilling invoice verify` works it out again from that alone."""
     RenderInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]  # type: ignore[assignment]
     """The invoice as a PDF, or as a page."""
+    RerateCycle: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RerateCycleRequest, _invoice_service_pb2.RerateCycleResponse]  # type: ignore[assignment]
+    """Rates an invoiced cycle again: what was charged with a price, with the one that it should have been. The difference
+    is invoiced at once, each line for the period that it is about; below zero it becomes prepaid credit. What comes
+    late for the cycle is rated with the corrected price from then on. What was corrected is not rated with the wrong
+    price any more, and so never corrected twice.
+    """
+    PreviewRerating: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.PreviewReratingRequest, _invoice_service_pb2.PreviewReratingResponse]  # type: ignore[assignment]
+    """What RerateCycle would do; nothing is written."""
+    ListReratedCharges: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListReratedChargesRequest, _invoice_service_pb2.ListReratedChargesResponse]  # type: ignore[assignment]
+    """How a cycle was rated again, by charge."""
     ShareInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]  # type: ignore[assignment]
     """An address where whoever has it can see the invoice, until it expires: for the customer."""
 
@@ -199,6 +219,34 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.RenderInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.RenderInvoiceResponse]]:
         """The invoice as a PDF, or as a page."""
+
+    @_abc_1.abstractmethod
+    def RerateCycle(
+        self,
+        request: _invoice_service_pb2.RerateCycleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.RerateCycleResponse, _abc.Awaitable[_invoice_service_pb2.RerateCycleResponse]]:
+        """Rates an invoiced cycle again: what was charged with a price, with the one that it should have been. The difference
+        is invoiced at once, each line for the period that it is about; below zero it becomes prepaid credit. What comes
+        late for the cycle is rated with the corrected price from then on. What was corrected is not rated with the wrong
+        price any more, and so never corrected twice.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewRerating(
+        self,
+        request: _invoice_service_pb2.PreviewReratingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.PreviewReratingResponse, _abc.Awaitable[_invoice_service_pb2.PreviewReratingResponse]]:
+        """What RerateCycle would do; nothing is written."""
+
+    @_abc_1.abstractmethod
+    def ListReratedCharges(
+        self,
+        request: _invoice_service_pb2.ListReratedChargesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ListReratedChargesResponse, _abc.Awaitable[_invoice_service_pb2.ListReratedChargesResponse]]:
+        """How a cycle was rated again, by charge."""
 
     @_abc_1.abstractmethod
     def ShareInvoice(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%billing/rating/v1/rating_events.proto\x12\x11\x62illing.rating.v1\x1a billing/options/v1/options.proto\"\xe5\x01\n\x0fRatingCompleted\x12\x19\n\x08\x63ycle_id\x18\x01 \x01(\tR\x07\x63ycleId\x12\'\n\x0fsubscription_id\x18\x02 \x01(\tR\x0esubscriptionId\x12\x1f\n\x0b\x63ustomer_id\x18\x03 \x01(\tR\ncustomerId\x12!\n\x0c\x63harge_count\x18\x04 \x01(\x05R\x0b\x63hargeCount\x12\x1a\n\x08\x63urrency\x18\x05 \x01(\tR\x08\x63urrency\x12\x16\n\x06\x61mount\x18\x06 \x01(\tR\x06\x61mount:\x16\xaa\xbb\x18\x12\n\x10rating.completedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%billing/rating/v1/rating_events.proto\x12\x11\x62illing.rating.v1\x1a billing/options/v1/options.proto\"\xe5\x01\n\x0fRatingCompleted\x12\x19\n\x08\x63ycle_id\x18\x01 \x01(\tR\x07\x63ycleId\x12\'\n\x0fsubscription_id\x18\x02 \x01(\tR\x0esubscriptionId\x12\x1f\n\x0b\x63ustomer_id\x18\x03 \x01(\tR\ncustomerId\x12!\n\x0c\x63harge_count\x18\x04 \x01(\x05R\x0b\x63hargeCount\x12\x1a\n\x08\x63urrency\x18\x05 \x01(\tR\x08\x63urrency\x12\x16\n\x06\x61mount\x18\x06 \x01(\tR\x06\x61mount:\x16\xaa\xbb\x18\x12\n\x10rating.completed\"\xc6\x02\n\x13\x42illingCycleRerated\x12\x19\n\x08\x63ycle_id\x18\x01 \x01(\tR\x07\x63ycleId\x12\'\n\x0fsubscription_id\x18\x02 \x01(\tR\x0esubscriptionId\x12\x1f\n\x0b\x63ustomer_id\x18\x03 \x01(\tR\ncustomerId\x12\x19\n\x08price_id\x18\x04 \x01(\tR\x07priceId\x12,\n\x12\x63orrected_price_id\x18\x05 \x01(\tR\x10\x63orrectedPriceId\x12\x1d\n\ninvoice_id\x18\x06 \x01(\tR\tinvoiceId\x12\x1a\n\x08\x63urrency\x18\x07 \x01(\tR\x08\x63urrency\x12)\n\x10\x64ifference_minor\x18\x08 \x01(\x03R\x0f\x64ifferenceMinor:\x1b\xaa\xbb\x18\x17\n\x15\x62illing.cycle.reratedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +34,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RATINGCOMPLETED']._loaded_options = None
   _globals['_RATINGCOMPLETED']._serialized_options = b'\252\273\030\022\n\020rating.completed'
+  _globals['_BILLINGCYCLERERATED']._loaded_options = None
+  _globals['_BILLINGCYCLERERATED']._serialized_options = b'\252\273\030\027\n\025billing.cycle.rerated'
   _globals['_RATINGCOMPLETED']._serialized_start=95
   _globals['_RATINGCOMPLETED']._serialized_end=324
+  _globals['_BILLINGCYCLERERATED']._serialized_start=327
+  _globals['_BILLINGCYCLERERATED']._serialized_end=653
 # @@protoc_insertion_point(module_scope)

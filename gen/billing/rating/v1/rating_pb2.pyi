@@ -101,3 +101,39 @@ class ChargeBasis(_message.Message):
     priced_quantity_before: str
     priced_share_before: str
     def __init__(self, full_period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., span: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., share: _Optional[str] = ..., span_before: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., share_before: _Optional[str] = ..., proration_grain: _Optional[_Union[_tenant_pb2.ProrationGrain, str]] = ..., timezone: _Optional[str] = ..., quantity_before: _Optional[str] = ..., record_count: _Optional[int] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priced_quantity: _Optional[str] = ..., priced_share: _Optional[str] = ..., priced_quantity_before: _Optional[str] = ..., priced_share_before: _Optional[str] = ...) -> None: ...
+
+class ReratedCharge(_message.Message):
+    __slots__ = ("subscription_item_id", "kind", "period", "revision", "cycle_id", "price_id", "corrected_price_id", "quantity", "currency", "billed_minor", "amount_minor", "difference_minor", "invoice_id", "reason", "actor", "rerated_at")
+    SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CYCLE_ID_FIELD_NUMBER: _ClassVar[int]
+    PRICE_ID_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_PRICE_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    BILLED_MINOR_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    RERATED_AT_FIELD_NUMBER: _ClassVar[int]
+    subscription_item_id: str
+    kind: ChargeKind
+    period: _period_pb2.Period
+    revision: int
+    cycle_id: str
+    price_id: str
+    corrected_price_id: str
+    quantity: str
+    currency: str
+    billed_minor: int
+    amount_minor: int
+    difference_minor: int
+    invoice_id: str
+    reason: str
+    actor: str
+    rerated_at: _timestamp_pb2.Timestamp
+    def __init__(self, subscription_item_id: _Optional[str] = ..., kind: _Optional[_Union[ChargeKind, str]] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., revision: _Optional[int] = ..., cycle_id: _Optional[str] = ..., price_id: _Optional[str] = ..., corrected_price_id: _Optional[str] = ..., quantity: _Optional[str] = ..., currency: _Optional[str] = ..., billed_minor: _Optional[int] = ..., amount_minor: _Optional[int] = ..., difference_minor: _Optional[int] = ..., invoice_id: _Optional[str] = ..., reason: _Optional[str] = ..., actor: _Optional[str] = ..., rerated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -61,3 +61,49 @@ class UsageBilled(_message.Message):
     quantity: str
     invoice_id: str
     def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., invoice_id: _Optional[str] = ...) -> None: ...
+
+class UsageRetracted(_message.Message):
+    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period", "correction_id", "idempotency_key", "recorded_at", "quantity", "total_quantity")
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    CORRECTION_ID_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    subscription_id: str
+    subscription_item_id: str
+    meter_code: str
+    period: _period_pb2.Period
+    correction_id: str
+    idempotency_key: str
+    recorded_at: _timestamp_pb2.Timestamp
+    quantity: str
+    total_quantity: str
+    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., correction_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quantity: _Optional[str] = ..., total_quantity: _Optional[str] = ...) -> None: ...
+
+class UsageCorrected(_message.Message):
+    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period", "correction_id", "idempotency_key", "recorded_at", "quantity_before", "quantity", "total_quantity")
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    CORRECTION_ID_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    subscription_id: str
+    subscription_item_id: str
+    meter_code: str
+    period: _period_pb2.Period
+    correction_id: str
+    idempotency_key: str
+    recorded_at: _timestamp_pb2.Timestamp
+    quantity_before: str
+    quantity: str
+    total_quantity: str
+    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., correction_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quantity_before: _Optional[str] = ..., quantity: _Optional[str] = ..., total_quantity: _Optional[str] = ...) -> None: ...

@@ -78,3 +78,91 @@ class UsageBucket(_message.Message):
     quantity: str
     record_count: int
     def __init__(self, subscription_item_id: _Optional[str] = ..., hour: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quantity: _Optional[str] = ..., record_count: _Optional[int] = ...) -> None: ...
+
+class UsageBalance(_message.Message):
+    __slots__ = ("meter_code", "aggregation", "period_count", "drift_count", "accepted_records", "billed_records", "pending_records", "trial_records", "retracted_records", "accepted_quantity", "billed_quantity", "pending_quantity", "trial_quantity", "retracted_quantity", "voided_quantity")
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    AGGREGATION_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DRIFT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    BILLED_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    RETRACTED_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    BILLED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    PENDING_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    RETRACTED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    VOIDED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    meter_code: str
+    aggregation: _catalog_pb2.Aggregation
+    period_count: int
+    drift_count: int
+    accepted_records: int
+    billed_records: int
+    pending_records: int
+    trial_records: int
+    retracted_records: int
+    accepted_quantity: str
+    billed_quantity: str
+    pending_quantity: str
+    trial_quantity: str
+    retracted_quantity: str
+    voided_quantity: str
+    def __init__(self, meter_code: _Optional[str] = ..., aggregation: _Optional[_Union[_catalog_pb2.Aggregation, str]] = ..., period_count: _Optional[int] = ..., drift_count: _Optional[int] = ..., accepted_records: _Optional[int] = ..., billed_records: _Optional[int] = ..., pending_records: _Optional[int] = ..., trial_records: _Optional[int] = ..., retracted_records: _Optional[int] = ..., accepted_quantity: _Optional[str] = ..., billed_quantity: _Optional[str] = ..., pending_quantity: _Optional[str] = ..., trial_quantity: _Optional[str] = ..., retracted_quantity: _Optional[str] = ..., voided_quantity: _Optional[str] = ...) -> None: ...
+
+class UsageDrift(_message.Message):
+    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period_start", "record_count", "quantity", "counted_record_count", "counted_quantity", "billed_quantity", "invoiced_quantity")
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_START_FIELD_NUMBER: _ClassVar[int]
+    RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    BILLED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    INVOICED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    subscription_id: str
+    subscription_item_id: str
+    meter_code: str
+    period_start: _timestamp_pb2.Timestamp
+    record_count: int
+    quantity: str
+    counted_record_count: int
+    counted_quantity: str
+    billed_quantity: str
+    invoiced_quantity: str
+    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., record_count: _Optional[int] = ..., quantity: _Optional[str] = ..., counted_record_count: _Optional[int] = ..., counted_quantity: _Optional[str] = ..., billed_quantity: _Optional[str] = ..., invoiced_quantity: _Optional[str] = ...) -> None: ...
+
+class UsageCorrection(_message.Message):
+    __slots__ = ("id", "idempotency_key", "revision", "subscription_id", "subscription_item_id", "meter_code", "period", "recorded_at", "quantity_before", "quantity", "reason", "actor", "corrected_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    idempotency_key: str
+    revision: int
+    subscription_id: str
+    subscription_item_id: str
+    meter_code: str
+    period: _period_pb2.Period
+    recorded_at: _timestamp_pb2.Timestamp
+    quantity_before: str
+    quantity: str
+    reason: str
+    actor: str
+    corrected_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., revision: _Optional[int] = ..., subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quantity_before: _Optional[str] = ..., quantity: _Optional[str] = ..., reason: _Optional[str] = ..., actor: _Optional[str] = ..., corrected_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

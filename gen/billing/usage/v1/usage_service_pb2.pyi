@@ -153,3 +153,95 @@ class ListUsageBucketsResponse(_message.Message):
     buckets: _containers.RepeatedCompositeFieldContainer[_usage_pb2.UsageBucket]
     next_page_token: str
     def __init__(self, buckets: _Optional[_Iterable[_Union[_usage_pb2.UsageBucket, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ReconcileUsageRequest(_message.Message):
+    __slots__ = ("tenant_id", "page_size", "page_token", "start", "end", "meter_code")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    page_size: int
+    page_token: str
+    start: _timestamp_pb2.Timestamp
+    end: _timestamp_pb2.Timestamp
+    meter_code: str
+    def __init__(self, tenant_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., meter_code: _Optional[str] = ...) -> None: ...
+
+class ReconcileUsageResponse(_message.Message):
+    __slots__ = ("balanced", "balances", "drifts", "next_page_token")
+    BALANCED_FIELD_NUMBER: _ClassVar[int]
+    BALANCES_FIELD_NUMBER: _ClassVar[int]
+    DRIFTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    balanced: bool
+    balances: _containers.RepeatedCompositeFieldContainer[_usage_pb2.UsageBalance]
+    drifts: _containers.RepeatedCompositeFieldContainer[_usage_pb2.UsageDrift]
+    next_page_token: str
+    def __init__(self, balanced: _Optional[bool] = ..., balances: _Optional[_Iterable[_Union[_usage_pb2.UsageBalance, _Mapping]]] = ..., drifts: _Optional[_Iterable[_Union[_usage_pb2.UsageDrift, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class RetractUsageRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "idempotency_key", "reason")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    idempotency_key: str
+    reason: str
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RetractUsageResponse(_message.Message):
+    __slots__ = ("outcome", "total")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    outcome: _usage_pb2.UsageOutcome
+    total: _usage_pb2.UsageTotal
+    def __init__(self, outcome: _Optional[_Union[_usage_pb2.UsageOutcome, str]] = ..., total: _Optional[_Union[_usage_pb2.UsageTotal, _Mapping]] = ...) -> None: ...
+
+class CorrectUsageRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "idempotency_key", "quantity", "reason")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    idempotency_key: str
+    quantity: str
+    reason: str
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., quantity: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class CorrectUsageResponse(_message.Message):
+    __slots__ = ("outcome", "total")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    outcome: _usage_pb2.UsageOutcome
+    total: _usage_pb2.UsageTotal
+    def __init__(self, outcome: _Optional[_Union[_usage_pb2.UsageOutcome, str]] = ..., total: _Optional[_Union[_usage_pb2.UsageTotal, _Mapping]] = ...) -> None: ...
+
+class ListUsageCorrectionsRequest(_message.Message):
+    __slots__ = ("tenant_id", "page_size", "page_token", "subscription_id", "idempotency_key")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    page_size: int
+    page_token: str
+    subscription_id: str
+    idempotency_key: str
+    def __init__(self, tenant_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., subscription_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class ListUsageCorrectionsResponse(_message.Message):
+    __slots__ = ("corrections", "next_page_token")
+    CORRECTIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    corrections: _containers.RepeatedCompositeFieldContainer[_usage_pb2.UsageCorrection]
+    next_page_token: str
+    def __init__(self, corrections: _Optional[_Iterable[_Union[_usage_pb2.UsageCorrection, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

@@ -59,6 +59,26 @@ class UsageServiceStub:
                 request_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageBucketsRequest.SerializeToString,
                 response_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageBucketsResponse.FromString,
                 _registered_method=True)
+        self.RetractUsage = channel.unary_unary(
+                '/billing.usage.v1.UsageService/RetractUsage',
+                request_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.RetractUsageRequest.SerializeToString,
+                response_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.RetractUsageResponse.FromString,
+                _registered_method=True)
+        self.CorrectUsage = channel.unary_unary(
+                '/billing.usage.v1.UsageService/CorrectUsage',
+                request_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.CorrectUsageRequest.SerializeToString,
+                response_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.CorrectUsageResponse.FromString,
+                _registered_method=True)
+        self.ListUsageCorrections = channel.unary_unary(
+                '/billing.usage.v1.UsageService/ListUsageCorrections',
+                request_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageCorrectionsRequest.SerializeToString,
+                response_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageCorrectionsResponse.FromString,
+                _registered_method=True)
+        self.ReconcileUsage = channel.unary_unary(
+                '/billing.usage.v1.UsageService/ReconcileUsage',
+                request_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ReconcileUsageRequest.SerializeToString,
+                response_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ReconcileUsageResponse.FromString,
+                _registered_method=True)
 
 
 class UsageServiceServicer:
@@ -100,6 +120,38 @@ class UsageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetractUsage(self, request, context):
+        """Takes one record back: it no longer counts, and is kept all the same. Its period's total and hour follow; what was
+        invoiced of it is given back with the next invoice, for the period in which it was recorded. A record that is
+        retracted already is a duplicate, and no error. The record's key stays used.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CorrectUsage(self, request, context):
+        """Gives one record another quantity, with the same consequences. What counts with that quantity already is a
+        duplicate, and no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUsageCorrections(self, request, context):
+        """What was retracted and corrected, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReconcileUsage(self, request, context):
+        """The books of usage, of periods that start in a span: what was accepted is billed, pending or excluded. Worked out
+        from the raw records on one side, from totals and invoices on the other; where they differ, item by item.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UsageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +179,26 @@ def add_UsageServiceServicer_to_server(servicer, server):
                     servicer.ListUsageBuckets,
                     request_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageBucketsRequest.FromString,
                     response_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageBucketsResponse.SerializeToString,
+            ),
+            'RetractUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetractUsage,
+                    request_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.RetractUsageRequest.FromString,
+                    response_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.RetractUsageResponse.SerializeToString,
+            ),
+            'CorrectUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CorrectUsage,
+                    request_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.CorrectUsageRequest.FromString,
+                    response_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.CorrectUsageResponse.SerializeToString,
+            ),
+            'ListUsageCorrections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsageCorrections,
+                    request_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageCorrectionsRequest.FromString,
+                    response_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageCorrectionsResponse.SerializeToString,
+            ),
+            'ReconcileUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReconcileUsage,
+                    request_deserializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ReconcileUsageRequest.FromString,
+                    response_serializer=billing_dot_usage_dot_v1_dot_usage__service__pb2.ReconcileUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -264,6 +336,114 @@ class UsageService:
             '/billing.usage.v1.UsageService/ListUsageBuckets',
             billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageBucketsRequest.SerializeToString,
             billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageBucketsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetractUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.usage.v1.UsageService/RetractUsage',
+            billing_dot_usage_dot_v1_dot_usage__service__pb2.RetractUsageRequest.SerializeToString,
+            billing_dot_usage_dot_v1_dot_usage__service__pb2.RetractUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CorrectUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.usage.v1.UsageService/CorrectUsage',
+            billing_dot_usage_dot_v1_dot_usage__service__pb2.CorrectUsageRequest.SerializeToString,
+            billing_dot_usage_dot_v1_dot_usage__service__pb2.CorrectUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsageCorrections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.usage.v1.UsageService/ListUsageCorrections',
+            billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageCorrectionsRequest.SerializeToString,
+            billing_dot_usage_dot_v1_dot_usage__service__pb2.ListUsageCorrectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReconcileUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.usage.v1.UsageService/ReconcileUsage',
+            billing_dot_usage_dot_v1_dot_usage__service__pb2.ReconcileUsageRequest.SerializeToString,
+            billing_dot_usage_dot_v1_dot_usage__service__pb2.ReconcileUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

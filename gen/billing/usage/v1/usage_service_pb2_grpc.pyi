@@ -43,6 +43,21 @@ class UsageServiceStub:
     """Per subscription item and billing period, newest period first."""
     ListUsageBuckets: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageBucketsRequest, _usage_service_pb2.ListUsageBucketsResponse]
     """Per hour."""
+    RetractUsage: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.RetractUsageRequest, _usage_service_pb2.RetractUsageResponse]
+    """Takes one record back: it no longer counts, and is kept all the same. Its period's total and hour follow; what was
+    invoiced of it is given back with the next invoice, for the period in which it was recorded. A record that is
+    retracted already is a duplicate, and no error. The record's key stays used.
+    """
+    CorrectUsage: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.CorrectUsageRequest, _usage_service_pb2.CorrectUsageResponse]
+    """Gives one record another quantity, with the same consequences. What counts with that quantity already is a
+    duplicate, and no error.
+    """
+    ListUsageCorrections: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageCorrectionsRequest, _usage_service_pb2.ListUsageCorrectionsResponse]
+    """What was retracted and corrected, newest first."""
+    ReconcileUsage: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ReconcileUsageRequest, _usage_service_pb2.ReconcileUsageResponse]
+    """The books of usage, of periods that start in a span: what was accepted is billed, pending or excluded. Worked out
+    from the raw records on one side, from totals and invoices on the other; where they differ, item by item.
+    """
 
 @_typing.type_check_only
 class UsageServiceAsyncStub(UsageServiceStub):
@@ -59,6 +74,21 @@ class UsageServiceAsyncStub(UsageServiceStub):
     """Per subscription item and billing period, newest period first."""
     ListUsageBuckets: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageBucketsRequest, _usage_service_pb2.ListUsageBucketsResponse]  # type: ignore[assignment]
     """Per hour."""
+    RetractUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.RetractUsageRequest, _usage_service_pb2.RetractUsageResponse]  # type: ignore[assignment]
+    """Takes one record back: it no longer counts, and is kept all the same. Its period's total and hour follow; what was
+    invoiced of it is given back with the next invoice, for the period in which it was recorded. A record that is
+    retracted already is a duplicate, and no error. The record's key stays used.
+    """
+    CorrectUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.CorrectUsageRequest, _usage_service_pb2.CorrectUsageResponse]  # type: ignore[assignment]
+    """Gives one record another quantity, with the same consequences. What counts with that quantity already is a
+    duplicate, and no error.
+    """
+    ListUsageCorrections: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageCorrectionsRequest, _usage_service_pb2.ListUsageCorrectionsResponse]  # type: ignore[assignment]
+    """What was retracted and corrected, newest first."""
+    ReconcileUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ReconcileUsageRequest, _usage_service_pb2.ReconcileUsageResponse]  # type: ignore[assignment]
+    """The books of usage, of periods that start in a span: what was accepted is billed, pending or excluded. Worked out
+    from the raw records on one side, from totals and invoices on the other; where they differ, item by item.
+    """
 
 class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -102,5 +132,44 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_usage_service_pb2.ListUsageBucketsResponse, _abc.Awaitable[_usage_service_pb2.ListUsageBucketsResponse]]:
         """Per hour."""
+
+    @_abc_1.abstractmethod
+    def RetractUsage(
+        self,
+        request: _usage_service_pb2.RetractUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.RetractUsageResponse, _abc.Awaitable[_usage_service_pb2.RetractUsageResponse]]:
+        """Takes one record back: it no longer counts, and is kept all the same. Its period's total and hour follow; what was
+        invoiced of it is given back with the next invoice, for the period in which it was recorded. A record that is
+        retracted already is a duplicate, and no error. The record's key stays used.
+        """
+
+    @_abc_1.abstractmethod
+    def CorrectUsage(
+        self,
+        request: _usage_service_pb2.CorrectUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.CorrectUsageResponse, _abc.Awaitable[_usage_service_pb2.CorrectUsageResponse]]:
+        """Gives one record another quantity, with the same consequences. What counts with that quantity already is a
+        duplicate, and no error.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUsageCorrections(
+        self,
+        request: _usage_service_pb2.ListUsageCorrectionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.ListUsageCorrectionsResponse, _abc.Awaitable[_usage_service_pb2.ListUsageCorrectionsResponse]]:
+        """What was retracted and corrected, newest first."""
+
+    @_abc_1.abstractmethod
+    def ReconcileUsage(
+        self,
+        request: _usage_service_pb2.ReconcileUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.ReconcileUsageResponse, _abc.Awaitable[_usage_service_pb2.ReconcileUsageResponse]]:
+        """The books of usage, of periods that start in a span: what was accepted is billed, pending or excluded. Worked out
+        from the raw records on one side, from totals and invoices on the other; where they differ, item by item.
+        """
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

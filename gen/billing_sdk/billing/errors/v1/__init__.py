@@ -313,9 +313,9 @@ class ErrorReason(betterproto2.Enum):
 
     BALANCE_OUT_OF_RANGE = 171
     """
-    FAILED_PRECONDITION {account_id, debit_minor, credit_minor} or {customer_id, currency, prepaid_minor,
-    other_minor}. The sums of an account or of a customer's credits are larger than a message can hold; the
-    metadata has them exactly.
+    FAILED_PRECONDITION {account_id, debit_minor, credit_minor}, {customer_id, currency, prepaid_minor,
+    other_minor} or {balance_minor}. The sums of an account, of a customer's credits or of a statement are larger
+    than a message can hold; the metadata has them exactly.
     """
 
     WEBHOOK_NOT_FOUND = 180
@@ -552,6 +552,50 @@ class ErrorReason(betterproto2.Enum):
     RESOURCE_EXHAUSTED {limit}. The price was overridden so often for the customer; create its next version.
     """
 
+    USAGE_SPAN_INVALID = 240
+    """
+    INVALID_ARGUMENT {limit_days}. A span of books ends after it starts, and is at most that long; ask for several.
+    """
+
+    USAGE_RECORD_NOT_FOUND = 241
+    """
+    NOT_FOUND {idempotency_key}. No record was accepted under the key.
+    """
+
+    USAGE_RECORD_GONE = 242
+    """
+    FAILED_PRECONDITION {idempotency_key, recorded_at}. The record itself is no longer kept; issue a credit note.
+    """
+
+    USAGE_RECORD_RETRACTED = 243
+    """
+    FAILED_PRECONDITION {idempotency_key}. What is retracted stays so; report the usage again under another key.
+    """
+
+    CYCLE_NOT_RERATABLE = 244
+    """
+    FAILED_PRECONDITION {cycle_id, state}. Only a cycle whose invoice is open or paid is rated again; before, there is
+    nothing to correct: finalize the invoice, or issue it again.
+    """
+
+    RERATING_PRICE_UNUSED = 245
+    """
+    FAILED_PRECONDITION {cycle_id, price_id}. Nothing of the cycle is rated with the price, or not any more:
+    ListCharges and ListReratedCharges show with what.
+    """
+
+    RERATING_PRICE_INVALID = 246
+    """
+    INVALID_ARGUMENT {price_id, corrected_price_id, detail}. The corrected price is another one, metered or not and
+    charged once or not as the first one is.
+    """
+
+    RERATING_PRICED_TOGETHER = 247
+    """
+    FAILED_PRECONDITION {cycle_id, price_id}. Usage of several items was priced together, as around a pause, and cannot be
+    rated again one by one; issue a credit note or a one-off invoice.
+    """
+
     ACCOUNT_NOT_FOUND = 290
     """
     NOT_FOUND {account_id}. ListAccounts shows those there are.
@@ -675,6 +719,14 @@ class ErrorReason(betterproto2.Enum):
             253: "ERROR_REASON_PRICE_OVERRIDE_INVALID",
             254: "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID",
             255: "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED",
+            240: "ERROR_REASON_USAGE_SPAN_INVALID",
+            241: "ERROR_REASON_USAGE_RECORD_NOT_FOUND",
+            242: "ERROR_REASON_USAGE_RECORD_GONE",
+            243: "ERROR_REASON_USAGE_RECORD_RETRACTED",
+            244: "ERROR_REASON_CYCLE_NOT_RERATABLE",
+            245: "ERROR_REASON_RERATING_PRICE_UNUSED",
+            246: "ERROR_REASON_RERATING_PRICE_INVALID",
+            247: "ERROR_REASON_RERATING_PRICED_TOGETHER",
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
             292: "ERROR_REASON_SERVICE_PERIOD_INVALID",
@@ -788,6 +840,14 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_PRICE_OVERRIDE_INVALID": 253,
             "ERROR_REASON_PRICE_OVERRIDE_TIME_INVALID": 254,
             "ERROR_REASON_PRICE_OVERRIDE_LIMIT_REACHED": 255,
+            "ERROR_REASON_USAGE_SPAN_INVALID": 240,
+            "ERROR_REASON_USAGE_RECORD_NOT_FOUND": 241,
+            "ERROR_REASON_USAGE_RECORD_GONE": 242,
+            "ERROR_REASON_USAGE_RECORD_RETRACTED": 243,
+            "ERROR_REASON_CYCLE_NOT_RERATABLE": 244,
+            "ERROR_REASON_RERATING_PRICE_UNUSED": 245,
+            "ERROR_REASON_RERATING_PRICE_INVALID": 246,
+            "ERROR_REASON_RERATING_PRICED_TOGETHER": 247,
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
             "ERROR_REASON_SERVICE_PERIOD_INVALID": 292,

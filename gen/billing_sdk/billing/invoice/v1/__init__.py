@@ -48,10 +48,14 @@ __all__ = (
     "ListCreditNotesResponse",
     "ListInvoicesRequest",
     "ListInvoicesResponse",
+    "ListReratedChargesRequest",
+    "ListReratedChargesResponse",
     "OneTimeItem",
     "PartLine",
     "PreviewInvoiceRequest",
     "PreviewInvoiceResponse",
+    "PreviewReratingRequest",
+    "PreviewReratingResponse",
     "RatedRecord",
     "RecordPaymentRequest",
     "RecordPaymentResponse",
@@ -59,6 +63,8 @@ __all__ = (
     "ReissueInvoiceResponse",
     "RenderInvoiceRequest",
     "RenderInvoiceResponse",
+    "RerateCycleRequest",
+    "RerateCycleResponse",
     "ShareInvoiceRequest",
     "ShareInvoiceResponse",
     "VoidInvoiceRequest",
@@ -1228,6 +1234,36 @@ default_message_pool.register_message("billing.invoice.v1", "ListInvoicesRespons
 
 
 @dataclass(eq=False, repr=False)
+class ListReratedChargesRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+
+    page_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    cycle_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "billing.invoice.v1", "ListReratedChargesRequest", ListReratedChargesRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class ListReratedChargesResponse(betterproto2.Message):
+    charges: "list[__rating__v1__.ReratedCharge]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+
+    next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "billing.invoice.v1", "ListReratedChargesResponse", ListReratedChargesResponse
+)
+
+
+@dataclass(eq=False, repr=False)
 class OneTimeItem(betterproto2.Message):
     description: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -1295,6 +1331,40 @@ class PreviewInvoiceResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "PreviewInvoiceResponse", PreviewInvoiceResponse)
+
+
+@dataclass(eq=False, repr=False)
+class PreviewReratingRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    cycle_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    price_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    What was charged, and what should have been: in the same currency, and metered or licensed like it.
+    """
+
+    corrected_price_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.invoice.v1", "PreviewReratingRequest", PreviewReratingRequest)
+
+
+@dataclass(eq=False, repr=False)
+class PreviewReratingResponse(betterproto2.Message):
+    charges: "list[__rating__v1__.ReratedCharge]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+
+    invoice: "Invoice | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Has neither id nor number; not set when nothing differs.
+    """
+
+
+default_message_pool.register_message(
+    "billing.invoice.v1", "PreviewReratingResponse", PreviewReratingResponse
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -1419,6 +1489,42 @@ class RenderInvoiceResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "RenderInvoiceResponse", RenderInvoiceResponse)
+
+
+@dataclass(eq=False, repr=False)
+class RerateCycleRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    cycle_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    price_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    What was charged, and what should have been: in the same currency, and metered or licensed like it.
+    """
+
+    corrected_price_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    reason: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.invoice.v1", "RerateCycleRequest", RerateCycleRequest)
+
+
+@dataclass(eq=False, repr=False)
+class RerateCycleResponse(betterproto2.Message):
+    charges: "list[__rating__v1__.ReratedCharge]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+
+    invoice: "Invoice | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Over the difference; not set when there is none.
+    """
+
+
+default_message_pool.register_message("billing.invoice.v1", "RerateCycleResponse", RerateCycleResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -1637,6 +1743,42 @@ class InvoiceServiceStub:
             "/billing.invoice.v1.InvoiceService/RenderInvoice",
             RenderInvoiceRequest.SerializeToString,
             RenderInvoiceResponse.FromString,
+        )(message)
+
+    def rerate_cycle(self, message: "RerateCycleRequest") -> "RerateCycleResponse":
+        """
+        Rates an invoiced cycle again: what was charged with a price, with the one that it should have been. The difference
+        is invoiced at once, each line for the period that it is about; below zero it becomes prepaid credit. What comes
+        late for the cycle is rated with the corrected price from then on. What was corrected is not rated with the wrong
+        price any more, and so never corrected twice.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/RerateCycle",
+            RerateCycleRequest.SerializeToString,
+            RerateCycleResponse.FromString,
+        )(message)
+
+    def preview_rerating(self, message: "PreviewReratingRequest") -> "PreviewReratingResponse":
+        """
+        What RerateCycle would do; nothing is written.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/PreviewRerating",
+            PreviewReratingRequest.SerializeToString,
+            PreviewReratingResponse.FromString,
+        )(message)
+
+    def list_rerated_charges(self, message: "ListReratedChargesRequest") -> "ListReratedChargesResponse":
+        """
+        How a cycle was rated again, by charge.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/ListReratedCharges",
+            ListReratedChargesRequest.SerializeToString,
+            ListReratedChargesResponse.FromString,
         )(message)
 
     def share_invoice(self, message: "ShareInvoiceRequest") -> "ShareInvoiceResponse":

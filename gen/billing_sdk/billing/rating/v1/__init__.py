@@ -4,6 +4,7 @@
 # This file has been @generated
 
 __all__ = (
+    "BillingCycleRerated",
     "Charge",
     "ChargeBasis",
     "ChargeKind",
@@ -13,6 +14,7 @@ __all__ = (
     "PreviewPriceResponse",
     "RatingCompleted",
     "RatingServiceStub",
+    "ReratedCharge",
 )
 
 import datetime
@@ -69,6 +71,38 @@ class ChargeKind(betterproto2.Enum):
             "CHARGE_KIND_ADJUSTMENT": 3,
             "CHARGE_KIND_ONE_TIME": 4,
         }
+
+
+@dataclass(eq=False, repr=False)
+class BillingCycleRerated(betterproto2.Message):
+    """
+    An invoiced cycle was rated again with a corrected price.
+    """
+
+    cycle_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    subscription_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    customer_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    price_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    corrected_price_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+    """
+    The invoice over the difference; empty when there is none.
+    """
+
+    currency: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+
+    difference_minor: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+    """
+    Below zero when it is given back; before discounts, credits and taxes of the invoice.
+    """
+
+
+default_message_pool.register_message("billing.rating.v1", "BillingCycleRerated", BillingCycleRerated)
 
 
 @dataclass(eq=False, repr=False)
@@ -281,6 +315,65 @@ class RatingCompleted(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.rating.v1", "RatingCompleted", RatingCompleted)
+
+
+@dataclass(eq=False, repr=False)
+class ReratedCharge(betterproto2.Message):
+    """
+    What became of a charge when its cycle was rated again with a corrected price.
+    """
+
+    subscription_item_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    kind: "ChargeKind" = betterproto2.field(2, betterproto2.TYPE_ENUM, default_factory=lambda: ChargeKind(0))
+
+    period: "__types__v1__.Period | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
+
+    revision: "int" = betterproto2.field(4, betterproto2.TYPE_INT32)
+    """
+    Of the charge, from 1; the last one holds.
+    """
+
+    cycle_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    price_id: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+    corrected_price_id: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+
+    quantity: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+    """
+    All that was billed of the period, late usage too.
+    """
+
+    currency: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
+
+    billed_minor: "int" = betterproto2.field(10, betterproto2.TYPE_INT64)
+    """
+    What invoices held for it, and what the corrected price comes to, in minor units.
+    """
+
+    amount_minor: "int" = betterproto2.field(11, betterproto2.TYPE_INT64)
+
+    difference_minor: "int" = betterproto2.field(12, betterproto2.TYPE_INT64)
+    """
+    On the invoice: the difference. What is given back is less what discounts had taken off it.
+    """
+
+    invoice_id: "str" = betterproto2.field(13, betterproto2.TYPE_STRING)
+    """
+    Empty when nothing differs.
+    """
+
+    reason: "str" = betterproto2.field(14, betterproto2.TYPE_STRING)
+
+    actor: "str" = betterproto2.field(15, betterproto2.TYPE_STRING)
+
+    rerated_at: "datetime.datetime | None" = betterproto2.field(
+        16, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+
+default_message_pool.register_message("billing.rating.v1", "ReratedCharge", ReratedCharge)
 
 
 class RatingServiceStub:

@@ -6,22 +6,35 @@
 __all__ = (
     "BatchReportUsageRequest",
     "BatchReportUsageResponse",
+    "CorrectUsageRequest",
+    "CorrectUsageResponse",
     "ListUsageBucketsRequest",
     "ListUsageBucketsResponse",
+    "ListUsageCorrectionsRequest",
+    "ListUsageCorrectionsResponse",
     "ListUsageTotalsRequest",
     "ListUsageTotalsResponse",
+    "ReconcileUsageRequest",
+    "ReconcileUsageResponse",
     "ReportUsageRequest",
     "ReportUsageResponse",
+    "RetractUsageRequest",
+    "RetractUsageResponse",
     "StreamUsageProblem",
     "StreamUsageRequest",
     "StreamUsageResponse",
+    "UsageBalance",
     "UsageBilled",
     "UsageBucket",
+    "UsageCorrected",
+    "UsageCorrection",
+    "UsageDrift",
     "UsageOutcome",
     "UsageRated",
     "UsageRecord",
     "UsageReported",
     "UsageResult",
+    "UsageRetracted",
     "UsageServiceStub",
     "UsageTotal",
 )
@@ -115,6 +128,46 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class CorrectUsageRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    idempotency_key: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    The record's.
+    """
+
+    quantity: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    What it should have been: not negative; up to 12 decimals.
+    """
+
+    reason: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.usage.v1", "CorrectUsageRequest", CorrectUsageRequest)
+
+
+@dataclass(eq=False, repr=False)
+class CorrectUsageResponse(betterproto2.Message):
+    outcome: "UsageOutcome" = betterproto2.field(
+        1, betterproto2.TYPE_ENUM, default_factory=lambda: UsageOutcome(0)
+    )
+    """
+    ACCEPTED or DUPLICATE.
+    """
+
+    total: "UsageTotal | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    What the record's period comes to now.
+    """
+
+
+default_message_pool.register_message("billing.usage.v1", "CorrectUsageResponse", CorrectUsageResponse)
+
+
+@dataclass(eq=False, repr=False)
 class ListUsageBucketsRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -154,6 +207,39 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class ListUsageCorrectionsRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+
+    page_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    subscription_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    All subscriptions, or keys, when empty.
+    """
+
+    idempotency_key: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "billing.usage.v1", "ListUsageCorrectionsRequest", ListUsageCorrectionsRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class ListUsageCorrectionsResponse(betterproto2.Message):
+    corrections: "list[UsageCorrection]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "billing.usage.v1", "ListUsageCorrectionsResponse", ListUsageCorrectionsResponse
+)
+
+
+@dataclass(eq=False, repr=False)
 class ListUsageTotalsRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -178,6 +264,57 @@ default_message_pool.register_message("billing.usage.v1", "ListUsageTotalsRespon
 
 
 @dataclass(eq=False, repr=False)
+class ReconcileUsageRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+    """
+    Of `drifts`.
+    """
+
+    page_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    start: "datetime.datetime | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    Periods that start from `start` on and before `end`: at most 92 days.
+    """
+
+    end: "datetime.datetime | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    meter_code: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+    """
+    All meters when empty.
+    """
+
+
+default_message_pool.register_message("billing.usage.v1", "ReconcileUsageRequest", ReconcileUsageRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ReconcileUsageResponse(betterproto2.Message):
+    balanced: "bool" = betterproto2.field(1, betterproto2.TYPE_BOOL)
+    """
+    Nothing differs.
+    """
+
+    balances: "list[UsageBalance]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Of the whole span, on every page.
+    """
+
+    drifts: "list[UsageDrift]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    next_page_token: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.usage.v1", "ReconcileUsageResponse", ReconcileUsageResponse)
+
+
+@dataclass(eq=False, repr=False)
 class ReportUsageRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -198,6 +335,41 @@ class ReportUsageResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.usage.v1", "ReportUsageResponse", ReportUsageResponse)
+
+
+@dataclass(eq=False, repr=False)
+class RetractUsageRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    idempotency_key: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    The record's.
+    """
+
+    reason: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.usage.v1", "RetractUsageRequest", RetractUsageRequest)
+
+
+@dataclass(eq=False, repr=False)
+class RetractUsageResponse(betterproto2.Message):
+    outcome: "UsageOutcome" = betterproto2.field(
+        1, betterproto2.TYPE_ENUM, default_factory=lambda: UsageOutcome(0)
+    )
+    """
+    ACCEPTED or DUPLICATE.
+    """
+
+    total: "UsageTotal | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    What the record's period comes to now.
+    """
+
+
+default_message_pool.register_message("billing.usage.v1", "RetractUsageResponse", RetractUsageResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -255,6 +427,76 @@ default_message_pool.register_message("billing.usage.v1", "StreamUsageResponse",
 
 
 @dataclass(eq=False, repr=False)
+class UsageBalance(betterproto2.Message):
+    """
+    The books of a meter's usage. Without drift, of records and quantities alike:
+
+        accepted = billed + pending + trial + retracted (+ voided, of quantities)
+
+    Quantities are as the meter aggregates them, by item and period, summed up.
+    """
+
+    meter_code: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    aggregation: "__catalog__v1__.Aggregation" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: __catalog__v1__.Aggregation(0)
+    )
+
+    period_count: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+    """
+    Billing periods of items, and those of them that are listed as drifts.
+    """
+
+    drift_count: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+
+    accepted_records: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+    """
+    As they were reported.
+    """
+
+    billed_records: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+    """
+    Of periods of which nothing is left to be billed.
+    """
+
+    pending_records: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+    """
+    Of periods of which something is.
+    """
+
+    trial_records: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+
+    retracted_records: "int" = betterproto2.field(9, betterproto2.TYPE_INT64)
+
+    accepted_quantity: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+
+    billed_quantity: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+    """
+    On invoices, drafts too, or rated and about to be.
+    """
+
+    pending_quantity: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
+    """
+    Still to be billed; below zero, to be given back.
+    """
+
+    trial_quantity: "str" = betterproto2.field(13, betterproto2.TYPE_STRING)
+
+    retracted_quantity: "str" = betterproto2.field(14, betterproto2.TYPE_STRING)
+    """
+    What retractions and corrections took off; below zero, what they added.
+    """
+
+    voided_quantity: "str" = betterproto2.field(15, betterproto2.TYPE_STRING)
+    """
+    On invoices that were withdrawn and not issued again.
+    """
+
+
+default_message_pool.register_message("billing.usage.v1", "UsageBalance", UsageBalance)
+
+
+@dataclass(eq=False, repr=False)
 class UsageBilled(betterproto2.Message):
     subscription_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -288,6 +530,134 @@ class UsageBucket(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.usage.v1", "UsageBucket", UsageBucket)
+
+
+@dataclass(eq=False, repr=False)
+class UsageCorrected(betterproto2.Message):
+    """
+    A record was given another quantity. What that makes of an invoiced period comes with the next invoice.
+    """
+
+    subscription_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    subscription_item_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    meter_code: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    period: "__types__v1__.Period | None" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, optional=True)
+
+    correction_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    idempotency_key: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+    recorded_at: "datetime.datetime | None" = betterproto2.field(
+        7, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    quantity_before: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+
+    quantity: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
+
+    total_quantity: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+    """
+    The period's quantity with it.
+    """
+
+
+default_message_pool.register_message("billing.usage.v1", "UsageCorrected", UsageCorrected)
+
+
+@dataclass(eq=False, repr=False)
+class UsageCorrection(betterproto2.Message):
+    """
+    What became of a record after it was accepted.
+    """
+
+    id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    idempotency_key: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    revision: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+    """
+    Of the key's corrections, from 1; the last one holds.
+    """
+
+    subscription_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    subscription_item_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    meter_code: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+    period: "__types__v1__.Period | None" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    That the record counts in.
+    """
+
+    recorded_at: "datetime.datetime | None" = betterproto2.field(
+        8, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    quantity_before: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
+
+    quantity: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+    """
+    Empty when the record was retracted.
+    """
+
+    reason: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+
+    actor: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
+
+    corrected_at: "datetime.datetime | None" = betterproto2.field(
+        13, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+
+default_message_pool.register_message("billing.usage.v1", "UsageCorrection", UsageCorrection)
+
+
+@dataclass(eq=False, repr=False)
+class UsageDrift(betterproto2.Message):
+    """
+    A period of an item of which the books differ: its records from its total, or what was rated from its invoices.
+    """
+
+    subscription_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    subscription_item_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    meter_code: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    period_start: "datetime.datetime | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    Unset for records that no total knows.
+    """
+
+    record_count: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+    """
+    What the raw records say, without those retracted.
+    """
+
+    quantity: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+    counted_record_count: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+    """
+    What the total says.
+    """
+
+    counted_quantity: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+
+    billed_quantity: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
+    """
+    What the total says was rated, and what invoices hold of it.
+    """
+
+    invoiced_quantity: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.usage.v1", "UsageDrift", UsageDrift)
 
 
 @dataclass(eq=False, repr=False)
@@ -417,6 +787,42 @@ default_message_pool.register_message("billing.usage.v1", "UsageResult", UsageRe
 
 
 @dataclass(eq=False, repr=False)
+class UsageRetracted(betterproto2.Message):
+    """
+    A record was taken back. What was invoiced of it comes back with the next invoice.
+    """
+
+    subscription_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    subscription_item_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    meter_code: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    period: "__types__v1__.Period | None" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, optional=True)
+
+    correction_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    idempotency_key: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+    recorded_at: "datetime.datetime | None" = betterproto2.field(
+        7, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    quantity: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+    """
+    What the record counted with.
+    """
+
+    total_quantity: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
+    """
+    The period's quantity without it.
+    """
+
+
+default_message_pool.register_message("billing.usage.v1", "UsageRetracted", UsageRetracted)
+
+
+@dataclass(eq=False, repr=False)
 class UsageTotal(betterproto2.Message):
     """
     Usage of one subscription item within one billing period.
@@ -526,6 +932,56 @@ class UsageServiceStub:
             "/billing.usage.v1.UsageService/ListUsageBuckets",
             ListUsageBucketsRequest.SerializeToString,
             ListUsageBucketsResponse.FromString,
+        )(message)
+
+    def retract_usage(self, message: "RetractUsageRequest") -> "RetractUsageResponse":
+        """
+        Takes one record back: it no longer counts, and is kept all the same. Its period's total and hour follow; what was
+        invoiced of it is given back with the next invoice, for the period in which it was recorded. A record that is
+        retracted already is a duplicate, and no error. The record's key stays used.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.usage.v1.UsageService/RetractUsage",
+            RetractUsageRequest.SerializeToString,
+            RetractUsageResponse.FromString,
+        )(message)
+
+    def correct_usage(self, message: "CorrectUsageRequest") -> "CorrectUsageResponse":
+        """
+        Gives one record another quantity, with the same consequences. What counts with that quantity already is a
+        duplicate, and no error.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.usage.v1.UsageService/CorrectUsage",
+            CorrectUsageRequest.SerializeToString,
+            CorrectUsageResponse.FromString,
+        )(message)
+
+    def list_usage_corrections(
+        self, message: "ListUsageCorrectionsRequest"
+    ) -> "ListUsageCorrectionsResponse":
+        """
+        What was retracted and corrected, newest first.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.usage.v1.UsageService/ListUsageCorrections",
+            ListUsageCorrectionsRequest.SerializeToString,
+            ListUsageCorrectionsResponse.FromString,
+        )(message)
+
+    def reconcile_usage(self, message: "ReconcileUsageRequest") -> "ReconcileUsageResponse":
+        """
+        The books of usage, of periods that start in a span: what was accepted is billed, pending or excluded. Worked out
+        from the raw records on one side, from totals and invoices on the other; where they differ, item by item.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.usage.v1.UsageService/ReconcileUsage",
+            ReconcileUsageRequest.SerializeToString,
+            ReconcileUsageResponse.FromString,
         )(message)
 
 

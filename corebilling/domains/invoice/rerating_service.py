@@ -1,0 +1,247 @@
+"""Use cases of price corrections: what was invoiced with a wrong price is rated again, and the difference
+invoiced at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from billing.invoice.v1 import invoice_service_pb2 as rpc
+from billing.rating.v1 import rating_events_pb2, rating_pb2
+from billing_db import rating as rating_sql
+from billing_db import rerating as rerating_sql
+from billing_db import schedule as schedule_sql
+from billing_db import tax as tax_sql
+from billing_db.models import BillingCycle, Invoice, ReratedCharge
+
+from corebilling.db.tenant import TenantProfile, tenant_profile
+from corebilling.db.transaction import Transaction
+from corebilling.domains.invoice import draft, records
+from corebilling.domains.invoice.model import InvoiceState, check_line
+from corebilling.domains.invoice.service import InvoiceService
+from corebilling.domains.rating.rerating import Rerated, charges_at, check_correction, rate_again
+from corebilling.domains.rating.service import price_of
+from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
+from corebilling.events import outbox
+from corebilling.mapping import to_message
+from corebilling.values.money import major_units
+from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.price import Price
+
+
+@dataclass(frozen=True, slots=True)
+class _Correction:
+    """What a corrected price makes of a cycle."""
+
+    cycle: BillingCycle
+    price: Price
+    rerated: Sequence[Rerated]
+    lines: Sequence[draft.DraftLine]
+
+
+class ReratingService:
+    """Rates invoiced cycles again, once per correction: the new rows say what charges are rated with now."""
+
+    def __init__(self, invoices: InvoiceService) -> None:
+        self._invoices = invoices
+
+    async def rerate_cycle(self, tx: Transaction, request: rpc.RerateCycleRequest) -> rpc.RerateCycleResponse:
+        await tx.lock((await _find_cycle(tx, request.cycle_id)).customer_id)
+        made = await _decide(tx, request)
+        tenant = await tenant_profile(tx)
+        invoice = None
+        if made.lines:
+            invoice = await self._invoices.make(
+                tx, _occasion(made), made.lines, tenant, finalize=tenant.auto_finalize
+            )
+        rows = _rows(tx, made, request.reason, tenant, invoice)
+        await _insert(tx, made, rows)
+        await _announce(tx, made, request.price_id, invoice)
+        return rpc.RerateCycleResponse(
+            charges=map(_message, rows), invoice=await records.message(tx, invoice) if invoice else None
+        )
+
+    async def preview_rerating(
+        self, tx: Transaction, request: rpc.PreviewReratingRequest
+    ) -> rpc.PreviewReratingResponse:
+        made = await _decide(tx, request)
+        tenant = await tenant_profile(tx)
+        invoice = None
+        if made.lines:
+            invoice = await self._invoices.preview(tx, _occasion(made), made.lines, tenant)
+        rows = _rows(tx, made, "", tenant, None)
+        return rpc.PreviewReratingResponse(charges=map(_message, rows), invoice=invoice)
+
+    async def list_rerated_charges(
+        self, tx: Transaction, request: rpc.ListReratedChargesRequest
+    ) -> rpc.ListReratedChargesResponse:
+        limit = page_limit(request.page_size)
+        item_id, kind, revision = decode_page_token(request.page_token, 3)
+        if not (revision or "0").isdecimal():
+            raise InvalidArgument(
+                "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
+            )
+        rows = await rerating_sql.list_rerated_charges(
+            tx,
+            tenant_id=tx.tenant_id,
+            cycle_id=request.cycle_id,
+            after_item_id=item_id,
+            after_kind=kind,
+            after_revision=int(revision or "0"),
+            limit_rows=limit + 1,
+        )
+        page, token = next_page(
+            rows, limit, key=lambda row: (row.subscription_item_id, row.kind, str(row.revision))
+        )
+        return rpc.ListReratedChargesResponse(charges=map(_message, page), next_page_token=token)
+
+
+async def _find_cycle(tx: Transaction, cycle_id: str) -> BillingCycle:
+    cycle = await schedule_sql.find_billing_cycle(tx, tenant_id=tx.tenant_id, id=cycle_id)
+    if cycle is None:
+        raise NotFound("BILLING_CYCLE_NOT_FOUND", "There is no such billing cycle.", {"cycle_id": cycle_id})
+    return cycle
+
+
+async def _decide(
+    tx: Transaction, request: rpc.RerateCycleRequest | rpc.PreviewReratingRequest
+) -> _Correction:
+    cycle = await _find_cycle(tx, request.cycle_id)
+    await _check_invoiced(tx, cycle)
+    wanted = [request.price_id, request.corrected_price_id]
+    found = {
+        row.id: row for row in await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=wanted)
+    }
+    for price_id in wanted:
+        if price_id not in found:
+            raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": price_id})
+    rows = await rerating_sql.list_billed_charges(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
+    charges = charges_at(request.price_id, rows, cycle.id)
+    wrong, corrected = (price_of(found[price_id], charges[0].currency) for price_id in wanted)
+    check_correction(wrong, corrected)
+    rerated = [rate_again(charge, corrected) for charge in charges]
+    categories = await tax_sql.list_tax_categories(tx, tenant_id=tx.tenant_id, price_ids=[corrected.id])
+    category = next((row.tax_category for row in categories), "")
+    lines = [_line(one, corrected, category) for one in rerated if one.difference_minor]
+    return _Correction(cycle, corrected, rerated, lines)
+
+
+async def _check_invoiced(tx: Transaction, cycle: BillingCycle) -> None:
+    invoice = await rerating_sql.find_invoice_of_cycle(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
+    if invoice is None or invoice.state not in (InvoiceState.OPEN, InvoiceState.PAID):
+        state = invoice.state if invoice else cycle.state
+        raise FailedPrecondition(
+            "CYCLE_NOT_RERATABLE",
+            f"The cycle is {state}: only one whose invoice is open or paid is rated again.",
+            {"cycle_id": cycle.id, "state": state},
+        )
+
+
+def _occasion(made: _Correction) -> draft.Occasion:
+    return draft.Occasion(
+        customer_id=made.cycle.customer_id,
+        currency=made.price.currency,
+        period_start=made.cycle.period_start,
+        period_end=made.cycle.period_end,
+        subscription_id=made.cycle.subscription_id,
+        description="Price correction",
+    )
+
+
+def _line(one: Rerated, corrected: Price, tax_category: str) -> draft.DraftLine:
+    """The difference as one unit, for the charge's period: the rerated charge has how it came about."""
+    charge = one.charge
+    return draft.DraftLine(
+        type="one_time",
+        description=f"{charge.description} (price corrected)",
+        period_start=charge.period_start,
+        period_end=charge.period_end,
+        quantity=Decimal(1),
+        unit_amount=major_units(one.difference_minor, charge.currency),
+        unit_size=Decimal(1),
+        amount_minor=check_line(one.difference_minor),
+        price_id=corrected.id,
+        subscription_item_id=charge.subscription_item_id,
+        tiers=[],
+        steps=[],
+        tax_category=tax_category,
+    )
+
+
+def _rows(
+    tx: Transaction, made: _Correction, reason: str, tenant: TenantProfile, invoice: Invoice | None
+) -> list[ReratedCharge]:
+    return [
+        ReratedCharge(
+            tenant_id=tx.tenant_id,
+            subscription_item_id=one.charge.subscription_item_id,
+            kind=one.charge.kind,
+            period_start=one.charge.period_start,
+            period_end=one.charge.period_end,
+            revision=one.charge.revision + 1,
+            cycle_id=made.cycle.id,
+            price_id=one.charge.corrected_price_id or one.charge.price_id,
+            corrected_price_id=made.price.id,
+            quantity=one.quantity,
+            currency=made.price.currency,
+            billed_minor=one.charge.billed_minor,
+            amount_minor=one.amount_minor,
+            difference_minor=one.difference_minor,
+            invoice_id=invoice.id if invoice and one.difference_minor else None,
+            reason=reason,
+            actor=tx.caller.actor,
+            rerated_at=tenant.now,
+        )
+        for one in made.rerated
+    ]
+
+
+async def _insert(tx: Transaction, made: _Correction, rows: Sequence[ReratedCharge]) -> None:
+    first = rows[0]
+    await rerating_sql.insert_rerated_charges(
+        tx,
+        tenant_id=tx.tenant_id,
+        cycle_id=first.cycle_id,
+        price_id=first.price_id,
+        corrected_price_id=first.corrected_price_id,
+        currency=first.currency,
+        reason=first.reason,
+        actor=first.actor,
+        rerated_at=first.rerated_at,
+        subscription_item_ids=[row.subscription_item_id for row in rows],
+        kinds=[row.kind for row in rows],
+        period_starts=[row.period_start for row in rows],
+        period_ends=[row.period_end for row in rows],
+        revisions=[row.revision for row in rows],
+        quantities=[row.quantity for row in rows],
+        amounts=[one.amount for one in made.rerated],
+        billed_minors=[row.billed_minor for row in rows],
+        amounts_minor=[row.amount_minor for row in rows],
+        differences_minor=[row.difference_minor for row in rows],
+        invoice_ids=[row.invoice_id or "" for row in rows],
+    )
+
+
+async def _announce(tx: Transaction, made: _Correction, price_id: str, invoice: Invoice | None) -> None:
+    cycle = made.cycle
+    version = await rerating_sql.mark_cycle_rerated(tx, tenant_id=tx.tenant_id, id=cycle.id)
+    assert version is not None, "the cycle is there: its charges were read"
+    outbox.append(
+        tx,
+        rating_events_pb2.BillingCycleRerated(
+            cycle_id=cycle.id,
+            subscription_id=cycle.subscription_id,
+            customer_id=cycle.customer_id,
+            price_id=price_id,
+            corrected_price_id=made.price.id,
+            invoice_id=invoice.id if invoice else "",
+            currency=made.price.currency,
+            difference_minor=sum(one.difference_minor for one in made.rerated),
+        ),
+        resource_id=cycle.id,
+        resource_version=version,
+        ordering_key=cycle.customer_id,
+    )
+
+
+def _message(row: ReratedCharge) -> rating_pb2.ReratedCharge:
+    return to_message(row, rating_pb2.ReratedCharge)

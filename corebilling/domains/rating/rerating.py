@@ -1,0 +1,102 @@
+"""Rating again what was invoiced: each charge with a corrected price, from what it was worked out from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+
+from billing_db.rerating import ListBilledChargesRow
+
+from corebilling.domains.rating.model import ChargeKind
+from corebilling.errors import FailedPrecondition, InvalidArgument
+from corebilling.values.money import exact_amount, minor_units, round_half_up
+from corebilling.values.price import Price, PriceModel, rate
+
+_NOTHING, _WHOLE = Fraction(0), Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rerated:
+    """A charge, and what it comes to with the corrected price: exactly, and as it is owed.
+
+    `difference_minor` is what is still to be paid, or given back.
+    """
+
+    charge: ListBilledChargesRow
+    quantity: Decimal
+    amount: Decimal
+    amount_minor: int
+    difference_minor: int
+
+
+def check_correction(wrong: Price, corrected: Price) -> None:
+    """Whether what was charged with the one price may be with the other.
+
+    Raises:
+        InvalidArgument: RERATING_PRICE_INVALID, with the reason as `detail`.
+    """
+    detail = ""
+    if wrong.id == corrected.id:
+        detail = "it is the price itself"
+    elif (wrong.metered, wrong.one_time) != (corrected.metered, corrected.one_time):
+        detail = "one of them is metered or charged once, the other is not"
+    if detail:
+        raise InvalidArgument(
+            "RERATING_PRICE_INVALID",
+            f"The corrected price cannot take the other's place: {detail}.",
+            {"price_id": wrong.id, "corrected_price_id": corrected.id, "detail": detail},
+        )
+
+
+def charges_at(
+    price_id: str, charges: Sequence[ListBilledChargesRow], cycle_id: str
+) -> list[ListBilledChargesRow]:
+    """All charges of a cycle that the price holds for now.
+
+    Raises:
+        FailedPrecondition: RERATING_PRICE_UNUSED when there are none; RERATING_PRICED_TOGETHER when what one
+            comes to depends on others.
+    """
+    found = [one for one in charges if (one.corrected_price_id or one.price_id) == price_id]
+    if not found:
+        raise FailedPrecondition(
+            "RERATING_PRICE_UNUSED",
+            "Nothing of the cycle is rated with this price; it may have been corrected before.",
+            {"cycle_id": cycle_id, "price_id": price_id},
+        )
+    if any("priced_quantity" in one.basis for one in found):
+        raise FailedPrecondition(
+            "RERATING_PRICED_TOGETHER",
+            "Items of this price followed one another in the period and were priced together; issue a credit "
+            "note or a one-off invoice instead.",
+            {"cycle_id": cycle_id, "price_id": price_id},
+        )
+    return found
+
+
+def rate_again(charge: ListBilledChargesRow, price: Price) -> Rerated:
+    quantity = Decimal(1) if price.model is PriceModel.FLAT else charge.quantity
+    before, amount = _amounts(charge, price, quantity)
+    amount_minor = minor_units(before + amount, price.currency) - minor_units(before, price.currency)
+    return Rerated(charge, quantity, exact_amount(amount), amount_minor, _difference(charge, amount_minor))
+
+
+def _amounts(charge: ListBilledChargesRow, price: Price, quantity: Decimal) -> tuple[Fraction, Fraction]:
+    """What earlier parts of the same fee come to, and this one."""
+    share = Fraction(charge.basis.get("share", _WHOLE))
+    if charge.kind != ChargeKind.USAGE:
+        before = Fraction(charge.basis.get("share_before", _NOTHING))
+        whole = rate(price, quantity).amount
+        return whole * before, whole * share
+    if not share:  # It served no time, or in a period that never came: no minimum, and the whole cap.
+        price, share = replace(price, minimum_amount=None), _WHOLE
+    return _NOTHING, rate(price, quantity, share=share).amount
+
+
+def _difference(charge: ListBilledChargesRow, amount_minor: int) -> int:
+    """What is given back had been discounted like the rest of it."""
+    difference_minor = amount_minor - charge.billed_minor
+    if difference_minor >= 0 or charge.billed_minor <= 0 or not charge.discount_minor:
+        return difference_minor
+    discounted = Fraction(-difference_minor * charge.discount_minor, charge.billed_minor)
+    return difference_minor + round_half_up(discounted)

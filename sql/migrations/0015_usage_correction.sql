@@ -1,0 +1,87 @@
+-- migrate:up
+
+-- What was taken back or corrected of records, and why. Records themselves stay as they were reported: the newest
+-- revision of a key says what its record counts as. Written once.
+CREATE TABLE usage_corrections (
+    tenant_id text NOT NULL,
+    id text NOT NULL,
+    key uuid NOT NULL,
+    -- From 1, per key.
+    revision integer NOT NULL,
+    -- As the client wrote it.
+    idempotency_key text NOT NULL,
+    subscription_id text NOT NULL,
+    subscription_item_id text NOT NULL,
+    meter_code text NOT NULL,
+    period_start timestamptz NOT NULL,
+    period_end timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    quantity_before numeric NOT NULL CHECK (quantity_before >= 0),
+    -- Null: retracted, for good.
+    quantity numeric CHECK (quantity >= 0),
+    reason text NOT NULL,
+    actor text NOT NULL,
+    corrected_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT usage_corrections_once UNIQUE (tenant_id, key, revision)
+);
+CREATE INDEX usage_corrections_by_subscription ON usage_corrections (tenant_id, subscription_id, id);
+CREATE INDEX usage_corrections_by_item ON usage_corrections (tenant_id, subscription_item_id, recorded_at);
+
+-- The largest quantity that an item's records of a time still count with; 0 when there are none. For when the largest
+-- was taken back: totals do not know the second largest.
+CREATE FUNCTION kept_usage_max(of_tenant text, of_item text, first_at timestamptz, last_at timestamptz) RETURNS numeric
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(max(CASE WHEN c.key IS NULL THEN r.quantity ELSE c.quantity END), 0)
+    FROM usage_records r
+    LEFT JOIN (
+        SELECT DISTINCT ON (u.key) u.key, u.quantity
+        FROM usage_corrections u
+        WHERE u.tenant_id = of_tenant AND u.subscription_item_id = of_item
+            AND u.recorded_at BETWEEN first_at AND last_at
+        ORDER BY u.key, u.revision DESC
+    ) c ON c.key = r.key
+    WHERE r.tenant_id = of_tenant AND r.subscription_item_id = of_item AND r.recorded_at BETWEEN first_at AND last_at
+$$;
+REVOKE ALL ON FUNCTION kept_usage_max(text, text, timestamptz, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kept_usage_max(text, text, timestamptz, timestamptz) TO corebilling_app;
+
+-- What became of charges when a cycle was rated again with a corrected price: the newest revision of a charge says what
+-- it is rated with. Charges themselves stay as they are. Written once.
+CREATE TABLE rerated_charges (
+    tenant_id text NOT NULL,
+    subscription_item_id text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('recurring', 'usage', 'one_time')),
+    period_start timestamptz NOT NULL,
+    period_end timestamptz NOT NULL,
+    -- From 1, per charge.
+    revision integer NOT NULL,
+    cycle_id text NOT NULL,
+    price_id text NOT NULL,
+    corrected_price_id text NOT NULL,
+    quantity numeric NOT NULL,
+    currency text NOT NULL,
+    -- What invoices held, and what the corrected price comes to.
+    billed_minor bigint NOT NULL,
+    amount_minor bigint NOT NULL,
+    -- What the invoice bears: the difference, less what discounts had taken off what is given back.
+    difference_minor bigint NOT NULL,
+    -- Null when nothing differs.
+    invoice_id text,
+    reason text NOT NULL,
+    actor text NOT NULL,
+    rerated_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, subscription_item_id, kind, period_start, revision),
+    FOREIGN KEY (tenant_id, cycle_id) REFERENCES billing_cycles
+);
+CREATE INDEX rerated_charges_by_cycle ON rerated_charges (tenant_id, cycle_id);
+
+CALL isolate_tenant('usage_corrections');
+CALL isolate_tenant('rerated_charges');
+GRANT SELECT, INSERT ON usage_corrections, rerated_charges TO corebilling_app;
+GRANT SELECT ON rerated_charges TO corebilling_worker;
+
+-- migrate:down
+DROP TABLE rerated_charges;
+DROP FUNCTION kept_usage_max(text, text, timestamptz, timestamptz);
+DROP TABLE usage_corrections;

@@ -1,0 +1,89 @@
+-- name: ListBilledCharges :many
+-- nullable: corrected_price_id
+-- What a cycle's fees and usage are billed with: as they were rated, with the price that one was corrected to since, all
+-- usage of the period so far, and what invoices hold of it. Those withdrawn count too, unless they were issued again:
+-- what was let go is not asked for again.
+SELECT
+    c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.currency, c.basis,
+    (CASE WHEN c.kind = 'usage' THEN coalesce(t.billed_quantity, c.quantity) ELSE coalesce(i.quantity, 1) END)::numeric
+        AS quantity,
+    (
+        SELECT r.corrected_price_id
+        FROM rerated_charges r
+        WHERE r.tenant_id = c.tenant_id AND r.subscription_item_id = c.subscription_item_id AND r.kind = c.kind
+            AND r.period_start = c.period_start
+        ORDER BY r.revision DESC
+        LIMIT 1
+    ) AS corrected_price_id,
+    (
+        SELECT count(*)
+        FROM rerated_charges r
+        WHERE r.tenant_id = c.tenant_id AND r.subscription_item_id = c.subscription_item_id AND r.kind = c.kind
+            AND r.period_start = c.period_start
+    )::int AS revision,
+    coalesce(l.amount_minor, 0)::bigint AS billed_minor, coalesce(l.discount_minor, 0)::bigint AS discount_minor
+FROM charges c
+JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
+LEFT JOIN usage_totals t ON t.tenant_id = c.tenant_id AND t.subscription_item_id = c.subscription_item_id
+    AND t.period_start = c.period_start
+LEFT JOIN LATERAL (
+    SELECT sum(n.amount_minor) AS amount_minor, sum(n.discount_minor) AS discount_minor
+    FROM invoices v JOIN invoice_lines n ON n.tenant_id = v.tenant_id AND n.invoice_id = v.id
+    WHERE v.tenant_id = i.tenant_id AND v.subscription_id = i.subscription_id
+        AND n.subscription_item_id = c.subscription_item_id AND n.period_start = c.period_start
+        AND NOT EXISTS (SELECT FROM invoices a WHERE a.tenant_id = v.tenant_id AND a.replaces_invoice_id = v.id)
+) l ON true
+WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.cycle_id = sqlc.arg(cycle_id)
+    AND c.kind IN ('recurring', 'usage', 'one_time')
+ORDER BY i.position, c.period_start, i.id;
+
+-- name: FindInvoiceOfCycle :one
+SELECT * FROM invoices
+WHERE tenant_id = sqlc.arg(tenant_id) AND cycle_id = sqlc.arg(cycle_id) AND state <> 'void';
+
+-- name: InsertReratedCharges :exec
+-- And, in the totals, what usage is billed now. The arrays run in parallel; '' is no invoice.
+WITH rerated AS (
+    SELECT
+        unnest(sqlc.arg(subscription_item_ids)::text[]) AS subscription_item_id,
+        unnest(sqlc.arg(kinds)::text[]) AS kind,
+        unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
+        unnest(sqlc.arg(period_ends)::timestamptz[]) AS period_end,
+        unnest(sqlc.arg(revisions)::int[]) AS revision,
+        unnest(sqlc.arg(quantities)::numeric[]) AS quantity,
+        unnest(sqlc.arg(amounts)::numeric[]) AS amount,
+        unnest(sqlc.arg(billed_minors)::bigint[]) AS billed_minor,
+        unnest(sqlc.arg(amounts_minor)::bigint[]) AS amount_minor,
+        unnest(sqlc.arg(differences_minor)::bigint[]) AS difference_minor,
+        unnest(sqlc.arg(invoice_ids)::text[]) AS invoice_id
+), totals AS (
+    UPDATE usage_totals t
+    SET billed_amount = r.amount, version = t.version + 1
+    FROM rerated r
+    WHERE r.kind = 'usage' AND t.tenant_id = sqlc.arg(tenant_id)
+        AND t.subscription_item_id = r.subscription_item_id AND t.period_start = r.period_start
+)
+INSERT INTO rerated_charges (
+    tenant_id, subscription_item_id, kind, period_start, period_end, revision, cycle_id, price_id, corrected_price_id,
+    quantity, currency, billed_minor, amount_minor, difference_minor, invoice_id, reason, actor, rerated_at
+)
+SELECT
+    sqlc.arg(tenant_id), n.subscription_item_id, n.kind, n.period_start, n.period_end, n.revision, sqlc.arg(cycle_id),
+    sqlc.arg(price_id), sqlc.arg(corrected_price_id), n.quantity, sqlc.arg(currency), n.billed_minor, n.amount_minor,
+    n.difference_minor, nullif(n.invoice_id, ''), sqlc.arg(reason), sqlc.arg(actor), sqlc.arg(rerated_at)
+FROM rerated n;
+
+-- name: MarkCycleRerated :one
+-- The cycle's next version is its event's.
+UPDATE billing_cycles SET version = version + 1
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
+RETURNING version;
+
+-- name: ListReratedCharges :many
+-- Of a cycle, each charge's revisions in their order.
+SELECT * FROM rerated_charges
+WHERE tenant_id = sqlc.arg(tenant_id) AND cycle_id = sqlc.arg(cycle_id)
+    AND (sqlc.arg(after_item_id)::text = '' OR (subscription_item_id, kind, revision)
+        > (sqlc.arg(after_item_id)::text, sqlc.arg(after_kind)::text, sqlc.arg(after_revision)::int))
+ORDER BY subscription_item_id, kind, revision
+LIMIT sqlc.arg(limit_rows)::int;

@@ -1,0 +1,81 @@
+-- name: FindUsageKey :one
+-- When the record of a key was recorded: that finds the record, which has no index by key.
+SELECT recorded_at FROM usage_keys WHERE tenant_id = sqlc.arg(tenant_id) AND key = sqlc.arg(key)::text::uuid;
+
+-- name: FindUsageRecord :one
+SELECT
+    r.subscription_item_id, r.recorded_at, r.quantity, i.subscription_id, s.customer_id, i.meter_code::text AS meter_code,
+    p.max_quantity
+FROM usage_records r
+JOIN subscription_items i ON i.tenant_id = r.tenant_id AND i.id = r.subscription_item_id
+JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
+JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+WHERE r.tenant_id = sqlc.arg(tenant_id) AND r.recorded_at = sqlc.arg(recorded_at) AND r.key = sqlc.arg(key)::text::uuid;
+
+-- name: FindUsageCorrection :one
+-- The newest of a key.
+SELECT * FROM usage_corrections
+WHERE tenant_id = sqlc.arg(tenant_id) AND key = sqlc.arg(key)::text::uuid
+ORDER BY revision DESC
+LIMIT 1;
+
+-- name: FindCorrectedTotal :one
+-- The total that an item's record of a time counts in.
+SELECT * FROM usage_totals
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_item_id = sqlc.arg(subscription_item_id)
+    AND period_start <= sqlc.arg(recorded_at)
+ORDER BY period_start DESC
+LIMIT 1;
+
+-- name: InsertUsageCorrection :one
+INSERT INTO usage_corrections (
+    tenant_id, id, key, revision, idempotency_key, subscription_id, subscription_item_id, meter_code, period_start,
+    period_end, recorded_at, quantity_before, quantity, reason, actor, corrected_at
+)
+VALUES (
+    sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(key)::text::uuid, sqlc.arg(revision), sqlc.arg(idempotency_key),
+    sqlc.arg(subscription_id), sqlc.arg(subscription_item_id), sqlc.arg(meter_code), sqlc.arg(period_start),
+    sqlc.arg(period_end), sqlc.arg(recorded_at), sqlc.arg(quantity_before), sqlc.narg(quantity), sqlc.arg(reason),
+    sqlc.arg(actor), sqlc.arg(corrected_at)
+)
+RETURNING *;
+
+-- name: MarkUsageCorrected :one
+-- Lets the hour and the period's total follow a correction that is written already. Sums and counts are given back;
+-- a largest quantity is looked for among the records if it was this one.
+WITH hours AS (
+    UPDATE usage_rollups u
+    SET record_count = u.record_count + sqlc.arg(record_count)::bigint,
+        quantity_sum = u.quantity_sum + sqlc.arg(quantity)::numeric - sqlc.arg(quantity_before)::numeric,
+        quantity_max = CASE
+            WHEN sqlc.arg(quantity)::numeric >= u.quantity_max THEN sqlc.arg(quantity)::numeric
+            WHEN sqlc.arg(quantity_before)::numeric < u.quantity_max THEN u.quantity_max
+            ELSE kept_usage_max(
+                u.tenant_id, u.subscription_item_id, u.hour, u.hour + interval '3599.999999 seconds'
+            )
+        END
+    WHERE u.tenant_id = sqlc.arg(tenant_id) AND u.subscription_item_id = sqlc.arg(subscription_item_id)
+        AND u.hour = date_trunc('hour', sqlc.arg(recorded_at)::timestamptz, 'UTC')
+)
+UPDATE usage_totals t
+SET record_count = t.record_count + sqlc.arg(record_count)::bigint,
+    quantity_sum = t.quantity_sum + sqlc.arg(quantity)::numeric - sqlc.arg(quantity_before)::numeric,
+    quantity_max = CASE
+        WHEN sqlc.arg(quantity)::numeric >= t.quantity_max THEN sqlc.arg(quantity)::numeric
+        WHEN sqlc.arg(quantity_before)::numeric < t.quantity_max THEN t.quantity_max
+        ELSE kept_usage_max(t.tenant_id, t.subscription_item_id, t.period_start, t.last_recorded_at)
+    END,
+    version = t.version + 1
+WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_item_id = sqlc.arg(subscription_item_id)
+    AND t.period_start = sqlc.arg(period_start)
+RETURNING *;
+
+-- name: ListUsageCorrections :many
+-- Newest first; '' means any subscription or key.
+SELECT * FROM usage_corrections
+WHERE tenant_id = sqlc.arg(tenant_id)
+    AND (sqlc.arg(subscription_id)::text = '' OR subscription_id = sqlc.arg(subscription_id)::text)
+    AND (sqlc.arg(key)::text = '' OR key = nullif(sqlc.arg(key)::text, '')::uuid)
+    AND (sqlc.arg(after)::text = '' OR id < sqlc.arg(after)::text)
+ORDER BY id DESC
+LIMIT sqlc.arg(limit_rows)::int;
