@@ -1,7 +1,8 @@
 """The same lives, lived on the platform: every step is an RPC, and time is a sandbox tenant's clock."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -66,6 +67,7 @@ class Account:
     """A customer as the platform knows it."""
 
     id: str
+    interval: tuple[str, int]
     prices: dict[Price, str]
     subscription_id: str = ""
     credits: list[str] = field(default_factory=list)
@@ -78,6 +80,7 @@ class Shop:
 
     platform: Platform
     seller: Seller
+    tenant_id: str = ""
     key: str = ""
     products: dict[str, str] = field(default_factory=dict)
     meters: dict[str, str] = field(default_factory=dict)
@@ -99,9 +102,10 @@ class Shop:
                 proration_grain=enum_number(tenant_pb2.ProrationGrain, seller.grain),  # type: ignore[arg-type]
             )
         )
+        self.tenant_id = tenant.tenant.id
         access = self.platform.stub(AccessServiceStub, key=operator)
         request = access_service_pb2.CreateApiKeyRequest(
-            tenant_id=tenant.tenant.id, request_id=new_id("req"), name=slug, role=api_key_pb2.ROLE_OWNER
+            tenant_id=self.tenant_id, request_id=new_id("req"), name=slug, role=api_key_pb2.ROLE_OWNER
         )
         self.key = (await access.CreateApiKey(request)).secret
         await self._set_taxes()
@@ -155,7 +159,7 @@ class Shop:
                 )
             )
         prices = {price: await self._offer(customer, price) for price in customer.prices}
-        return Account(made.id, prices)
+        return Account(made.id, customer.interval, prices)
 
     async def _offer(self, customer: Customer, price: Price) -> str:
         unit, count = customer.interval
@@ -201,7 +205,7 @@ class Shop:
             self.products[tax_category] = made.product.id
         return self.products[tax_category]
 
-    async def wait_until(self, at: Any) -> None:
+    async def wait_until(self, at: datetime) -> None:
         """Advances the clock, and does all that falls due on the way."""
         self.platform.clock.advance(seconds=1)
         request = schedule_service_pb2.AdvanceTestClockRequest(
@@ -323,7 +327,7 @@ class Shop:
 
     async def year_of(self, account: Account) -> Year:
         codes = {price_id: price.code for price, price_id in account.prices.items()}
-        listed = await self._listed(
+        listed = await self.listed(
             InvoiceServiceStub,
             "ListInvoices",
             invoice_service_pb2.ListInvoicesRequest(customer_id=account.id, page_size=500),
@@ -333,7 +337,7 @@ class Shop:
         for one in reversed(listed):
             get = invoice_service_pb2.GetInvoiceRequest(invoice_id=one.id)
             invoices.append((await self.stub(InvoiceServiceStub).GetInvoice(get)).invoice)
-        granted = await self._listed(
+        granted = await self.listed(
             CreditServiceStub,
             "ListCredits",
             credit_service_pb2.ListCreditsRequest(customer_id=account.id, page_size=500),
@@ -347,7 +351,8 @@ class Shop:
             given_back_minor=sum(left.values()),
         )
 
-    async def _listed(self, stub_class: Any, method: str, request: Any, field_name: str) -> list[Any]:
+    async def listed(self, stub_class: Any, method: str, request: Any, field_name: str) -> list[Any]:
+        """All pages of a list."""
         found: list[Any] = []
         while True:
             answer = await getattr(self.stub(stub_class), method)(request)
@@ -357,12 +362,26 @@ class Shop:
             request.page_token = answer.next_page_token
 
 
-async def live(platform: Platform, seller: Seller, customers: Sequence[Customer]) -> list[Year]:
-    """What comes of customers of one seller. The seller's books balance in the end."""
+Check = Callable[[Shop, Mapping[str, Account]], Awaitable[None]]
+"""Looks at a tenant, and at its customers by name."""
+
+
+async def live(
+    platform: Platform,
+    seller: Seller,
+    customers: Sequence[Customer],
+    checks: Mapping[datetime, Check] | None = None,
+) -> list[Year]:
+    """What comes of customers of one seller. The seller's books balance in the end.
+
+    Args:
+        checks: Made at their times, after what is done then.
+    """
+    checks = checks or {}
     shop = Shop(platform, seller)
     await shop.open()
     accounts = {customer.name: await shop.welcome(customer) for customer in customers}
-    for at in sorted({visit.at for customer in customers for visit in customer.visits}):
+    for at in sorted({visit.at for customer in customers for visit in customer.visits} | checks.keys()):
         await shop.wait_until(at)
         for customer in customers:
             for visit in customer.visits:
@@ -370,6 +389,8 @@ async def live(platform: Platform, seller: Seller, customers: Sequence[Customer]
                     account = accounts[customer.name]
                     account.answers += [await shop.act(account, action) for action in visit.actions]
         await platform.drain()
+        if at in checks:
+            await checks[at](shop, accounts)
     await shop.wait_until(seller.ends)
     trial = await shop.stub(LedgerServiceStub).GetTrialBalance(ledger_service_pb2.GetTrialBalanceRequest())
     assert trial.balanced

@@ -26,10 +26,6 @@ from tests.oracle.world import (
     Visit,
 )
 
-SAME_PRICE_AGAIN = False
-"""Whether a metered price comes back within the period that it was left in: by a pause, or a change there and
-back. Its tiers would go on where they stopped."""
-
 YEAR = timedelta(days=366)
 ZONES = (
     "UTC",
@@ -79,8 +75,10 @@ class Schedule:
 class Generator:
     chance: Random
 
-    def seller(self, grain: str) -> Seller:
-        begins = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=self.chance.choice((0, 0, 31, 300)))
+    def seller(self, grain: str, *, begins: datetime | None = None, years: int = 1) -> Seller:
+        begins = begins or datetime(2024, 1, 1, tzinfo=UTC) + timedelta(
+            days=self.chance.choice((0, 0, 31, 300))
+        )
         return Seller(
             grain=grain,
             tax_behavior=self.chance.choice(("exclusive", "inclusive")),
@@ -88,7 +86,7 @@ class Generator:
             credit_application=self.chance.choice(("before_tax", "after_tax")),
             tax_rates=TAX_RATES,
             begins=begins,
-            ends=begins + YEAR,
+            ends=begins + years * YEAR,
         )
 
     def visiting_times(self, seller: Seller, count: int) -> list[datetime]:
@@ -125,9 +123,8 @@ class Generator:
         country, region = self.chance.choice(COUNTRIES)
         licensed = tuple(self.price(f"fee-{place}", currency) for place in range(3))
         meters = self.chance.sample(METERS, self.chance.choice((0, 1, 1, 2)))
-        # Each later one replaces the one before it, and never comes back.
         metered = {
-            meter: tuple(self.price(f"{meter}-{place}", currency, meter) for place in range(3))
+            meter: tuple(self.price(f"{meter}-{place}", currency, meter) for place in range(2))
             for meter in meters
         }
         life = _LifeOf(self.chance, schedule, currency, licensed, metered, list(times[schedule.first :]))
@@ -207,7 +204,6 @@ class _LifeOf:
 
     def visits(self) -> list[Visit]:
         self.versions = dict.fromkeys(self.metered, 0)
-        self.resumes_after = self.times[0]
         self.paused = False
         begin, *later = self.times
         start = begin + self.schedule.starts_after
@@ -233,15 +229,10 @@ class _LifeOf:
     def step(self, at: datetime) -> list[Action]:
         """A change of the subscription."""
         if self.paused:
-            if at < self.resumes_after:
-                return []
             self.paused = False
             return [Resume()]
         if self.chance.random() < 0.15:
             self.paused = True
-            self.resumes_after = at
-            if self.metered and not SAME_PRICE_AGAIN:
-                self.resumes_after = boundary(at, self.schedule.interval, 1, self.schedule.zone)
             return [Pause()]
         behavior = self.chance.choice(
             ("create_prorations", "create_prorations", "invoice_immediately", "none")
@@ -261,15 +252,13 @@ class _LifeOf:
         return [Change(self.items(), behavior)]
 
     def items(self) -> tuple[Item, ...]:
-        """Licensed prices in any quantity, and of each meter the price held or a later one."""
+        """Licensed prices in any quantity, and of each meter the price held or another one."""
         chosen = self.chance.sample(self.licensed, self.chance.choice((1, 1, 2)))
         items = [Item(price, self.chance.choice(("1", "2", "3", "7", "2.5"))) for price in chosen]
         for meter, prices in self.metered.items():
-            version = self.versions[meter]
-            if self.chance.random() < 0.3 and version + 1 < len(prices):
-                version += 1
-            self.versions[meter] = version
-            items.append(Item(prices[version]))
+            if self.chance.random() < 0.4:
+                self.versions[meter] = self.chance.randrange(len(prices))
+            items.append(Item(prices[self.versions[meter]]))
         self.chance.shuffle(items)
         return tuple(items)
 

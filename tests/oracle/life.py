@@ -105,7 +105,8 @@ class Life:
         return Year(
             tuple(self.answers),
             tuple(self.invoices),
-            tuple(one.left_minor for one in granted),
+            # What is left when a credit's time is over expires.
+            tuple(one.left_minor if one.valid_until > self.now else 0 for one in granted),
             sum(one.left_minor for one in self.credits if one.granted < 0),
         )
 
@@ -337,7 +338,11 @@ class Life:
         """Usage that nothing is left to bill it with gets a part of no length, with the usual grace."""
         if self.ends_at == FOREVER or any(not part.settled for part in self.parts):
             return
-        if any(run.used(period) != run.billed.get(period.start, 0) for run, period in self._paid_usage()):
+        if any(
+            run.used(period) != run.billed.get(period.start, 0)
+            for run in self.runs
+            for period in self._paid_periods(run)
+        ):
             none = Span(self.now, self.now)
             self.parts.append(Part(none, none, trial=False, closes_at=self.now + GRACE))
 
@@ -347,29 +352,32 @@ class Life:
     def _service(self) -> Span:
         return Span(self.anchor, max(self.anchor, self.ends_at))
 
-    def _paid_usage(self) -> list[tuple[Run, Span]]:
-        """Metered items, with each period they were used in."""
-        found = []
-        for run in self.runs:
-            times = [one.at for one in run.records if one.at >= self.anchor]
-            periods = {
-                period_at(self.anchor, self.customer.interval, at, self.customer.timezone) for at in times
-            }
-            found += [(run, period) for period in sorted(periods)]
-        return found
+    def _paid_periods(self, run: Run) -> list[Span]:
+        """Those that a metered item was used in."""
+        zone, interval = self.customer.timezone, self.customer.interval
+        times = [one.at for one in run.records if one.at >= self.anchor]
+        return sorted({period_at(self.anchor, interval, at, zone) for at in times})
 
     def _close(self, part: Part) -> None:
         part.settled = True
         if part.trial:
             return
-        lines: list[tuple[Line, Price]] = []
         due = [run.fee.meets(part.span) for run in self.runs if _overlap(run.fee, part.span)]
         last = max((span.end for span in due), default=part.span.end)
-        for run in sorted(self.runs, key=lambda run: (run.place, run.served.start)):
-            made = self._usage_line(run, part) if run.price.meter else self._fee_line(run, part, last)
-            if made is not None:
-                lines.append((made, run.price))
-        lines += self._late_lines(part)
+        lines = [
+            (fee, run)
+            for run in self.runs
+            if not run.price.meter and (fee := self._fee_line(run, part, last))
+        ]
+        adjustments: list[tuple[Line, Run]] = []
+        for run in sorted(self.runs, key=lambda run: run.served.start):
+            if run.price.meter:
+                adjustments += [(late, run) for late in self._late_lines(run)]
+                if usage := self._usage_line(run, part):
+                    lines.append((usage, run))
+        since = {id(run): number for number, run in enumerate(self.runs)}
+        lines.sort(key=lambda one: (one[1].place, one[0].start, since[id(one[1])]))
+        lines += sorted(adjustments, key=lambda one: (one[0].start, one[1].place))
         if lines:
             self._invoice(part, lines)
 
@@ -405,33 +413,45 @@ class Life:
         goes_on = part.span.end < min(part.whole.end, self.ends_at, run.served.end)
         if goes_on or run.served.end <= part.span.start or not _overlap(run.served, so_far):
             return None
-        used = run.used(part.whole)
-        run.billed[part.whole.start] = used
-        amount = period_amount(run.price, used, self._served_share(run, part.whole))
-        return _line("usage", run, run.served.meets(so_far), used, self._minor(amount))
+        before = self._together(run.price, part.whole)
+        used = run.billed[part.whole.start] = run.used(part.whole)
+        after = self._together(run.price, part.whole)
+        if self._charged(run.price, part.whole) != [run] and not used and before == after:
+            return None
+        return _line("usage", run, run.served.meets(so_far), used, self._minor(after) - self._minor(before))
 
-    def _served_share(self, run: Run, whole: Span) -> Fraction:
-        return self._share(run.served.meets(whole.meets(self._service)), whole)
-
-    def _late_lines(self, part: Part) -> list[tuple[Line, Price]]:
-        """What settled periods turned out to cost more, or less."""
+    def _late_lines(self, run: Run) -> list[Line]:
+        """What settled periods of the item turned out to cost more, or less."""
         found = []
-        for run, period in self._paid_usage():
+        for period in self._paid_periods(run):
             used, billed = run.used(period), run.billed.get(period.start)
             if billed is None or used == billed:
                 continue
+            before = self._together(run.price, period)
             run.billed[period.start] = used
-            one = self._served_share(run, period)
-            amount = period_amount(run.price, used, one) - period_amount(run.price, billed, one)
-            own = run.served.meets(period)
-            line = _line("adjustment", run, own, used - billed, self._minor(amount))
-            found.append((line, run.price, run.place))
-        found.sort(key=lambda one: (one[0].start, one[2]))
-        return [(line, price) for line, price, _ in found]
+            amount_minor = self._minor(self._together(run.price, period) - before)
+            found.append(_line("adjustment", run, run.served.meets(period), used - billed, amount_minor))
+        return found
 
-    def _invoice(self, part: Part, lines: list[tuple[Line, Price]]) -> None:
+    def _charged(self, price: Price, whole: Span) -> list[Run]:
+        """The items of a price that a period was charged for so far."""
+        return [run for run in self.runs if run.price == price and whole.start in run.billed]
+
+    def _together(self, price: Price, whole: Span) -> Fraction:
+        """What they come to, as if it had been one item all along."""
+        runs = self._charged(price, whole)
+        if not runs:
+            return Fraction(0)
+        quantities = [run.billed[whole.start] for run in runs]
+        quantity = max(quantities) if METERS[price.meter] == "max" else sum(quantities, Fraction(0))
+        service = whole.meets(self._service)
+        shares = [self._share(run.served.meets(service), whole) for run in runs]
+        return period_amount(price, quantity, min(sum(shares, Fraction(0)), Fraction(1)))
+
+    def _invoice(self, part: Part, lines: list[tuple[Line, Run]]) -> None:
         amounts = [
-            invoicing.Amounts(price.code, price.tax_category, line.amount_minor) for line, price in lines
+            invoicing.Amounts(run.price.code, run.price.tax_category, line.amount_minor)
+            for line, run in lines
         ]
         totals = invoicing.settle(amounts, self.customer, self.seller, self.discounts, self.credits, self.now)
         due_minor, prepaid_minor = totals.total_minor - totals.prepaid_minor, totals.prepaid_minor

@@ -4,6 +4,7 @@ import calendar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from functools import cache
 from zoneinfo import ZoneInfo
 
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
@@ -42,6 +43,7 @@ def boundary(anchor: datetime, interval: tuple[str, int], n: int, zone: str) -> 
     return wall.astimezone(UTC)
 
 
+@cache
 def period_at(anchor: datetime, interval: tuple[str, int], at: datetime, zone: str) -> Span:
     """The period that holds a moment at or after the anchor: by counting."""
     n = 0
