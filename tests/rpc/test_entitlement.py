@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -12,10 +13,12 @@ from billing.quota.v1 import entitlement_service_pb2 as rpc
 from billing.quota.v1 import quota_service_pb2
 from billing.quota.v1.entitlement_service_pb2_grpc import EntitlementServiceStub
 from billing.quota.v1.quota_service_pb2_grpc import QuotaServiceStub
+from billing.schedule.v1 import schedule_service_pb2
+from billing.schedule.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 from billing.subscription.v1 import subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 
-from corebilling.mapping import instant
+from corebilling.mapping import instant, timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import new_customer, pause, resume
@@ -292,3 +295,20 @@ async def test_largest_values_are_asked_for_one_by_one(platform: Platform) -> No
         for quantity in ("5", "5.1")
     ]
     assert [(one.allowed, one.remaining_quantity) for one in answers] == [(True, "5"), (False, "5")]
+
+
+async def test_a_sandbox_tenant_is_answered_by_its_own_clock(platform: Platform) -> None:
+    start = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    platform.tenant_id, platform.tenant_key = await platform.new_tenant("sandbox", clock_time=start)
+    subscription = await on_plan(platform, await metered_plan(platform))
+    await set_quota(platform, "SUBSCRIPTION", subscription.id, "10", period="DAY")
+    await use(platform, subscription.id, "10", at=start)
+    assert not (await check(platform, subscription_id=subscription.id, meter_code="calls")).allowed
+    await platform.stub(ScheduleServiceStub).AdvanceTestClock(
+        schedule_service_pb2.AdvanceTestClockRequest(
+            request_id="advance", target_at=timestamp(start + timedelta(days=1))
+        )
+    )
+    await platform.drain()
+    answer = await check(platform, subscription_id=subscription.id, meter_code="calls")
+    assert (answer.allowed, answer.remaining_quantity) == (True, "10")

@@ -11,12 +11,14 @@ from billing.customer.v1 import customer_service_pb2
 from billing.quota.v1 import quota_pb2
 from billing.quota.v1 import quota_service_pb2 as rpc
 from billing.quota.v1.quota_service_pb2_grpc import QuotaServiceStub
+from billing.schedule.v1 import schedule_service_pb2
+from billing.schedule.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 from billing.usage.v1 import usage_pb2, usage_service_pb2
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
-from corebilling.mapping import instant
+from corebilling.mapping import instant, timestamp
 from tests.support.app import refused
-from tests.support.catalog import new_customer
+from tests.support.catalog import change, new_customer, new_price
 from tests.support.platform import Platform, platform
 from tests.support.quota import metered_plan, notices, on_plan, set_quota, usage_record, use, use_batch
 from tests.support.replay import counts, replay
@@ -280,3 +282,106 @@ async def test_counts_and_largest_values_are_limited_as_the_meter_aggregates_the
         platform, [usage_record(platform, request.id, one, meter="requests") for one in quantities]
     )
     assert [one.index for one in answer.results] == [2, 3]
+
+
+@pytest.mark.parametrize("scope", ["TENANT", "PLAN"])
+async def test_a_limit_below_what_is_used_refuses_until_it_is_raised(platform: Platform, scope: str) -> None:
+    sums = await metered_plan(platform)
+    peaks = await metered_plan(platform, "peak", catalog_pb2.AGGREGATION_MAX)
+    subscription, peak = await on_plan(platform, sums), await on_plan(platform, peaks)
+    subjects = {"TENANT": ("", ""), "PLAN": (sums.id, peaks.id)}[scope]
+
+    async def limit(quantity: str) -> None:
+        await set_quota(platform, scope, subjects[0], quantity, period="DAY")
+        await set_quota(platform, scope, subjects[1], quantity, meter="peak", period="DAY")
+
+    await limit("10")
+    await use(platform, subscription.id, "9")
+    await use(platform, peak.id, "9", meter="peak")
+    await limit("5")
+    for quantity in ("1", "0"):
+        assert (await refused(use(platform, subscription.id, quantity))).facts["used"] == "9"
+    assert (await refused(use(platform, peak.id, "5.5", meter="peak"))).reason == "QUOTA_EXCEEDED"
+    await use(platform, peak.id, "5", meter="peak")
+    await limit("10")
+    await use(platform, subscription.id, "1")
+    assert (await refused(use(platform, subscription.id, "0.1"))).facts["used"] == "10"
+
+
+async def test_a_limit_of_nothing_refuses_all_or_tells_at_once(platform: Platform) -> None:
+    plan = await metered_plan(platform)
+    hard, soft = await on_plan(platform, plan), await on_plan(platform, plan)
+    await set_quota(platform, "SUBSCRIPTION", hard.id, "0")
+    await set_quota(platform, "SUBSCRIPTION", soft.id, "0", hard=False)
+    assert (await refused(use(platform, hard.id, "0.000000000001"))).facts["limit"] == "0"
+    await use(platform, soft.id, "0.000000000001")
+    await platform.drain()
+    assert [(subject, used) for subject, _, used in await notices(platform)] == [
+        ("usage.quota.warning", "0.000000000001"),
+        ("usage.quota.exceeded", "0.000000000001"),
+    ]
+
+
+async def test_late_usage_counts_for_the_period_it_was_used_in(platform: Platform) -> None:
+    subscription = await on_plan(platform, await metered_plan(platform))
+    await set_quota(platform, "SUBSCRIPTION", subscription.id, "10")
+    await use(platform, subscription.id, "6")
+    earlier = platform.clock.now()
+    platform.clock.advance(days=31)
+    await use(platform, subscription.id, "10")
+    answer = await use_batch(
+        platform,
+        [
+            usage_record(platform, subscription.id, "4", at=earlier),
+            usage_record(platform, subscription.id, "1", at=earlier),
+            usage_record(platform, subscription.id, "1"),
+        ],
+    )
+    assert [(one.index, one.facts["used"]) for one in answer.results] == [(1, "10"), (2, "10")]
+    assert answer.results[0].facts["period_end"] < answer.results[1].facts["period_end"]
+    await platform.drain()
+    starts = {instant(event.use.period.start) for event in await platform.events("usage.quota.exceeded")}
+    assert len(starts) == 2
+
+
+async def test_a_change_of_price_in_mid_period_keeps_what_is_used(platform: Platform) -> None:
+    plan = await metered_plan(platform)
+    subscription = await on_plan(platform, plan)
+    await set_quota(platform, "SUBSCRIPTION", subscription.id, "10")
+    await use(platform, subscription.id, "6")
+    (price,) = await platform.rows("SELECT product_id, meter_id FROM prices")
+    other = await new_price(
+        platform,
+        price["product_id"],
+        "dearer",
+        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
+        usage=catalog_pb2.PRICE_USAGE_METERED,
+        meter_id=price["meter_id"],
+        unit_amount="0.02",
+    )
+    platform.clock.advance(days=3)
+    await change(platform, subscription.id, other)
+    await use(platform, subscription.id, "4")
+    assert len(await platform.rows("SELECT * FROM usage_totals")) == 2
+    assert (await refused(use(platform, subscription.id, "1"))).facts["used"] == "10"
+
+
+async def test_a_sandbox_tenants_days_are_those_of_its_clock(platform: Platform) -> None:
+    start = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    platform.tenant_id, platform.tenant_key = await platform.new_tenant("sandbox", clock_time=start)
+    subscription = await on_plan(platform, await metered_plan(platform))
+    await set_quota(platform, "TENANT", "", "10", period="DAY")
+    await use(platform, subscription.id, "10", at=start)
+    assert (await refused(use(platform, subscription.id, "1", at=start))).facts["period_end"] == (
+        "2024-05-02T00:00:00Z"
+    )
+    await platform.drain()
+    (exceeded,) = await platform.events("usage.quota.exceeded")
+    assert instant(exceeded.use.period.start) == datetime(2024, 5, 1, tzinfo=UTC)
+    await platform.stub(ScheduleServiceStub).AdvanceTestClock(
+        schedule_service_pb2.AdvanceTestClockRequest(
+            request_id="advance", target_at=timestamp(start + timedelta(days=1))
+        )
+    )
+    await platform.drain()
+    await use(platform, subscription.id, "10", at=start)

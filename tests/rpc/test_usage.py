@@ -422,7 +422,7 @@ async def assert_books_balance(usage: Usage, accepted: Decimal) -> None:
 async def test_records_beyond_what_a_period_may_bill_are_refused_one_by_one(
     usage: Usage, meter: str, quantities: list[str], refused: list[int], total: str
 ) -> None:
-    await usage.db.admin("UPDATE prices SET max_quantity = 10")
+    await usage.db.admin("UPDATE subscription_items SET max_quantity = 10")
     batch = [record(str(n), quantity, meter=meter) for n, quantity in enumerate(quantities)]
     response = await usage.batch(*batch, record("other", "3", at=NOW - timedelta(days=30), meter=meter))
     assert outcomes(response) == dict.fromkeys(refused, (REJECTED, "VALUE_OUT_OF_RANGE"))
@@ -433,7 +433,7 @@ async def test_records_beyond_what_a_period_may_bill_are_refused_one_by_one(
 
 
 async def test_batches_that_race_for_the_rest_of_a_period_do_not_exceed_it(usage: Usage) -> None:
-    await usage.db.admin("UPDATE prices SET max_quantity = 25")
+    await usage.db.admin("UPDATE subscription_items SET max_quantity = 25")
     batches = [[record(f"{batch}-{n}", "1") for n in range(10)] for batch in range(6)]
     answers = await asyncio.gather(*(usage.batch(*batch) for batch in batches))
     assert sum(answer.accepted for answer in answers) == 25
@@ -443,7 +443,7 @@ async def test_batches_that_race_for_the_rest_of_a_period_do_not_exceed_it(usage
 
 
 async def test_usage_that_is_never_billed_has_no_limit(usage: Usage) -> None:
-    await usage.db.admin("UPDATE prices SET max_quantity = 10")
+    await usage.db.admin("UPDATE subscription_items SET max_quantity = 10")
     in_trial = datetime(2026, 3, 1, tzinfo=UTC)
     response = await usage.batch(record("a", "99999999999999999999", in_trial, subscription="sub_trial"))
     assert response.accepted == 1
