@@ -27,6 +27,7 @@ from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.hosted import HostedInvoices
+from corebilling.domains.invoice.preview_service import PreviewService
 from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.invoice.rerating_service import ReratingService
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
@@ -134,6 +135,9 @@ class Services:
                 door,
                 self.invoices,
                 CreditNoteService(self.ledger),
+                PreviewService(
+                    self.invoices, self.rating, self.schedule, self.subscriptions, DiscountService()
+                ),
                 printer,
                 hosted,
                 ReratingService(self.invoices),

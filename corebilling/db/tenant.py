@@ -43,5 +43,5 @@ async def tenant_profile(tx: Transaction) -> TenantProfile:
         timezone=row.timezone,
         auto_finalize=row.auto_finalize,
         proration_grain=Grain(row.proration_grain),
-        now=row.clock_now_at or tx.now,
+        now=tx.rehearsed_at or row.clock_now_at or tx.now,
     )

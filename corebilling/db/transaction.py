@@ -1,6 +1,7 @@
 """The transaction that doors open and services are given."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ class Transaction:
         "correlation_id",
         "events",
         "now",
+        "rehearsed_at",
         "repeats",
         "tenant_id",
     )
@@ -60,8 +62,23 @@ class Transaction:
         self.causation_id = causation_id
         self.events: list[eventv1.Event] = []
         """Appended by the outbox; written just before the commit."""
+        self.rehearsed_at: datetime | None = None
+        """The tenant's time in a rehearsal of what is to come."""
         self.repeats = False
         """It does again what may have been done before: events that the log has are not written once more."""
+
+    @asynccontextmanager
+    async def rehearse(self) -> AsyncIterator[None]:
+        """What is done within is undone in the end, its events too; locks taken for it are free then.
+
+        `rehearsed_at` may be set meanwhile: business time is what it says.
+        """
+        known = len(self.events)
+        await self._connection.execute("SAVEPOINT rehearsal")
+        yield
+        await self._connection.execute("ROLLBACK TO SAVEPOINT rehearsal")
+        del self.events[known:]
+        self.rehearsed_at = None
 
     async def lock(self, *ordering_keys: str) -> None:
         """Wait until this transaction alone holds the tenant's keys; they are free when it ends.

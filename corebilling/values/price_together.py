@@ -53,21 +53,21 @@ class Together:
         """Of the period, what all served together."""
         return min(sum((part.share for part in self.parts), Fraction(0)), _WHOLE)
 
-    def rated(self, price: Price) -> Rated:
-        """What all cost together; nothing as long as none was charged for."""
+    def rated(self, price: Price, *, final: bool = True) -> Rated:
+        """What all cost together; nothing as long as none was charged for. `final`: as of `rate`."""
         if not self.parts:
             return Rated(Fraction(0))
-        return rate_served(price, self.quantity, self.share)
+        return rate_served(price, self.quantity, self.share, final=final)
 
 
-def rate_served(price: Price, quantity: Decimal, share: Fraction) -> Rated:
+def rate_served(price: Price, quantity: Decimal, share: Fraction, *, final: bool = True) -> Rated:
     """What was used costs, where the price served for so much of a full period.
 
     Cap and minimum are due for that share. Where it served no time, as in a period that never came, there is
     no minimum, but all of the cap: a part of it, nothing, would make usage free.
     """
     if share:
-        return rate(price, quantity, share=share)
+        return rate(price, quantity, share=share, final=final)
     return rate(replace(price, minimum_amount=None), quantity)
 
 

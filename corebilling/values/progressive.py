@@ -78,6 +78,18 @@ def bill_progressively(
     return billed
 
 
+def level_reached(thresholds: Sequence[Threshold], amount_minor: int) -> int:
+    """The highest amount at which thresholds were reached, recurring ones again and again; 0: none yet."""
+    once = [threshold.amount_minor for threshold in thresholds if not threshold.recurring]
+    last = max(once, default=0)
+    again = [
+        last + (amount_minor - last) // threshold.amount_minor * threshold.amount_minor
+        for threshold in thresholds
+        if threshold.recurring and amount_minor >= last + threshold.amount_minor
+    ]
+    return max([amount for amount in once if amount <= amount_minor] + again, default=0)
+
+
 def reaches(thresholds: Sequence[Threshold], before_minor: int, now_minor: int) -> bool:
     """Whether usage that grew came to a threshold that it was below before."""
     once = [threshold.amount_minor for threshold in thresholds if not threshold.recurring]

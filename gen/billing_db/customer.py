@@ -8,15 +8,15 @@ from .models import Customer
 
 INSERT_CUSTOMER: Final = """-- name: InsertCustomer :one
 INSERT INTO customers (
-    tenant_id, id, external_id, currency, timezone, language, name, company, email, tax_id, address, created_at,
-    updated_at
+    tenant_id, id, external_id, currency, timezone, language, name, company, email, tax_id, address,
+    consolidate_invoices, created_at, updated_at
 )
 VALUES (
     $1, $2, $3, $4, $5,
     $6, $7, $8, $9, $10, $11,
-    $12, $12
+    $12, $13, $13
 )
-RETURNING tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, created_at, updated_at, version
+RETURNING tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, consolidate_invoices, created_at, updated_at, version
 """
 
 
@@ -34,6 +34,7 @@ async def insert_customer(
     email: str,
     tax_id: str,
     address: Json | None,
+    consolidate_invoices: bool,
     created_at: datetime.datetime,
 ) -> Customer:
     row = await conn.fetchrow(
@@ -49,6 +50,7 @@ async def insert_customer(
         email,
         tax_id,
         address,
+        consolidate_invoices,
         created_at,
     )
     if row is None:
@@ -57,7 +59,7 @@ async def insert_customer(
 
 
 FIND_CUSTOMER: Final = """-- name: FindCustomer :one
-SELECT tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, created_at, updated_at, version FROM customers WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, consolidate_invoices, created_at, updated_at, version FROM customers WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -67,7 +69,7 @@ async def find_customer(conn: Connection, *, tenant_id: str, id: str) -> Custome
 
 
 LIST_CUSTOMERS: Final = """-- name: ListCustomers :many
-SELECT tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, created_at, updated_at, version FROM customers
+SELECT tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, consolidate_invoices, created_at, updated_at, version FROM customers
 WHERE tenant_id = $1
     AND ($2::text = '' OR external_id = $2::text)
     AND ($3::text = '' OR id < $3::text)
@@ -93,9 +95,9 @@ MARK_CUSTOMER_UPDATED: Final = """-- name: MarkCustomerUpdated :one
 UPDATE customers
 SET timezone = $1, language = $2, name = $3, company = $4,
     email = $5, tax_id = $6, address = $7,
-    updated_at = $8, version = version + 1
-WHERE tenant_id = $9 AND id = $10 AND version = $11
-RETURNING tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, created_at, updated_at, version
+    consolidate_invoices = $8, updated_at = $9, version = version + 1
+WHERE tenant_id = $10 AND id = $11 AND version = $12
+RETURNING tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, consolidate_invoices, created_at, updated_at, version
 """
 
 
@@ -109,6 +111,7 @@ async def mark_customer_updated(
     email: str,
     tax_id: str,
     address: Json | None,
+    consolidate_invoices: bool,
     updated_at: datetime.datetime,
     tenant_id: str,
     id: str,
@@ -123,6 +126,7 @@ async def mark_customer_updated(
         email,
         tax_id,
         address,
+        consolidate_invoices,
         updated_at,
         tenant_id,
         id,
@@ -134,7 +138,7 @@ async def mark_customer_updated(
 TOUCH_CUSTOMER: Final = """-- name: TouchCustomer :one
 UPDATE customers SET updated_at = $1, version = version + 1
 WHERE tenant_id = $2 AND id = $3
-RETURNING tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, created_at, updated_at, version
+RETURNING tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, consolidate_invoices, created_at, updated_at, version
 """
 
 

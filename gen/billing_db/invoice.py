@@ -14,16 +14,110 @@ WITH claimed AS (
     UPDATE billing_cycles
     SET state = 'invoiced', version = version + 1
     WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'rated'
-    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version
+        AND NOT consolidated
+    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version
 )
-SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.minimum_minor, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.period_start, c.id
+SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.minimum_minor, c.threshold_minor, c.consolidated, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.period_start, c.id
 """
 
 
 async def claim_rated_cycles(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[BillingCycle]:
-    """Takes cycles to be invoiced, in the order of time; not those that are not rated yet, or invoiced before."""
+    """Takes cycles to be invoiced each by itself, in the order of time; not those that are not rated yet, or were invoiced
+    before.
+    """
     rows = await conn.fetch(CLAIM_RATED_CYCLES, tenant_id, ids)
     return [BillingCycle(*row) for row in rows]
+
+
+CLAIM_CONSOLIDATED_CYCLES: Final = """-- name: ClaimConsolidatedCycles :many
+WITH named AS (
+    SELECT DISTINCT c.customer_id, c.period_end
+    FROM billing_cycles c
+    WHERE c.tenant_id = $1 AND c.id = ANY ($2::text[]) AND c.state = 'rated'
+        AND c.consolidated
+), claimed AS (
+    UPDATE billing_cycles c
+    SET state = 'invoiced', version = version + 1
+    FROM named n
+    WHERE c.tenant_id = $1 AND c.customer_id = n.customer_id AND c.period_end = n.period_end
+        AND c.consolidated AND c.state = 'rated'
+        AND NOT EXISTS (
+            SELECT FROM billing_cycles b
+            WHERE b.tenant_id = $1 AND b.customer_id = n.customer_id AND b.period_end = n.period_end
+                AND b.consolidated AND NOT b.trial AND b.period_start < b.period_end
+                AND b.state IN ('scheduled', 'open', 'grace', 'closed')
+        )
+    RETURNING c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.minimum_minor, c.threshold_minor, c.consolidated, c.failed_attempts, c.retry_at, c.version
+)
+SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.minimum_minor, c.threshold_minor, c.consolidated, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.customer_id, c.period_end, c.subscription_id, c.period_start, c.id
+"""
+
+
+async def claim_consolidated_cycles(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    ids: Sequence[str],
+) -> list[BillingCycle]:
+    """Takes cycles to be invoiced together, with all others of their customers that end with them: once the last of them is
+    rated. One without length may not be on its way at all: none waits for it.
+    """
+    rows = await conn.fetch(CLAIM_CONSOLIDATED_CYCLES, tenant_id, ids)
+    return [BillingCycle(*row) for row in rows]
+
+
+INSERT_INVOICE_CYCLES: Final = """-- name: InsertInvoiceCycles :exec
+INSERT INTO invoice_cycles (tenant_id, invoice_id, cycle_id, subscription_id)
+SELECT $1, n.invoice_id, n.cycle_id, n.subscription_id
+FROM (
+    SELECT
+        unnest($2::text[]) AS invoice_id,
+        unnest($3::text[]) AS cycle_id,
+        unnest($4::text[]) AS subscription_id
+) n
+"""
+
+
+async def insert_invoice_cycles(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    invoice_ids: Sequence[str],
+    cycle_ids: Sequence[str],
+    subscription_ids: Sequence[str],
+) -> None:
+    """The cycles that consolidated invoices are over. The arrays run in parallel."""
+    await conn.execute(INSERT_INVOICE_CYCLES, tenant_id, invoice_ids, cycle_ids, subscription_ids)
+
+
+VOID_INVOICE_CYCLES: Final = """-- name: VoidInvoiceCycles :exec
+UPDATE invoice_cycles SET void = true
+WHERE tenant_id = $1 AND invoice_id = $2
+"""
+
+
+async def void_invoice_cycles(conn: Connection, *, tenant_id: str, invoice_id: str) -> None:
+    """A consolidated invoice is void now."""
+    await conn.execute(VOID_INVOICE_CYCLES, tenant_id, invoice_id)
+
+
+COPY_INVOICE_CYCLES: Final = """-- name: CopyInvoiceCycles :exec
+INSERT INTO invoice_cycles (tenant_id, invoice_id, cycle_id, subscription_id)
+SELECT k.tenant_id, $1::text, k.cycle_id, k.subscription_id
+FROM invoice_cycles k
+WHERE k.tenant_id = $2 AND k.invoice_id = $3
+"""
+
+
+async def copy_invoice_cycles(
+    conn: Connection,
+    *,
+    to_invoice_id: str,
+    tenant_id: str,
+    from_invoice_id: str,
+) -> None:
+    """What the one invoice was over, the other is now."""
+    await conn.execute(COPY_INVOICE_CYCLES, to_invoice_id, tenant_id, from_invoice_id)
 
 
 INSERT_INVOICES: Final = """-- name: InsertInvoices :exec
@@ -222,8 +316,14 @@ FROM (
         unnest($1::text[]) AS subscription_id,
         unnest($2::timestamptz[]) AS since
 ) n
-JOIN invoices i
-    ON i.tenant_id = $3 AND i.subscription_id = n.subscription_id AND i.replaces_invoice_id IS NULL
+CROSS JOIN LATERAL (
+    SELECT i.id FROM invoices i
+    WHERE i.tenant_id = $3 AND i.subscription_id = n.subscription_id
+    UNION
+    SELECT k.invoice_id FROM invoice_cycles k
+    WHERE k.tenant_id = $3 AND k.subscription_id = n.subscription_id
+) m
+JOIN invoices i ON i.tenant_id = $3 AND i.id = m.id AND i.replaces_invoice_id IS NULL
 JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id AND l.subscription_id = n.subscription_id
 WHERE l.period_start >= n.since
 GROUP BY l.subscription_id, l.period_start, (l.type = 'true_up')
@@ -301,6 +401,25 @@ async def find_invoice(conn: Connection, *, tenant_id: str, id: str) -> Invoice 
     return None if row is None else Invoice(*row)
 
 
+FIND_CYCLE_INVOICE: Final = """-- name: FindCycleInvoice :one
+SELECT i.tenant_id, i.id, i.customer_id, i.subscription_id, i.cycle_id, i.state, i.number, i.currency, i.total_minor, i.amount_paid_minor, i.amount_due_minor, i.period_start, i.period_end, i.finalized_at, i.due_at, i.paid_at, i.voided_at, i.written_off_at, i.created_at, i.version, i.subtotal_minor, i.discount_minor, i.credit_minor, i.tax_minor, i.prepaid_minor, i.credited_minor, i.tax_behavior, i.discounts, i.credits, i.taxes, i.terms, i.description, i.replaces_invoice_id FROM invoices i
+WHERE i.tenant_id = $1 AND i.state <> 'void'
+    AND (
+        i.cycle_id = $2::text
+        OR i.id = (
+            SELECT k.invoice_id FROM invoice_cycles k
+            WHERE k.tenant_id = $1 AND k.cycle_id = $2::text AND NOT k.void
+        )
+    )
+LIMIT 1
+"""
+
+
+async def find_cycle_invoice(conn: Connection, *, tenant_id: str, cycle_id: str) -> Invoice | None:
+    row = await conn.fetchrow(FIND_CYCLE_INVOICE, tenant_id, cycle_id)
+    return None if row is None else Invoice(*row)
+
+
 LIST_INVOICE_LINES: Final = """-- name: ListInvoiceLines :many
 SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines
 WHERE tenant_id = $1 AND invoice_id = $2
@@ -314,13 +433,19 @@ async def list_invoice_lines(conn: Connection, *, tenant_id: str, invoice_id: st
 
 
 LIST_INVOICES: Final = """-- name: ListInvoices :many
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices
-WHERE tenant_id = $1
-    AND ($2::text = '' OR customer_id = $2::text)
-    AND ($3::text = '' OR subscription_id = $3::text)
-    AND ($4::text = '' OR state = $4::text)
-    AND ($5::text = '' OR id < $5::text)
-ORDER BY id DESC
+SELECT i.tenant_id, i.id, i.customer_id, i.subscription_id, i.cycle_id, i.state, i.number, i.currency, i.total_minor, i.amount_paid_minor, i.amount_due_minor, i.period_start, i.period_end, i.finalized_at, i.due_at, i.paid_at, i.voided_at, i.written_off_at, i.created_at, i.version, i.subtotal_minor, i.discount_minor, i.credit_minor, i.tax_minor, i.prepaid_minor, i.credited_minor, i.tax_behavior, i.discounts, i.credits, i.taxes, i.terms, i.description, i.replaces_invoice_id FROM invoices i
+WHERE i.tenant_id = $1
+    AND ($2::text = '' OR i.customer_id = $2::text)
+    AND (
+        $3::text = '' OR i.subscription_id = $3::text
+        OR i.id IN (
+            SELECT k.invoice_id FROM invoice_cycles k
+            WHERE k.tenant_id = $1 AND k.subscription_id = $3::text
+        )
+    )
+    AND ($4::text = '' OR i.state = $4::text)
+    AND ($5::text = '' OR i.id < $5::text)
+ORDER BY i.id DESC
 LIMIT $6::int
 """
 

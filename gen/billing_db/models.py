@@ -41,6 +41,8 @@ class BillingCycle:
     due_at: datetime.datetime | None
     closed_at: datetime.datetime | None
     minimum_minor: int | None
+    threshold_minor: int
+    consolidated: bool
     failed_attempts: int
     retry_at: datetime.datetime
     version: int
@@ -193,6 +195,7 @@ class Customer:
     email: str
     tax_id: str
     address: Json | None
+    consolidate_invoices: bool
     created_at: datetime.datetime
     updated_at: datetime.datetime
     version: int
@@ -657,6 +660,7 @@ class Subscription:
     paused_at: datetime.datetime | None
     next_change_at: datetime.datetime | None
     commitments: Json | None
+    spend_thresholds: Json | None
     created_at: datetime.datetime
     version: int
 

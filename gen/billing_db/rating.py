@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, Json
+from .connection import Connection, Json, RowNotFound
 from .models import BillingCycle, Charge, Price
 
 CLAIM_CLOSED_CYCLES: Final = """-- name: ClaimClosedCycles :many
@@ -14,14 +14,16 @@ WITH claimed AS (
     UPDATE billing_cycles
     SET state = 'rated', version = version + 1
     WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'closed' AND NOT trial
-    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version
+    RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version
 )
-SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.minimum_minor, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.period_start, c.id
+SELECT c.tenant_id, c.id, c.subscription_id, c.customer_id, c.period_start, c.period_end, c.full_period_start, c.full_period_end, c.state, c.trial, c.sandbox, c.due_at, c.closed_at, c.minimum_minor, c.threshold_minor, c.consolidated, c.failed_attempts, c.retry_at, c.version FROM claimed c ORDER BY c.threshold_minor = 0, c.period_start, c.id
 """
 
 
 async def claim_closed_cycles(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[BillingCycle]:
-    """Takes cycles to be rated, in the order of time; not those that are trials, not closed yet, or rated before."""
+    """Takes cycles to be rated, in the order of time, progressive ones first: what they bill, the others have billed. Not
+    those that are trials, not closed yet, or rated before.
+    """
     rows = await conn.fetch(CLAIM_CLOSED_CYCLES, tenant_id, ids)
     return [BillingCycle(*row) for row in rows]
 
@@ -46,8 +48,9 @@ async def mark_cycle_minimums(
 
 LIST_RATED_ITEMS: Final = """-- name: ListRatedItems :many
 SELECT
-    i.id, i.subscription_id, i.price_id, i.overridden, i.aggregation, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
-    s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at, s.commitments
+    i.id, i.subscription_id, i.price_id, i.meter_code, i.overridden, i.aggregation, i.quantity, i.starts_at, i.ends_at,
+    i.billed_from, i.billed_until, s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from,
+    s.ended_at, s.commitments
 FROM (
     SELECT
         unnest($1::text[]) AS subscription_id, unnest($2::timestamptz[]) AS since
@@ -72,6 +75,7 @@ class ListRatedItemsRow:
     id: str
     subscription_id: str
     price_id: str
+    meter_code: str | None
     overridden: bool
     aggregation: str | None
     quantity: Decimal | None
@@ -175,7 +179,7 @@ async def list_rated_prices(conn: Connection, *, tenant_id: str, ids: Sequence[s
 LIST_UNBILLED_USAGE: Final = """-- name: ListUnbilledUsage :many
 SELECT
     t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
-    t.quantity::numeric AS quantity, t.record_count, t.first_recorded_at, t.last_recorded_at,
+    t.billed_amount, t.quantity::numeric AS quantity, t.record_count, t.first_recorded_at, t.last_recorded_at,
     coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
     coalesce(c.full_period_end, t.period_start)::timestamptz AS full_period_end,
     coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled,
@@ -184,6 +188,7 @@ SELECT
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
+        u.billed_amount,
         u.record_count, u.first_recorded_at, u.last_recorded_at,
         n.period_start AS rated_start, n.full_period_start AS rated_from, n.period_end AS rated_end, s.ended_at,
         CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
@@ -214,11 +219,11 @@ LEFT JOIN LATERAL (
     ORDER BY o.revision DESC
     LIMIT 1
 ) r ON c.rated
-WHERE t.quantity <> t.billed_quantity
-    AND (
+WHERE (
         t.period_start >= t.rated_from AND t.period_start < t.rated_end
-        OR coalesce(c.rated, t.period_start >= t.ended_at)
+        AND (t.quantity <> t.billed_quantity OR t.billed_quantity <> 0)
     )
+    OR (t.quantity <> t.billed_quantity AND coalesce(c.rated, t.period_start >= t.ended_at))
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id
 """
 
@@ -232,6 +237,7 @@ class ListUnbilledUsageRow:
     period_start: datetime.datetime
     period_end: datetime.datetime
     billed_quantity: Decimal
+    billed_amount: Decimal
     quantity: Decimal
     record_count: int
     first_recorded_at: datetime.datetime
@@ -264,6 +270,35 @@ async def list_unbilled_usage(
         tenant_id,
     )
     return [ListUnbilledUsageRow(*row) for row in rows]
+
+
+GET_BILLED_USAGE_AMOUNT: Final = """-- name: GetBilledUsageAmount :one
+SELECT coalesce(sum(billed_amount), 0)::numeric AS amount
+FROM usage_totals
+WHERE tenant_id = $1 AND subscription_id = $2 AND NOT excluded
+    AND period_start >= $3 AND period_start < $4::timestamptz
+"""
+
+
+async def get_billed_usage_amount(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subscription_id: str,
+    period_start: datetime.datetime,
+    period_end: datetime.datetime,
+) -> Decimal:
+    """What was billed of a subscription's usage in a period."""
+    value: Decimal | None = await conn.fetchval(
+        GET_BILLED_USAGE_AMOUNT,
+        tenant_id,
+        subscription_id,
+        period_start,
+        period_end,
+    )
+    if value is None:
+        raise RowNotFound("get_billed_usage_amount")
+    return value
 
 
 INSERT_CHARGES: Final = """-- name: InsertCharges :exec
@@ -378,7 +413,8 @@ async def list_charges(conn: Connection, *, tenant_id: str, cycle_ids: Sequence[
 FIND_BILLED_PRICE: Final = """-- name: FindBilledPrice :one
 SELECT
     p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.max_quantity, p.currency_options, p.description, p.created_at, s.currency AS paid_currency,
-    (r.corrected_price_id IS NOT NULL OR NOT i.overridden AND i.starts_at < s.start_at)::boolean AS plain
+    (r.corrected_price_id IS NOT NULL OR NOT i.overridden AND i.starts_at < s.start_at)::boolean AS plain,
+    (s.spend_thresholds IS NOT NULL)::boolean AS has_thresholds
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 LEFT JOIN LATERAL (
@@ -425,6 +461,7 @@ class FindBilledPriceRow:
     created_at: datetime.datetime
     paid_currency: str
     plain: bool
+    has_thresholds: bool
 
 
 async def find_billed_price(
@@ -434,8 +471,9 @@ async def find_billed_price(
     subscription_item_id: str,
     period_start: datetime.datetime,
 ) -> FindBilledPriceRow | None:
-    """The price of an item's usage in a period, and what the customer pays in; no row when the period is a trial, where
-    nothing is billed. `plain`: nothing was negotiated, and no other item came before; or the price was corrected.
+    """The price of an item's usage in a period, what the customer pays in, and whether the subscription has thresholds; no
+    row when the period is a trial, where nothing is billed. `plain`: nothing was negotiated, and no other item came
+    before; or the price was corrected.
     """
     row = await conn.fetchrow(FIND_BILLED_PRICE, tenant_id, subscription_item_id, period_start)
     return None if row is None else FindBilledPriceRow(*row)

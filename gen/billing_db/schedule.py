@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, rows_affected
+from .connection import Connection, RowNotFound, rows_affected
 from .models import BillingCycle, TestClock
 
 INSERT_BILLING_CYCLE: Final = """-- name: InsertBillingCycle :exec
 INSERT INTO billing_cycles (
     tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state,
-    trial, sandbox, due_at
+    trial, sandbox, due_at, consolidated
 )
 VALUES (
     $1, $2, $3, $4, $5,
     $6, $7, $8, $9, $10,
-    $11, $12
+    $11, $12,
+    (
+        SELECT c.consolidate_invoices FROM customers c
+        WHERE c.tenant_id = $1 AND c.id = $4
+    )
 )
 ON CONFLICT ON CONSTRAINT billing_cycles_once DO NOTHING
 """
@@ -75,7 +79,7 @@ CROSS JOIN LATERAL (
     SELECT greatest($6::timestamptz, max(c.period_start) + interval '1 microsecond') AS starts_at
     FROM billing_cycles c
     WHERE c.tenant_id = s.tenant_id AND c.subscription_id = s.id
-    HAVING bool_and(c.trial OR c.state IN ('rated', 'invoiced'))
+    HAVING bool_and(c.trial OR c.threshold_minor > 0 OR c.state IN ('rated', 'invoiced'))
 ) l
 WHERE EXISTS (
     SELECT FROM usage_totals t
@@ -103,8 +107,95 @@ async def insert_closing_cycles(
     await conn.execute(INSERT_CLOSING_CYCLES, sandbox, due_at, ids, subscription_ids, tenant_id, now)
 
 
+INSERT_PROGRESSIVE_CYCLE: Final = """-- name: InsertProgressiveCycle :many
+INSERT INTO billing_cycles (
+    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state,
+    trial, sandbox, closed_at, threshold_minor, version
+)
+VALUES (
+    $1, $2, $3, $4, $5::timestamptz,
+    $5::timestamptz, $6, $7, 'closed', false,
+    $8, $5::timestamptz, $9, $10
+)
+ON CONFLICT DO NOTHING
+RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version
+"""
+
+
+async def insert_progressive_cycle(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    id: str,
+    subscription_id: str,
+    customer_id: str,
+    at: datetime.datetime,
+    full_period_start: datetime.datetime,
+    full_period_end: datetime.datetime,
+    sandbox: bool,
+    threshold_minor: int,
+    version: int,
+) -> list[BillingCycle]:
+    """To bill the usage so far of a period: closed at once, of no length. No row where that was done for the threshold."""
+    rows = await conn.fetch(
+        INSERT_PROGRESSIVE_CYCLE,
+        tenant_id,
+        id,
+        subscription_id,
+        customer_id,
+        at,
+        full_period_start,
+        full_period_end,
+        sandbox,
+        threshold_minor,
+        version,
+    )
+    return [BillingCycle(*row) for row in rows]
+
+
+GET_REACHED_THRESHOLD: Final = """-- name: GetReachedThreshold :one
+SELECT coalesce(max(threshold_minor), 0)::bigint AS threshold_minor
+FROM billing_cycles
+WHERE tenant_id = $1 AND subscription_id = $2
+    AND full_period_start = $3 AND threshold_minor > 0
+"""
+
+
+async def get_reached_threshold(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subscription_id: str,
+    full_period_start: datetime.datetime,
+) -> int:
+    """The highest threshold that a period's usage was billed at; 0: none."""
+    value: int | None = await conn.fetchval(
+        GET_REACHED_THRESHOLD,
+        tenant_id,
+        subscription_id,
+        full_period_start,
+    )
+    if value is None:
+        raise RowNotFound("get_reached_threshold")
+    return value
+
+
+FIND_NEWEST_CYCLE: Final = """-- name: FindNewestCycle :one
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version FROM billing_cycles
+WHERE tenant_id = $1 AND subscription_id = $2 AND threshold_minor = 0
+ORDER BY id DESC
+LIMIT 1
+"""
+
+
+async def find_newest_cycle(conn: Connection, *, tenant_id: str, subscription_id: str) -> BillingCycle | None:
+    """Of those that bill periods: ids are time-ordered like these."""
+    row = await conn.fetchrow(FIND_NEWEST_CYCLE, tenant_id, subscription_id)
+    return None if row is None else BillingCycle(*row)
+
+
 FIND_BILLING_CYCLE: Final = """-- name: FindBillingCycle :one
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version FROM billing_cycles WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version FROM billing_cycles WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -114,7 +205,7 @@ async def find_billing_cycle(conn: Connection, *, tenant_id: str, id: str) -> Bi
 
 
 FIND_RUNNING_CYCLE: Final = """-- name: FindRunningCycle :one
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND subscription_id = $2 AND state IN ('scheduled', 'open')
 """
 
@@ -130,12 +221,37 @@ async def find_running_cycle(
     return None if row is None else BillingCycle(*row)
 
 
+LIST_PENDING_CYCLES: Final = """-- name: ListPendingCycles :many
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version FROM billing_cycles
+WHERE tenant_id = $1
+    AND (subscription_id = $2 OR customer_id = $3 AND consolidated)
+    AND state <> 'invoiced' AND NOT (trial AND state = 'closed')
+ORDER BY due_at NULLS FIRST, period_start
+LIMIT $4::int
+"""
+
+
+async def list_pending_cycles(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subscription_id: str,
+    together_customer_id: str,
+    limit_rows: int,
+) -> list[BillingCycle]:
+    """Those of a subscription that are yet to be invoiced, with those that are invoiced together with them, in the order in
+    which they get there: what is closed already, then as they fall due.
+    """
+    rows = await conn.fetch(LIST_PENDING_CYCLES, tenant_id, subscription_id, together_customer_id, limit_rows)
+    return [BillingCycle(*row) for row in rows]
+
+
 MARK_BILLING_CYCLE: Final = """-- name: MarkBillingCycle :one
 UPDATE billing_cycles
 SET state = $1, period_end = $2, due_at = $3,
     closed_at = $4, failed_attempts = 0, version = $5
 WHERE tenant_id = $6 AND id = $7 AND version = $8
-RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version
+RETURNING tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version
 """
 
 
@@ -166,7 +282,7 @@ async def mark_billing_cycle(
 
 
 LIST_BILLING_CYCLES: Final = """-- name: ListBillingCycles :many
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND subscription_id = $2
     AND ($3::text = '' OR id < $3::text)
 ORDER BY id DESC
@@ -404,7 +520,7 @@ async def mark_due_failed(
 
 
 LIST_CYCLES_TO_CLOSE: Final = """-- name: ListCyclesToClose :many
-SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, failed_attempts, retry_at, version FROM billing_cycles
+SELECT tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state, trial, sandbox, due_at, closed_at, minimum_minor, threshold_minor, consolidated, failed_attempts, retry_at, version FROM billing_cycles
 WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND state = 'grace'
     AND due_at <= $3
 ORDER BY due_at, id

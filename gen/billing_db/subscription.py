@@ -12,15 +12,16 @@ from .models import Subscription, SubscriptionChange, SubscriptionItem
 INSERT_SUBSCRIPTION: Final = """-- name: InsertSubscription :one
 INSERT INTO subscriptions (
     tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at,
-    trial_end_at, current_period_start, current_period_end, commitments, created_at
+    trial_end_at, current_period_start, current_period_end, commitments, spend_thresholds,
+    created_at
 )
 VALUES (
     $1, $2, $3, $4, $5, $6,
     $7, $8, $9, $10, $11,
     $12, $13, $14,
-    $15, $16
+    $15, $16, $17
 )
-RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version
+RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, spend_thresholds, created_at, version
 """
 
 
@@ -42,6 +43,7 @@ async def insert_subscription(
     current_period_start: datetime.datetime | None,
     current_period_end: datetime.datetime | None,
     commitments: Json | None,
+    spend_thresholds: Json | None,
     created_at: datetime.datetime,
 ) -> Subscription:
     row = await conn.fetchrow(
@@ -61,6 +63,7 @@ async def insert_subscription(
         current_period_start,
         current_period_end,
         commitments,
+        spend_thresholds,
         created_at,
     )
     if row is None:
@@ -172,7 +175,7 @@ async def list_prices_for_items(
 
 
 FIND_SUBSCRIPTION: Final = """-- name: FindSubscription :one
-SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version FROM subscriptions WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, spend_thresholds, created_at, version FROM subscriptions WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -182,7 +185,7 @@ async def find_subscription(conn: Connection, *, tenant_id: str, id: str) -> Sub
 
 
 LIST_SUBSCRIPTIONS: Final = """-- name: ListSubscriptions :many
-SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version FROM subscriptions
+SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, spend_thresholds, created_at, version FROM subscriptions
 WHERE tenant_id = $1
     AND ($2::text = '' OR customer_id = $2::text)
     AND ($3::text = '' OR state = $3::text)
@@ -455,9 +458,10 @@ SET state = $1, current_period_start = $2,
     current_period_end = $3, cancel_at_period_end = $4,
     canceled_at = $5, ended_at = $6, paused_at = $7,
     next_change_at = $8, plan_id = $9, commitments = $10,
-    version = $11
-WHERE tenant_id = $12 AND id = $13 AND version = $14
-RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, created_at, version
+    spend_thresholds = $11,
+    version = $12
+WHERE tenant_id = $13 AND id = $14 AND version = $15
+RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, spend_thresholds, created_at, version
 """
 
 
@@ -474,6 +478,7 @@ async def mark_subscription(
     next_change_at: datetime.datetime | None,
     plan_id: str | None,
     commitments: Json | None,
+    spend_thresholds: Json | None,
     new_version: int,
     tenant_id: str,
     id: str,
@@ -492,6 +497,7 @@ async def mark_subscription(
         next_change_at,
         plan_id,
         commitments,
+        spend_thresholds,
         new_version,
         tenant_id,
         id,

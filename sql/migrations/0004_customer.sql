@@ -14,6 +14,8 @@ CREATE TABLE customers (
     email text NOT NULL DEFAULT '',
     tax_id text NOT NULL DEFAULT '',
     address jsonb,
+    -- Of their cycles that end together: see billing_cycles.consolidated.
+    consolidate_invoices boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1,

@@ -24,6 +24,8 @@ CREATE TABLE subscriptions (
     -- What its periods come to at least, and when: `minimum_minor`, `starts_at`, `ends_at`, oldest first. Null: never
     -- anything. Kept in the row, so that it is read and written along with it.
     commitments jsonb,
+    -- A list of `billing.subscription.v1.SpendThreshold` in JSON; null: none.
+    spend_thresholds jsonb,
     created_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),
@@ -113,15 +115,23 @@ CREATE TABLE billing_cycles (
     -- Written when it is rated: what its full period comes to at least, if it is the last part of it; 0 if not, or if
     -- nothing is committed any more. Null: nothing ever was.
     minimum_minor bigint,
+    -- Above zero, it is no part of the period: it has no length, and bills the usage so far that came to this.
+    threshold_minor bigint NOT NULL DEFAULT 0,
+    -- Copied from the customer: it is invoiced together with the others that end at the same instant.
+    consolidated boolean NOT NULL DEFAULT false,
     -- A step that failed for a fault of its own is set aside until then, by the wall clock, and holds up nobody.
     failed_attempts integer NOT NULL DEFAULT 0,
     retry_at timestamptz NOT NULL DEFAULT '1000-01-01 00:00:00+00',
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),
-    CONSTRAINT billing_cycles_once UNIQUE (tenant_id, subscription_id, period_start),
+    CONSTRAINT billing_cycles_once UNIQUE (tenant_id, subscription_id, period_start, threshold_minor),
     FOREIGN KEY (tenant_id, subscription_id) REFERENCES subscriptions,
     CHECK (full_period_start <= period_start AND period_start <= period_end AND period_end <= full_period_end)
 );
+CREATE INDEX billing_cycles_consolidated ON billing_cycles (tenant_id, customer_id, period_end) WHERE consolidated;
+-- One progressive invoice per threshold and period, whatever is redelivered, replayed or raced.
+CREATE UNIQUE INDEX billing_cycles_once_per_threshold
+    ON billing_cycles (tenant_id, subscription_id, full_period_start, threshold_minor) WHERE threshold_minor > 0;
 CREATE INDEX billing_cycles_due_live ON billing_cycles (due_at) WHERE due_at IS NOT NULL AND NOT sandbox;
 CREATE INDEX billing_cycles_due_sandbox ON billing_cycles (tenant_id, due_at) WHERE due_at IS NOT NULL AND sandbox;
 

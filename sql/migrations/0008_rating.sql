@@ -36,8 +36,8 @@ CREATE TABLE charges (
 CREATE UNIQUE INDEX charges_one_time ON charges (tenant_id, subscription_item_id) WHERE kind = 'one_time';
 
 CALL isolate_tenant('charges');
-GRANT SELECT ON charges TO corebilling_app;
-GRANT SELECT, INSERT ON charges TO corebilling_worker;
+-- A preview rates too, and undoes it.
+GRANT SELECT, INSERT ON charges TO corebilling_app, corebilling_worker;
 
 -- migrate:down
 DROP TABLE charges;

@@ -1,12 +1,61 @@
 -- name: ClaimRatedCycles :many
--- Takes cycles to be invoiced, in the order of time; not those that are not rated yet, or invoiced before.
+-- Takes cycles to be invoiced each by itself, in the order of time; not those that are not rated yet, or were invoiced
+-- before.
 WITH claimed AS (
     UPDATE billing_cycles
     SET state = 'invoiced', version = version + 1
     WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]) AND state = 'rated'
+        AND NOT consolidated
     RETURNING *
 )
 SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
+
+-- name: ClaimConsolidatedCycles :many
+-- Takes cycles to be invoiced together, with all others of their customers that end with them: once the last of them is
+-- rated. One without length may not be on its way at all: none waits for it.
+WITH named AS (
+    SELECT DISTINCT c.customer_id, c.period_end
+    FROM billing_cycles c
+    WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = ANY (sqlc.arg(ids)::text[]) AND c.state = 'rated'
+        AND c.consolidated
+), claimed AS (
+    UPDATE billing_cycles c
+    SET state = 'invoiced', version = version + 1
+    FROM named n
+    WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.customer_id = n.customer_id AND c.period_end = n.period_end
+        AND c.consolidated AND c.state = 'rated'
+        AND NOT EXISTS (
+            SELECT FROM billing_cycles b
+            WHERE b.tenant_id = sqlc.arg(tenant_id) AND b.customer_id = n.customer_id AND b.period_end = n.period_end
+                AND b.consolidated AND NOT b.trial AND b.period_start < b.period_end
+                AND b.state IN ('scheduled', 'open', 'grace', 'closed')
+        )
+    RETURNING c.*
+)
+SELECT c.* FROM claimed c ORDER BY c.customer_id, c.period_end, c.subscription_id, c.period_start, c.id;
+
+-- name: InsertInvoiceCycles :exec
+-- The cycles that consolidated invoices are over. The arrays run in parallel.
+INSERT INTO invoice_cycles (tenant_id, invoice_id, cycle_id, subscription_id)
+SELECT sqlc.arg(tenant_id), n.invoice_id, n.cycle_id, n.subscription_id
+FROM (
+    SELECT
+        unnest(sqlc.arg(invoice_ids)::text[]) AS invoice_id,
+        unnest(sqlc.arg(cycle_ids)::text[]) AS cycle_id,
+        unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id
+) n;
+
+-- name: VoidInvoiceCycles :exec
+-- A consolidated invoice is void now.
+UPDATE invoice_cycles SET void = true
+WHERE tenant_id = sqlc.arg(tenant_id) AND invoice_id = sqlc.arg(invoice_id);
+
+-- name: CopyInvoiceCycles :exec
+-- What the one invoice was over, the other is now.
+INSERT INTO invoice_cycles (tenant_id, invoice_id, cycle_id, subscription_id)
+SELECT k.tenant_id, sqlc.arg(to_invoice_id)::text, k.cycle_id, k.subscription_id
+FROM invoice_cycles k
+WHERE k.tenant_id = sqlc.arg(tenant_id) AND k.invoice_id = sqlc.arg(from_invoice_id);
 
 -- name: InsertInvoices :exec
 -- Invoices as they were decided, drafts or final, with their lines. Of both, the arrays run in parallel; '' is no
@@ -100,8 +149,14 @@ FROM (
         unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
         unnest(sqlc.arg(since)::timestamptz[]) AS since
 ) n
-JOIN invoices i
-    ON i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = n.subscription_id AND i.replaces_invoice_id IS NULL
+CROSS JOIN LATERAL (
+    SELECT i.id FROM invoices i
+    WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = n.subscription_id
+    UNION
+    SELECT k.invoice_id FROM invoice_cycles k
+    WHERE k.tenant_id = sqlc.arg(tenant_id) AND k.subscription_id = n.subscription_id
+) m
+JOIN invoices i ON i.tenant_id = sqlc.arg(tenant_id) AND i.id = m.id AND i.replaces_invoice_id IS NULL
 JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id AND l.subscription_id = n.subscription_id
 WHERE l.period_start >= n.since
 GROUP BY l.subscription_id, l.period_start, (l.type = 'true_up')
@@ -122,6 +177,18 @@ ORDER BY c.subscription_id, c.full_period_start;
 -- name: FindInvoice :one
 SELECT * FROM invoices WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
 
+-- name: FindCycleInvoice :one
+SELECT i.* FROM invoices i
+WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.state <> 'void'
+    AND (
+        i.cycle_id = sqlc.arg(cycle_id)::text
+        OR i.id = (
+            SELECT k.invoice_id FROM invoice_cycles k
+            WHERE k.tenant_id = sqlc.arg(tenant_id) AND k.cycle_id = sqlc.arg(cycle_id)::text AND NOT k.void
+        )
+    )
+LIMIT 1;
+
 -- name: ListInvoiceLines :many
 SELECT * FROM invoice_lines
 WHERE tenant_id = sqlc.arg(tenant_id) AND invoice_id = sqlc.arg(invoice_id)
@@ -129,13 +196,19 @@ ORDER BY position;
 
 -- name: ListInvoices :many
 -- Newest first; '' means any.
-SELECT * FROM invoices
-WHERE tenant_id = sqlc.arg(tenant_id)
-    AND (sqlc.arg(customer_id)::text = '' OR customer_id = sqlc.arg(customer_id)::text)
-    AND (sqlc.arg(subscription_id)::text = '' OR subscription_id = sqlc.arg(subscription_id)::text)
-    AND (sqlc.arg(state)::text = '' OR state = sqlc.arg(state)::text)
-    AND (sqlc.arg(after)::text = '' OR id < sqlc.arg(after)::text)
-ORDER BY id DESC
+SELECT i.* FROM invoices i
+WHERE i.tenant_id = sqlc.arg(tenant_id)
+    AND (sqlc.arg(customer_id)::text = '' OR i.customer_id = sqlc.arg(customer_id)::text)
+    AND (
+        sqlc.arg(subscription_id)::text = '' OR i.subscription_id = sqlc.arg(subscription_id)::text
+        OR i.id IN (
+            SELECT k.invoice_id FROM invoice_cycles k
+            WHERE k.tenant_id = sqlc.arg(tenant_id) AND k.subscription_id = sqlc.arg(subscription_id)::text
+        )
+    )
+    AND (sqlc.arg(state)::text = '' OR i.state = sqlc.arg(state)::text)
+    AND (sqlc.arg(after)::text = '' OR i.id < sqlc.arg(after)::text)
+ORDER BY i.id DESC
 LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: UpsertInvoiceCounter :one

@@ -1,12 +1,13 @@
 -- name: ClaimClosedCycles :many
--- Takes cycles to be rated, in the order of time; not those that are trials, not closed yet, or rated before.
+-- Takes cycles to be rated, in the order of time, progressive ones first: what they bill, the others have billed. Not
+-- those that are trials, not closed yet, or rated before.
 WITH claimed AS (
     UPDATE billing_cycles
     SET state = 'rated', version = version + 1
     WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]) AND state = 'closed' AND NOT trial
     RETURNING *
 )
-SELECT c.* FROM claimed c ORDER BY c.period_start, c.id;
+SELECT c.* FROM claimed c ORDER BY c.threshold_minor = 0, c.period_start, c.id;
 
 -- name: MarkCycleMinimums :exec
 -- What the full periods of some cycles come to at least. The arrays run in parallel.
@@ -18,8 +19,9 @@ WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = n.id;
 -- Of several subscriptions at once, each subscription's in its own order. Those that served or were billed since then
 -- (the arrays run in parallel), that a pause holds, or that are named; one-time items until they are charged.
 SELECT
-    i.id, i.subscription_id, i.price_id, i.overridden, i.aggregation, i.quantity, i.starts_at, i.ends_at, i.billed_from, i.billed_until,
-    s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from, s.ended_at, s.commitments
+    i.id, i.subscription_id, i.price_id, i.meter_code, i.overridden, i.aggregation, i.quantity, i.starts_at, i.ends_at,
+    i.billed_from, i.billed_until, s.timezone, s.currency, coalesce(s.trial_end_at, s.start_at)::timestamptz AS paid_from,
+    s.ended_at, s.commitments
 FROM (
     SELECT
         unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id, unnest(sqlc.arg(since)::timestamptz[]) AS since
@@ -62,7 +64,7 @@ SELECT * FROM prices WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.ar
 -- reported ahead of the clock.
 SELECT
     t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
-    t.quantity::numeric AS quantity, t.record_count, t.first_recorded_at, t.last_recorded_at,
+    t.billed_amount, t.quantity::numeric AS quantity, t.record_count, t.first_recorded_at, t.last_recorded_at,
     coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
     coalesce(c.full_period_end, t.period_start)::timestamptz AS full_period_end,
     coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled,
@@ -71,6 +73,7 @@ SELECT
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
+        u.billed_amount,
         u.record_count, u.first_recorded_at, u.last_recorded_at,
         n.period_start AS rated_start, n.full_period_start AS rated_from, n.period_end AS rated_end, s.ended_at,
         CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
@@ -101,12 +104,19 @@ LEFT JOIN LATERAL (
     ORDER BY o.revision DESC
     LIMIT 1
 ) r ON c.rated
-WHERE t.quantity <> t.billed_quantity
-    AND (
+WHERE (
         t.period_start >= t.rated_from AND t.period_start < t.rated_end
-        OR coalesce(c.rated, t.period_start >= t.ended_at)
+        AND (t.quantity <> t.billed_quantity OR t.billed_quantity <> 0)
     )
+    OR (t.quantity <> t.billed_quantity AND coalesce(c.rated, t.period_start >= t.ended_at))
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
+
+-- name: GetBilledUsageAmount :one
+-- What was billed of a subscription's usage in a period.
+SELECT coalesce(sum(billed_amount), 0)::numeric AS amount
+FROM usage_totals
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND NOT excluded
+    AND period_start >= sqlc.arg(period_start) AND period_start < sqlc.arg(period_end)::timestamptz;
 
 -- name: InsertCharges :exec
 -- Charges of several cycles, and in the totals what they bill. The arrays run in parallel; '' is no unit amount.
@@ -161,11 +171,13 @@ ORDER BY
 
 -- name: FindBilledPrice :one
 -- nullable: none
--- The price of an item's usage in a period, and what the customer pays in; no row when the period is a trial, where
--- nothing is billed. `plain`: nothing was negotiated, and no other item came before; or the price was corrected.
+-- The price of an item's usage in a period, what the customer pays in, and whether the subscription has thresholds; no
+-- row when the period is a trial, where nothing is billed. `plain`: nothing was negotiated, and no other item came
+-- before; or the price was corrected.
 SELECT
     p.*, s.currency AS paid_currency,
-    (r.corrected_price_id IS NOT NULL OR NOT i.overridden AND i.starts_at < s.start_at)::boolean AS plain
+    (r.corrected_price_id IS NOT NULL OR NOT i.overridden AND i.starts_at < s.start_at)::boolean AS plain,
+    (s.spend_thresholds IS NOT NULL)::boolean AS has_thresholds
 FROM usage_totals t
 JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
 LEFT JOIN LATERAL (

@@ -2,12 +2,16 @@
 -- Once per subscription and period, however many schedulers run.
 INSERT INTO billing_cycles (
     tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state,
-    trial, sandbox, due_at
+    trial, sandbox, due_at, consolidated
 )
 VALUES (
     sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(subscription_id), sqlc.arg(customer_id), sqlc.arg(period_start),
     sqlc.arg(period_end), sqlc.arg(full_period_start), sqlc.arg(full_period_end), sqlc.arg(state), sqlc.arg(trial),
-    sqlc.arg(sandbox), sqlc.narg(due_at)
+    sqlc.arg(sandbox), sqlc.narg(due_at),
+    (
+        SELECT c.consolidate_invoices FROM customers c
+        WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = sqlc.arg(customer_id)
+    )
 )
 ON CONFLICT ON CONSTRAINT billing_cycles_once DO NOTHING;
 
@@ -32,7 +36,7 @@ CROSS JOIN LATERAL (
     SELECT greatest(sqlc.arg(now)::timestamptz, max(c.period_start) + interval '1 microsecond') AS starts_at
     FROM billing_cycles c
     WHERE c.tenant_id = s.tenant_id AND c.subscription_id = s.id
-    HAVING bool_and(c.trial OR c.state IN ('rated', 'invoiced'))
+    HAVING bool_and(c.trial OR c.threshold_minor > 0 OR c.state IN ('rated', 'invoiced'))
 ) l
 WHERE EXISTS (
     SELECT FROM usage_totals t
@@ -41,6 +45,34 @@ WHERE EXISTS (
             CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END
 );
 
+-- name: InsertProgressiveCycle :many
+-- To bill the usage so far of a period: closed at once, of no length. No row where that was done for the threshold.
+INSERT INTO billing_cycles (
+    tenant_id, id, subscription_id, customer_id, period_start, period_end, full_period_start, full_period_end, state,
+    trial, sandbox, closed_at, threshold_minor, version
+)
+VALUES (
+    sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(subscription_id), sqlc.arg(customer_id), sqlc.arg(at)::timestamptz,
+    sqlc.arg(at)::timestamptz, sqlc.arg(full_period_start), sqlc.arg(full_period_end), 'closed', false,
+    sqlc.arg(sandbox), sqlc.arg(at)::timestamptz, sqlc.arg(threshold_minor), sqlc.arg(version)
+)
+ON CONFLICT DO NOTHING
+RETURNING *;
+
+-- name: GetReachedThreshold :one
+-- The highest threshold that a period's usage was billed at; 0: none.
+SELECT coalesce(max(threshold_minor), 0)::bigint AS threshold_minor
+FROM billing_cycles
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id)
+    AND full_period_start = sqlc.arg(full_period_start) AND threshold_minor > 0;
+
+-- name: FindNewestCycle :one
+-- Of those that bill periods: ids are time-ordered like these.
+SELECT * FROM billing_cycles
+WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND threshold_minor = 0
+ORDER BY id DESC
+LIMIT 1;
+
 -- name: FindBillingCycle :one
 SELECT * FROM billing_cycles WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
 
@@ -48,6 +80,16 @@ SELECT * FROM billing_cycles WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc
 -- The cycle whose period runs now (or has yet to begin): a subscription has at most one.
 SELECT * FROM billing_cycles
 WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscription_id) AND state IN ('scheduled', 'open');
+
+-- name: ListPendingCycles :many
+-- Those of a subscription that are yet to be invoiced, with those that are invoiced together with them, in the order in
+-- which they get there: what is closed already, then as they fall due.
+SELECT * FROM billing_cycles
+WHERE tenant_id = sqlc.arg(tenant_id)
+    AND (subscription_id = sqlc.arg(subscription_id) OR customer_id = sqlc.arg(together_customer_id) AND consolidated)
+    AND state <> 'invoiced' AND NOT (trial AND state = 'closed')
+ORDER BY due_at NULLS FIRST, period_start
+LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: MarkBillingCycle :one
 UPDATE billing_cycles

@@ -1,13 +1,14 @@
 -- name: InsertSubscription :one
 INSERT INTO subscriptions (
     tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at,
-    trial_end_at, current_period_start, current_period_end, commitments, created_at
+    trial_end_at, current_period_start, current_period_end, commitments, spend_thresholds,
+    created_at
 )
 VALUES (
     sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(customer_id), sqlc.narg(plan_id), sqlc.arg(state), sqlc.arg(currency),
     sqlc.arg(interval_unit), sqlc.arg(interval_count), sqlc.arg(timezone), sqlc.arg(anchor_at), sqlc.arg(start_at),
     sqlc.narg(trial_end_at), sqlc.narg(current_period_start), sqlc.narg(current_period_end),
-    sqlc.narg(commitments), sqlc.arg(created_at)
+    sqlc.narg(commitments), sqlc.narg(spend_thresholds), sqlc.arg(created_at)
 )
 RETURNING *;
 
@@ -156,6 +157,7 @@ SET state = sqlc.arg(state), current_period_start = sqlc.narg(current_period_sta
     current_period_end = sqlc.narg(current_period_end), cancel_at_period_end = sqlc.arg(cancel_at_period_end),
     canceled_at = sqlc.narg(canceled_at), ended_at = sqlc.narg(ended_at), paused_at = sqlc.narg(paused_at),
     next_change_at = sqlc.narg(next_change_at), plan_id = sqlc.narg(plan_id), commitments = sqlc.narg(commitments),
+    spend_thresholds = sqlc.narg(spend_thresholds),
     version = sqlc.arg(new_version)
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version)
 RETURNING *;

@@ -21,7 +21,22 @@ from corebilling.mapping import timestamp
 _NOW = datetime(2026, 3, 1, tzinfo=UTC)
 _PERIOD = period_pb2.Period(start=timestamp(_NOW), end=timestamp(_NOW))
 _ADA = Customer(
-    "ten_1", "cus_1", None, "USD", "UTC", "unspecified", "active", "Ada", "", "", "", None, _NOW, _NOW, 1
+    "ten_1",
+    "cus_1",
+    None,
+    "USD",
+    "UTC",
+    "unspecified",
+    "active",
+    "Ada",
+    "",
+    "",
+    "",
+    None,
+    False,
+    _NOW,
+    _NOW,
+    1,
 )
 _VAT = pb.InvoiceTax(name="VAT", percent="20", tax_minor=2000)
 _REVERSE_CHARGE = tax_pb2.TAX_EXEMPTION_REVERSE_CHARGE

@@ -4,7 +4,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebilling.values.progressive import Threshold, bill_progressively
+from corebilling.values.progressive import Threshold, bill_progressively, level_reached, reaches
 
 QUANTITIES = st.lists(st.integers(0, 10**6).map(Decimal), max_size=6)
 THRESHOLDS = st.lists(st.builds(Threshold, st.integers(1, 10**6), st.booleans()), max_size=4)
@@ -49,3 +49,11 @@ def test_recurring_thresholds_repeat_above_the_last_one_and_several_at_once_make
         ("3", 50),
         ("4", 120),
     ]
+
+
+@given(THRESHOLDS, st.integers(0, 10**7), st.integers(0, 10**7))
+def test_a_level_is_higher_exactly_where_another_threshold_was_reached(thresholds, one, other) -> None:
+    before, now = sorted((one, other))
+    higher = level_reached(thresholds, now) > level_reached(thresholds, before)
+    assert higher == reaches(thresholds, before, now)
+    assert level_reached(thresholds, now) <= now

@@ -21,9 +21,11 @@ from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.service import CatalogService
 from corebilling.domains.customer.service import CustomerService
+from corebilling.domains.discount.service import DiscountService
 from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.handlers import InvoiceHandlers
+from corebilling.domains.invoice.preview_service import PreviewService
 from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.invoice.rerating_service import ReratingService
 from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
@@ -95,10 +97,19 @@ class Billing:
 
     def servicer(self, tenant_id: str = TENANT) -> InvoiceServicer:
         door: Any = TenantDoor(self.pool, tenant_id)
+        previews = PreviewService(
+            self.invoices,
+            self.rating,
+            ScheduleService(self.subscriptions),
+            self.subscriptions,
+            DiscountService(),
+        )
         shared: Any = None  # Links lead to a server, which there is none of here.
         notes, bundles = CreditNoteService(self.ledger), BundleService(self.ledger)
         reratings = ReratingService(self.invoices)
-        return InvoiceServicer(door, self.invoices, notes, InvoicePrinter(), shared, reratings, bundles)
+        return InvoiceServicer(
+            door, self.invoices, notes, previews, InvoicePrinter(), shared, reratings, bundles
+        )
 
     async def advance(self, to: datetime) -> None:
         """Moves the clock and does everything that became due, in order."""

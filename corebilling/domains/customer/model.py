@@ -8,7 +8,9 @@ from enum import StrEnum
 
 from corebilling.errors import InvalidArgument
 
-DETAIL_FIELDS = frozenset({"name", "company", "email", "tax_id", "address", "language", "timezone"})
+DETAIL_FIELDS = frozenset(
+    {"name", "company", "email", "tax_id", "address", "consolidate_invoices", "language", "timezone"}
+)
 
 
 class CustomerStatus(StrEnum):

@@ -52,6 +52,7 @@ class CustomerService:
                 email=details.email,
                 tax_id=details.tax_id,
                 address=_address(details),
+                consolidate_invoices=details.consolidate_invoices,
                 created_at=tx.now,
             )
         _announce(tx, customer, events.CustomerCreated(customer_id=customer.id, currency=currency))
@@ -115,6 +116,7 @@ def _changed_details(
         "email": details.email,
         "tax_id": details.tax_id,
         "address": _address(details),
+        "consolidate_invoices": details.consolidate_invoices,
     }
     return {name: value if name in fields else getattr(customer, name) for name, value in new.items()}
 

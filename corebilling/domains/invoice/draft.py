@@ -10,7 +10,7 @@ from typing import Any
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.tax.v1 import tax_pb2
 from billing_db import invoice as invoice_sql
-from billing_db.models import Charge, Invoice, InvoiceLine
+from billing_db.models import BillingCycle, Charge, Invoice, InvoiceLine
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice.amounts import InvoiceAmounts, LineResult
@@ -68,12 +68,16 @@ class Draft:
     results: Sequence[LineResult]
     taxes: Sequence[list[dict[str, Any]]]
     line_ids: Sequence[str]
+    cycles: Sequence[BillingCycle] = ()
 
 
 def charge_lines(
-    subscription_id: str, charges: Sequence[Charge], categories: Mapping[str, str]
+    subscription_id: str,
+    charges: Sequence[Charge],
+    categories: Mapping[str, str],
+    threshold_minor: int = 0,
 ) -> list[DraftLine]:
-    """Lines of charges; `categories` are the tax categories by price."""
+    """Lines of charges; `categories` are the tax categories by price, `threshold_minor` is the cycle's."""
     return [
         DraftLine(
             type=charge.kind,
@@ -90,14 +94,27 @@ def charge_lines(
             steps=charge.steps,
             tax_category=categories.get(charge.price_id, ""),
             subscription_id=subscription_id,
+            evidence=_parts(charge, threshold_minor),
             charge_id=charge.id,
         )
         for charge in charges
     ]
 
 
+def _parts(charge: Charge, threshold_minor: int) -> dict[str, Any] | None:
+    """What earlier invoices have of the same, and why there is one before the period is over."""
+    parts: dict[str, Any] = {}
+    if charge.amount_before:
+        parts["amount_before"] = decimal_text(charge.amount_before)
+        if charge.kind == "usage":
+            parts["quantity_before"] = charge.basis["quantity_before"]
+    if threshold_minor:
+        parts["threshold_minor"] = threshold_minor
+    return parts or None
+
+
 def _rounded(charge: Charge) -> int:
-    """The charge in minor units. Lines of a fee billed in parts add up to what the whole is rounded to."""
+    """The charge in minor units. Lines of what is billed in parts add up to what the whole is rounded to."""
     before = charge.amount_before
     if not before:
         return minor_units(charge.amount, charge.currency)
@@ -130,11 +147,20 @@ def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
     ]
 
 
-def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: Sequence[DraftLine]) -> Draft:
+def new_draft(
+    tx: Transaction,
+    reckoning: Reckoning,
+    occasion: Occasion,
+    lines: Sequence[DraftLine],
+    cycles: Sequence[BillingCycle] = (),
+) -> Draft:
     """The invoice as the tenant's rules work it out; `reckoning.use` then takes what it uses."""
-    reckoned = [ReckonedLine(line.amount_minor, line.price_id, line.tax_category) for line in lines]
+    reckoned = [
+        ReckonedLine(line.amount_minor, line.price_id, line.tax_category, line.subscription_id)
+        for line in lines
+    ]
     check_total([line.amount_minor for line in lines])
-    amounts = reckoning.work_out(occasion.customer_id, occasion.subscription_id, occasion.currency, reckoned)
+    amounts = reckoning.work_out(occasion.customer_id, occasion.currency, reckoned)
     # Taxes may come on top.
     check_total([amounts.total_minor])
     invoice = Invoice(
@@ -174,7 +200,7 @@ def new_draft(tx: Transaction, reckoning: Reckoning, occasion: Occasion, lines: 
     )
     reckoning.use(invoice, amounts)
     line_ids = [new_id("ili") for _ in lines]
-    return Draft(invoice, lines, amounts.lines, _taxes_by_line(reckoning, amounts), line_ids)
+    return Draft(invoice, lines, amounts.lines, _taxes_by_line(reckoning, amounts), line_ids, cycles)
 
 
 def message(draft: Draft) -> pb.Invoice:
@@ -265,6 +291,15 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         line_evidence=[line.evidence for line in lines],
         line_charge_ids=[line.charge_id for line in lines],
     )
+    together = [(draft.invoice.id, cycle) for draft in drafts for cycle in draft.cycles if cycle.consolidated]
+    if together:
+        await invoice_sql.insert_invoice_cycles(
+            tx,
+            tenant_id=tx.tenant_id,
+            invoice_ids=[invoice_id for invoice_id, _ in together],
+            cycle_ids=[cycle.id for _, cycle in together],
+            subscription_ids=[cycle.subscription_id for _, cycle in together],
+        )
 
 
 def _exemption(result: LineResult) -> int:

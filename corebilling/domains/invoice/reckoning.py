@@ -43,13 +43,14 @@ class ReckonedLine:
     amount_minor: int
     price_id: str
     tax_category: str
+    subscription_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What an invoice did to a credit or discount; `cycle_id` is that of the invoice, or ''."""
+    """What an invoice did to a credit or discount; by which one."""
 
-    cycle_id: str
+    invoice_id: str
     resource_id: str
     version: int
     customer_id: str
@@ -73,19 +74,18 @@ class Reckoning:
     used: dict[str, CreditRow] = field(default_factory=dict)
     spent: dict[str, discount_sql.ListDiscountsInForceRow] = field(default_factory=dict)
 
-    def work_out(
-        self, customer_id: str, subscription_id: str, currency: str, lines: Sequence[ReckonedLine]
-    ) -> InvoiceAmounts:
+    def work_out(self, customer_id: str, currency: str, lines: Sequence[ReckonedLine]) -> InvoiceAmounts:
         """What an invoice over these lines comes to; the amounts' lines bear their places as ids."""
         customer = self.customers[customer_id]
         rates = {
             category: self._rates(customer, category) for category in {line.tax_category for line in lines}
         }
+        subscription_ids = {None, *(line.subscription_id for line in lines)}
         discounts = [
             _discount(row, lines)
             for row in self.discounts
             if row.customer_id == customer_id
-            and row.subscription_id in (None, subscription_id)
+            and row.subscription_id in subscription_ids
             and row.remaining_invoices != 0
             and (row.kind == DiscountKind.PERCENT or row.currency == currency)
         ]
@@ -129,7 +129,7 @@ class Reckoning:
         """Writes what is left of what was used, and announces it; the caller holds the customers' locks.
 
         Args:
-            causes: What each cycle is invoiced for, by the cycle's id.
+            causes: What each invoice is made for, by its id.
         """
         if self.used:
             await write(tx, list(self.used.values()))
@@ -149,12 +149,11 @@ class Reckoning:
                 resource_id=change.resource_id,
                 resource_version=change.version,
                 ordering_key=change.customer_id,
-                cause=causes.get(change.cycle_id),
+                cause=causes.get(change.invoice_id),
             )
 
     def _note(self, invoice: Invoice, resource_id: str, version: int, payload: Message) -> None:
-        cycle_id = invoice.cycle_id or ""
-        self.changes.append(_Change(cycle_id, resource_id, version, invoice.customer_id, payload))
+        self.changes.append(_Change(invoice.id, resource_id, version, invoice.customer_id, payload))
 
     def _spend(self, invoice: Invoice, row: discount_sql.ListDiscountsInForceRow) -> None:
         assert row.remaining_invoices is not None
@@ -268,8 +267,13 @@ async def give_back_discounts(tx: Transaction, invoice: Invoice) -> None:
 
 def _discount(row: discount_sql.ListDiscountsInForceRow, lines: Sequence[ReckonedLine]) -> Discount:
     scope = None
-    if row.price_ids:
-        scope = frozenset(str(place) for place, line in enumerate(lines) if line.price_id in row.price_ids)
+    if row.price_ids or row.subscription_id:
+        scope = frozenset(
+            str(place)
+            for place, line in enumerate(lines)
+            if (not row.price_ids or line.price_id in row.price_ids)
+            and row.subscription_id in (None, line.subscription_id)
+        )
     return Discount(
         id=row.id,
         kind=DiscountKind(row.kind),

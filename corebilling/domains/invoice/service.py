@@ -1,6 +1,6 @@
 """Use cases of invoices: from a rated cycle to money received."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,10 +15,8 @@ from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.types.v1 import language_pb2
 from billing_db import customer as customer_sql
 from billing_db import invoice as invoice_sql
-from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
 from billing_db import subscription as subscription_sql
-from billing_db import tax as tax_sql
 from billing_db.models import BillingCycle, Charge, Customer, Invoice, InvoicePayment
 from google.protobuf.message import Message
 
@@ -26,7 +24,7 @@ from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.branding.service import find_branding
 from corebilling.domains.credit.service import NewCredit, give_back, grant
-from corebilling.domains.invoice import ahead, draft, reckoning, records, true_up
+from corebilling.domains.invoice import ahead, cycle_draft, draft, reckoning, records
 from corebilling.domains.invoice.model import (
     InvoiceState,
     Settlement,
@@ -39,7 +37,6 @@ from corebilling.domains.invoice.model import (
     number_year,
 )
 from corebilling.domains.invoice.reckoning import Reckoning
-from corebilling.domains.invoice.true_up import TrueUps
 from corebilling.domains.ledger.deferral import check_service
 from corebilling.domains.ledger.deferral_service import DeferralService, NewDeferral
 from corebilling.domains.ledger.model import AccountType, Source, reverse, sale, transfer, write_off
@@ -96,23 +93,23 @@ class InvoiceService:
 
         The caller holds the customers' locks.
         """
-        cycles = await invoice_sql.claim_rated_cycles(tx, tenant_id=tx.tenant_id, ids=list(causes))
+        cycles = await _claim(tx, list(causes))
         if not cycles:
             return
-        charges = await _charges(tx, [cycle.id for cycle in cycles])
+        charges = await cycle_draft.charges_of(tx, [cycle.id for cycle in cycles])
         # A period that was paused from beginning to end has nothing to be invoiced.
         cycles = [cycle for cycle in cycles if charges[cycle.id]]
         if not cycles:
             return
         tenant = await tenant_profile(tx)
         reckoning = await self._reckoning(tx, [cycle.customer_id for cycle in cycles], tenant)
-        categories = await _tax_categories(tx, [charge for cycle in cycles for charge in charges[cycle.id]])
-        adjusted = {cycle.id: _adjusted(charges[cycle.id]) for cycle in cycles}
-        true_ups = await true_up.load(tx, cycles, adjusted)
-        drafts = [
-            _cycle_draft(tx, reckoning, cycle, charges[cycle.id], categories, true_ups) for cycle in cycles
-        ]
-        await self._write(tx, reckoning, drafts, tenant, causes, finalize=tenant.auto_finalize)
+        drafts = await cycle_draft.drafts(tx, reckoning, cycles, charges)
+        # Of those on one invoice, only some may be among the causes.
+        led = {
+            made.invoice.id: next(causes[cycle.id] for cycle in made.cycles if cycle.id in causes)
+            for made in drafts
+        }
+        await self._write(tx, reckoning, drafts, tenant, led, finalize=tenant.auto_finalize)
 
     async def get_invoice(self, tx: Transaction, request: rpc.GetInvoiceRequest) -> rpc.GetInvoiceResponse:
         invoice = await records.find(tx, request.invoice_id)
@@ -154,19 +151,32 @@ class InvoiceService:
                 "There is no such subscription.",
                 {"subscription_id": request.subscription_id},
             )
-        cycle = await _current_cycle(tx, subscription.id)
+        cycle = await self.current_cycle(tx, subscription.id)
         charges: Sequence[Charge] = []
         if not cycle.trial:
             rated = (await self._rating.rate(tx, [cycle]))[cycle.id]
             charges, cycle.minimum_minor = rated.charges, rated.minimum_minor
         tenant = await tenant_profile(tx)
         reckoning = await self._reckoning(tx, [cycle.customer_id], tenant)
-        categories = await _tax_categories(tx, charges)
-        true_ups = await true_up.load(tx, [cycle], {cycle.id: _adjusted(charges)})
-        made = _cycle_draft(
-            tx, reckoning, cycle, charges, categories, true_ups, currency=subscription.currency
-        )
+        (made,) = await cycle_draft.drafts(tx, reckoning, [cycle], {cycle.id: charges}, subscription.currency)
         return rpc.PreviewInvoiceResponse(invoice=draft.message(made))
+
+    async def current_cycle(self, tx: Transaction, subscription_id: str) -> BillingCycle:
+        """The newest one.
+
+        Raises:
+            NotFound: BILLING_CYCLE_NOT_FOUND when all are invoiced.
+        """
+        newest = await schedule_sql.find_newest_cycle(
+            tx, tenant_id=tx.tenant_id, subscription_id=subscription_id
+        )
+        if newest is None or newest.state in ("rated", "invoiced"):
+            raise NotFound(
+                "BILLING_CYCLE_NOT_FOUND",
+                "The subscription has ended, and all its periods are billed: see ListInvoices.",
+                {"cycle_id": newest.id if newest else ""},
+            )
+        return newest
 
     async def create_invoice(
         self, tx: Transaction, request: rpc.CreateInvoiceRequest
@@ -207,6 +217,9 @@ class InvoiceService:
         )
         lines = draft.copied_lines(rows)
         invoice = await self.make(tx, occasion, lines, tenant, finalize=request.finalize)
+        await invoice_sql.copy_invoice_cycles(
+            tx, tenant_id=tx.tenant_id, from_invoice_id=voided.id, to_invoice_id=invoice.id
+        )
         return rpc.ReissueInvoiceResponse(
             voided=await records.message(tx, voided), invoice=await records.message(tx, invoice)
         )
@@ -255,6 +268,7 @@ class InvoiceService:
             now=now,
         )
         await reckoning.give_back_discounts(tx, invoice)
+        await invoice_sql.void_invoice_cycles(tx, tenant_id=tx.tenant_id, invoice_id=invoice.id)
         voided = events.InvoiceVoided(invoice_id=invoice.id, number=invoice.number or "")
         return await records.save(tx, invoice, [records.status_changed(invoice, change), voided])
 
@@ -390,7 +404,7 @@ class InvoiceService:
         await draft.insert(tx, drafts)
         await self._deferrals.defer(tx, deferred, tenant)
         for invoice in invoices:
-            cause = causes.get(invoice.cycle_id or "")
+            cause = causes.get(invoice.id)
             records.announce(tx, invoice, announced[invoice.id], first=1, cause=cause)
 
     async def _finalize(
@@ -417,7 +431,7 @@ class InvoiceService:
         ]
         for invoice in invoices:
             if invoice.amount_due_minor < 0:
-                await _credit_below_zero(tx, invoice, tenant.now, causes.get(invoice.cycle_id or ""))
+                await _credit_below_zero(tx, invoice, tenant.now, causes.get(invoice.id))
         put_off: Counter[str] = Counter()
         for one in deferred:
             put_off[one.invoice_id] += one.deferral.remaining_minor
@@ -426,9 +440,7 @@ class InvoiceService:
             [
                 sold
                 for invoice in invoices
-                if (
-                    sold := _sale(invoice, tenant, causes.get(invoice.cycle_id or ""), put_off[invoice.id])
-                ).entries
+                if (sold := _sale(invoice, tenant, causes.get(invoice.id), put_off[invoice.id])).entries
             ],
         )
         year = number_year(tenant.now, tenant.timezone)
@@ -447,6 +459,14 @@ class InvoiceService:
             if step.paid:
                 announced[invoice.id] += records.settle(invoice, step.paid, tenant.now)
         return announced
+
+
+async def _claim(tx: Transaction, cycle_ids: Sequence[str]) -> list[BillingCycle]:
+    """Those of the cycles that are to be invoiced now, with those on one invoice with them."""
+    cycles = list(await invoice_sql.claim_rated_cycles(tx, tenant_id=tx.tenant_id, ids=cycle_ids))
+    if len(cycles) < len(cycle_ids):
+        cycles += await invoice_sql.claim_consolidated_cycles(tx, tenant_id=tx.tenant_id, ids=cycle_ids)
+    return cycles
 
 
 async def _credit_below_zero(
@@ -520,40 +540,6 @@ def _payment_recorded(
     )
 
 
-async def _tax_categories(tx: Transaction, charges: Sequence[Charge]) -> Mapping[str, str]:
-    """By price. Lines keep theirs without any rates too: they may be invoiced again when there are some."""
-    price_ids = sorted({charge.price_id for charge in charges})
-    rows = await tax_sql.list_tax_categories(tx, tenant_id=tx.tenant_id, price_ids=price_ids)
-    return {row.id: row.tax_category for row in rows}
-
-
-def _cycle_draft(
-    tx: Transaction,
-    rules: Reckoning,
-    cycle: BillingCycle,
-    charges: Sequence[Charge],
-    categories: Mapping[str, str],
-    true_ups: TrueUps,
-    *,
-    currency: str = "",
-) -> draft.Draft:
-    currency = currency or charges[0].currency
-    occasion = draft.Occasion(
-        customer_id=cycle.customer_id,
-        currency=currency,
-        period_start=cycle.period_start,
-        period_end=cycle.period_end,
-        subscription_id=cycle.subscription_id,
-        cycle_id=cycle.id,
-    )
-    lines = draft.charge_lines(cycle.subscription_id, charges, categories)
-    return draft.new_draft(tx, rules, occasion, true_ups.add(cycle, lines, currency))
-
-
-def _adjusted(charges: Sequence[Charge]) -> list[datetime]:
-    return [charge.period_start for charge in charges if charge.kind == "adjustment"]
-
-
 def _one_time_line(item: rpc.OneTimeItem, currency: str, now: datetime) -> draft.DraftLine:
     quantity, unit_amount = Decimal(item.quantity or 1), Decimal(item.unit_amount)
     period = _service_period(item, now)
@@ -578,26 +564,6 @@ def _service_period(item: rpc.OneTimeItem, now: datetime) -> Period:
     if not item.HasField("service_period"):
         return Period(now, now)
     return check_service(Period(instant(item.service_period.start), instant(item.service_period.end)))
-
-
-async def _charges(tx: Transaction, cycle_ids: Sequence[str]) -> dict[str, list[Charge]]:
-    charges: dict[str, list[Charge]] = defaultdict(list)
-    for row in await rating_sql.list_charges(tx, tenant_id=tx.tenant_id, cycle_ids=cycle_ids):
-        charges[row.cycle_id].append(row)
-    return charges
-
-
-async def _current_cycle(tx: Transaction, subscription_id: str) -> BillingCycle:
-    newest = await schedule_sql.list_billing_cycles(
-        tx, tenant_id=tx.tenant_id, subscription_id=subscription_id, after="", limit_rows=1
-    )
-    if not newest or newest[0].state in ("rated", "invoiced"):
-        raise NotFound(
-            "BILLING_CYCLE_NOT_FOUND",
-            "The subscription has ended, and all its periods are billed: see ListInvoices.",
-            {"cycle_id": newest[0].id if newest else ""},
-        )
-    return newest[0]
 
 
 def _language(*wishes: int) -> int:

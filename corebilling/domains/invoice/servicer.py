@@ -8,6 +8,7 @@ from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
 from corebilling.domains.invoice.hosted import HostedInvoices
+from corebilling.domains.invoice.preview_service import PreviewService
 from corebilling.domains.invoice.printing import InvoicePrinter, file_name
 from corebilling.domains.invoice.rerating_service import ReratingService
 from corebilling.domains.invoice.service import InvoiceService
@@ -20,6 +21,7 @@ class InvoiceServicer(InvoiceServiceServicer):
         door: Door,
         invoices: InvoiceService,
         notes: CreditNoteService,
+        previews: PreviewService,
         printer: InvoicePrinter,
         hosted: HostedInvoices,
         reratings: ReratingService,
@@ -28,6 +30,7 @@ class InvoiceServicer(InvoiceServiceServicer):
         self._door = door
         self._invoices = invoices
         self._notes = notes
+        self._previews = previews
         self._printer = printer
         self._hosted = hosted
         self._reratings = reratings
@@ -44,7 +47,7 @@ class InvoiceServicer(InvoiceServiceServicer):
     async def PreviewInvoice(
         self, request: rpc.PreviewInvoiceRequest, context: Context
     ) -> rpc.PreviewInvoiceResponse:
-        return await self._door.read(request, self._invoices.preview_invoice)
+        return await self._door.read(request, self._previews.preview_invoice)
 
     async def FinalizeInvoice(
         self, request: rpc.FinalizeInvoiceRequest, context: Context

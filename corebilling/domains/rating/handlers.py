@@ -7,6 +7,7 @@ from billing.schedule.v1 import schedule_events_pb2
 from billing.usage.v1 import usage_events_pb2
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.rating.progressive_service import ProgressiveService
 from corebilling.domains.rating.service import RatingService
 from corebilling.events.envelope import payload
 
@@ -14,6 +15,7 @@ from corebilling.events.envelope import payload
 class RatingHandlers:
     def __init__(self, rating: RatingService) -> None:
         self._rating = rating
+        self._progressive = ProgressiveService(rating)
 
     async def on_billing_cycle_closed(self, tx: Transaction, event: eventv1.Event) -> None:
         """Rates the cycle."""
@@ -24,10 +26,11 @@ class RatingHandlers:
         await self._rating.rate_cycles(tx, {_cycle_id(event): event for event in events})
 
     async def on_usage_reported(self, tx: Transaction, event: eventv1.Event) -> None:
-        """Tells what the period's usage costs now."""
+        """Tells what the period's usage costs now, and has it invoiced if that comes to a threshold."""
         reported = payload(event)
         assert isinstance(reported, usage_events_pb2.UsageReported)
-        await self._rating.announce_rated(tx, event, reported)
+        if await self._rating.announce_rated(tx, event, reported):
+            await self._progressive.bill_reached(tx, reported.subscription_id)
 
     async def on_usage_retracted(self, tx: Transaction, event: eventv1.Event) -> None:
         """The same without a record."""
@@ -39,7 +42,8 @@ class RatingHandlers:
         """The same with another quantity."""
         corrected = payload(event)
         assert isinstance(corrected, usage_events_pb2.UsageCorrected)
-        await self._rating.announce_rated(tx, event, corrected)
+        if await self._rating.announce_rated(tx, event, corrected):
+            await self._progressive.bill_reached(tx, corrected.subscription_id)
 
 
 def _cycle_id(event: eventv1.Event) -> str:

@@ -54,6 +54,17 @@ class PricedItem:
 
 
 @dataclass(frozen=True, slots=True)
+class InvoicedUsage:
+    """What progressive invoices have of an item's usage in the cycle's full period."""
+
+    quantity: Decimal
+    amount: Decimal
+
+
+_NONE_INVOICED: Mapping[str, InvoicedUsage] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
 class LateUsage:
     """Usage outside the cycle's own period: all of it, and what was billed.
 
@@ -137,6 +148,7 @@ def decide_charges(
     *,
     service: Period = ALWAYS,
     billed: Mapping[str, Sequence[BilledUsage]] = _NONE_BILLED,
+    invoiced: Mapping[str, InvoicedUsage] = _NONE_INVOICED,
 ) -> list[Charge]:
     """All that a cycle is charged for: fees, usage, and what other periods turned out to cost more.
 
@@ -150,8 +162,9 @@ def decide_charges(
         terms: How fees are prorated.
         service: From the subscription's first paid moment to its end.
         billed: What was billed before, by item: of those that have others of the same price beside them.
+        invoiced: What progressive invoices have of the usage, by item.
     """
-    books = _Books(period, full_period, items, billed, terms, service)
+    books = _Books(period, full_period, items, billed, terms, service, invoiced)
     current = full_period.start < full_period.end
     items = [with_amounts(item, items, full_period, service) for item in items]
     due = {
@@ -185,6 +198,28 @@ def decide_charges(
             if basis.due.share or span.start == span.end:
                 charges.append(_recurring_charge(item, span, basis))
     return charges + adjustments
+
+
+def decide_progressive(
+    period: Period,
+    full_period: Period,
+    items: Sequence[PricedItem],
+    usage: Mapping[str, Decimal],
+    invoiced: Mapping[str, InvoicedUsage],
+    terms: Proration = _BY_THE_SECOND,
+    *,
+    service: Period = ALWAYS,
+) -> list[Charge]:
+    """What usage costs before its period is over, as far as it is not billed; no minimum is due by then.
+
+    Args:
+        period: Of no length: up to when usage is billed.
+        usage: Of all items that used some of the full period, by item.
+        invoiced: What invoices have of it already.
+    """
+    books = _Books(period, full_period, items, _NONE_BILLED, terms, service, invoiced, final=False)
+    charges, _ = books.charge(usage, ())
+    return [charges[item.id] for item in items if item.id in charges and charges[item.id].quantity]
 
 
 def with_amounts(
@@ -361,6 +396,9 @@ class _Books:
     billed: Mapping[str, Sequence[BilledUsage]]
     terms: Proration
     service: Period
+    invoiced: Mapping[str, InvoicedUsage]
+    final: bool = True
+    """The period is over. Before that no minimum is due, and all of its usage is priced."""
 
     def charge(
         self, used: Mapping[str, Decimal], late: Sequence[LateUsage]
@@ -392,21 +430,40 @@ class _Books:
         due = self._due(item, self.full_period)
         basis = self._basis(due, self.full_period)
         before = self._before(item, self.full_period, state)
+        share = due.share
+        invoiced = self.invoiced.get(item.id)
         if before is None:
-            rated = rate_served(item.price, quantity, due.share)
-            return _charge(item, ChargeKind.USAGE, item.price.description, served, quantity, rated, basis)
-        part = Part(item.id, quantity, due.share)
+            rated = rate_served(item.price, quantity, share, final=self.final)
+            charge = self._usage_charge(item, served, quantity, rated, basis)
+            if invoiced is None:
+                return charge
+            return _rest(
+                charge, rated, rate_served(item.price, invoiced.quantity, share, final=False), invoiced
+            )
+        part = Part(item.id, quantity, share)
         after = state[item.price.id, self.full_period] = before.with_part(part)
-        old, new = before.rated(item.price), after.rated(item.price)
+        old, new = (one.rated(item.price, final=self.final) for one in (before, after))
         rated = difference(new, old) if before.parts else new
-        if before.parts and not quantity and not rated.amount:
+        if before.parts and not quantity and not rated.amount and invoiced is None:
             return None
         basis = replace(basis, together=after, together_before=before)
-        charge = _charge(item, ChargeKind.USAGE, item.price.description, served, quantity, rated, basis)
+        charge = self._usage_charge(item, served, quantity, rated, basis)
         # Cut to its decimals together with what was charged before: all of them add up to what all come to.
         amount_before = exact_amount(old.amount)
         amount = exact_amount(Fraction(exact_amount(new.amount)) - Fraction(amount_before))
-        return replace(charge, amount=amount, amount_before=amount_before)
+        charge = replace(charge, amount=amount, amount_before=amount_before)
+        if invoiced is None:
+            return charge
+        invoiced_together = before.with_part(replace(part, quantity=invoiced.quantity))
+        return _rest(charge, new, invoiced_together.rated(item.price, final=False), invoiced)
+
+    def _usage_charge(
+        self, item: PricedItem, served: Period, quantity: Decimal, rated: Rated, basis: Basis
+    ) -> Charge:
+        description = item.price.description if self.final else f"{item.price.description} (so far)"
+        if self.final and item.id in self.invoiced:
+            description = f"{item.price.description} (rest)"
+        return _charge(item, ChargeKind.USAGE, description, served, quantity, rated, basis)
 
     def _adjust(self, item: PricedItem, late: LateUsage, state: dict[tuple[str, Period], Together]) -> Charge:
         item = with_amounts(item, self.items, late.full_period, self.service)
@@ -443,6 +500,8 @@ class _Books:
             return None
         together = Together(item.aggregation)
         charged_by = self.period.start if full_period == self.full_period else full_period.end
+        if not self.final:
+            charged_by = full_period.start
         for other in sorted(same, key=_order):
             billed = [
                 one.quantity for one in self.billed.get(other.id, ()) if one.period_start in full_period
@@ -460,6 +519,20 @@ class _Books:
 
     def _basis(self, due: Due, full_period: Period) -> Basis:
         return Basis(full_period, due if due.share else replace(due, share=_WHOLE), self.terms)
+
+
+def _rest(charge: Charge, now: Rated, before: Rated, invoiced: InvoicedUsage) -> Charge:
+    """What is left of a charge for all usage, by what progressive invoices really have of it: a cap may have
+    been due for another share then."""
+    left = difference(now, before)
+    return replace(
+        charge,
+        quantity=exact_amount(Fraction(charge.quantity) - Fraction(invoiced.quantity)),
+        amount=exact_amount(Fraction(charge.amount) - Fraction(invoiced.amount)),
+        amount_before=exact_amount(Fraction(charge.amount_before) + Fraction(invoiced.amount)),
+        tiers=evidence(charge.price, left),
+        steps=left.steps,
+    )
 
 
 def _order(item: PricedItem) -> tuple[datetime, str]:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -26,11 +26,13 @@ from corebilling.domains.rating.model import (
     BilledUsage,
     Charge,
     ChargeKind,
+    InvoicedUsage,
     LateUsage,
     Negotiated,
     PricedItem,
     decide_charges,
     decide_minimum,
+    decide_progressive,
     evidence,
     goes_on,
     have_others_beside,
@@ -46,6 +48,9 @@ from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import Price, PriceModel, Rated, Step, StepKind, Tier, TierCharge, rate
 from corebilling.values.proration import Grain, Proration
 
+Assumed = Mapping[str, Decimal]
+_NOTHING_ASSUMED: Assumed = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Contract:
@@ -57,6 +62,18 @@ class Contract:
     committed: Sequence[Committed] | None
     corrected: dict[str, Price]
     """What periods of it were rated with again, by the price's id."""
+    meters: dict[str, str] = field(default_factory=dict)
+    """The meter of each metered item."""
+
+    def last_item(self, meter_code: str, period: Period) -> PricedItem | None:
+        """The one whose usage the meter's is at the period's end, if any."""
+        served = [
+            item
+            for item in self.items
+            if self.meters.get(item.id) == meter_code and item.served.start < period.end
+        ]
+        last = max(served, key=lambda item: item.served.start, default=None)
+        return last if last and last.served.end > period.start else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +91,37 @@ Reported = usage_events_pb2.UsageReported | usage_events_pb2.UsageRetracted | us
 class RatingService:
     """Rates cycles once they are closed; previews what they and single prices come to."""
 
-    async def rate_cycles(self, tx: Transaction, causes: Mapping[str, eventv1.Event]) -> None:
+    async def rate_cycles(
+        self, tx: Transaction, causes: Mapping[str, eventv1.Event], assumed: Assumed = _NOTHING_ASSUMED
+    ) -> None:
         """Charges closed cycles of the tenant, and announces it. Trials, and what was rated, are left alone.
 
         Args:
             causes: What each cycle is rated for, by the cycle's id.
+            assumed: As of `rate`.
 
         The caller holds the customers' locks.
         """
         cycles = await rating_sql.claim_closed_cycles(tx, tenant_id=tx.tenant_id, ids=list(causes))
         for batch in _one_per_subscription(cycles):
-            rated = await self.rate(tx, batch)
+            rated = await self.rate(tx, batch, assumed)
             await _insert(tx, [charge for cycle in batch for charge in rated[cycle.id].charges])
             await _mark_minimums(tx, rated)
             for cycle in batch:
                 _announce_completed(tx, cycle, rated[cycle.id].charges, causes[cycle.id])
 
-    async def rate(self, tx: Transaction, cycles: Sequence[models.BillingCycle]) -> dict[str, RatedCycle]:
+    async def rate(
+        self,
+        tx: Transaction,
+        cycles: Sequence[models.BillingCycle],
+        assumed: Assumed = _NOTHING_ASSUMED,
+    ) -> dict[str, RatedCycle]:
         """What fees and usage so far come to, with what came late for earlier cycles; by the cycle's id.
 
         The cycles are of different subscriptions. The rows are not written yet.
+
+        Args:
+            assumed: What usage is supposed to come to, by meter; what others do is looked up.
         """
         subscription_ids = [cycle.subscription_id for cycle in cycles]
         rows = await rating_sql.list_unbilled_usage(
@@ -121,7 +149,12 @@ class RatingService:
                 [
                     _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
                     for charge in _decide(
-                        cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id], billed, grain
+                        cycle,
+                        contracts[cycle.subscription_id],
+                        usage[cycle.subscription_id],
+                        billed,
+                        grain,
+                        assumed,
                     )
                 ],
                 _minimum(cycle, contracts[cycle.subscription_id], grain),
@@ -129,13 +162,10 @@ class RatingService:
             for cycle in cycles
         }
 
-    async def announce_rated(
-        self,
-        tx: Transaction,
-        event: eventv1.Event,
-        reported: Reported,
-    ) -> None:
+    async def announce_rated(self, tx: Transaction, event: eventv1.Event, reported: Reported) -> bool:
         """Announces what the period's usage comes to with the event; a trial's is passed over.
+
+        Returns whether there are thresholds that it may have come to.
 
         The amount follows the total: it has an id of its own, and the total's versions.
         """
@@ -146,7 +176,7 @@ class RatingService:
             period_start=instant(reported.period.start),
         )
         if row is None:
-            return
+            return False
         if row.plain:
             # A minimum is due once the period is over.
             rated = rate(price_of(row, row.paid_currency), Decimal(reported.total_quantity), final=False)
@@ -166,6 +196,7 @@ class RatingService:
             resource_version=event.metadata.resource_version,
             ordering_key=event.metadata.ordering_key,
         )
+        return row.has_thresholds
 
     async def list_charges(self, tx: Transaction, request: rpc.ListChargesRequest) -> rpc.ListChargesResponse:
         if await schedule_sql.find_billing_cycle(tx, tenant_id=tx.tenant_id, id=request.cycle_id) is None:
@@ -210,12 +241,16 @@ def _decide(
     rows: Sequence[rating_sql.ListUnbilledUsageRow],
     billed: Mapping[str, Sequence[BilledUsage]],
     grain: Grain,
+    assumed: Assumed,
 ) -> list[Charge]:
+    if cycle.threshold_minor:
+        return _decide_progressive(cycle, contract, rows, grain)
     period = Period(cycle.period_start, cycle.period_end)
     full_period = Period(cycle.full_period_start, cycle.full_period_end)
     so_far = Period(full_period.start, period.end)
     items = {item.id: item for item in contract.items}
     usage: dict[str, Decimal] = {}
+    invoiced: dict[str, InvoicedUsage] = {}
     late: list[LateUsage] = []
     for row in rows:
         item = items[row.subscription_item_id]
@@ -224,8 +259,14 @@ def _decide(
         if row.period_start in period or (row.period_start in so_far and item.served.end > period.start):
             if not goes_on(item, period, full_period, contract.service):
                 usage[item.id] = row.quantity
-        elif row.settled:
+                if row.billed_quantity:
+                    invoiced[item.id] = InvoicedUsage(row.billed_quantity, row.billed_amount)
+        elif row.settled and row.quantity != row.billed_quantity:
             late.append(_late_usage(row, contract.corrected.get(row.corrected_price_id)))
+    for meter_code, quantity in assumed.items():
+        last = contract.last_item(meter_code, so_far)
+        if last is not None and not goes_on(last, period, full_period, contract.service):
+            usage[last.id] = quantity
     return decide_charges(
         period,
         full_period,
@@ -235,6 +276,31 @@ def _decide(
         Proration(grain, contract.timezone),
         service=contract.service,
         billed=billed,
+        invoiced=invoiced,
+    )
+
+
+def _decide_progressive(
+    cycle: models.BillingCycle,
+    contract: Contract,
+    rows: Sequence[rating_sql.ListUnbilledUsageRow],
+    grain: Grain,
+) -> list[Charge]:
+    so_far = Period(cycle.full_period_start, cycle.period_end)
+    used = [row for row in rows if row.period_start in so_far]
+    return decide_progressive(
+        Period(cycle.period_start, cycle.period_end),
+        Period(cycle.full_period_start, cycle.full_period_end),
+        contract.items,
+        # What came late for a part that is settled is adjusted with the period's last invoice.
+        {row.subscription_item_id: row.billed_quantity if row.settled else row.quantity for row in used},
+        {
+            row.subscription_item_id: InvoicedUsage(row.billed_quantity, row.billed_amount)
+            for row in used
+            if row.billed_quantity
+        },
+        Proration(grain, contract.timezone),
+        service=contract.service,
     )
 
 
@@ -365,6 +431,8 @@ async def _contracts(
                     for price_id in corrected.get(row.subscription_id, ())
                 },
             )
+        if row.meter_code:
+            contract.meters[row.id] = row.meter_code
         contract.items.append(
             PricedItem(
                 id=row.id,

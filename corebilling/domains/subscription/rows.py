@@ -38,6 +38,7 @@ async def save(tx: Transaction, subscription: Subscription, *announced: Message)
         next_change_at=subscription.next_change_at,
         plan_id=subscription.plan_id,
         commitments=subscription.commitments,
+        spend_thresholds=subscription.spend_thresholds,
     )
     assert saved is not None, "the customer's lock keeps the version"
     for version, payload in enumerate(announced, start=first):

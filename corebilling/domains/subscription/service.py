@@ -1,5 +1,6 @@
 """Use cases of subscriptions, and the steps that the scheduler takes on them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -93,9 +94,11 @@ class SubscriptionService:
     async def get_subscription(
         self, tx: Transaction, request: rpc.GetSubscriptionRequest
     ) -> rpc.GetSubscriptionResponse:
-        subscription = await rows.find(tx, request.subscription_id)
-        (message,) = await rows.messages(tx, [subscription])
-        return rpc.GetSubscriptionResponse(subscription=message)
+        return rpc.GetSubscriptionResponse(subscription=await self.read(tx, request.subscription_id))
+
+    async def read(self, tx: Transaction, subscription_id: str) -> pb.Subscription:
+        (message,) = await rows.messages(tx, [await rows.find(tx, subscription_id)])
+        return message
 
     async def list_subscriptions(
         self, tx: Transaction, request: rpc.ListSubscriptionsRequest
@@ -118,7 +121,7 @@ class SubscriptionService:
     async def change_subscription(
         self, tx: Transaction, request: rpc.ChangeSubscriptionRequest
     ) -> rpc.ChangeSubscriptionResponse:
-        subscription, now = await self._find_present(tx, request.subscription_id)
+        subscription, now = await self.find_present(tx, request.subscription_id)
         wanted = await items.wanted(tx, request)
         prices = await items.offered_prices(tx, wanted)
         filled, unit, count = decide_items(wanted, prices, subscription.currency)
@@ -164,10 +167,19 @@ class SubscriptionService:
         (message,) = await rows.messages(tx, [saved])
         return rpc.ChangeSubscriptionResponse(subscription=message, change=changes.message(change))
 
+    async def set_spend_thresholds(
+        self, tx: Transaction, request: rpc.SetSpendThresholdsRequest
+    ) -> rpc.SetSpendThresholdsResponse:
+        subscription, _ = await self.find_present(tx, request.subscription_id)
+        subscription.spend_thresholds = _thresholds(request.spend_thresholds)
+        saved = await rows.save(tx, subscription, rows.updated(subscription, "spend_thresholds"))
+        (message,) = await rows.messages(tx, [saved])
+        return rpc.SetSpendThresholdsResponse(subscription=message)
+
     async def pause_subscription(
         self, tx: Transaction, request: rpc.PauseSubscriptionRequest
     ) -> rpc.PauseSubscriptionResponse:
-        subscription, now = await self._find_present(tx, request.subscription_id)
+        subscription, now = await self.find_present(tx, request.subscription_id)
         change = apply_lifecycle(SubscriptionState(subscription.state), SubscriptionState.PAUSED)
         await changes.stop(tx, subscription, now)
         subscription.state = change.new
@@ -180,7 +192,7 @@ class SubscriptionService:
     async def resume_subscription(
         self, tx: Transaction, request: rpc.ResumeSubscriptionRequest
     ) -> rpc.ResumeSubscriptionResponse:
-        subscription, now = await self._find_present(tx, request.subscription_id)
+        subscription, now = await self.find_present(tx, request.subscription_id)
         change = decide_resumption(SubscriptionState(subscription.state))
         await changes.start_again(tx, subscription, now)
         subscription.state = change.new
@@ -193,7 +205,7 @@ class SubscriptionService:
     async def cancel_subscription(
         self, tx: Transaction, request: rpc.CancelSubscriptionRequest
     ) -> rpc.CancelSubscriptionResponse:
-        subscription, now = await self._find_present(tx, request.subscription_id)
+        subscription, now = await self.find_present(tx, request.subscription_id)
         cancellation = decide_cancellation(
             SubscriptionState(subscription.state),
             at_period_end=request.at_period_end,
@@ -259,12 +271,17 @@ class SubscriptionService:
                 return
             await self.pass_boundary(tx, cycle)
 
-    async def _find_present(self, tx: Transaction, subscription_id: str) -> tuple[Subscription, datetime]:
+    async def find_present(self, tx: Transaction, subscription_id: str) -> tuple[Subscription, datetime]:
         """The subscription, locked, as it is by the tenant's clock: past all boundaries that have come."""
         await tx.lock((await rows.find(tx, subscription_id)).customer_id)
         now = (await tenant_profile(tx)).now
         await self.catch_up(tx, subscription_id, now)
         return await rows.find(tx, subscription_id), now
+
+
+def _thresholds(wanted: Iterable[pb.SpendThreshold]) -> list[dict[str, int | bool]] | None:
+    """As rows keep them; None where there are none."""
+    return [{"amount_minor": one.amount_minor, "recurring": one.recurring} for one in wanted] or None
 
 
 async def _begin(tx: Transaction, cycle: BillingCycle) -> None:
@@ -338,5 +355,6 @@ async def _insert(
         current_period_start=period.start if running else None,
         current_period_end=period.end if running else None,
         commitments=commitments.first(request.minimum_commitment_minor),
+        spend_thresholds=_thresholds(request.spend_thresholds),
         created_at=tx.now,
     )

@@ -32,6 +32,11 @@ class SubscriptionServicer(SubscriptionServiceServicer):
     ) -> rpc.ChangeSubscriptionResponse:
         return await self._door.write(request, self._subscriptions.change_subscription)
 
+    async def SetSpendThresholds(
+        self, request: rpc.SetSpendThresholdsRequest, context: Context
+    ) -> rpc.SetSpendThresholdsResponse:
+        return await self._door.write(request, self._subscriptions.set_spend_thresholds)
+
     async def PauseSubscription(
         self, request: rpc.PauseSubscriptionRequest, context: Context
     ) -> rpc.PauseSubscriptionResponse:

@@ -21,7 +21,7 @@ CUSTOMER_STATUS_ACTIVE: CustomerStatus
 CUSTOMER_STATUS_CLOSED: CustomerStatus
 
 class Customer(_message.Message):
-    __slots__ = ("id", "tenant_id", "external_id", "name", "company", "email", "tax_id", "address", "currency", "timezone", "status", "created_at", "updated_at", "version", "etag", "language")
+    __slots__ = ("id", "tenant_id", "external_id", "name", "company", "email", "tax_id", "address", "currency", "timezone", "status", "created_at", "updated_at", "version", "etag", "language", "consolidate_invoices")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     EXTERNAL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -38,6 +38,7 @@ class Customer(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    CONSOLIDATE_INVOICES_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     external_id: str
@@ -54,7 +55,8 @@ class Customer(_message.Message):
     version: int
     etag: str
     language: _language_pb2.Language
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., external_id: _Optional[str] = ..., name: _Optional[str] = ..., company: _Optional[str] = ..., email: _Optional[str] = ..., tax_id: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., currency: _Optional[str] = ..., timezone: _Optional[str] = ..., status: _Optional[_Union[CustomerStatus, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., etag: _Optional[str] = ..., language: _Optional[_Union[_language_pb2.Language, str]] = ...) -> None: ...
+    consolidate_invoices: bool
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., external_id: _Optional[str] = ..., name: _Optional[str] = ..., company: _Optional[str] = ..., email: _Optional[str] = ..., tax_id: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., currency: _Optional[str] = ..., timezone: _Optional[str] = ..., status: _Optional[_Union[CustomerStatus, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., etag: _Optional[str] = ..., language: _Optional[_Union[_language_pb2.Language, str]] = ..., consolidate_invoices: _Optional[bool] = ...) -> None: ...
 
 class Address(_message.Message):
     __slots__ = ("line1", "line2", "city", "region", "postal_code", "country")

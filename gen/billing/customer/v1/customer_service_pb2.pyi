@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CustomerDetails(_message.Message):
-    __slots__ = ("name", "company", "email", "tax_id", "address", "timezone", "language")
+    __slots__ = ("name", "company", "email", "tax_id", "address", "timezone", "language", "consolidate_invoices")
     NAME_FIELD_NUMBER: _ClassVar[int]
     COMPANY_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,7 @@ class CustomerDetails(_message.Message):
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     TIMEZONE_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    CONSOLIDATE_INVOICES_FIELD_NUMBER: _ClassVar[int]
     name: str
     company: str
     email: str
@@ -27,7 +28,8 @@ class CustomerDetails(_message.Message):
     address: _customer_pb2.Address
     timezone: str
     language: _language_pb2.Language
-    def __init__(self, name: _Optional[str] = ..., company: _Optional[str] = ..., email: _Optional[str] = ..., tax_id: _Optional[str] = ..., address: _Optional[_Union[_customer_pb2.Address, _Mapping]] = ..., timezone: _Optional[str] = ..., language: _Optional[_Union[_language_pb2.Language, str]] = ...) -> None: ...
+    consolidate_invoices: bool
+    def __init__(self, name: _Optional[str] = ..., company: _Optional[str] = ..., email: _Optional[str] = ..., tax_id: _Optional[str] = ..., address: _Optional[_Union[_customer_pb2.Address, _Mapping]] = ..., timezone: _Optional[str] = ..., language: _Optional[_Union[_language_pb2.Language, str]] = ..., consolidate_invoices: _Optional[bool] = ...) -> None: ...
 
 class CreateCustomerRequest(_message.Message):
     __slots__ = ("tenant_id", "request_id", "external_id", "currency", "details")

@@ -4,6 +4,7 @@ from billing.invoice.v1 import bundle_pb2 as _bundle_pb2
 from billing.invoice.v1 import invoice_pb2 as _invoice_pb2
 from billing.options.v1 import options_pb2 as _options_pb2
 from billing.rating.v1 import rating_pb2 as _rating_pb2
+from billing.subscription.v1 import subscription_service_pb2 as _subscription_service_pb2
 from billing.types.v1 import language_pb2 as _language_pb2
 from billing.types.v1 import period_pb2 as _period_pb2
 from buf.validate import validate_pb2 as _validate_pb2
@@ -65,12 +66,34 @@ class ListInvoicesResponse(_message.Message):
     def __init__(self, invoices: _Optional[_Iterable[_Union[_invoice_pb2.Invoice, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class PreviewInvoiceRequest(_message.Message):
-    __slots__ = ("tenant_id", "subscription_id")
+    __slots__ = ("tenant_id", "subscription_id", "create", "change", "cancel", "pause", "resume", "coupon_code", "assumed_usage")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    CREATE_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
+    COUPON_CODE_FIELD_NUMBER: _ClassVar[int]
+    ASSUMED_USAGE_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     subscription_id: str
-    def __init__(self, tenant_id: _Optional[str] = ..., subscription_id: _Optional[str] = ...) -> None: ...
+    create: _subscription_service_pb2.CreateSubscriptionRequest
+    change: _subscription_service_pb2.ChangeSubscriptionRequest
+    cancel: _subscription_service_pb2.CancelSubscriptionRequest
+    pause: _subscription_service_pb2.PauseSubscriptionRequest
+    resume: _subscription_service_pb2.ResumeSubscriptionRequest
+    coupon_code: str
+    assumed_usage: _containers.RepeatedCompositeFieldContainer[AssumedUsage]
+    def __init__(self, tenant_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., create: _Optional[_Union[_subscription_service_pb2.CreateSubscriptionRequest, _Mapping]] = ..., change: _Optional[_Union[_subscription_service_pb2.ChangeSubscriptionRequest, _Mapping]] = ..., cancel: _Optional[_Union[_subscription_service_pb2.CancelSubscriptionRequest, _Mapping]] = ..., pause: _Optional[_Union[_subscription_service_pb2.PauseSubscriptionRequest, _Mapping]] = ..., resume: _Optional[_Union[_subscription_service_pb2.ResumeSubscriptionRequest, _Mapping]] = ..., coupon_code: _Optional[str] = ..., assumed_usage: _Optional[_Iterable[_Union[AssumedUsage, _Mapping]]] = ...) -> None: ...
+
+class AssumedUsage(_message.Message):
+    __slots__ = ("meter_code", "quantity")
+    METER_CODE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    meter_code: str
+    quantity: str
+    def __init__(self, meter_code: _Optional[str] = ..., quantity: _Optional[str] = ...) -> None: ...
 
 class PreviewInvoiceResponse(_message.Message):
     __slots__ = ("invoice",)

@@ -143,7 +143,8 @@ class InvoiceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PreviewInvoice(self, request, context):
-        """The invoice that the current cycle would give now; nothing is written.
+        """The invoice that the current cycle would give now, or, where something is supposed, the next invoice from the
+        current cycle on as it would then come: with what is used by now, or assumed to be. Nothing is written.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,9 @@ class InvoiceServiceStub:
     ListInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]
     """Newest first."""
     PreviewInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.PreviewInvoiceRequest, _invoice_service_pb2.PreviewInvoiceResponse]
-    """The invoice that the current cycle would give now; nothing is written."""
+    """The invoice that the current cycle would give now, or, where something is supposed, the next invoice from the
+    current cycle on as it would then come: with what is used by now, or assumed to be. Nothing is written.
+    """
     FinalizeInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.FinalizeInvoiceRequest, _invoice_service_pb2.FinalizeInvoiceResponse]
     """Numbers a draft, posts it to the ledger and opens it for payment."""
     VoidInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]
@@ -76,7 +78,9 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     ListInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]  # type: ignore[assignment]
     """Newest first."""
     PreviewInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.PreviewInvoiceRequest, _invoice_service_pb2.PreviewInvoiceResponse]  # type: ignore[assignment]
-    """The invoice that the current cycle would give now; nothing is written."""
+    """The invoice that the current cycle would give now, or, where something is supposed, the next invoice from the
+    current cycle on as it would then come: with what is used by now, or assumed to be. Nothing is written.
+    """
     FinalizeInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.FinalizeInvoiceRequest, _invoice_service_pb2.FinalizeInvoiceResponse]  # type: ignore[assignment]
     """Numbers a draft, posts it to the ledger and opens it for payment."""
     VoidInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]  # type: ignore[assignment]
@@ -132,7 +136,9 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.PreviewInvoiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.PreviewInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.PreviewInvoiceResponse]]:
-        """The invoice that the current cycle would give now; nothing is written."""
+        """The invoice that the current cycle would give now, or, where something is supposed, the next invoice from the
+        current cycle on as it would then come: with what is used by now, or assumed to be. Nothing is written.
+        """
 
     @_abc_1.abstractmethod
     def FinalizeInvoice(

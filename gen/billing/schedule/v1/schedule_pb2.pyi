@@ -28,7 +28,7 @@ BILLING_CYCLE_STATE_RATED: BillingCycleState
 BILLING_CYCLE_STATE_INVOICED: BillingCycleState
 
 class BillingCycle(_message.Message):
-    __slots__ = ("id", "tenant_id", "subscription_id", "customer_id", "period", "full_period", "state", "trial", "due_at", "closed_at", "version")
+    __slots__ = ("id", "tenant_id", "subscription_id", "customer_id", "period", "full_period", "state", "trial", "due_at", "closed_at", "version", "threshold_minor")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class BillingCycle(_message.Message):
     DUE_AT_FIELD_NUMBER: _ClassVar[int]
     CLOSED_AT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_MINOR_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     subscription_id: str
@@ -51,7 +52,8 @@ class BillingCycle(_message.Message):
     due_at: _timestamp_pb2.Timestamp
     closed_at: _timestamp_pb2.Timestamp
     version: int
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., full_period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., state: _Optional[_Union[BillingCycleState, str]] = ..., trial: _Optional[bool] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., closed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+    threshold_minor: int
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., subscription_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., full_period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., state: _Optional[_Union[BillingCycleState, str]] = ..., trial: _Optional[bool] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., closed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., threshold_minor: _Optional[int] = ...) -> None: ...
 
 class TestClock(_message.Message):
     __slots__ = ("tenant_id", "now", "target_at", "ready")

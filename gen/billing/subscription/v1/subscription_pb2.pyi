@@ -1,6 +1,7 @@
 import datetime
 
 from billing.types.v1 import period_pb2 as _period_pb2
+from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -49,7 +50,7 @@ SUBSCRIPTION_CHANGE_STATE_APPLIED: SubscriptionChangeState
 SUBSCRIPTION_CHANGE_STATE_CANCELED: SubscriptionChangeState
 
 class Subscription(_message.Message):
-    __slots__ = ("id", "tenant_id", "customer_id", "plan_id", "state", "currency", "items", "interval_unit", "interval_count", "timezone", "anchor_at", "start_at", "trial_end_at", "current_period_start", "current_period_end", "cancel_at_period_end", "canceled_at", "ended_at", "created_at", "version", "paused_at", "next_change_at", "minimum_commitment_minor")
+    __slots__ = ("id", "tenant_id", "customer_id", "plan_id", "state", "currency", "items", "interval_unit", "interval_count", "timezone", "anchor_at", "start_at", "trial_end_at", "current_period_start", "current_period_end", "cancel_at_period_end", "canceled_at", "ended_at", "created_at", "version", "paused_at", "next_change_at", "minimum_commitment_minor", "spend_thresholds")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +74,7 @@ class Subscription(_message.Message):
     PAUSED_AT_FIELD_NUMBER: _ClassVar[int]
     NEXT_CHANGE_AT_FIELD_NUMBER: _ClassVar[int]
     MINIMUM_COMMITMENT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    SPEND_THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     customer_id: str
@@ -96,7 +98,16 @@ class Subscription(_message.Message):
     paused_at: _timestamp_pb2.Timestamp
     next_change_at: _timestamp_pb2.Timestamp
     minimum_commitment_minor: int
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., state: _Optional[_Union[SubscriptionState, str]] = ..., currency: _Optional[str] = ..., items: _Optional[_Iterable[_Union[SubscriptionItem, _Mapping]]] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., timezone: _Optional[str] = ..., anchor_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trial_end_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_at_period_end: _Optional[bool] = ..., canceled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., paused_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_change_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., minimum_commitment_minor: _Optional[int] = ...) -> None: ...
+    spend_thresholds: _containers.RepeatedCompositeFieldContainer[SpendThreshold]
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., state: _Optional[_Union[SubscriptionState, str]] = ..., currency: _Optional[str] = ..., items: _Optional[_Iterable[_Union[SubscriptionItem, _Mapping]]] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., timezone: _Optional[str] = ..., anchor_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trial_end_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current_period_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_at_period_end: _Optional[bool] = ..., canceled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., paused_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_change_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., minimum_commitment_minor: _Optional[int] = ..., spend_thresholds: _Optional[_Iterable[_Union[SpendThreshold, _Mapping]]] = ...) -> None: ...
+
+class SpendThreshold(_message.Message):
+    __slots__ = ("amount_minor", "recurring")
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    RECURRING_FIELD_NUMBER: _ClassVar[int]
+    amount_minor: int
+    recurring: bool
+    def __init__(self, amount_minor: _Optional[int] = ..., recurring: _Optional[bool] = ...) -> None: ...
 
 class SubscriptionItem(_message.Message):
     __slots__ = ("id", "price_id", "meter_code", "quantity", "one_time")

@@ -54,6 +54,11 @@ class SubscriptionServiceStub:
                 request_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ChangeSubscriptionRequest.SerializeToString,
                 response_deserializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ChangeSubscriptionResponse.FromString,
                 _registered_method=True)
+        self.SetSpendThresholds = channel.unary_unary(
+                '/billing.subscription.v1.SubscriptionService/SetSpendThresholds',
+                request_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.SetSpendThresholdsRequest.SerializeToString,
+                response_deserializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.SetSpendThresholdsResponse.FromString,
+                _registered_method=True)
         self.PauseSubscription = channel.unary_unary(
                 '/billing.subscription.v1.SubscriptionService/PauseSubscription',
                 request_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.PauseSubscriptionRequest.SerializeToString,
@@ -96,6 +101,14 @@ class SubscriptionServiceServicer:
         """Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
         they are keep their ids and their usage; where all stay, nothing changes. A trial goes on as it began. What is to
         happen later is scheduled, and replaces what was scheduled before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetSpendThresholds(self, request, context):
+        """At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest.
+        They replace those that the subscription had, from the next report of usage on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,6 +158,11 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
                     servicer.ChangeSubscription,
                     request_deserializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ChangeSubscriptionRequest.FromString,
                     response_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ChangeSubscriptionResponse.SerializeToString,
+            ),
+            'SetSpendThresholds': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSpendThresholds,
+                    request_deserializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.SetSpendThresholdsRequest.FromString,
+                    response_serializer=billing_dot_subscription_dot_v1_dot_subscription__service__pb2.SetSpendThresholdsResponse.SerializeToString,
             ),
             'PauseSubscription': grpc.unary_unary_rpc_method_handler(
                     servicer.PauseSubscription,
@@ -270,6 +288,33 @@ class SubscriptionService:
             '/billing.subscription.v1.SubscriptionService/ChangeSubscription',
             billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ChangeSubscriptionRequest.SerializeToString,
             billing_dot_subscription_dot_v1_dot_subscription__service__pb2.ChangeSubscriptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSpendThresholds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.subscription.v1.SubscriptionService/SetSpendThresholds',
+            billing_dot_subscription_dot_v1_dot_subscription__service__pb2.SetSpendThresholdsRequest.SerializeToString,
+            billing_dot_subscription_dot_v1_dot_subscription__service__pb2.SetSpendThresholdsResponse.FromString,
             options,
             channel_credentials,
             insecure,

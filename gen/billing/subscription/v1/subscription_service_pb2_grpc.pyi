@@ -39,6 +39,10 @@ class SubscriptionServiceStub:
     they are keep their ids and their usage; where all stay, nothing changes. A trial goes on as it began. What is to
     happen later is scheduled, and replaces what was scheduled before.
     """
+    SetSpendThresholds: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.SetSpendThresholdsRequest, _subscription_service_pb2.SetSpendThresholdsResponse]
+    """At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest.
+    They replace those that the subscription had, from the next report of usage on.
+    """
     PauseSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.PauseSubscriptionRequest, _subscription_service_pb2.PauseSubscriptionResponse]
     """Stops service now, and withdraws a scheduled change. Fees are due for the time served; periods go on."""
     ResumeSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.ResumeSubscriptionRequest, _subscription_service_pb2.ResumeSubscriptionResponse]
@@ -58,6 +62,10 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     """Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
     they are keep their ids and their usage; where all stay, nothing changes. A trial goes on as it began. What is to
     happen later is scheduled, and replaces what was scheduled before.
+    """
+    SetSpendThresholds: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.SetSpendThresholdsRequest, _subscription_service_pb2.SetSpendThresholdsResponse]  # type: ignore[assignment]
+    """At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest.
+    They replace those that the subscription had, from the next report of usage on.
     """
     PauseSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.PauseSubscriptionRequest, _subscription_service_pb2.PauseSubscriptionResponse]  # type: ignore[assignment]
     """Stops service now, and withdraws a scheduled change. Fees are due for the time served; periods go on."""
@@ -99,6 +107,16 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
         they are keep their ids and their usage; where all stay, nothing changes. A trial goes on as it began. What is to
         happen later is scheduled, and replaces what was scheduled before.
+        """
+
+    @_abc_1.abstractmethod
+    def SetSpendThresholds(
+        self,
+        request: _subscription_service_pb2.SetSpendThresholdsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscription_service_pb2.SetSpendThresholdsResponse, _abc.Awaitable[_subscription_service_pb2.SetSpendThresholdsResponse]]:
+        """At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest.
+        They replace those that the subscription had, from the next report of usage on.
         """
 
     @_abc_1.abstractmethod

@@ -418,6 +418,12 @@ class ErrorReason(betterproto2.Enum):
     FAILED_PRECONDITION {target_at}. The clock is still on its way; wait until it arrives.
     """
 
+    PREVIEW_INVALID = 260
+    """
+    INVALID_ARGUMENT {detail}. The preview contradicts itself: it names two subscriptions or none, or assumes usage of a
+    meter that no item of the subscription has.
+    """
+
     COUPON_NOT_FOUND = 220
     """
     NOT_FOUND {coupon_id} or {code}.
@@ -693,6 +699,7 @@ class ErrorReason(betterproto2.Enum):
             200: "ERROR_REASON_TEST_CLOCK_NOT_AVAILABLE",
             201: "ERROR_REASON_TEST_CLOCK_TARGET_INVALID",
             202: "ERROR_REASON_TEST_CLOCK_ADVANCING",
+            260: "ERROR_REASON_PREVIEW_INVALID",
             220: "ERROR_REASON_COUPON_NOT_FOUND",
             221: "ERROR_REASON_COUPON_INVALID",
             222: "ERROR_REASON_COUPON_NOT_REDEEMABLE",
@@ -814,6 +821,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TEST_CLOCK_NOT_AVAILABLE": 200,
             "ERROR_REASON_TEST_CLOCK_TARGET_INVALID": 201,
             "ERROR_REASON_TEST_CLOCK_ADVANCING": 202,
+            "ERROR_REASON_PREVIEW_INVALID": 260,
             "ERROR_REASON_COUPON_NOT_FOUND": 220,
             "ERROR_REASON_COUPON_INVALID": 221,
             "ERROR_REASON_COUPON_NOT_REDEEMABLE": 222,

@@ -4,6 +4,7 @@
 # This file has been @generated
 
 __all__ = (
+    "AssumedUsage",
     "ChargePart",
     "CreateInvoiceRequest",
     "CreateInvoiceResponse",
@@ -204,6 +205,20 @@ class InvoiceState(betterproto2.Enum):
             "INVOICE_STATE_VOID": 4,
             "INVOICE_STATE_UNCOLLECTIBLE": 5,
         }
+
+
+@dataclass(eq=False, repr=False)
+class AssumedUsage(betterproto2.Message):
+    """
+    What a meter's usage comes to by the end of the invoiced period, instead of what it does by now.
+    """
+
+    meter_code: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    quantity: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.invoice.v1", "AssumedUsage", AssumedUsage)
 
 
 @dataclass(eq=False, repr=False)
@@ -488,6 +503,9 @@ class Invoice(betterproto2.Message):
     customer_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
 
     subscription_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Empty of consolidated invoices: their lines say it.
+    """
 
     cycle_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
 
@@ -813,13 +831,26 @@ default_message_pool.register_message("billing.invoice.v1", "InvoiceLine", Invoi
 class InvoiceLineEvidence(betterproto2.Message):
     minimum_minor: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
     """
-    Of a true-up: what its period comes to at least, what the period's lines came to on all invoices up to this one, and
-    what was trued up before.
+    Of a true-up: what its period comes to at least, what the period's lines came to on all invoices up to this one,
+    and what was trued up before.
     """
 
     lines_minor: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
 
     trued_up_minor: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+    quantity_before: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Of what is billed in parts: the quantity and the exact amount that earlier invoices have of it. The line's own is
+    what came on top; the lines of all parts add up to what the whole is rounded to.
+    """
+
+    amount_before: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+
+    threshold_minor: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+    """
+    Of usage that was invoiced within its period: the threshold that it came to.
+    """
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceLineEvidence", InvoiceLineEvidence)
@@ -1314,9 +1345,46 @@ default_message_pool.register_message("billing.invoice.v1", "PartLine", PartLine
 
 @dataclass(eq=False, repr=False)
 class PreviewInvoiceRequest(betterproto2.Message):
+    """
+
+
+    Oneofs:
+        - hypothesis: The call that is thought of, as it would be made; its `tenant_id` is left aside, and its `request_id` not used up.
+    """
+
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
     subscription_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    May be left out with a hypothesis, which says it too.
+    """
+
+    create: "__subscription__v1__.CreateSubscriptionRequest | None" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, optional=True, group="hypothesis"
+    )
+
+    change: "__subscription__v1__.ChangeSubscriptionRequest | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, optional=True, group="hypothesis"
+    )
+
+    cancel: "__subscription__v1__.CancelSubscriptionRequest | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, optional=True, group="hypothesis"
+    )
+
+    pause: "__subscription__v1__.PauseSubscriptionRequest | None" = betterproto2.field(
+        6, betterproto2.TYPE_MESSAGE, optional=True, group="hypothesis"
+    )
+
+    resume: "__subscription__v1__.ResumeSubscriptionRequest | None" = betterproto2.field(
+        7, betterproto2.TYPE_MESSAGE, optional=True, group="hypothesis"
+    )
+
+    coupon_code: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+    """
+    Redeemed for the subscription.
+    """
+
+    assumed_usage: "list[AssumedUsage]" = betterproto2.field(9, betterproto2.TYPE_MESSAGE, repeated=True)
 
 
 default_message_pool.register_message("billing.invoice.v1", "PreviewInvoiceRequest", PreviewInvoiceRequest)
@@ -1326,7 +1394,7 @@ default_message_pool.register_message("billing.invoice.v1", "PreviewInvoiceReque
 class PreviewInvoiceResponse(betterproto2.Message):
     invoice: "Invoice | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    Has neither id nor number.
+    Has neither id nor number, nor have its lines. Without lines: nothing will be invoiced.
     """
 
 
@@ -1621,7 +1689,8 @@ class InvoiceServiceStub:
 
     def preview_invoice(self, message: "PreviewInvoiceRequest") -> "PreviewInvoiceResponse":
         """
-        The invoice that the current cycle would give now; nothing is written.
+        The invoice that the current cycle would give now, or, where something is supposed, the next invoice from the
+        current cycle on as it would then come: with what is used by now, or assumed to be. Nothing is written.
         """
 
         return self._channel.unary_unary(
@@ -1799,6 +1868,7 @@ from ...credit import v1 as __credit__v1__
 from ...discount import v1 as __discount__v1__
 from ...ledger import v1 as __ledger__v1__
 from ...rating import v1 as __rating__v1__
+from ...subscription import v1 as __subscription__v1__
 from ...tax import v1 as __tax__v1__
 from ...types import v1 as __types__v1__
 from ...usage import v1 as __usage__v1__

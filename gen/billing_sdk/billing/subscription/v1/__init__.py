@@ -21,6 +21,9 @@ __all__ = (
     "ProrationBehavior",
     "ResumeSubscriptionRequest",
     "ResumeSubscriptionResponse",
+    "SetSpendThresholdsRequest",
+    "SetSpendThresholdsResponse",
+    "SpendThreshold",
     "Subscription",
     "SubscriptionCanceled",
     "SubscriptionChange",
@@ -305,8 +308,15 @@ class CreateSubscriptionRequest(betterproto2.Message):
 
     minimum_commitment_minor: "int" = betterproto2.field(260, betterproto2.TYPE_INT64)
     """
-    What the lines of a period come to at least, in minor units of the customer's currency, before discounts, credits and
-    tax. What is missing is charged with the period's last invoice. Due for the time served, as a fee is.
+    What the lines of a period come to at least, in minor units of the subscription's currency, before discounts,
+    credits and tax. What is missing is charged with the period's last invoice. Due for the time served, as a fee is.
+    """
+
+    spend_thresholds: "list[SpendThreshold]" = betterproto2.field(
+        261, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    As SetSpendThresholds.
     """
 
 
@@ -444,6 +454,55 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class SetSpendThresholdsRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    subscription_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    spend_thresholds: "list[SpendThreshold]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    None: usage is billed when its period ends.
+    """
+
+
+default_message_pool.register_message(
+    "billing.subscription.v1", "SetSpendThresholdsRequest", SetSpendThresholdsRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class SetSpendThresholdsResponse(betterproto2.Message):
+    subscription: "Subscription | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "billing.subscription.v1", "SetSpendThresholdsResponse", SetSpendThresholdsResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class SpendThreshold(betterproto2.Message):
+    """
+    An amount of usage within a period at which an invoice is made at once, for the usage so far.
+    """
+
+    amount_minor: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+    """
+    In minor units of the subscription's currency, before discounts, credits and tax.
+    """
+
+    recurring: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    Reached again each time that usage grows by this much more, counted from the largest one that is not recurring.
+    """
+
+
+default_message_pool.register_message("billing.subscription.v1", "SpendThreshold", SpendThreshold)
+
+
+@dataclass(eq=False, repr=False)
 class Subscription(betterproto2.Message):
     """
     A customer's agreement to pay a set of prices, period after period.
@@ -539,6 +598,10 @@ class Subscription(betterproto2.Message):
     """
     What the lines of a period come to at least, in minor units; 0: anything.
     """
+
+    spend_thresholds: "list[SpendThreshold]" = betterproto2.field(
+        261, betterproto2.TYPE_MESSAGE, repeated=True
+    )
 
 
 default_message_pool.register_message("billing.subscription.v1", "Subscription", Subscription)
@@ -779,6 +842,18 @@ class SubscriptionServiceStub:
             "/billing.subscription.v1.SubscriptionService/ChangeSubscription",
             ChangeSubscriptionRequest.SerializeToString,
             ChangeSubscriptionResponse.FromString,
+        )(message)
+
+    def set_spend_thresholds(self, message: "SetSpendThresholdsRequest") -> "SetSpendThresholdsResponse":
+        """
+        At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest.
+        They replace those that the subscription had, from the next report of usage on.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.subscription.v1.SubscriptionService/SetSpendThresholds",
+            SetSpendThresholdsRequest.SerializeToString,
+            SetSpendThresholdsResponse.FromString,
         )(message)
 
     def pause_subscription(self, message: "PauseSubscriptionRequest") -> "PauseSubscriptionResponse":

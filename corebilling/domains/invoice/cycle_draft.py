@@ -1,0 +1,87 @@
+"""Drafts of the invoices of cycles: one for each, or for all that a customer wants on one."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from billing_db import rating as rating_sql
+from billing_db import tax as tax_sql
+from billing_db.models import BillingCycle, Charge
+
+from corebilling.db.transaction import Transaction
+from corebilling.domains.invoice import draft, true_up
+from corebilling.domains.invoice.reckoning import Reckoning
+
+Charges = Mapping[str, Sequence[Charge]]
+"""By the cycle's id."""
+
+
+async def drafts(
+    tx: Transaction, rules: Reckoning, cycles: Sequence[BillingCycle], charges: Charges, currency: str = ""
+) -> list[draft.Draft]:
+    """In the order of the cycles; consolidated ones of a customer that end together are in one.
+
+    Args:
+        currency: Of cycles without charges.
+    """
+    categories = await _tax_categories(tx, [charge for cycle in cycles for charge in charges[cycle.id]])
+    true_ups = await true_up.load(tx, cycles, {cycle.id: _adjusted(charges[cycle.id]) for cycle in cycles})
+    made = []
+    for group in _groups(cycles, charges):
+        money = next((charge.currency for cycle in group for charge in charges[cycle.id]), currency)
+        lines = [
+            line
+            for cycle in group
+            for line in true_ups.add(
+                cycle,
+                draft.charge_lines(
+                    cycle.subscription_id, charges[cycle.id], categories, cycle.threshold_minor
+                ),
+                money,
+            )
+        ]
+        made.append(draft.new_draft(tx, rules, _occasion(group, money), lines, group))
+    return made
+
+
+async def charges_of(tx: Transaction, cycle_ids: Sequence[str]) -> Charges:
+    charges: dict[str, list[Charge]] = defaultdict(list)
+    for row in await rating_sql.list_charges(tx, tenant_id=tx.tenant_id, cycle_ids=cycle_ids):
+        charges[row.cycle_id].append(row)
+    return charges
+
+
+def _groups(cycles: Sequence[BillingCycle], charges: Charges) -> Iterable[Sequence[BillingCycle]]:
+    groups: dict[object, list[BillingCycle]] = defaultdict(list)
+    for cycle in cycles:
+        key: object = cycle.id
+        if cycle.consolidated:
+            key = (cycle.customer_id, cycle.period_end, charges[cycle.id][0].currency)
+        groups[key].append(cycle)
+    return groups.values()
+
+
+def _occasion(group: Sequence[BillingCycle], currency: str) -> draft.Occasion:
+    first = group[0]
+    alone = len(group) == 1
+    return draft.Occasion(
+        customer_id=first.customer_id,
+        currency=currency,
+        period_start=first.full_period_start
+        if first.threshold_minor
+        else min(cycle.period_start for cycle in group),
+        period_end=first.period_end,
+        subscription_id=first.subscription_id if alone else "",
+        cycle_id=first.id if alone else "",
+    )
+
+
+def _adjusted(charges: Sequence[Charge]) -> list[datetime]:
+    return [charge.period_start for charge in charges if charge.kind == "adjustment"]
+
+
+async def _tax_categories(tx: Transaction, charges: Sequence[Charge]) -> Mapping[str, str]:
+    """By price. Lines keep theirs without any rates too: they may be invoiced again when there are some."""
+    price_ids = sorted({charge.price_id for charge in charges})
+    rows = await tax_sql.list_tax_categories(tx, tenant_id=tx.tenant_id, price_ids=price_ids)
+    return {row.id: row.tax_category for row in rows}
