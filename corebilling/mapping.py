@@ -86,6 +86,11 @@ def decimal_text(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def optional_text(number: Decimal | None) -> str:
+    """The same, and '' for none."""
+    return "" if number is None else decimal_text(number)
+
+
 def enum_text(enum: EnumType, number: int) -> str:
     """SUBSCRIPTION_STATE_ACTIVE -> 'active'."""
     return _enum_names(enum.DESCRIPTOR)[0][number]

@@ -124,8 +124,8 @@ class PropertyFilter:
     name: str
     values: frozenset[str]
 
-    def holds(self, record: Record) -> bool:
-        return (record.properties or {}).get(self.name) in self.values
+    def holds(self, properties: Mapping[str, str] | None) -> bool:
+        return properties is not None and properties.get(self.name) in self.values
 
 
 def counted_records(
@@ -138,7 +138,7 @@ def counted_records(
         if record.key and record.key in seen:
             continue
         seen.add(record.key)
-        if (period is None or record.at in period) and all(one.holds(record) for one in filters):
+        if (period is None or record.at in period) and all(one.holds(record.properties) for one in filters):
             counted.append(record)
     return counted
 
@@ -172,19 +172,20 @@ def round_quantity(quantity: Decimal | Fraction, rounding: QuantityRounding, dec
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """What becomes of a period's quantity before it is priced: divided, then rounded up to whole blocks."""
+    """What becomes of a period's quantity before it is priced: divided, then rounded to whole blocks."""
 
     divide_by: Decimal = Decimal(1)
     block_size: Decimal | None = None
-    """Units of which a started block counts whole: 1500 by 1000 become 2000."""
+    """Units in a block: 1500 by 1000 become 2000, since a started block counts whole unless `rounding` says
+    otherwise."""
+    rounding: QuantityRounding = QuantityRounding.CEIL
 
     def apply(self, quantity: Fraction) -> Fraction:
         divided = quantity / Fraction(self.divide_by)
-        return (
-            divided
-            if self.block_size is None
-            else started_blocks(divided, self.block_size) * Fraction(self.block_size)
-        )
+        if self.block_size is None:
+            return divided
+        size = Fraction(self.block_size)
+        return round_quantity(divided / size, self.rounding) * size
 
 
 def started_blocks(quantity: Decimal | Fraction, block_size: Decimal) -> int:

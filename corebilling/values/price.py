@@ -9,6 +9,8 @@ parts adds up to the whole. Every model is a list of tiers, in which each quanti
     volume      all units at the price of the tier that the last one reaches
     package     started packages of `unit_size` units
 
+but for those that look at single records (`BY_RECORD`): of them, `settle` alone is of use here.
+
 A tier may sell whole blocks, and may have a most that it charges. Shares of money are units too: 1.5 % is a
 `unit_amount` of 1.5 for a `unit_size` of 100. What a price includes is its first tier, at nothing. On top of
 that come, in this order, a discount, a cap, and a minimum: see `settle`.
@@ -23,6 +25,8 @@ from math import ceil
 from typing import Protocol
 
 from corebilling.values.money import exact_amount
+from corebilling.values.price_matrix import Cell
+from corebilling.values.price_percentage import Percentage
 
 _NOTHING = Fraction(0)
 _WHOLE = Fraction(1)
@@ -34,6 +38,12 @@ class PriceModel(StrEnum):
     GRADUATED = "graduated"
     VOLUME = "volume"
     PACKAGE = "package"
+    MATRIX = "matrix"
+    PERCENTAGE = "percentage"
+
+
+BY_RECORD = frozenset({PriceModel.MATRIX, PriceModel.PERCENTAGE})
+"""What these charge does not follow from a quantity alone: see `price_matrix` and `price_percentage`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,9 @@ class Price:
     minimum_amount: Decimal | None = None
     discount_percent: Decimal = Decimal(0)
     one_time: bool = False
+    cells: tuple[Cell, ...] = ()
+    """Of a matrix; the last one takes what no other does."""
+    percentage: Percentage | None = None
     override_id: str = ""
     """The negotiated amounts that it has instead of its own."""
     zero_usage_flat_fee: bool = True
@@ -101,6 +114,8 @@ class StepKind(StrEnum):
     PERCENT_DISCOUNT = "percent_discount"
     CAP = "cap"
     MINIMUM = "minimum"
+    BILLED = "billed"
+    """What was billed before of what is rated as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +294,8 @@ def tiers_of(price: Tiered) -> Sequence[Tier]:
             return (Tier(None, amount, block_size=price.unit_size),)
         case PriceModel.GRADUATED | PriceModel.VOLUME:
             return price.tiers
+        case PriceModel.MATRIX | PriceModel.PERCENTAGE:
+            raise ValueError("a price that looks at single records has no tiers")
 
 
 def _entered(price: Price, units: Fraction) -> tuple[TierCharge, ...]:

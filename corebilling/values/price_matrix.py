@@ -1,6 +1,6 @@
 """Prices that look at more than one quantity: one amount per kind of event, and steps of several limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -27,6 +27,7 @@ class CellCharge:
     cell: Cell
     quantity: Fraction
     amount: Fraction
+    record_count: int = 0
 
 
 def rate_cells(
@@ -39,14 +40,22 @@ def rate_cells(
     Amounts are for `unit_size` units. What no cell holds is not charged; a price ends with a cell without
     properties to have none of that.
     """
-    inside = dict.fromkeys(cells, Fraction(0))
+    inside = dict.fromkeys(cells, (0, Fraction(0)))
     for properties, quantity in quantities:
         cell = next((cell for cell in cells if cell.holds(properties)), None)
         if cell is not None:
-            inside[cell] += Fraction(quantity)
+            count, held = inside[cell]
+            inside[cell] = (count + 1, held + Fraction(quantity))
+    return charge_cells(((cell, *held) for cell, held in inside.items()), unit_size)
+
+
+def charge_cells(
+    inside: Iterable[tuple[Cell, int, Fraction]], unit_size: Decimal = Decimal(1)
+) -> tuple[CellCharge, ...]:
+    """What cells cost that so many events and units fell into; empty ones are left out."""
     return tuple(
-        CellCharge(cell, quantity, quantity * Fraction(cell.unit_amount) / Fraction(unit_size))
-        for cell, quantity in inside.items()
+        CellCharge(cell, quantity, quantity * Fraction(cell.unit_amount) / Fraction(unit_size), count)
+        for cell, count, quantity in inside
         if quantity
     )
 

@@ -74,6 +74,33 @@ def rate_transactions(
     return rated
 
 
+@dataclass(frozen=True, slots=True)
+class Transactions:
+    """Transactions that cost the same, since the same part of each is paid for; or any, where nothing bounds
+    what one costs. Values are of all of them together. `free` ones are within the allowance as a whole.
+    """
+
+    count: int
+    paid_value: Fraction
+    free_value: Fraction = _NOTHING
+    free: bool = False
+
+
+def rate_groups(terms: Percentage, groups: Iterable[Transactions]) -> RatedTransactions:
+    """The same of a whole period, where what is free was found out before; in any order."""
+    rated = RatedTransactions()
+    for group in groups:
+        if group.free:
+            rated = replace(
+                rated,
+                free_transactions=rated.free_transactions + group.count,
+                free_value=rated.free_value + group.free_value,
+            )
+        else:
+            rated = _add_paid(terms, rated, group)
+    return rated
+
+
 def _fresh(terms: Percentage) -> Allowance:
     return Allowance(used_up=not terms.free_transactions and not terms.free_value)
 
@@ -88,22 +115,26 @@ def _add(terms: Percentage, rated: RatedTransactions, value: Fraction) -> RatedT
             free_value=rated.free_value + value,
             allowance=allowance,
         )
-    paid = value - (free or _NOTHING)
+    free = free or _NOTHING
+    return replace(_add_paid(terms, rated, Transactions(1, value - free, free)), allowance=allowance)
+
+
+def _add_paid(terms: Percentage, rated: RatedTransactions, group: Transactions) -> RatedTransactions:
+    count, paid = group.count, group.paid_value / group.count
     share = paid * Fraction(terms.percent) / 100
     fixed = Fraction(terms.fixed_amount)
     floored = max(share + fixed, Fraction(terms.minimum_amount or 0))
     amount = floored if terms.maximum_amount is None else min(floored, Fraction(terms.maximum_amount))
     return replace(
         rated,
-        amount=rated.amount + amount,
-        rate_amount=rated.rate_amount + share,
-        fixed_amount=rated.fixed_amount + fixed,
-        floor_amount=rated.floor_amount + floored - share - fixed,
-        ceiling_amount=rated.ceiling_amount + amount - floored,
-        free_value=rated.free_value + (free or _NOTHING),
-        paid_transactions=rated.paid_transactions + 1,
-        paid_value=rated.paid_value + paid,
-        allowance=allowance,
+        amount=rated.amount + count * amount,
+        rate_amount=rated.rate_amount + count * share,
+        fixed_amount=rated.fixed_amount + count * fixed,
+        floor_amount=rated.floor_amount + count * (floored - share - fixed),
+        ceiling_amount=rated.ceiling_amount + count * (amount - floored),
+        free_value=rated.free_value + group.free_value,
+        paid_transactions=rated.paid_transactions + count,
+        paid_value=rated.paid_value + group.paid_value,
     )
 
 

@@ -65,12 +65,12 @@ async def list_products(
 
 
 INSERT_METER: Final = """-- name: InsertMeter :one
-INSERT INTO meters (tenant_id, id, code, name, aggregation, unit, created_at)
+INSERT INTO meters (tenant_id, id, code, name, aggregation, unit, filters, transform, unique_property, created_at)
 VALUES (
     $1, $2, $3, $4, $5, $6,
-    $7
+    $7, nullif($8::jsonb, 'null'), $9, $10
 )
-RETURNING tenant_id, id, code, name, aggregation, unit, created_at, version
+RETURNING tenant_id, id, code, name, aggregation, unit, filters, transform, unique_property, created_at, version
 """
 
 
@@ -83,16 +83,31 @@ async def insert_meter(
     name: str,
     aggregation: str,
     unit: str,
+    filters: Json,
+    transform: Json,
+    unique_property: str,
     created_at: datetime.datetime,
 ) -> Meter:
-    row = await conn.fetchrow(INSERT_METER, tenant_id, id, code, name, aggregation, unit, created_at)
+    row = await conn.fetchrow(
+        INSERT_METER,
+        tenant_id,
+        id,
+        code,
+        name,
+        aggregation,
+        unit,
+        filters,
+        transform,
+        unique_property,
+        created_at,
+    )
     if row is None:
         raise RowNotFound("insert_meter")
     return Meter(*row)
 
 
 FIND_METER: Final = """-- name: FindMeter :one
-SELECT tenant_id, id, code, name, aggregation, unit, created_at, version FROM meters WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, code, name, aggregation, unit, filters, transform, unique_property, created_at, version FROM meters WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -102,7 +117,7 @@ async def find_meter(conn: Connection, *, tenant_id: str, id: str) -> Meter | No
 
 
 LIST_METERS: Final = """-- name: ListMeters :many
-SELECT tenant_id, id, code, name, aggregation, unit, created_at, version FROM meters
+SELECT tenant_id, id, code, name, aggregation, unit, filters, transform, unique_property, created_at, version FROM meters
 WHERE tenant_id = $1
     AND ($2::text = '' OR code = $2::text)
     AND ($3::text = '' OR id < $3::text)
@@ -128,16 +143,17 @@ INSERT_PRICE: Final = """-- name: InsertPrice :one
 INSERT INTO prices (
     tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count,
     unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused,
-    max_quantity, one_time, currency_options, description, created_at
+    dimensions, cells, default_unit_amount, percentage, max_quantity, one_time, currency_options, description, created_at
 )
 VALUES (
     $1, $2, $3, $4, $5, $6,
     $7, $8, $9, $10, $11,
     $12, $13, $14, $15, $16,
     $17, $18, $19, $20,
-    $21, $22, $23
+    $21, nullif($22::jsonb, 'null'), $23,
+    $24, $25, $26, $27
 )
-RETURNING tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, currency_options, description, created_at
+RETURNING tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, currency_options, description, created_at
 """
 
 
@@ -162,6 +178,10 @@ async def insert_price(
     minimum_amount: Decimal | None,
     maximum_amount: Decimal | None,
     no_flat_amount_when_unused: bool,
+    dimensions: Sequence[str],
+    cells: Json,
+    default_unit_amount: Decimal | None,
+    percentage: Json,
     max_quantity: Decimal | None,
     one_time: bool,
     currency_options: Json,
@@ -188,6 +208,10 @@ async def insert_price(
         minimum_amount,
         maximum_amount,
         no_flat_amount_when_unused,
+        dimensions,
+        cells,
+        default_unit_amount,
+        percentage,
         max_quantity,
         one_time,
         currency_options,
@@ -215,7 +239,7 @@ async def get_last_price_version(conn: Connection, *, tenant_id: str, code: str)
 
 
 FIND_PRICE: Final = """-- name: FindPrice :one
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, currency_options, description, created_at FROM prices WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, currency_options, description, created_at FROM prices WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -225,7 +249,7 @@ async def find_price(conn: Connection, *, tenant_id: str, id: str) -> Price | No
 
 
 LIST_PRICES: Final = """-- name: ListPrices :many
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, currency_options, description, created_at FROM prices
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, currency_options, description, created_at FROM prices
 WHERE tenant_id = $1
     AND ($2::text = '' OR code = $2::text)
     AND ($3::text = '' OR id < $3::text)

@@ -131,43 +131,43 @@ WITH written AS (
         $1, n.id, n.customer_id, nullif(n.subscription_id, ''), nullif(n.cycle_id, ''), n.state,
         nullif(n.number, ''), n.currency, n.subtotal_minor, n.discount_minor, n.credit_minor, n.tax_minor, n.total_minor,
         n.prepaid_minor, n.total_minor - n.prepaid_minor, n.tax_behavior, n.evidence -> 'discounts',
-        n.evidence -> 'credits', n.evidence -> 'taxes', n.evidence -> 'terms', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, $26::timestamptz,
-        $27::timestamptz, CASE n.state WHEN 'paid' THEN $26::timestamptz END,
-        $28, n.version
+        n.evidence -> 'credits', n.evidence -> 'taxes', n.evidence -> 'terms', n.description, nullif(n.replaces_invoice_id, ''), n.period_start, n.period_end, $27::timestamptz,
+        $28::timestamptz, CASE n.state WHEN 'paid' THEN $27::timestamptz END,
+        $29, n.version
     FROM (
         SELECT
-            unnest($29::text[]) AS id,
-            unnest($30::text[]) AS customer_id,
-            unnest($31::text[]) AS subscription_id,
-            unnest($32::text[]) AS cycle_id,
-            unnest($33::text[]) AS state,
-            unnest($34::text[]) AS number,
-            unnest($35::text[]) AS currency,
-            unnest($36::bigint[]) AS subtotal_minor,
-            unnest($37::bigint[]) AS discount_minor,
-            unnest($38::bigint[]) AS credit_minor,
-            unnest($39::bigint[]) AS tax_minor,
-            unnest($40::bigint[]) AS total_minor,
-            unnest($41::bigint[]) AS prepaid_minor,
-            unnest($42::text[]) AS tax_behavior,
-            jsonb_array_elements($43::jsonb) AS evidence,
-            unnest($44::text[]) AS description,
-            unnest($45::text[]) AS replaces_invoice_id,
-            unnest($46::timestamptz[]) AS period_start,
-            unnest($47::timestamptz[]) AS period_end,
-            unnest($48::bigint[]) AS version
+            unnest($30::text[]) AS id,
+            unnest($31::text[]) AS customer_id,
+            unnest($32::text[]) AS subscription_id,
+            unnest($33::text[]) AS cycle_id,
+            unnest($34::text[]) AS state,
+            unnest($35::text[]) AS number,
+            unnest($36::text[]) AS currency,
+            unnest($37::bigint[]) AS subtotal_minor,
+            unnest($38::bigint[]) AS discount_minor,
+            unnest($39::bigint[]) AS credit_minor,
+            unnest($40::bigint[]) AS tax_minor,
+            unnest($41::bigint[]) AS total_minor,
+            unnest($42::bigint[]) AS prepaid_minor,
+            unnest($43::text[]) AS tax_behavior,
+            jsonb_array_elements($44::jsonb) AS evidence,
+            unnest($45::text[]) AS description,
+            unnest($46::text[]) AS replaces_invoice_id,
+            unnest($47::timestamptz[]) AS period_start,
+            unnest($48::timestamptz[]) AS period_end,
+            unnest($49::bigint[]) AS version
     ) n
 )
 INSERT INTO invoice_lines (
     tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
-    amount_minor, price_id, subscription_item_id, tiers, steps, discount_minor, credit_minor, tax_minor, taxes,
+    amount_minor, price_id, subscription_item_id, tiers, steps, by_record, discount_minor, credit_minor, tax_minor, taxes,
     tax_category, tax_exemption, charge_id, subscription_id, evidence
 )
 SELECT
     $1, l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
     nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, nullif(l.price_id, ''),
-    nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.discount_minor, l.credit_minor, l.tax_minor, l.taxes,
-    l.tax_category, nullif(l.tax_exemption, ''), nullif(l.charge_id, ''), nullif(l.subscription_id, ''),
+    nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.by_record, l.discount_minor, l.credit_minor, l.tax_minor,
+    l.taxes, l.tax_category, nullif(l.tax_exemption, ''), nullif(l.charge_id, ''), nullif(l.subscription_id, ''),
     nullif(l.evidence, 'null'::jsonb)
 FROM (
     SELECT
@@ -195,7 +195,8 @@ FROM (
         jsonb_array_elements($23::jsonb) AS taxes,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
         jsonb_array_elements($24::jsonb) AS tiers,
-        jsonb_array_elements($25::jsonb) AS steps
+        jsonb_array_elements($25::jsonb) AS steps,
+        nullif(jsonb_array_elements($26::jsonb), 'null') AS by_record
 ) l
 """
 
@@ -228,6 +229,7 @@ async def insert_invoices(
     line_taxes: Json,
     line_tiers: Json,
     line_steps: Json,
+    line_by_record: Json,
     finalized_at: datetime.datetime | None,
     due_at: datetime.datetime | None,
     created_at: datetime.datetime,
@@ -282,6 +284,7 @@ async def insert_invoices(
         line_taxes,
         line_tiers,
         line_steps,
+        line_by_record,
         finalized_at,
         due_at,
         created_at,
@@ -421,7 +424,7 @@ async def find_cycle_invoice(conn: Connection, *, tenant_id: str, cycle_id: str)
 
 
 LIST_INVOICE_LINES: Final = """-- name: ListInvoiceLines :many
-SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines
+SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, by_record, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines
 WHERE tenant_id = $1 AND invoice_id = $2
 ORDER BY position
 """
@@ -706,7 +709,7 @@ async def list_credit_notes_of_invoice(
 
 
 FIND_INVOICE_LINE: Final = """-- name: FindInvoiceLine :one
-SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, by_record, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -716,7 +719,7 @@ async def find_invoice_line(conn: Connection, *, tenant_id: str, id: str) -> Inv
 
 
 LIST_INVOICE_LINES_AFTER: Final = """-- name: ListInvoiceLinesAfter :many
-SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines
+SELECT tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size, amount_minor, price_id, subscription_item_id, tiers, steps, by_record, charge_id, discount_minor, credit_minor, tax_minor, taxes, tax_category, tax_exemption, subscription_id, evidence FROM invoice_lines
 WHERE tenant_id = $1 AND invoice_id = $2 AND position > $3::int
 ORDER BY position
 LIMIT $4::int

@@ -107,6 +107,7 @@ class Charge:
     amount_before: Decimal
     tiers: Json
     steps: Json
+    by_record: Json | None
     basis: Json
     created_at: datetime.datetime
 
@@ -284,6 +285,7 @@ class InvoiceLine:
     subscription_item_id: str | None
     tiers: Json
     steps: Json
+    by_record: Json | None
     charge_id: str | None
     discount_minor: int
     credit_minor: int
@@ -381,6 +383,9 @@ class Meter:
     name: str
     aggregation: str
     unit: str
+    filters: Json
+    transform: Json | None
+    unique_property: str
     created_at: datetime.datetime
     version: int
 
@@ -473,6 +478,10 @@ class Price:
     minimum_amount: Decimal | None
     maximum_amount: Decimal | None
     no_flat_amount_when_unused: bool
+    dimensions: list[str]
+    cells: Json
+    default_unit_amount: Decimal | None
+    percentage: Json | None
     max_quantity: Decimal | None
     currency_options: Json
     description: str
@@ -774,15 +783,21 @@ class UsageTotal:
     customer_id: str
     meter_code: str
     aggregation: str
+    transform: Json | None
     record_count: int
     quantity_sum: Decimal
     quantity_max: Decimal
+    quantity_min: Decimal | None
+    filtered_count: int
+    filtered_sum: Decimal
     excluded: bool
+    unrated: bool
+    billed_count: int
     billed_quantity: Decimal
     billed_amount: Decimal
     invoice_id: str | None
-    first_recorded_at: datetime.datetime
-    last_recorded_at: datetime.datetime
+    first_recorded_at: datetime.datetime | None
+    last_recorded_at: datetime.datetime | None
     version: int
 
 

@@ -106,9 +106,8 @@ async def list_rated_items(
 
 
 LIST_PRICED_USAGE: Final = """-- name: ListPricedUsage :many
-SELECT t.subscription_item_id, t.period_start, t.billed_quantity,
-    (CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END)::numeric
-        AS quantity
+SELECT t.subscription_item_id, t.period_start, t.billed_quantity, t.aggregation, t.transform, t.record_count,
+    t.quantity_sum, t.quantity_max, coalesce(t.quantity_min, 0)::numeric AS quantity_min
 FROM usage_totals t
 WHERE t.tenant_id = $1 AND t.subscription_item_id = ANY ($2::text[])
     AND t.period_start >= $3::timestamptz AND NOT t.excluded
@@ -122,7 +121,12 @@ class ListPricedUsageRow:
     subscription_item_id: str
     period_start: datetime.datetime
     billed_quantity: Decimal
-    quantity: Decimal
+    aggregation: str
+    transform: Json | None
+    record_count: int
+    quantity_sum: Decimal
+    quantity_max: Decimal
+    quantity_min: Decimal
 
 
 async def list_priced_usage(
@@ -167,7 +171,7 @@ async def find_full_period(
 
 
 LIST_RATED_PRICES: Final = """-- name: ListRatedPrices :many
-SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, max_quantity, currency_options, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
+SELECT tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, one_time, interval_unit, interval_count, unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused, dimensions, cells, default_unit_amount, percentage, max_quantity, currency_options, description, created_at FROM prices WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
 
 
@@ -178,8 +182,9 @@ async def list_rated_prices(conn: Connection, *, tenant_id: str, ids: Sequence[s
 
 LIST_UNBILLED_USAGE: Final = """-- name: ListUnbilledUsage :many
 SELECT
-    t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
-    t.billed_amount, t.quantity::numeric AS quantity, t.record_count, t.first_recorded_at, t.last_recorded_at,
+    t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.aggregation,
+    t.transform, t.record_count, t.quantity_sum, t.quantity_max, coalesce(t.quantity_min, 0)::numeric AS quantity_min,
+    t.billed_quantity, t.billed_amount, t.first_recorded_at, t.last_recorded_at,
     coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
     coalesce(c.full_period_end, t.period_start)::timestamptz AS full_period_end,
     coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled,
@@ -188,11 +193,9 @@ SELECT
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
-        u.billed_amount,
-        u.record_count, u.first_recorded_at, u.last_recorded_at,
-        n.period_start AS rated_start, n.full_period_start AS rated_from, n.period_end AS rated_end, s.ended_at,
-        CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
-            AS quantity
+        u.aggregation, u.transform, u.record_count, u.quantity_sum, u.quantity_max, u.quantity_min, u.billed_amount,
+        u.first_recorded_at, u.last_recorded_at, n.period_start AS rated_start, n.full_period_start AS rated_from,
+        n.period_end AS rated_end, s.ended_at
     FROM (
         SELECT
             unnest($1::text[]) AS subscription_id,
@@ -202,6 +205,17 @@ FROM (
     ) n
     JOIN subscriptions s ON s.tenant_id = $5 AND s.id = n.subscription_id
     JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
+        AND (
+            u.unrated
+            -- Invoices of thresholds have some of it.
+            OR u.billed_quantity <> 0 AND u.period_start >= n.full_period_start AND u.period_start < n.period_end
+            -- The level that it opened with may be another one now.
+            OR u.aggregation = 'time_weighted' AND EXISTS (
+                SELECT FROM usage_totals e
+                WHERE e.tenant_id = u.tenant_id AND e.subscription_id = u.subscription_id
+                    AND e.meter_code = u.meter_code AND e.period_start < u.period_start AND e.unrated
+            )
+        )
 ) t
 LEFT JOIN LATERAL (
     -- The part that it begins in.
@@ -219,11 +233,8 @@ LEFT JOIN LATERAL (
     ORDER BY o.revision DESC
     LIMIT 1
 ) r ON c.rated
-WHERE (
-        t.period_start >= t.rated_from AND t.period_start < t.rated_end
-        AND (t.quantity <> t.billed_quantity OR t.billed_quantity <> 0)
-    )
-    OR (t.quantity <> t.billed_quantity AND coalesce(c.rated, t.period_start >= t.ended_at))
+WHERE t.period_start >= t.rated_from AND t.period_start < t.rated_end
+    OR coalesce(c.rated, t.period_start >= t.ended_at)
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id
 """
 
@@ -236,12 +247,16 @@ class ListUnbilledUsageRow:
     subscription_item_id: str
     period_start: datetime.datetime
     period_end: datetime.datetime
+    aggregation: str
+    transform: Json | None
+    record_count: int
+    quantity_sum: Decimal
+    quantity_max: Decimal
+    quantity_min: Decimal
     billed_quantity: Decimal
     billed_amount: Decimal
-    quantity: Decimal
-    record_count: int
-    first_recorded_at: datetime.datetime
-    last_recorded_at: datetime.datetime
+    first_recorded_at: datetime.datetime | None
+    last_recorded_at: datetime.datetime | None
     full_period_start: datetime.datetime
     full_period_end: datetime.datetime
     settled: bool
@@ -259,7 +274,7 @@ async def list_unbilled_usage(
 ) -> list[ListUnbilledUsageRow]:
     """Of the full periods that some cycles lie in, up to the cycles' ends; and, `settled`, of other periods: of those
     whose cycles are rated, where it came late, and of those that never come since service ended before, where it was
-    reported ahead of the clock.
+    reported ahead of the clock. Whether it comes to another quantity than was billed is for the program to say.
     """
     rows = await conn.fetch(
         LIST_UNBILLED_USAGE,
@@ -305,12 +320,14 @@ INSERT_CHARGES: Final = """-- name: InsertCharges :exec
 WITH rated AS (
     INSERT INTO charges (
         tenant_id, id, cycle_id, subscription_item_id, kind, price_id, price_override_id, description, period_start,
-        period_end, quantity, unit_amount, unit_size, currency, amount, amount_before, tiers, steps, basis, created_at
+        period_end, quantity, unit_amount, unit_size, currency, amount, amount_before, tiers, steps, by_record, basis,
+        created_at
     )
     SELECT
         $1, n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id,
-        nullif(n.price_override_id, ''), n.description, n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.amount_before, n.tiers, n.steps, n.basis, $2
+        nullif(n.price_override_id, ''), n.description, n.period_start, n.period_end, n.quantity,
+        nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount, n.amount_before, n.tiers, n.steps,
+        n.by_record, n.basis, $2
     FROM (
         SELECT
             unnest($3::text[]) AS id,
@@ -331,13 +348,14 @@ WITH rated AS (
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
             jsonb_array_elements($18::jsonb) AS tiers,
             jsonb_array_elements($19::jsonb) AS steps,
-            jsonb_array_elements($20::jsonb) AS basis
+            nullif(jsonb_array_elements($20::jsonb), 'null') AS by_record,
+            jsonb_array_elements($21::jsonb) AS basis
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )
 UPDATE usage_totals t
 SET billed_quantity = t.billed_quantity + r.quantity, billed_amount = t.billed_amount + r.amount,
-    version = t.version + 1
+    billed_count = t.record_count, unrated = false, version = t.version + 1
 FROM rated r
 WHERE r.kind IN ('usage', 'adjustment') AND t.tenant_id = $1
     AND t.subscription_item_id = r.subscription_item_id AND t.period_start = r.period_start
@@ -366,6 +384,7 @@ async def insert_charges(
     amounts_before: Sequence[Decimal],
     tiers: Json,
     steps: Json,
+    by_record: Json,
     basis: Json,
 ) -> None:
     """Charges of several cycles, and in the totals what they bill. The arrays run in parallel; '' is no unit amount."""
@@ -390,12 +409,37 @@ async def insert_charges(
         amounts_before,
         tiers,
         steps,
+        by_record,
         basis,
     )
 
 
+MARK_USAGE_UNCHANGED: Final = """-- name: MarkUsageUnchanged :exec
+UPDATE usage_totals t
+SET billed_count = t.record_count, unrated = false, version = t.version + 1
+FROM (
+    SELECT
+        unnest($2::text[]) AS subscription_item_id,
+        unnest($3::timestamptz[]) AS period_start
+) u
+WHERE t.tenant_id = $1 AND t.subscription_item_id = u.subscription_item_id
+    AND t.period_start = u.period_start
+"""
+
+
+async def mark_usage_unchanged(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    subscription_item_ids: Sequence[str],
+    period_starts: Sequence[datetime.datetime],
+) -> None:
+    """Totals that changed and are billed right all the same; the arrays run in parallel."""
+    await conn.execute(MARK_USAGE_UNCHANGED, tenant_id, subscription_item_ids, period_starts)
+
+
 LIST_CHARGES: Final = """-- name: ListCharges :many
-SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.price_override_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.amount_before, c.tiers, c.steps, c.basis, c.created_at
+SELECT c.tenant_id, c.id, c.cycle_id, c.subscription_item_id, c.kind, c.price_id, c.price_override_id, c.description, c.period_start, c.period_end, c.quantity, c.unit_amount, c.unit_size, c.currency, c.amount, c.amount_before, c.tiers, c.steps, c.by_record, c.basis, c.created_at
 FROM charges c JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 WHERE c.tenant_id = $1 AND c.cycle_id = ANY ($2::text[])
 ORDER BY
@@ -412,7 +456,7 @@ async def list_charges(conn: Connection, *, tenant_id: str, cycle_ids: Sequence[
 
 FIND_BILLED_PRICE: Final = """-- name: FindBilledPrice :one
 SELECT
-    p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.max_quantity, p.currency_options, p.description, p.created_at, s.currency AS paid_currency,
+    p.tenant_id, p.id, p.product_id, p.code, p.price_version, p.currency, p.model, p.usage, p.meter_id, p.one_time, p.interval_unit, p.interval_count, p.unit_amount, p.unit_size, p.tiers, p.included_quantity, p.minimum_amount, p.maximum_amount, p.no_flat_amount_when_unused, p.dimensions, p.cells, p.default_unit_amount, p.percentage, p.max_quantity, p.currency_options, p.description, p.created_at, s.currency AS paid_currency,
     (r.corrected_price_id IS NOT NULL OR NOT i.overridden AND i.starts_at < s.start_at)::boolean AS plain,
     (s.spend_thresholds IS NOT NULL)::boolean AS has_thresholds
 FROM usage_totals t
@@ -455,6 +499,10 @@ class FindBilledPriceRow:
     minimum_amount: Decimal | None
     maximum_amount: Decimal | None
     no_flat_amount_when_unused: bool
+    dimensions: list[str]
+    cells: Json
+    default_unit_amount: Decimal | None
+    percentage: Json | None
     max_quantity: Decimal | None
     currency_options: Json
     description: str
@@ -480,7 +528,7 @@ async def find_billed_price(
 
 
 LIST_CHARGES_BY_IDS: Final = """-- name: ListChargesByIds :many
-SELECT tenant_id, id, cycle_id, subscription_item_id, kind, price_id, price_override_id, description, period_start, period_end, quantity, unit_amount, unit_size, currency, amount, amount_before, tiers, steps, basis, created_at FROM charges WHERE tenant_id = $1 AND id = ANY ($2::text[])
+SELECT tenant_id, id, cycle_id, subscription_item_id, kind, price_id, price_override_id, description, period_start, period_end, quantity, unit_amount, unit_size, currency, amount, amount_before, tiers, steps, by_record, basis, created_at FROM charges WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
 
 

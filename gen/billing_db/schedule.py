@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, RowNotFound, rows_affected
+from .connection import Connection, Json, RowNotFound, rows_affected
 from .models import BillingCycle, TestClock
 
 INSERT_BILLING_CYCLE: Final = """-- name: InsertBillingCycle :exec
@@ -83,9 +83,15 @@ CROSS JOIN LATERAL (
 ) l
 WHERE EXISTS (
     SELECT FROM usage_totals t
-    WHERE t.tenant_id = s.tenant_id AND t.subscription_id = s.id AND NOT t.excluded
-        AND t.billed_quantity <>
-            CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END
+    JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
+    JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+    WHERE t.tenant_id = s.tenant_id AND t.subscription_id = s.id AND NOT t.excluded AND t.unrated
+        -- Where the total itself shows that it comes to what was billed, there is nothing to close.
+        AND NOT (
+            t.transform IS NULL AND p.model NOT IN ('matrix', 'percentage') AND t.aggregation IN ('sum', 'count', 'max')
+            AND t.billed_quantity =
+                CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END
+        )
 )
 """
 
@@ -562,9 +568,8 @@ async def mark_billing_cycles_closed(
 
 LIST_USAGE_SUMMARIES: Final = """-- name: ListUsageSummaries :many
 SELECT
-    t.subscription_id, u.period_start::timestamptz AS period_start, t.subscription_item_id, t.meter_code, t.record_count,
-    (CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END)::numeric
-        AS quantity
+    t.subscription_id, u.period_start::timestamptz AS period_start, t.subscription_item_id, t.meter_code, t.aggregation,
+    t.transform, t.record_count, t.quantity_sum, t.quantity_max, coalesce(t.quantity_min, 0)::numeric AS quantity_min
 FROM (
     SELECT
         unnest($1::text[]) AS subscription_id,
@@ -587,8 +592,12 @@ class ListUsageSummariesRow:
     period_start: datetime.datetime
     subscription_item_id: str
     meter_code: str
+    aggregation: str
+    transform: Json | None
     record_count: int
-    quantity: Decimal
+    quantity_sum: Decimal
+    quantity_max: Decimal
+    quantity_min: Decimal
 
 
 async def list_usage_summaries(

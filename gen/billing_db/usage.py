@@ -7,16 +7,19 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from .connection import Connection, RowNotFound
+from .connection import Connection, Json, RowNotFound
 from .models import UsageTotal
 
 LIST_USAGE_ITEMS: Final = """-- name: ListUsageItems :many
 SELECT
     i.id, i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, s.id AS subscription_id, s.customer_id,
     s.version AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count, s.timezone, s.start_at,
-    s.trial_end_at, s.ended_at, s.next_change_at, i.max_quantity, i.starts_at, i.ends_at
+    s.trial_end_at, s.ended_at, s.next_change_at, i.max_quantity, i.starts_at, i.ends_at, m.filters, m.transform,
+    (i.aggregation IN ('unique', 'latest', 'time_weighted') OR p.model IN ('matrix', 'percentage'))::boolean AS by_record
 FROM subscriptions s
 JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s.id
+JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
 WHERE s.tenant_id = $1 AND s.id = ANY ($2::text[])
     AND i.meter_code IS NOT NULL AND (i.ends_at >= $3::timestamptz OR i.paused)
 ORDER BY i.starts_at, i.id
@@ -44,6 +47,9 @@ class ListUsageItemsRow:
     max_quantity: Decimal | None
     starts_at: datetime.datetime
     ends_at: datetime.datetime
+    filters: Json
+    transform: Json | None
+    by_record: bool
 
 
 async def list_usage_items(
@@ -119,10 +125,11 @@ FROM (
         unnest($1::text[]::uuid[]) AS key, unnest($2::text[]::numeric[]) AS quantity,
         unnest($3::bigint[]) AS recorded_us,
         unnest($4::text[]) AS source,
+        nullif(jsonb_array_elements($5::jsonb), 'null') AS properties,
         generate_series(1, cardinality($3::bigint[])) AS number
 ) i
-JOIN usage_keys k ON k.tenant_id = $5 AND k.key = i.key
-WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us)
+JOIN usage_keys k ON k.tenant_id = $6 AND k.key = i.key
+WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us, i.properties)
 """
 
 
@@ -133,10 +140,19 @@ async def list_repeated_usage(
     quantities: Sequence[str],
     recorded_us: Sequence[int],
     sources: Sequence[str],
+    properties: Json,
     tenant_id: str,
 ) -> list[int]:
     """Which records have the content that their key was accepted with; numbers count from 1 into the arrays."""
-    rows = await conn.fetch(LIST_REPEATED_USAGE, keys, quantities, recorded_us, sources, tenant_id)
+    rows = await conn.fetch(
+        LIST_REPEATED_USAGE,
+        keys,
+        quantities,
+        recorded_us,
+        sources,
+        properties,
+        tenant_id,
+    )
     return [row[0] for row in rows]
 
 
@@ -144,79 +160,101 @@ INSERT_USAGE: Final = """-- name: InsertUsage :many
 WITH input AS MATERIALIZED (
     SELECT
         unnest($1::text::uuid[]) AS key, unnest($2::text::numeric[]) AS quantity,
-        unnest($3::text::bigint[]) AS recorded_us, unnest($4::text::int[]) AS place
+        unnest($3::text::bigint[]) AS recorded_us, unnest($4::text::int[]) AS place,
+        nullif(jsonb_array_elements($5::jsonb), 'null') AS properties
 ), fresh AS (
     INSERT INTO usage_keys (tenant_id, key, recorded_at, content)
     SELECT
-        $5, i.key, to_timestamp(0) + i.recorded_us * interval '1 microsecond',
-        usage_content(($6::text[])[i.place], i.quantity, i.recorded_us)
+        $6, i.key, to_timestamp(0) + i.recorded_us * interval '1 microsecond',
+        usage_content(($7::text[])[abs(i.place)], i.quantity, i.recorded_us, i.properties)
     FROM input i
     ORDER BY i.key
     RETURNING key
 ), records AS NOT MATERIALIZED (
-    SELECT i.key, i.quantity, i.recorded_us, i.place FROM input i WHERE (SELECT count(*) FROM fresh) > 0
+    SELECT i.key, i.quantity, i.recorded_us, i.place, i.properties FROM input i WHERE (SELECT count(*) FROM fresh) > 0
 ), stored AS (
-    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at)
+    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties, filtered, rated_from)
     SELECT
-        $5, to_timestamp(0) + r.recorded_us * interval '1 microsecond', r.key,
-        ($7::text[])[r.place], r.quantity, $8::timestamptz
+        $6, to_timestamp(0) + r.recorded_us * interval '1 microsecond', r.key,
+        ($8::text[])[abs(r.place)], r.quantity, $9::timestamptz,
+        r.properties, CASE WHEN r.place < 0 THEN true END,
+        -- Whose place is below zero has none: it is not rated.
+        CASE WHEN ($10::bool[])[r.place] THEN ($11::timestamptz[])[r.place] END
     FROM records r
 ), hours AS MATERIALIZED (
     SELECT
         r.place, r.recorded_us / 3600000000 AS hour, count(*) AS record_count, sum(r.quantity) AS quantity_sum,
-        max(r.quantity) AS quantity_max, min(r.recorded_us) AS first_us, max(r.recorded_us) AS last_us
+        max(r.quantity) AS quantity_max, min(r.quantity) AS quantity_min, min(r.recorded_us) AS first_us,
+        max(r.recorded_us) AS last_us
     FROM records r
     GROUP BY r.place, r.recorded_us / 3600000000
 ), rollups AS (
     INSERT INTO usage_rollups AS u (
-        tenant_id, subscription_item_id, hour, record_count, quantity_sum, quantity_max
+        tenant_id, subscription_item_id, hour, record_count, quantity_sum, quantity_max, quantity_min
     )
     SELECT
-        $5, h.subscription_item_id, to_timestamp(h.hour * 3600), sum(h.record_count),
-        sum(h.quantity_sum), max(h.quantity_max)
-    FROM (SELECT hours.place, hours.hour, hours.record_count, hours.quantity_sum, hours.quantity_max, hours.first_us, hours.last_us, ($7::text[])[hours.place] AS subscription_item_id FROM hours) h
+        $6, h.subscription_item_id, to_timestamp(h.hour * 3600), sum(h.record_count),
+        sum(h.quantity_sum), max(h.quantity_max), min(h.quantity_min)
+    FROM (
+        SELECT hours.place, hours.hour, hours.record_count, hours.quantity_sum, hours.quantity_max, hours.quantity_min, hours.first_us, hours.last_us, ($8::text[])[hours.place] AS subscription_item_id
+        FROM hours
+        WHERE hours.place > 0
+    ) h
     GROUP BY h.subscription_item_id, h.hour
     ON CONFLICT (tenant_id, subscription_item_id, hour) DO UPDATE SET
         record_count = u.record_count + EXCLUDED.record_count,
         quantity_sum = u.quantity_sum + EXCLUDED.quantity_sum,
-        quantity_max = greatest(u.quantity_max, EXCLUDED.quantity_max)
+        quantity_max = greatest(u.quantity_max, EXCLUDED.quantity_max),
+        quantity_min = least(u.quantity_min, EXCLUDED.quantity_min)
 ), batch AS MATERIALIZED (
     SELECT
-        h.place, ($7::text[])[h.place] AS subscription_item_id,
-        ($9::timestamptz[])[h.place] AS period_start,
-        sum(h.record_count)::bigint AS record_count, sum(h.quantity_sum) AS quantity_sum,
-        max(h.quantity_max) AS quantity_max,
+        abs(h.place) AS place, ($8::text[])[abs(h.place)] AS subscription_item_id,
+        ($11::timestamptz[])[abs(h.place)] AS period_start,
+        coalesce(sum(h.record_count) FILTER (WHERE h.place > 0), 0)::bigint AS record_count,
+        coalesce(sum(h.quantity_sum) FILTER (WHERE h.place > 0), 0) AS quantity_sum,
+        coalesce(max(h.quantity_max) FILTER (WHERE h.place > 0), 0) AS quantity_max,
+        min(h.quantity_min) FILTER (WHERE h.place > 0) AS quantity_min,
+        coalesce(sum(h.record_count) FILTER (WHERE h.place < 0), 0)::bigint AS filtered_count,
+        coalesce(sum(h.quantity_sum) FILTER (WHERE h.place < 0), 0) AS filtered_sum,
         to_timestamp(0) + min(h.first_us) * interval '1 microsecond' AS first_recorded_at,
         to_timestamp(0) + max(h.last_us) * interval '1 microsecond' AS last_recorded_at
     FROM hours h
-    GROUP BY h.place
+    GROUP BY abs(h.place)
 ), totals AS (
     INSERT INTO usage_totals AS t (
         tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code,
-        aggregation, record_count, quantity_sum, quantity_max, excluded, first_recorded_at, last_recorded_at
+        aggregation, transform, record_count, quantity_sum, quantity_max, quantity_min, filtered_count, filtered_sum,
+        unrated, excluded, first_recorded_at, last_recorded_at
     )
     SELECT
-        $5, b.subscription_item_id, b.period_start,
-        ($10::timestamptz[])[b.place], ($11::text[])[b.place],
-        ($12::text[])[b.place], ($13::text[])[b.place],
-        ($14::text[])[b.place], b.record_count, b.quantity_sum, b.quantity_max,
-        ($15::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
+        $6, b.subscription_item_id, b.period_start,
+        ($12::timestamptz[])[b.place], ($13::text[])[b.place],
+        ($14::text[])[b.place], ($15::text[])[b.place],
+        ($16::text[])[b.place], nullif($17::jsonb -> b.place - 1, 'null'),
+        b.record_count, b.quantity_sum, b.quantity_max, b.quantity_min, b.filtered_count, b.filtered_sum,
+        b.record_count > 0, ($18::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
     FROM batch b
     ON CONFLICT (tenant_id, subscription_item_id, period_start) DO UPDATE SET
         record_count = t.record_count + EXCLUDED.record_count,
         quantity_sum = t.quantity_sum + EXCLUDED.quantity_sum,
         quantity_max = greatest(t.quantity_max, EXCLUDED.quantity_max),
+        quantity_min = least(t.quantity_min, EXCLUDED.quantity_min),
+        filtered_count = t.filtered_count + EXCLUDED.filtered_count,
+        filtered_sum = t.filtered_sum + EXCLUDED.filtered_sum,
+        unrated = t.unrated OR EXCLUDED.record_count > 0,
         first_recorded_at = least(t.first_recorded_at, EXCLUDED.first_recorded_at),
         last_recorded_at = greatest(t.last_recorded_at, EXCLUDED.last_recorded_at),
         version = t.version + 1
-    RETURNING t.subscription_item_id, t.period_start, t.record_count, t.quantity_sum, t.quantity_max, t.version
+    RETURNING
+        t.subscription_item_id, t.period_start, t.record_count, t.quantity_sum, t.quantity_max, t.quantity_min, t.version
 )
 SELECT
     b.place::int AS place, b.record_count::bigint AS record_count, b.quantity_sum::numeric AS quantity_sum,
-    b.quantity_max::numeric AS quantity_max, b.first_recorded_at::timestamptz AS first_recorded_at,
+    b.quantity_max::numeric AS quantity_max, coalesce(b.quantity_min, 0)::numeric AS quantity_min,
+    b.filtered_count::bigint AS filtered_count, b.first_recorded_at::timestamptz AS first_recorded_at,
     b.last_recorded_at::timestamptz AS last_recorded_at, t.record_count::bigint AS total_record_count,
     t.quantity_sum::numeric AS total_quantity_sum, t.quantity_max::numeric AS total_quantity_max,
-    t.version::bigint AS total_version
+    coalesce(t.quantity_min, 0)::numeric AS total_quantity_min, t.version::bigint AS total_version
 FROM batch b FULL JOIN totals t
     ON t.subscription_item_id = b.subscription_item_id AND t.period_start = b.period_start
 """
@@ -230,11 +268,14 @@ class InsertUsageRow:
     record_count: int
     quantity_sum: Decimal
     quantity_max: Decimal
+    quantity_min: Decimal
+    filtered_count: int
     first_recorded_at: datetime.datetime
     last_recorded_at: datetime.datetime
     total_record_count: int
     total_quantity_sum: Decimal
     total_quantity_max: Decimal
+    total_quantity_min: Decimal
     total_version: int
 
 
@@ -245,22 +286,27 @@ async def insert_usage(
     quantities: str,
     recorded_us: str,
     places: str,
+    properties: Json,
     tenant_id: str,
     sources: Sequence[str],
     subscription_item_ids: Sequence[str],
     received_at: datetime.datetime,
+    by_record: Sequence[bool],
     period_starts: Sequence[datetime.datetime],
     period_ends: Sequence[datetime.datetime],
     subscription_ids: Sequence[str],
     customer_ids: Sequence[str],
     meter_codes: Sequence[str],
     aggregations: Sequence[str],
+    transforms: Json,
     excluded: Sequence[bool],
 ) -> list[InsertUsageRow]:
     """One batch: keys, records, hours and period totals in one statement. `keys`, `quantities`, `recorded_us` and
     `places` run in parallel, one entry per record, and are array literals: the driver spends five times as long
-    on an array, since it examines each element. A place counts from 1 into the arrays of periods. Returns, per
-    period, what the batch brought and what it comes to now.
+    on an array, since it examines each element. `properties` are a JSON array, which may stay empty: the others then
+    go on without it. A place counts from 1 into the arrays of periods; below zero it is that of a record which the
+    meter's filters leave out, and which is counted apart: by groups, not one by one. Returns, per period, what the batch
+    brought and what it comes to now.
 
     Keys go first (the count makes the rest wait for them) and plainly: ON CONFLICT would double their cost, and
     those already known were sorted out before. Sorted, so that two batches with the same keys cannot deadlock.
@@ -273,16 +319,19 @@ async def insert_usage(
         quantities,
         recorded_us,
         places,
+        properties,
         tenant_id,
         sources,
         subscription_item_ids,
         received_at,
+        by_record,
         period_starts,
         period_ends,
         subscription_ids,
         customer_ids,
         meter_codes,
         aggregations,
+        transforms,
         excluded,
     )
     return [InsertUsageRow(*row) for row in rows]
@@ -298,7 +347,7 @@ async def ensure_usage_partition(conn: Connection, *, month: datetime.date) -> N
 
 
 LIST_USAGE_TOTALS: Final = """-- name: ListUsageTotals :many
-SELECT tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation, record_count, quantity_sum, quantity_max, excluded, billed_quantity, billed_amount, invoice_id, first_recorded_at, last_recorded_at, version FROM usage_totals
+SELECT tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation, transform, record_count, quantity_sum, quantity_max, quantity_min, filtered_count, filtered_sum, excluded, unrated, billed_count, billed_quantity, billed_amount, invoice_id, first_recorded_at, last_recorded_at, version FROM usage_totals
 WHERE tenant_id = $1 AND subscription_id = $2
     AND ($3::text = ''
         OR (period_start, subscription_item_id) < ($4::timestamptz, $3::text))
@@ -329,7 +378,9 @@ async def list_usage_totals(
 
 
 LIST_USAGE_BUCKETS: Final = """-- name: ListUsageBuckets :many
-SELECT u.subscription_item_id, u.hour, u.record_count, u.quantity_sum, u.quantity_max, i.aggregation::text AS aggregation
+SELECT
+    u.subscription_item_id, u.hour, u.record_count, u.quantity_sum, u.quantity_max, u.quantity_min,
+    i.aggregation::text AS aggregation
 FROM subscription_items i JOIN usage_rollups u
     ON u.tenant_id = i.tenant_id AND u.subscription_item_id = i.id
 WHERE i.tenant_id = $1 AND i.subscription_id = $2
@@ -351,6 +402,7 @@ class ListUsageBucketsRow:
     record_count: int
     quantity_sum: Decimal
     quantity_max: Decimal
+    quantity_min: Decimal
     aggregation: str
 
 
@@ -458,7 +510,8 @@ WITH totals AS MATERIALIZED (
         r.subscription_item_id, r.recorded_at, r.quantity AS accepted,
         CASE WHEN c.key IS NULL THEN r.quantity ELSE c.quantity END AS kept
     FROM usage_records r LEFT JOIN corrected c ON c.key = r.key
-    WHERE r.tenant_id = $1 AND r.recorded_at >= $3::timestamptz
+    -- What meters leave out is in no books: it counts for nothing.
+    WHERE r.tenant_id = $1 AND r.filtered IS NOT TRUE AND r.recorded_at >= $3::timestamptz
         AND r.recorded_at < greatest($4::timestamptz, (
             SELECT max(greatest(t.period_end, t.last_recorded_at + interval '1 microsecond'))
             FROM totals t
@@ -521,7 +574,14 @@ WITH totals AS MATERIALIZED (
             AS accepted_quantity,
         CASE i.aggregation WHEN 'sum' THEN s.kept_sum WHEN 'count' THEN s.kept_records ELSE s.kept_max END
             AS kept_quantity,
-        s.quantity - s.trial_quantity <> s.invoiced_quantity + s.voided_quantity AS pending
+        EXISTS (
+            SELECT FROM usage_totals u
+            WHERE u.tenant_id = $1 AND u.subscription_item_id = s.subscription_item_id
+                AND u.period_start = s.period_start AND NOT u.excluded
+                -- Where the quantity is another one than the totals', only they say whether it was looked at.
+                AND (u.unrated OR u.transform IS NULL AND u.aggregation IN ('sum', 'count', 'max')
+                    AND s.quantity - s.trial_quantity <> s.invoiced_quantity + s.voided_quantity)
+        ) AS pending
     FROM sums s
     JOIN subscription_items i ON i.tenant_id = $1 AND i.id = s.subscription_item_id
     WHERE i.meter_code IS NOT NULL AND ($2::text = '' OR i.meter_code = $2::text)
@@ -616,7 +676,7 @@ async def list_usage_balances(
 
 
 LIST_USAGE_TOTALS_OF: Final = """-- name: ListUsageTotalsOf :many
-SELECT t.tenant_id, t.subscription_item_id, t.period_start, t.period_end, t.subscription_id, t.customer_id, t.meter_code, t.aggregation, t.record_count, t.quantity_sum, t.quantity_max, t.excluded, t.billed_quantity, t.billed_amount, t.invoice_id, t.first_recorded_at, t.last_recorded_at, t.version
+SELECT t.tenant_id, t.subscription_item_id, t.period_start, t.period_end, t.subscription_id, t.customer_id, t.meter_code, t.aggregation, t.transform, t.record_count, t.quantity_sum, t.quantity_max, t.quantity_min, t.filtered_count, t.filtered_sum, t.excluded, t.unrated, t.billed_count, t.billed_quantity, t.billed_amount, t.invoice_id, t.first_recorded_at, t.last_recorded_at, t.version
 FROM usage_totals t
 JOIN (
     SELECT
@@ -655,7 +715,7 @@ WITH hours AS (
 SELECT r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at
 FROM usage_records r
 WHERE r.tenant_id = $1 AND r.subscription_item_id = $2::text
-    AND r.recorded_at >= $3::timestamptz
+    AND r.filtered IS NOT TRUE AND r.recorded_at >= $3::timestamptz
     AND r.recorded_at < least(
         $4::timestamptz, coalesce((SELECT until FROM reach), $3::timestamptz)
     )

@@ -22,7 +22,7 @@ async def find_usage_key(conn: Connection, *, tenant_id: str, key: str) -> datet
 FIND_USAGE_RECORD: Final = """-- name: FindUsageRecord :one
 SELECT
     r.subscription_item_id, r.recorded_at, r.quantity, i.subscription_id, s.customer_id, i.meter_code::text AS meter_code,
-    i.max_quantity
+    i.max_quantity, i.aggregation::text AS aggregation, r.filtered, (r.rated_from IS NOT NULL)::boolean AS by_record
 FROM usage_records r
 JOIN subscription_items i ON i.tenant_id = r.tenant_id AND i.id = r.subscription_item_id
 JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
@@ -41,6 +41,9 @@ class FindUsageRecordRow:
     customer_id: str
     meter_code: str
     max_quantity: Decimal | None
+    aggregation: str
+    filtered: bool | None
+    by_record: bool
 
 
 async def find_usage_record(
@@ -69,7 +72,7 @@ async def find_usage_correction(conn: Connection, *, tenant_id: str, key: str) -
 
 
 FIND_CORRECTED_TOTAL: Final = """-- name: FindCorrectedTotal :one
-SELECT tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation, record_count, quantity_sum, quantity_max, excluded, billed_quantity, billed_amount, invoice_id, first_recorded_at, last_recorded_at, version FROM usage_totals
+SELECT tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation, transform, record_count, quantity_sum, quantity_max, quantity_min, filtered_count, filtered_sum, excluded, unrated, billed_count, billed_quantity, billed_amount, invoice_id, first_recorded_at, last_recorded_at, version FROM usage_totals
 WHERE tenant_id = $1 AND subscription_item_id = $2
     AND period_start <= $3
 ORDER BY period_start DESC
@@ -171,10 +174,10 @@ SET record_count = t.record_count + $1::bigint,
         WHEN $3::numeric < t.quantity_max THEN t.quantity_max
         ELSE kept_usage_max(t.tenant_id, t.subscription_item_id, t.period_start, t.last_recorded_at)
     END,
-    version = t.version + 1
+    unrated = true, version = t.version + 1
 WHERE t.tenant_id = $4 AND t.subscription_item_id = $5
     AND t.period_start = $6
-RETURNING tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation, record_count, quantity_sum, quantity_max, excluded, billed_quantity, billed_amount, invoice_id, first_recorded_at, last_recorded_at, version
+RETURNING tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation, transform, record_count, quantity_sum, quantity_max, quantity_min, filtered_count, filtered_sum, excluded, unrated, billed_count, billed_quantity, billed_amount, invoice_id, first_recorded_at, last_recorded_at, version
 """
 
 

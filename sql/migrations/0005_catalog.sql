@@ -15,12 +15,21 @@ CREATE TABLE meters (
     id text NOT NULL,
     code text NOT NULL,
     name text NOT NULL,
-    aggregation text NOT NULL CHECK (aggregation IN ('sum', 'count', 'max')),
+    aggregation text NOT NULL CHECK (
+        aggregation IN ('sum', 'count', 'max', 'min', 'unique', 'latest', 'average', 'time_weighted')
+    ),
     unit text NOT NULL,
+    -- `MeterFilter`s in JSON.
+    filters jsonb NOT NULL DEFAULT '[]',
+    -- A `MeterTransform` in JSON; null when quantities stay what they are.
+    transform jsonb,
+    -- Whose values a unique count is of; '' for others.
+    unique_property text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),
-    CONSTRAINT meters_code_taken UNIQUE (tenant_id, code)
+    CONSTRAINT meters_code_taken UNIQUE (tenant_id, code),
+    CHECK ((aggregation = 'unique') = (unique_property <> ''))
 );
 
 -- One row per version of a price; never updated.
@@ -31,7 +40,9 @@ CREATE TABLE prices (
     code text NOT NULL,
     price_version integer NOT NULL,
     currency text NOT NULL,
-    model text NOT NULL CHECK (model IN ('flat', 'per_unit', 'graduated', 'volume', 'package')),
+    model text NOT NULL CHECK (
+        model IN ('flat', 'per_unit', 'graduated', 'volume', 'package', 'matrix', 'percentage')
+    ),
     usage text NOT NULL CHECK (usage IN ('licensed', 'metered')),
     meter_id text,
     -- One-time prices have no interval.
@@ -48,6 +59,12 @@ CREATE TABLE prices (
     minimum_amount numeric(32, 12),
     maximum_amount numeric(32, 12),
     no_flat_amount_when_unused boolean NOT NULL DEFAULT false,
+    -- Of matrix prices: [{values, unit_amount}], a value for each dimension.
+    dimensions text[] NOT NULL DEFAULT '{}',
+    cells jsonb NOT NULL DEFAULT '[]',
+    default_unit_amount numeric(32, 12),
+    -- Of percentage prices: a `PricePercentage` in JSON.
+    percentage jsonb,
     -- Of one period: what an invoice line can still hold the price of. Null when that is any.
     max_quantity numeric,
     -- [{currency, unit_amount, tiers, minimum_amount, maximum_amount, max_quantity}], decimals as strings ('' for none).
@@ -61,7 +78,9 @@ CREATE TABLE prices (
     CHECK ((usage = 'metered') = (meter_id IS NOT NULL)),
     CHECK (num_nulls(interval_unit, interval_count) = CASE WHEN one_time THEN 2 ELSE 0 END),
     CHECK (usage = 'licensed' OR NOT one_time),
-    CHECK ((model IN ('graduated', 'volume')) = (unit_amount IS NULL)),
+    CHECK ((model IN ('graduated', 'volume', 'matrix', 'percentage')) = (unit_amount IS NULL)),
+    CHECK ((model = 'matrix') = (default_unit_amount IS NOT NULL)),
+    CHECK ((model = 'percentage') = (percentage IS NOT NULL)),
     CHECK (minimum_amount <= maximum_amount)
 );
 

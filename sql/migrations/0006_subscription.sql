@@ -44,7 +44,9 @@ CREATE TABLE subscription_items (
     price_id text NOT NULL,
     -- Of metered prices: what usage names, and how its records become a quantity.
     meter_code text,
-    aggregation text CHECK (aggregation IN ('sum', 'count', 'max')),
+    aggregation text CHECK (
+        aggregation IN ('sum', 'count', 'max', 'min', 'unique', 'latest', 'average', 'time_weighted')
+    ),
     -- Of licensed prices.
     quantity numeric(32, 12),
     -- Copied from the price: charged once. Other items recur.

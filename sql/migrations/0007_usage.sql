@@ -14,10 +14,11 @@ CREATE TABLE usage_keys (
 );
 
 -- `source` is subscription and meter in one text, as the client named them. Not the item that the record counts for:
--- that is another one after a change.
-CREATE FUNCTION usage_content(source text, quantity numeric, recorded_us bigint) RETURNS bigint
+-- that is another one after a change. Most records have no properties: null.
+CREATE FUNCTION usage_content(source text, quantity numeric, recorded_us bigint, properties jsonb) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT hashtextextended(source, hash_numeric_extended(quantity, recorded_us))
+    SELECT hashtextextended(source,
+        hash_numeric_extended(quantity, coalesce(jsonb_hash_extended(properties, recorded_us), recorded_us)))
 $$;
 
 -- Without a unique index: `usage_keys` keeps records apart, and a second index would cost a sixth of the insert.
@@ -28,12 +29,23 @@ CREATE TABLE usage_records (
     subscription_item_id text NOT NULL,
     -- Without a declared scale, which would round each value a second time and pad it to 12 decimals.
     quantity numeric NOT NULL CHECK (quantity >= 0),
-    received_at timestamptz NOT NULL
+    received_at timestamptz NOT NULL,
+    -- An object of texts; null when there are none. Nulls take no room: the row's header has it to spare.
+    properties jsonb,
+    -- True when the meter's filters leave the record out: it counts for nothing.
+    filtered boolean,
+    -- When the period starts that the record counts for. Set alone for what is rated by single records: their meter
+    -- counts different values, takes the latest one or weighs them by time, or their price looks at each.
+    rated_from timestamptz
 ) PARTITION BY RANGE (recorded_at);
 CREATE INDEX usage_records_by_time ON usage_records USING brin (recorded_at);
+-- Only such records are ever looked for: for all others, ingestion has no index to keep.
+CREATE INDEX usage_records_rated ON usage_records (tenant_id, subscription_item_id, recorded_at)
+    WHERE rated_from IS NOT NULL;
 
 -- What is billed: exact per subscription item and period, kept as records come in. All mergeable
--- aggregates are kept; the meter's own says which of them is the quantity.
+-- aggregates are kept; the meter's own says which of them is the quantity. They are of the records that the meter's
+-- filters let through; the others are counted apart.
 CREATE TABLE usage_totals (
     tenant_id text NOT NULL,
     subscription_item_id text NOT NULL,
@@ -42,19 +54,32 @@ CREATE TABLE usage_totals (
     subscription_id text NOT NULL,
     customer_id text NOT NULL,
     meter_code text NOT NULL,
-    aggregation text NOT NULL CHECK (aggregation IN ('sum', 'count', 'max')),
+    aggregation text NOT NULL CHECK (
+        aggregation IN ('sum', 'count', 'max', 'min', 'unique', 'latest', 'average', 'time_weighted')
+    ),
+    -- The meter's, as a period's quantity is billed; null when it has none.
+    transform jsonb,
     record_count bigint NOT NULL,
     quantity_sum numeric NOT NULL,
     quantity_max numeric NOT NULL,
+    -- Null when none counted.
+    quantity_min numeric,
+    filtered_count bigint NOT NULL DEFAULT 0,
+    filtered_sum numeric NOT NULL DEFAULT 0,
     -- A trial's usage: never billed.
     excluded boolean NOT NULL,
+    -- Changed since it was last rated: whatever changes a total sets it, and the next cycle rates it (again).
+    unrated boolean NOT NULL DEFAULT true,
+    -- Of `record_count`: those that were there when it was last rated.
+    billed_count bigint NOT NULL DEFAULT 0,
     billed_quantity numeric NOT NULL DEFAULT 0,
     -- Exact amount that invoices hold for it, in major units.
     billed_amount numeric NOT NULL DEFAULT 0,
     -- The newest invoice announced as holding it: a replayed announcement changes nothing.
     invoice_id text,
-    first_recorded_at timestamptz NOT NULL,
-    last_recorded_at timestamptz NOT NULL,
+    -- Null when nothing was reported: a level that was only held on is billed too.
+    first_recorded_at timestamptz,
+    last_recorded_at timestamptz,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, subscription_item_id, period_start)
 ) WITH (fillfactor = 70);
@@ -69,6 +94,7 @@ CREATE TABLE usage_rollups (
     record_count bigint NOT NULL,
     quantity_sum numeric NOT NULL,
     quantity_max numeric NOT NULL,
+    quantity_min numeric NOT NULL,
     PRIMARY KEY (tenant_id, subscription_item_id, hour)
 ) WITH (fillfactor = 70);
 
@@ -99,16 +125,16 @@ CALL isolate_tenant('usage_keys');
 CALL isolate_tenant('usage_records');
 CALL isolate_tenant('usage_totals');
 CALL isolate_tenant('usage_rollups');
-GRANT EXECUTE ON FUNCTION usage_content(text, numeric, bigint) TO corebilling_app;
+GRANT EXECUTE ON FUNCTION usage_content(text, numeric, bigint, jsonb) TO corebilling_app;
 GRANT SELECT, INSERT ON usage_keys, usage_records TO corebilling_app;
 GRANT SELECT, INSERT, UPDATE ON usage_totals, usage_rollups TO corebilling_app;
 GRANT SELECT ON usage_keys, usage_records, usage_rollups TO corebilling_worker;
-GRANT SELECT, UPDATE ON usage_totals TO corebilling_worker;
+GRANT SELECT, INSERT, UPDATE ON usage_totals TO corebilling_worker;
 
 -- migrate:down
 DROP FUNCTION ensure_usage_partition(date);
 DROP TABLE usage_rollups;
 DROP TABLE usage_totals;
 DROP TABLE usage_records;
-DROP FUNCTION usage_content(text, numeric, bigint);
+DROP FUNCTION usage_content(text, numeric, bigint, jsonb);
 DROP TABLE usage_keys;

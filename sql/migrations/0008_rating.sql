@@ -25,6 +25,8 @@ CREATE TABLE charges (
     tiers jsonb NOT NULL,
     -- Cap and minimum: `billing.types.v1.ChargeStep`s in JSON.
     steps jsonb NOT NULL DEFAULT '[]',
+    -- Of prices that look at single records: a `billing.types.v1.RecordEvidence` in JSON.
+    by_record jsonb,
     -- What it was worked out from: a `billing.rating.v1.ChargeBasis` in JSON.
     basis jsonb NOT NULL,
     created_at timestamptz NOT NULL,

@@ -50,6 +50,7 @@ CREATE TABLE invoice_lines (
     subscription_item_id text NOT NULL,
     tiers jsonb NOT NULL,
     steps jsonb NOT NULL DEFAULT '[]',
+    by_record jsonb,
     charge_id text,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, invoice_id, position),

@@ -16,10 +16,10 @@ ORDER BY id DESC
 LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: InsertMeter :one
-INSERT INTO meters (tenant_id, id, code, name, aggregation, unit, created_at)
+INSERT INTO meters (tenant_id, id, code, name, aggregation, unit, filters, transform, unique_property, created_at)
 VALUES (
     sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(code), sqlc.arg(name), sqlc.arg(aggregation), sqlc.arg(unit),
-    sqlc.arg(created_at)
+    sqlc.arg(filters), nullif(sqlc.arg(transform)::jsonb, 'null'), sqlc.arg(unique_property), sqlc.arg(created_at)
 )
 RETURNING *;
 
@@ -39,14 +39,15 @@ LIMIT sqlc.arg(limit_rows)::int;
 INSERT INTO prices (
     tenant_id, id, product_id, code, price_version, currency, model, usage, meter_id, interval_unit, interval_count,
     unit_amount, unit_size, tiers, included_quantity, minimum_amount, maximum_amount, no_flat_amount_when_unused,
-    max_quantity, one_time, currency_options, description, created_at
+    dimensions, cells, default_unit_amount, percentage, max_quantity, one_time, currency_options, description, created_at
 )
 VALUES (
     sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(product_id), sqlc.arg(code), sqlc.arg(price_version), sqlc.arg(currency),
     sqlc.arg(model), sqlc.arg(usage), sqlc.narg(meter_id), sqlc.narg(interval_unit), sqlc.narg(interval_count),
     sqlc.narg(unit_amount), sqlc.arg(unit_size), sqlc.arg(tiers), sqlc.arg(included_quantity), sqlc.narg(minimum_amount),
-    sqlc.narg(maximum_amount), sqlc.arg(no_flat_amount_when_unused), sqlc.narg(max_quantity), sqlc.arg(one_time),
-    sqlc.arg(currency_options), sqlc.arg(description), sqlc.arg(created_at)
+    sqlc.narg(maximum_amount), sqlc.arg(no_flat_amount_when_unused), sqlc.arg(dimensions), sqlc.arg(cells),
+    sqlc.narg(default_unit_amount), nullif(sqlc.arg(percentage)::jsonb, 'null'), sqlc.narg(max_quantity),
+    sqlc.arg(one_time), sqlc.arg(currency_options), sqlc.arg(description), sqlc.arg(created_at)
 )
 RETURNING *;
 

@@ -99,14 +99,14 @@ WITH written AS (
 )
 INSERT INTO invoice_lines (
     tenant_id, id, invoice_id, position, type, description, period_start, period_end, quantity, unit_amount, unit_size,
-    amount_minor, price_id, subscription_item_id, tiers, steps, discount_minor, credit_minor, tax_minor, taxes,
+    amount_minor, price_id, subscription_item_id, tiers, steps, by_record, discount_minor, credit_minor, tax_minor, taxes,
     tax_category, tax_exemption, charge_id, subscription_id, evidence
 )
 SELECT
     sqlc.arg(tenant_id), l.id, l.invoice_id, l.position, l.type, l.description, l.period_start, l.period_end, l.quantity,
     nullif(l.unit_amount, '')::numeric, l.unit_size, l.amount_minor, nullif(l.price_id, ''),
-    nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.discount_minor, l.credit_minor, l.tax_minor, l.taxes,
-    l.tax_category, nullif(l.tax_exemption, ''), nullif(l.charge_id, ''), nullif(l.subscription_id, ''),
+    nullif(l.subscription_item_id, ''), l.tiers, l.steps, l.by_record, l.discount_minor, l.credit_minor, l.tax_minor,
+    l.taxes, l.tax_category, nullif(l.tax_exemption, ''), nullif(l.charge_id, ''), nullif(l.subscription_id, ''),
     nullif(l.evidence, 'null'::jsonb)
 FROM (
     SELECT
@@ -134,7 +134,8 @@ FROM (
         jsonb_array_elements(sqlc.arg(line_taxes)::jsonb) AS taxes,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
         jsonb_array_elements(sqlc.arg(line_tiers)::jsonb) AS tiers,
-        jsonb_array_elements(sqlc.arg(line_steps)::jsonb) AS steps
+        jsonb_array_elements(sqlc.arg(line_steps)::jsonb) AS steps,
+        nullif(jsonb_array_elements(sqlc.arg(line_by_record)::jsonb), 'null') AS by_record
 ) l;
 
 -- name: ListInvoicedPeriods :many

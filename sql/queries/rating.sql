@@ -39,9 +39,8 @@ ORDER BY i.subscription_id, i.position, i.starts_at, i.id;
 
 -- name: ListPricedUsage :many
 -- What some items used and were billed for, in periods from then on.
-SELECT t.subscription_item_id, t.period_start, t.billed_quantity,
-    (CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END)::numeric
-        AS quantity
+SELECT t.subscription_item_id, t.period_start, t.billed_quantity, t.aggregation, t.transform, t.record_count,
+    t.quantity_sum, t.quantity_max, coalesce(t.quantity_min, 0)::numeric AS quantity_min
 FROM usage_totals t
 WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_item_id = ANY (sqlc.arg(item_ids)::text[])
     AND t.period_start >= sqlc.arg(since)::timestamptz AND NOT t.excluded;
@@ -61,10 +60,11 @@ SELECT * FROM prices WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.ar
 -- nullable: none
 -- Of the full periods that some cycles lie in, up to the cycles' ends; and, `settled`, of other periods: of those
 -- whose cycles are rated, where it came late, and of those that never come since service ended before, where it was
--- reported ahead of the clock.
+-- reported ahead of the clock. Whether it comes to another quantity than was billed is for the program to say.
 SELECT
-    t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.billed_quantity,
-    t.billed_amount, t.quantity::numeric AS quantity, t.record_count, t.first_recorded_at, t.last_recorded_at,
+    t.subscription_id, t.subscription_item_id, t.period_start, t.period_end, t.aggregation,
+    t.transform, t.record_count, t.quantity_sum, t.quantity_max, coalesce(t.quantity_min, 0)::numeric AS quantity_min,
+    t.billed_quantity, t.billed_amount, t.first_recorded_at, t.last_recorded_at,
     coalesce(c.full_period_start, t.period_start)::timestamptz AS full_period_start,
     coalesce(c.full_period_end, t.period_start)::timestamptz AS full_period_end,
     coalesce(c.rated, t.period_start >= t.ended_at, false)::boolean AS settled,
@@ -73,11 +73,9 @@ SELECT
 FROM (
     SELECT
         u.tenant_id, u.subscription_id, u.subscription_item_id, u.period_start, u.period_end, u.billed_quantity,
-        u.billed_amount,
-        u.record_count, u.first_recorded_at, u.last_recorded_at,
-        n.period_start AS rated_start, n.full_period_start AS rated_from, n.period_end AS rated_end, s.ended_at,
-        CASE u.aggregation WHEN 'sum' THEN u.quantity_sum WHEN 'count' THEN u.record_count ELSE u.quantity_max END
-            AS quantity
+        u.aggregation, u.transform, u.record_count, u.quantity_sum, u.quantity_max, u.quantity_min, u.billed_amount,
+        u.first_recorded_at, u.last_recorded_at, n.period_start AS rated_start, n.full_period_start AS rated_from,
+        n.period_end AS rated_end, s.ended_at
     FROM (
         SELECT
             unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
@@ -87,6 +85,17 @@ FROM (
     ) n
     JOIN subscriptions s ON s.tenant_id = sqlc.arg(tenant_id) AND s.id = n.subscription_id
     JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
+        AND (
+            u.unrated
+            -- Invoices of thresholds have some of it.
+            OR u.billed_quantity <> 0 AND u.period_start >= n.full_period_start AND u.period_start < n.period_end
+            -- The level that it opened with may be another one now.
+            OR u.aggregation = 'time_weighted' AND EXISTS (
+                SELECT FROM usage_totals e
+                WHERE e.tenant_id = u.tenant_id AND e.subscription_id = u.subscription_id
+                    AND e.meter_code = u.meter_code AND e.period_start < u.period_start AND e.unrated
+            )
+        )
 ) t
 LEFT JOIN LATERAL (
     -- The part that it begins in.
@@ -104,11 +113,8 @@ LEFT JOIN LATERAL (
     ORDER BY o.revision DESC
     LIMIT 1
 ) r ON c.rated
-WHERE (
-        t.period_start >= t.rated_from AND t.period_start < t.rated_end
-        AND (t.quantity <> t.billed_quantity OR t.billed_quantity <> 0)
-    )
-    OR (t.quantity <> t.billed_quantity AND coalesce(c.rated, t.period_start >= t.ended_at))
+WHERE t.period_start >= t.rated_from AND t.period_start < t.rated_end
+    OR coalesce(c.rated, t.period_start >= t.ended_at)
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id;
 
 -- name: GetBilledUsageAmount :one
@@ -123,12 +129,14 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND subscription_id = sqlc.arg(subscriptio
 WITH rated AS (
     INSERT INTO charges (
         tenant_id, id, cycle_id, subscription_item_id, kind, price_id, price_override_id, description, period_start,
-        period_end, quantity, unit_amount, unit_size, currency, amount, amount_before, tiers, steps, basis, created_at
+        period_end, quantity, unit_amount, unit_size, currency, amount, amount_before, tiers, steps, by_record, basis,
+        created_at
     )
     SELECT
         sqlc.arg(tenant_id), n.id, n.cycle_id, n.subscription_item_id, n.kind, n.price_id,
-        nullif(n.price_override_id, ''), n.description, n.period_start, n.period_end, n.quantity, nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount,
-        n.amount_before, n.tiers, n.steps, n.basis, sqlc.arg(created_at)
+        nullif(n.price_override_id, ''), n.description, n.period_start, n.period_end, n.quantity,
+        nullif(n.unit_amount, '')::numeric, n.unit_size, n.currency, n.amount, n.amount_before, n.tiers, n.steps,
+        n.by_record, n.basis, sqlc.arg(created_at)
     FROM (
         SELECT
             unnest(sqlc.arg(ids)::text[]) AS id,
@@ -149,16 +157,29 @@ WITH rated AS (
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
             jsonb_array_elements(sqlc.arg(tiers)::jsonb) AS tiers,
             jsonb_array_elements(sqlc.arg(steps)::jsonb) AS steps,
+            nullif(jsonb_array_elements(sqlc.arg(by_record)::jsonb), 'null') AS by_record,
             jsonb_array_elements(sqlc.arg(basis)::jsonb) AS basis
     ) n
     RETURNING subscription_item_id, kind, period_start, quantity, amount
 )
 UPDATE usage_totals t
 SET billed_quantity = t.billed_quantity + r.quantity, billed_amount = t.billed_amount + r.amount,
-    version = t.version + 1
+    billed_count = t.record_count, unrated = false, version = t.version + 1
 FROM rated r
 WHERE r.kind IN ('usage', 'adjustment') AND t.tenant_id = sqlc.arg(tenant_id)
     AND t.subscription_item_id = r.subscription_item_id AND t.period_start = r.period_start;
+
+-- name: MarkUsageUnchanged :exec
+-- Totals that changed and are billed right all the same; the arrays run in parallel.
+UPDATE usage_totals t
+SET billed_count = t.record_count, unrated = false, version = t.version + 1
+FROM (
+    SELECT
+        unnest(sqlc.arg(subscription_item_ids)::text[]) AS subscription_item_id,
+        unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start
+) u
+WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_item_id = u.subscription_item_id
+    AND t.period_start = u.period_start;
 
 -- name: ListCharges :many
 -- Of several cycles at once: each cycle's items in their order, then what came late, by period.

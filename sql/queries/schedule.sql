@@ -40,9 +40,15 @@ CROSS JOIN LATERAL (
 ) l
 WHERE EXISTS (
     SELECT FROM usage_totals t
-    WHERE t.tenant_id = s.tenant_id AND t.subscription_id = s.id AND NOT t.excluded
-        AND t.billed_quantity <>
-            CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END
+    JOIN subscription_items i ON i.tenant_id = t.tenant_id AND i.id = t.subscription_item_id
+    JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+    WHERE t.tenant_id = s.tenant_id AND t.subscription_id = s.id AND NOT t.excluded AND t.unrated
+        -- Where the total itself shows that it comes to what was billed, there is nothing to close.
+        AND NOT (
+            t.transform IS NULL AND p.model NOT IN ('matrix', 'percentage') AND t.aggregation IN ('sum', 'count', 'max')
+            AND t.billed_quantity =
+                CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END
+        )
 );
 
 -- name: InsertProgressiveCycle :many
@@ -200,9 +206,8 @@ WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = u.id AND c.state = 'grace';
 -- What the usage of some cycles came to, per metered item: of those too that began within the cycle's period.
 -- `period_start` is the cycle's.
 SELECT
-    t.subscription_id, u.period_start::timestamptz AS period_start, t.subscription_item_id, t.meter_code, t.record_count,
-    (CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END)::numeric
-        AS quantity
+    t.subscription_id, u.period_start::timestamptz AS period_start, t.subscription_item_id, t.meter_code, t.aggregation,
+    t.transform, t.record_count, t.quantity_sum, t.quantity_max, coalesce(t.quantity_min, 0)::numeric AS quantity_min
 FROM (
     SELECT
         unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,

@@ -4,9 +4,12 @@
 SELECT
     i.id, i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, s.id AS subscription_id, s.customer_id,
     s.version AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count, s.timezone, s.start_at,
-    s.trial_end_at, s.ended_at, s.next_change_at, i.max_quantity, i.starts_at, i.ends_at
+    s.trial_end_at, s.ended_at, s.next_change_at, i.max_quantity, i.starts_at, i.ends_at, m.filters, m.transform,
+    (i.aggregation IN ('unique', 'latest', 'time_weighted') OR p.model IN ('matrix', 'percentage'))::boolean AS by_record
 FROM subscriptions s
 JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s.id
+JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
+JOIN meters m ON m.tenant_id = p.tenant_id AND m.id = p.meter_id
 WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.id = ANY (sqlc.arg(subscription_ids)::text[])
     AND i.meter_code IS NOT NULL AND (i.ends_at >= sqlc.arg(since)::timestamptz OR i.paused)
 ORDER BY i.starts_at, i.id;
@@ -46,16 +49,19 @@ FROM (
         unnest(sqlc.arg(keys)::text[]::uuid[]) AS key, unnest(sqlc.arg(quantities)::text[]::numeric[]) AS quantity,
         unnest(sqlc.arg(recorded_us)::bigint[]) AS recorded_us,
         unnest(sqlc.arg(sources)::text[]) AS source,
+        nullif(jsonb_array_elements(sqlc.arg(properties)::jsonb), 'null') AS properties,
         generate_series(1, cardinality(sqlc.arg(recorded_us)::bigint[])) AS number
 ) i
 JOIN usage_keys k ON k.tenant_id = sqlc.arg(tenant_id) AND k.key = i.key
-WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us);
+WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us, i.properties);
 
 -- name: InsertUsage :many
 -- One batch: keys, records, hours and period totals in one statement. `keys`, `quantities`, `recorded_us` and
 -- `places` run in parallel, one entry per record, and are array literals: the driver spends five times as long
--- on an array, since it examines each element. A place counts from 1 into the arrays of periods. Returns, per
--- period, what the batch brought and what it comes to now.
+-- on an array, since it examines each element. `properties` are a JSON array, which may stay empty: the others then
+-- go on without it. A place counts from 1 into the arrays of periods; below zero it is that of a record which the
+-- meter's filters leave out, and which is counted apart: by groups, not one by one. Returns, per period, what the batch
+-- brought and what it comes to now.
 --
 -- Keys go first (the count makes the rest wait for them) and plainly: ON CONFLICT would double their cost, and
 -- those already known were sorted out before. Sorted, so that two batches with the same keys cannot deadlock.
@@ -65,79 +71,101 @@ WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us);
 WITH input AS MATERIALIZED (
     SELECT
         unnest(sqlc.arg(keys)::text::uuid[]) AS key, unnest(sqlc.arg(quantities)::text::numeric[]) AS quantity,
-        unnest(sqlc.arg(recorded_us)::text::bigint[]) AS recorded_us, unnest(sqlc.arg(places)::text::int[]) AS place
+        unnest(sqlc.arg(recorded_us)::text::bigint[]) AS recorded_us, unnest(sqlc.arg(places)::text::int[]) AS place,
+        nullif(jsonb_array_elements(sqlc.arg(properties)::jsonb), 'null') AS properties
 ), fresh AS (
     INSERT INTO usage_keys (tenant_id, key, recorded_at, content)
     SELECT
         sqlc.arg(tenant_id), i.key, to_timestamp(0) + i.recorded_us * interval '1 microsecond',
-        usage_content((sqlc.arg(sources)::text[])[i.place], i.quantity, i.recorded_us)
+        usage_content((sqlc.arg(sources)::text[])[abs(i.place)], i.quantity, i.recorded_us, i.properties)
     FROM input i
     ORDER BY i.key
     RETURNING key
 ), records AS NOT MATERIALIZED (
-    SELECT i.key, i.quantity, i.recorded_us, i.place FROM input i WHERE (SELECT count(*) FROM fresh) > 0
+    SELECT i.key, i.quantity, i.recorded_us, i.place, i.properties FROM input i WHERE (SELECT count(*) FROM fresh) > 0
 ), stored AS (
-    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at)
+    INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties, filtered, rated_from)
     SELECT
         sqlc.arg(tenant_id), to_timestamp(0) + r.recorded_us * interval '1 microsecond', r.key,
-        (sqlc.arg(subscription_item_ids)::text[])[r.place], r.quantity, sqlc.arg(received_at)::timestamptz
+        (sqlc.arg(subscription_item_ids)::text[])[abs(r.place)], r.quantity, sqlc.arg(received_at)::timestamptz,
+        r.properties, CASE WHEN r.place < 0 THEN true END,
+        -- Whose place is below zero has none: it is not rated.
+        CASE WHEN (sqlc.arg(by_record)::bool[])[r.place] THEN (sqlc.arg(period_starts)::timestamptz[])[r.place] END
     FROM records r
 ), hours AS MATERIALIZED (
     SELECT
         r.place, r.recorded_us / 3600000000 AS hour, count(*) AS record_count, sum(r.quantity) AS quantity_sum,
-        max(r.quantity) AS quantity_max, min(r.recorded_us) AS first_us, max(r.recorded_us) AS last_us
+        max(r.quantity) AS quantity_max, min(r.quantity) AS quantity_min, min(r.recorded_us) AS first_us,
+        max(r.recorded_us) AS last_us
     FROM records r
     GROUP BY r.place, r.recorded_us / 3600000000
 ), rollups AS (
     INSERT INTO usage_rollups AS u (
-        tenant_id, subscription_item_id, hour, record_count, quantity_sum, quantity_max
+        tenant_id, subscription_item_id, hour, record_count, quantity_sum, quantity_max, quantity_min
     )
     SELECT
         sqlc.arg(tenant_id), h.subscription_item_id, to_timestamp(h.hour * 3600), sum(h.record_count),
-        sum(h.quantity_sum), max(h.quantity_max)
-    FROM (SELECT hours.*, (sqlc.arg(subscription_item_ids)::text[])[hours.place] AS subscription_item_id FROM hours) h
+        sum(h.quantity_sum), max(h.quantity_max), min(h.quantity_min)
+    FROM (
+        SELECT hours.*, (sqlc.arg(subscription_item_ids)::text[])[hours.place] AS subscription_item_id
+        FROM hours
+        WHERE hours.place > 0
+    ) h
     GROUP BY h.subscription_item_id, h.hour
     ON CONFLICT (tenant_id, subscription_item_id, hour) DO UPDATE SET
         record_count = u.record_count + EXCLUDED.record_count,
         quantity_sum = u.quantity_sum + EXCLUDED.quantity_sum,
-        quantity_max = greatest(u.quantity_max, EXCLUDED.quantity_max)
+        quantity_max = greatest(u.quantity_max, EXCLUDED.quantity_max),
+        quantity_min = least(u.quantity_min, EXCLUDED.quantity_min)
 ), batch AS MATERIALIZED (
     SELECT
-        h.place, (sqlc.arg(subscription_item_ids)::text[])[h.place] AS subscription_item_id,
-        (sqlc.arg(period_starts)::timestamptz[])[h.place] AS period_start,
-        sum(h.record_count)::bigint AS record_count, sum(h.quantity_sum) AS quantity_sum,
-        max(h.quantity_max) AS quantity_max,
+        abs(h.place) AS place, (sqlc.arg(subscription_item_ids)::text[])[abs(h.place)] AS subscription_item_id,
+        (sqlc.arg(period_starts)::timestamptz[])[abs(h.place)] AS period_start,
+        coalesce(sum(h.record_count) FILTER (WHERE h.place > 0), 0)::bigint AS record_count,
+        coalesce(sum(h.quantity_sum) FILTER (WHERE h.place > 0), 0) AS quantity_sum,
+        coalesce(max(h.quantity_max) FILTER (WHERE h.place > 0), 0) AS quantity_max,
+        min(h.quantity_min) FILTER (WHERE h.place > 0) AS quantity_min,
+        coalesce(sum(h.record_count) FILTER (WHERE h.place < 0), 0)::bigint AS filtered_count,
+        coalesce(sum(h.quantity_sum) FILTER (WHERE h.place < 0), 0) AS filtered_sum,
         to_timestamp(0) + min(h.first_us) * interval '1 microsecond' AS first_recorded_at,
         to_timestamp(0) + max(h.last_us) * interval '1 microsecond' AS last_recorded_at
     FROM hours h
-    GROUP BY h.place
+    GROUP BY abs(h.place)
 ), totals AS (
     INSERT INTO usage_totals AS t (
         tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code,
-        aggregation, record_count, quantity_sum, quantity_max, excluded, first_recorded_at, last_recorded_at
+        aggregation, transform, record_count, quantity_sum, quantity_max, quantity_min, filtered_count, filtered_sum,
+        unrated, excluded, first_recorded_at, last_recorded_at
     )
     SELECT
         sqlc.arg(tenant_id), b.subscription_item_id, b.period_start,
         (sqlc.arg(period_ends)::timestamptz[])[b.place], (sqlc.arg(subscription_ids)::text[])[b.place],
         (sqlc.arg(customer_ids)::text[])[b.place], (sqlc.arg(meter_codes)::text[])[b.place],
-        (sqlc.arg(aggregations)::text[])[b.place], b.record_count, b.quantity_sum, b.quantity_max,
-        (sqlc.arg(excluded)::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
+        (sqlc.arg(aggregations)::text[])[b.place], nullif(sqlc.arg(transforms)::jsonb -> b.place - 1, 'null'),
+        b.record_count, b.quantity_sum, b.quantity_max, b.quantity_min, b.filtered_count, b.filtered_sum,
+        b.record_count > 0, (sqlc.arg(excluded)::bool[])[b.place], b.first_recorded_at, b.last_recorded_at
     FROM batch b
     ON CONFLICT (tenant_id, subscription_item_id, period_start) DO UPDATE SET
         record_count = t.record_count + EXCLUDED.record_count,
         quantity_sum = t.quantity_sum + EXCLUDED.quantity_sum,
         quantity_max = greatest(t.quantity_max, EXCLUDED.quantity_max),
+        quantity_min = least(t.quantity_min, EXCLUDED.quantity_min),
+        filtered_count = t.filtered_count + EXCLUDED.filtered_count,
+        filtered_sum = t.filtered_sum + EXCLUDED.filtered_sum,
+        unrated = t.unrated OR EXCLUDED.record_count > 0,
         first_recorded_at = least(t.first_recorded_at, EXCLUDED.first_recorded_at),
         last_recorded_at = greatest(t.last_recorded_at, EXCLUDED.last_recorded_at),
         version = t.version + 1
-    RETURNING t.subscription_item_id, t.period_start, t.record_count, t.quantity_sum, t.quantity_max, t.version
+    RETURNING
+        t.subscription_item_id, t.period_start, t.record_count, t.quantity_sum, t.quantity_max, t.quantity_min, t.version
 )
 SELECT
     b.place::int AS place, b.record_count::bigint AS record_count, b.quantity_sum::numeric AS quantity_sum,
-    b.quantity_max::numeric AS quantity_max, b.first_recorded_at::timestamptz AS first_recorded_at,
+    b.quantity_max::numeric AS quantity_max, coalesce(b.quantity_min, 0)::numeric AS quantity_min,
+    b.filtered_count::bigint AS filtered_count, b.first_recorded_at::timestamptz AS first_recorded_at,
     b.last_recorded_at::timestamptz AS last_recorded_at, t.record_count::bigint AS total_record_count,
     t.quantity_sum::numeric AS total_quantity_sum, t.quantity_max::numeric AS total_quantity_max,
-    t.version::bigint AS total_version
+    coalesce(t.quantity_min, 0)::numeric AS total_quantity_min, t.version::bigint AS total_version
 FROM batch b FULL JOIN totals t
     ON t.subscription_item_id = b.subscription_item_id AND t.period_start = b.period_start;
 
@@ -155,7 +183,9 @@ LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListUsageBuckets :many
 -- In the order of time. `meter_code` '' means every meter.
-SELECT u.subscription_item_id, u.hour, u.record_count, u.quantity_sum, u.quantity_max, i.aggregation::text AS aggregation
+SELECT
+    u.subscription_item_id, u.hour, u.record_count, u.quantity_sum, u.quantity_max, u.quantity_min,
+    i.aggregation::text AS aggregation
 FROM subscription_items i JOIN usage_rollups u
     ON u.tenant_id = i.tenant_id AND u.subscription_item_id = i.id
 WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = sqlc.arg(subscription_id)
@@ -215,7 +245,8 @@ WITH totals AS MATERIALIZED (
         r.subscription_item_id, r.recorded_at, r.quantity AS accepted,
         CASE WHEN c.key IS NULL THEN r.quantity ELSE c.quantity END AS kept
     FROM usage_records r LEFT JOIN corrected c ON c.key = r.key
-    WHERE r.tenant_id = sqlc.arg(tenant_id) AND r.recorded_at >= sqlc.arg(start_at)::timestamptz
+    -- What meters leave out is in no books: it counts for nothing.
+    WHERE r.tenant_id = sqlc.arg(tenant_id) AND r.filtered IS NOT TRUE AND r.recorded_at >= sqlc.arg(start_at)::timestamptz
         AND r.recorded_at < greatest(sqlc.arg(end_at)::timestamptz, (
             SELECT max(greatest(t.period_end, t.last_recorded_at + interval '1 microsecond'))
             FROM totals t
@@ -278,7 +309,14 @@ WITH totals AS MATERIALIZED (
             AS accepted_quantity,
         CASE i.aggregation WHEN 'sum' THEN s.kept_sum WHEN 'count' THEN s.kept_records ELSE s.kept_max END
             AS kept_quantity,
-        s.quantity - s.trial_quantity <> s.invoiced_quantity + s.voided_quantity AS pending
+        EXISTS (
+            SELECT FROM usage_totals u
+            WHERE u.tenant_id = sqlc.arg(tenant_id) AND u.subscription_item_id = s.subscription_item_id
+                AND u.period_start = s.period_start AND NOT u.excluded
+                -- Where the quantity is another one than the totals', only they say whether it was looked at.
+                AND (u.unrated OR u.transform IS NULL AND u.aggregation IN ('sum', 'count', 'max')
+                    AND s.quantity - s.trial_quantity <> s.invoiced_quantity + s.voided_quantity)
+        ) AS pending
     FROM sums s
     JOIN subscription_items i ON i.tenant_id = sqlc.arg(tenant_id) AND i.id = s.subscription_item_id
     WHERE i.meter_code IS NOT NULL AND (sqlc.arg(meter_code)::text = '' OR i.meter_code = sqlc.arg(meter_code)::text)
@@ -347,7 +385,7 @@ WITH hours AS (
 SELECT r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at
 FROM usage_records r
 WHERE r.tenant_id = sqlc.arg(tenant_id) AND r.subscription_item_id = sqlc.arg(subscription_item_id)::text
-    AND r.recorded_at >= sqlc.arg(after_at)::timestamptz
+    AND r.filtered IS NOT TRUE AND r.recorded_at >= sqlc.arg(after_at)::timestamptz
     AND r.recorded_at < least(
         sqlc.arg(period_end)::timestamptz, coalesce((SELECT until FROM reach), sqlc.arg(after_at)::timestamptz)
     )

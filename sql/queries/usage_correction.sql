@@ -5,7 +5,7 @@ SELECT recorded_at FROM usage_keys WHERE tenant_id = sqlc.arg(tenant_id) AND key
 -- name: FindUsageRecord :one
 SELECT
     r.subscription_item_id, r.recorded_at, r.quantity, i.subscription_id, s.customer_id, i.meter_code::text AS meter_code,
-    i.max_quantity
+    i.max_quantity, i.aggregation::text AS aggregation, r.filtered, (r.rated_from IS NOT NULL)::boolean AS by_record
 FROM usage_records r
 JOIN subscription_items i ON i.tenant_id = r.tenant_id AND i.id = r.subscription_item_id
 JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
@@ -64,7 +64,7 @@ SET record_count = t.record_count + sqlc.arg(record_count)::bigint,
         WHEN sqlc.arg(quantity_before)::numeric < t.quantity_max THEN t.quantity_max
         ELSE kept_usage_max(t.tenant_id, t.subscription_item_id, t.period_start, t.last_recorded_at)
     END,
-    version = t.version + 1
+    unrated = true, version = t.version + 1
 WHERE t.tenant_id = sqlc.arg(tenant_id) AND t.subscription_item_id = sqlc.arg(subscription_item_id)
     AND t.period_start = sqlc.arg(period_start)
 RETURNING *;

@@ -113,8 +113,15 @@ def unbounded(message: Any, path: str = "") -> Iterator[str]:
         if field.is_repeated:
             if not rules.repeated.HasField("max_items") and not rules.map.HasField("max_pairs"):
                 yield f"{place}: any number of items"
+            bounds = {"key": rules.map.keys, "value": rules.map.values}
             rules = rules.repeated.items
-        if field.message_type is not None:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            # The rules of its keys and values stand on the map itself.
+            for half, rules in bounds.items():
+                text = field.message_type.fields_by_name[half].type == FieldDescriptor.TYPE_STRING
+                if not text or not bounded_text(rules.string):
+                    yield f"{place}: {half}s of any length"
+        elif field.message_type is not None:
             if field.message_type.full_name not in WELL_KNOWN:
                 yield from unbounded(field.message_type, f"{place}.")
         elif field.type == FieldDescriptor.TYPE_STRING and not bounded_text(rules.string):

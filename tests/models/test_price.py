@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -20,7 +21,14 @@ from corebilling.values.price import (
     rate_more,
 )
 from corebilling.values.price_matrix import CapacityTier, Cell, rate_cells, reached_capacity
-from corebilling.values.price_percentage import Percentage, RatedTransactions, rate_transactions
+from corebilling.values.price_percentage import (
+    Allowance,
+    Percentage,
+    RatedTransactions,
+    Transactions,
+    rate_groups,
+    rate_transactions,
+)
 
 quantities = st.decimals(0, 10**12, places=12)
 amounts = st.decimals(0, 10**6, places=12)
@@ -298,6 +306,39 @@ def test_transactions_rated_in_parts_cost_what_they_do_together(
     assert first.amount + rest.amount == whole.amount
     assert first.free_value + rest.free_value == whole.free_value
     assert rest.allowance == whole.allowance
+
+
+def in_groups(terms: Percentage, transactions: list[Decimal]) -> list[Transactions]:
+    """As records are grouped: by whether they are free, and by what is paid for where that is limited."""
+    groups: dict[tuple[bool, Fraction], Transactions] = {}
+    before = Fraction(0)
+    for place, value in enumerate(map(Fraction, transactions), start=1):
+        room = Fraction(terms.free_value) - before if terms.free_value else value
+        allowed = (
+            bool(terms.free_transactions or terms.free_value)
+            and (not terms.free_transactions or place <= terms.free_transactions)
+            and (not terms.free_value or room > 0)
+        )
+        free = min(value, room) if allowed else Fraction(0)
+        limited = terms.minimum_amount is not None or terms.maximum_amount is not None
+        key = (allowed and value <= room, value - free if limited else Fraction(0))
+        held = groups.get(key, Transactions(0, Fraction(0), Fraction(0), key[0]))
+        groups[key] = replace(
+            held,
+            count=held.count + 1,
+            paid_value=held.paid_value + value - free,
+            free_value=held.free_value + free,
+        )
+        before += value
+    return list(groups.values())
+
+
+@given(percentages(), values)
+def test_transactions_that_cost_the_same_are_rated_together(terms: Percentage, values: list[Decimal]) -> None:
+    together = rate_groups(terms, in_groups(terms, values))
+    assert replace(together, allowance=Allowance()) == replace(
+        rate_transactions(terms, values), allowance=Allowance()
+    )
 
 
 @given(percentages(), values)

@@ -1,7 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -13,7 +12,6 @@ from corebilling.domains.usage.model import (
     UsagePeriod,
     UsageRecords,
     UsageWindow,
-    aggregate,
     check_form,
     decide_acceptance,
     decide_placement,
@@ -244,11 +242,6 @@ def test_months_reach_from_the_earliest_to_the_latest_record() -> None:
         "2026-01-01",
         "2026-02-01",
     ]
-
-
-@pytest.mark.parametrize(("aggregation", "quantity"), [("sum", "7"), ("count", "3"), ("max", "4")])
-def test_each_aggregation_bills_its_own_quantity(aggregation: str, quantity: str) -> None:
-    assert aggregate(aggregation, 3, Decimal(7), Decimal(4)) == Decimal(quantity)
 
 
 def test_totals_of_periods_that_start_on_one_day_have_ids_of_their_own() -> None:

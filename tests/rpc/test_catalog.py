@@ -242,3 +242,160 @@ async def test_a_price_beyond_what_an_invoice_line_holds_is_refused(platform: Pl
     refusal = await refused(new_price(platform, product.id, "larger", unit_amount="10000000000000.01"))
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "VALUE_OUT_OF_RANGE")
     assert refusal.facts == {"field": "unit_amount", "limit": "10000000000000.00"}
+
+
+MATRIX: dict[str, Any] = {
+    "usage": catalog_pb2.PRICE_USAGE_METERED,
+    "model": catalog_pb2.PRICE_MODEL_MATRIX,
+    "unit_amount": "",
+    "dimensions": ["region", "size"],
+    "cells": [
+        catalog_pb2.PriceCell(values=["eu", "l"], unit_amount="0.5"),
+        catalog_pb2.PriceCell(values=["eu", "s"], unit_amount="0.2"),
+    ],
+    "default_unit_amount": "1",
+}
+PERCENTAGE: dict[str, Any] = {
+    "usage": catalog_pb2.PRICE_USAGE_METERED,
+    "model": catalog_pb2.PRICE_MODEL_PERCENTAGE,
+    "unit_amount": "",
+    "percentage": catalog_pb2.PricePercentage(percent="2.9", fixed_amount="0.3"),
+}
+
+
+async def test_prices_that_look_at_records_come_back_as_they_were_made(platform: Platform):
+    product, meter = await new_product(platform), await new_meter(platform)
+    matrix = await new_price(platform, product.id, "regions", meter_id=meter.id, **MATRIX)
+    assert list(matrix.dimensions) == MATRIX["dimensions"]
+    assert list(matrix.cells) == MATRIX["cells"]
+    assert (matrix.default_unit_amount, matrix.HasField("percentage")) == ("1", False)
+    terms = catalog_pb2.PricePercentage(
+        percent="2.9",
+        fixed_amount="0.3",
+        free_transactions=3,
+        free_amount="100",
+        minimum_amount="0.5",
+        maximum_amount="20",
+    )
+    price = await new_price(
+        platform, product.id, "payments", meter_id=meter.id, **{**PERCENTAGE, "percentage": terms}
+    )
+    assert price.percentage == terms
+    again = await platform.stub(CatalogServiceStub).GetPrice(
+        catalog_service_pb2.GetPriceRequest(price_id=price.id)
+    )
+    assert again.price == price
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [
+        ({**MATRIX, "usage": catalog_pb2.PRICE_USAGE_LICENSED}, "usage"),
+        ({**MATRIX, "unit_amount": "1"}, "unit_amount"),
+        ({**MATRIX, "included_quantity": "1"}, "included_quantity"),
+        ({**MATRIX, "dimensions": []}, "dimensions"),
+        ({**MATRIX, "cells": []}, "dimensions"),
+        ({**MATRIX, "default_unit_amount": ""}, "dimensions"),
+        ({**MATRIX, "dimensions": ["region", "region"]}, "dimensions"),
+        ({**MATRIX, "dimensions": ["region"]}, "cells[0].values"),
+        ({**MATRIX, "cells": [MATRIX["cells"][0], MATRIX["cells"][0]]}, "cells[1].values"),
+        ({**MATRIX, "percentage": PERCENTAGE["percentage"]}, "percentage"),
+        ({**PERCENTAGE, "percentage": None}, "percentage"),
+        ({**PERCENTAGE, "unit_size": "10"}, "unit_size"),
+        ({**PERCENTAGE, "dimensions": ["region"]}, "dimensions"),
+        ({**PERCENTAGE, "percentage": catalog_pb2.PricePercentage(percent="101")}, "percentage.percent"),
+        (
+            {
+                **PERCENTAGE,
+                "percentage": catalog_pb2.PricePercentage(
+                    percent="1", minimum_amount="2", maximum_amount="1"
+                ),
+            },
+            "percentage.maximum_amount",
+        ),
+    ],
+)
+async def test_a_price_that_looks_at_records_and_contradicts_itself_is_refused(
+    platform: Platform, terms: dict[str, Any], field: str
+):
+    product, meter = await new_product(platform), await new_meter(platform)
+    metered = terms["usage"] == catalog_pb2.PRICE_USAGE_METERED
+    refusal = await refused(
+        new_price(platform, product.id, "odd", meter_id=meter.id if metered else "", **terms)
+    )
+    assert (refusal.code, refusal.reason, refusal.fields) == ("INVALID_ARGUMENT", "PRICE_INVALID", (field,))
+
+
+@pytest.mark.parametrize("terms", [MATRIX, PERCENTAGE])
+@pytest.mark.parametrize(
+    ("aggregation", "transform"),
+    [
+        (catalog_pb2.AGGREGATION_MAX, None),
+        (catalog_pb2.AGGREGATION_TIME_WEIGHTED, None),
+        (catalog_pb2.AGGREGATION_SUM, catalog_pb2.MeterTransform(divide_by="2")),
+    ],
+)
+async def test_a_price_that_looks_at_records_wants_a_meter_that_adds_them_up(
+    platform: Platform, terms: dict[str, Any], aggregation: Any, transform: Any
+):
+    product = await new_product(platform)
+    meter = await new_meter(platform, aggregation=aggregation, transform=transform)
+    refusal = await refused(new_price(platform, product.id, "odd", meter_id=meter.id, **terms))
+    assert (refusal.reason, refusal.fields) == ("PRICE_INVALID", ("meter_id",))
+
+
+async def test_a_fee_per_transaction_that_could_outgrow_an_invoice_line_is_refused(platform: Platform):
+    product, meter = await new_product(platform), await new_meter(platform)
+    terms = {**PERCENTAGE, "percentage": catalog_pb2.PricePercentage(percent="1", fixed_amount="5000.01")}
+    refusal = await refused(new_price(platform, product.id, "odd", meter_id=meter.id, **terms))
+    assert refusal.reason == "VALUE_OUT_OF_RANGE"
+    assert refusal.facts["field"] == "percentage.fixed_amount"
+
+
+async def test_meters_come_back_as_they_were_made(platform: Platform):
+    filters = [
+        catalog_pb2.MeterFilter(property="region", values=["eu", "us"]),
+        catalog_pb2.MeterFilter(property="empty", values=[""]),
+    ]
+    transform = catalog_pb2.MeterTransform(
+        divide_by="60", rounding=catalog_pb2.QUANTITY_ROUNDING_HALF_UP, block_size="0.5"
+    )
+    meter = await new_meter(
+        platform,
+        aggregation=catalog_pb2.AGGREGATION_UNIQUE,
+        unique_property="user",
+        filters=filters,
+        transform=transform,
+    )
+    again = await platform.stub(CatalogServiceStub).GetMeter(
+        catalog_service_pb2.GetMeterRequest(meter_id=meter.id)
+    )
+    assert again.meter == meter
+    assert (list(meter.filters), meter.transform, meter.unique_property) == (filters, transform, "user")
+    plain = await new_meter(platform, "plain")
+    assert (plain.HasField("transform"), len(plain.filters)) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [
+        ({"aggregation": catalog_pb2.AGGREGATION_UNIQUE}, "unique_property"),
+        ({"unique_property": "user"}, "unique_property"),
+        ({"filters": [catalog_pb2.MeterFilter(property="a", values=["1"])] * 2}, "filters"),
+        ({"transform": catalog_pb2.MeterTransform(divide_by="0.0")}, "transform.divide_by"),
+        (
+            {
+                "transform": catalog_pb2.MeterTransform(
+                    rounding=catalog_pb2.QUANTITY_ROUNDING_UP, block_size="0"
+                )
+            },
+            "transform.block_size",
+        ),
+        ({"transform": catalog_pb2.MeterTransform(block_size="5")}, "transform.block_size"),
+    ],
+)
+async def test_a_meter_that_contradicts_itself_is_refused(
+    platform: Platform, terms: dict[str, Any], field: str
+):
+    refusal = await refused(new_meter(platform, **terms))
+    assert (refusal.code, refusal.reason, refusal.fields) == ("INVALID_ARGUMENT", "METER_INVALID", (field,))

@@ -197,6 +197,36 @@ async def test_a_preview_says_what_cap_and_minimum_change(
     assert list(zip(kinds, [step.amount for step in preview.steps], strict=True)) == steps
 
 
+async def test_a_preview_looks_at_one_record_where_the_price_does(billing: Billing) -> None:
+    matrix = await billing.price(
+        "calls",
+        meter="calls",
+        model=catalog_pb2.PRICE_MODEL_MATRIX,
+        dimensions=["region"],
+        cells=[catalog_pb2.PriceCell(values=["eu"], unit_amount="2")],
+        default_unit_amount="3",
+        minimum_amount="10",
+    )
+    request = rpc.PreviewPriceRequest(price_id=matrix, quantity="4", properties={"region": "eu"})
+    preview = await billing.call(billing.rating.preview_price, request)
+    assert (preview.amount, [step.amount for step in preview.steps]) == ("10", ["2"])
+    assert [(dict(cell.properties), cell.amount) for cell in preview.by_record.cells] == [
+        ({"region": "eu"}, "8")
+    ]
+    request = rpc.PreviewPriceRequest(price_id=matrix, quantity="4")
+    assert (await billing.call(billing.rating.preview_price, request)).amount == "12"
+
+    percentage = await billing.price(
+        "payments",
+        meter="payments",
+        model=catalog_pb2.PRICE_MODEL_PERCENTAGE,
+        percentage=catalog_pb2.PricePercentage(percent="2.9", fixed_amount="0.30"),
+    )
+    request = rpc.PreviewPriceRequest(price_id=percentage, quantity="100")
+    preview = await billing.call(billing.rating.preview_price, request)
+    assert (preview.amount, preview.by_record.transactions.rate_amount) == ("3.2", "2.9")
+
+
 async def test_a_period_cut_short_has_the_same_part_of_cap_and_minimum(billing: Billing) -> None:
     prices = [
         await billing.price("least", meter="least", unit_amount="1", minimum_amount="310"),

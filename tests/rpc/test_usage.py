@@ -1,6 +1,7 @@
 """Usage through its door, on a real Postgres, at a fixed time."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
@@ -134,6 +135,61 @@ async def test_other_content_under_a_known_key_is_a_conflict(usage: Usage) -> No
         assert outcomes(response) == {0: (CONFLICT, "USAGE_KEY_CONFLICT"), 1: (DUPLICATE, "")}
     (total,) = await usage.totals()
     assert total.quantity == "1"
+
+
+async def test_properties_are_stored_with_their_record_and_no_other(usage: Usage) -> None:
+    said = {"region": "eu", "note": 'quoted "text", {braces} and \\ back'}
+    response = await usage.batch(record("a"), record("b", properties=said), record("c"))
+    assert response.accepted == 3
+    rows = await usage.db.admin("SELECT properties::text FROM usage_records ORDER BY properties IS NULL")
+    assert [json.loads(row[0]) if row[0] else None for row in rows] == [said, None, None]
+
+
+async def test_properties_tell_duplicates_from_conflicts(usage: Usage) -> None:
+    said = {"region": "eu", "size": "l"}
+    await usage.batch(record("k", properties=said), record("plain"))
+    response = await usage.batch(
+        record("k", properties={"size": "l", "region": "eu"}),
+        record("k", properties={"region": "eu"}),
+        record("k", properties={"region": "eu", "size": "m"}),
+        record("k"),
+        record("plain", properties=said),
+        record("plain"),
+        record("new", properties=said),
+        record("new"),
+        record("new", properties=dict(said)),
+    )
+    conflict = (CONFLICT, "USAGE_KEY_CONFLICT")
+    assert outcomes(response) == {
+        0: (DUPLICATE, ""),
+        1: conflict,
+        2: conflict,
+        3: conflict,
+        4: conflict,
+        5: (DUPLICATE, ""),
+        7: conflict,
+        8: (DUPLICATE, ""),
+    }
+    (total,) = await usage.totals()
+    assert total.record_count == 3
+
+
+async def test_properties_beyond_their_bounds_are_refused_alone(usage: Usage) -> None:
+    most = {f"{number:063}": "v" * 128 for number in range(16)}
+    bad: list[dict[str, str]] = [
+        {**most, "one more": ""},
+        {"": "v"},
+        {"n" * 64: "v"},
+        {"n": "v" * 129},
+        {"n\0": "v"},
+        {"n": "\0"},
+    ]
+    response = await usage.batch(
+        record("most", properties=most), *(record(f"bad {n}", properties=one) for n, one in enumerate(bad))
+    )
+    assert response.accepted == 1
+    assert set(outcomes(response).values()) == {(REJECTED, "USAGE_RECORD_INVALID")}
+    assert "properties" in response.results[0].message
 
 
 async def test_same_key_twice_in_a_batch_counts_once(usage: Usage) -> None:

@@ -351,3 +351,52 @@ async def test_a_file_that_cannot_be_read_ends_with_2_and_a_sentence(
     assert (code, sentence in err, "Traceback" in err) == (2, True, False), err
     code, _, err = await command("invoice", "verify", str(tmp_path / "none.json"))
     assert (code, "cannot be read" in err) == (2, True)
+
+
+async def test_what_looks_at_single_records_is_worked_out_again(platform: Platform):
+    product = await new_product(platform)
+    metered = {"usage": catalog_pb2.PRICE_USAGE_METERED, "unit_amount": ""}
+    meters = [
+        await new_meter(platform, "calls"),
+        await new_meter(platform, "payments"),
+        await new_meter(
+            platform,
+            "bytes",
+            catalog_pb2.AGGREGATION_AVERAGE,
+            transform=catalog_pb2.MeterTransform(divide_by="2", rounding=catalog_pb2.QUANTITY_ROUNDING_UP),
+        ),
+        await new_meter(platform, "storage", catalog_pb2.AGGREGATION_TIME_WEIGHTED),
+    ]
+    terms: list[dict[str, Any]] = [
+        {
+            "model": catalog_pb2.PRICE_MODEL_MATRIX,
+            "dimensions": ["region"],
+            "cells": [catalog_pb2.PriceCell(values=["eu"], unit_amount="2")],
+            "default_unit_amount": "3",
+            "maximum_amount": "40",
+        },
+        {
+            "model": catalog_pb2.PRICE_MODEL_PERCENTAGE,
+            "percentage": catalog_pb2.PricePercentage(
+                percent="2.9", fixed_amount="0.3", free_transactions=1, minimum_amount="1"
+            ),
+        },
+        {"model": catalog_pb2.PRICE_MODEL_PER_UNIT, "unit_amount": "1"},
+        {"model": catalog_pb2.PRICE_MODEL_PER_UNIT, "unit_amount": "1"},
+    ]
+    prices = [
+        await new_price(platform, product.id, meter.code, meter_id=meter.id, **{**metered, **more_terms})
+        for meter, more_terms in zip(meters, terms, strict=True)
+    ]
+    subscription = await subscribe(platform, *prices)
+    for meter in meters:
+        await use(platform, subscription.id, meter.code, "5", "10", "0.5")
+    await month(platform)
+    for meter in meters[:2]:
+        await use(platform, subscription.id, meter.code, "7")
+    await month(platform)
+    for one in await invoices_of(platform, subscription.id):
+        fields = as_fields(await bundle_of(platform, one.id))
+        assert differences(fields) == []
+    assert differences(fields, lambda b: charge(b, 0)["charge"]["by_record"]["cells"][0].update(quantity="9"))
+    assert differences(fields, lambda b: charge(b, 1)["price"]["percentage"].update(percent="9"))

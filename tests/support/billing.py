@@ -1,6 +1,6 @@
 """From contract to paid invoice without a server: the domains' services, the scheduler and the event path."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -162,8 +162,26 @@ class Billing:
         )
         return (await self.call(self.subscriptions.create_subscription, request, tenant_id)).subscription
 
+    async def change(self, subscription_id: str, *price_ids: str) -> None:
+        """Now."""
+        request = subscription_service_pb2.ChangeSubscriptionRequest(
+            subscription_id=subscription_id,
+            items=[subscription_service_pb2.NewSubscriptionItem(price_id=price_id) for price_id in price_ids],
+        )
+        await self.call(self.subscriptions.change_subscription, request)
+
+    async def cancel(self, subscription_id: str) -> None:
+        """Now."""
+        request = subscription_service_pb2.CancelSubscriptionRequest(subscription_id=subscription_id)
+        await self.call(self.subscriptions.cancel_subscription, request)
+
     async def use(
-        self, subscription_id: str, meter: str, quantity: str, at: datetime | None = None
+        self,
+        subscription_id: str,
+        meter: str,
+        quantity: str,
+        at: datetime | None = None,
+        properties: Mapping[str, str] | None = None,
     ) -> usage_service_pb2.ReportUsageResponse:
         record = usage_pb2.UsageRecord(
             idempotency_key=new_id("key"),
@@ -171,6 +189,7 @@ class Billing:
             meter_code=meter,
             quantity=quantity,
             recorded_at=timestamp(at or self.clock.now()),
+            properties=properties or {},
         )
         request = usage_service_pb2.ReportUsageRequest(record=record)
         try:
@@ -224,15 +243,17 @@ class Billing:
         )
         return (await self.call(CatalogService().create_product, request, tenant_id)).product.id
 
+    async def meter(self, code: str, tenant_id: str = TENANT, **terms: Any) -> catalog_pb2.Meter:
+        """Prices name it by its code."""
+        request = catalog_service_pb2.CreateMeterRequest(code=code, name=code, unit=code, **terms)
+        meter: catalog_pb2.Meter = (await self.call(CatalogService().create_meter, request, tenant_id)).meter
+        self.meters[code] = meter.id
+        return meter
+
     async def _meter(self, code: str, tenant_id: str) -> str:
         if code not in self.meters:
-            request = catalog_service_pb2.CreateMeterRequest(
-                code=code,
-                name=code,
-                aggregation=catalog_pb2.AGGREGATION_MAX if code == "peak" else catalog_pb2.AGGREGATION_SUM,
-                unit=code,
-            )
-            self.meters[code] = (await self.call(CatalogService().create_meter, request, tenant_id)).meter.id
+            aggregation = catalog_pb2.AGGREGATION_MAX if code == "peak" else catalog_pb2.AGGREGATION_SUM
+            await self.meter(code, tenant_id, aggregation=aggregation)
         return self.meters[code]
 
 

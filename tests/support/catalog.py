@@ -22,11 +22,14 @@ async def new_product(platform: Platform, code: str = "llm", **more: Any) -> cat
 
 
 async def new_meter(
-    platform: Platform, code: str = "tokens", aggregation: Any = catalog_pb2.AGGREGATION_SUM
+    platform: Platform,
+    code: str = "tokens",
+    aggregation: Any = catalog_pb2.AGGREGATION_SUM,
+    **terms: Any,
 ) -> catalog_pb2.Meter:
     answer = await platform.stub(CatalogServiceStub).CreateMeter(
         catalog_service_pb2.CreateMeterRequest(
-            request_id=new_id("req"), code=code, name=code, aggregation=aggregation, unit="token"
+            request_id=new_id("req"), code=code, name=code, aggregation=aggregation, unit="token", **terms
         )
     )
     return answer.meter

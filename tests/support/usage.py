@@ -1,6 +1,6 @@
 """Usage of two tenants on a real Postgres, at a fixed time, through the usage servicer."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -137,6 +137,7 @@ def record(
     *,
     subscription: str = "sub_a",
     meter: str = "calls",
+    properties: Mapping[str, str] | None = None,
 ) -> usage_pb2.UsageRecord:
     return usage_pb2.UsageRecord(
         idempotency_key=key,
@@ -144,6 +145,7 @@ def record(
         meter_code=meter,
         quantity=quantity,
         recorded_at=timestamp(at),
+        properties=properties or {},
     )
 
 

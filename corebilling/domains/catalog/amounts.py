@@ -5,16 +5,12 @@ from decimal import Decimal
 
 from billing.catalog.v1 import catalog_pb2 as pb
 
-from corebilling.mapping import decimal_text
+from corebilling.mapping import decimal_text, optional_text
 from corebilling.values.price import Tier
 
 
 def optional_decimal(text: str) -> Decimal | None:
     return Decimal(text) if text else None
-
-
-def optional_text(number: Decimal | None) -> str:
-    return "" if number is None else decimal_text(number)
 
 
 def read_tiers(messages: Iterable[pb.PriceTier]) -> list[Tier]:

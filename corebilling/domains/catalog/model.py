@@ -3,7 +3,7 @@
 plan: active -> deprecated
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -11,16 +11,13 @@ from fractions import Fraction
 from math import floor
 
 from corebilling.errors import InvalidArgument
+from corebilling.values.aggregation import Aggregation
 from corebilling.values.money import MAX_MINOR, exact_amount, major_units
-from corebilling.values.price import PriceModel, Tier, tier_amount, tiers_of
+from corebilling.values.price import BY_RECORD, PriceModel, Tier, tier_amount, tiers_of
+from corebilling.values.price_percentage import Percentage
 
 _QUANTITY_STEPS = 10**12  # quantities have twelve decimals
-
-
-class Aggregation(StrEnum):
-    SUM = "sum"
-    COUNT = "count"
-    MAX = "max"
+_MOST_TRANSACTIONS = 10**9  # of one subscription in one period
 
 
 class PriceUsage(StrEnum):
@@ -31,6 +28,54 @@ class PriceUsage(StrEnum):
 class PlanStatus(StrEnum):
     ACTIVE = "active"
     DEPRECATED = "deprecated"
+
+
+@dataclass(frozen=True, slots=True)
+class MeterTerms:
+    """What can contradict itself in a meter. Numbers that were left open are None."""
+
+    aggregation: str
+    unique_property: str = ""
+    filtered_properties: Sequence[str] = ()
+    rounds: bool = False
+    divide_by: Decimal | None = None
+    block_size: Decimal | None = None
+
+
+def check_meter_terms(terms: MeterTerms) -> None:
+    """Refuses a meter that contradicts itself.
+
+    Raises:
+        InvalidArgument: METER_INVALID, with the field that is wrong and what it must be.
+    """
+    names = terms.filtered_properties
+    _demand(
+        "METER_INVALID",
+        "The meter contradicts itself",
+        (
+            (
+                "unique_property",
+                "a meter that counts different values names their unique_property, no other does",
+                (terms.aggregation == Aggregation.UNIQUE) == bool(terms.unique_property),
+            ),
+            ("filters", "each filter is of another property", len(set(names)) == len(names)),
+            ("transform.divide_by", "divide_by is above zero", terms.divide_by != 0),
+            ("transform.block_size", "block_size is above zero", terms.block_size != 0),
+            (
+                "transform.block_size",
+                "block_size goes with a rounding: say which",
+                terms.rounds or terms.block_size is None,
+            ),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixCell:
+    """What units cost whose properties have these values, in the order of the price's dimensions."""
+
+    values: tuple[str, ...]
+    unit_amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +94,10 @@ class PriceTerms:
     no_flat_amount_when_unused: bool = False
     one_time: bool = False
     has_interval: bool = True
+    dimensions: Sequence[str] = ()
+    cells: Sequence[MatrixCell] = ()
+    default_unit_amount: Decimal | None = None
+    percentage: Percentage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,38 +127,64 @@ def check_price_terms(terms: PriceTerms, *, inside: str = "") -> None:
     Raises:
         InvalidArgument: PRICE_INVALID, with the field that is wrong and what it must be.
     """
-    for field, requirement, holds in (*_of_usage(terms), *_of_amounts(terms), *_of_tiers(terms.tiers)):
-        if not holds:
-            raise _price_invalid(f"{inside}{field}", requirement)
+    rules = (
+        *_of_usage(terms),
+        *_of_amounts(terms),
+        *_of_tiers(terms.tiers),
+        *_of_records(terms),
+        *_of_matrix(terms),
+        *_of_percentage(terms),
+    )
+    _demand("PRICE_INVALID", _CONTRADICTION, rules, inside=inside)
 
 
-def check_currencies(currency: str, options: Sequence[CurrencyAmounts]) -> None:
+def check_price_meter(terms: PriceTerms, aggregation: str, *, transforms: bool) -> None:
+    """Refuses a price that looks at single records of a meter that does not simply add them up.
+
+    Raises:
+        InvalidArgument: PRICE_INVALID, naming the meter.
+    """
+    if terms.model not in BY_RECORD:
+        return
+    adding = ("sum", "count") if terms.model is PriceModel.MATRIX else ("sum",)
+    requirement = f"the meter of a {terms.model} price has no transform, and is a {' or '.join(adding)}"
+    rule = ("meter_id", requirement, aggregation in adding and not transforms)
+    _demand("PRICE_INVALID", _CONTRADICTION, [rule])
+
+
+_CONTRADICTION = "The price contradicts itself"
+
+
+def check_currencies(terms: PriceTerms, currency: str, options: Sequence[CurrencyAmounts]) -> None:
     """Refuses to say twice what a price costs in one currency.
 
     Raises:
         InvalidArgument: PRICE_INVALID.
     """
+    single = "a matrix or percentage price has one currency: make another price for another one"
+    rules = [("currency_options", single, not (options and terms.model in BY_RECORD))]
     named = {currency}
     for position, option in enumerate(options):
-        if option.currency in named:
-            raise _price_invalid(
-                f"currency_options[{position}].currency",
-                f"each currency is named once, {option.currency} is named again",
-            )
+        once = f"each currency is named once, {option.currency} is named again"
+        rules.append((f"currency_options[{position}].currency", once, option.currency not in named))
         named.add(option.currency)
-
-
-def _price_invalid(field: str, requirement: str) -> InvalidArgument:
-    return InvalidArgument(
-        "PRICE_INVALID",
-        f"The price contradicts itself: {requirement}.",
-        {"field": field, "detail": requirement},
-        violations=((field, requirement),),
-    )
+    _demand("PRICE_INVALID", _CONTRADICTION, rules)
 
 
 Rule = tuple[str, str, bool]
 """The field that a rule is about, what it requires, and whether that is so."""
+
+
+def _demand(reason: str, complaint: str, rules: Iterable[Rule], *, inside: str = "") -> None:
+    for name, requirement, holds in rules:
+        field = f"{inside}{name}"
+        if not holds:
+            raise InvalidArgument(
+                reason,
+                f"{complaint}: {requirement}.",
+                {"field": field, "detail": requirement},
+                violations=((field, requirement),),
+            )
 
 
 def _of_usage(terms: PriceTerms) -> Iterator[Rule]:
@@ -141,8 +216,8 @@ def _of_amounts(terms: PriceTerms) -> Iterator[Rule]:
     least, most = terms.minimum_amount, terms.maximum_amount
     yield (
         "unit_amount",
-        "graduated and volume prices have tiers, all others a unit_amount",
-        tiered == (terms.unit_amount is None),
+        "flat, per-unit and package prices have a unit_amount, and only they",
+        (tiered or terms.model in BY_RECORD) == (terms.unit_amount is None),
     )
     yield "tiers", "graduated and volume prices have tiers, and only they", tiered == bool(terms.tiers)
     yield "unit_size", "unit_size is above zero", terms.unit_size > 0
@@ -178,6 +253,55 @@ def _of_tiers(tiers: Sequence[Tier]) -> Iterator[Rule]:
         previous = tier.up_to or previous
 
 
+def _of_records(terms: PriceTerms) -> Iterator[Rule]:
+    by_record, matrix = terms.model in BY_RECORD, terms.model is PriceModel.MATRIX
+    percentage = terms.model is PriceModel.PERCENTAGE
+    yield (
+        "usage",
+        "a matrix or percentage price is metered: it looks at records",
+        not by_record or terms.usage is PriceUsage.METERED,
+    )
+    yield (
+        "included_quantity",
+        "a matrix or percentage price has no included_quantity",
+        not (by_record and terms.included_quantity),
+    )
+    yield "unit_size", "a percentage price has no unit_size", not percentage or terms.unit_size == 1
+    yield (
+        "dimensions",
+        "matrix prices have dimensions, cells and a default_unit_amount, and only they",
+        matrix == bool(terms.dimensions) == bool(terms.cells) == (terms.default_unit_amount is not None),
+    )
+    yield (
+        "percentage",
+        "percentage prices have a percentage, and only they",
+        percentage == (terms.percentage is not None),
+    )
+
+
+def _of_matrix(terms: PriceTerms) -> Iterator[Rule]:
+    names = terms.dimensions
+    yield "dimensions", "each dimension is another property", len(set(names)) == len(names)
+    seen: set[tuple[str, ...]] = set()
+    for position, cell in enumerate(terms.cells):
+        at = f"cells[{position}].values"
+        yield at, "a cell has one value for each dimension", len(cell.values) == len(names)
+        yield at, "each cell has other values", cell.values not in seen
+        seen.add(cell.values)
+
+
+def _of_percentage(terms: PriceTerms) -> Iterator[Rule]:
+    if terms.percentage is None:
+        return
+    least, most = terms.percentage.minimum_amount, terms.percentage.maximum_amount
+    yield "percentage.percent", "percent is at most 100", terms.percentage.percent <= 100
+    yield (
+        "percentage.maximum_amount",
+        "maximum_amount is not below minimum_amount",
+        least is None or most is None or least <= most,
+    )
+
+
 def check_price_amounts(terms: PriceTerms, currency: str, *, inside: str = "") -> None:
     """Refuses a price of which a single amount is more than an invoice line can hold.
 
@@ -193,7 +317,20 @@ def check_price_amounts(terms: PriceTerms, currency: str, *, inside: str = "") -
         amounts[f"tiers[{position}].unit_amount"] = tier.unit_amount
         amounts[f"tiers[{position}].flat_amount"] = tier.flat_amount
         amounts[f"tiers[{position}].maximum_amount"] = tier.maximum_amount
+    amounts["default_unit_amount"] = terms.default_unit_amount
+    for position, cell in enumerate(terms.cells):
+        amounts[f"cells[{position}].unit_amount"] = cell.unit_amount
     limit = major_units(MAX_MINOR, currency)
+    _demand_below(limit, currency, amounts, inside)
+    if terms.percentage is not None:
+        each = {
+            "percentage.fixed_amount": terms.percentage.fixed_amount,
+            "percentage.minimum_amount": terms.percentage.minimum_amount,
+        }
+        _demand_below(limit / _MOST_TRANSACTIONS / 2, currency, each, inside)
+
+
+def _demand_below(limit: Decimal, currency: str, amounts: Mapping[str, Decimal | None], inside: str) -> None:
     for field, amount in amounts.items():
         if amount is not None and amount > limit:
             raise InvalidArgument(
@@ -212,6 +349,13 @@ def max_quantity(terms: PriceTerms, currency: str) -> Decimal | None:
     if terms.model is PriceModel.FLAT:
         return None
     limit = Fraction(major_units(MAX_MINOR, currency))
+    if terms.percentage is not None:
+        # The other half is for fixed amounts and minimums, of more transactions than a period can have.
+        share = Fraction(terms.percentage.percent) / 100
+        return exact_amount(limit / 2 / share) if share else None
+    if terms.default_unit_amount is not None:
+        dearest = max(terms.default_unit_amount, *(cell.unit_amount for cell in terms.cells))
+        terms = replace(terms, model=PriceModel.PER_UNIT, unit_amount=dearest)
     most = (
         _most_of_one_tier(terms, limit) if terms.model is PriceModel.VOLUME else _most_of_tiers(terms, limit)
     )

@@ -32,7 +32,7 @@ from corebilling.mapping import instant, timestamp, to_message
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
 from corebilling.values.period import Period
-from corebilling.values.price import PriceModel
+from corebilling.values.price import BY_RECORD, PriceModel
 
 
 class PriceOverrideService:
@@ -189,6 +189,9 @@ def _check_sold_in(price: Price, currency: str) -> None:
 
 def _terms(price: Price, request: rpc.SetPriceOverrideRequest, currency: str) -> PriceTerms:
     """The price's terms with the negotiated amounts."""
+    if price.model in BY_RECORD:
+        detail = f"a {price.model} price has amounts for its records: make another price instead"
+        raise InvalidArgument("PRICE_OVERRIDE_INVALID", f"Nothing to override: {detail}.", {"detail": detail})
     included = optional_decimal(request.included_quantity)
     terms = PriceTerms(
         model=PriceModel(price.model),

@@ -15,23 +15,28 @@ from google.protobuf.message import Message
 from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.catalog.amounts import optional_decimal, optional_text, read_tiers, tier_object
+from corebilling.domains.catalog.amounts import optional_decimal, read_tiers, tier_object
 from corebilling.domains.catalog.model import (
     CurrencyAmounts,
+    MatrixCell,
+    MeterTerms,
     PriceTerms,
     PriceUsage,
     check_currencies,
+    check_meter_terms,
     check_price_amounts,
+    check_price_meter,
     check_price_terms,
     max_quantity,
 )
 from corebilling.errors import AlreadyExists, NotFound
 from corebilling.events import outbox
-from corebilling.mapping import enum_text, to_message
+from corebilling.mapping import decimal_text, enum_text, optional_text, to_message
 from corebilling.values.currency import check_currency
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
 from corebilling.values.price import PriceModel
+from corebilling.values.price_percentage import Percentage
 
 
 class CatalogService:
@@ -75,6 +80,7 @@ class CatalogService:
         )
 
     async def create_meter(self, tx: Transaction, request: rpc.CreateMeterRequest) -> rpc.CreateMeterResponse:
+        check_meter_terms(_meter_terms(request))
         with refuse_on({"meters_code_taken": _code_taken(request.code)}):
             meter = await catalog_sql.insert_meter(
                 tx,
@@ -84,6 +90,12 @@ class CatalogService:
                 name=request.name,
                 aggregation=enum_text(pb.Aggregation, request.aggregation),
                 unit=request.unit,
+                filters=[
+                    {"property": one.property, "values": list(dict.fromkeys(one.values))}
+                    for one in request.filters
+                ],
+                transform=_transform_object(request.transform) if request.HasField("transform") else None,
+                unique_property=request.unique_property,
                 created_at=tx.now,
             )
         created = events.MeterCreated(meter_id=meter.id, code=meter.code, aggregation=request.aggregation)
@@ -116,7 +128,7 @@ class CatalogService:
         options = _checked_options(request, terms, currency)
         # Versions of one code are counted one after the other.
         await tx.lock(f"price:{request.code}")
-        await self._check_references(tx, request)
+        await self._check_references(tx, request, terms)
         last_version = await catalog_sql.get_last_price_version(tx, tenant_id=tx.tenant_id, code=request.code)
         price = await catalog_sql.insert_price(
             tx,
@@ -141,6 +153,13 @@ class CatalogService:
             minimum_amount=terms.minimum_amount,
             maximum_amount=terms.maximum_amount,
             no_flat_amount_when_unused=terms.no_flat_amount_when_unused,
+            dimensions=list(terms.dimensions),
+            cells=[
+                {"values": list(cell.values), "unit_amount": decimal_text(Decimal(cell.unit_amount))}
+                for cell in terms.cells
+            ],
+            default_unit_amount=terms.default_unit_amount,
+            percentage=None if terms.percentage is None else _percentage_object(terms.percentage),
             max_quantity=max_quantity(terms, currency),
             currency_options=[_option_object(option, terms) for option in options],
             description=request.description or request.code,
@@ -234,16 +253,19 @@ class CatalogService:
             for plan in plans
         ]
 
-    async def _check_references(self, tx: Transaction, request: rpc.CreatePriceRequest) -> None:
-        """The product and the meter are the tenant's own."""
+    async def _check_references(
+        self, tx: Transaction, request: rpc.CreatePriceRequest, terms: PriceTerms
+    ) -> None:
+        """The product and the meter are the tenant's own, and the meter measures what the price asks for."""
         if await catalog_sql.find_product(tx, tenant_id=tx.tenant_id, id=request.product_id) is None:
             raise NotFound(
                 "PRODUCT_NOT_FOUND", "There is no such product.", {"product_id": request.product_id}
             )
-        if request.meter_id and not await catalog_sql.find_meter(
-            tx, tenant_id=tx.tenant_id, id=request.meter_id
-        ):
-            raise _meter_not_found(request.meter_id)
+        if request.meter_id:
+            meter = await catalog_sql.find_meter(tx, tenant_id=tx.tenant_id, id=request.meter_id)
+            if meter is None:
+                raise _meter_not_found(request.meter_id)
+            check_price_meter(terms, meter.aggregation, transforms=meter.transform is not None)
 
     async def _check_prices(self, tx: Transaction, price_ids: set[str]) -> None:
         for price_id in sorted(price_ids):
@@ -265,7 +287,58 @@ def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
         no_flat_amount_when_unused=request.no_flat_amount_when_unused,
         one_time=request.one_time,
         has_interval=bool(request.interval_unit),
+        dimensions=request.dimensions,
+        cells=[MatrixCell(tuple(cell.values), Decimal(cell.unit_amount)) for cell in request.cells],
+        default_unit_amount=optional_decimal(request.default_unit_amount),
+        percentage=_percentage(request.percentage) if request.HasField("percentage") else None,
     )
+
+
+def _percentage(given: pb.PricePercentage) -> Percentage:
+    return Percentage(
+        percent=Decimal(given.percent),
+        fixed_amount=Decimal(given.fixed_amount or 0),
+        free_transactions=given.free_transactions or None,
+        free_value=optional_decimal(given.free_amount) or None,
+        minimum_amount=optional_decimal(given.minimum_amount) or None,
+        maximum_amount=optional_decimal(given.maximum_amount),
+    )
+
+
+def _percentage_object(terms: Percentage) -> Mapping[str, str | int]:
+    """As rows keep it: a `PricePercentage` in JSON, without what has no limit."""
+    amounts = {
+        "fixed_amount": terms.fixed_amount,
+        "free_amount": terms.free_value,
+        "minimum_amount": terms.minimum_amount,
+        "maximum_amount": terms.maximum_amount,
+    }
+    kept: dict[str, str | int] = {"percent": decimal_text(terms.percent)}
+    kept |= {name: decimal_text(amount) for name, amount in amounts.items() if amount is not None}
+    if terms.free_transactions:
+        kept["free_transactions"] = terms.free_transactions
+    return kept
+
+
+def _meter_terms(request: rpc.CreateMeterRequest) -> MeterTerms:
+    given = request.transform if request.HasField("transform") else None
+    return MeterTerms(
+        aggregation=enum_text(pb.Aggregation, request.aggregation),
+        unique_property=request.unique_property,
+        filtered_properties=[one.property for one in request.filters],
+        rounds=given is not None and given.rounding != pb.QUANTITY_ROUNDING_UNSPECIFIED,
+        divide_by=optional_decimal(given.divide_by) if given else None,
+        block_size=optional_decimal(given.block_size) if given else None,
+    )
+
+
+def _transform_object(transform: pb.MeterTransform) -> Mapping[str, str]:
+    """As rows keep it: the `MeterTransform` in JSON."""
+    kept = {"divide_by": decimal_text(Decimal(transform.divide_by or 1))}
+    if transform.rounding:
+        kept["rounding"] = pb.QuantityRounding.Name(transform.rounding)
+        kept["block_size"] = decimal_text(Decimal(transform.block_size or 1))
+    return kept
 
 
 def _checked_options(
@@ -281,7 +354,7 @@ def _checked_options(
         )
         for option in request.currency_options
     ]
-    check_currencies(currency, options)
+    check_currencies(terms, currency, options)
     for position, option in enumerate(options):
         inside, other = f"currency_options[{position}].", option.terms_of(terms)
         check_price_terms(other, inside=inside)

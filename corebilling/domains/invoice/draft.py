@@ -43,6 +43,7 @@ class DraftLine:
     subscription_id: str = ""
     evidence: dict[str, Any] | None = None
     charge_id: str = ""
+    by_record: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ def charge_lines(
             subscription_id=subscription_id,
             evidence=_parts(charge, threshold_minor),
             charge_id=charge.id,
+            by_record=charge.by_record,
         )
         for charge in charges
     ]
@@ -142,6 +144,7 @@ def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
             subscription_id=row.subscription_id or "",
             evidence=row.evidence,
             charge_id=row.charge_id or "",
+            by_record=row.by_record,
         )
         for row in rows
     ]
@@ -281,6 +284,7 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         line_item_ids=[line.subscription_item_id for line in lines],
         line_tiers=[line.tiers for line in lines],
         line_steps=[line.steps for line in lines],
+        line_by_record=[line.by_record for line in lines],
         line_discounts_minor=[result.discount_minor for result in results],
         line_credits_minor=[result.credit_minor for result in results],
         line_taxes_minor=[result.tax_minor for result in results],

@@ -4,6 +4,7 @@ What is said here of a number is said of any text that stands where one is expec
 file. `Unreadable` names what cannot be understood; whatever can be is worked out, be it wrong.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -32,9 +33,11 @@ from corebilling.values.discount import Discount, DiscountKind
 from corebilling.values.money import exact_amount, exact_minor, minor_units
 from corebilling.values.period import Period
 from corebilling.values.price import (
+    BY_RECORD,
     Price,
     PriceModel,
     Rated,
+    Step,
     StepKind,
     Tier,
     TierCharge,
@@ -42,6 +45,7 @@ from corebilling.values.price import (
     prorate,
     rate,
     rate_increase,
+    settle,
 )
 from corebilling.values.price_together import rate_served
 from corebilling.values.proration import Grain, Proration
@@ -53,6 +57,7 @@ _WHOLE = Fraction(1)
 _STEP_KINDS = {
     StepKind.CAP: money_pb2.CHARGE_STEP_KIND_CAP,
     StepKind.MINIMUM: money_pb2.CHARGE_STEP_KIND_MINIMUM,
+    StepKind.BILLED: money_pb2.CHARGE_STEP_KIND_BILLED,
 }
 
 
@@ -158,7 +163,7 @@ def price_terms(evidence: bundle_pb2.LineEvidence) -> Price:
         model=PriceModel(named(catalog_pb2.PriceModel, price.model, f"model of {what}")),
         metered=price.usage == catalog_pb2.PRICE_USAGE_METERED,
         unit_amount=_decimal(amounts.unit_amount, what),
-        unit_size=_above_zero(price.unit_size or "1", f"unit size of {what}"),
+        unit_size=above_zero(price.unit_size or "1", f"unit size of {what}"),
         tiers=tuple(_tier(tier, what) for tier in amounts.tiers),
         included_quantity=number(included, what),
         maximum_amount=_decimal(amounts.maximum_amount, what),
@@ -199,6 +204,8 @@ def recharge(evidence: bundle_pb2.LineEvidence) -> Recharged:
     share = _share(charge.basis, charge.basis.span)
     if not share:  # It served no time, or in a period that never came.
         terms, share = replace(terms, minimum_amount=None), _WHOLE
+    if terms.model in BY_RECORD:
+        return _recharged(terms, _rated_records(evidence, terms, share), share)
     if charge.kind == rating_pb2.CHARGE_KIND_USAGE:
         rated = rate(terms, quantity, share=share)
     else:
@@ -249,7 +256,7 @@ def exact_line(line: pb.InvoiceLine, charge: rating_pb2.Charge | None, currency:
     known_currency(currency)
     if charge is None:
         quantity, unit_amount = number(line.quantity, "quantity"), number(line.unit_amount, "unit amount")
-        unit_size = _above_zero(line.unit_size or "1", "unit size")
+        unit_size = above_zero(line.unit_size or "1", "unit size")
         amount = Fraction(quantity) * Fraction(unit_amount) / Fraction(unit_size)
         before = Fraction(0)
     else:
@@ -274,6 +281,34 @@ def _recharged_fee(charge: rating_pb2.Charge, terms: Price, quantity: Decimal) -
     so_far = exact_amount(whole.amount * (before + share))
     amount = exact_amount(Fraction(so_far) - Fraction(amount_before))
     return replace(part, share_before=before, amount=amount, amount_before=amount_before)
+
+
+def _rated_records(evidence: bundle_pb2.LineEvidence, terms: Price, share: Fraction) -> Rated:
+    """What a matrix or percentage charges for what its records came to, less what was billed of it before."""
+    charge, price = evidence.charge, evidence.price
+    used = Fraction(0)
+    for cell in charge.by_record.cells:
+        inside = number(cell.quantity, "quantity of a cell")
+        used += Fraction(inside) * _cell_amount(price, cell.properties) / Fraction(terms.unit_size)
+    if charge.by_record.HasField("transactions"):
+        said = charge.by_record.transactions
+        percent = number(price.percentage.percent, "percentage")
+        fixed = number(price.percentage.fixed_amount, "fixed amount")
+        used += Fraction(percent) / 100 * Fraction(number(said.paid_amount, "paid amount"))
+        used += Fraction(fixed) * said.paid_transactions
+        used += Fraction(number(said.floor_amount, "floor amount"))
+        used += Fraction(number(said.ceiling_amount, "ceiling amount"))
+    whole = settle(terms, Rated(used), share=share)
+    before = itertools.takewhile(lambda part: part.charge_id != charge.id, evidence.parts)
+    billed = sum((Fraction(number(part.amount, "amount of a part")) for part in before), Fraction(0))
+    steps = (*whole.steps, Step(StepKind.BILLED, -billed)) if billed else whole.steps
+    return Rated(whole.amount - billed, steps=steps)
+
+
+def _cell_amount(price: catalog_pb2.Price, properties: Mapping[str, str]) -> Fraction:
+    values = [properties.get(name) for name in price.dimensions]
+    amounts = (cell.unit_amount for cell in price.cells if list(cell.values) == values)
+    return Fraction(number(next(amounts, price.default_unit_amount), "amount of a cell"))
 
 
 def _recharged_together(charge: rating_pb2.Charge, terms: Price) -> Recharged:
@@ -333,7 +368,7 @@ def _tier(tier: catalog_pb2.PriceTier, what: str) -> Tier:
         up_to=_decimal(tier.up_to, what),
         unit_amount=number(tier.unit_amount, what),
         flat_amount=number(tier.flat_amount, what),
-        block_size=_above_zero(tier.block_size, f"block of {what}") if tier.block_size else None,
+        block_size=above_zero(tier.block_size, f"block of {what}") if tier.block_size else None,
         maximum_amount=_decimal(tier.maximum_amount, what),
     )
 
@@ -403,7 +438,7 @@ def _decimal(text: str, what: str) -> Decimal | None:
     return number(text, what) if text else None
 
 
-def _above_zero(text: str, what: str) -> Decimal:
+def above_zero(text: str, what: str) -> Decimal:
     value = number(text, what)
     if value <= 0:
         raise Unreadable(f"The {what} is not above zero: '{text}'.")

@@ -22,7 +22,11 @@ _EXEMPTIONS = {
     tax_pb2.TAX_EXEMPTION_EXEMPT: "exempt",
     tax_pb2.TAX_EXEMPTION_REVERSE_CHARGE: "reverse_charge",
 }
-_STEPS = {money_pb2.CHARGE_STEP_KIND_CAP: "capped", money_pb2.CHARGE_STEP_KIND_MINIMUM: "minimum"}
+_STEPS = {
+    money_pb2.CHARGE_STEP_KIND_CAP: "capped",
+    money_pb2.CHARGE_STEP_KIND_MINIMUM: "minimum",
+    money_pb2.CHARGE_STEP_KIND_BILLED: "billed_before",
+}
 _LABELS = ("invoice", "bill_to", "description", "quantity", "unit_price", "amount", "as_pdf")
 
 
@@ -158,10 +162,12 @@ class _Writer:
             "quantity": self.say.number(line.quantity),
             "unit_price": self._unit_price(line.unit_amount, line.unit_size)
             if line.unit_amount
-            else self.say("tiered"),
+            else self.say("by_record" if line.HasField("by_record") else "tiered"),
             "amount": self.money(line.amount_minor),
             "tiers": [
                 *(self._tier(tier, line.unit_size) for tier in line.tiers),
+                *(self._cell(cell, line.unit_size) for cell in line.by_record.cells),
+                *self._transactions(line.by_record.transactions),
                 *(self._step(step) for step in line.steps),
             ],
         }
@@ -175,6 +181,37 @@ class _Writer:
             "unit_price": f"{self._amount(tier.flat_amount)} + {unit_price}" if flat else unit_price,
             "amount": self._amount(tier.amount),
         }
+
+    def _cell(self, cell: money_pb2.CellCharge, unit_size: str) -> Mapping[str, str]:
+        named = ", ".join(cell.properties[name] for name in sorted(cell.properties))
+        return {
+            "range": named or self.say("all_other"),
+            "quantity": self.say.number(cell.quantity),
+            "unit_price": self._unit_price(cell.unit_amount, unit_size),
+            "amount": self._amount(cell.amount),
+        }
+
+    def _transactions(self, charged: money_pb2.TransactionCharge) -> Iterable[Mapping[str, str]]:
+        """What the transactions of a percentage price came to; nothing of other prices."""
+        say, paid = self.say, charged.paid_transactions
+        share = say("share", say.number(charged.percent or "0"), self._amount(charged.paid_amount or "0"))
+        fixed = say("each", self._amount(charged.fixed_amount or "0"))
+        rows = (
+            (share, charged.rate_amount),
+            (fixed, charged.fixed_total),
+            (say("least"), charged.floor_amount),
+            (say("most"), charged.ceiling_amount),
+        )
+        shown = [(name, paid, amount) for name, amount in rows if Decimal(amount or 0)]
+        if charged.free_transactions:
+            shown.insert(0, (say("free"), charged.free_transactions, "0"))
+        for name, count, amount in shown:
+            yield {
+                "range": name,
+                "quantity": say.number(str(count)),
+                "unit_price": "",
+                "amount": self._amount(amount),
+            }
 
     def _step(self, step: money_pb2.ChargeStep) -> Mapping[str, str]:
         return {

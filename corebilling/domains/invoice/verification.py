@@ -19,12 +19,14 @@ from billing.invoice.v1 import invoice_pb2 as pb
 from billing.ledger.v1 import ledger_pb2
 from billing.rating.v1 import rating_pb2
 from billing.tax.v1 import tax_pb2
+from billing.usage.v1 import usage_pb2
 from google.protobuf.message import Message
 
 from corebilling.domains.invoice.amounts import InvoiceAmounts
 from corebilling.domains.invoice.recomputation import (
     Recharged,
     Unreadable,
+    above_zero,
     exact_line,
     fraction,
     moment,
@@ -38,6 +40,7 @@ from corebilling.domains.invoice.recomputation import (
 from corebilling.domains.ledger.model import Entry, Source, sale, write_off
 from corebilling.mapping import decimal_text
 from corebilling.values.commitment import true_up_minor
+from corebilling.values.metering import TransformTerms, metered_quantity
 from corebilling.values.money import exact_amount
 
 MISSING = "missing"
@@ -231,9 +234,12 @@ def _records(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
             check = _Checking(f"line {place}", "records")
             yield check.of("number of records", total.record_count, len(records))
             quantity = number(total.quantity, "quantity of a total")
-            yield check.of("quantity of the total", quantity, _aggregated(total.aggregation, records))
-            yield check.of("first record", moment(total.first_recorded_at), _first(records))
-            yield check.of("last record", moment(total.last_recorded_at), _last(records))
+            made = _aggregated(total, records)
+            if made is not None:
+                yield check.of("quantity of the total", quantity, made)
+            if total.record_count or records:  # Else a level that was only held on.
+                yield check.of("first record", moment(total.first_recorded_at), _first(records))
+                yield check.of("last record", moment(total.last_recorded_at), _last(records))
         yield from _records_by_then(f"line {place}", evidence, records)
     yield _Checking("records", "records").of("records of the totals", len(bundle.records), used)
 
@@ -250,20 +256,33 @@ def _records_by_then(
     yield check.of("records when rated", charge.basis.record_count, len(by_then))
     before = number(charge.basis.quantity_before, "quantity before")
     billed = exact_amount(Fraction(before) + Fraction(number(charge.quantity, "quantity")))
-    yield check.of("quantity when rated", billed, _aggregated(total.aggregation, by_then))
+    made = _aggregated(total, by_then)
+    if made is not None:
+        yield check.of("quantity when rated", billed, made)
 
 
-def _aggregated(aggregation: int, records: Sequence[bundle_pb2.RatedRecord]) -> Decimal:
+def _aggregated(total: usage_pb2.UsageTotal, records: Sequence[bundle_pb2.RatedRecord]) -> Decimal | None:
+    """What the meter makes of the records; None where that depends on what the bundle does not hold: their
+    properties, and levels of earlier periods."""
     quantities = [number(record.quantity, f"quantity of record {record.key}") for record in records]
-    match named(catalog_pb2.Aggregation, aggregation, "aggregation of a total"):
-        case "sum":
-            return _sum(quantities)
-        case "count":
-            return Decimal(len(quantities))
-        case "max":
-            return max(quantities, default=Decimal(0))
-        case other:
-            raise Unreadable(f"This program does not know how records become one quantity by {other}.")
+    transform = _transform_terms(total.transform) if total.HasField("transform") else None
+    return metered_quantity(
+        named(catalog_pb2.Aggregation, total.aggregation, "aggregation of a total"),
+        transform,
+        count=len(quantities),
+        summed=_sum(quantities),
+        largest=max(quantities, default=Decimal(0)),
+        smallest=min(quantities, default=Decimal(0)),
+    )
+
+
+def _transform_terms(given: catalog_pb2.MeterTransform) -> TransformTerms:
+    terms = {"divide_by": str(above_zero(given.divide_by or "1", "divisor of a transform"))}
+    if given.rounding:
+        rounding = named(catalog_pb2.QuantityRounding, given.rounding, "rounding of a transform")
+        terms["rounding"] = f"QUANTITY_ROUNDING_{rounding.upper()}"
+        terms["block_size"] = str(above_zero(given.block_size or "1", "block size of a transform"))
+    return terms
 
 
 def _first(records: Sequence[bundle_pb2.RatedRecord]) -> object:

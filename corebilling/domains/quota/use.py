@@ -8,8 +8,7 @@ from fractions import Fraction
 from billing_db import quota as quota_sql
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.quota.model import Quota, QuotaPeriod, Scope, Window
-from corebilling.domains.usage.model import aggregate
+from corebilling.domains.quota.model import Counting, Quota, QuotaPeriod, Scope, Window
 
 
 async def used_in(tx: Transaction, windows: Mapping[Window, Quota]) -> dict[Window, Fraction]:
@@ -66,4 +65,6 @@ def _columns(
 
 
 def _quantity(quota: Quota, records: int, total: Decimal, largest: Decimal) -> Fraction:
-    return Fraction(aggregate(quota.counting, records, total, largest))
+    if quota.counting is Counting.COUNT:
+        return Fraction(records)
+    return Fraction(largest if quota.counting is Counting.MAX else total)

@@ -12,7 +12,21 @@ from types import MappingProxyType
 from corebilling.values.commitment import Committed, due_minor
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period, next_midnight
-from corebilling.values.price import Price, PriceModel, Rated, Step, TierCharge, difference, prorate, rate
+from corebilling.values.price import (
+    BY_RECORD,
+    Price,
+    PriceModel,
+    Rated,
+    Step,
+    StepKind,
+    TierCharge,
+    difference,
+    prorate,
+    rate,
+    settle,
+)
+from corebilling.values.price_matrix import CellCharge
+from corebilling.values.price_percentage import RatedTransactions
 from corebilling.values.price_together import Part, Together, are_priced_together, rate_served
 from corebilling.values.proration import Grain, Proration
 
@@ -78,8 +92,24 @@ class LateUsage:
     billed_quantity: Decimal
     full_period: Period
     """That it lies in. One without length, or after the end of service, never came."""
+    billed_amount: Decimal = Decimal(0)
+    records: "RatedRecords | None" = None
+    """Of a price that looks at single records: what all of it comes to."""
     corrected_price: Price | None = None
     """What the period was rated with again; None: the item's own price."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatedRecords:
+    """What a price that looks at single records charges for those of a period, before cap and minimum, and
+    where that comes from."""
+
+    amount: Fraction = Fraction(0)
+    cells: tuple[CellCharge, ...] = ()
+    transactions: RatedTransactions | None = None
+
+
+_NO_RECORDS: Mapping[str, RatedRecords] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +166,7 @@ class Charge:
     basis: Basis
     steps: tuple[Step, ...] = ()
     amount_before: Decimal = Decimal(0)
+    records: RatedRecords | None = None
 
 
 def decide_charges(
@@ -149,6 +180,7 @@ def decide_charges(
     service: Period = ALWAYS,
     billed: Mapping[str, Sequence[BilledUsage]] = _NONE_BILLED,
     invoiced: Mapping[str, InvoicedUsage] = _NONE_INVOICED,
+    records: Mapping[str, RatedRecords] = _NO_RECORDS,
 ) -> list[Charge]:
     """All that a cycle is charged for: fees, usage, and what other periods turned out to cost more.
 
@@ -163,8 +195,9 @@ def decide_charges(
         service: From the subscription's first paid moment to its end.
         billed: What was billed before, by item: of those that have others of the same price beside them.
         invoiced: What progressive invoices have of the usage, by item.
+        records: What usage comes to by prices that look at single records, by item.
     """
-    books = _Books(period, full_period, items, billed, terms, service, invoiced)
+    books = _Books(period, full_period, items, billed, records, terms, service, invoiced)
     current = full_period.start < full_period.end
     items = [with_amounts(item, items, full_period, service) for item in items]
     due = {
@@ -178,7 +211,7 @@ def decide_charges(
         for item in items
         if item.price.metered
         and current
-        and (item.id in usage or _is_usage_due(item, period, full_period, service))
+        and (item.id in usage or is_usage_due(item, period, full_period, service))
     }
     usage_charges, adjustments = books.charge(used, late)
     charges: list[Charge] = []
@@ -217,7 +250,9 @@ def decide_progressive(
         usage: Of all items that used some of the full period, by item.
         invoiced: What invoices have of it already.
     """
-    books = _Books(period, full_period, items, _NONE_BILLED, terms, service, invoiced, final=False)
+    books = _Books(
+        period, full_period, items, _NONE_BILLED, _NO_RECORDS, terms, service, invoiced, final=False
+    )
     charges, _ = books.charge(usage, ())
     return [charges[item.id] for item in items if item.id in charges and charges[item.id].quantity]
 
@@ -268,7 +303,8 @@ def have_others_beside(items: Sequence[PricedItem]) -> list[str]:
         return []
     by_price: dict[str, list[PricedItem]] = defaultdict(list)
     for item in metered:
-        by_price[item.price.id].append(item)
+        if item.price.model not in BY_RECORD:
+            by_price[item.price.id].append(item)
     return [
         item.id
         for same in by_price.values()
@@ -308,7 +344,12 @@ def goes_on(item: PricedItem, period: Period, full_period: Period, service: Peri
     return period.end < min(full_period.end, service.end, item.served.end)
 
 
-def _is_usage_due(item: PricedItem, period: Period, full_period: Period, service: Period) -> bool:
+def served_span(item: PricedItem, period: Period, service: Period) -> Period:
+    """What of the period the item served."""
+    return _common(_common(period, service), item.served)
+
+
+def is_usage_due(item: PricedItem, period: Period, full_period: Period, service: Period) -> bool:
     """Whether this cycle bills the item's usage though there be none."""
     return (
         _touches(item.served, Period(full_period.start, period.end))
@@ -394,6 +435,7 @@ class _Books:
     full_period: Period
     items: Sequence[PricedItem]
     billed: Mapping[str, Sequence[BilledUsage]]
+    records: Mapping[str, RatedRecords]
     terms: Proration
     service: Period
     invoiced: Mapping[str, InvoicedUsage]
@@ -425,10 +467,15 @@ class _Books:
         self, item: PricedItem, quantity: Decimal, state: dict[tuple[str, Period], Together]
     ) -> Charge | None:
         so_far = Period(self.full_period.start, self.period.end)
-        served = _common(_common(so_far, self.service), item.served)
+        served = served_span(item, so_far, self.service)
         item = with_amounts(item, self.items, self.full_period, self.service)
         due = self._due(item, self.full_period)
         basis = self._basis(due, self.full_period)
+        if item.price.model in BY_RECORD:
+            records = self.records.get(item.id, RatedRecords())
+            rated = _rate_records(item.price, records, due.share)
+            charge = _charge(item, ChargeKind.USAGE, item.price.description, served, quantity, rated, basis)
+            return replace(charge, records=records)
         before = self._before(item, self.full_period, state)
         share = due.share
         invoiced = self.invoiced.get(item.id)
@@ -472,7 +519,12 @@ class _Books:
         before = self._before(item, late.full_period, state)
         if late.corrected_price is not None:
             item, before = replace(item, price=late.corrected_price), None
-        if before is None:
+        if late.records is not None:
+            old = Rated(
+                Fraction(late.billed_amount), steps=(Step(StepKind.BILLED, Fraction(late.billed_amount)),)
+            )
+            new = _rate_records(item.price, late.records, share)
+        elif before is None:
             old = rate_served(item.price, late.billed_quantity, share)
             new = rate_served(item.price, late.quantity, share)
         else:
@@ -486,7 +538,8 @@ class _Books:
         when = "corrected usage" if added < 0 else "usage ahead" if ahead else "late usage"
         description = f"{item.price.description} ({when})"
         rated = difference(new, old)
-        return _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
+        charge = _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
+        return replace(charge, records=late.records)
 
     def _before(
         self, item: PricedItem, full_period: Period, state: Mapping[tuple[str, Period], Together]
@@ -496,7 +549,7 @@ class _Books:
         if found is not None:
             return found
         same = [other for other in self.items if other.price.id == item.price.id]
-        if not are_priced_together(item.aggregation, same):
+        if item.price.model in BY_RECORD or not are_priced_together(item.aggregation, same):
             return None
         together = Together(item.aggregation)
         charged_by = self.period.start if full_period == self.full_period else full_period.end
@@ -514,11 +567,18 @@ class _Books:
 
     def _due(self, item: PricedItem, full_period: Period) -> Due:
         """Of the full period, what the item served."""
-        served = _common(_common(full_period, self.service), item.served)
+        served = served_span(item, full_period, self.service)
         return _due(served, full_period, self.terms, self.service)
 
     def _basis(self, due: Due, full_period: Period) -> Basis:
         return Basis(full_period, due if due.share else replace(due, share=_WHOLE), self.terms)
+
+
+def _rate_records(price: Price, records: RatedRecords, share: Fraction) -> Rated:
+    """As `rate_served` does of quantities."""
+    if share:
+        return settle(price, Rated(records.amount), share=share)
+    return settle(replace(price, minimum_amount=None), Rated(records.amount))
 
 
 def _rest(charge: Charge, now: Rated, before: Rated, invoiced: InvoicedUsage) -> Charge:

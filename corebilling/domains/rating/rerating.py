@@ -10,7 +10,7 @@ from billing_db.rerating import ListBilledChargesRow
 from corebilling.domains.rating.model import ChargeKind
 from corebilling.errors import FailedPrecondition, InvalidArgument
 from corebilling.values.money import exact_amount, minor_units, round_half_up
-from corebilling.values.price import Price, PriceModel, rate
+from corebilling.values.price import BY_RECORD, Price, PriceModel, rate
 
 _NOTHING, _WHOLE = Fraction(0), Fraction(1)
 
@@ -64,6 +64,8 @@ def charges_at(
             "Nothing of the cycle is rated with this price; it may have been corrected before.",
             {"cycle_id": cycle_id, "price_id": price_id},
         )
+    if any(one.by_record for one in found):
+        raise _by_record(price_id)
     if any("priced_quantity" in one.basis for one in found):
         raise FailedPrecondition(
             "RERATING_PRICED_TOGETHER",
@@ -74,7 +76,18 @@ def charges_at(
     return found
 
 
+def _by_record(price_id: str) -> FailedPrecondition:
+    return FailedPrecondition(
+        "RERATING_BY_RECORD",
+        "A price that looks at single records can neither be corrected nor correct another one; issue a "
+        "credit note or a one-off invoice instead.",
+        {"price_id": price_id},
+    )
+
+
 def rate_again(charge: ListBilledChargesRow, price: Price) -> Rerated:
+    if price.model in BY_RECORD:
+        raise _by_record(price.id)
     quantity = Decimal(1) if price.model is PriceModel.FLAT else charge.quantity
     before, amount = _amounts(charge, price, quantity)
     amount_minor = minor_units(before + amount, price.currency) - minor_units(before, price.currency)

@@ -15,6 +15,7 @@ from billing.rating.v1 import rating_service_pb2 as rpc
 from billing.types.v1 import money_pb2
 from billing.usage.v1 import usage_events_pb2
 from billing_db import catalog as catalog_sql
+from billing_db import metering as metering_sql
 from billing_db import models
 from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
@@ -22,58 +23,45 @@ from billing_db import schedule as schedule_sql
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.rating.intake import Assumed, Contract, decide, take_in, total_quantity
+from corebilling.domains.rating.measuring import Asked, TotalKey, measure
 from corebilling.domains.rating.model import (
     BilledUsage,
     Charge,
     ChargeKind,
-    InvoicedUsage,
-    LateUsage,
     Negotiated,
     PricedItem,
-    decide_charges,
     decide_minimum,
-    decide_progressive,
     evidence,
-    goes_on,
     have_others_beside,
     running_price,
 )
+from corebilling.domains.rating.records import rate_one_record, rate_records, record_object
 from corebilling.errors import InvalidArgument, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, moment_object, to_message
-from corebilling.values.commitment import Committed, read
+from corebilling.values.aggregation import Aggregation
+from corebilling.values.commitment import read
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
-from corebilling.values.price import Price, PriceModel, Rated, Step, StepKind, Tier, TierCharge, rate
+from corebilling.values.price import (
+    BY_RECORD,
+    Price,
+    PriceModel,
+    Rated,
+    Step,
+    StepKind,
+    Tier,
+    TierCharge,
+    rate,
+    settle,
+)
+from corebilling.values.price_matrix import Cell
+from corebilling.values.price_percentage import Percentage
 from corebilling.values.proration import Grain, Proration
 
-Assumed = Mapping[str, Decimal]
 _NOTHING_ASSUMED: Assumed = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Contract:
-    """What a subscription is and was made of, from when to when, and whose days count."""
-
-    items: list[PricedItem]
-    timezone: str
-    service: Period
-    committed: Sequence[Committed] | None
-    corrected: dict[str, Price]
-    """What periods of it were rated with again, by the price's id."""
-    meters: dict[str, str] = field(default_factory=dict)
-    """The meter of each metered item."""
-
-    def last_item(self, meter_code: str, period: Period) -> PricedItem | None:
-        """The one whose usage the meter's is at the period's end, if any."""
-        served = [
-            item
-            for item in self.items
-            if self.meters.get(item.id) == meter_code and item.served.start < period.end
-        ]
-        last = max(served, key=lambda item: item.served.start, default=None)
-        return last if last and last.served.end > period.start else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +70,19 @@ class RatedCycle:
 
     charges: Sequence[models.Charge]
     minimum_minor: int | None
+
+
+@dataclass(slots=True)
+class Work:
+    """What some cycles come to."""
+
+    rated: dict[str, RatedCycle] = field(default_factory=dict)
+    """By the cycle's id."""
+    unchanged: list[TotalKey] = field(default_factory=list)
+    """Totals that changed and come to what was billed all the same."""
+    held: list[Asked] = field(default_factory=list)
+    weighs: bool = False
+    """Whether there are levels that hold on from period to period."""
 
 
 Reported = usage_events_pb2.UsageReported | usage_events_pb2.UsageRetracted | usage_events_pb2.UsageCorrected
@@ -104,8 +105,13 @@ class RatingService:
         """
         cycles = await rating_sql.claim_closed_cycles(tx, tenant_id=tx.tenant_id, ids=list(causes))
         for batch in _one_per_subscription(cycles):
-            rated = await self.rate(tx, batch, assumed)
+            work = await _work_out(tx, batch, assumed)
+            if work.weighs:
+                await _keep_held(tx, work.held, [cycle.subscription_id for cycle in batch])
+            rated = work.rated
             await _insert(tx, [charge for cycle in batch for charge in rated[cycle.id].charges])
+            if work.unchanged:
+                await _mark_unchanged(tx, work.unchanged)
             await _mark_minimums(tx, rated)
             for cycle in batch:
                 _announce_completed(tx, cycle, rated[cycle.id].charges, causes[cycle.id])
@@ -123,44 +129,7 @@ class RatingService:
         Args:
             assumed: What usage is supposed to come to, by meter; what others do is looked up.
         """
-        subscription_ids = [cycle.subscription_id for cycle in cycles]
-        rows = await rating_sql.list_unbilled_usage(
-            tx,
-            tenant_id=tx.tenant_id,
-            subscription_ids=subscription_ids,
-            period_starts=[cycle.period_start for cycle in cycles],
-            full_period_starts=[cycle.full_period_start for cycle in cycles],
-            period_ends=[cycle.period_end for cycle in cycles],
-        )
-        corrected: dict[str, set[str]] = defaultdict(set)
-        for row in rows:
-            if row.corrected_price_id:
-                corrected[row.subscription_id].add(row.corrected_price_id)
-        since = _since(cycles, rows)
-        contracts = await _contracts(tx, since, {row.subscription_item_id for row in rows}, corrected)
-        billed = await _billed(tx, contracts, since)
-        grain = (await tenant_profile(tx)).proration_grain
-        usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
-        for row in rows:
-            usage[row.subscription_id].append(row)
-        totals = {(row.subscription_item_id, row.period_start): row for row in rows}
-        return {
-            cycle.id: RatedCycle(
-                [
-                    _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
-                    for charge in _decide(
-                        cycle,
-                        contracts[cycle.subscription_id],
-                        usage[cycle.subscription_id],
-                        billed,
-                        grain,
-                        assumed,
-                    )
-                ],
-                _minimum(cycle, contracts[cycle.subscription_id], grain),
-            )
-            for cycle in cycles
-        }
+        return (await _work_out(tx, cycles, assumed)).rated
 
     async def announce_rated(self, tx: Transaction, event: eventv1.Event, reported: Reported) -> bool:
         """Announces what the period's usage comes to with the event; a trial's is passed over.
@@ -175,7 +144,7 @@ class RatingService:
             subscription_item_id=reported.subscription_item_id,
             period_start=instant(reported.period.start),
         )
-        if row is None:
+        if row is None or not reported.total_quantity or PriceModel(row.model) in BY_RECORD:
             return False
         if row.plain:
             # A minimum is due once the period is over.
@@ -213,12 +182,18 @@ class RatingService:
         if row is None:
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
         price = price_of(row, request.currency or row.currency)
-        rated = rate(price, Decimal(request.quantity))
+        records = None
+        if price.model in BY_RECORD:
+            records = rate_one_record(price, Decimal(request.quantity), request.properties)
+            rated = settle(price, Rated(records.amount))
+        else:
+            rated = rate(price, Decimal(request.quantity))
         return rpc.PreviewPriceResponse(
             amount=decimal_text(exact_amount(rated.amount)),
             currency=price.currency,
             tiers=(money_pb2.TierCharge(**_tier_object(tier)) for tier in evidence(price, rated)),
             steps=(money_pb2.ChargeStep(**_step_object(step)) for step in rated.steps),
+            by_record=money_pb2.RecordEvidence(**record_object(price, records)) if records else None,
         )
 
 
@@ -235,73 +210,52 @@ def _one_per_subscription(cycles: Sequence[models.BillingCycle]) -> Iterator[lis
     yield from rounds
 
 
-def _decide(
-    cycle: models.BillingCycle,
-    contract: Contract,
-    rows: Sequence[rating_sql.ListUnbilledUsageRow],
-    billed: Mapping[str, Sequence[BilledUsage]],
-    grain: Grain,
-    assumed: Assumed,
-) -> list[Charge]:
-    if cycle.threshold_minor:
-        return _decide_progressive(cycle, contract, rows, grain)
-    period = Period(cycle.period_start, cycle.period_end)
-    full_period = Period(cycle.full_period_start, cycle.full_period_end)
-    so_far = Period(full_period.start, period.end)
-    items = {item.id: item for item in contract.items}
-    usage: dict[str, Decimal] = {}
-    invoiced: dict[str, InvoicedUsage] = {}
-    late: list[LateUsage] = []
+async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle], assumed: Assumed) -> Work:
+    subscription_ids = [cycle.subscription_id for cycle in cycles]
+    rows = await rating_sql.list_unbilled_usage(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_ids=subscription_ids,
+        period_starts=[cycle.period_start for cycle in cycles],
+        full_period_starts=[cycle.full_period_start for cycle in cycles],
+        period_ends=[cycle.period_end for cycle in cycles],
+    )
+    since = _since(cycles, rows)
+    corrected: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        item = items[row.subscription_item_id]
-        # Recorded ahead of the clock, or in the instant of a change, usage may lie behind its item's end: it
-        # is then billed by the part that it lies in.
-        if row.period_start in period or (row.period_start in so_far and item.served.end > period.start):
-            if not goes_on(item, period, full_period, contract.service):
-                usage[item.id] = row.quantity
-                if row.billed_quantity:
-                    invoiced[item.id] = InvoicedUsage(row.billed_quantity, row.billed_amount)
-        elif row.settled and row.quantity != row.billed_quantity:
-            late.append(_late_usage(row, contract.corrected.get(row.corrected_price_id)))
-    for meter_code, quantity in assumed.items():
-        last = contract.last_item(meter_code, so_far)
-        if last is not None and not goes_on(last, period, full_period, contract.service):
-            usage[last.id] = quantity
-    return decide_charges(
-        period,
-        full_period,
-        contract.items,
-        usage,
-        late,
-        Proration(grain, contract.timezone),
-        service=contract.service,
-        billed=billed,
-        invoiced=invoiced,
-    )
-
-
-def _decide_progressive(
-    cycle: models.BillingCycle,
-    contract: Contract,
-    rows: Sequence[rating_sql.ListUnbilledUsageRow],
-    grain: Grain,
-) -> list[Charge]:
-    so_far = Period(cycle.full_period_start, cycle.period_end)
-    used = [row for row in rows if row.period_start in so_far]
-    return decide_progressive(
-        Period(cycle.period_start, cycle.period_end),
-        Period(cycle.full_period_start, cycle.full_period_end),
-        contract.items,
-        # What came late for a part that is settled is adjusted with the period's last invoice.
-        {row.subscription_item_id: row.billed_quantity if row.settled else row.quantity for row in used},
-        {
-            row.subscription_item_id: InvoicedUsage(row.billed_quantity, row.billed_amount)
-            for row in used
-            if row.billed_quantity
-        },
-        Proration(grain, contract.timezone),
-        service=contract.service,
-    )
+        if row.corrected_price_id:
+            corrected[row.subscription_id].add(row.corrected_price_id)
+    contracts = await _contracts(tx, since, {row.subscription_item_id for row in rows}, corrected)
+    billed = await _billed(tx, contracts, since)
+    grain = (await tenant_profile(tx)).proration_grain
+    usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
+    for row in rows:
+        usage[row.subscription_id].append(row)
+    inputs = {
+        cycle.id: take_in(cycle, contracts[cycle.subscription_id], usage[cycle.subscription_id])
+        for cycle in cycles
+    }
+    asked = [one for taken in inputs.values() for one in taken.asked()]
+    measured = await measure(tx, asked) if asked else {}
+    priced = [one for taken in inputs.values() for one in taken.priced_records()]
+    looked_at = await rate_records(tx, priced) if priced else {}
+    totals = {(row.subscription_item_id, row.period_start): row for row in rows}
+    work = Work(weighs=any(one.aggregation == Aggregation.TIME_WEIGHTED for one in asked))
+    for cycle in cycles:
+        taken = inputs[cycle.id]
+        charges = decide(taken, measured, looked_at, billed, grain, assumed)
+        work.rated[cycle.id] = RatedCycle(
+            [
+                _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
+                for charge in charges
+            ],
+            _minimum(cycle, taken.contract, grain),
+        )
+        charged = {(charge.item_id, charge.period.start) for charge in charges}
+        if not taken.progressive:
+            work.unchanged += [key for key in taken.total_keys() if key not in charged]
+        work.held += taken.held
+    return work
 
 
 def _since(
@@ -346,7 +300,7 @@ async def _running_price(tx: Transaction, reported: Reported) -> Rated:
     rows = await rating_sql.list_priced_usage(
         tx, tenant_id=tx.tenant_id, item_ids=have_others_beside(contract.items), since=period.start
     )
-    used = {row.subscription_item_id: row.quantity for row in rows if row.period_start in period}
+    used = {row.subscription_item_id: total_quantity(row) for row in rows if row.period_start in period}
     used[item.id] = Decimal(reported.total_quantity)
     return running_price(item, contract.items, period, used, contract.service)
 
@@ -508,7 +462,33 @@ def _priced(row: models.Price | rating_sql.FindBilledPriceRow, currency: str, am
         maximum_amount=amounts.maximum_amount,
         minimum_amount=amounts.minimum_amount,
         one_time=row.one_time,
+        cells=_cells(row),
+        percentage=_percentage(row.percentage),
         zero_usage_flat_fee=not row.no_flat_amount_when_unused,
+    )
+
+
+def _cells(row: models.Price | rating_sql.FindBilledPriceRow) -> tuple[Cell, ...]:
+    """With the one that takes what no other does, at the end."""
+    if row.default_unit_amount is None:
+        return ()
+    cells = (
+        Cell(tuple(zip(row.dimensions, cell["values"], strict=True)), Decimal(cell["unit_amount"]))
+        for cell in row.cells
+    )
+    return (*cells, Cell((), row.default_unit_amount))
+
+
+def _percentage(terms: Mapping[str, Any] | None) -> Percentage | None:
+    if terms is None:
+        return None
+    return Percentage(
+        percent=Decimal(terms["percent"]),
+        fixed_amount=_decimal(terms, "fixed_amount") or Decimal(0),
+        free_transactions=terms.get("free_transactions"),
+        free_value=_decimal(terms, "free_amount"),
+        minimum_amount=_decimal(terms, "minimum_amount"),
+        maximum_amount=_decimal(terms, "maximum_amount"),
     )
 
 
@@ -543,7 +523,7 @@ def _other_amounts(row: models.Price | rating_sql.FindBilledPriceRow, currency: 
     )
 
 
-def _decimal(tier: Mapping[str, str], field: str) -> Decimal | None:
+def _decimal(tier: Mapping[str, Any], field: str) -> Decimal | None:
     return Decimal(tier[field]) if tier.get(field) else None
 
 
@@ -585,9 +565,10 @@ def _basis_object(charge: Charge, total: rating_sql.ListUnbilledUsageRow | None)
         kept |= {
             "quantity_before": decimal_text(total.billed_quantity),
             "record_count": total.record_count,
-            "first_recorded_at": moment_object(total.first_recorded_at),
-            "last_recorded_at": moment_object(total.last_recorded_at),
         }
+        if total.first_recorded_at is not None and total.last_recorded_at is not None:
+            kept["first_recorded_at"] = moment_object(total.first_recorded_at)
+            kept["last_recorded_at"] = moment_object(total.last_recorded_at)
     if basis.together is not None and basis.together_before is not None:
         kept |= {
             "priced_quantity": decimal_text(basis.together.quantity),
@@ -608,18 +589,8 @@ def _period_object(period: Period) -> dict[str, Any]:
 _STEP_KINDS = {
     StepKind.CAP: money_pb2.CHARGE_STEP_KIND_CAP,
     StepKind.MINIMUM: money_pb2.CHARGE_STEP_KIND_MINIMUM,
+    StepKind.BILLED: money_pb2.CHARGE_STEP_KIND_BILLED,
 }
-
-
-def _late_usage(row: rating_sql.ListUnbilledUsageRow, corrected: Price | None) -> LateUsage:
-    return LateUsage(
-        item_id=row.subscription_item_id,
-        period=Period(row.period_start, row.period_end),
-        quantity=row.quantity,
-        billed_quantity=row.billed_quantity,
-        full_period=Period(row.full_period_start, row.full_period_end),
-        corrected_price=corrected,
-    )
 
 
 def _row(
@@ -644,8 +615,30 @@ def _row(
         amount_before=charge.amount_before,
         tiers=[_tier_object(tier) for tier in charge.tiers],
         steps=[_step_object(step) for step in charge.steps],
+        by_record=None if charge.records is None else record_object(charge.price, charge.records),
         basis=_basis_object(charge, total),
         created_at=tx.now,
+    )
+
+
+async def _keep_held(tx: Transaction, held: Sequence[Asked], subscription_ids: Sequence[str]) -> None:
+    """Gives levels that were only held on the totals that their charges are noted in."""
+    await metering_sql.insert_held_totals(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_item_ids=[one.item_id for one in held],
+        period_starts=[one.period_start for one in held],
+        period_ends=[one.span.end for one in held],
+    )
+    await metering_sql.mark_trial_levels_rated(tx, tenant_id=tx.tenant_id, subscription_ids=subscription_ids)
+
+
+async def _mark_unchanged(tx: Transaction, totals: Sequence[TotalKey]) -> None:
+    await rating_sql.mark_usage_unchanged(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_item_ids=[item_id for item_id, _ in totals],
+        period_starts=[period_start for _, period_start in totals],
     )
 
 
@@ -671,5 +664,6 @@ async def _insert(tx: Transaction, rows: Sequence[models.Charge]) -> None:
         amounts_before=[row.amount_before for row in rows],
         tiers=[row.tiers for row in rows],
         steps=[row.steps for row in rows],
+        by_record=[row.by_record for row in rows],
         basis=[row.basis for row in rows],
     )

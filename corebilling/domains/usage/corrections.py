@@ -20,13 +20,15 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.usage.model import aggregate, stored_keys, usage_total_id
+from corebilling.domains.usage.model import stored_keys, usage_total_id
 from corebilling.domains.usage.revision import Revision, Standing, check_room, decide_revision
 from corebilling.domains.usage.service import total_message
 from corebilling.errors import FailedPrecondition, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, timestamp, to_message
+from corebilling.values.aggregation import Aggregation
 from corebilling.values.ids import new_id
+from corebilling.values.metering import metered_quantity
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 
@@ -143,6 +145,13 @@ async def _find_record(tx: Transaction, key: str, idempotency_key: str) -> FindU
             "The record is too old: it is no longer kept. Issue a credit note instead.",
             {"idempotency_key": idempotency_key, "recorded_at": f"{recorded_at:%Y-%m-%dT%H:%M:%SZ}"},
         )
+    if record.by_record or record.filtered or record.aggregation == Aggregation.MIN:
+        raise FailedPrecondition(
+            "USAGE_NOT_CORRECTABLE",
+            "What the total cannot give back is not corrected: a record that is looked at singly, that the "
+            "meter's filters leave out, or of a smallest quantity. Issue a credit note instead.",
+            {"idempotency_key": idempotency_key, "aggregation": record.aggregation},
+        )
     return record
 
 
@@ -205,7 +214,16 @@ def _announce(tx: Transaction, correction: UsageCorrection, total: UsageTotal) -
 
 
 def _quantity(total: UsageTotal) -> Decimal:
-    return aggregate(total.aggregation, total.record_count, total.quantity_sum, total.quantity_max)
+    quantity = metered_quantity(
+        total.aggregation,
+        total.transform,
+        count=total.record_count,
+        summed=total.quantity_sum,
+        largest=total.quantity_max,
+        smallest=total.quantity_min or Decimal(0),
+    )
+    assert quantity is not None, "records of such meters are not corrected"
+    return quantity
 
 
 def _outcome(changed: bool) -> usage_pb2.UsageOutcome:

@@ -12,14 +12,18 @@ from collections.abc import Collection, Iterable, Mapping, MutableMapping, Seque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from fractions import Fraction
 from hashlib import blake2b
 
 from corebilling.errors import AlreadyExists, BillingError, FailedPrecondition, InvalidArgument, NotFound
+from corebilling.values.aggregation import Aggregation, PropertyFilter
+from corebilling.values.metering import TransformTerms
 from corebilling.values.period import ALWAYS, BillingCalendar, Period
 
 MAX_KEY_CHARACTERS = 128
+MAX_PROPERTIES = 16
+MAX_PROPERTY_NAME_CHARACTERS = 63
+MAX_PROPERTY_CHARACTERS = 128
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -29,18 +33,7 @@ _QUANTITY_LINES = re.compile(rf"(?:{_QUANTITY}\n)*")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NOWHERE = 0
 
-
-class Aggregation(StrEnum):
-    SUM = "sum"
-    COUNT = "count"
-    MAX = "max"
-
-
-def aggregate(aggregation: str, record_count: int, quantity_sum: Decimal, quantity_max: Decimal) -> Decimal:
-    """The quantity that a meter of this aggregation bills."""
-    if aggregation == Aggregation.COUNT:
-        return Decimal(record_count)
-    return quantity_max if aggregation == Aggregation.MAX else quantity_sum
+Properties = Mapping[str, str]
 
 
 def microseconds(instant: datetime) -> int:
@@ -62,13 +55,16 @@ class UsageRecords:
     recorded_us: Sequence[int]
     untimed: Collection[int] = ()
     """Indexes of records whose time is missing or malformed."""
+    properties: Sequence[Properties | None] = ()
+    """What records say of themselves; the whole column is empty when none of them says anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsageItem:
     """A metered item of a subscription.
 
-    `max_quantity` is the most that a period may bill: no invoice line could hold more. None is no limit.
+    `max_quantity` is the most that a period may bill, before the meter's transform: no invoice line could
+    hold more. None is no limit.
     """
 
     id: str
@@ -84,6 +80,11 @@ class UsageItem:
     """Of the subscription's items for the meter, this one counts from `starts_at` up to `ends_at`."""
     next_change_at: datetime | None = None
     """When other items are to replace the subscription's."""
+    filters: Sequence[PropertyFilter] = ()
+    """Of its meter: records that one of them does not let through are kept, but do not count."""
+    transform: TransformTerms | None = None
+    by_record: bool = False
+    """Whether single records are looked at when it is rated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,8 @@ class UsagePeriod:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a batch's records belong: `places[i]` counts from 1 into `periods`; 0 is a refused record.
+    """Where a batch's records belong: `places[i]` counts from 1 into `periods`; 0 is a refused record. Below
+    zero it is the place of a record that does not count there: its meter's filters leave it out.
 
     `unserved` are those of the refused that nothing serves: they may have been accepted when something did.
     """
@@ -196,7 +198,18 @@ def decide_placement(
         places.append(number)
     for index in refused:
         places[index] = _NOWHERE
+    if any(period.item.filters for period in periods):
+        places = [
+            place if _counts(records, index, place, periods) else -place for index, place in enumerate(places)
+        ]
     return Placement(places, periods, refused, unserved)
+
+
+def _counts(records: UsageRecords, index: int, place: int, periods: Sequence[UsagePeriod]) -> bool:
+    if place == _NOWHERE:
+        return True
+    properties = records.properties[index] if records.properties else None
+    return all(one.holds(properties) for one in periods[place - 1].item.filters)
 
 
 def check_form(records: UsageRecords) -> dict[int, BillingError]:
@@ -210,6 +223,9 @@ def check_form(records: UsageRecords) -> dict[int, BillingError]:
         for index, quantity in enumerate(records.quantities):
             if _ONE_QUANTITY.fullmatch(quantity) is None:
                 refused[index] = _malformed("quantity")
+    for index, properties in enumerate(records.properties):
+        if properties is not None and not _are_properties(properties):
+            refused[index] = _malformed("properties")
     return refused
 
 
@@ -251,7 +267,7 @@ def decide_acceptance(
     if not placement.refused and not known and len(set(keys)) == len(keys):
         return Acceptance(range(len(keys)), (), {})
     refused = {index: error for index, error in placement.refused.items() if index not in repeated}
-    first: dict[str, tuple[str, str, Decimal, int]] = {}
+    first: dict[str, tuple[str, str, Decimal, int, Properties | None]] = {}
     fresh: list[int] = []
     duplicates: list[int] = []
     for index, key in enumerate(keys):
@@ -265,6 +281,7 @@ def decide_acceptance(
             records.meter_codes[index],
             Decimal(records.quantities[index]),
             records.recorded_us[index],
+            records.properties[index] if records.properties else None,
         )
         if key not in known and first.setdefault(key, content) is content:
             fresh.append(index)
@@ -283,15 +300,21 @@ def period_key(period: UsagePeriod) -> PeriodKey:
     return period.item.id, period.start_us
 
 
+def adds_up(aggregation: str) -> bool:
+    """Whether each record brings the period's quantity closer to its limit; else the largest one does."""
+    return aggregation in (Aggregation.SUM, Aggregation.COUNT)
+
+
 def room_left(period: UsagePeriod, total: Decimal, added: Decimal) -> Fraction | None:
     """What the period could take before a batch brought it to this total: None when all of that fits.
 
-    Both quantities are as the meter aggregates them. A trial's are never billed, and always fit.
+    Both quantities are sums, counts, or the largest, whichever the meter's own cannot be above. A trial's are
+    never billed, and always fit.
     """
     most = period.item.max_quantity
     if most is None or total <= most or period.excluded:
         return None
-    held = 0 if period.item.aggregation == Aggregation.MAX else Fraction(total) - Fraction(added)
+    held = Fraction(total) - Fraction(added) if adds_up(period.item.aggregation) else 0
     return Fraction(most) - held
 
 
@@ -303,7 +326,11 @@ def leave_out_excess(
     refused = dict(acceptance.refused)
     fresh: list[int] = []
     for index in acceptance.fresh:
-        period = placement.periods[placement.places[index] - 1]
+        place = placement.places[index]
+        if place < 0:  # It takes no room.
+            fresh.append(index)
+            continue
+        period = placement.periods[place - 1]
         key, aggregation = period_key(period), period.item.aggregation
         taken = Fraction(1 if aggregation == Aggregation.COUNT else records.quantities[index])
         if key not in left:
@@ -312,7 +339,7 @@ def leave_out_excess(
             refused[index] = _excess(period.item)
         else:
             fresh.append(index)
-            left[key] -= 0 if aggregation == Aggregation.MAX else taken
+            left[key] -= taken if adds_up(aggregation) else 0
     return Acceptance(fresh, acceptance.duplicates, refused)
 
 
@@ -412,6 +439,16 @@ def _are_quantities(quantities: Sequence[str]) -> bool:
     return lines.count("\n") == len(quantities) and _QUANTITY_LINES.fullmatch(lines) is not None
 
 
+def _are_properties(properties: Properties) -> bool:
+    # Postgres holds no NUL in text.
+    return len(properties) <= MAX_PROPERTIES and all(
+        1 <= len(name) <= MAX_PROPERTY_NAME_CHARACTERS
+        and len(text) <= MAX_PROPERTY_CHARACTERS
+        and "\0" not in name + text
+        for name, text in properties.items()
+    )
+
+
 def _hashed(key: str) -> str:
     digest = blake2b(key.encode(), digest_size=16).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
@@ -422,6 +459,8 @@ def _malformed(field: str) -> BillingError:
         "idempotency_key": f"needs 1 to {MAX_KEY_CHARACTERS} characters",
         "quantity": "is a decimal number, not negative, with up to 20 digits and 12 decimals",
         "recorded_at": "is required, as a valid time",
+        "properties": f"are at most {MAX_PROPERTIES}, with names of 1 to {MAX_PROPERTY_NAME_CHARACTERS} "
+        f"characters and values of up to {MAX_PROPERTY_CHARACTERS}, without NUL",
     }
     return InvalidArgument("USAGE_RECORD_INVALID", f"{field} {remedies[field]}.", {"field": field})
 

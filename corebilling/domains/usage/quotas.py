@@ -72,6 +72,7 @@ async def within_quotas(
             places.windows(placement.periods[placement.places[index] - 1], records.recorded_us[index]),
         )
         for index in acceptance.fresh
+        if placement.places[index] > 0  # What the meter's filters leave out uses nothing.
     ]
     windows = {window: quota for one in candidates for quota, window in one.windows}
     used = await used_in(tx, windows)

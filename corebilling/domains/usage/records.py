@@ -9,7 +9,9 @@ from billing.usage.v1 import usage_pb2
 from billing_db import usage as usage_sql
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.usage.model import UsageItem, UsageRecords
+from corebilling.domains.usage.model import Properties, UsageItem, UsageRecords
+from corebilling.values.aggregation import PropertyFilter
+from corebilling.values.metering import most_before
 from corebilling.values.period import BillingCalendar, IntervalUnit
 
 _MAX_ID_CHARACTERS = 64
@@ -34,7 +36,13 @@ def read_records(messages: Sequence[usage_pb2.UsageRecord]) -> UsageRecords:
         quantities=[message.quantity for message in messages],
         recorded_us=[second * 1_000_000 + nano // 1000 for second, nano in zip(seconds, nanos, strict=True)],
         untimed=untimed,
+        properties=_properties(messages),
     )
+
+
+def _properties(messages: Sequence[usage_pb2.UsageRecord]) -> Sequence[Properties | None]:
+    maps = [message.properties for message in messages]
+    return [dict(one) or None for one in maps] if any(maps) else ()
 
 
 async def named_items(
@@ -65,10 +73,13 @@ def _item(row: usage_sql.ListUsageItemsRow) -> UsageItem:
         subscription_id=row.subscription_id,
         customer_id=row.customer_id,
         subscription_version=row.subscription_version,
-        max_quantity=row.max_quantity,
+        max_quantity=most_before(row.transform, row.max_quantity),
         starts_at=row.starts_at,
         ends_at=row.ends_at,
         next_change_at=row.next_change_at,
+        filters=[PropertyFilter(one["property"], frozenset(one["values"])) for one in row.filters],
+        transform=row.transform,
+        by_record=row.by_record,
         calendar=BillingCalendar(
             anchor_at=row.anchor_at,
             interval_unit=cast("IntervalUnit", row.interval_unit),

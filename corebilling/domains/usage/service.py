@@ -22,11 +22,12 @@ from corebilling.domains.usage.model import (
     Acceptance,
     PeriodKey,
     Placement,
+    Properties,
     UsageItem,
     UsagePeriod,
     UsageRecords,
     UsageWindow,
-    aggregate,
+    adds_up,
     decide_acceptance,
     decide_placement,
     leave_out_excess,
@@ -42,8 +43,10 @@ from corebilling.domains.usage.quotas import count_use, within_quotas
 from corebilling.domains.usage.records import named_items, read_records
 from corebilling.errors import BillingError, InvalidArgument
 from corebilling.events import outbox
-from corebilling.mapping import decimal_text, instant, timestamp, to_message
+from corebilling.mapping import decimal_text, instant, optional_text, timestamp, to_message
+from corebilling.values.aggregation import Aggregation
 from corebilling.values.ids import new_id
+from corebilling.values.metering import metered_quantity
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 _MAX_REMEMBERED_PERIODS = 100_000
@@ -259,6 +262,7 @@ class UsageService:
             recorded_us=_array(map(str, recorded_us)),
             quantities=_array(_chosen(records.quantities, fresh)),
             places=_array(map(str, _chosen(placement.places, fresh))),
+            properties=_chosen_properties(records, fresh),
             received_at=tx.now,
             subscription_item_ids=[period.item.id for period in periods],
             sources=[usage_source(period.item.subscription_id, period.item.meter_code) for period in periods],
@@ -268,16 +272,18 @@ class UsageService:
             customer_ids=[period.item.customer_id for period in periods],
             meter_codes=[period.item.meter_code for period in periods],
             aggregations=[period.item.aggregation for period in periods],
+            transforms=[period.item.transform for period in periods],
             excluded=[period.excluded for period in periods],
+            by_record=[period.item.by_record for period in periods],
         )
         room: dict[PeriodKey, Fraction] = {}
         for change in changes:
             period = periods[change.place - 1]
-            added, total = _quantities(period.item, change)
+            added, total = _limited(period.item, change)
             left = room_left(period, total, added)
             if left is not None:
                 room[period_key(period)] = left
-            _announce_reported(tx, period, change, added, total)
+            _announce_reported(tx, period, change)
         if room:
             raise PeriodsFull(room)
 
@@ -307,6 +313,7 @@ async def _repeated(
         quantities=_chosen(records.quantities, asked),
         recorded_us=_chosen(records.recorded_us, asked),
         sources=[usage_source(records.subscription_ids[i], records.meter_codes[i]) for i in asked],
+        properties=_chosen_properties(records, asked),
     )
     return {asked[number - 1] for number in numbers}
 
@@ -315,25 +322,49 @@ def _chosen(column: Sequence[T], indexes: Sequence[int]) -> Sequence[T]:
     return column if len(indexes) == len(column) else [column[index] for index in indexes]
 
 
+def _chosen_properties(records: UsageRecords, indexes: Sequence[int]) -> Sequence[Properties | None]:
+    return _chosen(records.properties, indexes) if records.properties else ()
+
+
 def _array(elements: Iterable[str]) -> str:
     """The Postgres literal of elements that need no quotes."""
     return "{" + ",".join(elements) + "}"
 
 
-def _quantities(item: UsageItem, change: usage_sql.InsertUsageRow) -> tuple[Decimal, Decimal]:
-    """What the batch brought, and what the period comes to now, as the meter aggregates it."""
+def _limited(item: UsageItem, change: usage_sql.InsertUsageRow) -> tuple[Decimal, Decimal]:
+    """What the batch brought, and what the period comes to now, by what limits are kept."""
+    if item.aggregation == Aggregation.COUNT:
+        return Decimal(change.record_count), Decimal(change.total_record_count)
+    if adds_up(item.aggregation):
+        return change.quantity_sum, change.total_quantity_sum
+    return change.quantity_max, change.total_quantity_max
+
+
+def _quantities(item: UsageItem, change: usage_sql.InsertUsageRow) -> tuple[Decimal | None, Decimal | None]:
+    """What the batch brought, and what the period comes to now, as the meter makes it a quantity."""
     return (
-        aggregate(item.aggregation, change.record_count, change.quantity_sum, change.quantity_max),
-        aggregate(
-            item.aggregation, change.total_record_count, change.total_quantity_sum, change.total_quantity_max
+        metered_quantity(
+            item.aggregation,
+            item.transform,
+            count=change.record_count,
+            summed=change.quantity_sum,
+            largest=change.quantity_max,
+            smallest=change.quantity_min,
+        ),
+        metered_quantity(
+            item.aggregation,
+            item.transform,
+            count=change.total_record_count,
+            summed=change.total_quantity_sum,
+            largest=change.total_quantity_max,
+            smallest=change.total_quantity_min,
         ),
     )
 
 
-def _announce_reported(
-    tx: Transaction, place: UsagePeriod, change: usage_sql.InsertUsageRow, added: Decimal, total: Decimal
-) -> None:
+def _announce_reported(tx: Transaction, place: UsagePeriod, change: usage_sql.InsertUsageRow) -> None:
     item = place.item
+    added, total = _quantities(item, change)
     outbox.append(
         tx,
         events.UsageReported(
@@ -342,10 +373,11 @@ def _announce_reported(
             meter_code=item.meter_code,
             period=_period(place.period.start, place.period.end),
             record_count=change.record_count,
-            quantity=decimal_text(added),
-            total_quantity=decimal_text(total),
+            quantity=optional_text(added),
+            total_quantity=optional_text(total),
             first_recorded_at=timestamp(change.first_recorded_at),
             last_recorded_at=timestamp(change.last_recorded_at),
+            filtered_count=change.filtered_count,
         ),
         resource_id=usage_total_id(item.id, place.period.start),
         resource_version=change.total_version,
@@ -373,14 +405,28 @@ def _duplicate(index: int) -> rpc.UsageResult:
 
 
 def total_message(row: UsageTotal) -> usage_pb2.UsageTotal:
-    """The total, its quantity as the meter aggregates it."""
-    quantity = aggregate(row.aggregation, row.record_count, row.quantity_sum, row.quantity_max)
-    return to_message(row, usage_pb2.UsageTotal, quantity=decimal_text(quantity))
+    """The total, its quantity as the meter aggregates and transforms it."""
+    quantity = metered_quantity(
+        row.aggregation,
+        row.transform,
+        count=row.record_count,
+        summed=row.quantity_sum,
+        largest=row.quantity_max,
+        smallest=row.quantity_min or Decimal(0),
+    )
+    return to_message(row, usage_pb2.UsageTotal, quantity=optional_text(quantity))
 
 
 def _bucket(row: usage_sql.ListUsageBucketsRow) -> usage_pb2.UsageBucket:
-    quantity = aggregate(row.aggregation, row.record_count, row.quantity_sum, row.quantity_max)
-    return to_message(row, usage_pb2.UsageBucket, quantity=decimal_text(quantity))
+    quantity = metered_quantity(
+        row.aggregation,
+        None,
+        count=row.record_count,
+        summed=row.quantity_sum,
+        largest=row.quantity_max,
+        smallest=row.quantity_min,
+    )
+    return to_message(row, usage_pb2.UsageBucket, quantity=optional_text(quantity))
 
 
 def decode_position(page_token: str) -> tuple[datetime, str]:

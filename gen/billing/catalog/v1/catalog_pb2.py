@@ -27,13 +27,39 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n billing/catalog/v1/catalog.proto\x12\x12\x62illing.catalog.v1\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x01\n\x07Product\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x39\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\x06 \x01(\x03R\x07version\x12!\n\x0ctax_category\x18\x07 \x01(\tR\x0btaxCategory\"\x88\x02\n\x05Meter\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x41\n\x0b\x61ggregation\x18\x05 \x01(\x0e\x32\x1f.billing.catalog.v1.AggregationR\x0b\x61ggregation\x12\x12\n\x04unit\x18\x06 \x01(\tR\x04unit\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\x08 \x01(\x03R\x07version\"\x8c\x07\n\x05Price\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x1d\n\nproduct_id\x18\x03 \x01(\tR\tproductId\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x12#\n\rprice_version\x18\x05 \x01(\x05R\x0cpriceVersion\x12\x1a\n\x08\x63urrency\x18\x06 \x01(\tR\x08\x63urrency\x12\x34\n\x05model\x18\x07 \x01(\x0e\x32\x1e.billing.catalog.v1.PriceModelR\x05model\x12\x34\n\x05usage\x18\x08 \x01(\x0e\x32\x1e.billing.catalog.v1.PriceUsageR\x05usage\x12\x19\n\x08meter_id\x18\t \x01(\tR\x07meterId\x12\x43\n\rinterval_unit\x18\n \x01(\x0e\x32\x1e.billing.types.v1.IntervalUnitR\x0cintervalUnit\x12%\n\x0einterval_count\x18\x0b \x01(\x05R\rintervalCount\x12\x1f\n\x0bunit_amount\x18\x0c \x01(\tR\nunitAmount\x12\x1b\n\tunit_size\x18\r \x01(\tR\x08unitSize\x12\x33\n\x05tiers\x18\x0e \x03(\x0b\x32\x1d.billing.catalog.v1.PriceTierR\x05tiers\x12 \n\x0b\x64\x65scription\x18\x0f \x01(\tR\x0b\x64\x65scription\x12\x39\n\ncreated_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12+\n\x11included_quantity\x18\x11 \x01(\tR\x10includedQuantity\x12%\n\x0eminimum_amount\x18\x12 \x01(\tR\rminimumAmount\x12%\n\x0emaximum_amount\x18\x13 \x01(\tR\rmaximumAmount\x12:\n\x1ano_flat_amount_when_unused\x18\x14 \x01(\x08R\x16noFlatAmountWhenUnused\x12\x19\n\x08one_time\x18\x1e \x01(\x08R\x07oneTime\x12M\n\x10\x63urrency_options\x18\x1f \x03(\x0b\x32\".billing.catalog.v1.CurrencyOptionR\x0f\x63urrencyOptions\"\xee\x02\n\x0e\x43urrencyOption\x12-\n\x08\x63urrency\x18\x01 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$R\x08\x63urrency\x12J\n\x0bunit_amount\x18\x02 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\nunitAmount\x12=\n\x05tiers\x18\x03 \x03(\x0b\x32\x1d.billing.catalog.v1.PriceTierB\x08\xbaH\x05\x92\x01\x02\x10\x64R\x05tiers\x12P\n\x0eminimum_amount\x18\x04 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\rminimumAmount\x12P\n\x0emaximum_amount\x18\x05 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\rmaximumAmount\"\xfc\x02\n\tPriceTier\x12>\n\x05up_to\x18\x01 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\x04upTo\x12G\n\x0bunit_amount\x18\x02 \x01(\tB&\xbaH#r!\x18(2\x1d^[0-9]{1,20}(\\.[0-9]{1,12})?$R\nunitAmount\x12J\n\x0b\x66lat_amount\x18\x03 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\nflatAmount\x12H\n\nblock_size\x18\x04 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\tblockSize\x12P\n\x0emaximum_amount\x18\x05 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\rmaximumAmount\"\x9c\x02\n\x04Plan\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x36\n\x06status\x18\x05 \x01(\x0e\x32\x1e.billing.catalog.v1.PlanStatusR\x06status\x12\x32\n\x05items\x18\x06 \x03(\x0b\x32\x1c.billing.catalog.v1.PlanItemR\x05items\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\x08 \x01(\x03R\x07version\"w\n\x08PlanItem\x12$\n\x08price_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07priceId\x12\x45\n\x08quantity\x18\x02 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\x08quantity*k\n\x0b\x41ggregation\x12\x1b\n\x17\x41GGREGATION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41GGREGATION_SUM\x10\x01\x12\x15\n\x11\x41GGREGATION_COUNT\x10\x02\x12\x13\n\x0f\x41GGREGATION_MAX\x10\x03*\xa5\x01\n\nPriceModel\x12\x1b\n\x17PRICE_MODEL_UNSPECIFIED\x10\x00\x12\x14\n\x10PRICE_MODEL_FLAT\x10\x01\x12\x18\n\x14PRICE_MODEL_PER_UNIT\x10\x02\x12\x19\n\x15PRICE_MODEL_GRADUATED\x10\x03\x12\x16\n\x12PRICE_MODEL_VOLUME\x10\x04\x12\x17\n\x13PRICE_MODEL_PACKAGE\x10\x05*\\\n\nPriceUsage\x12\x1b\n\x17PRICE_USAGE_UNSPECIFIED\x10\x00\x12\x18\n\x14PRICE_USAGE_LICENSED\x10\x01\x12\x17\n\x13PRICE_USAGE_METERED\x10\x02*]\n\nPlanStatus\x12\x1b\n\x17PLAN_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12PLAN_STATUS_ACTIVE\x10\x01\x12\x1a\n\x16PLAN_STATUS_DEPRECATED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n billing/catalog/v1/catalog.proto\x12\x12\x62illing.catalog.v1\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x01\n\x07Product\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x39\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\x06 \x01(\x03R\x07version\x12!\n\x0ctax_category\x18\x07 \x01(\tR\x0btaxCategory\"_\n\x0bMeterFilter\x12%\n\x08property\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x08property\x12)\n\x06values\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x64\"\x05r\x03\x18\x80\x01R\x06values\"\xee\x01\n\x0eMeterTransform\x12\x46\n\tdivide_by\x18\x01 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\x08\x64ivideBy\x12J\n\x08rounding\x18\x02 \x01(\x0e\x32$.billing.catalog.v1.QuantityRoundingB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x08rounding\x12H\n\nblock_size\x18\x03 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\tblockSize\"\xae\x03\n\x05Meter\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x41\n\x0b\x61ggregation\x18\x05 \x01(\x0e\x32\x1f.billing.catalog.v1.AggregationR\x0b\x61ggregation\x12\x12\n\x04unit\x18\x06 \x01(\tR\x04unit\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\x08 \x01(\x03R\x07version\x12\x39\n\x07\x66ilters\x18\t \x03(\x0b\x32\x1f.billing.catalog.v1.MeterFilterR\x07\x66ilters\x12@\n\ttransform\x18\n \x01(\x0b\x32\".billing.catalog.v1.MeterTransformR\ttransform\x12\'\n\x0funique_property\x18\x0b \x01(\tR\x0euniqueProperty\"\x7f\n\tPriceCell\x12)\n\x06values\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x04\"\x05r\x03\x18\x80\x01R\x06values\x12G\n\x0bunit_amount\x18\x02 \x01(\tB&\xbaH#r!\x18(2\x1d^[0-9]{1,20}(\\.[0-9]{1,12})?$R\nunitAmount\"\xc6\x03\n\x0fPricePercentage\x12?\n\x07percent\x18\x01 \x01(\tB%\xbaH\"r \x18(2\x1c^[0-9]{1,3}(\\.[0-9]{1,12})?$R\x07percent\x12L\n\x0c\x66ixed_amount\x18\x02 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\x0b\x66ixedAmount\x12\x34\n\x11\x66ree_transactions\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x10\x66reeTransactions\x12J\n\x0b\x66ree_amount\x18\x04 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\nfreeAmount\x12P\n\x0eminimum_amount\x18\x05 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\rminimumAmount\x12P\n\x0emaximum_amount\x18\x06 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\rmaximumAmount\"\xd6\x08\n\x05Price\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x1d\n\nproduct_id\x18\x03 \x01(\tR\tproductId\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x12#\n\rprice_version\x18\x05 \x01(\x05R\x0cpriceVersion\x12\x1a\n\x08\x63urrency\x18\x06 \x01(\tR\x08\x63urrency\x12\x34\n\x05model\x18\x07 \x01(\x0e\x32\x1e.billing.catalog.v1.PriceModelR\x05model\x12\x34\n\x05usage\x18\x08 \x01(\x0e\x32\x1e.billing.catalog.v1.PriceUsageR\x05usage\x12\x19\n\x08meter_id\x18\t \x01(\tR\x07meterId\x12\x43\n\rinterval_unit\x18\n \x01(\x0e\x32\x1e.billing.types.v1.IntervalUnitR\x0cintervalUnit\x12%\n\x0einterval_count\x18\x0b \x01(\x05R\rintervalCount\x12\x1f\n\x0bunit_amount\x18\x0c \x01(\tR\nunitAmount\x12\x1b\n\tunit_size\x18\r \x01(\tR\x08unitSize\x12\x33\n\x05tiers\x18\x0e \x03(\x0b\x32\x1d.billing.catalog.v1.PriceTierR\x05tiers\x12 \n\x0b\x64\x65scription\x18\x0f \x01(\tR\x0b\x64\x65scription\x12\x39\n\ncreated_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12+\n\x11included_quantity\x18\x11 \x01(\tR\x10includedQuantity\x12%\n\x0eminimum_amount\x18\x12 \x01(\tR\rminimumAmount\x12%\n\x0emaximum_amount\x18\x13 \x01(\tR\rmaximumAmount\x12:\n\x1ano_flat_amount_when_unused\x18\x14 \x01(\x08R\x16noFlatAmountWhenUnused\x12\x1e\n\ndimensions\x18\x15 \x03(\tR\ndimensions\x12\x33\n\x05\x63\x65lls\x18\x16 \x03(\x0b\x32\x1d.billing.catalog.v1.PriceCellR\x05\x63\x65lls\x12.\n\x13\x64\x65\x66\x61ult_unit_amount\x18\x17 \x01(\tR\x11\x64\x65\x66\x61ultUnitAmount\x12\x43\n\npercentage\x18\x18 \x01(\x0b\x32#.billing.catalog.v1.PricePercentageR\npercentage\x12\x19\n\x08one_time\x18\x1e \x01(\x08R\x07oneTime\x12M\n\x10\x63urrency_options\x18\x1f \x03(\x0b\x32\".billing.catalog.v1.CurrencyOptionR\x0f\x63urrencyOptions\"\xee\x02\n\x0e\x43urrencyOption\x12-\n\x08\x63urrency\x18\x01 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$R\x08\x63urrency\x12J\n\x0bunit_amount\x18\x02 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\nunitAmount\x12=\n\x05tiers\x18\x03 \x03(\x0b\x32\x1d.billing.catalog.v1.PriceTierB\x08\xbaH\x05\x92\x01\x02\x10\x64R\x05tiers\x12P\n\x0eminimum_amount\x18\x04 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\rminimumAmount\x12P\n\x0emaximum_amount\x18\x05 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\rmaximumAmount\"\xfc\x02\n\tPriceTier\x12>\n\x05up_to\x18\x01 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\x04upTo\x12G\n\x0bunit_amount\x18\x02 \x01(\tB&\xbaH#r!\x18(2\x1d^[0-9]{1,20}(\\.[0-9]{1,12})?$R\nunitAmount\x12J\n\x0b\x66lat_amount\x18\x03 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\nflatAmount\x12H\n\nblock_size\x18\x04 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\tblockSize\x12P\n\x0emaximum_amount\x18\x05 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\rmaximumAmount\"\x9c\x02\n\x04Plan\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x36\n\x06status\x18\x05 \x01(\x0e\x32\x1e.billing.catalog.v1.PlanStatusR\x06status\x12\x32\n\x05items\x18\x06 \x03(\x0b\x32\x1c.billing.catalog.v1.PlanItemR\x05items\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n\x07version\x18\x08 \x01(\x03R\x07version\"w\n\x08PlanItem\x12$\n\x08price_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07priceId\x12\x45\n\x08quantity\x18\x02 \x01(\tB)\xbaH&r$\x18(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$R\x08quantity*\xe8\x01\n\x0b\x41ggregation\x12\x1b\n\x17\x41GGREGATION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41GGREGATION_SUM\x10\x01\x12\x15\n\x11\x41GGREGATION_COUNT\x10\x02\x12\x13\n\x0f\x41GGREGATION_MAX\x10\x03\x12\x13\n\x0f\x41GGREGATION_MIN\x10\x04\x12\x16\n\x12\x41GGREGATION_UNIQUE\x10\x05\x12\x16\n\x12\x41GGREGATION_LATEST\x10\x06\x12\x17\n\x13\x41GGREGATION_AVERAGE\x10\x07\x12\x1d\n\x19\x41GGREGATION_TIME_WEIGHTED\x10\x08*\x8a\x01\n\x10QuantityRounding\x12!\n\x1dQUANTITY_ROUNDING_UNSPECIFIED\x10\x00\x12\x18\n\x14QUANTITY_ROUNDING_UP\x10\x01\x12\x1a\n\x16QUANTITY_ROUNDING_DOWN\x10\x02\x12\x1d\n\x19QUANTITY_ROUNDING_HALF_UP\x10\x03*\xd9\x01\n\nPriceModel\x12\x1b\n\x17PRICE_MODEL_UNSPECIFIED\x10\x00\x12\x14\n\x10PRICE_MODEL_FLAT\x10\x01\x12\x18\n\x14PRICE_MODEL_PER_UNIT\x10\x02\x12\x19\n\x15PRICE_MODEL_GRADUATED\x10\x03\x12\x16\n\x12PRICE_MODEL_VOLUME\x10\x04\x12\x17\n\x13PRICE_MODEL_PACKAGE\x10\x05\x12\x16\n\x12PRICE_MODEL_MATRIX\x10\x06\x12\x1a\n\x16PRICE_MODEL_PERCENTAGE\x10\x07*\\\n\nPriceUsage\x12\x1b\n\x17PRICE_USAGE_UNSPECIFIED\x10\x00\x12\x18\n\x14PRICE_USAGE_LICENSED\x10\x01\x12\x17\n\x13PRICE_USAGE_METERED\x10\x02*]\n\nPlanStatus\x12\x1b\n\x17PLAN_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12PLAN_STATUS_ACTIVE\x10\x01\x12\x1a\n\x16PLAN_STATUS_DEPRECATED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.catalog.v1.catalog_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_METERFILTER'].fields_by_name['property']._loaded_options = None
+  _globals['_METERFILTER'].fields_by_name['property']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_METERFILTER'].fields_by_name['values']._loaded_options = None
+  _globals['_METERFILTER'].fields_by_name['values']._serialized_options = b'\272H\016\222\001\013\010\001\020d\"\005r\003\030\200\001'
+  _globals['_METERTRANSFORM'].fields_by_name['divide_by']._loaded_options = None
+  _globals['_METERTRANSFORM'].fields_by_name['divide_by']._serialized_options = b'\272H&r$\030(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$'
+  _globals['_METERTRANSFORM'].fields_by_name['rounding']._loaded_options = None
+  _globals['_METERTRANSFORM'].fields_by_name['rounding']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_METERTRANSFORM'].fields_by_name['block_size']._loaded_options = None
+  _globals['_METERTRANSFORM'].fields_by_name['block_size']._serialized_options = b'\272H&r$\030(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$'
+  _globals['_PRICECELL'].fields_by_name['values']._loaded_options = None
+  _globals['_PRICECELL'].fields_by_name['values']._serialized_options = b'\272H\016\222\001\013\010\001\020\004\"\005r\003\030\200\001'
+  _globals['_PRICECELL'].fields_by_name['unit_amount']._loaded_options = None
+  _globals['_PRICECELL'].fields_by_name['unit_amount']._serialized_options = b'\272H#r!\030(2\035^[0-9]{1,20}(\\.[0-9]{1,12})?$'
+  _globals['_PRICEPERCENTAGE'].fields_by_name['percent']._loaded_options = None
+  _globals['_PRICEPERCENTAGE'].fields_by_name['percent']._serialized_options = b'\272H\"r \030(2\034^[0-9]{1,3}(\\.[0-9]{1,12})?$'
+  _globals['_PRICEPERCENTAGE'].fields_by_name['fixed_amount']._loaded_options = None
+  _globals['_PRICEPERCENTAGE'].fields_by_name['fixed_amount']._serialized_options = b'\272H&r$\030(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$'
+  _globals['_PRICEPERCENTAGE'].fields_by_name['free_transactions']._loaded_options = None
+  _globals['_PRICEPERCENTAGE'].fields_by_name['free_transactions']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_PRICEPERCENTAGE'].fields_by_name['free_amount']._loaded_options = None
+  _globals['_PRICEPERCENTAGE'].fields_by_name['free_amount']._serialized_options = b'\272H&r$\030(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$'
+  _globals['_PRICEPERCENTAGE'].fields_by_name['minimum_amount']._loaded_options = None
+  _globals['_PRICEPERCENTAGE'].fields_by_name['minimum_amount']._serialized_options = b'\272H&r$\030(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$'
+  _globals['_PRICEPERCENTAGE'].fields_by_name['maximum_amount']._loaded_options = None
+  _globals['_PRICEPERCENTAGE'].fields_by_name['maximum_amount']._serialized_options = b'\272H&r$\030(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$'
   _globals['_CURRENCYOPTION'].fields_by_name['currency']._loaded_options = None
   _globals['_CURRENCYOPTION'].fields_by_name['currency']._serialized_options = b'\272H\016r\0142\n^[A-Z]{3}$'
   _globals['_CURRENCYOPTION'].fields_by_name['unit_amount']._loaded_options = None
@@ -58,26 +84,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLANITEM'].fields_by_name['price_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_PLANITEM'].fields_by_name['quantity']._loaded_options = None
   _globals['_PLANITEM'].fields_by_name['quantity']._serialized_options = b'\272H&r$\030(2 ^([0-9]{1,20}(\\.[0-9]{1,12})?)?$'
-  _globals['_AGGREGATION']._serialized_start=2704
-  _globals['_AGGREGATION']._serialized_end=2811
-  _globals['_PRICEMODEL']._serialized_start=2814
-  _globals['_PRICEMODEL']._serialized_end=2979
-  _globals['_PRICEUSAGE']._serialized_start=2981
-  _globals['_PRICEUSAGE']._serialized_end=3073
-  _globals['_PLANSTATUS']._serialized_start=3075
-  _globals['_PLANSTATUS']._serialized_end=3168
+  _globals['_AGGREGATION']._serialized_start=3997
+  _globals['_AGGREGATION']._serialized_end=4229
+  _globals['_QUANTITYROUNDING']._serialized_start=4232
+  _globals['_QUANTITYROUNDING']._serialized_end=4370
+  _globals['_PRICEMODEL']._serialized_start=4373
+  _globals['_PRICEMODEL']._serialized_end=4590
+  _globals['_PRICEUSAGE']._serialized_start=4592
+  _globals['_PRICEUSAGE']._serialized_end=4684
+  _globals['_PLANSTATUS']._serialized_start=4686
+  _globals['_PLANSTATUS']._serialized_end=4779
   _globals['_PRODUCT']._serialized_start=150
   _globals['_PRODUCT']._serialized_end=364
-  _globals['_METER']._serialized_start=367
-  _globals['_METER']._serialized_end=631
-  _globals['_PRICE']._serialized_start=634
-  _globals['_PRICE']._serialized_end=1542
-  _globals['_CURRENCYOPTION']._serialized_start=1545
-  _globals['_CURRENCYOPTION']._serialized_end=1911
-  _globals['_PRICETIER']._serialized_start=1914
-  _globals['_PRICETIER']._serialized_end=2294
-  _globals['_PLAN']._serialized_start=2297
-  _globals['_PLAN']._serialized_end=2581
-  _globals['_PLANITEM']._serialized_start=2583
-  _globals['_PLANITEM']._serialized_end=2702
+  _globals['_METERFILTER']._serialized_start=366
+  _globals['_METERFILTER']._serialized_end=461
+  _globals['_METERTRANSFORM']._serialized_start=464
+  _globals['_METERTRANSFORM']._serialized_end=702
+  _globals['_METER']._serialized_start=705
+  _globals['_METER']._serialized_end=1135
+  _globals['_PRICECELL']._serialized_start=1137
+  _globals['_PRICECELL']._serialized_end=1264
+  _globals['_PRICEPERCENTAGE']._serialized_start=1267
+  _globals['_PRICEPERCENTAGE']._serialized_end=1721
+  _globals['_PRICE']._serialized_start=1724
+  _globals['_PRICE']._serialized_end=2834
+  _globals['_CURRENCYOPTION']._serialized_start=2837
+  _globals['_CURRENCYOPTION']._serialized_end=3203
+  _globals['_PRICETIER']._serialized_start=3206
+  _globals['_PRICETIER']._serialized_end=3586
+  _globals['_PLAN']._serialized_start=3589
+  _globals['_PLAN']._serialized_end=3873
+  _globals['_PLANITEM']._serialized_start=3875
+  _globals['_PLANITEM']._serialized_end=3994
 # @@protoc_insertion_point(module_scope)

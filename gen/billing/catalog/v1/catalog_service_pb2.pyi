@@ -65,20 +65,26 @@ class ListProductsResponse(_message.Message):
     def __init__(self, products: _Optional[_Iterable[_Union[_catalog_pb2.Product, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class CreateMeterRequest(_message.Message):
-    __slots__ = ("tenant_id", "request_id", "code", "name", "aggregation", "unit")
+    __slots__ = ("tenant_id", "request_id", "code", "name", "aggregation", "unit", "filters", "transform", "unique_property")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     AGGREGATION_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
+    FILTERS_FIELD_NUMBER: _ClassVar[int]
+    TRANSFORM_FIELD_NUMBER: _ClassVar[int]
+    UNIQUE_PROPERTY_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     request_id: str
     code: str
     name: str
     aggregation: _catalog_pb2.Aggregation
     unit: str
-    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., aggregation: _Optional[_Union[_catalog_pb2.Aggregation, str]] = ..., unit: _Optional[str] = ...) -> None: ...
+    filters: _containers.RepeatedCompositeFieldContainer[_catalog_pb2.MeterFilter]
+    transform: _catalog_pb2.MeterTransform
+    unique_property: str
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., aggregation: _Optional[_Union[_catalog_pb2.Aggregation, str]] = ..., unit: _Optional[str] = ..., filters: _Optional[_Iterable[_Union[_catalog_pb2.MeterFilter, _Mapping]]] = ..., transform: _Optional[_Union[_catalog_pb2.MeterTransform, _Mapping]] = ..., unique_property: _Optional[str] = ...) -> None: ...
 
 class CreateMeterResponse(_message.Message):
     __slots__ = ("meter",)
@@ -121,7 +127,7 @@ class ListMetersResponse(_message.Message):
     def __init__(self, meters: _Optional[_Iterable[_Union[_catalog_pb2.Meter, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class CreatePriceRequest(_message.Message):
-    __slots__ = ("tenant_id", "request_id", "product_id", "code", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused", "one_time", "currency_options")
+    __slots__ = ("tenant_id", "request_id", "product_id", "code", "currency", "model", "usage", "meter_id", "interval_unit", "interval_count", "unit_amount", "unit_size", "tiers", "description", "included_quantity", "minimum_amount", "maximum_amount", "no_flat_amount_when_unused", "dimensions", "cells", "default_unit_amount", "percentage", "one_time", "currency_options")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +146,10 @@ class CreatePriceRequest(_message.Message):
     MINIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     MAXIMUM_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     NO_FLAT_AMOUNT_WHEN_UNUSED_FIELD_NUMBER: _ClassVar[int]
+    DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_UNIT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PERCENTAGE_FIELD_NUMBER: _ClassVar[int]
     ONE_TIME_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
@@ -160,9 +170,13 @@ class CreatePriceRequest(_message.Message):
     minimum_amount: str
     maximum_amount: str
     no_flat_amount_when_unused: bool
+    dimensions: _containers.RepeatedScalarFieldContainer[str]
+    cells: _containers.RepeatedCompositeFieldContainer[_catalog_pb2.PriceCell]
+    default_unit_amount: str
+    percentage: _catalog_pb2.PricePercentage
     one_time: bool
     currency_options: _containers.RepeatedCompositeFieldContainer[_catalog_pb2.CurrencyOption]
-    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[_catalog_pb2.PriceModel, str]] = ..., usage: _Optional[_Union[_catalog_pb2.PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_catalog_pb2.PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., included_quantity: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ..., no_flat_amount_when_unused: _Optional[bool] = ..., one_time: _Optional[bool] = ..., currency_options: _Optional[_Iterable[_Union[_catalog_pb2.CurrencyOption, _Mapping]]] = ...) -> None: ...
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., product_id: _Optional[str] = ..., code: _Optional[str] = ..., currency: _Optional[str] = ..., model: _Optional[_Union[_catalog_pb2.PriceModel, str]] = ..., usage: _Optional[_Union[_catalog_pb2.PriceUsage, str]] = ..., meter_id: _Optional[str] = ..., interval_unit: _Optional[_Union[_period_pb2.IntervalUnit, str]] = ..., interval_count: _Optional[int] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_catalog_pb2.PriceTier, _Mapping]]] = ..., description: _Optional[str] = ..., included_quantity: _Optional[str] = ..., minimum_amount: _Optional[str] = ..., maximum_amount: _Optional[str] = ..., no_flat_amount_when_unused: _Optional[bool] = ..., dimensions: _Optional[_Iterable[str]] = ..., cells: _Optional[_Iterable[_Union[_catalog_pb2.PriceCell, _Mapping]]] = ..., default_unit_amount: _Optional[str] = ..., percentage: _Optional[_Union[_catalog_pb2.PricePercentage, _Mapping]] = ..., one_time: _Optional[bool] = ..., currency_options: _Optional[_Iterable[_Union[_catalog_pb2.CurrencyOption, _Mapping]]] = ...) -> None: ...
 
 class CreatePriceResponse(_message.Message):
     __slots__ = ("price",)

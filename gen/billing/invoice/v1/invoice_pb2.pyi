@@ -171,7 +171,7 @@ class InvoiceTax(_message.Message):
     def __init__(self, tax_rate_id: _Optional[str] = ..., name: _Optional[str] = ..., percent: _Optional[str] = ..., compound: _Optional[bool] = ..., taxable_minor: _Optional[str] = ..., tax_minor: _Optional[int] = ...) -> None: ...
 
 class InvoiceLine(_message.Message):
-    __slots__ = ("id", "type", "description", "period", "quantity", "unit_amount", "unit_size", "amount_minor", "price_id", "subscription_item_id", "tiers", "steps", "discount_minor", "credit_minor", "tax_minor", "taxes", "tax_exemption", "subscription_id", "evidence", "charge_id", "tax_category")
+    __slots__ = ("id", "type", "description", "period", "quantity", "unit_amount", "unit_size", "amount_minor", "price_id", "subscription_item_id", "tiers", "steps", "discount_minor", "credit_minor", "tax_minor", "taxes", "tax_exemption", "by_record", "subscription_id", "evidence", "charge_id", "tax_category")
     ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -189,6 +189,7 @@ class InvoiceLine(_message.Message):
     TAX_MINOR_FIELD_NUMBER: _ClassVar[int]
     TAXES_FIELD_NUMBER: _ClassVar[int]
     TAX_EXEMPTION_FIELD_NUMBER: _ClassVar[int]
+    BY_RECORD_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     CHARGE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -210,11 +211,12 @@ class InvoiceLine(_message.Message):
     tax_minor: int
     taxes: _containers.RepeatedCompositeFieldContainer[InvoiceTax]
     tax_exemption: _tax_pb2.TaxExemption
+    by_record: _money_pb2.RecordEvidence
     subscription_id: str
     evidence: InvoiceLineEvidence
     charge_id: str
     tax_category: str
-    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[InvoiceLineType, str]] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., amount_minor: _Optional[int] = ..., price_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., tax_exemption: _Optional[_Union[_tax_pb2.TaxExemption, str]] = ..., subscription_id: _Optional[str] = ..., evidence: _Optional[_Union[InvoiceLineEvidence, _Mapping]] = ..., charge_id: _Optional[str] = ..., tax_category: _Optional[str] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[InvoiceLineType, str]] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., amount_minor: _Optional[int] = ..., price_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., tax_exemption: _Optional[_Union[_tax_pb2.TaxExemption, str]] = ..., by_record: _Optional[_Union[_money_pb2.RecordEvidence, _Mapping]] = ..., subscription_id: _Optional[str] = ..., evidence: _Optional[_Union[InvoiceLineEvidence, _Mapping]] = ..., charge_id: _Optional[str] = ..., tax_category: _Optional[str] = ...) -> None: ...
 
 class InvoiceLineEvidence(_message.Message):
     __slots__ = ("minimum_minor", "lines_minor", "trued_up_minor", "quantity_before", "amount_before", "threshold_minor")

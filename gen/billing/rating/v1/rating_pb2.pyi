@@ -27,7 +27,7 @@ CHARGE_KIND_ADJUSTMENT: ChargeKind
 CHARGE_KIND_ONE_TIME: ChargeKind
 
 class Charge(_message.Message):
-    __slots__ = ("id", "tenant_id", "cycle_id", "subscription_item_id", "kind", "price_id", "description", "period", "quantity", "unit_amount", "unit_size", "currency", "amount", "tiers", "created_at", "steps", "basis", "amount_before", "price_override_id")
+    __slots__ = ("id", "tenant_id", "cycle_id", "subscription_item_id", "kind", "price_id", "description", "period", "quantity", "unit_amount", "unit_size", "currency", "amount", "tiers", "created_at", "steps", "by_record", "basis", "amount_before", "price_override_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CYCLE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +44,7 @@ class Charge(_message.Message):
     TIERS_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    BY_RECORD_FIELD_NUMBER: _ClassVar[int]
     BASIS_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_BEFORE_FIELD_NUMBER: _ClassVar[int]
     PRICE_OVERRIDE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -63,10 +64,11 @@ class Charge(_message.Message):
     tiers: _containers.RepeatedCompositeFieldContainer[_money_pb2.TierCharge]
     created_at: _timestamp_pb2.Timestamp
     steps: _containers.RepeatedCompositeFieldContainer[_money_pb2.ChargeStep]
+    by_record: _money_pb2.RecordEvidence
     basis: ChargeBasis
     amount_before: str
     price_override_id: str
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., kind: _Optional[_Union[ChargeKind, str]] = ..., price_id: _Optional[str] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., currency: _Optional[str] = ..., amount: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., basis: _Optional[_Union[ChargeBasis, _Mapping]] = ..., amount_before: _Optional[str] = ..., price_override_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., cycle_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., kind: _Optional[_Union[ChargeKind, str]] = ..., price_id: _Optional[str] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., currency: _Optional[str] = ..., amount: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., by_record: _Optional[_Union[_money_pb2.RecordEvidence, _Mapping]] = ..., basis: _Optional[_Union[ChargeBasis, _Mapping]] = ..., amount_before: _Optional[str] = ..., price_override_id: _Optional[str] = ...) -> None: ...
 
 class ChargeBasis(_message.Message):
     __slots__ = ("full_period", "span", "share", "span_before", "share_before", "proration_grain", "timezone", "quantity_before", "record_count", "first_recorded_at", "last_recorded_at", "priced_quantity", "priced_share", "priced_quantity_before", "priced_share_before")

@@ -24,17 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62illing/types/v1/money.proto\x12\x10\x62illing.types.v1\"\xf1\x01\n\nTierCharge\x12#\n\rfrom_quantity\x18\x01 \x01(\tR\x0c\x66romQuantity\x12\x13\n\x05up_to\x18\x02 \x01(\tR\x04upTo\x12\x1a\n\x08quantity\x18\x03 \x01(\tR\x08quantity\x12\x1f\n\x0bunit_amount\x18\x04 \x01(\tR\nunitAmount\x12\x1f\n\x0b\x66lat_amount\x18\x05 \x01(\tR\nflatAmount\x12\x16\n\x06\x61mount\x18\x06 \x01(\tR\x06\x61mount\x12\x14\n\x05units\x18\x07 \x01(\tR\x05units\x12\x1d\n\nblock_size\x18\x08 \x01(\tR\tblockSize\"Z\n\nChargeStep\x12\x34\n\x04kind\x18\x01 \x01(\x0e\x32 .billing.types.v1.ChargeStepKindR\x04kind\x12\x16\n\x06\x61mount\x18\x02 \x01(\tR\x06\x61mount*j\n\x0e\x43hargeStepKind\x12 \n\x1c\x43HARGE_STEP_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HARGE_STEP_KIND_CAP\x10\x01\x12\x1c\n\x18\x43HARGE_STEP_KIND_MINIMUM\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62illing/types/v1/money.proto\x12\x10\x62illing.types.v1\"\xf1\x01\n\nTierCharge\x12#\n\rfrom_quantity\x18\x01 \x01(\tR\x0c\x66romQuantity\x12\x13\n\x05up_to\x18\x02 \x01(\tR\x04upTo\x12\x1a\n\x08quantity\x18\x03 \x01(\tR\x08quantity\x12\x1f\n\x0bunit_amount\x18\x04 \x01(\tR\nunitAmount\x12\x1f\n\x0b\x66lat_amount\x18\x05 \x01(\tR\nflatAmount\x12\x16\n\x06\x61mount\x18\x06 \x01(\tR\x06\x61mount\x12\x14\n\x05units\x18\x07 \x01(\tR\x05units\x12\x1d\n\nblock_size\x18\x08 \x01(\tR\tblockSize\"Z\n\nChargeStep\x12\x34\n\x04kind\x18\x01 \x01(\x0e\x32 .billing.types.v1.ChargeStepKindR\x04kind\x12\x16\n\x06\x61mount\x18\x02 \x01(\tR\x06\x61mount\"\x8d\x01\n\x0eRecordEvidence\x12\x32\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x1c.billing.types.v1.CellChargeR\x05\x63\x65lls\x12G\n\x0ctransactions\x18\x02 \x01(\x0b\x32#.billing.types.v1.TransactionChargeR\x0ctransactions\"\x91\x02\n\nCellCharge\x12L\n\nproperties\x18\x01 \x03(\x0b\x32,.billing.types.v1.CellCharge.PropertiesEntryR\nproperties\x12\x1a\n\x08quantity\x18\x02 \x01(\tR\x08quantity\x12\x1f\n\x0bunit_amount\x18\x03 \x01(\tR\nunitAmount\x12\x16\n\x06\x61mount\x18\x04 \x01(\tR\x06\x61mount\x12!\n\x0crecord_count\x18\x05 \x01(\x03R\x0brecordCount\x1a=\n\x0fPropertiesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x90\x03\n\x11TransactionCharge\x12\x18\n\x07percent\x18\x01 \x01(\tR\x07percent\x12!\n\x0c\x66ixed_amount\x18\x02 \x01(\tR\x0b\x66ixedAmount\x12+\n\x11\x66ree_transactions\x18\x03 \x01(\x03R\x10\x66reeTransactions\x12\x1f\n\x0b\x66ree_amount\x18\x04 \x01(\tR\nfreeAmount\x12+\n\x11paid_transactions\x18\x05 \x01(\x03R\x10paidTransactions\x12\x1f\n\x0bpaid_amount\x18\x06 \x01(\tR\npaidAmount\x12\x1f\n\x0brate_amount\x18\x07 \x01(\tR\nrateAmount\x12\x1f\n\x0b\x66ixed_total\x18\x08 \x01(\tR\nfixedTotal\x12!\n\x0c\x66loor_amount\x18\t \x01(\tR\x0b\x66loorAmount\x12%\n\x0e\x63\x65iling_amount\x18\n \x01(\tR\rceilingAmount\x12\x16\n\x06\x61mount\x18\x0b \x01(\tR\x06\x61mount*\x87\x01\n\x0e\x43hargeStepKind\x12 \n\x1c\x43HARGE_STEP_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HARGE_STEP_KIND_CAP\x10\x01\x12\x1c\n\x18\x43HARGE_STEP_KIND_MINIMUM\x10\x02\x12\x1b\n\x17\x43HARGE_STEP_KIND_BILLED\x10\x17\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.types.v1.money_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHARGESTEPKIND']._serialized_start=386
-  _globals['_CHARGESTEPKIND']._serialized_end=492
+  _globals['_CELLCHARGE_PROPERTIESENTRY']._loaded_options = None
+  _globals['_CELLCHARGE_PROPERTIESENTRY']._serialized_options = b'8\001'
+  _globals['_CHARGESTEPKIND']._serialized_start=1210
+  _globals['_CHARGESTEPKIND']._serialized_end=1345
   _globals['_TIERCHARGE']._serialized_start=51
   _globals['_TIERCHARGE']._serialized_end=292
   _globals['_CHARGESTEP']._serialized_start=294
   _globals['_CHARGESTEP']._serialized_end=384
+  _globals['_RECORDEVIDENCE']._serialized_start=387
+  _globals['_RECORDEVIDENCE']._serialized_end=528
+  _globals['_CELLCHARGE']._serialized_start=531
+  _globals['_CELLCHARGE']._serialized_end=804
+  _globals['_CELLCHARGE_PROPERTIESENTRY']._serialized_start=743
+  _globals['_CELLCHARGE_PROPERTIESENTRY']._serialized_end=804
+  _globals['_TRANSACTIONCHARGE']._serialized_start=807
+  _globals['_TRANSACTIONCHARGE']._serialized_end=1207
 # @@protoc_insertion_point(module_scope)

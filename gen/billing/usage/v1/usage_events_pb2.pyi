@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class UsageReported(_message.Message):
-    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period", "record_count", "quantity", "total_quantity", "first_recorded_at", "last_recorded_at")
+    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period", "record_count", "quantity", "total_quantity", "first_recorded_at", "last_recorded_at", "filtered_count")
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     METER_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class UsageReported(_message.Message):
     TOTAL_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     FIRST_RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
     LAST_RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    FILTERED_COUNT_FIELD_NUMBER: _ClassVar[int]
     subscription_id: str
     subscription_item_id: str
     meter_code: str
@@ -30,7 +31,8 @@ class UsageReported(_message.Message):
     total_quantity: str
     first_recorded_at: _timestamp_pb2.Timestamp
     last_recorded_at: _timestamp_pb2.Timestamp
-    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., record_count: _Optional[int] = ..., quantity: _Optional[str] = ..., total_quantity: _Optional[str] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    filtered_count: int
+    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., record_count: _Optional[int] = ..., quantity: _Optional[str] = ..., total_quantity: _Optional[str] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., filtered_count: _Optional[int] = ...) -> None: ...
 
 class UsageRated(_message.Message):
     __slots__ = ("subscription_id", "subscription_item_id", "period", "quantity", "amount", "currency")

@@ -4,6 +4,7 @@ from billing.catalog.v1 import catalog_pb2 as _catalog_pb2
 from billing.types.v1 import period_pb2 as _period_pb2
 from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -26,21 +27,30 @@ USAGE_OUTCOME_CONFLICT: UsageOutcome
 USAGE_OUTCOME_REJECTED: UsageOutcome
 
 class UsageRecord(_message.Message):
-    __slots__ = ("idempotency_key", "subscription_id", "meter_code", "quantity", "recorded_at")
+    __slots__ = ("idempotency_key", "subscription_id", "meter_code", "quantity", "recorded_at", "properties")
+    class PropertiesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
     METER_CODE_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
     RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    PROPERTIES_FIELD_NUMBER: _ClassVar[int]
     idempotency_key: str
     subscription_id: str
     meter_code: str
     quantity: str
     recorded_at: _timestamp_pb2.Timestamp
-    def __init__(self, idempotency_key: _Optional[str] = ..., subscription_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., quantity: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    properties: _containers.ScalarMap[str, str]
+    def __init__(self, idempotency_key: _Optional[str] = ..., subscription_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., quantity: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., properties: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class UsageTotal(_message.Message):
-    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period", "quantity", "record_count", "billed_quantity", "excluded", "first_recorded_at", "last_recorded_at", "version", "aggregation")
+    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period", "quantity", "record_count", "billed_quantity", "excluded", "first_recorded_at", "last_recorded_at", "version", "filtered_count", "billed_count", "transform", "aggregation")
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     METER_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +62,9 @@ class UsageTotal(_message.Message):
     FIRST_RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
     LAST_RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    FILTERED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BILLED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TRANSFORM_FIELD_NUMBER: _ClassVar[int]
     AGGREGATION_FIELD_NUMBER: _ClassVar[int]
     subscription_id: str
     subscription_item_id: str
@@ -64,8 +77,11 @@ class UsageTotal(_message.Message):
     first_recorded_at: _timestamp_pb2.Timestamp
     last_recorded_at: _timestamp_pb2.Timestamp
     version: int
+    filtered_count: int
+    billed_count: int
+    transform: _catalog_pb2.MeterTransform
     aggregation: _catalog_pb2.Aggregation
-    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., record_count: _Optional[int] = ..., billed_quantity: _Optional[str] = ..., excluded: _Optional[bool] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., aggregation: _Optional[_Union[_catalog_pb2.Aggregation, str]] = ...) -> None: ...
+    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., record_count: _Optional[int] = ..., billed_quantity: _Optional[str] = ..., excluded: _Optional[bool] = ..., first_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., filtered_count: _Optional[int] = ..., billed_count: _Optional[int] = ..., transform: _Optional[_Union[_catalog_pb2.MeterTransform, _Mapping]] = ..., aggregation: _Optional[_Union[_catalog_pb2.Aggregation, str]] = ...) -> None: ...
 
 class UsageBucket(_message.Message):
     __slots__ = ("subscription_item_id", "hour", "quantity", "record_count")

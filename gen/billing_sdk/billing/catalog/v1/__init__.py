@@ -41,22 +41,27 @@ __all__ = (
     "ListProductsResponse",
     "Meter",
     "MeterCreated",
+    "MeterFilter",
+    "MeterTransform",
     "Plan",
     "PlanCreated",
     "PlanDeprecated",
     "PlanItem",
     "PlanStatus",
     "Price",
+    "PriceCell",
     "PriceCreated",
     "PriceModel",
     "PriceOverride",
     "PriceOverrideEnded",
     "PriceOverrideServiceStub",
     "PriceOverrideSet",
+    "PricePercentage",
     "PriceTier",
     "PriceUsage",
     "Product",
     "ProductCreated",
+    "QuantityRounding",
     "SetPriceOverrideRequest",
     "SetPriceOverrideResponse",
 )
@@ -95,6 +100,33 @@ class Aggregation(betterproto2.Enum):
     Largest quantity.
     """
 
+    MIN = 4
+    """
+    Smallest quantity.
+    """
+
+    UNIQUE = 5
+    """
+    Number of different values of the meter's `unique_property`; records without it count for none.
+    """
+
+    LATEST = 6
+    """
+    Quantity of the last record by its time; of those at one instant, of the last to come in, or within one batch of
+    the one with the greatest key.
+    """
+
+    AVERAGE = 7
+    """
+    Sum of quantities by their number.
+    """
+
+    TIME_WEIGHTED = 8
+    """
+    Each record sets a level, which holds until the next one, in later periods too: the quantity is the level's
+    average over the period. 100 GB held for 15 of 30 days are 50.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -102,6 +134,11 @@ class Aggregation(betterproto2.Enum):
             1: "AGGREGATION_SUM",
             2: "AGGREGATION_COUNT",
             3: "AGGREGATION_MAX",
+            4: "AGGREGATION_MIN",
+            5: "AGGREGATION_UNIQUE",
+            6: "AGGREGATION_LATEST",
+            7: "AGGREGATION_AVERAGE",
+            8: "AGGREGATION_TIME_WEIGHTED",
         }
 
     @classmethod
@@ -111,6 +148,11 @@ class Aggregation(betterproto2.Enum):
             "AGGREGATION_SUM": 1,
             "AGGREGATION_COUNT": 2,
             "AGGREGATION_MAX": 3,
+            "AGGREGATION_MIN": 4,
+            "AGGREGATION_UNIQUE": 5,
+            "AGGREGATION_LATEST": 6,
+            "AGGREGATION_AVERAGE": 7,
+            "AGGREGATION_TIME_WEIGHTED": 8,
         }
 
 
@@ -169,6 +211,16 @@ class PriceModel(betterproto2.Enum):
     `unit_amount` for each started package of `unit_size` units.
     """
 
+    MATRIX = 6
+    """
+    Each record's units at the amount of the cell that its properties fall in; of a sum or count meter.
+    """
+
+    PERCENTAGE = 7
+    """
+    A share of each transaction: records of a sum meter, whose quantities are amounts in the price's currency.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -178,6 +230,8 @@ class PriceModel(betterproto2.Enum):
             3: "PRICE_MODEL_GRADUATED",
             4: "PRICE_MODEL_VOLUME",
             5: "PRICE_MODEL_PACKAGE",
+            6: "PRICE_MODEL_MATRIX",
+            7: "PRICE_MODEL_PERCENTAGE",
         }
 
     @classmethod
@@ -189,6 +243,8 @@ class PriceModel(betterproto2.Enum):
             "PRICE_MODEL_GRADUATED": 3,
             "PRICE_MODEL_VOLUME": 4,
             "PRICE_MODEL_PACKAGE": 5,
+            "PRICE_MODEL_MATRIX": 6,
+            "PRICE_MODEL_PERCENTAGE": 7,
         }
 
 
@@ -226,6 +282,50 @@ class PriceUsage(betterproto2.Enum):
         }
 
 
+class QuantityRounding(betterproto2.Enum):
+    """
+    Which multiple of the block size a quantity becomes.
+    """
+
+    UNSPECIFIED = 0
+    """
+    None in particular: it stays what it is.
+    """
+
+    UP = 1
+    """
+    A started block counts whole.
+    """
+
+    DOWN = 2
+    """
+    Only whole blocks count.
+    """
+
+    HALF_UP = 3
+    """
+    The nearest; half a block counts as one.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "QUANTITY_ROUNDING_UNSPECIFIED",
+            1: "QUANTITY_ROUNDING_UP",
+            2: "QUANTITY_ROUNDING_DOWN",
+            3: "QUANTITY_ROUNDING_HALF_UP",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "QUANTITY_ROUNDING_UNSPECIFIED": 0,
+            "QUANTITY_ROUNDING_UP": 1,
+            "QUANTITY_ROUNDING_DOWN": 2,
+            "QUANTITY_ROUNDING_HALF_UP": 3,
+        }
+
+
 @dataclass(eq=False, repr=False)
 class CreateMeterRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -241,6 +341,18 @@ class CreateMeterRequest(betterproto2.Message):
     )
 
     unit: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+    filters: "list[MeterFilter]" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Each of another property.
+    """
+
+    transform: "MeterTransform | None" = betterproto2.field(8, betterproto2.TYPE_MESSAGE, optional=True)
+
+    unique_property: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
+    """
+    AGGREGATION_UNIQUE only.
+    """
 
 
 default_message_pool.register_message("billing.catalog.v1", "CreateMeterRequest", CreateMeterRequest)
@@ -316,7 +428,7 @@ class CreatePriceRequest(betterproto2.Message):
 
     unit_amount: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
     """
-    All but graduated and volume prices.
+    Flat, per-unit and package prices.
     """
 
     unit_size: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
@@ -349,6 +461,23 @@ class CreatePriceRequest(betterproto2.Message):
     no_flat_amount_when_unused: "bool" = betterproto2.field(18, betterproto2.TYPE_BOOL)
     """
     Graduated and volume prices only.
+    """
+
+    dimensions: "list[str]" = betterproto2.field(21, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Matrix prices only, as the next two.
+    """
+
+    cells: "list[PriceCell]" = betterproto2.field(22, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    default_unit_amount: "str" = betterproto2.field(23, betterproto2.TYPE_STRING)
+    """
+    Required: 0 gives away what falls in no cell.
+    """
+
+    percentage: "PricePercentage | None" = betterproto2.field(24, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Percentage prices only.
     """
 
     one_time: "bool" = betterproto2.field(30, betterproto2.TYPE_BOOL)
@@ -723,6 +852,21 @@ class Meter(betterproto2.Message):
 
     version: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
 
+    filters: "list[MeterFilter]" = betterproto2.field(9, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Only records that all of them let through count.
+    """
+
+    transform: "MeterTransform | None" = betterproto2.field(10, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Of the period's quantity; not set when it is billed as it is.
+    """
+
+    unique_property: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+    """
+    Of what AGGREGATION_UNIQUE counts the values, as in "user_id".
+    """
+
 
 default_message_pool.register_message("billing.catalog.v1", "Meter", Meter)
 
@@ -739,6 +883,46 @@ class MeterCreated(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.catalog.v1", "MeterCreated", MeterCreated)
+
+
+@dataclass(eq=False, repr=False)
+class MeterFilter(betterproto2.Message):
+    """
+    Counts only records whose property has one of the values. Others are accepted and stored all the same: totals say
+    how many there were, and nothing is billed for them.
+    """
+
+    property: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    values: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+
+
+default_message_pool.register_message("billing.catalog.v1", "MeterFilter", MeterFilter)
+
+
+@dataclass(eq=False, repr=False)
+class MeterTransform(betterproto2.Message):
+    """
+    What becomes of a period's aggregated quantity before it is priced: divided, then rounded. Never of single records:
+    1,500 records of 1 byte in blocks of 1,000 are two blocks.
+    """
+
+    divide_by: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    As in 1000000 for bytes billed as megabytes; above zero, 1 when empty.
+    """
+
+    rounding: "QuantityRounding" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: QuantityRounding(0)
+    )
+
+    block_size: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    What is rounded to, as in 15 for started quarters of an hour; above zero, 1 when empty.
+    """
+
+
+default_message_pool.register_message("billing.catalog.v1", "MeterTransform", MeterTransform)
 
 
 @dataclass(eq=False, repr=False)
@@ -884,6 +1068,23 @@ class Price(betterproto2.Message):
     The first tier's flat amount is due even when nothing was used, unless this is set.
     """
 
+    dimensions: "list[str]" = betterproto2.field(21, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Of matrix prices: the properties that cells differ by.
+    """
+
+    cells: "list[PriceCell]" = betterproto2.field(22, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    default_unit_amount: "str" = betterproto2.field(23, betterproto2.TYPE_STRING)
+    """
+    What units cost that fall in no cell.
+    """
+
+    percentage: "PricePercentage | None" = betterproto2.field(24, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Of percentage prices.
+    """
+
     one_time: "bool" = betterproto2.field(30, betterproto2.TYPE_BOOL)
     """
     Charged once per item, in full, with the first invoice after the item is added: as a setup fee.
@@ -898,6 +1099,26 @@ class Price(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.catalog.v1", "Price", Price)
+
+
+@dataclass(eq=False, repr=False)
+class PriceCell(betterproto2.Message):
+    """
+    What units cost whose record has these properties.
+    """
+
+    values: "list[str]" = betterproto2.field(1, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Of the price's dimensions, in their order.
+    """
+
+    unit_amount: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Per `unit_size` units.
+    """
+
+
+default_message_pool.register_message("billing.catalog.v1", "PriceCell", PriceCell)
 
 
 @dataclass(eq=False, repr=False)
@@ -1022,6 +1243,44 @@ class PriceOverrideSet(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.catalog.v1", "PriceOverrideSet", PriceOverrideSet)
+
+
+@dataclass(eq=False, repr=False)
+class PricePercentage(betterproto2.Message):
+    """
+    What each transaction costs. The period's first ones are free until either what is free by number or by amount is
+    used up; what crosses the end of the free amount pays for the rest of it. Late transactions count by their time.
+    """
+
+    percent: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    As in "2.9".
+    """
+
+    fixed_amount: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Per transaction, on top; 0 when empty.
+    """
+
+    free_transactions: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+    """
+    0 is no limit, unless there is none by amount either: nothing is free then.
+    """
+
+    free_amount: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Empty is no limit, likewise.
+    """
+
+    minimum_amount: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    What a transaction that is not free costs at least, and at most; empty is no limit.
+    """
+
+    maximum_amount: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.catalog.v1", "PricePercentage", PricePercentage)
 
 
 @dataclass(eq=False, repr=False)

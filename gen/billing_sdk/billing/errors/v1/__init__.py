@@ -475,6 +475,23 @@ class ErrorReason(betterproto2.Enum):
     RESOURCE_EXHAUSTED {country, limit}. Archive a rate of the country or region before adding another.
     """
 
+    METER_INVALID = 230
+    """
+    INVALID_ARGUMENT {field, detail}. The meter contradicts itself: two filters of one property, a transform that
+    divides by nothing, a block size without a rounding.
+    """
+
+    USAGE_NOT_CORRECTABLE = 231
+    """
+    FAILED_PRECONDITION {idempotency_key, aggregation}. The record is looked at singly, left out by the meter's filters,
+    or of a smallest quantity: issue a credit note instead.
+    """
+
+    RERATING_BY_RECORD = 232
+    """
+    FAILED_PRECONDITION {price_id}. The price looks at single records: issue a credit note or a one-off invoice instead.
+    """
+
     BRANDING_LOGO_INVALID = 300
     """
     INVALID_ARGUMENT {field}. The logo is no PNG image, has over 2000 pixels each way, or is damaged.
@@ -710,6 +727,9 @@ class ErrorReason(betterproto2.Enum):
             227: "ERROR_REASON_TAX_RATE_NOT_FOUND",
             228: "ERROR_REASON_TAX_RATE_EXISTS",
             229: "ERROR_REASON_TAX_RATE_LIMIT_REACHED",
+            230: "ERROR_REASON_METER_INVALID",
+            231: "ERROR_REASON_USAGE_NOT_CORRECTABLE",
+            232: "ERROR_REASON_RERATING_BY_RECORD",
             300: "ERROR_REASON_BRANDING_LOGO_INVALID",
             280: "ERROR_REASON_QUOTA_NOT_FOUND",
             281: "ERROR_REASON_QUOTA_EXCEEDED",
@@ -832,6 +852,9 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TAX_RATE_NOT_FOUND": 227,
             "ERROR_REASON_TAX_RATE_EXISTS": 228,
             "ERROR_REASON_TAX_RATE_LIMIT_REACHED": 229,
+            "ERROR_REASON_METER_INVALID": 230,
+            "ERROR_REASON_USAGE_NOT_CORRECTABLE": 231,
+            "ERROR_REASON_RERATING_BY_RECORD": 232,
             "ERROR_REASON_BRANDING_LOGO_INVALID": 300,
             "ERROR_REASON_QUOTA_NOT_FOUND": 280,
             "ERROR_REASON_QUOTA_EXCEEDED": 281,

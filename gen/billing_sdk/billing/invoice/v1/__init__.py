@@ -806,6 +806,13 @@ class InvoiceLine(betterproto2.Message):
     Why it is not taxed.
     """
 
+    by_record: "__types__v1__.RecordEvidence | None" = betterproto2.field(
+        230, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    Of matrix and percentage prices.
+    """
+
     subscription_id: "str" = betterproto2.field(260, betterproto2.TYPE_STRING)
 
     evidence: "InvoiceLineEvidence | None" = betterproto2.field(261, betterproto2.TYPE_MESSAGE, optional=True)

@@ -151,6 +151,13 @@ class Charge(betterproto2.Message):
     Cap and minimum, where they changed the amount.
     """
 
+    by_record: "__types__v1__.RecordEvidence | None" = betterproto2.field(
+        230, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    Of matrix and percentage prices.
+    """
+
     basis: "ChargeBasis | None" = betterproto2.field(270, betterproto2.TYPE_MESSAGE, optional=True)
 
     amount_before: "str" = betterproto2.field(271, betterproto2.TYPE_STRING)
@@ -275,6 +282,15 @@ class PreviewPriceRequest(betterproto2.Message):
     One that the price is sold in; its own when empty.
     """
 
+    properties: "dict[str, str]" = betterproto2.field(
+        230,
+        betterproto2.TYPE_MAP,
+        map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
+    )
+    """
+    Of the one record that has the quantity, for matrix prices.
+    """
+
 
 default_message_pool.register_message("billing.rating.v1", "PreviewPriceRequest", PreviewPriceRequest)
 
@@ -291,6 +307,13 @@ class PreviewPriceResponse(betterproto2.Message):
     tiers: "list[__types__v1__.TierCharge]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
 
     steps: "list[__types__v1__.ChargeStep]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    by_record: "__types__v1__.RecordEvidence | None" = betterproto2.field(
+        230, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    Of matrix and percentage prices.
+    """
 
 
 default_message_pool.register_message("billing.rating.v1", "PreviewPriceResponse", PreviewPriceResponse)

@@ -310,6 +310,9 @@ class UsageSummary(betterproto2.Message):
     meter_code: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
     quantity: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    As the meter aggregates and transforms it; empty for unique, latest and time-weighted meters.
+    """
 
     record_count: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
 

@@ -3,7 +3,17 @@
 # plugin: python-betterproto2
 # This file has been @generated
 
-__all__ = ("ChargeStep", "ChargeStepKind", "IntervalUnit", "Language", "Period", "TierCharge")
+__all__ = (
+    "CellCharge",
+    "ChargeStep",
+    "ChargeStepKind",
+    "IntervalUnit",
+    "Language",
+    "Period",
+    "RecordEvidence",
+    "TierCharge",
+    "TransactionCharge",
+)
 
 import datetime
 from dataclasses import dataclass
@@ -29,12 +39,18 @@ class ChargeStepKind(betterproto2.Enum):
     Added, since the period stayed below its minimum.
     """
 
+    BILLED = 23
+    """
+    Taken off, since invoices hold it already: of the same period's usage, which is rated as a whole again.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
             0: "CHARGE_STEP_KIND_UNSPECIFIED",
             1: "CHARGE_STEP_KIND_CAP",
             2: "CHARGE_STEP_KIND_MINIMUM",
+            23: "CHARGE_STEP_KIND_BILLED",
         }
 
     @classmethod
@@ -43,6 +59,7 @@ class ChargeStepKind(betterproto2.Enum):
             "CHARGE_STEP_KIND_UNSPECIFIED": 0,
             "CHARGE_STEP_KIND_CAP": 1,
             "CHARGE_STEP_KIND_MINIMUM": 2,
+            "CHARGE_STEP_KIND_BILLED": 23,
         }
 
 
@@ -127,6 +144,39 @@ class Language(betterproto2.Enum):
 
 
 @dataclass(eq=False, repr=False)
+class CellCharge(betterproto2.Message):
+    """
+    The units that fell into one cell of a matrix price.
+    """
+
+    properties: "dict[str, str]" = betterproto2.field(
+        1,
+        betterproto2.TYPE_MAP,
+        map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
+    )
+    """
+    Of their records; empty for what no other cell holds.
+    """
+
+    quantity: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    unit_amount: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    Per unit size of the price.
+    """
+
+    amount: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Exact, unrounded amount in major units of the currency.
+    """
+
+    record_count: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.types.v1", "CellCharge", CellCharge)
+
+
+@dataclass(eq=False, repr=False)
 class ChargeStep(betterproto2.Message):
     """
     What a rule changed of what the units of a charge come to.
@@ -161,6 +211,24 @@ class Period(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.types.v1", "Period", Period)
+
+
+@dataclass(eq=False, repr=False)
+class RecordEvidence(betterproto2.Message):
+    """
+    What single records contributed to a charge: the evidence behind matrix and percentage prices. Of all records of the
+    period, also where some were billed before; see CHARGE_STEP_KIND_BILLED.
+    """
+
+    cells: "list[CellCharge]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Cells that records fell in.
+    """
+
+    transactions: "TransactionCharge | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("billing.types.v1", "RecordEvidence", RecordEvidence)
 
 
 @dataclass(eq=False, repr=False)
@@ -206,6 +274,54 @@ class TierCharge(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.types.v1", "TierCharge", TierCharge)
+
+
+@dataclass(eq=False, repr=False)
+class TransactionCharge(betterproto2.Message):
+    """
+    What transactions came to. All amounts are exact, in major units of the currency; the last one is the sum of the four
+    before it.
+    """
+
+    percent: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    fixed_amount: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Per transaction that is not free.
+    """
+
+    free_transactions: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+    free_amount: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    What was free, also of a transaction that was free in part.
+    """
+
+    paid_transactions: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+
+    paid_amount: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+    rate_amount: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+    """
+    `percent` of `paid_amount`.
+    """
+
+    fixed_total: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+    """
+    `fixed_amount` for each of `paid_transactions`.
+    """
+
+    floor_amount: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
+    """
+    What the least that a transaction costs added, and the most took off.
+    """
+
+    ceiling_amount: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+
+    amount: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.types.v1", "TransactionCharge", TransactionCharge)
 
 
 from ....google import protobuf as ___google__protobuf__

@@ -525,8 +525,14 @@ class UsageBucket(betterproto2.Message):
     )
 
     quantity: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    As the meter aggregates it; its transform is for whole periods. Empty for unique, latest and time-weighted meters.
+    """
 
     record_count: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+    """
+    Without those that the meter's filters leave out.
+    """
 
 
 default_message_pool.register_message("billing.usage.v1", "UsageBucket", UsageBucket)
@@ -663,7 +669,8 @@ default_message_pool.register_message("billing.usage.v1", "UsageDrift", UsageDri
 @dataclass(eq=False, repr=False)
 class UsageRated(betterproto2.Message):
     """
-    What the period's usage costs so far.
+    What the period's usage costs so far. Not told of meters and prices that look at single records: what those come to
+    is worked out when the period is rated.
     """
 
     subscription_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -713,6 +720,16 @@ class UsageRecord(betterproto2.Message):
     When it was used, to the microsecond.
     """
 
+    properties: "dict[str, str]" = betterproto2.field(
+        6,
+        betterproto2.TYPE_MAP,
+        map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
+    )
+    """
+    What the record says of itself, as in {"region": "eu"}: meters can filter by properties and count their values,
+    and prices can differ by them. Values have up to 128 characters.
+    """
+
 
 default_message_pool.register_message("billing.usage.v1", "UsageRecord", UsageRecord)
 
@@ -733,14 +750,15 @@ class UsageReported(betterproto2.Message):
 
     record_count: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
     """
-    Records accepted now, and their quantities: the sum, or for a maximum the largest.
+    Records accepted now that count, and their quantity as the meter aggregates and transforms it: the sum, or for a
+    maximum the largest. Empty for unique, latest and time-weighted meters: their periods are looked at as a whole.
     """
 
     quantity: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
 
     total_quantity: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
     """
-    The period's quantity after them.
+    The period's quantity after them, likewise.
     """
 
     first_recorded_at: "datetime.datetime | None" = betterproto2.field(
@@ -750,6 +768,11 @@ class UsageReported(betterproto2.Message):
     last_recorded_at: "datetime.datetime | None" = betterproto2.field(
         9, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
+
+    filtered_count: "int" = betterproto2.field(230, betterproto2.TYPE_INT64)
+    """
+    Records accepted now that the meter's filters leave out.
+    """
 
 
 default_message_pool.register_message("billing.usage.v1", "UsageReported", UsageReported)
@@ -838,10 +861,14 @@ class UsageTotal(betterproto2.Message):
 
     quantity: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
     """
-    As the meter aggregates it.
+    As the meter aggregates and transforms it. Empty for unique, latest and time-weighted meters: it is worked out from
+    the records when the period is rated.
     """
 
     record_count: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+    """
+    Without those that the meter's filters leave out.
+    """
 
     billed_quantity: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
     """
@@ -862,6 +889,23 @@ class UsageTotal(betterproto2.Message):
     )
 
     version: "int" = betterproto2.field(11, betterproto2.TYPE_INT64)
+
+    filtered_count: "int" = betterproto2.field(230, betterproto2.TYPE_INT64)
+    """
+    Records that the meter's filters leave out: accepted, never billed.
+    """
+
+    billed_count: "int" = betterproto2.field(231, betterproto2.TYPE_INT64)
+    """
+    Records of `record_count` that were there when the period was last rated.
+    """
+
+    transform: "__catalog__v1__.MeterTransform | None" = betterproto2.field(
+        232, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The meter's; not set when it has none.
+    """
 
     aggregation: "__catalog__v1__.Aggregation" = betterproto2.field(
         270, betterproto2.TYPE_ENUM, default_factory=lambda: __catalog__v1__.Aggregation(0)
