@@ -18,11 +18,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from corebilling.domains.invoice.verification import Check
+from corebilling.domains.invoice.checks import Check
 from corebilling.mapping import EnumType, enum_text, instant
 from corebilling.values.money import major_units
 
 _Fact = tuple[str, str]
+_SHOWN_DECIMALS = 12
 _Amounts = catalog_pb2.Price | catalog_pb2.CurrencyOption | price_override_pb2.PriceOverride
 
 
@@ -44,7 +45,8 @@ def records_table(records: Sequence[pb.RatedRecord], *, more: bool) -> Table:
     """Usage records that a line bills."""
     table = Table("recorded at", "quantity", "key", caption="more follow" if more else None)
     for record in records:
-        table.add_row(_time(record.recorded_at), record.quantity, record.key)
+        now = f", {record.corrected_quantity or 'retracted'} since" if record.corrected else ""
+        table.add_row(_time(record.recorded_at), record.quantity + now, record.key)
     return table
 
 
@@ -90,9 +92,10 @@ def _rating(told: pb.LineExplanation, evidence: pb.LineEvidence) -> Iterator[_Fa
         yield "quantity", charge.quantity
     for tier in charge.tiers:
         yield "tier", _tier(tier)
+    yield from _by_record(charge.by_record)
     for step in charge.steps:
         yield _name(money_pb2.ChargeStepKind, step.kind), step.amount
-    if charge.amount_before:
+    if charge.amount_before not in ("", "0"):
         yield "before", f"{charge.amount_before} {told.currency} for earlier parts of the period"
     for part in evidence.parts:
         if part.charge_id != charge.id:
@@ -138,10 +141,22 @@ def _usage(evidence: pb.LineEvidence) -> Iterator[_Fact]:
     yield "quantity", f"{evidence.charge.quantity}{less}"
 
 
+def _by_record(said: money_pb2.RecordEvidence) -> Iterator[_Fact]:
+    for cell in said.cells:
+        of = ", ".join(f"{name} {value}" for name, value in sorted(cell.properties.items())) or "all others"
+        price = f"{cell.quantity} at {cell.unit_amount} = {cell.amount}"
+        yield "cell", f"{of}: {cell.record_count:,} records, {price}"
+    if said.HasField("transactions"):
+        one = said.transactions
+        yield "free", f"{one.free_transactions:,} transactions, {one.free_amount}"
+        price = f"{one.percent} % + {one.fixed_amount} each = {one.amount}"
+        yield "transactions", f"{one.paid_transactions:,} of {one.paid_amount} at {price}"
+
+
 def _tier(tier: money_pb2.TierCharge) -> str:
     reach = f"{tier.from_quantity} to {tier.up_to}" if tier.up_to else f"above {tier.from_quantity}"
     flat = f" + {tier.flat_amount}" if tier.flat_amount not in ("", "0") else ""
-    return f"{reach}: {tier.quantity}; {tier.units} x {tier.unit_amount}{flat} = {tier.amount}"
+    return f"{reach}: {tier.quantity}; {tier.units} x {tier.unit_amount}{flat} = {_short(tier.amount)}"
 
 
 def _part(part: pb.ChargePart, currency: str) -> str:
@@ -154,11 +169,11 @@ def _part(part: pb.ChargePart, currency: str) -> str:
 
 
 def _rounding(told: pb.LineExplanation) -> Iterator[_Fact]:
-    added = told.rounding_minor
+    added = _short(told.rounding_minor)
     by = "exactly" if added in ("", "0") else f"{'' if added.startswith('-') else '+'}{added} minor units"
     yield (
         "rounded",
-        f"{told.exact_amount} {told.currency} -> {_money(told, told.line.amount_minor)} ({by})",
+        f"{_short(told.exact_amount)} {told.currency} -> {_money(told, told.line.amount_minor)} ({by})",
     )
 
 
@@ -183,9 +198,15 @@ def _taxes(told: pb.LineExplanation) -> Iterator[_Fact]:
     contained = told.tax_behavior == tax_pb2.TAX_BEHAVIOR_INCLUSIVE
     for tax in told.taxes:
         residue = Fraction(tax.tax_minor) - Fraction(tax.exact_minor)
-        rounded = f", {tax.exact_minor} minor units exactly, rounded {rounding}" if residue else ""
-        rate = f"{tax.name} {tax.percent} % of {tax.taxable_minor} minor units{rounded}"
+        rounded = f", {_short(tax.exact_minor)} minor units exactly, rounded {rounding}" if residue else ""
+        rate = f"{tax.name} {tax.percent} % of {_short(tax.taxable_minor)} minor units{rounded}"
         yield "tax", f"{_money(told, tax.tax_minor)}{' contained' if contained else ''}: {rate}"
+
+
+def _short(number: str) -> str:
+    """With the decimals that one can read; the exact number is in the answer of ExplainLine."""
+    whole, point, decimals = number.partition(".")
+    return number if len(decimals) <= _SHOWN_DECIMALS else f"{whole}{point}{decimals[:_SHOWN_DECIMALS]}…"
 
 
 def _money(told: pb.LineExplanation, amount_minor: int) -> str:

@@ -374,3 +374,13 @@ RETURNING tenant_id, id, code, name, status, created_at, version
 async def mark_plan_deprecated(conn: Connection, *, tenant_id: str, id: str) -> Plan | None:
     row = await conn.fetchrow(MARK_PLAN_DEPRECATED, tenant_id, id)
     return None if row is None else Plan(*row)
+
+
+LIST_METERS_BY_IDS: Final = """-- name: ListMetersByIds :many
+SELECT tenant_id, id, code, name, aggregation, unit, filters, transform, unique_property, created_at, version FROM meters WHERE tenant_id = $1 AND id = ANY ($2::text[])
+"""
+
+
+async def list_meters_by_ids(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[Meter]:
+    rows = await conn.fetch(LIST_METERS_BY_IDS, tenant_id, ids)
+    return [Meter(*row) for row in rows]

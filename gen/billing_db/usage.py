@@ -712,8 +712,16 @@ WITH hours AS (
 ), reach AS (
     SELECT max(h.hour) + interval '1 hour' AS until FROM hours h WHERE h.before < $6::int
 )
-SELECT r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at
+SELECT
+    r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at, r.properties,
+    (c.revision IS NOT NULL)::boolean AS corrected, c.quantity AS corrected_quantity
 FROM usage_records r
+LEFT JOIN LATERAL (
+    SELECT u.revision, u.quantity FROM usage_corrections u
+    WHERE u.tenant_id = r.tenant_id AND u.key = r.key
+    ORDER BY u.revision DESC
+    LIMIT 1
+) c ON true
 WHERE r.tenant_id = $1 AND r.subscription_item_id = $2::text
     AND r.filtered IS NOT TRUE AND r.recorded_at >= $3::timestamptz
     AND r.recorded_at < least(
@@ -734,6 +742,9 @@ class ListUsageRecordsRow:
     recorded_at: datetime.datetime
     quantity: Decimal
     received_at: datetime.datetime
+    properties: Json | None
+    corrected: bool
+    corrected_quantity: Decimal | None
 
 
 async def list_usage_records(

@@ -107,3 +107,6 @@ ORDER BY plan_id, position;
 UPDATE plans SET status = 'deprecated', version = version + 1
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
 RETURNING *;
+
+-- name: ListMetersByIds :many
+SELECT * FROM meters WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);

@@ -367,6 +367,7 @@ JOIN (
 WHERE t.tenant_id = sqlc.arg(tenant_id);
 
 -- name: ListUsageRecords :many
+-- nullable: corrected_quantity, properties
 -- A page of an item's records of some time, in its order. Records have no index by item: the hours say up to when the
 -- page reaches, and only that time is searched. Of the hour that it begins in, some may be on the page before: it
 -- does not count.
@@ -382,8 +383,16 @@ WITH hours AS (
 ), reach AS (
     SELECT max(h.hour) + interval '1 hour' AS until FROM hours h WHERE h.before < sqlc.arg(limit_rows)::int
 )
-SELECT r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at
+SELECT
+    r.subscription_item_id, r.key, r.recorded_at, r.quantity, r.received_at, r.properties,
+    (c.revision IS NOT NULL)::boolean AS corrected, c.quantity AS corrected_quantity
 FROM usage_records r
+LEFT JOIN LATERAL (
+    SELECT u.revision, u.quantity FROM usage_corrections u
+    WHERE u.tenant_id = r.tenant_id AND u.key = r.key
+    ORDER BY u.revision DESC
+    LIMIT 1
+) c ON true
 WHERE r.tenant_id = sqlc.arg(tenant_id) AND r.subscription_item_id = sqlc.arg(subscription_item_id)::text
     AND r.filtered IS NOT TRUE AND r.recorded_at >= sqlc.arg(after_at)::timestamptz
     AND r.recorded_at < least(

@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from billing.catalog.v1 import catalog_pb2
+from billing.credit.v1 import credit_pb2
 from billing.invoice.v1 import bundle_pb2 as pb
 from billing.invoice.v1 import invoice_pb2
 from billing.invoice.v1 import invoice_service_pb2 as rpc
@@ -189,6 +190,7 @@ async def test_a_lines_part_of_discounts_credits_and_taxes_is_told_with_the_resi
     await coupon(platform, "TEN", percent="10")
     discount = await redeem(platform, "TEN", ada)
     held = await credit(platform, ada, 100)
+    await credit(platform, ada, 50, kind=credit_pb2.CREDIT_KIND_PREPAID)
     made = await invoice(platform, ada, item("0.33"), item("0.33"), item("9.34"))
     told = [(await explain(platform, line.id))[0] for line in made.lines]
     assert [one.discounts[0].amount_minor for one in told] == [3, 3, 94]

@@ -2,18 +2,25 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from billing.catalog.v1 import catalog_pb2
+from billing.catalog.v1 import catalog_pb2, catalog_service_pb2
+from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from billing.invoice.v1 import bundle_pb2, invoice_pb2
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from billing.subscription.v1 import subscription_pb2
 from billing.tax.v1 import tax_pb2
+from billing.usage.v1 import usage_pb2, usage_service_pb2
+from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.commands.invoice_file import bundle_text
+from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
+from tests.scenarios import test_progressive_billing as progressive
 from tests.scenarios.test_deferred_revenue import ahead
 from tests.scenarios.test_event_commands import access, command
 from tests.scenarios.test_negotiated_prices import negotiate
@@ -266,6 +273,149 @@ async def test_negotiated_amounts_and_those_of_another_currency_come_out(platfor
     fields = as_fields(await bundle_of(platform, other.id))
     assert differences(fields) == []
     assert differences(fields, lambda b: option_of(b).update(unit_amount="0.92")) != []
+
+
+async def test_prices_that_look_at_records_and_meters_of_all_kinds_come_out(platform: Platform) -> None:
+    product = await new_product(platform)
+    by_meter: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "calls": (
+            {"aggregation": "AGGREGATION_SUM"},
+            {
+                "model": "PRICE_MODEL_MATRIX",
+                "dimensions": ["region"],
+                "cells": [catalog_pb2.PriceCell(values=["eu"], unit_amount="0.333")],
+                "default_unit_amount": "0.25",
+            },
+        ),
+        "cards": (
+            {"aggregation": "AGGREGATION_SUM"},
+            {
+                "model": "PRICE_MODEL_PERCENTAGE",
+                "percentage": catalog_pb2.PricePercentage(
+                    percent="2.9", fixed_amount="0.3", free_transactions=1, minimum_amount="0.5"
+                ),
+            },
+        ),
+        "users": ({"aggregation": "AGGREGATION_UNIQUE", "unique_property": "user"}, {}),
+        "level": ({"aggregation": "AGGREGATION_LATEST"}, {}),
+        "held": ({"aggregation": "AGGREGATION_TIME_WEIGHTED"}, {}),
+        "least": ({"aggregation": "AGGREGATION_MIN"}, {}),
+        "bytes": (
+            {
+                "aggregation": "AGGREGATION_AVERAGE",
+                "filters": [catalog_pb2.MeterFilter(property="region", values=["eu"])],
+                "transform": catalog_pb2.MeterTransform(divide_by="10", rounding="QUANTITY_ROUNDING_UP"),
+            },
+            {},
+        ),
+    }
+    prices = []
+    for code, (terms, price) in by_meter.items():
+        request = catalog_service_pb2.CreateMeterRequest(
+            request_id=new_id("req"), code=code, name=code, unit=code, **terms
+        )
+        meter = (await platform.stub(CatalogServiceStub).CreateMeter(request)).meter
+        chosen: dict[str, Any] = {"model": "PRICE_MODEL_PER_UNIT", "unit_amount": "1.05"}
+        if price:
+            chosen = {**price, "unit_amount": ""}
+        chosen |= {"usage": "PRICE_USAGE_METERED", "meter_id": meter.id}
+        prices.append(await new_price(platform, product.id, code, **chosen))
+    subscription = await subscribe(platform, *prices)
+
+    async def report(*quantities: str, at: Any = None) -> None:
+        platform.clock.advance(seconds=1)
+        for code in by_meter:
+            records = [
+                usage_pb2.UsageRecord(
+                    idempotency_key=new_id("key"),
+                    subscription_id=subscription.id,
+                    meter_code=code,
+                    quantity=quantity,
+                    recorded_at=at or timestamp(platform.clock.now() + timedelta(seconds=place)),
+                    properties={"region": "eu" if place % 2 else "us", "user": f"u{place}"},
+                )
+                for place, quantity in enumerate(quantities)
+            ]
+            request = usage_service_pb2.BatchReportUsageRequest(records=records)
+            answer = await platform.stub(UsageServiceStub).BatchReportUsage(request)
+            assert answer.accepted == len(records), answer
+
+    await report("10", "25.5", "3", "7.25")
+    await month(platform)
+    (first,) = await invoices_of(platform, subscription.id)
+    fields = as_fields(await bundle_of(platform, first.id))
+    assert differences(fields) == []
+    await report("12", "8", at=first.period.start)
+    await report("6", "9")
+    await month(platform)
+    second = (await invoices_of(platform, subscription.id))[1]
+    again = as_fields(await bundle_of(platform, second.id))
+    assert differences(again) == []
+    lies: list[Callable[[Fields], object]] = [
+        lambda b: charge(b, 0)["charge"]["by_record"]["cells"][0].update(quantity="1"),
+        lambda b: charge(b, 0)["price"]["cells"][0].update(unit_amount="0.334"),
+        lambda b: charge(b, 0)["price"].update(default_unit_amount="0.26"),
+        lambda b: b["invoice"]["lines"][0]["by_record"]["cells"][0].update(amount="1"),
+        lambda b: charge(b, 1)["charge"]["by_record"]["transactions"].update(paid_amount="1"),
+        lambda b: charge(b, 1)["price"]["percentage"].update(percent="3"),
+        lambda b: charge(b, 1)["price"]["percentage"].update(free_transactions=2),
+        lambda b: charge(b, 2)["meter"].update(unique_property="region"),
+        lambda b: charge(b, 6)["total"]["transform"].update(divide_by="5"),
+        lambda b: b["records"][0]["properties"].update(region="eu"),
+    ]
+    for lie in lies:
+        assert differences(fields, lie) != []
+
+
+async def test_usage_that_is_invoiced_in_parts_comes_out(platform: Platform) -> None:
+    thresholds = [subscription_pb2.SpendThreshold(amount_minor=500, recurring=True)]
+    fee, tokens = await progressive.prices(platform)
+    made = await subscribe(platform, fee, tokens, spend_thresholds=thresholds)
+    for quantity in (900, 1000, 9):
+        platform.clock.advance(seconds=1)
+        await progressive.use(platform, made.id, quantity)
+    await month(platform)
+    invoices = await invoices_of(platform, made.id)
+    assert len(invoices) == 3
+    for one in invoices:
+        assert differences(as_fields(await bundle_of(platform, one.id))) == []
+    last = as_fields(await bundle_of(platform, invoices[-1].id))
+    assert differences(last, lambda b: charge(b, 1)["parts"][0].update(amount="1")) != []
+
+
+async def test_corrected_and_retracted_records_come_out(platform: Platform) -> None:
+    product, meter = await new_product(platform), await new_meter(platform)
+    terms: Any = {"usage": "PRICE_USAGE_METERED", "meter_id": meter.id, "model": "PRICE_MODEL_PER_UNIT"}
+    price = await new_price(platform, product.id, "tokens", unit_amount="1", **terms)
+    subscription = await subscribe(platform, price)
+    platform.clock.advance(seconds=1)
+    records = [
+        usage_pb2.UsageRecord(
+            idempotency_key=key,
+            subscription_id=subscription.id,
+            meter_code="tokens",
+            quantity=quantity,
+            recorded_at=timestamp(platform.clock.now()),
+        )
+        for key, quantity in (("one", "5"), ("two", "7"), ("three", "11"))
+    ]
+    usage = platform.stub(UsageServiceStub)
+    await usage.BatchReportUsage(usage_service_pb2.BatchReportUsageRequest(records=records))
+    await month(platform)
+    platform.clock.advance(seconds=1)
+    retraction = usage_service_pb2.RetractUsageRequest(
+        request_id=new_id("req"), idempotency_key="one", reason="sent twice"
+    )
+    await usage.RetractUsage(retraction)
+    correction = usage_service_pb2.CorrectUsageRequest(
+        request_id=new_id("req"), idempotency_key="two", quantity="9", reason="misread"
+    )
+    await usage.CorrectUsage(correction)
+    await month(platform)
+    for made in await invoices_of(platform, subscription.id):
+        fields = as_fields(await bundle_of(platform, made.id))
+        assert differences(fields) == []
+        assert differences(fields, lambda b: b["records"][0].pop("corrected", None)) != []
 
 
 async def test_a_commitment_a_fee_charged_once_and_deferred_revenue_come_out(platform: Platform) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from billing.credit.v1 import credit_pb2
 from billing.invoice.v1 import bundle_pb2 as pb
 from billing.invoice.v1 import invoice_pb2
 from billing.invoice.v1 import invoice_service_pb2 as rpc
@@ -30,6 +31,7 @@ from corebilling.values.page import (
     page_limit,
 )
 
+PREPAID = credit_pb2.CREDIT_KIND_PREPAID
 _NO_KEY = str(UUID(int=0))
 _LINES, _RECORDS = "lines", "records"
 
@@ -148,7 +150,7 @@ async def _explanation(
         exact_amount=decimal_text(exact_amount(exact)),
         rounding_minor=decimal_text(exact_amount(added)),
         discounts=_discounts(whole, amounts, place),
-        credits=[used for used in whole.credits if result.credit_minor],
+        credits=[used for used in whole.credits if result.credit_minor and used.kind != PREPAID],
         taxable_minor=result.taxable_minor,
         taxes=_taxes(message, amounts, place),
         tax_behavior=whole.tax_behavior,
@@ -253,7 +255,7 @@ def _is_billed(row: usage_sql.ListUsageRecordsRow, known: pb.LineEvidence) -> bo
 
 
 def _record(row: usage_sql.ListUsageRecordsRow) -> pb.RatedRecord:
-    return to_message(row, pb.RatedRecord, key=str(row.key))
+    return to_message(row, pb.RatedRecord, key=str(row.key), properties=row.properties or {})
 
 
 def _time(text: str) -> datetime:

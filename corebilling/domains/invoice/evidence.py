@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from billing.catalog.v1 import price_override_pb2
+from billing.catalog.v1 import catalog_pb2, price_override_pb2
 from billing.credit.v1 import credit_pb2
 from billing.discount.v1 import discount_pb2
 from billing.invoice.v1 import bundle_pb2 as pb
@@ -11,6 +11,7 @@ from billing.invoice.v1 import invoice_pb2
 from billing.rating.v1 import rating_pb2
 from billing.tax.v1 import tax_pb2
 from billing.usage.v1 import usage_pb2
+from billing_db import catalog as catalog_sql
 from billing_db import credit as credit_sql
 from billing_db import discount as discount_sql
 from billing_db import invoice as invoice_sql
@@ -50,6 +51,7 @@ async def lines_of(tx: Transaction, lines: Sequence[InvoiceLine]) -> list[pb.Lin
         for row in await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
     }
     overrides = await _overrides(tx, charges.values())
+    meters = await _meters(tx, prices.values())
     totals = await _totals(tx, charges.values())
     parts = await _parts(tx, list(charges))
     made = []
@@ -64,6 +66,7 @@ async def lines_of(tx: Transaction, lines: Sequence[InvoiceLine]) -> list[pb.Lin
                     total=totals.get((charge.subscription_item_id, charge.period_start)),
                     parts=parts[charge.id],
                     price_override=overrides.get(charge.price_override_id or ""),
+                    meter=meters.get(prices[charge.price_id].meter_id),
                 )
             )
     return made
@@ -98,6 +101,12 @@ async def credits_of(tx: Transaction, invoice: Invoice) -> list[credit_pb2.Credi
     ids = sorted({used["credit_id"] for used in invoice.credits})
     rows = await credit_sql.list_credits_by_ids(tx, tenant_id=tx.tenant_id, ids=ids) if ids else []
     return [to_message(row, credit_pb2.Credit) for row in rows]
+
+
+async def _meters(tx: Transaction, prices: Iterable[catalog_pb2.Price]) -> dict[str, catalog_pb2.Meter]:
+    ids = sorted({price.meter_id for price in prices if price.meter_id})
+    rows = await catalog_sql.list_meters_by_ids(tx, tenant_id=tx.tenant_id, ids=ids) if ids else []
+    return {row.id: to_message(row, catalog_pb2.Meter) for row in rows}
 
 
 async def _overrides(

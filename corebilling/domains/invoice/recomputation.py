@@ -185,8 +185,11 @@ def _amounts(evidence: bundle_pb2.LineEvidence) -> _Amounts:
     return chosen
 
 
-def recharge(evidence: bundle_pb2.LineEvidence) -> Recharged:
+def recharge(evidence: bundle_pb2.LineEvidence, *, final: bool = True) -> Recharged:
     """What the charge comes to by its price, its quantity, and the spans of its basis.
+
+    Args:
+        final: Not of usage that was invoiced before its period was over.
 
     Raises:
         Unreadable: Something of it cannot be understood.
@@ -199,15 +202,18 @@ def recharge(evidence: bundle_pb2.LineEvidence) -> Recharged:
         return _recharged_fee(charge, terms, quantity)
     if charge.kind == rating_pb2.CHARGE_KIND_ONE_TIME:
         return _recharged(terms, rate(terms, quantity), _WHOLE)
+    billed = _invoiced_before(evidence)
     if charge.basis.priced_quantity:
-        return _recharged_together(charge, terms)
+        return _as_stated(charge) if billed is not None else _recharged_together(charge, terms)
     share = _share(charge.basis, charge.basis.span)
     if not share:  # It served no time, or in a period that never came.
         terms, share = replace(terms, minimum_amount=None), _WHOLE
     if terms.model in BY_RECORD:
         return _recharged(terms, _rated_records(evidence, terms, share), share)
-    if charge.kind == rating_pb2.CHARGE_KIND_USAGE:
-        rated = rate(terms, quantity, share=share)
+    if charge.kind == rating_pb2.CHARGE_KIND_USAGE and billed is None:
+        rated = rate(terms, quantity, final=final, share=share)
+    elif billed is not None:
+        return _recharged_rest(charge, terms, share, billed, final=final)
     else:
         before = number(charge.basis.quantity_before, f"quantity before charge {charge.id}")
         after = exact_amount(Fraction(before) + Fraction(quantity))
@@ -332,6 +338,35 @@ def _recharged_together(charge: rating_pb2.Charge, terms: Price) -> Recharged:
     amount_before = exact_amount(old.amount)
     amount = exact_amount(Fraction(exact_amount(new.amount)) - Fraction(amount_before))
     return replace(made, amount=amount, amount_before=amount_before)
+
+
+def _invoiced_before(evidence: bundle_pb2.LineEvidence) -> Fraction | None:
+    """What invoices within the period had of the usage; None when there were none."""
+    charge = evidence.charge
+    if charge.kind != rating_pb2.CHARGE_KIND_USAGE or not number(charge.basis.quantity_before, "quantity"):
+        return None
+    before = itertools.takewhile(lambda part: part.charge_id != charge.id, evidence.parts)
+    return sum((Fraction(number(part.amount, "amount of a part")) for part in before), Fraction(0))
+
+
+def _recharged_rest(
+    charge: rating_pb2.Charge, terms: Price, share: Fraction, billed: Fraction, *, final: bool
+) -> Recharged:
+    """What all of the usage so far comes to, less what was invoiced of it."""
+    before = number(charge.basis.quantity_before, f"quantity before charge {charge.id}")
+    added = number(charge.quantity, f"quantity of charge {charge.id}")
+    whole = rate(terms, Fraction(before) + Fraction(added), final=final, share=share)
+    made = _recharged(terms, difference(whole, rate(terms, before, final=False, share=share)), share)
+    amount = exact_amount(Fraction(exact_amount(whole.amount)) - billed)
+    return replace(made, amount=amount, amount_before=exact_amount(billed))
+
+
+def _as_stated(charge: rating_pb2.Charge) -> Recharged:
+    """Usage that is priced together with that of other items and was invoiced in parts is taken as given."""
+    own = _share(charge.basis, charge.basis.span) or _WHOLE
+    amount = number(charge.amount, f"amount of charge {charge.id}")
+    before = number(charge.amount_before, f"amount before charge {charge.id}")
+    return Recharged(own, Fraction(0), amount, before, tuple(charge.tiers), tuple(charge.steps))
 
 
 def _recharged(terms: Price, rated: Rated, share: Fraction) -> Recharged:

@@ -8,25 +8,20 @@ the price's terms, the times, the customer's jurisdiction, and which credits and
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from billing.catalog.v1 import catalog_pb2
 from billing.invoice.v1 import bundle_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.ledger.v1 import ledger_pb2
 from billing.rating.v1 import rating_pb2
 from billing.tax.v1 import tax_pb2
-from billing.usage.v1 import usage_pb2
-from google.protobuf.message import Message
 
 from corebilling.domains.invoice.amounts import InvoiceAmounts
+from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
 from corebilling.domains.invoice.recomputation import (
     Recharged,
     Unreadable,
-    above_zero,
     exact_line,
     fraction,
     moment,
@@ -37,13 +32,12 @@ from corebilling.domains.invoice.recomputation import (
     recharge,
     reckon,
 )
+from corebilling.domains.invoice.record_checks import by_record_checks, record_checks
 from corebilling.domains.ledger.model import Entry, Source, sale, write_off
 from corebilling.mapping import decimal_text
 from corebilling.values.commitment import true_up_minor
-from corebilling.values.metering import TransformTerms, metered_quantity
 from corebilling.values.money import exact_amount
 
-MISSING = "missing"
 _FEES = (rating_pb2.CHARGE_KIND_RECURRING, rating_pb2.CHARGE_KIND_ONE_TIME)
 _LINE_TYPES = {
     rating_pb2.CHARGE_KIND_RECURRING: pb.INVOICE_LINE_TYPE_RECURRING,
@@ -51,42 +45,6 @@ _LINE_TYPES = {
     rating_pb2.CHARGE_KIND_ADJUSTMENT: pb.INVOICE_LINE_TYPE_ADJUSTMENT,
     rating_pb2.CHARGE_KIND_ONE_TIME: pb.INVOICE_LINE_TYPE_ONE_TIME,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A figure of a part of the bundle, as it says and as it was worked out."""
-
-    part: str
-    step: str
-    figure: str
-    stated: str
-    found: str
-
-    @property
-    def ok(self) -> bool:
-        return self.stated == self.found
-
-
-@dataclass(frozen=True, slots=True)
-class _Checking:
-    """Checks of one step of one part."""
-
-    part: str
-    step: str
-
-    def of(self, figure: str, stated: object, found: object) -> Check:
-        return Check(self.part, self.step, figure, _shown(stated), _shown(found))
-
-    def messages(self, figure: str, stated: Sequence[Message], found: Sequence[Message]) -> Iterator[Check]:
-        """Of lists that must agree, field by field."""
-        kind = figure.split()[0]
-        yield self.of(f"number of {figure.replace(kind, kind + 's', 1)}", len(stated), len(found))
-        for place, (said, made) in enumerate(zip(stated, found, strict=False), start=1):
-            for field in said.DESCRIPTOR.fields:
-                yield self.of(
-                    f"{figure} {place} {field.name}", getattr(said, field.name), getattr(made, field.name)
-                )
 
 
 def verify(bundle: bundle_pb2.InvoiceBundle) -> list[Check]:
@@ -105,16 +63,16 @@ def _checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
     invoice = bundle.invoice
     known = {one.invoice_line_id: one for one in bundle.evidence}
     if bundle.with_records:
-        yield from _records(bundle)
+        yield from record_checks(bundle)
     for place, line in enumerate(invoice.lines, start=1):
         part = f"line {place}"
         evidence = known.pop(line.id, None)
         if line.charge_id and evidence is None:
-            yield _Checking(part, "evidence").of("charge", line.charge_id, MISSING)
+            yield Checking(part, "evidence").of("charge", line.charge_id, MISSING)
         elif evidence is not None:
             yield from _line(part, invoice, line, evidence)
         yield from _rounding(part, invoice, line, evidence)
-    yield _Checking("invoice", "evidence").of("lines that it is not of", len(known), 0)
+    yield Checking("invoice", "evidence").of("lines that it is not of", len(known), 0)
     amounts = reckon(invoice, bundle.coupons, bundle.credits)
     yield from _parts_of_lines(invoice, amounts)
     yield from _discounts(bundle, amounts)
@@ -129,15 +87,17 @@ def _line(
 ) -> Iterator[Check]:
     charge = evidence.charge
     yield from _copied(part, invoice, line, evidence)
-    made = recharge(evidence)
+    made = recharge(evidence, final=not line.evidence.threshold_minor)
     yield from _period(part, charge, made)
-    check = _Checking(part, "amount")
+    check = Checking(part, "amount")
     yield check.of("exact amount", number(charge.amount, "amount"), made.amount)
     yield check.of("amount before", number(charge.amount_before, "amount before"), made.amount_before)
-    yield from _Checking(part, "tiers").messages("tier", line.tiers, made.tiers)
-    yield from _Checking(part, "tiers").messages("step", line.steps, made.steps)
-    yield from _Checking(part, "tiers").messages("tier of the charge", charge.tiers, made.tiers)
-    yield from _Checking(part, "tiers").messages("step of the charge", charge.steps, made.steps)
+    yield from Checking(part, "tiers").messages("tier", line.tiers, made.tiers)
+    yield from Checking(part, "tiers").messages("step", line.steps, made.steps)
+    yield from Checking(part, "tiers").messages("tier of the charge", charge.tiers, made.tiers)
+    yield from Checking(part, "tiers").messages("step of the charge", charge.steps, made.steps)
+    if charge.HasField("by_record"):
+        yield from by_record_checks(part, line, charge, evidence.price)
     yield from _billed(part, line, evidence)
 
 
@@ -148,7 +108,7 @@ def _copied(
     charge, price = evidence.charge, evidence.price
     terms = price_terms(evidence)
     unit_amount = "" if terms.unit_amount is None else decimal_text(terms.unit_amount)
-    check = _Checking(part, "price")
+    check = Checking(part, "price")
     yield check.of("charge", line.charge_id, charge.id)
     yield check.of("type", line.type, _LINE_TYPES.get(charge.kind, 0))
     yield check.of("price", line.price_id, price.id)
@@ -168,7 +128,7 @@ def _copied(
 
 
 def _period(part: str, charge: rating_pb2.Charge, made: Recharged) -> Iterator[Check]:
-    check = _Checking(part, "period")
+    check = Checking(part, "period")
     yield check.of("share", fraction(charge.basis.share, "share"), made.share)
     before = fraction(charge.basis.share_before, "share before") if charge.basis.share_before else Fraction(0)
     yield check.of("share before", before, made.share_before)
@@ -177,7 +137,7 @@ def _period(part: str, charge: rating_pb2.Charge, made: Recharged) -> Iterator[C
 def _billed(part: str, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence) -> Iterator[Check]:
     """Of the same total, the parts before this one are what it says was billed, and all are what is."""
     charge = evidence.charge
-    check = _Checking(part, "billed before")
+    check = Checking(part, "billed before")
     places = [place for place, one in enumerate(evidence.parts) if one.charge_id == charge.id]
     if len(places) != 1:
         yield check.of("charge among those for the same", charge.id, MISSING)
@@ -191,10 +151,10 @@ def _billed(part: str, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence) 
         return
     quantities = [number(one.quantity, "quantity of a part") for one in evidence.parts]
     stated = number(charge.basis.quantity_before, "quantity before")
-    yield check.of("quantity before", stated, _sum(quantities[: places[0]]))
+    yield check.of("quantity before", stated, sum_of(quantities[: places[0]]))
     if evidence.HasField("total"):
         billed = number(evidence.total.billed_quantity, "billed quantity")
-        yield check.of("quantity of all parts", billed, _sum(quantities))
+        yield check.of("quantity of all parts", billed, sum_of(quantities))
         item = evidence.total.subscription_item_id
         yield check.of("total", item, charge.subscription_item_id)
 
@@ -205,92 +165,11 @@ def _rounding(
     if line.charge_id and evidence is None:
         return
     rounded, _ = exact_line(line, evidence.charge if evidence else None, invoice.currency)
-    yield _Checking(part, "rounding").of("amount in minor units", line.amount_minor, rounded)
+    yield Checking(part, "rounding").of("amount in minor units", line.amount_minor, rounded)
     if line.type == pb.INVOICE_LINE_TYPE_TRUE_UP:
         terms = line.evidence
         made = true_up_minor(terms.minimum_minor, terms.lines_minor, terms.trued_up_minor)
-        yield _Checking(part, "commitment").of("amount in minor units", line.amount_minor, made)
-
-
-def _records(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
-    """Each total is that of its records; and what a line bills, of those that had come by then."""
-    by_item: dict[str, list[bundle_pb2.RatedRecord]] = defaultdict(list)
-    for record in bundle.records:
-        by_item[record.subscription_item_id].append(record)
-    keys = {record.key for record in bundle.records}
-    yield _Checking("records", "records").of("number of keys", len(keys), len(bundle.records))
-    known = {one.invoice_line_id: one for one in bundle.evidence}
-    seen: set[tuple[str, object]] = set()
-    used = 0
-    for place, line in enumerate(bundle.invoice.lines, start=1):
-        evidence = known.get(line.id)
-        if evidence is None or not evidence.HasField("total"):
-            continue
-        total, period = evidence.total, moments(evidence.total.period)
-        records = [one for one in by_item[total.subscription_item_id] if moment(one.recorded_at) in period]
-        if (total.subscription_item_id, period) not in seen:
-            seen.add((total.subscription_item_id, period))
-            used += len(records)
-            check = _Checking(f"line {place}", "records")
-            yield check.of("number of records", total.record_count, len(records))
-            quantity = number(total.quantity, "quantity of a total")
-            made = _aggregated(total, records)
-            if made is not None:
-                yield check.of("quantity of the total", quantity, made)
-            if total.record_count or records:  # Else a level that was only held on.
-                yield check.of("first record", moment(total.first_recorded_at), _first(records))
-                yield check.of("last record", moment(total.last_recorded_at), _last(records))
-        yield from _records_by_then(f"line {place}", evidence, records)
-    yield _Checking("records", "records").of("records of the totals", len(bundle.records), used)
-
-
-def _records_by_then(
-    part: str, evidence: bundle_pb2.LineEvidence, records: Sequence[bundle_pb2.RatedRecord]
-) -> Iterator[Check]:
-    charge, total = evidence.charge, evidence.total
-    rated_at = moment(charge.created_at)
-    by_then = [one for one in records if moment(one.received_at) <= rated_at]
-    if len(by_then) != charge.basis.record_count and total.quantity == total.billed_quantity:
-        return  # On their way while the line was rated; all that there is was billed since, which is checked.
-    check = _Checking(part, "records")
-    yield check.of("records when rated", charge.basis.record_count, len(by_then))
-    before = number(charge.basis.quantity_before, "quantity before")
-    billed = exact_amount(Fraction(before) + Fraction(number(charge.quantity, "quantity")))
-    made = _aggregated(total, by_then)
-    if made is not None:
-        yield check.of("quantity when rated", billed, made)
-
-
-def _aggregated(total: usage_pb2.UsageTotal, records: Sequence[bundle_pb2.RatedRecord]) -> Decimal | None:
-    """What the meter makes of the records; None where that depends on what the bundle does not hold: their
-    properties, and levels of earlier periods."""
-    quantities = [number(record.quantity, f"quantity of record {record.key}") for record in records]
-    transform = _transform_terms(total.transform) if total.HasField("transform") else None
-    return metered_quantity(
-        named(catalog_pb2.Aggregation, total.aggregation, "aggregation of a total"),
-        transform,
-        count=len(quantities),
-        summed=_sum(quantities),
-        largest=max(quantities, default=Decimal(0)),
-        smallest=min(quantities, default=Decimal(0)),
-    )
-
-
-def _transform_terms(given: catalog_pb2.MeterTransform) -> TransformTerms:
-    terms = {"divide_by": str(above_zero(given.divide_by or "1", "divisor of a transform"))}
-    if given.rounding:
-        rounding = named(catalog_pb2.QuantityRounding, given.rounding, "rounding of a transform")
-        terms["rounding"] = f"QUANTITY_ROUNDING_{rounding.upper()}"
-        terms["block_size"] = str(above_zero(given.block_size or "1", "block size of a transform"))
-    return terms
-
-
-def _first(records: Sequence[bundle_pb2.RatedRecord]) -> object:
-    return min((moment(one.recorded_at) for one in records), default=MISSING)
-
-
-def _last(records: Sequence[bundle_pb2.RatedRecord]) -> object:
-    return max((moment(one.recorded_at) for one in records), default=MISSING)
+        yield Checking(part, "commitment").of("amount in minor units", line.amount_minor, made)
 
 
 def _parts_of_lines(invoice: pb.Invoice, amounts: InvoiceAmounts) -> Iterator[Check]:
@@ -300,9 +179,9 @@ def _parts_of_lines(invoice: pb.Invoice, amounts: InvoiceAmounts) -> Iterator[Ch
         rows[row.line_id].append((row.rate.id, decimal_text(exact_amount(row.taxable)), row.tax_minor))
     for place, (line, result) in enumerate(zip(invoice.lines, amounts.lines, strict=True)):
         part = f"line {place + 1}"
-        yield _Checking(part, "discounts").of("part", line.discount_minor, result.discount_minor)
-        yield _Checking(part, "credits").of("part", line.credit_minor, result.credit_minor)
-        check = _Checking(part, "tax")
+        yield Checking(part, "discounts").of("part", line.discount_minor, result.discount_minor)
+        yield Checking(part, "credits").of("part", line.credit_minor, result.credit_minor)
+        check = Checking(part, "tax")
         yield check.of("part", line.tax_minor, result.tax_minor)
         made = rows[str(place)]
         yield check.of("number of rates", len(line.taxes), len(made))
@@ -316,7 +195,7 @@ def _discounts(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Ite
     made = {step.discount.id: step.amount_minor for step in amounts.discounts}
     coupons = {coupon.id: coupon for coupon in bundle.coupons}
     for used in bundle.invoice.discounts:
-        check = _Checking("invoice", "discounts")
+        check = Checking("invoice", "discounts")
         yield check.of(used.name or used.discount_id, used.amount_minor, made[used.discount_id])
         percent = number(coupons[used.coupon_id].percent, "percentage of a coupon")
         yield check.of(f"percentage of {used.name}", number(used.percent, "percentage"), percent)
@@ -327,7 +206,7 @@ def _credits(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Itera
     made = {use.credit.id: use.amount_minor for use in (*amounts.credits, *amounts.prepaid)}
     became_minor = _became_credit(bundle.invoice, amounts)
     granted = {credit.id: credit for credit in bundle.credits}
-    check = _Checking("invoice", "credits")
+    check = Checking("invoice", "credits")
     for used in bundle.invoice.credits:
         credit = granted.get(used.credit_id)
         if credit is None:
@@ -344,7 +223,7 @@ def _credits(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Itera
 
 
 def _taxes(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator[Check]:
-    invoice, check = bundle.invoice, _Checking("invoice", "tax")
+    invoice, check = bundle.invoice, Checking("invoice", "tax")
     taxable: dict[str, Fraction] = defaultdict(Fraction)
     owed: dict[str, int] = defaultdict(int)
     for row in amounts.taxes.rows:
@@ -361,7 +240,7 @@ def _taxes(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterato
     for part, category, tax in [*used, *(("invoice", None, tax) for tax in invoice.taxes)]:
         rate = rates.get(tax.tax_rate_id)
         if rate is not None:  # Not of tenants without rates of their own.
-            check = _Checking(part, "tax")
+            check = Checking(part, "tax")
             yield check.of(f"percentage of {tax.name}", tax.percent, rate.percent)
             yield check.of(f"compound {tax.name}", tax.compound, rate.compound)
             if category is not None and rate.category:
@@ -374,7 +253,7 @@ def _became_credit(invoice: pb.Invoice, amounts: InvoiceAmounts) -> int:
 
 
 def _sums(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator[Check]:
-    invoice, check = bundle.invoice, _Checking("invoice", "sums")
+    invoice, check = bundle.invoice, Checking("invoice", "sums")
     yield check.of("subtotal_minor", invoice.subtotal_minor, amounts.subtotal_minor)
     yield check.of("discount_minor", invoice.discount_minor, amounts.discount_minor)
     yield check.of("credit_minor", invoice.credit_minor, amounts.credit_minor)
@@ -382,7 +261,7 @@ def _sums(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator
     yield check.of("total_minor", invoice.total_minor, amounts.total_minor)
     prepaid_minor = amounts.prepaid_minor + _became_credit(invoice, amounts)
     yield check.of("prepaid_minor", invoice.prepaid_minor, prepaid_minor)
-    check = _Checking("invoice", "due")
+    check = Checking("invoice", "due")
     paid_minor = sum(payment.amount_minor for payment in bundle.payments)
     yield check.of("amount_paid_minor", invoice.amount_paid_minor, paid_minor)
     notes = bundle.credit_notes
@@ -399,7 +278,7 @@ def _sums(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator
 def _journals(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator[Check]:
     """They balance, and enter what the invoice comes to; a voided one takes that back."""
     for journal in bundle.journals:
-        check = _Checking(f"journal {journal.id}", "journals")
+        check = Checking(f"journal {journal.id}", "journals")
         for currency, sides in sorted(_sides(journal.entries).items()):
             yield check.of(f"debits and credits in {currency}", sides[0], sides[1])
         yield check.of("source", journal.source_id, bundle.invoice.id)
@@ -455,7 +334,7 @@ def _written_off(bundle: bundle_pb2.InvoiceBundle) -> dict[str, int]:
 
 
 def _entered(bundle: bundle_pb2.InvoiceBundle, source: Source, expected: dict[str, int]) -> Iterator[Check]:
-    check = _Checking("journals", "journals")
+    check = Checking("journals", "journals")
     stated = _stated(bundle, source)
     # Of revenue, what is earned by now is another question than what was sold.
     stated["revenue"] += stated.pop("deferred_revenue", 0)
@@ -489,11 +368,3 @@ def _sides(entries: Iterable[ledger_pb2.Entry]) -> dict[str, tuple[int, int]]:
 def _signed(entry: ledger_pb2.Entry) -> int:
     debit = entry.direction == ledger_pb2.ENTRY_DIRECTION_DEBIT
     return entry.amount_minor if debit else -entry.amount_minor
-
-
-def _sum(quantities: Iterable[Decimal]) -> Decimal:
-    return exact_amount(sum(map(Fraction, quantities), Fraction(0)))
-
-
-def _shown(value: object) -> str:
-    return decimal_text(value) if isinstance(value, Decimal) else str(value)

@@ -46,20 +46,22 @@ class InvoiceBundle(_message.Message):
     def __init__(self, bundle_version: _Optional[int] = ..., invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[LineEvidence, _Mapping]]] = ..., coupons: _Optional[_Iterable[_Union[_discount_pb2.Coupon, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[_credit_pb2.Credit, _Mapping]]] = ..., tax_rates: _Optional[_Iterable[_Union[_tax_pb2.TaxRate, _Mapping]]] = ..., payments: _Optional[_Iterable[_Union[_invoice_pb2.InvoicePayment, _Mapping]]] = ..., credit_notes: _Optional[_Iterable[_Union[_invoice_pb2.CreditNote, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[_ledger_pb2.Journal, _Mapping]]] = ..., records: _Optional[_Iterable[_Union[RatedRecord, _Mapping]]] = ..., with_records: _Optional[bool] = ...) -> None: ...
 
 class LineEvidence(_message.Message):
-    __slots__ = ("invoice_line_id", "charge", "price", "total", "parts", "price_override")
+    __slots__ = ("invoice_line_id", "charge", "price", "total", "parts", "price_override", "meter")
     INVOICE_LINE_ID_FIELD_NUMBER: _ClassVar[int]
     CHARGE_FIELD_NUMBER: _ClassVar[int]
     PRICE_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
     PRICE_OVERRIDE_FIELD_NUMBER: _ClassVar[int]
+    METER_FIELD_NUMBER: _ClassVar[int]
     invoice_line_id: str
     charge: _rating_pb2.Charge
     price: _catalog_pb2.Price
     total: _usage_pb2.UsageTotal
     parts: _containers.RepeatedCompositeFieldContainer[ChargePart]
     price_override: _price_override_pb2.PriceOverride
-    def __init__(self, invoice_line_id: _Optional[str] = ..., charge: _Optional[_Union[_rating_pb2.Charge, _Mapping]] = ..., price: _Optional[_Union[_catalog_pb2.Price, _Mapping]] = ..., total: _Optional[_Union[_usage_pb2.UsageTotal, _Mapping]] = ..., parts: _Optional[_Iterable[_Union[ChargePart, _Mapping]]] = ..., price_override: _Optional[_Union[_price_override_pb2.PriceOverride, _Mapping]] = ...) -> None: ...
+    meter: _catalog_pb2.Meter
+    def __init__(self, invoice_line_id: _Optional[str] = ..., charge: _Optional[_Union[_rating_pb2.Charge, _Mapping]] = ..., price: _Optional[_Union[_catalog_pb2.Price, _Mapping]] = ..., total: _Optional[_Union[_usage_pb2.UsageTotal, _Mapping]] = ..., parts: _Optional[_Iterable[_Union[ChargePart, _Mapping]]] = ..., price_override: _Optional[_Union[_price_override_pb2.PriceOverride, _Mapping]] = ..., meter: _Optional[_Union[_catalog_pb2.Meter, _Mapping]] = ...) -> None: ...
 
 class ChargePart(_message.Message):
     __slots__ = ("charge_id", "kind", "period", "quantity", "amount", "rated_at", "lines")
@@ -94,18 +96,31 @@ class PartLine(_message.Message):
     def __init__(self, invoice_id: _Optional[str] = ..., invoice_number: _Optional[str] = ..., invoice_state: _Optional[_Union[_invoice_pb2.InvoiceState, str]] = ..., invoice_line_id: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...
 
 class RatedRecord(_message.Message):
-    __slots__ = ("subscription_item_id", "key", "recorded_at", "quantity", "received_at")
+    __slots__ = ("subscription_item_id", "key", "recorded_at", "quantity", "received_at", "properties", "corrected", "corrected_quantity")
+    class PropertiesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
+    PROPERTIES_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     subscription_item_id: str
     key: str
     recorded_at: _timestamp_pb2.Timestamp
     quantity: str
     received_at: _timestamp_pb2.Timestamp
-    def __init__(self, subscription_item_id: _Optional[str] = ..., key: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quantity: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    properties: _containers.ScalarMap[str, str]
+    corrected: bool
+    corrected_quantity: str
+    def __init__(self, subscription_item_id: _Optional[str] = ..., key: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quantity: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., properties: _Optional[_Mapping[str, str]] = ..., corrected: _Optional[bool] = ..., corrected_quantity: _Optional[str] = ...) -> None: ...
 
 class LineExplanation(_message.Message):
     __slots__ = ("invoice_id", "invoice_number", "invoice_state", "currency", "line", "evidence", "exact_amount", "rounding_minor", "discounts", "credits", "taxable_minor", "taxes", "tax_behavior", "terms")

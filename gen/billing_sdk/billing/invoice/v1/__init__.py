@@ -1116,6 +1116,11 @@ class LineEvidence(betterproto2.Message):
     Where the charge was rated with negotiated amounts: these.
     """
 
+    meter: "__catalog__v1__.Meter | None" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Of metered prices.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "LineEvidence", LineEvidence)
 
@@ -1445,7 +1450,7 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False)
 class RatedRecord(betterproto2.Message):
     """
-    A usage record that a total holds.
+    A usage record that a total holds. Those that the meter's filters leave out are not among them.
     """
 
     subscription_item_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -1467,6 +1472,19 @@ class RatedRecord(betterproto2.Message):
     """
     By the system clock.
     """
+
+    properties: "dict[str, str]" = betterproto2.field(
+        6,
+        betterproto2.TYPE_MAP,
+        map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
+    )
+
+    corrected: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    """
+    It was corrected or retracted since: `corrected_quantity` is what it counts as, empty when retracted.
+    """
+
+    corrected_quantity: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
 
 
 default_message_pool.register_message("billing.invoice.v1", "RatedRecord", RatedRecord)
