@@ -180,7 +180,10 @@ class Services:
                 Handler("quota.on_usage_reported", on_quota.on_usage_reported, on_quota.on_usages_reported),
             ],
             "usage.retracted": [Handler("rating.on_usage_retracted", on_rating.on_usage_retracted)],
-            "usage.corrected": [Handler("rating.on_usage_corrected", on_rating.on_usage_corrected)],
+            "usage.corrected": [
+                Handler("rating.on_usage_corrected", on_rating.on_usage_corrected),
+                Handler("quota.on_usage_corrected", on_quota.on_usage_corrected),
+            ],
             "billing.cycle.closed": [
                 Handler(
                     "rating.on_billing_cycle_closed",

@@ -22,11 +22,10 @@ async def find_usage_key(conn: Connection, *, tenant_id: str, key: str) -> datet
 FIND_USAGE_RECORD: Final = """-- name: FindUsageRecord :one
 SELECT
     r.subscription_item_id, r.recorded_at, r.quantity, i.subscription_id, s.customer_id, i.meter_code::text AS meter_code,
-    p.max_quantity, i.aggregation::text AS aggregation, r.filtered, (r.rated_from IS NOT NULL)::boolean AS by_record
+    i.max_quantity, i.aggregation::text AS aggregation, r.filtered, (r.rated_from IS NOT NULL)::boolean AS by_record
 FROM usage_records r
 JOIN subscription_items i ON i.tenant_id = r.tenant_id AND i.id = r.subscription_item_id
 JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
-JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
 WHERE r.tenant_id = $1 AND r.recorded_at = $2 AND r.key = $3::text::uuid
 """
 

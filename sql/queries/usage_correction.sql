@@ -5,11 +5,10 @@ SELECT recorded_at FROM usage_keys WHERE tenant_id = sqlc.arg(tenant_id) AND key
 -- name: FindUsageRecord :one
 SELECT
     r.subscription_item_id, r.recorded_at, r.quantity, i.subscription_id, s.customer_id, i.meter_code::text AS meter_code,
-    p.max_quantity, i.aggregation::text AS aggregation, r.filtered, (r.rated_from IS NOT NULL)::boolean AS by_record
+    i.max_quantity, i.aggregation::text AS aggregation, r.filtered, (r.rated_from IS NOT NULL)::boolean AS by_record
 FROM usage_records r
 JOIN subscription_items i ON i.tenant_id = r.tenant_id AND i.id = r.subscription_item_id
 JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
-JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
 WHERE r.tenant_id = sqlc.arg(tenant_id) AND r.recorded_at = sqlc.arg(recorded_at) AND r.key = sqlc.arg(key)::text::uuid;
 
 -- name: FindUsageCorrection :one

@@ -19,7 +19,7 @@ from billing.rating.v1 import rating_service_pb2
 from billing.rating.v1.rating_service_pb2_grpc import RatingServiceStub
 from billing.schedule.v1 import schedule_service_pb2
 from billing.schedule.v1.schedule_service_pb2_grpc import ScheduleServiceStub
-from billing.subscription.v1 import subscription_service_pb2
+from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from billing.tax.v1 import tax_pb2
 from billing.types.v1 import money_pb2
@@ -43,6 +43,8 @@ ROUNDED = "invoices round half up"
 NET = "of an amount that contains its tax, the tax is rounded"
 ALWAYS_PAYS = "prepaid credit pays whatever is due: no charge can be kept from it"
 LOOK_BACK = "late usage is accepted for 35 days, not for a number of periods"
+FIRST_PART = "periods are counted from the beginning of service: the first one is whole"
+LIFETIME = "what thresholds are compared with counts from nothing in each period"
 INVOICED = "what was invoiced before comes from usage, it cannot be given"
 UNTAXED_CREDIT = (
     "a customer's credit is used after tax only by choice of the tenant, and then lowers the total"
@@ -59,6 +61,9 @@ CANNOT: Mapping[str, str] = {
     "tax-inclusive-001": NET,
     "v-compute-02": ONE_OFF,
     "wallet-002": ALWAYS_PAYS,
+    "commitment-001": FIRST_PART,
+    "v-commitment-01": FIRST_PART,
+    "v-progressive-01": LIFETIME,
     "lookback-001": LOOK_BACK,
     "v-late-01": INVOICED,
     "graduated-percentage-002": SPLIT,
@@ -375,23 +380,123 @@ async def late_usage_invoice(platform: Platform, case: Case) -> Result:
     for event in sorted(case.given["events"], key=lambda event: str(event["usage_date"])):
         at = datetime.combine(date.fromisoformat(event["usage_date"]), time(12), UTC)
         await clock_to(platform, at)
-        record = usage_pb2.UsageRecord(
-            idempotency_key=new_id("key"),
-            subscription_id=subscription.id,
-            meter_code="tokens",
-            quantity=event["quantity"],
-            recorded_at=timestamp(at),
-        )
-        await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
+        await use(platform, subscription.id, event["quantity"], at)
     await clock_to(platform, end)
     cancel = subscription_service_pb2.CancelSubscriptionRequest(
         request_id=new_id("req"), subscription_id=subscription.id
     )
     await platform.stub(SubscriptionServiceStub).CancelSubscription(cancel)
     await clock_to(platform, end + timedelta(hours=2))
+    return {"total_amount": major(case, (await only_invoice(platform, customer_id)).total_minor)}
+
+
+async def commitment_true_up(platform: Platform, case: Case) -> Result:
+    """A fee, what else is owed as usage, and a commitment, over one month of service."""
+    given = case.given
+    start, last = (date.fromisoformat(given["full_period"][name]) for name in ("start", "end"))
+    begin = datetime.combine(start, time(), UTC)
+    platform.tenant_id, platform.tenant_key = await platform.new_tenant(
+        new_id("t").replace("_", "-"), clock_time=begin
+    )
+    fee = await new_price(
+        platform,
+        (await new_product(platform, "fee")).id,
+        "fee",
+        currency=currency(case),
+        unit_amount=exact_text(major(case, given["fee_minor"])),
+    )
+    cent = {"model": "per_unit", "unit_amount": exact_text(major(case, 1))}
+    customer_id = await customer_of(platform, case)
+    subscription = await subscribe(
+        platform,
+        fee,
+        await offered(platform, case, cent),
+        customer_id=customer_id,
+        minimum_commitment_minor=given["commitment_minor"],
+    )
+    if others := sum(given.get("other_fees_minor", ())):
+        await use(platform, subscription.id, str(others), begin)
+    await clock_to(platform, datetime.combine(last, time(2), UTC) + timedelta(days=1))
+    made = await only_invoice(platform, customer_id)
+    true_ups = [line for line in made.lines if line.type == invoice_pb2.INVOICE_LINE_TYPE_TRUE_UP]
+    return {
+        "prorated_commitment_minor": given["commitment_minor"],
+        "prorated_fee_minor": given["fee_minor"],
+        "true_up_minor": sum(line.amount_minor for line in true_ups),
+    }
+
+
+async def progressive_billing(platform: Platform, case: Case) -> Result:
+    """One period, whose usage is invoiced on the way, and a plan that is billed when it closes."""
+    (period,) = case.given["periods"]
+    begin = datetime(2025, 3, 1, tzinfo=UTC)
+    platform.tenant_id, platform.tenant_key = await platform.new_tenant(
+        new_id("t").replace("_", "-"), clock_time=begin
+    )
+    plan = await new_price(
+        platform,
+        (await new_product(platform, "plan")).id,
+        "plan",
+        currency=currency(case),
+        unit_amount=case.given.get("plan_amount") or "0",
+    )
+    usage = await offered(platform, case, {"model": "per_unit", "unit_amount": case.given["unit_amount"]})
+    customer_id = await customer_of(platform, case)
+    thresholds = [
+        subscription_pb2.SpendThreshold(
+            amount_minor=minor(case, threshold["threshold_amount"]),
+            recurring=threshold.get("recurring", False),
+        )
+        for threshold in case.given["thresholds"]
+    ]
+    subscription = await subscribe(
+        platform, plan, usage, customer_id=customer_id, spend_thresholds=thresholds
+    )
+    on_the_way = []
+    for number, event in enumerate(period["events"], start=1):
+        known = len(await invoices_of(platform, customer_id))
+        await use(platform, subscription.id, event["quantity"], begin + timedelta(hours=number - 1))
+        await clock_to(platform, begin + timedelta(hours=number))
+        on_the_way += [(event["id"], made) for made in (await invoices_of(platform, customer_id))[known:]]
+    await clock_to(platform, datetime(2025, 4, 1, 2, tzinfo=UTC))
+    closing = (await invoices_of(platform, customer_id))[-1]
+    credit_minor = sum(made.total_minor for _, made in on_the_way)
+    return {
+        "progressive_invoices": [
+            {"event_id": event_id, "total_amount": major(case, made.total_minor)}
+            for event_id, made in on_the_way
+        ],
+        "closing_invoices": [
+            {
+                "fees_amount": major(case, closing.total_minor + credit_minor),
+                "progressive_credit_amount": major(case, credit_minor),
+                "total_amount": major(case, closing.total_minor),
+            }
+        ],
+    }
+
+
+async def use(platform: Platform, subscription_id: str, quantity: str, at: datetime) -> None:
+    record = usage_pb2.UsageRecord(
+        idempotency_key=new_id("key"),
+        subscription_id=subscription_id,
+        meter_code="tokens",
+        quantity=quantity,
+        recorded_at=timestamp(at),
+    )
+    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
+
+
+async def invoices_of(platform: Platform, customer_id: str) -> list[invoice_pb2.Invoice]:
+    """Oldest first, without their lines."""
     request = invoice_service_pb2.ListInvoicesRequest(customer_id=customer_id)
-    (made,) = (await platform.stub(InvoiceServiceStub).ListInvoices(request)).invoices
-    return {"total_amount": major(case, made.total_minor)}
+    return list(reversed((await platform.stub(InvoiceServiceStub).ListInvoices(request)).invoices))
+
+
+async def only_invoice(platform: Platform, customer_id: str) -> invoice_pb2.Invoice:
+    (listed,) = await invoices_of(platform, customer_id)
+    get = invoice_service_pb2.GetInvoiceRequest(invoice_id=listed.id)
+    return (await platform.stub(InvoiceServiceStub).GetInvoice(get)).invoice
 
 
 async def clock_to(platform: Platform, at: datetime) -> None:
@@ -403,8 +508,6 @@ async def clock_to(platform: Platform, at: datetime) -> None:
 OTHERS: Mapping[str, str] = {
     "allocate_credits": "credits come off the invoice, and are divided among its lines in proportion",
     "usage_discount": "free units are a price's, not a coupon's: see `rate`",
-    "commitment_true_up": "a commitment is a price's minimum: see `rate`",
-    "progressive_billing": "usage is invoiced when its period ends",
     "change_proration": "fees are due when their period ends, each for its share",
     "in_advance_switch": "fees are due when their period ends",
     "upgrade_credit": "fees are due when their period ends",
@@ -423,6 +526,8 @@ OPERATIONS: Mapping[str, Callable[[Platform, Case], Awaitable[Result]]] = {
     "invoice_compute": invoice_compute,
     "credit_note_sequence": credit_note_sequence,
     "wallet": wallet,
+    "commitment_true_up": commitment_true_up,
+    "progressive_billing": progressive_billing,
     "rate": rate,
     "late_usage_invoice": late_usage_invoice,
 }

@@ -174,3 +174,12 @@ def test_usage_ahead_of_a_period_that_never_comes_says_so() -> None:
     _, adjustment = decide_charges(FEBRUARY, FEBRUARY, [item], {}, [ahead])
     assert (adjustment.period, int(adjustment.amount)) == (MARCH, 10)
     assert adjustment.description.endswith("(usage ahead)")
+
+
+def test_a_period_ended_at_its_start_charges_no_usage_unless_there_was_some() -> None:
+    at_once = Period(MARCH.start, MARCH.start)
+    tier = Tier(None, Decimal(1), flat_amount=Decimal(3))
+    item = PricedItem("sit_1", Price("pri_1", "", "USD", PriceModel.GRADUATED, True, tiers=(tier,)), None)
+    assert decide_charges(at_once, MARCH, [item], {}, []) == []
+    (charge,) = decide_charges(at_once, MARCH, [item], {"sit_1": Decimal(4)}, [])
+    assert charge.amount == 7

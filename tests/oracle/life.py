@@ -389,6 +389,11 @@ class Life:
 
     def _fee_line(self, run: Run, part: Part, last: datetime) -> Line | None:
         """The fee's share, rounded together with what earlier parts of the period had of it."""
+        if part.span.start == part.span.end and run.fee.start <= part.span.start < run.fee.end:
+            # A period that ended where it began is invoiced over nothing.
+            return (
+                _line("recurring", run, part.span, _fee_quantity(run), 0) if part.whole.microseconds else None
+            )
         if not _overlap(run.fee, part.span):
             return None
         span = run.fee.meets(part.span)
@@ -404,8 +409,7 @@ class Life:
             return None
         whole = amount_of(run.price, number(run.quantity or "1"))
         amount_minor = self._minor(whole * (before + served)) - self._minor(whole * before)
-        quantity = "1" if run.price.model == "flat" else run.quantity or "1"
-        return _line("recurring", run, span, number(quantity), amount_minor)
+        return _line("recurring", run, span, _fee_quantity(run), amount_minor)
 
     def _usage_line(self, run: Run, part: Part) -> Line | None:
         """All that was used of the item in the period, where the last of it is billed."""
@@ -485,6 +489,10 @@ class Life:
                 due_minor=due_minor,
             )
         )
+
+
+def _fee_quantity(run: Run) -> Fraction:
+    return number("1" if run.price.model == "flat" else run.quantity or "1")
 
 
 def _start(part: Part) -> datetime:

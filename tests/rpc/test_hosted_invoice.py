@@ -27,7 +27,7 @@ __all__ = ["platform"]
 
 
 async def share(platform: Platform, invoice_id: str, **fields: Any) -> rpc.ShareInvoiceResponse:
-    request = rpc.ShareInvoiceRequest(invoice_id=invoice_id, **fields)
+    request = rpc.ShareInvoiceRequest(request_id=new_id("req"), invoice_id=invoice_id, **fields)
     return await platform.stub(InvoiceServiceStub).ShareInvoice(request)
 
 
@@ -96,7 +96,7 @@ async def test_what_happens_to_the_invoice_is_seen(platform: Platform) -> None:
 async def test_another_tenant_cannot_share_it(platform: Platform) -> None:
     made = await billed(platform)
     _, key = await platform.new_tenant("other")
-    request = rpc.ShareInvoiceRequest(invoice_id=made.id)
+    request = rpc.ShareInvoiceRequest(request_id=new_id("req"), invoice_id=made.id)
     refusal = await refused(platform.stub(InvoiceServiceStub, key=key).ShareInvoice(request))
     assert (refusal.code, refusal.reason) == ("NOT_FOUND", "INVOICE_NOT_FOUND")
 

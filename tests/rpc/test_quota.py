@@ -17,6 +17,7 @@ from billing.usage.v1 import usage_pb2, usage_service_pb2
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.mapping import instant, timestamp
+from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import change, new_customer, new_price
 from tests.support.platform import Platform, platform
@@ -385,3 +386,36 @@ async def test_a_sandbox_tenants_days_are_those_of_its_clock(platform: Platform)
     )
     await platform.drain()
     await use(platform, subscription.id, "10", at=start)
+
+
+@pytest.mark.parametrize("scope", ["TENANT", "SUBSCRIPTION"])
+async def test_a_correction_upwards_keeps_within_hard_quotas(platform: Platform, scope: str) -> None:
+    subscription = await on_plan(platform, await metered_plan(platform))
+    subject = subscription.id if scope == "SUBSCRIPTION" else ""
+    await set_quota(platform, scope, subject, "10", period="DAY")
+    await use(platform, subscription.id, "1", key="a")
+    await use(platform, subscription.id, "4", key="b")
+
+    async def correct(quantity: str) -> None:
+        await platform.stub(UsageServiceStub).CorrectUsage(
+            usage_service_pb2.CorrectUsageRequest(
+                request_id=new_id("req"), idempotency_key="a", quantity=quantity, reason="unit"
+            )
+        )
+
+    refusal = await refused(correct("6.5"))
+    assert (refusal.code, refusal.reason, refusal.facts["used"]) == (
+        "RESOURCE_EXHAUSTED",
+        "QUOTA_EXCEEDED",
+        "5",
+    )
+    await correct("6")
+    await platform.drain()
+    assert [subject for subject, _, _ in await notices(platform)] == [
+        "usage.quota.warning",
+        "usage.quota.exceeded",
+    ]
+    if scope == "SUBSCRIPTION":
+        await correct("2")
+        await use(platform, subscription.id, "4")
+    assert (await refused(use(platform, subscription.id, "1"))).facts["used"] == "10"

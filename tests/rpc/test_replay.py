@@ -142,9 +142,9 @@ async def test_replaying_a_whole_month_changes_nothing_but_what_is_kept_of_repla
         "SELECT count(*) FROM billing_events WHERE tenant_id = $1 AND subject <> 'billing.replay.finished'",
         platform.tenant_id,
     )
-    # Every event has the webhook handler; usage.reported (3), the cycle's, the rating's and the invoice's
-    # have another one each.
-    runs = matched[0] + 3 + 3
+    # Every event has the webhook handler; usage.reported (3) has two others, the cycle's, the rating's and
+    # the invoice's have another one each.
+    runs = matched[0] + 3 * 2 + 3
     assert counts(done) == {"matched": matched[0], "enqueued": runs, "done": runs}
     assert await contents(platform, unchanging) == before
     now = await contents(platform, unchanging - {"billing_events"})

@@ -173,12 +173,12 @@ async def test_a_record_that_is_no_longer_kept_cannot_be_corrected(platform: Pla
 
 async def test_corrections_keep_within_what_a_period_may_bill(platform: Platform):
     await started(platform, a=2, b=3)
-    await platform.rows("UPDATE prices SET max_quantity = 10 WHERE meter_id IS NOT NULL")
+    await platform.rows("UPDATE subscription_items SET max_quantity = 10")
     refusal = await refused(correct(platform, "a", "8"))
     assert (refusal.reason, refusal.facts["limit"]) == ("VALUE_OUT_OF_RANGE", "10")
     assert await corrections(platform) == []
     assert (await correct(platform, "a", "7")).total.quantity == "10"
-    await platform.rows("UPDATE prices SET max_quantity = 1 WHERE meter_id IS NOT NULL")
+    await platform.rows("UPDATE subscription_items SET max_quantity = 1")
     assert (await correct(platform, "a", "6")).total.quantity == "9"  # Downwards always.
 
 
@@ -191,7 +191,7 @@ async def test_malformed_quantities_are_refused(platform: Platform, quantity: st
 
 async def test_huge_and_tiny_quantities_stay_exact(platform: Platform):
     await started(platform, a=2, b=3)
-    await platform.rows("UPDATE prices SET max_quantity = NULL")
+    await platform.rows("UPDATE subscription_items SET max_quantity = NULL")
     answer = await correct(platform, "a", "99999999999999999999.000000000001")
     assert answer.total.quantity == "100000000000000000002.000000000001"
     assert (await retract(platform, "a")).total.quantity == "3"

@@ -109,7 +109,8 @@ def _parts(charge: Charge, threshold_minor: int) -> dict[str, Any] | None:
     if charge.amount_before:
         parts["amount_before"] = decimal_text(charge.amount_before)
         if charge.kind == "usage":
-            parts["quantity_before"] = charge.basis["quantity_before"]
+            # Of an item that was not used itself, what came before is that of others of its price.
+            parts["quantity_before"] = charge.basis.get("quantity_before", "0")
     if threshold_minor:
         parts["threshold_minor"] = threshold_minor
     return parts or None

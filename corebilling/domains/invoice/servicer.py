@@ -120,4 +120,4 @@ class InvoiceServicer(InvoiceServiceServicer):
     async def ShareInvoice(
         self, request: rpc.ShareInvoiceRequest, context: Context
     ) -> rpc.ShareInvoiceResponse:
-        return await self._door.read(request, self._hosted.share_invoice)
+        return await self._door.write(request, self._hosted.share_invoice)

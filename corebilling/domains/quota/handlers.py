@@ -19,3 +19,7 @@ class QuotaHandlers:
     async def on_usages_reported(self, tx: Transaction, events: Sequence[eventv1.Event]) -> None:
         """The same for usage of one tenant together: without quotas, it is one statement for all of it."""
         await self._quotas.announce_reached(tx, events)
+
+    async def on_usage_corrected(self, tx: Transaction, event: eventv1.Event) -> None:
+        """Tells which thresholds it passed thereby."""
+        await self._quotas.announce_reached(tx, [event])

@@ -246,7 +246,7 @@ def refuse_excess(
         if full is not None:
             quota, window = full
             so_far = _so_far(quota, window, used, taken)
-            refused[candidate.index] = _exceeded(quota, window, so_far)
+            refused[candidate.index] = exceeded(quota, window, so_far)
             decision.full[window] = quota, so_far
             continue
         for quota, window in candidate.windows:
@@ -288,7 +288,8 @@ def _so_far(
     return max(before, now) if quota.counting is Counting.MAX else before + now
 
 
-def _exceeded(quota: Quota, window: Window, used: Fraction) -> BillingError:
+def exceeded(quota: Quota, window: Window, used: Fraction) -> BillingError:
+    """The refusal of what does not fit, with so much used."""
     what = quota.meter_code or "records"
     end = window.period.end.isoformat().replace("+00:00", "Z")
     limit, so_far = (f"{exact_amount(Fraction(number)):f}" for number in (quota.limit, used))

@@ -39,6 +39,7 @@ from corebilling.values.money import exact_amount
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 _OPERATORS = "platform_admin"
+_Counted = usage_events_pb2.UsageReported | usage_events_pb2.UsageCorrected
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +150,10 @@ class QuotaService:
 
     async def announce_reached(self, tx: Transaction, reports: Sequence[eventv1.Event]) -> None:
         """Appends what usage that passed thresholds calls for: once per threshold and period."""
-        by_subscription: dict[str, list[tuple[eventv1.Event, usage_events_pb2.UsageReported]]] = {}
+        by_subscription: dict[str, list[tuple[eventv1.Event, _Counted]]] = {}
         for event in reports:
             reported = payload(event)
-            assert isinstance(reported, usage_events_pb2.UsageReported)
+            assert isinstance(reported, _Counted)
             by_subscription.setdefault(reported.subscription_id, []).append((event, reported))
         rows = await quota_sql.list_quotas_in_force(
             tx, tenant_id=tx.tenant_id, subscription_ids=sorted(by_subscription), at_ingestion=False
@@ -179,9 +180,11 @@ class QuotaService:
 
 
 def _windows(
-    quota: Quota, tenant: TenantProfile, event: eventv1.Event, reported: usage_events_pb2.UsageReported
+    quota: Quota, tenant: TenantProfile, event: eventv1.Event, reported: _Counted
 ) -> Iterable[Window]:
     if quota.scope is not Scope.TENANT:
+        if isinstance(reported, usage_events_pb2.UsageCorrected):
+            return quota.windows(instant(reported.recorded_at), instant(reported.recorded_at))
         return quota.windows(instant(reported.first_recorded_at), instant(reported.last_recorded_at))
     # Counted when it was accepted. A test clock's time is not the event's: there it is what it is by now.
     accepted_at = tenant.now if tenant.sandbox else instant(event.created_at)

@@ -350,9 +350,10 @@ def served_span(item: PricedItem, period: Period, service: Period) -> Period:
 
 
 def is_usage_due(item: PricedItem, period: Period, full_period: Period, service: Period) -> bool:
-    """Whether this cycle bills the item's usage though there be none."""
+    """Whether this cycle bills the item's usage though there be none: not if no time was served."""
     return (
-        _touches(item.served, Period(full_period.start, period.end))
+        full_period.start < period.end
+        and _touches(item.served, Period(full_period.start, period.end))
         and item.served.end > period.start
         and not goes_on(item, period, full_period, service)
     )

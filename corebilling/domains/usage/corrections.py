@@ -21,6 +21,7 @@ from google.protobuf.message import Message
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.usage.model import stored_keys, usage_total_id
+from corebilling.domains.usage.quotas import check_correction
 from corebilling.domains.usage.revision import Revision, Standing, check_room, decide_revision
 from corebilling.domains.usage.service import total_message
 from corebilling.errors import FailedPrecondition, NotFound
@@ -110,6 +111,16 @@ class CorrectionService:
         if not total.excluded:
             check_room(
                 record.meter_code, record.max_quantity, before=_quantity(total), after=_quantity(after)
+            )
+        if revision.quantity is not None and revision.quantity > revision.before:
+            await check_correction(
+                tx,
+                tenant,
+                record.subscription_id,
+                record.meter_code,
+                record.recorded_at,
+                before=revision.before,
+                after=revision.quantity,
             )
         _announce(tx, correction, after)
         await self._open_closing_cycle(tx, tenant, record.subscription_id)

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 
 from billing_db import quota as quota_sql
@@ -14,6 +16,7 @@ from corebilling.domains.quota.model import (
     Quota,
     Scope,
     Window,
+    exceeded,
     refusal_notices,
     refuse_excess,
     room_after,
@@ -116,6 +119,50 @@ async def count_use(tx: Transaction, use: list[TenantUse]) -> dict[PeriodKey, Fr
         for one in use
     }
     return {key: left for key, left in room.items() if left is not None}
+
+
+async def check_correction(
+    tx: Transaction,
+    tenant: TenantProfile,
+    subscription_id: str,
+    meter_code: str,
+    recorded_at: datetime,
+    *,
+    before: Decimal,
+    after: Decimal,
+) -> None:
+    """A record that was corrected upwards keeps within hard quotas, as one that is reported does.
+
+    Call it when its totals have followed.
+
+    Raises:
+        ResourceExhausted: QUOTA_EXCEEDED.
+    """
+    rows = await quota_sql.list_quotas_in_force(
+        tx, tenant_id=tx.tenant_id, subscription_ids=[subscription_id], at_ingestion=True
+    )
+    added, held, use = Fraction(after) - Fraction(before), {}, []
+    for quota in (quota_of(row, tenant) for row in rows):
+        at = tenant.now if quota.scope is Scope.TENANT else recorded_at
+        window = quota.window(at)
+        # Correcting it makes no further record.
+        if window is None or not quota.counts(meter_code) or quota.counting is Counting.COUNT:
+            continue
+        if quota.counting is Counting.MAX and quota.hard and after > quota.limit:
+            raise exceeded(quota, window, Fraction(before))
+        if quota.scope is Scope.TENANT:
+            taken = Fraction(after) if quota.counting is Counting.MAX else added
+            use.append(TenantUse(quota, window, taken))
+        elif quota.counting is Counting.SUM and quota.hard:
+            held[window] = quota
+    used = await used_in(tx, held)
+    for window, quota in held.items():
+        if used[window] > quota.limit:
+            raise exceeded(quota, window, used[window] - added)
+    left = await count_use(tx, use) if use else {}
+    for one in use:
+        if _key(one.window) in left:
+            raise exceeded(one.quota, one.window, Fraction(one.quota.limit) - left[_key(one.window)])
 
 
 class _Places:

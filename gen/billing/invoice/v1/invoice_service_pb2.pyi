@@ -196,14 +196,16 @@ class RenderInvoiceResponse(_message.Message):
     def __init__(self, pdf: _Optional[bytes] = ..., file_name: _Optional[str] = ..., html: _Optional[str] = ...) -> None: ...
 
 class ShareInvoiceRequest(_message.Message):
-    __slots__ = ("tenant_id", "invoice_id", "valid_days")
+    __slots__ = ("tenant_id", "request_id", "invoice_id", "valid_days")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
     VALID_DAYS_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
+    request_id: str
     invoice_id: str
     valid_days: int
-    def __init__(self, tenant_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., valid_days: _Optional[int] = ...) -> None: ...
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., invoice_id: _Optional[str] = ..., valid_days: _Optional[int] = ...) -> None: ...
 
 class ShareInvoiceResponse(_message.Message):
     __slots__ = ("url", "expires_at")

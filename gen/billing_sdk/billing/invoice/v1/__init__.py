@@ -1624,9 +1624,11 @@ default_message_pool.register_message("billing.invoice.v1", "RerateCycleResponse
 class ShareInvoiceRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
-    invoice_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
-    valid_days: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+    invoice_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    valid_days: "int" = betterproto2.field(4, betterproto2.TYPE_INT32)
     """
     How long it can be seen there; 90 when 0.
     """

@@ -1,0 +1,86 @@
+"""Lives that chance seldom brings about: what happens at boundaries, and in the hour after them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.oracle.engine import live
+from tests.oracle.life import Life
+from tests.oracle.test_years import told
+from tests.oracle.world import (
+    Action,
+    Cancel,
+    Change,
+    Customer,
+    Item,
+    Pause,
+    Price,
+    Resume,
+    Seller,
+    Subscribe,
+    Tier,
+    Use,
+    Visit,
+)
+from tests.support.platform import Platform
+
+START = datetime(2024, 1, 31, 10, tzinfo=UTC)
+RENEWAL = datetime(2024, 2, 29, 10, tzinfo=UTC)
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+FEE = Price("fee", "flat", unit_amount="31")
+OTHER = Price("other", "flat", unit_amount="62")
+USED = Price("used", "graduated", meter="requests", tiers=(Tier("10", "2", "3"), Tier("", "1")))
+LEAST = Price("least", "per_unit", meter="requests", unit_amount="1", minimum_amount="58")
+ITEMS = (Item(FEE, "1"), Item(USED))
+OTHER_ITEMS = (Item(OTHER, "1"), Item(USED))
+
+
+def at(time: datetime, *actions: Action) -> Visit:
+    return Visit(time, actions)
+
+
+def now(items: tuple[Item, ...]) -> Change:
+    return Change(items, "invoice_immediately")
+
+
+LIVES = {
+    "canceled in the instant of renewal": [at(RENEWAL, Cancel())],
+    "canceled in the instant of renewal, with late usage": [
+        at(RENEWAL, Cancel()),
+        at(RENEWAL + 2 * DAY, Use("requests", "4", RENEWAL - DAY)),
+    ],
+    "canceled at once": [at(START, Cancel())],
+    "paused and canceled in one instant": [at(START + 9 * DAY, Pause(), Cancel())],
+    "paused and resumed in one instant": [
+        at(START + 9 * DAY, Use("requests", "4", START), Pause(), Resume())
+    ],
+    "unused after a pause, with a minimum": [
+        at(START + DAY, Change((Item(LEAST),))),
+        at(START + 2 * DAY, Use("requests", "4", START + 2 * DAY)),
+        at(START + 3 * DAY, Pause()),
+        at(START + 4 * DAY, Resume()),
+    ],
+    "changed at once, twice in one instant": [
+        at(START + DAY, now(OTHER_ITEMS)),
+        at(START + DAY, now(ITEMS)),
+    ],
+}
+
+
+@pytest.mark.parametrize("grain", ["second", "day", "none"])
+async def test_named_lives_come_to_what_the_oracle_says(platform: Platform, grain: str):
+    seller = Seller(grain, "exclusive", "per_invoice", "before_tax", (), START - DAY, RENEWAL + 70 * DAY)
+    begin = at(START, Subscribe(ITEMS, START))
+    customers = [
+        Customer(
+            f"c{n}", "USD", "UTC", "DE", "", "", ("month", 1), (FEE, OTHER, USED, LEAST), (begin, *visits)
+        )
+        for n, visits in enumerate(LIVES.values())
+    ]
+    lived = await live(platform, seller, customers)
+    wrong = {}
+    for name, customer, year in zip(LIVES, customers, lived, strict=True):
+        expected = Life(customer, seller).live()
+        if year != expected:
+            wrong[name] = told(seller, customer, expected, year)
+    assert not wrong, "\n\n".join(f"{name}:\n{text}" for name, text in wrong.items())
