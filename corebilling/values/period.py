@@ -104,6 +104,20 @@ def next_midnight(instant: datetime, timezone: str) -> datetime:
     return midnight(local_date(instant, timezone) + timedelta(days=1), timezone)
 
 
+def anchor_on(day: int, instant: datetime, timezone: str) -> datetime:
+    """The last midnight up to the instant on which this day of the month begins, in a month that has it.
+
+    Boundaries that count from there fall on that day; where a month is too short, on its last one.
+    """
+    month = local_date(instant, timezone).replace(day=1)
+    while True:
+        if day <= calendar.monthrange(month.year, month.month)[1]:
+            anchor = midnight(month.replace(day=day), timezone)
+            if anchor <= instant:
+                return anchor
+        month = (month - timedelta(days=1)).replace(day=1)
+
+
 def calendar_month(instant: datetime, timezone: str) -> Period:
     """The month of the time zone that holds the instant."""
     first = local_date(instant, timezone).replace(day=1)

@@ -52,14 +52,17 @@ def test_only_the_drawn_steps_are_taken_and_others_name_both_states(old, new):
     assert refused.value.facts == {"from": old, "to": new}
 
 
-def opening(start_at=NOW, trial_days=0, now=NOW):
+def opening(start_at=NOW, trial_days=0, now=NOW, **terms):
     return decide_opening(
-        start_at=start_at,
-        trial_days=trial_days,
-        interval_unit="month",
-        interval_count=1,
-        timezone="UTC",
-        now=now,
+        **{
+            "start_at": start_at,
+            "trial_days": trial_days,
+            "interval_unit": "month",
+            "interval_count": 1,
+            "timezone": "UTC",
+            "now": now,
+            **terms,
+        }
     )
 
 
@@ -74,6 +77,39 @@ def test_a_trial_comes_first_and_billing_is_anchored_at_its_end():
     assert begun.state is SubscriptionState.TRIALING
     assert begun.segment.period == Period(NOW, NOW + timedelta(days=14))
     assert next_segment(begun.calendar, begun.segment.period).period.start == NOW + timedelta(days=14)
+
+
+@pytest.mark.parametrize(
+    ("billing_day", "timezone", "first", "second"),
+    [
+        (1, "UTC", datetime(2025, 2, 1, tzinfo=UTC), datetime(2025, 3, 1, tzinfo=UTC)),
+        (1, "Asia/Tokyo", datetime(2025, 1, 31, 15, tzinfo=UTC), datetime(2025, 2, 28, 15, tzinfo=UTC)),
+        (30, "UTC", datetime(2025, 2, 28, tzinfo=UTC), datetime(2025, 3, 30, tzinfo=UTC)),
+        (31, "UTC", datetime(2025, 2, 28, tzinfo=UTC), datetime(2025, 3, 31, tzinfo=UTC)),
+    ],
+)
+def test_periods_begin_on_the_billing_day_from_midnight_on(billing_day, timezone, first, second):
+    begun = opening(billing_day=billing_day, timezone=timezone)
+    assert begun.segment.period.start == NOW
+    following = next_segment(begun.calendar, begun.segment.period)
+    if billing_day == 31:  # NOW lies on January 31 itself, behind its midnight.
+        assert begun.calendar.whole(begun.segment).start == datetime(2025, 1, 31, tzinfo=UTC)
+    assert begun.segment.period.end == first
+    assert following.period == Period(first, second)
+
+
+def test_a_billing_day_follows_the_trial():
+    begun = opening(trial_days=14, billing_day=1)
+    following = next_segment(begun.calendar, begun.segment.period)
+    assert following.period == Period(NOW + timedelta(days=14), datetime(2025, 3, 1, tzinfo=UTC))
+    assert begun.calendar.whole(following).start == datetime(2025, 2, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("interval_unit", ["day", "week"])
+def test_what_is_billed_by_the_day_or_week_has_no_billing_day(interval_unit):
+    with pytest.raises(InvalidArgument) as refused:
+        opening(interval_unit=interval_unit, billing_day=1)
+    assert refused.value.reason == "SUBSCRIPTION_ITEMS_INVALID"
 
 
 def test_a_future_start_waits_as_created():

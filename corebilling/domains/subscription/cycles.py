@@ -25,6 +25,11 @@ async def open_segment(
     await _open(tx, subscription, segment.period, whole, trial=segment.trial, sandbox=sandbox)
 
 
+def is_rest(subscription: Subscription, cycle: BillingCycle) -> bool:
+    """Whether an earlier part of the cycle's full period was invoiced; not so where service began within it."""
+    return cycle.period_start > max(cycle.full_period_start, rows.calendar(subscription).billed_from)
+
+
 async def split(tx: Transaction, subscription: Subscription, cycle: BillingCycle, at: datetime) -> None:
     """Ends the running cycle's part of its period at once, and opens another for the rest."""
     await _mark(tx, cycle, state="grace", period_end=at, due_at=at)

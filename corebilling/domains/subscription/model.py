@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from corebilling.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
 from corebilling.values.clock import EARLIEST, LATEST
-from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment
+from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment, anchor_on
 
 MAX_START_AHEAD = timedelta(days=731)
 MAX_CHANGE_AHEAD = timedelta(days=731)
@@ -191,20 +191,26 @@ def decide_opening(
     interval_count: int,
     timezone: str,
     now: datetime,
+    billing_day: int = 0,
 ) -> Opening:
     """The state and first period of a new subscription.
 
-    A trial lasts `trial_days` times 24 hours, and the billed periods count from its end.
+    A trial lasts `trial_days` times 24 hours, and the billed periods count from its end; or from midnight on
+    the `billing_day` of the month, if there is one.
 
     Raises:
+        InvalidArgument: SUBSCRIPTION_ITEMS_INVALID for a billing day of what is not billed by months.
         InvalidArgument: SUBSCRIPTION_START_INVALID when it starts more than one interval back, or more than
             two years ahead.
     """
     if not EARLIEST <= start_at <= min(now + MAX_START_AHEAD, LATEST):
         raise _start_invalid(start_at)
     trial_end_at = start_at + timedelta(days=trial_days) if trial_days else None
+    billed_from = trial_end_at or start_at
+    if billing_day and interval_unit not in ("month", "year"):
+        raise _items_invalid("a billing day is for what is billed by the month or year")
     calendar = BillingCalendar(
-        anchor_at=trial_end_at or start_at,
+        anchor_at=anchor_on(billing_day, billed_from, timezone) if billing_day else billed_from,
         interval_unit=interval_unit,
         interval_count=interval_count,
         timezone=timezone,

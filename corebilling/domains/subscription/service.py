@@ -77,6 +77,7 @@ class SubscriptionService:
             interval_count=count,
             timezone=customer.timezone,
             now=tenant.now,
+            billing_day=request.billing_day,
         )
         subscription = await _insert(tx, request, customer.currency, opening)
         made = await items.insert(tx, subscription.id, filled)
@@ -133,7 +134,7 @@ class SubscriptionService:
             at_period_end=request.at_period_end,
             effective_at=instant(request.effective_at) if request.HasField("effective_at") else None,
             period=Period(cycle.period_start, cycle.period_end) if cycle else None,
-            invoiced_before=cycle is not None and cycle.period_start > cycle.full_period_start,
+            invoiced_before=cycle is not None and cycles.is_rest(subscription, cycle),
             last_change_at=await changes.last_change(tx, subscription, cycle),
             ended_at=subscription.ended_at,
             now=now,

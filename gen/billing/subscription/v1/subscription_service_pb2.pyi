@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateSubscriptionRequest(_message.Message):
-    __slots__ = ("tenant_id", "request_id", "customer_id", "plan_id", "items", "trial_days", "start_at", "minimum_commitment_minor", "spend_thresholds")
+    __slots__ = ("tenant_id", "request_id", "customer_id", "plan_id", "items", "trial_days", "start_at", "minimum_commitment_minor", "billing_day", "spend_thresholds")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,7 @@ class CreateSubscriptionRequest(_message.Message):
     TRIAL_DAYS_FIELD_NUMBER: _ClassVar[int]
     START_AT_FIELD_NUMBER: _ClassVar[int]
     MINIMUM_COMMITMENT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    BILLING_DAY_FIELD_NUMBER: _ClassVar[int]
     SPEND_THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     request_id: str
@@ -31,8 +32,9 @@ class CreateSubscriptionRequest(_message.Message):
     trial_days: int
     start_at: _timestamp_pb2.Timestamp
     minimum_commitment_minor: int
+    billing_day: int
     spend_thresholds: _containers.RepeatedCompositeFieldContainer[_subscription_pb2.SpendThreshold]
-    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[NewSubscriptionItem, _Mapping]]] = ..., trial_days: _Optional[int] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., minimum_commitment_minor: _Optional[int] = ..., spend_thresholds: _Optional[_Iterable[_Union[_subscription_pb2.SpendThreshold, _Mapping]]] = ...) -> None: ...
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[NewSubscriptionItem, _Mapping]]] = ..., trial_days: _Optional[int] = ..., start_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., minimum_commitment_minor: _Optional[int] = ..., billing_day: _Optional[int] = ..., spend_thresholds: _Optional[_Iterable[_Union[_subscription_pb2.SpendThreshold, _Mapping]]] = ...) -> None: ...
 
 class NewSubscriptionItem(_message.Message):
     __slots__ = ("price_id", "quantity")

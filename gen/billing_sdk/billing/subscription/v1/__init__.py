@@ -312,6 +312,12 @@ class CreateSubscriptionRequest(betterproto2.Message):
     credits and tax. What is missing is charged with the period's last invoice. Due for the time served, as a fee is.
     """
 
+    billing_day: "int" = betterproto2.field(262, betterproto2.TYPE_INT32)
+    """
+    Day of the month on which billed periods begin, at midnight in the customer's time zone; the last day of shorter
+    months. The first billed period is the part until then. 0: periods count from the start, or the trial's end.
+    """
+
     spend_thresholds: "list[SpendThreshold]" = betterproto2.field(
         261, betterproto2.TYPE_MESSAGE, repeated=True
     )
