@@ -1,4 +1,4 @@
-"""Subscriptions that are billed on a day of the month: a first part of a period, and whole ones from then on."""
+"""Subscriptions billed on a day of the month: a first part of a period, and whole ones from then on."""
 
 from datetime import UTC, datetime
 

@@ -26,7 +26,7 @@ async def open_segment(
 
 
 def is_rest(subscription: Subscription, cycle: BillingCycle) -> bool:
-    """Whether an earlier part of the cycle's full period was invoiced; not so where service began within it."""
+    """Whether an earlier part of the full period was invoiced; not so where service began within it."""
     return cycle.period_start > max(cycle.full_period_start, rows.calendar(subscription).billed_from)
 
 

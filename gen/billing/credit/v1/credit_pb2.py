@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x62illing/credit/v1/credit.proto\x12\x11\x62illing.credit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf1\x04\n\x06\x43redit\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x1f\n\x0b\x63ustomer_id\x18\x03 \x01(\tR\ncustomerId\x12\x31\n\x04kind\x18\x04 \x01(\x0e\x32\x1d.billing.credit.v1.CreditKindR\x04kind\x12\x1a\n\x08\x63urrency\x18\x05 \x01(\tR\x08\x63urrency\x12!\n\x0c\x61mount_minor\x18\x06 \x01(\x03R\x0b\x61mountMinor\x12\'\n\x0fremaining_minor\x18\x07 \x01(\x03R\x0eremainingMinor\x12\x39\n\nvalid_from\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n\x0bvalid_until\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nvalidUntil\x12\x1a\n\x08priority\x18\n \x01(\x05R\x08priority\x12 \n\x0b\x64\x65scription\x18\x0b \x01(\tR\x0b\x64\x65scription\x12\x39\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x37\n\tvoided_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08voidedAt\x12\x18\n\x07version\x18\x0e \x01(\x03R\x07version\x12:\n\nexpired_at\x18\xa2\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiredAt\"q\n\rCreditBalance\x12\x1a\n\x08\x63urrency\x18\x01 \x01(\tR\x08\x63urrency\x12#\n\rprepaid_minor\x18\x02 \x01(\x03R\x0cprepaidMinor\x12\x1f\n\x0bother_minor\x18\x03 \x01(\x03R\notherMinor*\xaf\x01\n\nCreditKind\x12\x1b\n\x17\x43REDIT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43REDIT_KIND_PROMOTIONAL\x10\x01\x12\x18\n\x14\x43REDIT_KIND_DISCOUNT\x10\x02\x12\x1c\n\x18\x43REDIT_KIND_COMPENSATION\x10\x03\x12\x16\n\x12\x43REDIT_KIND_REFUND\x10\x04\x12\x17\n\x13\x43REDIT_KIND_PREPAID\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x62illing/credit/v1/credit.proto\x12\x11\x62illing.credit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x04\n\x06\x43redit\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x1f\n\x0b\x63ustomer_id\x18\x03 \x01(\tR\ncustomerId\x12\x31\n\x04kind\x18\x04 \x01(\x0e\x32\x1d.billing.credit.v1.CreditKindR\x04kind\x12\x1a\n\x08\x63urrency\x18\x05 \x01(\tR\x08\x63urrency\x12!\n\x0c\x61mount_minor\x18\x06 \x01(\x03R\x0b\x61mountMinor\x12\'\n\x0fremaining_minor\x18\x07 \x01(\x03R\x0eremainingMinor\x12\x39\n\nvalid_from\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n\x0bvalid_until\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nvalidUntil\x12\x1a\n\x08priority\x18\n \x01(\x05R\x08priority\x12 \n\x0b\x64\x65scription\x18\x0b \x01(\tR\x0b\x64\x65scription\x12\x39\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x37\n\tvoided_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08voidedAt\x12\x18\n\x07version\x18\x0e \x01(\x03R\x07version\x12\x39\n\nexpired_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiredAt\"q\n\rCreditBalance\x12\x1a\n\x08\x63urrency\x18\x01 \x01(\tR\x08\x63urrency\x12#\n\rprepaid_minor\x18\x02 \x01(\x03R\x0cprepaidMinor\x12\x1f\n\x0bother_minor\x18\x03 \x01(\x03R\notherMinor*\xaf\x01\n\nCreditKind\x12\x1b\n\x17\x43REDIT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43REDIT_KIND_PROMOTIONAL\x10\x01\x12\x18\n\x14\x43REDIT_KIND_DISCOUNT\x10\x02\x12\x1c\n\x18\x43REDIT_KIND_COMPENSATION\x10\x03\x12\x16\n\x12\x43REDIT_KIND_REFUND\x10\x04\x12\x17\n\x13\x43REDIT_KIND_PREPAID\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.credit.v1.credit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREDITKIND']._serialized_start=830
-  _globals['_CREDITKIND']._serialized_end=1005
+  _globals['_CREDITKIND']._serialized_start=829
+  _globals['_CREDITKIND']._serialized_end=1004
   _globals['_CREDIT']._serialized_start=87
-  _globals['_CREDIT']._serialized_end=712
-  _globals['_CREDITBALANCE']._serialized_start=714
-  _globals['_CREDITBALANCE']._serialized_end=827
+  _globals['_CREDIT']._serialized_end=711
+  _globals['_CREDITBALANCE']._serialized_start=713
+  _globals['_CREDITBALANCE']._serialized_end=826
 # @@protoc_insertion_point(module_scope)

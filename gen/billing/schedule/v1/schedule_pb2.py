@@ -26,17 +26,17 @@ from billing.types.v1 import period_pb2 as billing_dot_types_dot_v1_dot_period__
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"billing/schedule/v1/schedule.proto\x12\x13\x62illing.schedule.v1\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\x03\n\x0c\x42illingCycle\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\'\n\x0fsubscription_id\x18\x03 \x01(\tR\x0esubscriptionId\x12\x1f\n\x0b\x63ustomer_id\x18\x04 \x01(\tR\ncustomerId\x12\x30\n\x06period\x18\x05 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12\x39\n\x0b\x66ull_period\x18\x06 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\nfullPeriod\x12<\n\x05state\x18\x07 \x01(\x0e\x32&.billing.schedule.v1.BillingCycleStateR\x05state\x12\x14\n\x05trial\x18\x08 \x01(\x08R\x05trial\x12\x31\n\x06\x64ue_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05\x64ueAt\x12\x37\n\tclosed_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x63losedAt\x12\x18\n\x07version\x18\x0b \x01(\x03R\x07version\x12(\n\x0fthreshold_minor\x18\x84\x02 \x01(\x03R\x0ethresholdMinor\"\xa5\x01\n\tTestClock\x12\x1b\n\ttenant_id\x18\x01 \x01(\tR\x08tenantId\x12,\n\x03now\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x03now\x12\x37\n\ttarget_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08targetAt\x12\x14\n\x05ready\x18\x04 \x01(\x08R\x05ready*\xf9\x01\n\x11\x42illingCycleState\x12#\n\x1f\x42ILLING_CYCLE_STATE_UNSPECIFIED\x10\x00\x12!\n\x1d\x42ILLING_CYCLE_STATE_SCHEDULED\x10\x01\x12\x1c\n\x18\x42ILLING_CYCLE_STATE_OPEN\x10\x02\x12\x1d\n\x19\x42ILLING_CYCLE_STATE_GRACE\x10\x03\x12\x1e\n\x1a\x42ILLING_CYCLE_STATE_CLOSED\x10\x04\x12\x1d\n\x19\x42ILLING_CYCLE_STATE_RATED\x10\x05\x12 \n\x1c\x42ILLING_CYCLE_STATE_INVOICED\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"billing/schedule/v1/schedule.proto\x12\x13\x62illing.schedule.v1\x1a\x1d\x62illing/types/v1/period.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x03\n\x0c\x42illingCycle\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\'\n\x0fsubscription_id\x18\x03 \x01(\tR\x0esubscriptionId\x12\x1f\n\x0b\x63ustomer_id\x18\x04 \x01(\tR\ncustomerId\x12\x30\n\x06period\x18\x05 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\x06period\x12\x39\n\x0b\x66ull_period\x18\x06 \x01(\x0b\x32\x18.billing.types.v1.PeriodR\nfullPeriod\x12<\n\x05state\x18\x07 \x01(\x0e\x32&.billing.schedule.v1.BillingCycleStateR\x05state\x12\x14\n\x05trial\x18\x08 \x01(\x08R\x05trial\x12\x31\n\x06\x64ue_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05\x64ueAt\x12\x37\n\tclosed_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x63losedAt\x12\x18\n\x07version\x18\x0b \x01(\x03R\x07version\x12\'\n\x0fthreshold_minor\x18\x0c \x01(\x03R\x0ethresholdMinor\"\xa5\x01\n\tTestClock\x12\x1b\n\ttenant_id\x18\x01 \x01(\tR\x08tenantId\x12,\n\x03now\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x03now\x12\x37\n\ttarget_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08targetAt\x12\x14\n\x05ready\x18\x04 \x01(\x08R\x05ready*\xf9\x01\n\x11\x42illingCycleState\x12#\n\x1f\x42ILLING_CYCLE_STATE_UNSPECIFIED\x10\x00\x12!\n\x1d\x42ILLING_CYCLE_STATE_SCHEDULED\x10\x01\x12\x1c\n\x18\x42ILLING_CYCLE_STATE_OPEN\x10\x02\x12\x1d\n\x19\x42ILLING_CYCLE_STATE_GRACE\x10\x03\x12\x1e\n\x1a\x42ILLING_CYCLE_STATE_CLOSED\x10\x04\x12\x1d\n\x19\x42ILLING_CYCLE_STATE_RATED\x10\x05\x12 \n\x1c\x42ILLING_CYCLE_STATE_INVOICED\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.schedule.v1.schedule_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BILLINGCYCLESTATE']._serialized_start=797
-  _globals['_BILLINGCYCLESTATE']._serialized_end=1046
+  _globals['_BILLINGCYCLESTATE']._serialized_start=796
+  _globals['_BILLINGCYCLESTATE']._serialized_end=1045
   _globals['_BILLINGCYCLE']._serialized_start=124
-  _globals['_BILLINGCYCLE']._serialized_end=626
-  _globals['_TESTCLOCK']._serialized_start=629
-  _globals['_TESTCLOCK']._serialized_end=794
+  _globals['_BILLINGCYCLE']._serialized_end=625
+  _globals['_TESTCLOCK']._serialized_start=628
+  _globals['_TESTCLOCK']._serialized_end=793
 # @@protoc_insertion_point(module_scope)

@@ -126,7 +126,7 @@ class Credit(betterproto2.Message):
     version: "int" = betterproto2.field(14, betterproto2.TYPE_INT64)
 
     expired_at: "datetime.datetime | None" = betterproto2.field(
-        290, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+        15, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
     """
     When what was left of it expired, after `valid_until`.

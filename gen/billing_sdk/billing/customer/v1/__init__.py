@@ -163,7 +163,7 @@ class Customer(betterproto2.Message):
     What the customer is written to in; unspecified: as the tenant's branding says.
     """
 
-    consolidate_invoices: "bool" = betterproto2.field(260, betterproto2.TYPE_BOOL)
+    consolidate_invoices: "bool" = betterproto2.field(17, betterproto2.TYPE_BOOL)
     """
     Its subscriptions' periods that end at the same instant are on one invoice.
     """
@@ -210,7 +210,7 @@ class CustomerDetails(betterproto2.Message):
     Of invoices; as the tenant's branding says when unspecified.
     """
 
-    consolidate_invoices: "bool" = betterproto2.field(260, betterproto2.TYPE_BOOL)
+    consolidate_invoices: "bool" = betterproto2.field(8, betterproto2.TYPE_BOOL)
     """
     Puts subscriptions' periods that end at the same instant on one invoice: those that begin from now on.
     """

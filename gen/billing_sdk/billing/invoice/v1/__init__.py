@@ -127,7 +127,7 @@ class InvoiceLineType(betterproto2.Enum):
     Of one-off invoices, and of one-time prices.
     """
 
-    TRUE_UP = 260
+    TRUE_UP = 5
     """
     What a period's lines lack to the subscription's minimum commitment; below zero where late usage makes up for it.
     """
@@ -140,7 +140,7 @@ class InvoiceLineType(betterproto2.Enum):
             2: "INVOICE_LINE_TYPE_USAGE",
             3: "INVOICE_LINE_TYPE_ADJUSTMENT",
             4: "INVOICE_LINE_TYPE_ONE_TIME",
-            260: "INVOICE_LINE_TYPE_TRUE_UP",
+            5: "INVOICE_LINE_TYPE_TRUE_UP",
         }
 
     @classmethod
@@ -151,7 +151,7 @@ class InvoiceLineType(betterproto2.Enum):
             "INVOICE_LINE_TYPE_USAGE": 2,
             "INVOICE_LINE_TYPE_ADJUSTMENT": 3,
             "INVOICE_LINE_TYPE_ONE_TIME": 4,
-            "INVOICE_LINE_TYPE_TRUE_UP": 260,
+            "INVOICE_LINE_TYPE_TRUE_UP": 5,
         }
 
 
@@ -610,10 +610,10 @@ class Invoice(betterproto2.Message):
     """
 
     written_off_at: "datetime.datetime | None" = betterproto2.field(
-        290, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+        32, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
 
-    terms: "InvoiceTerms | None" = betterproto2.field(270, betterproto2.TYPE_MESSAGE, optional=True)
+    terms: "InvoiceTerms | None" = betterproto2.field(33, betterproto2.TYPE_MESSAGE, optional=True)
 
 
 default_message_pool.register_message("billing.invoice.v1", "Invoice", Invoice)
@@ -680,7 +680,7 @@ class InvoiceCredit(betterproto2.Message):
 
     amount_minor: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
 
-    available_minor: "int" = betterproto2.field(270, betterproto2.TYPE_INT64)
+    available_minor: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
     """
     What the credit had left before; 0 of one that the invoice became, see `prepaid_minor`.
     """
@@ -807,25 +807,25 @@ class InvoiceLine(betterproto2.Message):
     """
 
     by_record: "__types__v1__.RecordEvidence | None" = betterproto2.field(
-        230, betterproto2.TYPE_MESSAGE, optional=True
+        18, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
     Of matrix and percentage prices.
     """
 
-    subscription_id: "str" = betterproto2.field(260, betterproto2.TYPE_STRING)
+    subscription_id: "str" = betterproto2.field(19, betterproto2.TYPE_STRING)
 
-    evidence: "InvoiceLineEvidence | None" = betterproto2.field(261, betterproto2.TYPE_MESSAGE, optional=True)
+    evidence: "InvoiceLineEvidence | None" = betterproto2.field(20, betterproto2.TYPE_MESSAGE, optional=True)
     """
     What lies outside the line: other lines that its amount follows from.
     """
 
-    charge_id: "str" = betterproto2.field(270, betterproto2.TYPE_STRING)
+    charge_id: "str" = betterproto2.field(21, betterproto2.TYPE_STRING)
     """
     What rating charged; empty for what was no charge.
     """
 
-    tax_category: "str" = betterproto2.field(271, betterproto2.TYPE_STRING)
+    tax_category: "str" = betterproto2.field(22, betterproto2.TYPE_STRING)
     """
     By which its tax rates were chosen.
     """
@@ -920,7 +920,7 @@ class InvoicePaymentRecorded(betterproto2.Message):
 
     amount_due_minor: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
 
-    recovered: "bool" = betterproto2.field(290, betterproto2.TYPE_BOOL)
+    recovered: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
     """
     The invoice had been written off.
     """
@@ -1326,7 +1326,7 @@ class OneTimeItem(betterproto2.Message):
     """
 
     service_period: "__types__v1__.Period | None" = betterproto2.field(
-        290, betterproto2.TYPE_MESSAGE, optional=True
+        5, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
     When the service is given that the item is about; unset: now. What lies ahead when the invoice is finalized is

@@ -152,15 +152,15 @@ class Charge(betterproto2.Message):
     """
 
     by_record: "__types__v1__.RecordEvidence | None" = betterproto2.field(
-        230, betterproto2.TYPE_MESSAGE, optional=True
+        31, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
     Of matrix and percentage prices.
     """
 
-    basis: "ChargeBasis | None" = betterproto2.field(270, betterproto2.TYPE_MESSAGE, optional=True)
+    basis: "ChargeBasis | None" = betterproto2.field(32, betterproto2.TYPE_MESSAGE, optional=True)
 
-    amount_before: "str" = betterproto2.field(271, betterproto2.TYPE_STRING)
+    amount_before: "str" = betterproto2.field(33, betterproto2.TYPE_STRING)
     """
     Of a fee that is billed in parts: what those before it came to. The lines of all parts add up to what they
     come to together, rounded.
@@ -283,7 +283,7 @@ class PreviewPriceRequest(betterproto2.Message):
     """
 
     properties: "dict[str, str]" = betterproto2.field(
-        230,
+        31,
         betterproto2.TYPE_MAP,
         map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
     )
@@ -309,7 +309,7 @@ class PreviewPriceResponse(betterproto2.Message):
     steps: "list[__types__v1__.ChargeStep]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
 
     by_record: "__types__v1__.RecordEvidence | None" = betterproto2.field(
-        230, betterproto2.TYPE_MESSAGE, optional=True
+        5, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
     Of matrix and percentage prices.

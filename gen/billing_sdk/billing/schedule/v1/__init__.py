@@ -160,7 +160,7 @@ class BillingCycle(betterproto2.Message):
 
     version: "int" = betterproto2.field(11, betterproto2.TYPE_INT64)
 
-    threshold_minor: "int" = betterproto2.field(260, betterproto2.TYPE_INT64)
+    threshold_minor: "int" = betterproto2.field(12, betterproto2.TYPE_INT64)
     """
     Above zero, it is no part of the period: it bills the usage so far, which came to this spend threshold.
     """

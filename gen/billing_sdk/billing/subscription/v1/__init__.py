@@ -255,7 +255,7 @@ class ChangeSubscriptionRequest(betterproto2.Message):
     part of it that was invoiced immediately, and only if none of the items that end was used since.
     """
 
-    minimum_commitment_minor: "int | None" = betterproto2.field(260, betterproto2.TYPE_INT64, optional=True)
+    minimum_commitment_minor: "int | None" = betterproto2.field(9, betterproto2.TYPE_INT64, optional=True)
     """
     As when a subscription is created; 0 ends it, and it stays as it is when unset. It changes with the fees: with
     PRORATION_BEHAVIOR_NONE, when the next period begins.
@@ -306,20 +306,20 @@ class CreateSubscriptionRequest(betterproto2.Message):
     The tenant's present second when unset.
     """
 
-    minimum_commitment_minor: "int" = betterproto2.field(260, betterproto2.TYPE_INT64)
+    minimum_commitment_minor: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
     """
     What the lines of a period come to at least, in minor units of the subscription's currency, before discounts,
     credits and tax. What is missing is charged with the period's last invoice. Due for the time served, as a fee is.
     """
 
-    billing_day: "int" = betterproto2.field(262, betterproto2.TYPE_INT32)
+    billing_day: "int" = betterproto2.field(9, betterproto2.TYPE_INT32)
     """
     Day of the month on which billed periods begin, at midnight in the customer's time zone; the last day of shorter
     months. The first billed period is the part until then. 0: periods count from the start, or the trial's end.
     """
 
     spend_thresholds: "list[SpendThreshold]" = betterproto2.field(
-        261, betterproto2.TYPE_MESSAGE, repeated=True
+        10, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
     As SetSpendThresholds.
@@ -600,13 +600,13 @@ class Subscription(betterproto2.Message):
     When the scheduled change takes effect, if there is one.
     """
 
-    minimum_commitment_minor: "int" = betterproto2.field(260, betterproto2.TYPE_INT64)
+    minimum_commitment_minor: "int" = betterproto2.field(23, betterproto2.TYPE_INT64)
     """
     What the lines of a period come to at least, in minor units; 0: anything.
     """
 
     spend_thresholds: "list[SpendThreshold]" = betterproto2.field(
-        261, betterproto2.TYPE_MESSAGE, repeated=True
+        24, betterproto2.TYPE_MESSAGE, repeated=True
     )
 
 
@@ -662,7 +662,7 @@ class SubscriptionChange(betterproto2.Message):
         9, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
 
-    minimum_commitment_minor: "int | None" = betterproto2.field(260, betterproto2.TYPE_INT64, optional=True)
+    minimum_commitment_minor: "int | None" = betterproto2.field(10, betterproto2.TYPE_INT64, optional=True)
     """
     From then on; unset: as before.
     """

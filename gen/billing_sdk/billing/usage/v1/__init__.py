@@ -385,7 +385,7 @@ class StreamUsageProblem(betterproto2.Message):
     message: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
 
     facts: "dict[str, str]" = betterproto2.field(
-        280,
+        5,
         betterproto2.TYPE_MAP,
         map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
     )
@@ -769,7 +769,7 @@ class UsageReported(betterproto2.Message):
         9, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
 
-    filtered_count: "int" = betterproto2.field(230, betterproto2.TYPE_INT64)
+    filtered_count: "int" = betterproto2.field(10, betterproto2.TYPE_INT64)
     """
     Records accepted now that the meter's filters leave out.
     """
@@ -797,7 +797,7 @@ class UsageResult(betterproto2.Message):
     message: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
 
     facts: "dict[str, str]" = betterproto2.field(
-        280,
+        5,
         betterproto2.TYPE_MAP,
         map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
     )
@@ -890,25 +890,25 @@ class UsageTotal(betterproto2.Message):
 
     version: "int" = betterproto2.field(11, betterproto2.TYPE_INT64)
 
-    filtered_count: "int" = betterproto2.field(230, betterproto2.TYPE_INT64)
+    filtered_count: "int" = betterproto2.field(12, betterproto2.TYPE_INT64)
     """
     Records that the meter's filters leave out: accepted, never billed.
     """
 
-    billed_count: "int" = betterproto2.field(231, betterproto2.TYPE_INT64)
+    billed_count: "int" = betterproto2.field(13, betterproto2.TYPE_INT64)
     """
     Records of `record_count` that were there when the period was last rated.
     """
 
     transform: "__catalog__v1__.MeterTransform | None" = betterproto2.field(
-        232, betterproto2.TYPE_MESSAGE, optional=True
+        14, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
     The meter's; not set when it has none.
     """
 
     aggregation: "__catalog__v1__.Aggregation" = betterproto2.field(
-        270, betterproto2.TYPE_ENUM, default_factory=lambda: __catalog__v1__.Aggregation(0)
+        15, betterproto2.TYPE_ENUM, default_factory=lambda: __catalog__v1__.Aggregation(0)
     )
     """
     The meter's.
