@@ -407,13 +407,13 @@ async def live(
     await shop.open({price.tax_category for customer in customers for price in customer.prices})
     welcomed = await at_once(shop.welcome(customer) for customer in customers)
     accounts = {customer.name: account for customer, account in zip(customers, welcomed, strict=True)}
-    visits: dict[datetime, list[tuple[Account, Sequence[Action]]]] = {at: [] for at in checks}
+    wanted: dict[datetime, dict[str, list[Action]]] = {at: {} for at in checks}
     for customer in customers:
         for visit in customer.visits:
-            visits.setdefault(visit.at, []).append((accounts[customer.name], visit.actions))
-    for at in sorted(visits):
+            wanted.setdefault(visit.at, {}).setdefault(customer.name, []).extend(visit.actions)
+    for at in sorted(wanted):
         await shop.wait_until(at)
-        await shop.act(visits[at])
+        await shop.act([(accounts[name], actions) for name, actions in wanted[at].items()])
         await platform.drain()
         if at in checks:
             await checks[at](shop, accounts)
