@@ -98,9 +98,16 @@ FROM (
         )
 ) t
 LEFT JOIN LATERAL (
-    -- The part that it begins in.
+    -- The part that it begins in; if its item serves in later ones, they bill all of it.
     SELECT b.full_period_start, b.full_period_end,
-        (b.state IN ('rated', 'invoiced') AND b.period_start < t.rated_start) AS rated
+        (b.state IN ('rated', 'invoiced') AND b.period_start < t.rated_start AND NOT EXISTS (
+            SELECT
+            FROM billing_cycles l
+            JOIN subscription_items i ON i.tenant_id = l.tenant_id AND i.id = t.subscription_item_id
+            WHERE l.tenant_id = b.tenant_id AND l.subscription_id = b.subscription_id
+                AND l.full_period_start = b.full_period_start AND l.period_start > b.period_start
+                AND l.period_start < least(l.period_end, i.ends_at) AND l.state NOT IN ('rated', 'invoiced')
+        )) AS rated
     FROM billing_cycles b
     WHERE b.tenant_id = t.tenant_id AND b.subscription_id = t.subscription_id
         AND b.period_start <= t.period_start AND b.period_end > t.period_start

@@ -64,6 +64,11 @@ LIVES = {
         at(START + DAY, now(OTHER_ITEMS)),
         at(START + DAY, now(ITEMS)),
     ],
+    "changed at once in two periods, before the first is closed": [
+        at(START + DAY, Use("requests", "4", START + DAY)),
+        at(RENEWAL - 30 * MINUTE, now(OTHER_ITEMS)),
+        at(RENEWAL + 20 * MINUTE, now(ITEMS)),
+    ],
 }
 
 
