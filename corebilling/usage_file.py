@@ -1,7 +1,8 @@
 """Usage from files: rows become records, with keys derived so that a repeated import changes nothing.
 
 A record's key is time-ordered, as the server likes it: its time in milliseconds, then a hash of its
-subscription, meter, time and quantity, and of how many records exactly like it stand before it in the file.
+subscription, meter, time, quantity and properties, and of how many records exactly like it stand before it in
+the file.
 """
 
 import csv
@@ -57,11 +58,12 @@ class FileRecord:
 
 
 class UsageFile:
-    """An open CSV or JSON Lines file, read row by row."""
+    """An open CSV or JSON Lines file, read row by row. Rows of JSON may have `properties`."""
 
     def __init__(self, path: Path, mapping: ColumnMapping) -> None:
         self._path = path
         self._mapping = mapping
+        self._is_json = path.suffix in _JSON_LINES
         self._file: BinaryIO = path.open("rb")
         self.size_bytes = path.stat().st_size
         self.rows = 0
@@ -91,7 +93,7 @@ class UsageFile:
     def _rows(self) -> Iterator[Row]:
         text = TextIOWrapper(self._file, encoding="utf-8-sig", newline="")
         try:
-            yield from self._json_rows(text) if self._path.suffix in _JSON_LINES else self._csv_rows(text)
+            yield from self._json_rows(text) if self._is_json else self._csv_rows(text)
         except (UnicodeDecodeError, csv.Error) as error:
             raise FileInvalid(f"{self._path.name}, after row {self.rows}: {error}.") from None
         finally:
@@ -121,6 +123,7 @@ class UsageFile:
     def _records(self, row: Row) -> Iterator[usage_pb2.UsageRecord]:
         recorded_at = parse_time(_text(row, self._mapping.recorded_at))
         subscription_id = self._mapping.subscription_id or _text(row, "subscription_id")
+        properties = _properties(row) if self._is_json else {}
         if not self._mapping.meters:
             yield usage_pb2.UsageRecord(
                 idempotency_key=_text(row, "idempotency_key"),
@@ -128,6 +131,7 @@ class UsageFile:
                 meter_code=_text(row, "meter_code"),
                 quantity=_text(row, "quantity"),
                 recorded_at=recorded_at,
+                properties=properties,
             )
         for meter_code, column in self._mapping.meters:
             if quantity := _text(row, column):
@@ -136,6 +140,7 @@ class UsageFile:
                     meter_code=meter_code,
                     quantity=quantity,
                     recorded_at=recorded_at,
+                    properties=properties,
                 )
 
 
@@ -164,6 +169,7 @@ def derive_key(record: usage_pb2.UsageRecord, earlier: Counter[bytes]) -> str:
         record.quantity,
         str(at.seconds),
         str(at.nanos),
+        *(part for name in sorted(record.properties) for part in (name, record.properties[name])),
     )
     content = blake2b("\0".join(parts).encode(), digest_size=16).digest()
     number = earlier[content]
@@ -179,3 +185,17 @@ def derive_key(record: usage_pb2.UsageRecord, earlier: Counter[bytes]) -> str:
 def _text(row: Row, column: str) -> str:
     value = row.get(column)
     return "" if value is None else str(value).strip()
+
+
+def _properties(row: Row) -> Mapping[str, str]:
+    """What a row of JSON says of itself.
+
+    Raises:
+        ValueError: It is no object of texts.
+    """
+    value = row.get("properties")
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise ValueError('\'properties\' is no object of texts, as in {"region": "eu"}')
+    return value

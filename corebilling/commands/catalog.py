@@ -70,6 +70,8 @@ class Importer:
     async def _plan(self, plan: DefaultPlan, product_id: str, meters: dict[str, str]) -> bool:
         found = await self._catalog.ListPlans(rpc.ListPlansRequest(tenant_id=self._tenant_id, code=plan.code))
         if found.plans:
+            # A run that ended early may have left the plan without its limit.
+            await self._limit_adapters(found.plans[0].id, plan.adapters)
             return False
         items = [
             pb.PlanItem(price_id=await self._price(plan, price, product_id, meters), quantity=price.quantity)
@@ -79,12 +81,18 @@ class Importer:
             tenant_id=self._tenant_id, request_id=new_id("req"), code=plan.code, name=plan.name, items=items
         )
         created = await self._catalog.CreatePlan(request)
-        if plan.adapters:
-            await self._limit_adapters(created.plan.id, plan.adapters)
+        await self._limit_adapters(created.plan.id, plan.adapters)
         return True
 
     async def _limit_adapters(self, plan_id: str, limit: str) -> None:
-        """Each subscription to the plan may have so many; more are refused."""
+        """Each subscription to the plan may have so many; more are refused. A limit it has stays as it is."""
+        if not limit:
+            return
+        found = await self._quotas.ListQuotas(
+            quota_service_pb2.ListQuotasRequest(tenant_id=self._tenant_id, subject_id=plan_id)
+        )
+        if any(quota.meter_code == "adapters_active" for quota in found.quotas):
+            return
         await self._quotas.SetQuota(
             quota_service_pb2.SetQuotaRequest(
                 tenant_id=self._tenant_id,

@@ -35,7 +35,12 @@ usage_app = typer.Typer(no_args_is_help=True, help="Reports usage, and checks it
 @usage_app.command("import")
 def import_file(
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="A .csv file with a header, or .jsonl.")
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="A .csv file with a header, or .jsonl; its rows may have properties.",
+        ),
     ],
     subscription: Annotated[
         str, typer.Option(help="Subscription of every row; empty: the column subscription_id.")

@@ -161,6 +161,32 @@ async def test_bad_rows_are_named_and_fail_the_command_but_not_the_others(
     assert await sums(usage) == {"calls": (1, "1.1")}
 
 
+async def test_properties_of_json_lines_are_those_of_the_records(
+    server: Server, usage: Usage, tmp_path: Path, state: Path
+) -> None:
+    file = tmp_path / "usage.jsonl"
+    common = {"subscription_id": "sub_a", "meter_code": "calls", "recorded_at": "2026-03-10T11:00:00Z"}
+    said = [{"region": "eu"}, {"region": "us", "size": 1.10}, {}, None, {"region": True}, "eu"]
+    rows = [{**common, "quantity": 2, "properties": one} for one in said]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    code, output = await command(server, str(file))
+    assert code == 1
+    assert "row 5: USAGE_RECORD_INVALID 'properties' is no object of texts" in output
+    assert "row 6: USAGE_RECORD_INVALID 'properties' is no object of texts" in output
+    stored = await usage.db.admin("SELECT properties FROM usage_records ORDER BY properties")
+    assert [row["properties"] and json.loads(row["properties"]) for row in stored] == [
+        {"region": "eu"},
+        {"region": "us", "size": "1.1"},
+        None,
+        None,
+    ]
+    # In another order, they are the same records: properties are part of what a key is made of.
+    file.write_text("\n".join(map(json.dumps, reversed(rows[:4]))))
+    code, output = await command(server, str(file))
+    assert code == 0, output
+    assert "Nothing changed: every record was known." in output
+
+
 async def test_missing_column_is_refused_by_name(server: Server, tmp_path: Path, state: Path) -> None:
     file = tmp_path / "usage.csv"
     file.write_text("when,what\n2026-03-10 11:00:00,1\n")

@@ -9,9 +9,9 @@ Each is sold by the month and by the year.
 | Professional | 499     | 10,000,000     | 25       | 0.000003 / 0.15 / 0.15 / 99                  |
 | Enterprise   | 2,499   | 100,000,000    | any      | 0.000001 / 0.10 / 0.10 / 199                 |
 
-What a plan includes is the first tier of a graduated price, at 0. Stored gigabytes are billed at the
-period's peak; moved gigabytes are those going out. Adapters cost nothing: a quota refuses those above the
-limit.
+What a plan includes is the first tier of a graduated price, at 0. Stored gigabytes are weighed by time: 100
+held for half of the period are 50. Moved gigabytes are those going out. Adapters cost nothing: a quota
+refuses those above the limit.
 
 A year costs twelve months: fees, seats and stored gigabytes twelve times as much, and twelve times the calls
 and moved gigabytes are included.
@@ -27,7 +27,7 @@ PRODUCT = ("platform", "Platform")
 
 METERS: tuple[tuple[str, str, pb.Aggregation, str], ...] = (
     ("api_calls", "API calls", pb.AGGREGATION_SUM, "call"),
-    ("storage_gb", "Storage", pb.AGGREGATION_MAX, "GB"),
+    ("storage_gb", "Storage", pb.AGGREGATION_TIME_WEIGHTED, "GB"),
     ("transfer_gb_in", "Transfer in", pb.AGGREGATION_SUM, "GB"),
     ("transfer_gb_out", "Transfer out", pb.AGGREGATION_SUM, "GB"),
     ("query_seconds", "Query time", pb.AGGREGATION_SUM, "second"),
