@@ -8,7 +8,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -21,6 +21,7 @@ from billing.rating.v1 import rating_pb2
 from billing.tax.v1 import tax_pb2
 from billing.tenant.v1 import tenant_pb2
 from billing.types.v1 import money_pb2, period_pb2
+from billing.usage.v1 import usage_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from corebilling.domains.invoice.amounts import AmountLine, InvoiceAmounts, Terms, work_out
@@ -121,6 +122,14 @@ def moment(stamp: Timestamp) -> datetime:
 def moments(period: period_pb2.Period) -> Period:
     """The period as it is reckoned with."""
     return Period(moment(period.start), moment(period.end))
+
+
+def counted_span(total: usage_pb2.UsageTotal) -> Period:
+    """From when to when the total has records: an ended item keeps those that were ahead of the clock."""
+    period = moments(total.period)
+    if not total.HasField("last_recorded_at"):
+        return period
+    return Period(period.start, max(period.end, moment(total.last_recorded_at) + timedelta(microseconds=1)))
 
 
 def named(enum: EnumType, value: int, what: str) -> str:
