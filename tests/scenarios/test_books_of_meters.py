@@ -1,4 +1,4 @@
-"""The books balance for meters of every aggregation, with filters and transforms, as long as a period lives."""
+"""The books balance for meters of every aggregation, with filters and transforms, billed and late."""
 
 import json
 from datetime import UTC, datetime, timedelta
