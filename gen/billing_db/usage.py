@@ -402,7 +402,7 @@ class ListUsageBucketsRow:
     record_count: int
     quantity_sum: Decimal
     quantity_max: Decimal
-    quantity_min: Decimal
+    quantity_min: Decimal | None
     aggregation: str
 
 

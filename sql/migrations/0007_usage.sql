@@ -94,7 +94,8 @@ CREATE TABLE usage_rollups (
     record_count bigint NOT NULL,
     quantity_sum numeric NOT NULL,
     quantity_max numeric NOT NULL,
-    quantity_min numeric NOT NULL,
+    -- Null when all were taken back.
+    quantity_min numeric,
     PRIMARY KEY (tenant_id, subscription_item_id, hour)
 ) WITH (fillfactor = 70);
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from billing.catalog.v1 import catalog_pb2 as pb
+from billing.invoice.v1 import invoice_pb2
 from billing.usage.v1 import usage_pb2
 from billing.usage.v1 import usage_service_pb2 as rpc
 
+from corebilling.domains.usage.corrections import CorrectionService
 from corebilling.domains.usage.reconciliation import reconcile_usage
 from corebilling.mapping import timestamp
 from corebilling.values.metering import metered_quantity
@@ -159,6 +161,55 @@ async def test_a_planted_difference_is_found(billing: Billing, aggregation: Any,
         drift.counted_filtered_records,
         drift.counted_filtered_quantity,
     )
+
+
+@pytest.mark.parametrize("aggregation", [number for number in pb.Aggregation.values() if number])
+async def test_records_that_filters_leave_out_are_corrected_and_change_no_bill(
+    billing: Billing, aggregation: Any
+) -> None:
+    subscription_id = await metered(billing, aggregation)
+    keys = {
+        str(row["quantity"]): str(row["key"])
+        for row in await billing.db.admin("SELECT quantity, key FROM usage_records")
+    }
+    corrections = CorrectionService(grace=timedelta(hours=1))
+    corrected = await billing.call(
+        corrections.correct_usage,
+        rpc.CorrectUsageRequest(idempotency_key=keys["9.5"], quantity="11", reason="wrong unit"),
+    )
+    retracted = await billing.call(
+        corrections.retract_usage, rpc.RetractUsageRequest(idempotency_key=keys["1"], reason="counted twice")
+    )
+    assert (corrected.total.quantity, corrected.total.filtered_count) == (retracted.total.quantity, 2)
+    assert (retracted.total.record_count, retracted.total.filtered_count) == (3, 1)
+    answer = await books(billing)
+    (balance,) = answer.balances
+    assert answer.balanced
+    assert conserved(balance)
+    assert (balance.retracted_records, balance.filtered_records, balance.pending_records) == (1, 1, 3)
+    (before,) = await billing.db.admin("SELECT unrated, quantity_sum, filtered_sum FROM usage_totals")
+    assert tuple(before) == (True, Decimal(11), Decimal(11))
+
+    await billing.advance(MONTH_END)
+    await billing.call(
+        corrections.correct_usage,
+        rpc.CorrectUsageRequest(idempotency_key=keys["9.5"], quantity="1", reason="wrong unit"),
+    )
+    await billing.advance(NEXT_MONTH_END)
+    lines = [line for invoice in await billing.invoices_of(subscription_id) for line in invoice.lines]
+    assert not [line for line in lines if line.type == invoice_pb2.INVOICE_LINE_TYPE_ADJUSTMENT]
+    assert (await books(billing)).balanced
+
+
+async def test_what_filters_leave_out_is_not_the_largest_that_is_left(billing: Billing) -> None:
+    await metered(billing, pb.AGGREGATION_MAX)
+    ((key,),) = await billing.db.admin("SELECT key FROM usage_records WHERE quantity = 6")
+    answer = await billing.call(
+        CorrectionService(grace=timedelta(hours=1)).retract_usage,
+        rpc.RetractUsageRequest(idempotency_key=str(key), reason="counted twice"),
+    )
+    assert answer.total.quantity == "3"
+    assert (await books(billing)).balanced
 
 
 @pytest.mark.parametrize("transform", ROUNDINGS)

@@ -861,7 +861,7 @@ class UsageRetracted(betterproto2.Message):
 
     total_quantity: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
     """
-    The period's quantity without it.
+    The period's quantity without it; empty for unique, latest and time-weighted meters.
     """
 
 
