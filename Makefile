@@ -100,6 +100,12 @@ bench: $(INSTALLED) kafka ## measure throughput and latency on this machine; LON
 faults: $(INSTALLED) kafka ## run the fault campaign, a quarter of an hour; LONG=1 for hours, SEED=n to repeat a run
 	pytest -q -s -m long tests/faults
 
+.PHONY: oracle
+oracle: export SEED ?= $(shell date +%s)
+oracle: export CUSTOMERS ?= 10000
+oracle: $(INSTALLED) ## compare random customers' years with a naive reckoning; SEED=n, CUSTOMERS=10000, ONLY=customer-17
+	pytest -q -n $(if $(ONLY),0,2) -m long --show-capture=no tests/oracle/test_years.py
+
 .PHONY: up
 up: $(INSTALLED) ## serve everything in one process on an embedded Postgres
 	corebilling up

@@ -12,7 +12,7 @@ from .models import Invoice, ReratedCharge
 LIST_BILLED_CHARGES: Final = """-- name: ListBilledCharges :many
 SELECT
     c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.currency, c.basis,
-    (c.by_record IS NOT NULL)::boolean AS by_record,
+    (c.by_record IS NOT NULL)::boolean AS by_record, (c.price_override_id IS NOT NULL)::boolean AS negotiated,
     (CASE WHEN c.kind = 'usage' THEN coalesce(t.billed_quantity, c.quantity) ELSE coalesce(i.quantity, 1) END)::numeric
         AS quantity,
     (
@@ -60,6 +60,7 @@ class ListBilledChargesRow:
     currency: str
     basis: Json
     by_record: bool
+    negotiated: bool
     quantity: Decimal
     corrected_price_id: str | None
     revision: int

@@ -5,7 +5,7 @@
 -- what was let go is not asked for again.
 SELECT
     c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.currency, c.basis,
-    (c.by_record IS NOT NULL)::boolean AS by_record,
+    (c.by_record IS NOT NULL)::boolean AS by_record, (c.price_override_id IS NOT NULL)::boolean AS negotiated,
     (CASE WHEN c.kind = 'usage' THEN coalesce(t.billed_quantity, c.quantity) ELSE coalesce(i.quantity, 1) END)::numeric
         AS quantity,
     (

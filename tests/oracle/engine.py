@@ -1,10 +1,16 @@
-"""The same lives, lived on the platform: every step is an RPC, and time is a sandbox tenant's clock."""
+"""The same lives, lived on the platform: every step is an RPC, and time is a sandbox tenant's clock.
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+What is done at one moment is done for all customers at once, in rounds: the order in which one customer does
+things is kept, and nothing else is promised by anybody.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
+from itertools import zip_longest
+from typing import Any, TypeVar
 
 import grpc
 from billing.access.v1 import access_service_pb2, api_key_pb2
@@ -60,6 +66,11 @@ METERS = {
     "jobs": catalog_pb2.AGGREGATION_COUNT,
     "peak": catalog_pb2.AGGREGATION_MAX,
 }
+AT_ONCE = 16
+"""Calls under way; the server has half as many connections."""
+BATCH_RECORDS = 1000
+
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -67,6 +78,7 @@ class Account:
     """A customer as the platform knows it."""
 
     id: str
+    currency: str
     interval: tuple[str, int]
     prices: dict[Price, str]
     subscription_id: str = ""
@@ -88,7 +100,8 @@ class Shop:
     def stub(self, stub_class: Any) -> Any:
         return self.platform.stub(stub_class, key=self.key)
 
-    async def open(self) -> None:
+    async def open(self, categories: Iterable[str]) -> None:
+        """Sells products of these tax categories."""
         operator = self.platform.operator_key
         seller = self.seller
         slug = new_id("t").replace("_", "-")
@@ -114,6 +127,12 @@ class Shop:
                 request_id=new_id("req"), code=code, name=code, aggregation=aggregation
             )
             self.meters[code] = (await self.stub(CatalogServiceStub).CreateMeter(meter)).meter.id
+        for category in sorted(categories):
+            product = catalog_service_pb2.CreateProductRequest(
+                request_id=new_id("req"), code=f"product-{category}", name="Product", tax_category=category
+            )
+            made = await self.stub(CatalogServiceStub).CreateProduct(product)
+            self.products[category] = made.product.id
 
     async def _set_taxes(self) -> None:
         seller, taxes = self.seller, self.stub(TaxServiceStub)
@@ -159,14 +178,14 @@ class Shop:
                 )
             )
         prices = {price: await self._offer(customer, price) for price in customer.prices}
-        return Account(made.id, customer.interval, prices)
+        return Account(made.id, customer.currency, customer.interval, prices)
 
     async def _offer(self, customer: Customer, price: Price) -> str:
         unit, count = customer.interval
         usage = catalog_pb2.PRICE_USAGE_METERED if price.meter else catalog_pb2.PRICE_USAGE_LICENSED
         request = catalog_service_pb2.CreatePriceRequest(
             request_id=new_id("req"),
-            product_id=await self._product(price.tax_category),
+            product_id=self.products[price.tax_category],
             code=f"{customer.name}-{price.code}",
             currency=customer.currency,
             model=enum_number(catalog_pb2.PriceModel, price.model),  # type: ignore[arg-type]
@@ -193,18 +212,6 @@ class Shop:
         )
         return str((await self.stub(CatalogServiceStub).CreatePrice(request)).price.id)
 
-    async def _product(self, tax_category: str) -> str:
-        if tax_category not in self.products:
-            request = catalog_service_pb2.CreateProductRequest(
-                request_id=new_id("req"),
-                code=f"product-{tax_category}",
-                name="Product",
-                tax_category=tax_category,
-            )
-            made = await self.stub(CatalogServiceStub).CreateProduct(request)
-            self.products[tax_category] = made.product.id
-        return self.products[tax_category]
-
     async def wait_until(self, at: datetime) -> None:
         """Advances the clock, and does all that falls due on the way."""
         self.platform.clock.advance(seconds=1)
@@ -214,8 +221,35 @@ class Shop:
         await self.stub(ScheduleServiceStub).AdvanceTestClock(request)
         await self.platform.drain()
 
-    async def act(self, account: Account, action: Action) -> bool:
-        """Whether it was accepted."""
+    async def act(self, done: Iterable[tuple[Account, Sequence[Action]]]) -> None:
+        """Does what each customer does in turn, for all of them together, and notes what was accepted."""
+        turns = [[(account, turn) for turn in in_turns(actions)] for account, actions in done]
+        for together in zip_longest(*turns):
+            alone, batch = [], []
+            for account, turn in filter(None, together):
+                if len(turn) == 1:
+                    alone.append((account, turn[0]))
+                else:
+                    batch += [(account, use) for use in turn]
+            await at_once(self._act_alone(account, action) for account, action in alone)
+            for begin in range(0, len(batch), BATCH_RECORDS):
+                await self._use_together(batch[begin : begin + BATCH_RECORDS])
+
+    async def _act_alone(self, account: Account, action: Action) -> None:
+        account.answers.append(await self._is_accepted(account, action))
+
+    async def _use_together(self, uses: Sequence[tuple[Account, Use]]) -> None:
+        request = usage_service_pb2.BatchReportUsageRequest(
+            records=[_record(account, use) for account, use in uses]
+        )
+        answer = await self.stub(UsageServiceStub).BatchReportUsage(request)
+        refused = {result.index: result.outcome for result in answer.results}
+        assert set(refused.values()) <= {usage_pb2.USAGE_OUTCOME_REJECTED}
+        assert answer.accepted == len(uses) - len(refused)
+        for index, (account, _) in enumerate(uses):
+            account.answers.append(index not in refused)
+
+    async def _is_accepted(self, account: Account, action: Action) -> bool:
         try:
             await self._act(account, action)
         except grpc.aio.AioRpcError as error:
@@ -273,15 +307,8 @@ class Shop:
                     )
                 )
             case Use():
-                record = usage_pb2.UsageRecord(
-                    idempotency_key=new_id("key"),
-                    subscription_id=name,
-                    meter_code=action.meter,
-                    quantity=action.quantity,
-                    recorded_at=timestamp(action.at),
-                )
                 await self.stub(UsageServiceStub).ReportUsage(
-                    usage_service_pb2.ReportUsageRequest(record=record)
+                    usage_service_pb2.ReportUsageRequest(record=_record(account, action))
                 )
             case Grant():
                 account.credits.append(await self._grant(account, action))
@@ -301,8 +328,6 @@ class Shop:
         return str((await self.stub(CreditServiceStub).GrantCredit(request)).credit.id)
 
     async def _redeem(self, account: Account, action: Redeem) -> None:
-        get = customer_service_pb2.GetCustomerRequest(customer_id=account.id)
-        currency = (await self.stub(CustomerServiceStub).GetCustomer(get)).customer.currency
         duration = {0: "forever", 1: "once"}.get(action.invoices, "repeating")
         coupon = discount_service_pb2.CreateCouponRequest(
             request_id=new_id("req"),
@@ -313,7 +338,7 @@ class Shop:
             ),
             percent=action.percent,
             amount_minor=action.amount_minor,
-            currency="" if action.percent else currency,
+            currency="" if action.percent else account.currency,
             duration=enum_number(discount_pb2.DiscountDuration, duration),  # type: ignore[arg-type]
             duration_invoices=action.invoices if duration == "repeating" else 0,
             price_ids=[account.prices[price] for price in action.prices],
@@ -379,22 +404,55 @@ async def live(
     """
     checks = checks or {}
     shop = Shop(platform, seller)
-    await shop.open()
-    accounts = {customer.name: await shop.welcome(customer) for customer in customers}
-    for at in sorted({visit.at for customer in customers for visit in customer.visits} | checks.keys()):
+    await shop.open({price.tax_category for customer in customers for price in customer.prices})
+    welcomed = await at_once(shop.welcome(customer) for customer in customers)
+    accounts = {customer.name: account for customer, account in zip(customers, welcomed, strict=True)}
+    wanted: dict[datetime, dict[str, list[Action]]] = {at: {} for at in checks}
+    for customer in customers:
+        for visit in customer.visits:
+            wanted.setdefault(visit.at, {}).setdefault(customer.name, []).extend(visit.actions)
+    for at in sorted(wanted):
         await shop.wait_until(at)
-        for customer in customers:
-            for visit in customer.visits:
-                if visit.at == at:
-                    account = accounts[customer.name]
-                    account.answers += [await shop.act(account, action) for action in visit.actions]
+        await shop.act([(accounts[name], actions) for name, actions in wanted[at].items()])
         await platform.drain()
         if at in checks:
             await checks[at](shop, accounts)
     await shop.wait_until(seller.ends)
     trial = await shop.stub(LedgerServiceStub).GetTrialBalance(ledger_service_pb2.GetTrialBalanceRequest())
     assert trial.balanced
-    return [await shop.year_of(accounts[customer.name]) for customer in customers]
+    return await at_once(shop.year_of(account) for account in welcomed)
+
+
+async def at_once(calls: Iterable[Awaitable[Result]]) -> list[Result]:
+    """What calls of different customers answer, in their order; bounded."""
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def bounded(call: Awaitable[Result]) -> Result:
+        async with free:
+            return await call
+
+    return await asyncio.gather(*(bounded(call) for call in calls))
+
+
+def in_turns(actions: Sequence[Action]) -> list[list[Action]]:
+    """One by one, but usage that follows usage with it: it is reported in a batch."""
+    turns: list[list[Action]] = []
+    for action in actions:
+        if isinstance(action, Use) and turns and isinstance(turns[-1][-1], Use):
+            turns[-1].append(action)
+        else:
+            turns.append([action])
+    return turns
+
+
+def _record(account: Account, use: Use) -> usage_pb2.UsageRecord:
+    return usage_pb2.UsageRecord(
+        idempotency_key=new_id("key"),
+        subscription_id=account.subscription_id,
+        meter_code=use.meter,
+        quantity=use.quantity,
+        recorded_at=timestamp(use.at),
+    )
 
 
 def _items(account: Account, items: Sequence[Item]) -> list[subscription_service_pb2.NewSubscriptionItem]:

@@ -15,6 +15,7 @@ from billing.rating.v1 import rating_pb2
 
 from corebilling.mapping import instant
 from tests.rpc.test_reconcile import books
+from tests.scenarios.test_negotiated_prices import negotiate
 from tests.scenarios.test_usage_is_billed_to_the_end import ADJUSTMENT, cancel, lines, use
 from tests.support.app import refused
 from tests.support.catalog import new_customer, new_meter, new_price, new_product, subscribe
@@ -64,7 +65,7 @@ async def invoiced(platform: Platform, quantity: int = 5, **terms: Any) -> Contr
     return made
 
 
-async def agreed(platform: Platform, **terms: Any) -> Contract:
+async def agreed(platform: Platform, *, committed_minor: int = 0, **terms: Any) -> Contract:
     product, meter = await new_product(platform), await new_meter(platform)
     made = Contract(product.id, meter.id, catalog_pb2.Price(), catalog_pb2.Price())
     made.fee = await new_price(platform, product.id, "fee", unit_amount="31", **terms)
@@ -72,7 +73,13 @@ async def agreed(platform: Platform, **terms: Any) -> Contract:
     details = customer_service_pb2.CustomerDetails(name="Ada")
     currency = {"currency": terms["currency"]} if "currency" in terms else {}
     made.customer_id = (await new_customer(platform, details=details, **currency)).id
-    created = await subscribe(platform, made.fee, made.tokens, customer_id=made.customer_id)
+    created = await subscribe(
+        platform,
+        made.fee,
+        made.tokens,
+        customer_id=made.customer_id,
+        minimum_commitment_minor=committed_minor,
+    )
     made.subscription_id = created.id
     (cycle,) = await platform.rows("SELECT id FROM billing_cycles")
     made.cycle_id = cycle["id"]
@@ -266,6 +273,45 @@ async def test_prices_that_cannot_take_each_others_place_are_refused(platform: P
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "PRICE_CURRENCY_MISSING")
     refusal = await refused(rerate(platform, made.cycle_id, "pri_none", made.tokens.id))
     assert (refusal.reason, refusal.facts) == ("PRICE_NOT_FOUND", {"price_id": "pri_none"})
+
+
+async def test_where_amounts_were_negotiated_no_price_is_corrected(platform: Platform):
+    made = await agreed(platform)
+    await negotiate(platform, made.tokens, "0.5", subscription_id=made.subscription_id)
+    await use(platform, made.subscription_id, 5, START, key="first")
+    platform.clock.advance(days=31, hours=2)
+    await platform.drain()
+    dearer = await made.price(platform, "dearer", unit_amount="2")
+    await refuse_negotiated(platform, made, made.tokens.id, dearer, of=made.tokens.id)
+
+
+async def test_a_corrected_price_that_has_negotiated_amounts_is_refused(platform: Platform):
+    made = await agreed(platform)
+    dearer = await made.price(platform, "dearer", unit_amount="2")
+    await negotiate(platform, catalog_pb2.Price(id=dearer), "1.5", customer_id=made.customer_id)
+    await use(platform, made.subscription_id, 5, START, key="first")
+    platform.clock.advance(days=31, hours=2)
+    await platform.drain()
+    await refuse_negotiated(platform, made, made.tokens.id, dearer, of=dearer)
+
+
+async def refuse_negotiated(platform: Platform, made: Contract, wrong: str, right: str, *, of: str):
+    for call in (rerate, preview):
+        refusal = await refused(call(platform, made.cycle_id, wrong, right))
+        assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "RERATING_NEGOTIATED")
+        assert refusal.facts == {"cycle_id": made.cycle_id, "price_id": of}
+    assert not await platform.rows("SELECT FROM rerated_charges")
+    assert len(await platform.rows("SELECT FROM invoices")) == 1
+
+
+async def test_a_period_that_is_held_to_a_commitment_is_not_rated_again(platform: Platform):
+    made = await invoiced(platform, committed_minor=10_000)
+    dearer = await made.price(platform, "dearer", unit_amount="2")
+    for call in (rerate, preview):
+        refusal = await refused(call(platform, made.cycle_id, made.tokens.id, dearer))
+        assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "RERATING_COMMITTED")
+        assert refusal.facts == {"cycle_id": made.cycle_id}
+    assert not await platform.rows("SELECT FROM rerated_charges")
 
 
 async def test_an_amount_that_no_invoice_holds_is_refused(platform: Platform):

@@ -211,6 +211,27 @@ async def test_a_preview_shows_what_the_others_bring(platform: Platform) -> None
     assert [_shown(line) for line in supposed.lines] == [_shown(line) for line in invoice.lines]
 
 
+async def test_a_preview_of_one_as_it_is_shows_the_invoice_of_all(platform: Platform) -> None:
+    ada = await consolidating(platform)
+    prices = await fees(platform, "20", "30")
+    made = [await subscribe(platform, price, customer_id=ada) for price in prices]
+    stub = platform.stub(InvoiceServiceStub)
+    seen = (await stub.PreviewInvoice(rpc.PreviewInvoiceRequest(subscription_id=made[1].id))).invoice
+    await pass_time(platform, days=32)
+    (invoice,) = await all_invoices(platform, ada)
+    assert (seen.subscription_id, seen.total_minor) == ("", invoice.total_minor)
+    assert [_shown(line) for line in seen.lines] == [_shown(line) for line in invoice.lines]
+
+
+async def test_a_trial_is_previewed_as_nothing(platform: Platform) -> None:
+    ada = await consolidating(platform)
+    (price,) = await fees(platform, "20")
+    made = await subscribe(platform, price, customer_id=ada, trial_days=14)
+    request = rpc.PreviewInvoiceRequest(subscription_id=made.id)
+    invoice = (await platform.stub(InvoiceServiceStub).PreviewInvoice(request)).invoice
+    assert (len(invoice.lines), invoice.total_minor, invoice.currency) == (0, 0, "USD")
+
+
 def _shown(line: pb.InvoiceLine) -> tuple[Any, ...]:
     return (line.subscription_id, line.description, line.amount_minor)
 

@@ -5,15 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from billing_db import rating as rating_sql
+from billing_db import schedule as schedule_sql
 from billing_db import tax as tax_sql
 from billing_db.models import BillingCycle, Charge
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import draft, true_up
 from corebilling.domains.invoice.reckoning import Reckoning
+from corebilling.domains.schedule.model import CycleState
 
 Charges = Mapping[str, Sequence[Charge]]
 """By the cycle's id."""
+_MOST_TOGETHER = 1000
 
 
 async def drafts(
@@ -27,7 +30,7 @@ async def drafts(
     categories = await _tax_categories(tx, [charge for cycle in cycles for charge in charges[cycle.id]])
     true_ups = await true_up.load(tx, cycles, {cycle.id: _adjusted(charges[cycle.id]) for cycle in cycles})
     made = []
-    for group in _groups(cycles, charges):
+    for group in _groups(cycles, charges, currency):
         money = next((charge.currency for cycle in group for charge in charges[cycle.id]), currency)
         lines = [
             line
@@ -44,6 +47,28 @@ async def drafts(
     return made
 
 
+async def together_with(tx: Transaction, cycle: BillingCycle) -> list[BillingCycle]:
+    """The cycle, and those of other subscriptions that are to be on one invoice with it: in its order."""
+    pending: Sequence[BillingCycle] = []
+    if cycle.consolidated:
+        pending = await schedule_sql.list_pending_cycles(
+            tx,
+            tenant_id=tx.tenant_id,
+            subscription_id="",
+            together_customer_id=cycle.customer_id,
+            limit_rows=_MOST_TOGETHER,
+        )
+    others = (
+        one
+        for one in pending
+        if one.period_end == cycle.period_end
+        and one.subscription_id != cycle.subscription_id
+        and not (one.trial or one.threshold_minor)
+        and (one.period_start < one.period_end or one.state == CycleState.RATED)
+    )
+    return sorted((cycle, *others), key=lambda one: one.subscription_id)
+
+
 async def charges_of(tx: Transaction, cycle_ids: Sequence[str]) -> Charges:
     charges: dict[str, list[Charge]] = defaultdict(list)
     for row in await rating_sql.list_charges(tx, tenant_id=tx.tenant_id, cycle_ids=cycle_ids):
@@ -51,12 +76,15 @@ async def charges_of(tx: Transaction, cycle_ids: Sequence[str]) -> Charges:
     return charges
 
 
-def _groups(cycles: Sequence[BillingCycle], charges: Charges) -> Iterable[Sequence[BillingCycle]]:
+def _groups(
+    cycles: Sequence[BillingCycle], charges: Charges, currency: str
+) -> Iterable[Sequence[BillingCycle]]:
     groups: dict[object, list[BillingCycle]] = defaultdict(list)
     for cycle in cycles:
         key: object = cycle.id
         if cycle.consolidated:
-            key = (cycle.customer_id, cycle.period_end, charges[cycle.id][0].currency)
+            money = next((charge.currency for charge in charges[cycle.id]), currency)
+            key = (cycle.customer_id, cycle.period_end, money)
         groups[key].append(cycle)
     return groups.values()
 

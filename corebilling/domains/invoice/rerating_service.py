@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.rating.v1 import rating_events_pb2, rating_pb2
+from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
 from billing_db import rerating as rerating_sql
 from billing_db import schedule as schedule_sql
@@ -18,7 +19,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import draft, records
 from corebilling.domains.invoice.model import InvoiceState, check_line
 from corebilling.domains.invoice.service import InvoiceService
-from corebilling.domains.rating.rerating import Rerated, charges_at, check_correction, rate_again
+from corebilling.domains.rating.rerating import Rerated, charges_at, check_correction, negotiated, rate_again
 from corebilling.domains.rating.service import price_of
 from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
 from corebilling.events import outbox
@@ -107,6 +108,7 @@ async def _decide(
 ) -> _Correction:
     cycle = await _find_cycle(tx, request.cycle_id)
     await _check_invoiced(tx, cycle)
+    _check_commitment(cycle)
     wanted = [request.price_id, request.corrected_price_id]
     found = {
         row.id: row for row in await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=wanted)
@@ -118,6 +120,7 @@ async def _decide(
     charges = charges_at(request.price_id, rows, cycle.id)
     wrong, corrected = (price_of(found[price_id], charges[0].currency) for price_id in wanted)
     check_correction(wrong, corrected)
+    await _check_negotiated(tx, cycle, corrected)
     rerated = [rate_again(charge, corrected) for charge in charges]
     categories = await tax_sql.list_tax_categories(tx, tenant_id=tx.tenant_id, price_ids=[corrected.id])
     category = next((row.tax_category for row in categories), "")
@@ -134,6 +137,30 @@ async def _check_invoiced(tx: Transaction, cycle: BillingCycle) -> None:
             f"The cycle is {state}: only one whose invoice is open or paid is rated again.",
             {"cycle_id": cycle.id, "state": state},
         )
+
+
+def _check_commitment(cycle: BillingCycle) -> None:
+    """An earlier part has no minimum itself: that of its period stands with the last one, trued up there."""
+    if cycle.minimum_minor or (cycle.minimum_minor is not None and cycle.period_end < cycle.full_period_end):
+        raise FailedPrecondition(
+            "RERATING_COMMITTED",
+            "The period is held to a minimum commitment, whose true-up would not follow; issue a credit note "
+            "or a one-off invoice instead.",
+            {"cycle_id": cycle.id},
+        )
+
+
+async def _check_negotiated(tx: Transaction, cycle: BillingCycle, corrected: Price) -> None:
+    overrides = await override_sql.list_overrides_of_subscriptions(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_ids=[cycle.subscription_id],
+        price_ids=[corrected.id],
+    )
+    for one in overrides:
+        begun = one.valid_from < cycle.full_period_end
+        if begun and (one.valid_until is None or one.valid_until > cycle.full_period_start):
+            raise negotiated(cycle.id, corrected.id)
 
 
 def _occasion(made: _Correction) -> draft.Occasion:

@@ -17,7 +17,7 @@ from billing_db import customer as customer_sql
 from billing_db import invoice as invoice_sql
 from billing_db import schedule as schedule_sql
 from billing_db import subscription as subscription_sql
-from billing_db.models import BillingCycle, Charge, Customer, Invoice, InvoicePayment
+from billing_db.models import BillingCycle, Customer, Invoice, InvoicePayment
 from google.protobuf.message import Message
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
@@ -138,6 +138,7 @@ class InvoiceService:
         self, tx: Transaction, request: rpc.PreviewInvoiceRequest
     ) -> rpc.PreviewInvoiceResponse:
         """The invoice of the newest period if no more were used in it: its whole fees, and the usage so far.
+        Where a customer has several subscriptions on one invoice, with the others' periods that end with it.
 
         Raises:
             NotFound: SUBSCRIPTION_NOT_FOUND, or BILLING_CYCLE_NOT_FOUND when all periods are invoiced.
@@ -152,13 +153,18 @@ class InvoiceService:
                 {"subscription_id": request.subscription_id},
             )
         cycle = await self.current_cycle(tx, subscription.id)
-        charges: Sequence[Charge] = []
-        if not cycle.trial:
-            rated = (await self._rating.rate(tx, [cycle]))[cycle.id]
-            charges, cycle.minimum_minor = rated.charges, rated.minimum_minor
+        cycles = await cycle_draft.together_with(tx, cycle)
+        charges = dict(await cycle_draft.charges_of(tx, [one.id for one in cycles]))
+        rated = await self._rating.rate(
+            tx, [one for one in cycles if not (one.trial or one.state == "rated")]
+        )
+        for one in cycles:
+            if one.id in rated:
+                charges[one.id], one.minimum_minor = rated[one.id].charges, rated[one.id].minimum_minor
+            charges.setdefault(one.id, [])
         tenant = await tenant_profile(tx)
         reckoning = await self._reckoning(tx, [cycle.customer_id], tenant)
-        (made,) = await cycle_draft.drafts(tx, reckoning, [cycle], {cycle.id: charges}, subscription.currency)
+        (made,) = await cycle_draft.drafts(tx, reckoning, cycles, charges, subscription.currency)
         return rpc.PreviewInvoiceResponse(invoice=draft.message(made))
 
     async def current_cycle(self, tx: Transaction, subscription_id: str) -> BillingCycle:

@@ -55,7 +55,7 @@ def charges_at(
 
     Raises:
         FailedPrecondition: RERATING_PRICE_UNUSED when there are none; RERATING_PRICED_TOGETHER when what one
-            comes to depends on others.
+            comes to depends on others; RERATING_NEGOTIATED when other amounts than the price's own held.
     """
     found = [one for one in charges if (one.corrected_price_id or one.price_id) == price_id]
     if not found:
@@ -66,6 +66,8 @@ def charges_at(
         )
     if any(one.by_record for one in found):
         raise _by_record(price_id)
+    if any(one.negotiated for one in found):
+        raise negotiated(cycle_id, price_id)
     if any("priced_quantity" in one.basis for one in found):
         raise FailedPrecondition(
             "RERATING_PRICED_TOGETHER",
@@ -74,6 +76,15 @@ def charges_at(
             {"cycle_id": cycle_id, "price_id": price_id},
         )
     return found
+
+
+def negotiated(cycle_id: str, price_id: str) -> FailedPrecondition:
+    return FailedPrecondition(
+        "RERATING_NEGOTIATED",
+        "The customer has negotiated amounts of this price; issue a credit note or a one-off invoice "
+        "instead.",
+        {"cycle_id": cycle_id, "price_id": price_id},
+    )
 
 
 def _by_record(price_id: str) -> FailedPrecondition:

@@ -62,7 +62,7 @@ class InvoiceServiceStub:
     """Rates an invoiced cycle again: what was charged with a price, with the one that it should have been. The difference
     is invoiced at once, each line for the period that it is about; below zero it becomes prepaid credit. What comes
     late for the cycle is rated with the corrected price from then on. What was corrected is not rated with the wrong
-    price any more, and so never corrected twice.
+    price any more, and so never corrected twice. Refused where negotiated amounts or a minimum commitment hold.
     """
     PreviewRerating: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.PreviewReratingRequest, _invoice_service_pb2.PreviewReratingResponse]
     """What RerateCycle would do; nothing is written."""
@@ -105,7 +105,7 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """Rates an invoiced cycle again: what was charged with a price, with the one that it should have been. The difference
     is invoiced at once, each line for the period that it is about; below zero it becomes prepaid credit. What comes
     late for the cycle is rated with the corrected price from then on. What was corrected is not rated with the wrong
-    price any more, and so never corrected twice.
+    price any more, and so never corrected twice. Refused where negotiated amounts or a minimum commitment hold.
     """
     PreviewRerating: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.PreviewReratingRequest, _invoice_service_pb2.PreviewReratingResponse]  # type: ignore[assignment]
     """What RerateCycle would do; nothing is written."""
@@ -235,7 +235,7 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Rates an invoiced cycle again: what was charged with a price, with the one that it should have been. The difference
         is invoiced at once, each line for the period that it is about; below zero it becomes prepaid credit. What comes
         late for the cycle is rated with the corrected price from then on. What was corrected is not rated with the wrong
-        price any more, and so never corrected twice.
+        price any more, and so never corrected twice. Refused where negotiated amounts or a minimum commitment hold.
         """
 
     @_abc_1.abstractmethod

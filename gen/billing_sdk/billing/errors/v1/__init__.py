@@ -492,6 +492,18 @@ class ErrorReason(betterproto2.Enum):
     FAILED_PRECONDITION {price_id}. The price looks at single records: issue a credit note or a one-off invoice instead.
     """
 
+    RERATING_NEGOTIATED = 233
+    """
+    FAILED_PRECONDITION {cycle_id, price_id}. The customer has negotiated amounts of the price, which say what the period
+    costs instead: issue a credit note or a one-off invoice instead.
+    """
+
+    RERATING_COMMITTED = 234
+    """
+    FAILED_PRECONDITION {cycle_id}. The cycle's period is held to a minimum commitment, and its true-up would not follow
+    the correction: issue a credit note or a one-off invoice instead.
+    """
+
     BRANDING_LOGO_INVALID = 300
     """
     INVALID_ARGUMENT {field}. The logo is no PNG image, has over 2000 pixels each way, or is damaged.
@@ -730,6 +742,8 @@ class ErrorReason(betterproto2.Enum):
             230: "ERROR_REASON_METER_INVALID",
             231: "ERROR_REASON_USAGE_NOT_CORRECTABLE",
             232: "ERROR_REASON_RERATING_BY_RECORD",
+            233: "ERROR_REASON_RERATING_NEGOTIATED",
+            234: "ERROR_REASON_RERATING_COMMITTED",
             300: "ERROR_REASON_BRANDING_LOGO_INVALID",
             280: "ERROR_REASON_QUOTA_NOT_FOUND",
             281: "ERROR_REASON_QUOTA_EXCEEDED",
@@ -855,6 +869,8 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_METER_INVALID": 230,
             "ERROR_REASON_USAGE_NOT_CORRECTABLE": 231,
             "ERROR_REASON_RERATING_BY_RECORD": 232,
+            "ERROR_REASON_RERATING_NEGOTIATED": 233,
+            "ERROR_REASON_RERATING_COMMITTED": 234,
             "ERROR_REASON_BRANDING_LOGO_INVALID": 300,
             "ERROR_REASON_QUOTA_NOT_FOUND": 280,
             "ERROR_REASON_QUOTA_EXCEEDED": 281,

@@ -1846,7 +1846,7 @@ class InvoiceServiceStub:
         Rates an invoiced cycle again: what was charged with a price, with the one that it should have been. The difference
         is invoiced at once, each line for the period that it is about; below zero it becomes prepaid credit. What comes
         late for the cycle is rated with the corrected price from then on. What was corrected is not rated with the wrong
-        price any more, and so never corrected twice.
+        price any more, and so never corrected twice. Refused where negotiated amounts or a minimum commitment hold.
         """
 
         return self._channel.unary_unary(
