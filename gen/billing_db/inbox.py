@@ -557,14 +557,18 @@ SELECT (
     )
     OR EXISTS (
         SELECT FROM outbox_shards s
-        LEFT JOIN LATERAL (
-            SELECT w.epoch, w.xid, w.seq FROM event_watermarks w WHERE w.shard = s.shard
-            ORDER BY w.epoch, w.xid, w.seq LIMIT 1
-        ) low ON true
-        JOIN billing_events e
-            ON e.shard = s.shard
-            AND (e.epoch, e.xid, e.seq) > (coalesce(low.epoch, 0), coalesce(low.xid, 0), coalesce(low.seq, 0))
-        WHERE e.tenant_id = $1
+        LEFT JOIN (
+            SELECT DISTINCT ON (w.shard) w.shard, w.epoch, w.xid, w.seq FROM event_watermarks w
+            ORDER BY w.shard, w.epoch, w.xid, w.seq
+        ) low ON low.shard = s.shard
+        -- Per shard, from its watermark on: as a plain join it reads all events that the tenant ever had.
+        CROSS JOIN LATERAL (
+            SELECT FROM billing_events e
+            WHERE e.shard = s.shard
+                AND (e.epoch, e.xid, e.seq) > (coalesce(low.epoch, 0), coalesce(low.xid, 0), coalesce(low.seq, 0))
+                AND e.tenant_id = $1
+            LIMIT 1
+        ) unhandled
     )
 )::boolean AS pending
 """
