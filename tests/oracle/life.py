@@ -433,7 +433,7 @@ class Life:
                 continue
             before = self._together(run.price, period)
             run.billed[period.start] = used
-            amount_minor = self._minor(self._together(run.price, period) - before)
+            amount_minor = self._minor(self._together(run.price, period)) - self._minor(before)
             found.append(_line("adjustment", run, run.served.meets(period), used - billed, amount_minor))
         return found
 

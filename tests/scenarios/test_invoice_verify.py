@@ -25,7 +25,7 @@ from tests.scenarios.test_deferred_revenue import ahead
 from tests.scenarios.test_event_commands import access, command
 from tests.scenarios.test_negotiated_prices import negotiate
 from tests.support.bundle import as_fields, bundle_of, differences, invoices_of, month, rich_invoice, use
-from tests.support.catalog import new_customer, new_meter, new_price, new_product, subscribe
+from tests.support.catalog import change, new_customer, new_meter, new_price, new_product, subscribe
 from tests.support.money import (
     credit,
     customer_in,
@@ -550,3 +550,54 @@ async def test_what_looks_at_single_records_is_worked_out_again(platform: Platfo
     assert differences(first) == differences(second) == []
     assert differences(first, lambda b: charge(b, 0)["charge"]["by_record"]["cells"][0].update(quantity="9"))
     assert differences(first, lambda b: charge(b, 1)["price"]["percentage"].update(percent="9"))
+
+
+async def test_a_percentage_without_transactions_has_no_terms_to_check(platform: Platform) -> None:
+    product, meter = await new_product(platform), await new_meter(platform)
+    price = await new_price(
+        platform,
+        product.id,
+        "share",
+        model=catalog_pb2.PRICE_MODEL_PERCENTAGE,
+        unit_amount="",
+        usage=catalog_pb2.PRICE_USAGE_METERED,
+        meter_id=meter.id,
+        percentage=catalog_pb2.PricePercentage(percent="2.9", fixed_amount="0.3"),
+    )
+    subscription = await subscribe(platform, price)
+    await month(platform)
+    (made,) = await invoices_of(platform, subscription.id)
+    assert differences(as_fields(await bundle_of(platform, made.id))) == []
+
+
+async def test_records_ahead_of_the_clock_stay_with_an_item_that_is_ended(platform: Platform) -> None:
+    """They were counted while the item ran, and are beyond its end since."""
+    product, meter = await new_product(platform), await new_meter(platform)
+    price = await new_price(
+        platform,
+        product.id,
+        "tokens",
+        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
+        unit_amount="2",
+        usage=catalog_pb2.PRICE_USAGE_METERED,
+        meter_id=meter.id,
+    )
+    subscription = await subscribe(platform, price)
+    record = usage_pb2.UsageRecord(
+        idempotency_key="ahead",
+        subscription_id=subscription.id,
+        meter_code="tokens",
+        quantity="7",
+        recorded_at=timestamp(platform.clock.now() + timedelta(minutes=1)),
+    )
+    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
+    platform.clock.advance(seconds=1)
+    await change(platform, subscription.id, await new_price(platform, product.id, "fee"))
+    await month(platform)
+    (made,) = await invoices_of(platform, subscription.id)
+    line = next(line for line in made.lines if line.amount_minor == 1400)
+    explained = await platform.stub(InvoiceServiceStub).ExplainLine(
+        rpc.ExplainLineRequest(invoice_line_id=line.id)
+    )
+    assert [one.quantity for one in explained.records] == ["7"]
+    assert differences(as_fields(await bundle_of(platform, made.id))) == []

@@ -20,6 +20,7 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from corebilling.mapping import instant, timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
+from tests.support.bundle import as_fields, bundle_of, differences, invoices_of
 from tests.support.catalog import new_meter, new_price, new_product, subscribe, subscription
 from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
@@ -34,9 +35,9 @@ PERIOD_END = datetime(2026, 4, 1, 12, tzinfo=UTC)
 
 
 async def contract(
-    platform: Platform, aggregation: Any = catalog_pb2.AGGREGATION_SUM
+    platform: Platform, aggregation: Any = catalog_pb2.AGGREGATION_SUM, *, unit_amount: str = "1"
 ) -> tuple[catalog_pb2.Price, catalog_pb2.Price]:
-    """A fee of 31 a month, and tokens for 1 each."""
+    """A fee of 31 a month, and tokens for 1 each, or what is said."""
     product, meter = await new_product(platform), await new_meter(platform, aggregation=aggregation)
     tokens = await new_price(
         platform,
@@ -45,7 +46,7 @@ async def contract(
         model=catalog_pb2.PRICE_MODEL_PER_UNIT,
         usage=catalog_pb2.PRICE_USAGE_METERED,
         meter_id=meter.id,
-        unit_amount="1",
+        unit_amount=unit_amount,
     )
     return await new_price(platform, product.id, "fee", unit_amount="31"), tokens
 
@@ -116,6 +117,33 @@ async def test_more_of_it_gets_another_invoice_and_a_repetition_none(platform: P
     await go(platform, days=40)
     assert (await lines(platform))[1:] == [[(ADJUSTMENT, "3", 300)], [(ADJUSTMENT, "4", 400)]]
     assert (await platform.rows("SELECT count(*) FROM billing_cycles"))[0][0] == 3
+
+
+async def test_lines_of_late_usage_add_up_to_what_the_whole_is_rounded_to(platform: Platform):
+    created = await subscribe(platform, *await contract(platform, unit_amount="0.005"))
+    await use(platform, created.id, 1)
+    await go(platform, days=1)
+    await cancel(platform, created.id)
+    for _ in range(4):
+        await go(platform, hours=2)
+        await use(platform, created.id, 1, START)
+    await go(platform, hours=2)
+    (_, in_time), *late = await lines(platform)
+    assert [in_time, *(line for (line,) in late)] == [
+        (USAGE, "1", 1),
+        (ADJUSTMENT, "1", 0),
+        (ADJUSTMENT, "1", 1),
+        (ADJUSTMENT, "1", 0),
+        (ADJUSTMENT, "1", 1),
+    ]
+    rows = await platform.rows(
+        "SELECT amount, amount_before FROM charges WHERE kind = 'adjustment' ORDER BY created_at"
+    )
+    assert [(str(row["amount"]), str(row["amount_before"])) for row in rows] == [
+        ("0.005", before) for before in ("0.005", "0.01", "0.015", "0.02")
+    ]
+    for made in await invoices_of(platform, created.id):
+        assert differences(as_fields(await bundle_of(platform, made.id))) == []
 
 
 async def test_late_usage_that_costs_nothing_more_makes_no_invoice(platform: Platform):

@@ -224,7 +224,7 @@ def _evidence(line_id: str, row: models.Charge, price: Price) -> bundle_pb2.Line
     own = to_message(row, bundle_pb2.ChargePart, charge_id=row.id, rated_at=timestamp(NOW))
     own.lines.add(invoice_line_id=line_id, amount_minor=draft._rounded(row))
     parts = [own]
-    if row.kind == ChargeKind.ADJUSTMENT:
+    if row.kind == ChargeKind.ADJUSTMENT and before:
         parts.insert(0, bundle_pb2.ChargePart(charge_id="chg_before", quantity=decimal_text(before)))
     evidence = bundle_pb2.LineEvidence(
         invoice_line_id=line_id,

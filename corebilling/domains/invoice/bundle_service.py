@@ -16,8 +16,9 @@ from billing_db.models import Charge, Invoice, InvoiceLine
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import evidence, records
 from corebilling.domains.invoice.amounts import InvoiceAmounts
-from corebilling.domains.invoice.recomputation import exact_line, reckon
+from corebilling.domains.invoice.recomputation import counted_span, exact_line, reckon
 from corebilling.domains.ledger.service import LedgerService
+from corebilling.domains.usage.service import total_message
 from corebilling.errors import InvalidArgument, NotFound
 from corebilling.mapping import decimal_text, instant, to_message
 from corebilling.values.currency import EXPONENTS
@@ -71,9 +72,9 @@ class BundleService:
         token = ""
         if known and known[0].HasField("total"):
             total = known[0].total
-            place = _Place(_time(at), _key(key)) if at else _Place(instant(total.period.start), _NO_KEY)
-            end, limit = instant(total.period.end), page_limit(request.page_size)
-            page, token = await _records(tx, total.subscription_item_id, place, end, limit)
+            span, limit = counted_span(total), page_limit(request.page_size)
+            place = _Place(_time(at), _key(key)) if at else _Place(span.start, _NO_KEY)
+            page, token = await _records(tx, total.subscription_item_id, place, span.end, limit)
         return rpc.ExplainLineResponse(
             explanation=explanation,
             records=[_record(row) for row in page if _is_billed(row, known[0])],
@@ -221,7 +222,9 @@ async def _rated_totals(tx: Transaction, invoice: Invoice) -> list[tuple[str, da
         subscription_item_ids=[item_id for item_id, _ in keys],
         period_starts=[start for _, start in keys],
     )
-    ends = {(row.subscription_item_id, row.period_start): row.period_end for row in rows}
+    ends = {
+        (row.subscription_item_id, row.period_start): counted_span(total_message(row)).end for row in rows
+    }
     return [(item_id, start, ends[item_id, start]) for item_id, start in keys if (item_id, start) in ends]
 
 

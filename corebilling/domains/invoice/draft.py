@@ -108,7 +108,7 @@ def _parts(charge: Charge, threshold_minor: int) -> dict[str, Any] | None:
     parts: dict[str, Any] = {}
     if charge.amount_before:
         parts["amount_before"] = decimal_text(charge.amount_before)
-        if charge.kind == "usage":
+        if charge.kind in ("usage", "adjustment"):
             # Of an item that was not used itself, what came before is that of others of its price.
             parts["quantity_before"] = charge.basis.get("quantity_before", "0")
     if threshold_minor:

@@ -6,9 +6,9 @@ file. `Unreadable` names what cannot be understood; whatever can be is worked ou
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -21,6 +21,7 @@ from billing.rating.v1 import rating_pb2
 from billing.tax.v1 import tax_pb2
 from billing.tenant.v1 import tenant_pb2
 from billing.types.v1 import money_pb2, period_pb2
+from billing.usage.v1 import usage_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from corebilling.domains.invoice.amounts import AmountLine, InvoiceAmounts, Terms, work_out
@@ -123,6 +124,14 @@ def moments(period: period_pb2.Period) -> Period:
     return Period(moment(period.start), moment(period.end))
 
 
+def counted_span(total: usage_pb2.UsageTotal) -> Period:
+    """From when to when the total has records: an ended item keeps those that were ahead of the clock."""
+    period = moments(total.period)
+    if not total.HasField("last_recorded_at"):
+        return period
+    return Period(period.start, max(period.end, moment(total.last_recorded_at) + timedelta(microseconds=1)))
+
+
 def named(enum: EnumType, value: int, what: str) -> str:
     """The text of an enum's value.
 
@@ -209,16 +218,12 @@ def recharge(evidence: bundle_pb2.LineEvidence, *, final: bool = True) -> Rechar
     if not share:  # It served no time, or in a period that never came.
         terms, share = replace(terms, minimum_amount=None), _WHOLE
     if terms.model in BY_RECORD:
-        return _recharged(terms, _rated_records(evidence, terms, share), share)
-    if charge.kind == rating_pb2.CHARGE_KIND_USAGE and billed is None:
-        rated = rate(terms, quantity, final=final, share=share)
-    elif billed is not None:
+        return _recharged_records(evidence, terms, share)
+    if billed is not None:
         return _recharged_rest(charge, terms, share, billed, final=final)
-    else:
-        before = number(charge.basis.quantity_before, f"quantity before charge {charge.id}")
-        after = exact_amount(Fraction(before) + Fraction(quantity))
-        rated = rate_increase(terms, before, after, share=share)
-    return _recharged(terms, rated, share)
+    if charge.kind == rating_pb2.CHARGE_KIND_USAGE:
+        return _recharged(terms, rate(terms, quantity, final=final, share=share), share)
+    return _recharged_late(evidence, terms, share)
 
 
 def reckon(
@@ -289,7 +294,7 @@ def _recharged_fee(charge: rating_pb2.Charge, terms: Price, quantity: Decimal) -
     return replace(part, share_before=before, amount=amount, amount_before=amount_before)
 
 
-def _rated_records(evidence: bundle_pb2.LineEvidence, terms: Price, share: Fraction) -> Rated:
+def _recharged_records(evidence: bundle_pb2.LineEvidence, terms: Price, share: Fraction) -> Recharged:
     """What a matrix or percentage charges for what its records came to, less what was billed of it before."""
     charge, price = evidence.charge, evidence.price
     used = Fraction(0)
@@ -305,10 +310,38 @@ def _rated_records(evidence: bundle_pb2.LineEvidence, terms: Price, share: Fract
         used += Fraction(number(said.floor_amount, "floor amount"))
         used += Fraction(number(said.ceiling_amount, "ceiling amount"))
     whole = settle(terms, Rated(used), share=share)
-    before = itertools.takewhile(lambda part: part.charge_id != charge.id, evidence.parts)
-    billed = sum((Fraction(number(part.amount, "amount of a part")) for part in before), Fraction(0))
+    billed = _billed_before(evidence)
     steps = (*whole.steps, Step(StepKind.BILLED, -billed)) if billed else whole.steps
-    return Rated(whole.amount - billed, steps=steps)
+    made = _recharged(terms, Rated(whole.amount - billed, steps=steps), share)
+    return _on_top(made, whole.amount, billed) if billed else made
+
+
+def _recharged_late(evidence: bundle_pb2.LineEvidence, terms: Price, share: Fraction) -> Recharged:
+    """What all of a settled period's usage comes to more than what was billed of it."""
+    charge = evidence.charge
+    before = number(charge.basis.quantity_before, f"quantity before charge {charge.id}")
+    added = number(charge.quantity, f"quantity of charge {charge.id}")
+    after = exact_amount(Fraction(before) + Fraction(added))
+    old, rated = rate(terms, before, share=share), rate_increase(terms, before, after, share=share)
+    made = _recharged(terms, rated, share)
+    if not before and not any(_before(evidence)):
+        return made  # Nothing of it was on an invoice.
+    return _on_top(made, old.amount + rated.amount, old.amount)
+
+
+def _before(evidence: bundle_pb2.LineEvidence) -> Iterator[bundle_pb2.ChargePart]:
+    return itertools.takewhile(lambda part: part.charge_id != evidence.charge.id, evidence.parts)
+
+
+def _billed_before(evidence: bundle_pb2.LineEvidence) -> Fraction:
+    return sum((Fraction(number(part.amount, "amount of a part")) for part in _before(evidence)), Fraction(0))
+
+
+def _on_top(made: Recharged, new: Fraction, old: Fraction) -> Recharged:
+    """Cut to its decimals together with what was charged before."""
+    amount_before = exact_amount(old)
+    amount = exact_amount(Fraction(exact_amount(new)) - Fraction(amount_before))
+    return replace(made, amount=amount, amount_before=amount_before)
 
 
 def _cell_amount(price: catalog_pb2.Price, properties: Mapping[str, str]) -> Fraction:
@@ -332,12 +365,7 @@ def _recharged_together(charge: rating_pb2.Charge, terms: Price) -> Recharged:
         number(basis.priced_quantity_before, "quantity that was priced before"),
         fraction(basis.priced_share_before, "share that was priced before"),
     )
-    made = _recharged(terms, difference(new, old), own or _WHOLE)
-    if charge.kind == rating_pb2.CHARGE_KIND_ADJUSTMENT:
-        return made
-    amount_before = exact_amount(old.amount)
-    amount = exact_amount(Fraction(exact_amount(new.amount)) - Fraction(amount_before))
-    return replace(made, amount=amount, amount_before=amount_before)
+    return _on_top(_recharged(terms, difference(new, old), own or _WHOLE), new.amount, old.amount)
 
 
 def _invoiced_before(evidence: bundle_pb2.LineEvidence) -> Fraction | None:
@@ -345,8 +373,7 @@ def _invoiced_before(evidence: bundle_pb2.LineEvidence) -> Fraction | None:
     charge = evidence.charge
     if charge.kind != rating_pb2.CHARGE_KIND_USAGE or not number(charge.basis.quantity_before, "quantity"):
         return None
-    before = itertools.takewhile(lambda part: part.charge_id != charge.id, evidence.parts)
-    return sum((Fraction(number(part.amount, "amount of a part")) for part in before), Fraction(0))
+    return _billed_before(evidence)
 
 
 def _recharged_rest(

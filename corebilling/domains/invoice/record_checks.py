@@ -16,8 +16,8 @@ from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
 from corebilling.domains.invoice.recomputation import (
     Unreadable,
     above_zero,
+    counted_span,
     moment,
-    moments,
     named,
     number,
 )
@@ -45,7 +45,7 @@ def record_checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
         evidence = known.get(line.id)
         if evidence is None or not evidence.HasField("total"):
             continue
-        total, period = evidence.total, moments(evidence.total.period)
+        total, period = evidence.total, counted_span(evidence.total)
         records = [one for one in by_item[total.subscription_item_id] if moment(one.recorded_at) in period]
         if (total.subscription_item_id, period) not in seen:
             seen.add((total.subscription_item_id, period))
@@ -77,8 +77,9 @@ def by_record_checks(
         yield check.of(f"cell {place} amount", number(cell.amount, "amount of a cell"), exact_amount(made))
     if price.model == catalog_pb2.PRICE_MODEL_PERCENTAGE:
         said, terms = charge.by_record.transactions, _percentage(price)
-        yield check.of("percent", number(said.percent, "percentage"), terms.percent)
-        yield check.of("fixed_amount", number(said.fixed_amount, "fixed amount"), terms.fixed_amount)
+        if charge.by_record.HasField("transactions"):  # There are none where nothing was used.
+            yield check.of("percent", number(said.percent, "percentage"), terms.percent)
+            yield check.of("fixed_amount", number(said.fixed_amount, "fixed amount"), terms.fixed_amount)
         parts = [said.rate_amount, said.fixed_total, said.floor_amount, said.ceiling_amount]
         whole = sum_of(number(one, "amount of transactions") for one in parts)
         yield check.of("amount", number(said.amount, "amount of transactions"), whole)

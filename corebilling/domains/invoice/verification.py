@@ -92,6 +92,11 @@ def _line(
     check = Checking(part, "amount")
     yield check.of("exact amount", number(charge.amount, "amount"), made.amount)
     yield check.of("amount before", number(charge.amount_before, "amount before"), made.amount_before)
+    told = line.evidence
+    yield check.of("amount before, as told", number(told.amount_before, "amount before"), made.amount_before)
+    used = charge.kind not in _FEES and made.amount_before
+    before = number(charge.basis.quantity_before, "quantity before") if used else 0
+    yield check.of("quantity before, as told", number(told.quantity_before, "quantity before"), before)
     yield from Checking(part, "tiers").messages("tier", line.tiers, made.tiers)
     yield from Checking(part, "tiers").messages("step", line.steps, made.steps)
     yield from Checking(part, "tiers").messages("tier of the charge", charge.tiers, made.tiers)

@@ -151,8 +151,8 @@ class Basis:
 class Charge:
     """What one price comes to in one cycle. `amount` is exact, in major units of the price's currency.
 
-    `amount_before` is what earlier parts of the same period came to, for the same fee, or for usage that is
-    priced together with this.
+    `amount_before` is what earlier parts of the same period came to, for the same fee or usage, or for usage
+    that is priced together with this.
     """
 
     item_id: str
@@ -540,7 +540,13 @@ class _Books:
         description = f"{item.price.description} ({when})"
         rated = difference(new, old)
         charge = _charge(item, ChargeKind.ADJUSTMENT, description, late.period, added, rated, basis)
-        return replace(charge, records=late.records)
+        charge = replace(charge, records=late.records)
+        if not late.billed_quantity and not late.billed_amount and basis.together is None:
+            return charge  # Nothing of it was on an invoice.
+        # Cut to its decimals, and rounded, together with what was charged before.
+        amount_before = exact_amount(old.amount)
+        amount = exact_amount(Fraction(exact_amount(new.amount)) - Fraction(amount_before))
+        return replace(charge, amount=amount, amount_before=amount_before)
 
     def _before(
         self, item: PricedItem, full_period: Period, state: Mapping[tuple[str, Period], Together]

@@ -162,8 +162,8 @@ class Charge(betterproto2.Message):
 
     amount_before: "str" = betterproto2.field(33, betterproto2.TYPE_STRING)
     """
-    Of a fee that is billed in parts: what those before it came to. The lines of all parts add up to what they
-    come to together, rounded.
+    Of a fee or usage that is billed in parts, late and corrected usage too: what those before it came to. The lines
+    of all parts add up to what they come to together, rounded.
     """
 
     price_override_id: "str" = betterproto2.field(30, betterproto2.TYPE_STRING)
