@@ -230,8 +230,8 @@ async def every_line(seller: Seller) -> invoice_pb2.Invoice:
         await seller.use(subscription, meter, quantity, MONTH_END)
     for region, quantity in {"eu": "150", "us": "40", "ap": "7"}.items():
         await seller.use(subscription, "queries", quantity, MONTH_END, region=region)
-    for amount in ("20", "250", "12.50"):
-        await seller.use(subscription, "payments", amount, MONTH_END)
+    for paid in ("20", "250", "12.50"):
+        await seller.use(subscription, "payments", paid, MONTH_END)
     await seller.advance(datetime(2026, 4, 16, tzinfo=UTC))
     items[1]["quantity"] = "8"
     setup = await seller.price(
