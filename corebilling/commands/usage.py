@@ -142,7 +142,20 @@ def reconcile(
 
 
 def _print_balances(balances: Iterable[usage_pb2.UsageBalance]) -> None:
-    table = Table("meter", "of", "accepted", "billed", "pending", "trial", "retracted", "voided", "differ")
+    table = Table(
+        *(
+            "meter",
+            "of",
+            "accepted",
+            "billed",
+            "pending",
+            "trial",
+            "retracted",
+            "filtered",
+            "voided",
+            "differ",
+        )
+    )
     for one in balances:
         table.add_row(
             one.meter_code,
@@ -152,6 +165,7 @@ def _print_balances(balances: Iterable[usage_pb2.UsageBalance]) -> None:
             one.pending_quantity,
             one.trial_quantity,
             one.retracted_quantity,
+            one.filtered_quantity,
             one.voided_quantity,
             str(one.drift_count),
         )
@@ -161,6 +175,7 @@ def _print_balances(balances: Iterable[usage_pb2.UsageBalance]) -> None:
             one.pending_records,
             one.trial_records,
             one.retracted_records,
+            one.filtered_records,
         )
         table.add_row("", "records", *map(str, counts), "", "")
     print_table(table)
@@ -168,7 +183,8 @@ def _print_balances(balances: Iterable[usage_pb2.UsageBalance]) -> None:
 
 def _print_drifts(drifts: Iterable[usage_pb2.UsageDrift]) -> None:
     table = Table(
-        "item", "meter", "period", "records", "in total", "quantity", "in total", "rated", "invoiced"
+        *("item", "meter", "period", "records", "in total", "quantity", "in total", "filtered", "in total"),
+        *("rated", "invoiced"),
     )
     for drift in drifts:
         table.add_row(
@@ -179,6 +195,8 @@ def _print_drifts(drifts: Iterable[usage_pb2.UsageDrift]) -> None:
             str(drift.counted_record_count),
             drift.quantity,
             drift.counted_quantity,
+            f"{drift.filtered_records}: {drift.filtered_quantity}",
+            f"{drift.counted_filtered_records}: {drift.counted_filtered_quantity}",
             drift.billed_quantity,
             drift.invoiced_quantity,
         )

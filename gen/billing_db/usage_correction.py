@@ -22,7 +22,8 @@ async def find_usage_key(conn: Connection, *, tenant_id: str, key: str) -> datet
 FIND_USAGE_RECORD: Final = """-- name: FindUsageRecord :one
 SELECT
     r.subscription_item_id, r.recorded_at, r.quantity, i.subscription_id, s.customer_id, i.meter_code::text AS meter_code,
-    i.max_quantity, i.aggregation::text AS aggregation, r.filtered, (r.rated_from IS NOT NULL)::boolean AS by_record
+    i.max_quantity, i.aggregation::text AS aggregation, (r.filtered IS TRUE)::boolean AS filtered,
+    (r.rated_from IS NOT NULL)::boolean AS by_record
 FROM usage_records r
 JOIN subscription_items i ON i.tenant_id = r.tenant_id AND i.id = r.subscription_item_id
 JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
@@ -42,7 +43,7 @@ class FindUsageRecordRow:
     meter_code: str
     max_quantity: Decimal | None
     aggregation: str
-    filtered: bool | None
+    filtered: bool
     by_record: bool
 
 
@@ -159,12 +160,21 @@ WITH hours AS (
         quantity_max = CASE
             WHEN $2::numeric >= u.quantity_max THEN $2::numeric
             WHEN $3::numeric < u.quantity_max THEN u.quantity_max
-            ELSE kept_usage_max(
-                u.tenant_id, u.subscription_item_id, u.hour, u.hour + interval '3599.999999 seconds'
+            ELSE coalesce(kept_usage(
+                u.tenant_id, u.subscription_item_id, u.hour, u.hour + interval '3599.999999 seconds', true
+            ), 0)
+        END,
+        quantity_min = CASE
+            WHEN NOT $4::boolean THEN u.quantity_min
+            WHEN $1::bigint = 0 AND $2::numeric <= u.quantity_min
+                THEN $2::numeric
+            WHEN $3::numeric > u.quantity_min THEN u.quantity_min
+            ELSE kept_usage(
+                u.tenant_id, u.subscription_item_id, u.hour, u.hour + interval '3599.999999 seconds', false
             )
         END
-    WHERE u.tenant_id = $4 AND u.subscription_item_id = $5
-        AND u.hour = date_trunc('hour', $7::timestamptz, 'UTC')
+    WHERE u.tenant_id = $5 AND u.subscription_item_id = $6
+        AND u.hour = date_trunc('hour', $8::timestamptz, 'UTC')
 )
 UPDATE usage_totals t
 SET record_count = t.record_count + $1::bigint,
@@ -172,11 +182,20 @@ SET record_count = t.record_count + $1::bigint,
     quantity_max = CASE
         WHEN $2::numeric >= t.quantity_max THEN $2::numeric
         WHEN $3::numeric < t.quantity_max THEN t.quantity_max
-        ELSE kept_usage_max(t.tenant_id, t.subscription_item_id, t.period_start, t.last_recorded_at)
+        ELSE coalesce(
+            kept_usage(t.tenant_id, t.subscription_item_id, t.period_start, t.last_recorded_at, true), 0
+        )
+    END,
+    quantity_min = CASE
+        WHEN NOT $4::boolean THEN t.quantity_min
+        WHEN $1::bigint = 0 AND $2::numeric <= t.quantity_min
+            THEN $2::numeric
+        WHEN $3::numeric > t.quantity_min THEN t.quantity_min
+        ELSE kept_usage(t.tenant_id, t.subscription_item_id, t.period_start, t.last_recorded_at, false)
     END,
     unrated = true, version = t.version + 1
-WHERE t.tenant_id = $4 AND t.subscription_item_id = $5
-    AND t.period_start = $6
+WHERE t.tenant_id = $5 AND t.subscription_item_id = $6
+    AND t.period_start = $7
 RETURNING tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation, transform, record_count, quantity_sum, quantity_max, quantity_min, filtered_count, filtered_sum, excluded, unrated, billed_count, billed_quantity, billed_amount, invoice_id, first_recorded_at, last_recorded_at, version
 """
 
@@ -187,23 +206,59 @@ async def mark_usage_corrected(
     record_count: int,
     quantity: Decimal,
     quantity_before: Decimal,
+    has_min: bool,
     tenant_id: str,
     subscription_item_id: str,
     period_start: datetime.datetime,
     recorded_at: datetime.datetime,
 ) -> UsageTotal | None:
     """Lets the hour and the period's total follow a correction that is written already. Sums and counts are given back;
-    a largest quantity is looked for among the records if it was this one.
+    a largest quantity is looked for among the records if it was this one; a smallest one too, for meters that bill it.
     """
     row = await conn.fetchrow(
         MARK_USAGE_CORRECTED,
         record_count,
         quantity,
         quantity_before,
+        has_min,
         tenant_id,
         subscription_item_id,
         period_start,
         recorded_at,
+    )
+    return None if row is None else UsageTotal(*row)
+
+
+MARK_FILTERED_USAGE_CORRECTED: Final = """-- name: MarkFilteredUsageCorrected :one
+UPDATE usage_totals t
+SET filtered_count = t.filtered_count + $1::bigint,
+    filtered_sum = t.filtered_sum + $2::numeric - $3::numeric,
+    version = t.version + 1
+WHERE t.tenant_id = $4 AND t.subscription_item_id = $5
+    AND t.period_start = $6
+RETURNING tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation, transform, record_count, quantity_sum, quantity_max, quantity_min, filtered_count, filtered_sum, excluded, unrated, billed_count, billed_quantity, billed_amount, invoice_id, first_recorded_at, last_recorded_at, version
+"""
+
+
+async def mark_filtered_usage_corrected(
+    conn: Connection,
+    *,
+    record_count: int,
+    quantity: Decimal,
+    quantity_before: Decimal,
+    tenant_id: str,
+    subscription_item_id: str,
+    period_start: datetime.datetime,
+) -> UsageTotal | None:
+    """The same for a record that the meter's filters leave out: nothing that is billed changes."""
+    row = await conn.fetchrow(
+        MARK_FILTERED_USAGE_CORRECTED,
+        record_count,
+        quantity,
+        quantity_before,
+        tenant_id,
+        subscription_item_id,
+        period_start,
     )
     return None if row is None else UsageTotal(*row)
 

@@ -28,23 +28,28 @@ CREATE TABLE usage_corrections (
 CREATE INDEX usage_corrections_by_subscription ON usage_corrections (tenant_id, subscription_id, id);
 CREATE INDEX usage_corrections_by_item ON usage_corrections (tenant_id, subscription_item_id, recorded_at);
 
--- The largest quantity that an item's records of a time still count with; 0 when there are none. For when the largest
--- was taken back: totals do not know the second largest.
-CREATE FUNCTION kept_usage_max(of_tenant text, of_item text, first_at timestamptz, last_at timestamptz) RETURNS numeric
+-- The largest or smallest quantity that an item's records of a time still count with; null when there are none. For
+-- when it was taken back: totals do not know the second largest.
+CREATE FUNCTION kept_usage(of_tenant text, of_item text, first_at timestamptz, last_at timestamptz, largest boolean)
+RETURNS numeric
 LANGUAGE sql STABLE AS $$
-    SELECT coalesce(max(CASE WHEN c.key IS NULL THEN r.quantity ELSE c.quantity END), 0)
-    FROM usage_records r
-    LEFT JOIN (
-        SELECT DISTINCT ON (u.key) u.key, u.quantity
-        FROM usage_corrections u
-        WHERE u.tenant_id = of_tenant AND u.subscription_item_id = of_item
-            AND u.recorded_at BETWEEN first_at AND last_at
-        ORDER BY u.key, u.revision DESC
-    ) c ON c.key = r.key
-    WHERE r.tenant_id = of_tenant AND r.subscription_item_id = of_item AND r.recorded_at BETWEEN first_at AND last_at
+    SELECT CASE WHEN largest THEN max(k.quantity) ELSE min(k.quantity) END
+    FROM (
+        SELECT CASE WHEN c.key IS NULL THEN r.quantity ELSE c.quantity END AS quantity
+        FROM usage_records r
+        LEFT JOIN (
+            SELECT DISTINCT ON (u.key) u.key, u.quantity
+            FROM usage_corrections u
+            WHERE u.tenant_id = of_tenant AND u.subscription_item_id = of_item
+                AND u.recorded_at BETWEEN first_at AND last_at
+            ORDER BY u.key, u.revision DESC
+        ) c ON c.key = r.key
+        WHERE r.tenant_id = of_tenant AND r.subscription_item_id = of_item AND r.recorded_at BETWEEN first_at AND last_at
+            AND r.filtered IS NOT TRUE
+    ) k
 $$;
-REVOKE ALL ON FUNCTION kept_usage_max(text, text, timestamptz, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION kept_usage_max(text, text, timestamptz, timestamptz) TO corebilling_app;
+REVOKE ALL ON FUNCTION kept_usage(text, text, timestamptz, timestamptz, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kept_usage(text, text, timestamptz, timestamptz, boolean) TO corebilling_app;
 
 -- What became of charges when a cycle was rated again with a corrected price: the newest revision of a charge says what
 -- it is rated with. Charges themselves stay as they are. Written once.
@@ -83,5 +88,5 @@ GRANT SELECT ON rerated_charges TO corebilling_worker;
 
 -- migrate:down
 DROP TABLE rerated_charges;
-DROP FUNCTION kept_usage_max(text, text, timestamptz, timestamptz);
+DROP FUNCTION kept_usage(text, text, timestamptz, timestamptz, boolean);
 DROP TABLE usage_corrections;

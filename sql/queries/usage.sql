@@ -224,13 +224,19 @@ RETURNING
 -- nullable: none
 -- The books of the usage of periods that start in a span: raw records on one side, totals and invoices on the other.
 -- Per meter (`subscription_item_id` is ''), and, where the sides differ, per item and period, in pages. Records that
--- no total knows are listed under the first moment there is.
+-- no total knows are listed under the first moment there is. Records are added up three times: as they were reported
+-- (accepted), as corrections left them (standing), and those of them that the meter's filters let through (kept).
 WITH totals AS MATERIALIZED (
     SELECT
-        t.subscription_item_id, t.period_start, t.period_end, t.record_count, t.excluded, t.billed_quantity,
-        t.last_recorded_at,
-        (CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END)
-            AS quantity,
+        t.subscription_item_id, t.period_start, t.period_end, t.record_count, t.excluded, t.billed_quantity, t.unrated,
+        t.last_recorded_at, t.quantity_sum, t.filtered_count, t.filtered_sum, t.transform,
+        metered_quantity(
+            t.aggregation, NULL::jsonb, t.record_count, t.quantity_sum, t.quantity_max, t.quantity_min
+        )::numeric AS aggregated,
+        -- Of what only records say, the books have what was rated.
+        coalesce(metered_quantity(
+            t.aggregation, t.transform, t.record_count, t.quantity_sum, t.quantity_max, t.quantity_min
+        ), t.billed_quantity)::numeric AS quantity,
         lead(t.period_start) OVER (PARTITION BY t.subscription_item_id ORDER BY t.period_start) AS next_start
     FROM usage_totals t
     WHERE t.tenant_id = sqlc.arg(tenant_id)
@@ -242,41 +248,45 @@ WITH totals AS MATERIALIZED (
     ORDER BY c.key, c.revision DESC
 ), records AS (
     SELECT
-        r.subscription_item_id, r.recorded_at, r.quantity AS accepted,
-        CASE WHEN c.key IS NULL THEN r.quantity ELSE c.quantity END AS kept
+        r.subscription_item_id, r.recorded_at, r.quantity AS accepted, r.filtered IS TRUE AS filtered,
+        CASE WHEN c.key IS NULL THEN r.quantity ELSE c.quantity END AS standing
     FROM usage_records r LEFT JOIN corrected c ON c.key = r.key
-    -- What meters leave out is in no books: it counts for nothing.
-    WHERE r.tenant_id = sqlc.arg(tenant_id) AND r.filtered IS NOT TRUE AND r.recorded_at >= sqlc.arg(start_at)::timestamptz
+    WHERE r.tenant_id = sqlc.arg(tenant_id) AND r.recorded_at >= sqlc.arg(start_at)::timestamptz
         AND r.recorded_at < greatest(sqlc.arg(end_at)::timestamptz, (
             SELECT max(greatest(t.period_end, t.last_recorded_at + interval '1 microsecond'))
             FROM totals t
             WHERE t.period_start >= sqlc.arg(start_at)::timestamptz AND t.period_start < sqlc.arg(end_at)::timestamptz
         ))
-), parts AS (
+), counted AS MATERIALIZED (
     -- Which period a record belongs to: the item's last that began by then.
     SELECT
         r.subscription_item_id, coalesce(t.period_start, to_timestamp(0)) AS period_start,
         count(*) AS accepted_records, sum(r.accepted) AS accepted_sum, max(r.accepted) AS accepted_max,
-        count(r.kept) AS kept_records, sum(r.kept) AS kept_sum, max(r.kept) AS kept_max,
-        0 AS record_count, 0 AS quantity, 0 AS trial_records, 0 AS trial_quantity, 0 AS billed_quantity, 0 AS invoiced_quantity,
-        0 AS voided_quantity
+        min(r.accepted) AS accepted_min,
+        count(r.standing) AS standing_records, sum(r.standing) AS standing_sum, max(r.standing) AS standing_max,
+        min(r.standing) AS standing_min,
+        count(r.standing) FILTER (WHERE NOT r.filtered) AS kept_records,
+        sum(r.standing) FILTER (WHERE NOT r.filtered) AS kept_sum,
+        max(r.standing) FILTER (WHERE NOT r.filtered) AS kept_max,
+        min(r.standing) FILTER (WHERE NOT r.filtered) AS kept_min,
+        coalesce(sum(r.standing) FILTER (WHERE r.filtered), 0) AS filtered_sum
     FROM records r
     LEFT JOIN totals t ON t.subscription_item_id = r.subscription_item_id AND t.period_start <= r.recorded_at
         AND (t.next_start IS NULL OR r.recorded_at < t.next_start)
     WHERE t.period_start IS NULL AND r.recorded_at < sqlc.arg(end_at)::timestamptz
         OR t.period_start >= sqlc.arg(start_at)::timestamptz AND t.period_start < sqlc.arg(end_at)::timestamptz
     GROUP BY r.subscription_item_id, t.period_start
+), parts AS (
+    SELECT c.subscription_item_id, c.period_start, 0 AS invoiced_quantity, 0 AS voided_quantity
+    FROM counted c
     UNION ALL
-    SELECT
-        t.subscription_item_id, t.period_start, 0, 0, 0, 0, 0, 0, t.record_count, t.quantity,
-        CASE WHEN t.excluded THEN t.record_count ELSE 0 END, CASE WHEN t.excluded THEN t.quantity ELSE 0 END,
-        t.billed_quantity, 0, 0
+    SELECT t.subscription_item_id, t.period_start, 0, 0
     FROM totals t
     WHERE t.period_start >= sqlc.arg(start_at)::timestamptz AND t.period_start < sqlc.arg(end_at)::timestamptz
     UNION ALL
     -- What invoices hold. Those withdrawn count by themselves, unless they were issued again.
     SELECT
-        l.subscription_item_id::text, l.period_start, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        l.subscription_item_id::text, l.period_start,
         CASE WHEN i.state <> 'void' THEN l.quantity ELSE 0 END,
         CASE WHEN i.state = 'void' AND NOT EXISTS (
             SELECT FROM invoices n WHERE n.tenant_id = i.tenant_id AND n.replaces_invoice_id = i.id
@@ -286,44 +296,51 @@ WITH totals AS MATERIALIZED (
         AND l.period_start >= sqlc.arg(start_at)::timestamptz AND l.period_start < sqlc.arg(end_at)::timestamptz
     UNION ALL
     -- Rated, and on the way to an invoice.
-    SELECT c.subscription_item_id, c.period_start, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, c.quantity, 0
+    SELECT c.subscription_item_id, c.period_start, c.quantity, 0
     FROM billing_cycles b JOIN charges c ON c.tenant_id = b.tenant_id AND c.cycle_id = b.id
     WHERE b.tenant_id = sqlc.arg(tenant_id) AND b.state = 'rated' AND c.kind IN ('usage', 'adjustment')
         AND c.period_start >= sqlc.arg(start_at)::timestamptz AND c.period_start < sqlc.arg(end_at)::timestamptz
 ), sums AS (
     SELECT
-        p.subscription_item_id, p.period_start, sum(p.accepted_records) AS accepted_records,
-        sum(p.accepted_sum) AS accepted_sum, max(p.accepted_max) AS accepted_max, sum(p.kept_records) AS kept_records,
-        coalesce(sum(p.kept_sum), 0) AS kept_sum, coalesce(max(p.kept_max), 0) AS kept_max,
-        sum(p.record_count) AS record_count, sum(p.quantity) AS quantity, sum(p.trial_records) AS trial_records,
-        sum(p.trial_quantity) AS trial_quantity, sum(p.billed_quantity) AS billed_quantity,
-        sum(p.invoiced_quantity) AS invoiced_quantity, sum(p.voided_quantity) AS voided_quantity
+        p.subscription_item_id, p.period_start, sum(p.invoiced_quantity) AS invoiced_quantity,
+        sum(p.voided_quantity) AS voided_quantity
     FROM parts p
     GROUP BY p.subscription_item_id, p.period_start
 ), books AS MATERIALIZED (
     SELECT
         i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, i.subscription_id, s.subscription_item_id,
-        s.period_start, s.accepted_records, s.kept_records, s.record_count, s.quantity, s.trial_records, s.trial_quantity,
-        s.billed_quantity, s.invoiced_quantity, s.voided_quantity,
-        CASE i.aggregation WHEN 'sum' THEN s.accepted_sum WHEN 'count' THEN s.accepted_records ELSE s.accepted_max END
-            AS accepted_quantity,
-        CASE i.aggregation WHEN 'sum' THEN s.kept_sum WHEN 'count' THEN s.kept_records ELSE s.kept_max END
-            AS kept_quantity,
-        EXISTS (
-            SELECT FROM usage_totals u
-            WHERE u.tenant_id = sqlc.arg(tenant_id) AND u.subscription_item_id = s.subscription_item_id
-                AND u.period_start = s.period_start AND NOT u.excluded
-                -- Where the quantity is another one than the totals', only they say whether it was looked at.
-                AND (u.unrated OR u.transform IS NULL AND u.aggregation IN ('sum', 'count', 'max')
-                    AND s.quantity - s.trial_quantity <> s.invoiced_quantity + s.voided_quantity)
-        ) AS pending
+        s.period_start, s.invoiced_quantity, s.voided_quantity, coalesce(t.billed_quantity, 0) AS billed_quantity,
+        coalesce(t.quantity, 0) AS quantity, coalesce(t.record_count, 0) AS record_count,
+        coalesce(t.filtered_count, 0) AS filtered_count, coalesce(t.filtered_sum, 0) AS filtered_sum,
+        CASE WHEN t.excluded THEN t.record_count ELSE 0 END AS trial_records,
+        CASE WHEN t.excluded THEN t.quantity ELSE 0 END AS trial_quantity,
+        coalesce(t.aggregated, t.quantity_sum, 0) AS aggregated,
+        coalesce(metered_quantity(
+            i.aggregation, NULL::jsonb, coalesce(c.kept_records, 0), c.kept_sum, c.kept_max, c.kept_min
+        ), c.kept_sum, 0)::numeric AS kept_aggregated,
+        coalesce(c.accepted_records, 0) AS accepted_records, coalesce(c.standing_records, 0) AS standing_records,
+        coalesce(c.kept_records, 0) AS kept_records, coalesce(c.filtered_sum, 0) AS kept_filtered_sum,
+        coalesce(metered_quantity(
+            i.aggregation, t.transform, coalesce(c.accepted_records, 0), c.accepted_sum, c.accepted_max, c.accepted_min
+        ), t.quantity, 0)::numeric AS accepted_quantity,
+        coalesce(metered_quantity(
+            i.aggregation, t.transform, coalesce(c.standing_records, 0), c.standing_sum, c.standing_max, c.standing_min
+        ), t.quantity, 0)::numeric AS standing_quantity,
+        coalesce(metered_quantity(
+            i.aggregation, t.transform, coalesce(c.kept_records, 0), c.kept_sum, c.kept_max, c.kept_min
+        ), t.quantity, 0)::numeric AS kept_quantity,
+        coalesce(NOT t.excluded AND (t.unrated OR t.quantity <> s.invoiced_quantity + s.voided_quantity), false)
+            AS pending
     FROM sums s
     JOIN subscription_items i ON i.tenant_id = sqlc.arg(tenant_id) AND i.id = s.subscription_item_id
+    LEFT JOIN totals t ON t.subscription_item_id = s.subscription_item_id AND t.period_start = s.period_start
+    LEFT JOIN counted c ON c.subscription_item_id = s.subscription_item_id AND c.period_start = s.period_start
     WHERE i.meter_code IS NOT NULL AND (sqlc.arg(meter_code)::text = '' OR i.meter_code = sqlc.arg(meter_code)::text)
 ), drifts AS MATERIALIZED (
     SELECT b.*
     FROM books b
-    WHERE b.kept_records <> b.record_count OR b.kept_quantity <> b.quantity
+    WHERE b.kept_records <> b.record_count OR b.kept_aggregated <> b.aggregated
+        OR b.standing_records - b.kept_records <> b.filtered_count OR b.kept_filtered_sum <> b.filtered_sum
         OR b.billed_quantity <> b.invoiced_quantity + b.voided_quantity
 )
 SELECT
@@ -331,22 +348,28 @@ SELECT
     to_timestamp(0)::timestamptz AS period_start, count(*)::bigint AS period_count,
     (SELECT count(*) FROM drifts d WHERE d.meter_code = b.meter_code AND d.aggregation = b.aggregation)::bigint
         AS drift_count,
-    sum(b.accepted_records)::bigint AS accepted_records, sum(b.kept_records)::bigint AS kept_records,
-    sum(b.record_count)::bigint AS record_count, sum(b.trial_records)::bigint AS trial_records,
+    sum(b.accepted_records)::bigint AS accepted_records, sum(b.standing_records)::bigint AS standing_records,
+    sum(b.kept_records)::bigint AS kept_records,
+    sum(b.record_count)::bigint AS record_count, sum(b.filtered_count)::bigint AS filtered_count,
+    sum(b.trial_records)::bigint AS trial_records,
     coalesce(sum(b.record_count - b.trial_records) FILTER (WHERE b.pending), 0)::bigint AS pending_records,
-    sum(b.accepted_quantity)::numeric AS accepted_quantity, sum(b.kept_quantity)::numeric AS kept_quantity,
+    sum(b.accepted_quantity)::numeric AS accepted_quantity, sum(b.standing_quantity)::numeric AS standing_quantity,
+    sum(b.kept_quantity)::numeric AS kept_quantity,
     sum(b.quantity)::numeric AS quantity, sum(b.trial_quantity)::numeric AS trial_quantity,
     sum(b.billed_quantity)::numeric AS billed_quantity, sum(b.invoiced_quantity)::numeric AS invoiced_quantity,
-    sum(b.voided_quantity)::numeric AS voided_quantity
+    sum(b.voided_quantity)::numeric AS voided_quantity, sum(b.aggregated)::numeric AS aggregated,
+    sum(b.kept_aggregated)::numeric AS kept_aggregated, sum(b.filtered_sum)::numeric AS filtered_sum,
+    sum(b.kept_filtered_sum)::numeric AS kept_filtered_sum
 FROM books b
 GROUP BY b.meter_code, b.aggregation
 UNION ALL
 (
     SELECT
         d.meter_code, d.aggregation, d.subscription_id, d.subscription_item_id, d.period_start, 1, 1, d.accepted_records::bigint,
-        d.kept_records::bigint, d.record_count::bigint, d.trial_records::bigint,
-        CASE WHEN d.pending THEN d.record_count - d.trial_records ELSE 0 END::bigint, d.accepted_quantity, d.kept_quantity,
-        d.quantity, d.trial_quantity, d.billed_quantity, d.invoiced_quantity, d.voided_quantity
+        d.standing_records::bigint, d.kept_records::bigint, d.record_count::bigint, d.filtered_count::bigint,
+        d.trial_records::bigint, CASE WHEN d.pending THEN d.record_count - d.trial_records ELSE 0 END::bigint,
+        d.accepted_quantity, d.standing_quantity, d.kept_quantity, d.quantity, d.trial_quantity, d.billed_quantity,
+        d.invoiced_quantity, d.voided_quantity, d.aggregated, d.kept_aggregated, d.filtered_sum, d.kept_filtered_sum
     FROM drifts d
     WHERE (d.subscription_item_id, d.period_start)
         > (sqlc.arg(after_item_id)::text, sqlc.arg(after_start)::timestamptz)

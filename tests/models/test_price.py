@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from corebilling.values.money import minor_units
 from corebilling.values.price import (
+    BY_RECORD,
     Price,
     PriceModel,
     Rated,
@@ -35,6 +36,7 @@ amounts = st.decimals(0, 10**6, places=12)
 sizes = st.sampled_from([Decimal(1), Decimal(3), Decimal(1000), Decimal(1_000_000), Decimal("0.5")])
 optional_amounts = st.none() | amounts
 TIERED = (PriceModel.GRADUATED, PriceModel.VOLUME)
+OF_QUANTITIES = tuple(model for model in PriceModel if model not in BY_RECORD)
 
 
 @st.composite
@@ -47,7 +49,7 @@ def tier_lists(draw: st.DrawFn) -> tuple[Tier, ...]:
 
 
 @st.composite
-def prices(draw: st.DrawFn, models: tuple[PriceModel, ...] = tuple(PriceModel)) -> Price:
+def prices(draw: st.DrawFn, models: tuple[PriceModel, ...] = OF_QUANTITIES) -> Price:
     """Any price of these models; a cap is never below the minimum."""
     model = draw(st.sampled_from(models))
     least, most = draw(optional_amounts), draw(optional_amounts)

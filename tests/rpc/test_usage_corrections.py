@@ -23,10 +23,11 @@ from tests.support.platform import Platform
 ACCEPTED = usage_pb2.USAGE_OUTCOME_ACCEPTED
 DUPLICATE = usage_pb2.USAGE_OUTCOME_DUPLICATE
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SUM, COUNT, MAX = (
+SUM, COUNT, MAX, MIN = (
     catalog_pb2.AGGREGATION_SUM,
     catalog_pb2.AGGREGATION_COUNT,
     catalog_pb2.AGGREGATION_MAX,
+    catalog_pb2.AGGREGATION_MIN,
 )
 
 
@@ -220,6 +221,22 @@ async def test_the_maximum_is_looked_for_within_its_period_and_item(platform: Pl
 async def metered_price(platform: Platform) -> str:
     (row,) = await platform.rows("SELECT id FROM prices WHERE meter_id IS NOT NULL")
     return str(row["id"])
+
+
+async def test_the_minimum_is_looked_for_when_it_was_taken_back(platform: Platform):
+    name = await started(platform, MIN, small=2, large=9, middle=4)
+    assert (await retract(platform, "small")).total.quantity == "4"
+    assert (await correct(platform, "middle", "6")).total.quantity == "6"
+    assert (await correct(platform, "large", "1")).total.quantity == "1"
+    assert await hours(platform, name) == [("1", 2)]
+    for key in ("large", "middle"):
+        last = await retract(platform, key)
+    assert (last.total.quantity, last.total.record_count) == ("0", 0)
+    await use(platform, name, 5)
+    assert await hours(platform, name) == [("5", 1)]
+    await go(platform, days=31, hours=2)
+    assert (await lines(platform))[0][-1] == (USAGE, "5", 500)
+    assert (await books(platform)).balanced
 
 
 async def test_before_the_cycle_closes_the_invoice_never_had_it(platform: Platform):

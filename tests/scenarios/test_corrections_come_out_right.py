@@ -16,10 +16,11 @@ from tests.support.money import balances
 from tests.support.platform import Platform
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SUM, COUNT, MAX = (
+SUM, COUNT, MAX, MIN = (
     catalog_pb2.AGGREGATION_SUM,
     catalog_pb2.AGGREGATION_COUNT,
     catalog_pb2.AGGREGATION_MAX,
+    catalog_pb2.AGGREGATION_MIN,
 )
 
 
@@ -31,6 +32,8 @@ def cost(quantity: int) -> int:
 def aggregated(aggregation: Any, quantities: list[int]) -> int:
     if aggregation == COUNT:
         return len(quantities)
+    if aggregation == MIN:
+        return min(quantities, default=0)
     return max(quantities, default=0) if aggregation == MAX else sum(quantities)
 
 
@@ -50,7 +53,7 @@ async def tiered(platform: Platform, aggregation: Any) -> tuple[catalog_pb2.Pric
     return right, wrong
 
 
-@pytest.mark.parametrize(("seed", "aggregation"), [(1, SUM), (2, COUNT), (3, MAX), (4, SUM)])
+@pytest.mark.parametrize(("seed", "aggregation"), [(1, SUM), (2, COUNT), (3, MAX), (4, SUM), (5, MIN)])
 async def test_each_period_is_billed_what_its_final_records_cost(
     platform: Platform, seed: int, aggregation: Any
 ):

@@ -26,7 +26,7 @@ from corebilling.domains.usage.revision import Revision, Standing, check_room, d
 from corebilling.domains.usage.service import total_message
 from corebilling.errors import FailedPrecondition, NotFound
 from corebilling.events import outbox
-from corebilling.mapping import decimal_text, timestamp, to_message
+from corebilling.mapping import decimal_text, optional_text, timestamp, to_message
 from corebilling.values.aggregation import Aggregation
 from corebilling.values.ids import new_id
 from corebilling.values.metering import metered_quantity
@@ -108,10 +108,27 @@ class CorrectionService:
             corrected_at=tenant.now,
         )
         after = await _follow(tx, record, total, revision)
-        if not total.excluded:
-            check_room(
-                record.meter_code, record.max_quantity, before=_quantity(total), after=_quantity(after)
-            )
+        if not record.filtered:
+            await self._check(tx, tenant, record, revision, total, after)
+            await self._open_closing_cycle(tx, tenant, record.subscription_id)
+        _announce(tx, correction, after)
+        return True, after
+
+    async def _check(
+        self,
+        tx: Transaction,
+        tenant: TenantProfile,
+        record: FindUsageRecordRow,
+        revision: Revision,
+        before: UsageTotal,
+        after: UsageTotal,
+    ) -> None:
+        """Upwards, a correction keeps within the limits that a record that is reported keeps."""
+        was, is_now = _quantity(before), _quantity(after)
+        assert was is not None, "what only records say is not corrected"
+        assert is_now is not None, "it is the same meter"
+        if not after.excluded:
+            check_room(record.meter_code, record.max_quantity, before=was, after=is_now)
         if revision.quantity is not None and revision.quantity > revision.before:
             await check_correction(
                 tx,
@@ -122,9 +139,6 @@ class CorrectionService:
                 before=revision.before,
                 after=revision.quantity,
             )
-        _announce(tx, correction, after)
-        await self._open_closing_cycle(tx, tenant, record.subscription_id)
-        return True, after
 
     async def _open_closing_cycle(self, tx: Transaction, tenant: TenantProfile, subscription_id: str) -> None:
         """A subscription whose last cycle was settled gets one more; one that runs on needs none."""
@@ -156,11 +170,11 @@ async def _find_record(tx: Transaction, key: str, idempotency_key: str) -> FindU
             "The record is too old: it is no longer kept. Issue a credit note instead.",
             {"idempotency_key": idempotency_key, "recorded_at": f"{recorded_at:%Y-%m-%dT%H:%M:%SZ}"},
         )
-    if record.by_record or record.filtered or record.aggregation == Aggregation.MIN:
+    if record.by_record:
         raise FailedPrecondition(
             "USAGE_NOT_CORRECTABLE",
-            "What the total cannot give back is not corrected: a record that is looked at singly, that the "
-            "meter's filters leave out, or of a smallest quantity. Issue a credit note instead.",
+            "What the total cannot give back is not corrected: a record that is looked at singly, by its "
+            "meter or its price. Issue a credit note instead.",
             {"idempotency_key": idempotency_key, "aggregation": record.aggregation},
         )
     return record
@@ -180,23 +194,35 @@ async def _find_total(tx: Transaction, record: FindUsageRecordRow) -> UsageTotal
 async def _follow(
     tx: Transaction, record: FindUsageRecordRow, total: UsageTotal, revision: Revision
 ) -> UsageTotal:
-    after = await correction_sql.mark_usage_corrected(
-        tx,
-        tenant_id=tx.tenant_id,
-        subscription_item_id=record.subscription_item_id,
-        period_start=total.period_start,
-        recorded_at=record.recorded_at,
-        record_count=revision.record_count,
-        quantity_before=revision.before,
-        quantity=revision.quantity or Decimal(0),
-    )
+    if record.filtered:
+        after = await correction_sql.mark_filtered_usage_corrected(
+            tx,
+            tenant_id=tx.tenant_id,
+            subscription_item_id=record.subscription_item_id,
+            period_start=total.period_start,
+            record_count=revision.record_count,
+            quantity_before=revision.before,
+            quantity=revision.quantity or Decimal(0),
+        )
+    else:
+        after = await correction_sql.mark_usage_corrected(
+            tx,
+            tenant_id=tx.tenant_id,
+            subscription_item_id=record.subscription_item_id,
+            period_start=total.period_start,
+            recorded_at=record.recorded_at,
+            record_count=revision.record_count,
+            quantity_before=revision.before,
+            quantity=revision.quantity or Decimal(0),
+            has_min=record.aggregation == Aggregation.MIN,
+        )
     assert after is not None, "the customer's lock keeps the total"
     return after
 
 
 def _announce(tx: Transaction, correction: UsageCorrection, total: UsageTotal) -> None:
     period = period_pb2.Period(start=timestamp(total.period_start), end=timestamp(total.period_end))
-    total_quantity = decimal_text(_quantity(total))
+    total_quantity = optional_text(_quantity(total))
     payload: Message
     if correction.quantity is None:
         payload = to_message(
@@ -224,8 +250,9 @@ def _announce(tx: Transaction, correction: UsageCorrection, total: UsageTotal) -
     )
 
 
-def _quantity(total: UsageTotal) -> Decimal:
-    quantity = metered_quantity(
+def _quantity(total: UsageTotal) -> Decimal | None:
+    """None if only the records say it: of these, what filters leave out is corrected alone."""
+    return metered_quantity(
         total.aggregation,
         total.transform,
         count=total.record_count,
@@ -233,8 +260,6 @@ def _quantity(total: UsageTotal) -> Decimal:
         largest=total.quantity_max,
         smallest=total.quantity_min or Decimal(0),
     )
-    assert quantity is not None, "records of such meters are not corrected"
-    return quantity
 
 
 def _outcome(changed: bool) -> usage_pb2.UsageOutcome:

@@ -69,14 +69,16 @@ def _balance(row: ListUsageBalancesRow) -> usage_pb2.UsageBalance:
         billed_records=row.record_count - row.trial_records - row.pending_records,
         pending_records=row.pending_records,
         trial_records=row.trial_records,
-        retracted_records=row.accepted_records - row.kept_records,
+        retracted_records=row.accepted_records - row.standing_records,
+        filtered_records=row.standing_records - row.kept_records,
         accepted_quantity=decimal_text(row.accepted_quantity),
         billed_quantity=decimal_text(row.invoiced_quantity),
         pending_quantity=_less(
             row.quantity, [row.trial_quantity, row.invoiced_quantity, row.voided_quantity]
         ),
         trial_quantity=decimal_text(row.trial_quantity),
-        retracted_quantity=_less(row.accepted_quantity, [row.kept_quantity]),
+        retracted_quantity=_less(row.accepted_quantity, [row.standing_quantity]),
+        filtered_quantity=_less(row.standing_quantity, [row.kept_quantity]),
         voided_quantity=decimal_text(row.voided_quantity),
     )
 
@@ -88,13 +90,17 @@ def _drift(row: ListUsageBalancesRow) -> usage_pb2.UsageDrift:
         meter_code=row.meter_code,
         period_start=None if row.period_start == _NOWHEN else timestamp(row.period_start),
         record_count=row.kept_records,
-        quantity=decimal_text(row.kept_quantity),
+        quantity=decimal_text(row.kept_aggregated),
         counted_record_count=row.record_count,
-        counted_quantity=decimal_text(row.quantity),
+        counted_quantity=decimal_text(row.aggregated),
         billed_quantity=decimal_text(row.billed_quantity),
         invoiced_quantity=decimal_text(
             exact_amount(Fraction(row.invoiced_quantity) + Fraction(row.voided_quantity))
         ),
+        filtered_records=row.standing_records - row.kept_records,
+        filtered_quantity=decimal_text(row.kept_filtered_sum),
+        counted_filtered_records=row.filtered_count,
+        counted_filtered_quantity=decimal_text(row.filtered_sum),
     )
 
 

@@ -424,7 +424,7 @@ def _bucket(row: usage_sql.ListUsageBucketsRow) -> usage_pb2.UsageBucket:
         count=row.record_count,
         summed=row.quantity_sum,
         largest=row.quantity_max,
-        smallest=row.quantity_min,
+        smallest=row.quantity_min or Decimal(0),
     )
     return to_message(row, usage_pb2.UsageBucket, quantity=optional_text(quantity))
 

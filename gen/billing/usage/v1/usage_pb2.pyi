@@ -96,7 +96,7 @@ class UsageBucket(_message.Message):
     def __init__(self, subscription_item_id: _Optional[str] = ..., hour: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quantity: _Optional[str] = ..., record_count: _Optional[int] = ...) -> None: ...
 
 class UsageBalance(_message.Message):
-    __slots__ = ("meter_code", "aggregation", "period_count", "drift_count", "accepted_records", "billed_records", "pending_records", "trial_records", "retracted_records", "accepted_quantity", "billed_quantity", "pending_quantity", "trial_quantity", "retracted_quantity", "voided_quantity")
+    __slots__ = ("meter_code", "aggregation", "period_count", "drift_count", "accepted_records", "billed_records", "pending_records", "trial_records", "retracted_records", "accepted_quantity", "billed_quantity", "pending_quantity", "trial_quantity", "retracted_quantity", "voided_quantity", "filtered_records", "filtered_quantity")
     METER_CODE_FIELD_NUMBER: _ClassVar[int]
     AGGREGATION_FIELD_NUMBER: _ClassVar[int]
     PERIOD_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +112,8 @@ class UsageBalance(_message.Message):
     TRIAL_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     RETRACTED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     VOIDED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    FILTERED_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    FILTERED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     meter_code: str
     aggregation: _catalog_pb2.Aggregation
     period_count: int
@@ -127,10 +129,12 @@ class UsageBalance(_message.Message):
     trial_quantity: str
     retracted_quantity: str
     voided_quantity: str
-    def __init__(self, meter_code: _Optional[str] = ..., aggregation: _Optional[_Union[_catalog_pb2.Aggregation, str]] = ..., period_count: _Optional[int] = ..., drift_count: _Optional[int] = ..., accepted_records: _Optional[int] = ..., billed_records: _Optional[int] = ..., pending_records: _Optional[int] = ..., trial_records: _Optional[int] = ..., retracted_records: _Optional[int] = ..., accepted_quantity: _Optional[str] = ..., billed_quantity: _Optional[str] = ..., pending_quantity: _Optional[str] = ..., trial_quantity: _Optional[str] = ..., retracted_quantity: _Optional[str] = ..., voided_quantity: _Optional[str] = ...) -> None: ...
+    filtered_records: int
+    filtered_quantity: str
+    def __init__(self, meter_code: _Optional[str] = ..., aggregation: _Optional[_Union[_catalog_pb2.Aggregation, str]] = ..., period_count: _Optional[int] = ..., drift_count: _Optional[int] = ..., accepted_records: _Optional[int] = ..., billed_records: _Optional[int] = ..., pending_records: _Optional[int] = ..., trial_records: _Optional[int] = ..., retracted_records: _Optional[int] = ..., accepted_quantity: _Optional[str] = ..., billed_quantity: _Optional[str] = ..., pending_quantity: _Optional[str] = ..., trial_quantity: _Optional[str] = ..., retracted_quantity: _Optional[str] = ..., voided_quantity: _Optional[str] = ..., filtered_records: _Optional[int] = ..., filtered_quantity: _Optional[str] = ...) -> None: ...
 
 class UsageDrift(_message.Message):
-    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period_start", "record_count", "quantity", "counted_record_count", "counted_quantity", "billed_quantity", "invoiced_quantity")
+    __slots__ = ("subscription_id", "subscription_item_id", "meter_code", "period_start", "record_count", "quantity", "counted_record_count", "counted_quantity", "billed_quantity", "invoiced_quantity", "filtered_records", "filtered_quantity", "counted_filtered_records", "counted_filtered_quantity")
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIPTION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     METER_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -141,6 +145,10 @@ class UsageDrift(_message.Message):
     COUNTED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     BILLED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     INVOICED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    FILTERED_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    FILTERED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FILTERED_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FILTERED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     subscription_id: str
     subscription_item_id: str
     meter_code: str
@@ -151,7 +159,11 @@ class UsageDrift(_message.Message):
     counted_quantity: str
     billed_quantity: str
     invoiced_quantity: str
-    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., record_count: _Optional[int] = ..., quantity: _Optional[str] = ..., counted_record_count: _Optional[int] = ..., counted_quantity: _Optional[str] = ..., billed_quantity: _Optional[str] = ..., invoiced_quantity: _Optional[str] = ...) -> None: ...
+    filtered_records: int
+    filtered_quantity: str
+    counted_filtered_records: int
+    counted_filtered_quantity: str
+    def __init__(self, subscription_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., meter_code: _Optional[str] = ..., period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., record_count: _Optional[int] = ..., quantity: _Optional[str] = ..., counted_record_count: _Optional[int] = ..., counted_quantity: _Optional[str] = ..., billed_quantity: _Optional[str] = ..., invoiced_quantity: _Optional[str] = ..., filtered_records: _Optional[int] = ..., filtered_quantity: _Optional[str] = ..., counted_filtered_records: _Optional[int] = ..., counted_filtered_quantity: _Optional[str] = ...) -> None: ...
 
 class UsageCorrection(_message.Message):
     __slots__ = ("id", "idempotency_key", "revision", "subscription_id", "subscription_item_id", "meter_code", "period", "recorded_at", "quantity_before", "quantity", "reason", "actor", "corrected_at")

@@ -483,8 +483,8 @@ class ErrorReason(betterproto2.Enum):
 
     USAGE_NOT_CORRECTABLE = 231
     """
-    FAILED_PRECONDITION {idempotency_key, aggregation}. The record is looked at singly, left out by the meter's filters,
-    or of a smallest quantity: issue a credit note instead.
+    FAILED_PRECONDITION {idempotency_key, aggregation}. The record is looked at singly, by its meter or its price: issue
+    a credit note instead.
     """
 
     RERATING_BY_RECORD = 232

@@ -431,9 +431,10 @@ class UsageBalance(betterproto2.Message):
     """
     The books of a meter's usage. Without drift, of records and quantities alike:
 
-        accepted = billed + pending + trial + retracted (+ voided, of quantities)
+        accepted = billed + pending + trial + retracted + filtered (+ voided, of quantities)
 
-    Quantities are as the meter aggregates them, by item and period, summed up.
+    Quantities are as the meter aggregates and transforms them, by item and period, summed up. Those of unique, latest
+    and time-weighted meters are what was rated: before that, only their records are in the books.
     """
 
     meter_code: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -490,6 +491,16 @@ class UsageBalance(betterproto2.Message):
     voided_quantity: "str" = betterproto2.field(15, betterproto2.TYPE_STRING)
     """
     On invoices that were withdrawn and not issued again.
+    """
+
+    filtered_records: "int" = betterproto2.field(16, betterproto2.TYPE_INT64)
+    """
+    That the meter's filters leave out.
+    """
+
+    filtered_quantity: "str" = betterproto2.field(17, betterproto2.TYPE_STRING)
+    """
+    What the filters took off; below zero, what they added, as to an average.
     """
 
 
@@ -643,7 +654,8 @@ class UsageDrift(betterproto2.Message):
 
     record_count: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
     """
-    What the raw records say, without those retracted.
+    What the raw records say, without those retracted or filtered out. Quantities are as the meter aggregates them,
+    before it transforms them; of unique, latest and time-weighted meters they are the records' sum.
     """
 
     quantity: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
@@ -661,6 +673,17 @@ class UsageDrift(betterproto2.Message):
     """
 
     invoiced_quantity: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+
+    filtered_records: "int" = betterproto2.field(11, betterproto2.TYPE_INT64)
+    """
+    Filtered out: what the raw records say, and what the total says. Quantities are sums.
+    """
+
+    filtered_quantity: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
+
+    counted_filtered_records: "int" = betterproto2.field(13, betterproto2.TYPE_INT64)
+
+    counted_filtered_quantity: "str" = betterproto2.field(14, betterproto2.TYPE_STRING)
 
 
 default_message_pool.register_message("billing.usage.v1", "UsageDrift", UsageDrift)
@@ -838,7 +861,7 @@ class UsageRetracted(betterproto2.Message):
 
     total_quantity: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
     """
-    The period's quantity without it.
+    The period's quantity without it; empty for unique, latest and time-weighted meters.
     """
 
 
