@@ -110,13 +110,16 @@ class Seller:
         )
         return str(made.subscription.id)
 
-    async def use(self, subscription_id: str, meter_code: str, quantity: str, at: datetime) -> None:
+    async def use(
+        self, subscription_id: str, meter_code: str, quantity: str, at: datetime, **properties: str
+    ) -> None:
         record = {
             "idempotency_key": f"sample-{next(self._numbers)}",
             "subscription_id": subscription_id,
             "meter_code": meter_code,
             "quantity": quantity,
             "recorded_at": at.isoformat(),
+            "properties": properties,
         }
         await self.ask(usage_service_pb2, "ReportUsage", record=record)
 
@@ -169,6 +172,25 @@ async def every_line(seller: Seller) -> invoice_pb2.Invoice:
             aggregation="AGGREGATION_MAX",
             **METERED,
         ),
+        "queries": await seller.price(
+            "queries",
+            "Queries by region",
+            model="PRICE_MODEL_MATRIX",
+            dimensions=["region"],
+            cells=[
+                {"values": ["eu"], "unit_amount": "0.20"},
+                {"values": ["us"], "unit_amount": "0.15"},
+            ],
+            default_unit_amount="0.30",
+            **METERED,
+        ),
+        "payments": await seller.price(
+            "payments",
+            "Payments taken",
+            model="PRICE_MODEL_PERCENTAGE",
+            percentage={"percent": "2.9", "fixed_amount": "0.30", "free_transactions": 1},
+            **METERED,
+        ),
     }
     await seller.ask(tax_service_pb2, "CreateTaxRate", name="GST", country="CA", percent="5")
     await seller.ask(
@@ -206,6 +228,10 @@ async def every_line(seller: Seller) -> invoice_pb2.Invoice:
     await seller.use(subscription, "mails", "900", MID_MONTH)
     for meter, quantity in {"calls": "2500", "mails": "120", "traffic": "230", "storage": "512"}.items():
         await seller.use(subscription, meter, quantity, MONTH_END)
+    for region, quantity in {"eu": "150", "us": "40", "ap": "7"}.items():
+        await seller.use(subscription, "queries", quantity, MONTH_END, region=region)
+    for paid in ("20", "250", "12.50"):
+        await seller.use(subscription, "payments", paid, MONTH_END)
     await seller.advance(datetime(2026, 4, 16, tzinfo=UTC))
     items[1]["quantity"] = "8"
     setup = await seller.price(

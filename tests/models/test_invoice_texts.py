@@ -10,7 +10,7 @@ from billing.branding.v1.branding_pb2 import Branding
 from billing.discount.v1 import discount_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.tax.v1 import tax_pb2
-from billing.types.v1 import language_pb2, period_pb2
+from billing.types.v1 import language_pb2, money_pb2, period_pb2
 from billing_db.models import Customer
 
 from corebilling.domains.invoice.phrases import PHRASES, Speech
@@ -133,6 +133,48 @@ def test_untaxed_lines_say_why_and_a_reverse_charge_what_it_means() -> None:
         "This invoice was withdrawn. Nothing is owed for it.",
     ]
     assert texts(line(tax_exemption=tax_pb2.TAX_EXEMPTION_EXEMPT))["notes"] == []
+
+
+def test_a_line_of_a_matrix_shows_what_each_cell_came_to() -> None:
+    cells = [
+        money_pb2.CellCharge(quantity="2.5", unit_amount="1", amount="0.0025"),
+        money_pb2.CellCharge(
+            properties={"size": "l", "region": "eu"}, quantity="1500", unit_amount="0.5", amount="0.75"
+        ),
+    ]
+    evidence = money_pb2.RecordEvidence(cells=cells)
+    charged = line(by_record=evidence)
+    charged.unit_size = "1000"
+    (shown,) = texts(charged)["lines"]
+    assert shown["unit_price"] == "by record"
+    assert [tuple(row.values()) for row in shown["tiers"]] == [
+        ("eu, l", "1,500", "0.50 per 1,000", "0.75"),
+        ("all other", "2.5", "1.00 per 1,000", "0.0025"),
+    ]
+
+
+def test_a_line_of_a_percentage_shows_what_its_transactions_came_to() -> None:
+    charged = money_pb2.TransactionCharge(
+        percent="2.9",
+        fixed_amount="0.30",
+        free_transactions=1,
+        free_amount="10",
+        paid_transactions=1200,
+        paid_amount="5000",
+        rate_amount="145",
+        fixed_total="360",
+        floor_amount="0.5",
+        ceiling_amount="-20",
+        amount="485.5",
+    )
+    (shown,) = texts(line(by_record=money_pb2.RecordEvidence(transactions=charged)))["lines"]
+    assert [tuple(row.values()) for row in shown["tiers"]] == [
+        ("free", "1", "", "0.00"),
+        ("2.9 % of 5,000.00", "1,200", "", "145.00"),
+        ("0.30 each", "1,200", "", "360.00"),
+        ("minimum per transaction", "1,200", "", "0.50"),
+        ("maximum per transaction", "1,200", "", "−20.00"),
+    ]
 
 
 LANGUAGES = [number for number in language_pb2.Language.values() if number]

@@ -23,7 +23,10 @@ async def test_samples_are_printed_on_paper_and_as_pages(server_folder: Path):
     assert process.returncode == 0, said.decode()
     shown = {
         "plain": ["API calls", "140.00 USD"],
-        "every-line": ["Seats (prorated)", "plafonné", "Training, once", "Mails (late usage)", "550,28 USD"],
+        "every-line": [
+            *("Seats (prorated)", "plafonné", "Training, once", "Mails (late usage)", "550,28 USD"),
+            *("Queries by region", "tout le reste", "Payments taken", "2,9 % de 262,50"),
+        ],
         "arabic-japanese": ["115,876 JPY"],
     }
     for name, parts in shown.items():

@@ -166,7 +166,11 @@ class _Writer:
             "amount": self.money(line.amount_minor),
             "tiers": [
                 *(self._tier(tier, line.unit_size) for tier in line.tiers),
-                *(self._cell(cell, line.unit_size) for cell in line.by_record.cells),
+                # What no other cell holds goes last.
+                *(
+                    self._cell(cell, line.unit_size)
+                    for cell in sorted(line.by_record.cells, key=lambda cell: not cell.properties)
+                ),
                 *self._transactions(line.by_record.transactions),
                 *(self._step(step) for step in line.steps),
             ],
