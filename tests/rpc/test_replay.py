@@ -294,7 +294,7 @@ async def test_a_dry_run_tells_what_and_who_and_changes_nothing(platform: Platfo
     assert plans == {
         "usage.billed": (1, [WEBHOOK]),
         "usage.rated": (3, [WEBHOOK]),
-        "usage.reported": (3, ["rating.on_usage_reported", WEBHOOK]),
+        "usage.reported": (3, ["rating.on_usage_reported", "quota.on_usage_reported", WEBHOOK]),
     }
     (waiting,) = (await follow(platform, replaying(subject="order.*", dry_run=True)))[-1].plans
     assert (waiting.events, waiting.on_the_way, waiting.dead_letters) == (1, 1, 0)
