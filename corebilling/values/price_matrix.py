@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
+
+from corebilling.values.exact import Fraction
 
 Properties = Mapping[str, str]
 """What an event says of itself, as in {"region": "eu", "size": "large"}."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from fractions import Fraction
 
+from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, minor_units, round_number
 from corebilling.values.period import BillingCalendar, Period, calendar_month, local_date
 

@@ -7,7 +7,6 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from billing.catalog.v1 import catalog_pb2
@@ -28,6 +27,7 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.mapping import enum_number, timestamp
 from corebilling.values.currency import EXPONENTS
+from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.money import from_minor
 from tests.cases import pricing

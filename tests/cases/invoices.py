@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from corebilling.domains.invoice.amounts import AmountLine, Terms, work_out
@@ -35,6 +34,7 @@ from corebilling.values.discount import (
     exact_shares,
     use_free_units,
 )
+from corebilling.values.exact import Fraction
 from corebilling.values.grant import Grant, Usage, burn_grants, sort_grants
 from corebilling.values.money import Rounding, exact_minor, from_minor, round_number, round_to, to_minor
 from corebilling.values.progressive import Threshold, bill_progressively

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
+from corebilling.values.exact import Fraction
 from corebilling.values.money import major_units
 from corebilling.values.period import (
     BillingCalendar,

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from fractions import Fraction
 from math import floor
 
 from corebilling.errors import InvalidArgument
 from corebilling.values.aggregation import Aggregation
+from corebilling.values.exact import Fraction
 from corebilling.values.money import MAX_MINOR, exact_amount, major_units
 from corebilling.values.price import BY_RECORD, PriceModel, Tier, tier_amount, tiers_of
 from corebilling.values.price_percentage import Percentage

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 
 from billing.catalog.v1 import catalog_pb2, price_override_pb2
 from billing.credit.v1 import credit_pb2
@@ -31,6 +30,7 @@ from corebilling.mapping import EnumType, decimal_text, enum_text, instant
 from corebilling.values.credit import Credit, CreditApplication, CreditKind
 from corebilling.values.currency import EXPONENTS
 from corebilling.values.discount import Discount, DiscountKind
+from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount, exact_minor, minor_units
 from corebilling.values.period import Period
 from corebilling.values.price import (

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 
 from billing.catalog.v1 import catalog_pb2
 from billing.invoice.v1 import bundle_pb2
@@ -22,6 +21,7 @@ from corebilling.domains.invoice.recomputation import (
     number,
 )
 from corebilling.values.aggregation import Aggregation
+from corebilling.values.exact import Fraction
 from corebilling.values.metering import TransformTerms, metered_quantity, transformed
 from corebilling.values.money import exact_amount
 from corebilling.values.price_matrix import Cell, rate_cells

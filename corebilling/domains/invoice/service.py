@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 
 from billing.branding.v1.branding_pb2 import Branding
 from billing.event.v1 import event_pb2 as eventv1
@@ -45,6 +44,7 @@ from corebilling.domains.rating.service import RatingService
 from corebilling.errors import NotFound
 from corebilling.mapping import enum_number, enum_text, instant, to_message
 from corebilling.values.credit import CreditKind
+from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.money import minor_units
 from corebilling.values.page import decode_page_token, next_page, page_limit

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from billing.event.v1 import event_pb2 as eventv1
@@ -42,6 +41,7 @@ from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, moment_object, to_message
 from corebilling.values.aggregation import Aggregation
 from corebilling.values.commitment import read
+from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -45,6 +44,7 @@ from corebilling.errors import BillingError
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, optional_text, timestamp, to_message
 from corebilling.values.aggregation import Aggregation
+from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.metering import metered_quantity
 from corebilling.values.page import bad_page_token, decode_page_token, next_page, page_limit
