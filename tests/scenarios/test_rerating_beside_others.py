@@ -1,4 +1,4 @@
-"""Corrected prices beside all else that makes invoices: several subscriptions on one, discounts, parts of periods."""
+"""Corrected prices beside whatever else makes invoices: several subscriptions, discounts, thresholds."""
 
 import pytest
 from billing.invoice.v1 import invoice_service_pb2
