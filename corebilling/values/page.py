@@ -41,10 +41,27 @@ def decode_page_token(token: str, count: int) -> tuple[str, ...]:
     except (binascii.Error, ValueError):
         keys = None
     if not (isinstance(keys, list) and len(keys) == count and all(isinstance(key, str) for key in keys)):
-        raise InvalidArgument(
-            "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
-        )
+        raise bad_page_token()
     return tuple(keys)
+
+
+def ordinal_of(key: str) -> int:
+    """The number that a sort key stands for, as small as rows number theirs; '' is 0.
+
+    Raises:
+        InvalidArgument: PAGE_TOKEN_INVALID when it stands for none.
+    """
+    if not key:
+        return 0
+    if not (key.isascii() and key.isdigit() and len(key) < 10):
+        raise bad_page_token()
+    return int(key)
+
+
+def bad_page_token() -> InvalidArgument:
+    return InvalidArgument(
+        "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
+    )
 
 
 def next_page(

@@ -19,16 +19,18 @@ from corebilling.domains.invoice.amounts import InvoiceAmounts
 from corebilling.domains.invoice.recomputation import counted_span, exact_line, reckon
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.usage.service import total_message
-from corebilling.errors import InvalidArgument, NotFound
+from corebilling.errors import NotFound
 from corebilling.mapping import decimal_text, instant, to_message
 from corebilling.values.currency import EXPONENTS
 from corebilling.values.money import exact_amount
 from corebilling.values.page import (
     MAX_PAGE_BYTES,
+    bad_page_token,
     count_fitting,
     decode_page_token,
     encode_page_token,
     next_page,
+    ordinal_of,
     page_limit,
 )
 
@@ -93,15 +95,15 @@ class BundleService:
         stage, place, at, key = decode_page_token(request.page_token, 4)
         limit = page_limit(request.page_size)
         if stage == _RECORDS:
-            return await self._export_records(tx, invoice, _ordinal(place), at, key, limit)
+            return await self._export_records(tx, invoice, ordinal_of(place), at, key, limit)
         if stage not in ("", _LINES):
-            raise _bad_token()
+            raise bad_page_token()
         if stage:
             part = pb.InvoiceBundle(invoice=invoice_pb2.Invoice(id=invoice.id, version=invoice.version))
         else:
             part = await evidence.head_of(tx, self._ledger, invoice)
             part.with_records = request.with_records
-        after = _ordinal(place) if place else 0
+        after = ordinal_of(place)
         rows = await invoice_sql.list_invoice_lines_after(
             tx, tenant_id=tx.tenant_id, invoice_id=invoice.id, after=after, limit_rows=limit + 1
         )
@@ -265,23 +267,11 @@ def _time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _bad_token() from None
+        raise bad_page_token() from None
 
 
 def _key(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise _bad_token() from None
-
-
-def _ordinal(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise _bad_token()
-    return int(text)
-
-
-def _bad_token() -> InvalidArgument:
-    return InvalidArgument(
-        "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
-    )
+        raise bad_page_token() from None

@@ -19,7 +19,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.ledger.model import is_balanced
 from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
 from corebilling.mapping import instant, to_message
-from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.page import bad_page_token, decode_page_token, next_page, ordinal_of, page_limit
 from corebilling.values.period import ALWAYS, Period
 
 _MAX_BIGINT = 2**63 - 1
@@ -161,13 +161,11 @@ def _decode_place(page_token: str, period: Period) -> _Place:
     if not journal_id:
         return _Place(ALWAYS.start)
     try:
-        place = _Place(datetime.fromisoformat(posted_at).astimezone(UTC), journal_id, int(position))
+        place = _Place(datetime.fromisoformat(posted_at).astimezone(UTC), journal_id, ordinal_of(position))
     except (ValueError, OverflowError):
-        place = None
-    if place is None or place.posted_at not in period or not 0 <= place.position < 2**31:
-        raise InvalidArgument(
-            "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
-        )
+        raise bad_page_token() from None
+    if place.posted_at not in period:
+        raise bad_page_token()
     return place
 
 

@@ -40,14 +40,14 @@ from corebilling.domains.usage.model import (
 )
 from corebilling.domains.usage.quotas import count_use, within_quotas
 from corebilling.domains.usage.records import named_items, read_records
-from corebilling.errors import BillingError, InvalidArgument
+from corebilling.errors import BillingError
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, optional_text, timestamp, to_message
 from corebilling.values.aggregation import Aggregation
 from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.metering import metered_quantity
-from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.page import bad_page_token, decode_page_token, next_page, page_limit
 
 _MAX_REMEMBERED_PERIODS = 100_000
 
@@ -437,6 +437,4 @@ def decode_position(page_token: str) -> tuple[datetime, str]:
     try:
         return datetime.fromisoformat(at).astimezone(UTC), item_id
     except (ValueError, OverflowError):
-        raise InvalidArgument(
-            "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
-        ) from None
+        raise bad_page_token() from None
