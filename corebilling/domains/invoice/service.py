@@ -179,8 +179,8 @@ class InvoiceService:
         if newest is None or newest.state in ("rated", "invoiced"):
             raise NotFound(
                 "BILLING_CYCLE_NOT_FOUND",
-                "The subscription has ended, and its last period is rated: its invoice is in ListInvoices, or "
-                "about to be.",
+                "The subscription has ended, and its last period is rated: its invoice is in ListInvoices, "
+                "or about to be.",
                 {"cycle_id": newest.id if newest else ""},
             )
         return newest
