@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from corebilling.errors import InvalidArgument
@@ -12,6 +13,8 @@ DEFAULT_PAGE_ROWS = 50
 MAX_PAGE_ROWS = 500
 MAX_PAGE_BYTES = 3 * 1024 * 1024
 """Of the 4 MiB that a message may have: pages of large rows end early."""
+
+_MAX_NUMBER = 2**31 - 1
 
 Row = TypeVar("Row")
 
@@ -41,10 +44,40 @@ def decode_page_token(token: str, count: int) -> tuple[str, ...]:
     except (binascii.Error, ValueError):
         keys = None
     if not (isinstance(keys, list) and len(keys) == count and all(isinstance(key, str) for key in keys)):
-        raise InvalidArgument(
-            "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
-        )
+        raise invalid_token()
     return tuple(keys)
+
+
+def token_time(key: str) -> datetime:
+    """A sort key that is a time, in UTC.
+
+    Raises:
+        InvalidArgument: PAGE_TOKEN_INVALID.
+    """
+    try:
+        return datetime.fromisoformat(key).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise invalid_token() from None
+
+
+def token_number(key: str) -> int:
+    """A sort key that is a position, or a count: as large as a row's.
+
+    Raises:
+        InvalidArgument: PAGE_TOKEN_INVALID.
+    """
+    if not (key.isascii() and key.isdigit() and len(key) <= len(str(_MAX_NUMBER))):
+        raise invalid_token()
+    if (number := int(key)) > _MAX_NUMBER:
+        raise invalid_token()
+    return number
+
+
+def invalid_token() -> InvalidArgument:
+    """What is raised when a page token's keys cannot be those of a row."""
+    return InvalidArgument(
+        "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
+    )
 
 
 def next_page(

@@ -10,7 +10,6 @@ from billing.rating.v1 import rating_events_pb2, rating_pb2
 from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
 from billing_db import rerating as rerating_sql
-from billing_db import schedule as schedule_sql
 from billing_db import tax as tax_sql
 from billing_db.models import BillingCycle, Invoice, ReratedCharge
 
@@ -21,11 +20,12 @@ from corebilling.domains.invoice.model import InvoiceState, check_line
 from corebilling.domains.invoice.service import InvoiceService
 from corebilling.domains.rating.rerating import Rerated, charges_at, check_correction, negotiated, rate_again
 from corebilling.domains.rating.service import price_of
-from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
+from corebilling.domains.schedule.rows import find_cycle
+from corebilling.errors import FailedPrecondition, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import to_message
 from corebilling.values.money import major_units
-from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.page import decode_page_token, next_page, page_limit, token_number
 from corebilling.values.price import Price
 
 
@@ -46,7 +46,7 @@ class ReratingService:
         self._invoices = invoices
 
     async def rerate_cycle(self, tx: Transaction, request: rpc.RerateCycleRequest) -> rpc.RerateCycleResponse:
-        await tx.lock((await _find_cycle(tx, request.cycle_id)).customer_id)
+        await tx.lock((await find_cycle(tx, request.cycle_id)).customer_id)
         made = await _decide(tx, request)
         tenant = await tenant_profile(tx)
         invoice = None
@@ -77,17 +77,13 @@ class ReratingService:
     ) -> rpc.ListReratedChargesResponse:
         limit = page_limit(request.page_size)
         item_id, kind, revision = decode_page_token(request.page_token, 3)
-        if not (revision or "0").isdecimal():
-            raise InvalidArgument(
-                "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
-            )
         rows = await rerating_sql.list_rerated_charges(
             tx,
             tenant_id=tx.tenant_id,
             cycle_id=request.cycle_id,
             after_item_id=item_id,
             after_kind=kind,
-            after_revision=int(revision or "0"),
+            after_revision=token_number(revision or "0"),
             limit_rows=limit + 1,
         )
         page, token = next_page(
@@ -96,17 +92,10 @@ class ReratingService:
         return rpc.ListReratedChargesResponse(charges=map(_message, page), next_page_token=token)
 
 
-async def _find_cycle(tx: Transaction, cycle_id: str) -> BillingCycle:
-    cycle = await schedule_sql.find_billing_cycle(tx, tenant_id=tx.tenant_id, id=cycle_id)
-    if cycle is None:
-        raise NotFound("BILLING_CYCLE_NOT_FOUND", "There is no such billing cycle.", {"cycle_id": cycle_id})
-    return cycle
-
-
 async def _decide(
     tx: Transaction, request: rpc.RerateCycleRequest | rpc.PreviewReratingRequest
 ) -> _Correction:
-    cycle = await _find_cycle(tx, request.cycle_id)
+    cycle = await find_cycle(tx, request.cycle_id)
     await _check_invoiced(tx, cycle)
     _check_commitment(cycle)
     wanted = [request.price_id, request.corrected_price_id]
