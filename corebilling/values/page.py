@@ -14,8 +14,6 @@ MAX_PAGE_ROWS = 500
 MAX_PAGE_BYTES = 3 * 1024 * 1024
 """Of the 4 MiB that a message may have: pages of large rows end early."""
 
-_MAX_NUMBER = 2**31 - 1
-
 Row = TypeVar("Row")
 
 
@@ -44,37 +42,36 @@ def decode_page_token(token: str, count: int) -> tuple[str, ...]:
     except (binascii.Error, ValueError):
         keys = None
     if not (isinstance(keys, list) and len(keys) == count and all(isinstance(key, str) for key in keys)):
-        raise invalid_token()
+        raise bad_page_token()
     return tuple(keys)
 
 
-def token_time(key: str) -> datetime:
-    """A sort key that is a time, in UTC.
+def ordinal_of(key: str) -> int:
+    """The number that a sort key stands for, as small as rows number theirs; '' is 0.
 
     Raises:
-        InvalidArgument: PAGE_TOKEN_INVALID.
+        InvalidArgument: PAGE_TOKEN_INVALID when it stands for none.
+    """
+    if not key:
+        return 0
+    if not (key.isascii() and key.isdigit() and len(key) < 10):
+        raise bad_page_token()
+    return int(key)
+
+
+def time_of(key: str) -> datetime:
+    """The time that a sort key stands for, in UTC.
+
+    Raises:
+        InvalidArgument: PAGE_TOKEN_INVALID when it stands for none.
     """
     try:
         return datetime.fromisoformat(key).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise invalid_token() from None
+        raise bad_page_token() from None
 
 
-def token_number(key: str) -> int:
-    """A sort key that is a position, or a count: as large as a row's.
-
-    Raises:
-        InvalidArgument: PAGE_TOKEN_INVALID.
-    """
-    if not (key.isascii() and key.isdigit() and len(key) <= len(str(_MAX_NUMBER))):
-        raise invalid_token()
-    if (number := int(key)) > _MAX_NUMBER:
-        raise invalid_token()
-    return number
-
-
-def invalid_token() -> InvalidArgument:
-    """What is raised when a page token's keys cannot be those of a row."""
+def bad_page_token() -> InvalidArgument:
     return InvalidArgument(
         "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
     )

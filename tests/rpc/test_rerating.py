@@ -65,12 +65,14 @@ async def invoiced(platform: Platform, quantity: int = 5, **terms: Any) -> Contr
     return made
 
 
-async def agreed(platform: Platform, *, committed_minor: int = 0, **terms: Any) -> Contract:
+async def agreed(
+    platform: Platform, *, committed_minor: int = 0, consolidate_invoices: bool = False, **terms: Any
+) -> Contract:
     product, meter = await new_product(platform), await new_meter(platform)
     made = Contract(product.id, meter.id, catalog_pb2.Price(), catalog_pb2.Price())
     made.fee = await new_price(platform, product.id, "fee", unit_amount="31", **terms)
     made.tokens = catalog_pb2.Price(id=await made.price(platform, "tokens", unit_amount="1", **terms))
-    details = customer_service_pb2.CustomerDetails(name="Ada")
+    details = customer_service_pb2.CustomerDetails(name="Ada", consolidate_invoices=consolidate_invoices)
     currency = {"currency": terms["currency"]} if "currency" in terms else {}
     made.customer_id = (await new_customer(platform, details=details, **currency)).id
     created = await subscribe(

@@ -146,6 +146,30 @@ async def test_lines_of_late_usage_add_up_to_what_the_whole_is_rounded_to(platfo
         assert differences(as_fields(await bundle_of(platform, made.id))) == []
 
 
+async def test_late_usage_is_charged_on_top_of_the_minimum_that_an_unused_period_came_to(platform: Platform):
+    least = {"usage": catalog_pb2.PRICE_USAGE_METERED, "minimum_amount": "1.004"}
+    product, meter = await new_product(platform), await new_meter(platform)
+    share = catalog_pb2.PricePercentage(percent="2")
+    prices = [
+        await new_price(platform, product.id, code, meter_id=meter.id, **least, **terms)
+        for code, terms in {
+            "tokens": {"model": catalog_pb2.PRICE_MODEL_PER_UNIT, "unit_amount": "1.008"},
+            "share": {"model": catalog_pb2.PRICE_MODEL_PERCENTAGE, "unit_amount": "", "percentage": share},
+        }.items()
+    ]
+    subscriptions = [await subscribe(platform, price) for price in prices]
+    await go(platform, days=31, hours=2)
+    for created, quantity in zip(subscriptions, (1, 100), strict=True):
+        await use(platform, created.id, quantity, PERIOD_END - timedelta(days=1))
+        await cancel(platform, created.id)
+    await go(platform, hours=2)
+    late = [line for made in await lines(platform) for line in made if line[0] == ADJUSTMENT]
+    assert sorted(late) == [(ADJUSTMENT, "1", 1), (ADJUSTMENT, "100", 100)]
+    for created in subscriptions:
+        for made in await invoices_of(platform, created.id):
+            assert differences(as_fields(await bundle_of(platform, made.id))) == []
+
+
 async def test_late_usage_that_costs_nothing_more_makes_no_invoice(platform: Platform):
     created = await subscribe(platform, *await contract(platform, catalog_pb2.AGGREGATION_MAX))
     await use(platform, created.id, 9)

@@ -25,14 +25,14 @@ from corebilling.values.currency import EXPONENTS
 from corebilling.values.money import exact_amount
 from corebilling.values.page import (
     MAX_PAGE_BYTES,
+    bad_page_token,
     count_fitting,
     decode_page_token,
     encode_page_token,
-    invalid_token,
     next_page,
+    ordinal_of,
     page_limit,
-    token_number,
-    token_time,
+    time_of,
 )
 
 PREPAID = credit_pb2.CREDIT_KIND_PREPAID
@@ -76,7 +76,7 @@ class BundleService:
         if known and known[0].HasField("total"):
             total = known[0].total
             span, limit = counted_span(total), page_limit(request.page_size)
-            place = _Place(token_time(at), _key(key)) if at else _Place(span.start, _NO_KEY)
+            place = _Place(time_of(at), _key(key)) if at else _Place(span.start, _NO_KEY)
             page, token = await _records(tx, total.subscription_item_id, place, span.end, limit)
         return rpc.ExplainLineResponse(
             explanation=explanation,
@@ -96,15 +96,15 @@ class BundleService:
         stage, place, at, key = decode_page_token(request.page_token, 4)
         limit = page_limit(request.page_size)
         if stage == _RECORDS:
-            return await self._export_records(tx, invoice, token_number(place), at, key, limit)
+            return await self._export_records(tx, invoice, ordinal_of(place), at, key, limit)
         if stage not in ("", _LINES):
-            raise invalid_token()
+            raise bad_page_token()
         if stage:
             part = pb.InvoiceBundle(invoice=invoice_pb2.Invoice(id=invoice.id, version=invoice.version))
         else:
             part = await evidence.head_of(tx, self._ledger, invoice)
             part.with_records = request.with_records
-        after = token_number(place) if place else 0
+        after = ordinal_of(place)
         rows = await invoice_sql.list_invoice_lines_after(
             tx, tenant_id=tx.tenant_id, invoice_id=invoice.id, after=after, limit_rows=limit + 1
         )
@@ -124,7 +124,7 @@ class BundleService:
         if ordinal >= len(totals):
             return rpc.ExportInvoiceResponse(part=part)
         item_id, start, end = totals[ordinal]
-        place = _Place(token_time(at), _key(key)) if at else _Place(start, _NO_KEY)
+        place = _Place(time_of(at), _key(key)) if at else _Place(start, _NO_KEY)
         page, rest = await _records(tx, item_id, place, end, limit)
         part.records.extend(_record(row) for row in page)
         if rest:
@@ -268,4 +268,4 @@ def _key(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise invalid_token() from None
+        raise bad_page_token() from None

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.rating.v1 import rating_events_pb2, rating_pb2
+from billing_db import invoice as invoice_sql
 from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
 from billing_db import rerating as rerating_sql
@@ -25,7 +26,7 @@ from corebilling.errors import FailedPrecondition, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import to_message
 from corebilling.values.money import major_units
-from corebilling.values.page import decode_page_token, next_page, page_limit, token_number
+from corebilling.values.page import decode_page_token, next_page, ordinal_of, page_limit
 from corebilling.values.price import Price
 
 
@@ -83,7 +84,7 @@ class ReratingService:
             cycle_id=request.cycle_id,
             after_item_id=item_id,
             after_kind=kind,
-            after_revision=token_number(revision or "0"),
+            after_revision=ordinal_of(revision),
             limit_rows=limit + 1,
         )
         page, token = next_page(
@@ -113,12 +114,14 @@ async def _decide(
     rerated = [rate_again(charge, corrected) for charge in charges]
     categories = await tax_sql.list_tax_categories(tx, tenant_id=tx.tenant_id, price_ids=[corrected.id])
     category = next((row.tax_category for row in categories), "")
-    lines = [_line(one, corrected, category) for one in rerated if one.difference_minor]
+    lines = [
+        _line(one, corrected, cycle.subscription_id, category) for one in rerated if one.difference_minor
+    ]
     return _Correction(cycle, corrected, rerated, lines)
 
 
 async def _check_invoiced(tx: Transaction, cycle: BillingCycle) -> None:
-    invoice = await rerating_sql.find_invoice_of_cycle(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
+    invoice = await invoice_sql.find_cycle_invoice(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
     if invoice is None or invoice.state not in (InvoiceState.OPEN, InvoiceState.PAID):
         state = invoice.state if invoice else cycle.state
         raise FailedPrecondition(
@@ -163,7 +166,7 @@ def _occasion(made: _Correction) -> draft.Occasion:
     )
 
 
-def _line(one: Rerated, corrected: Price, tax_category: str) -> draft.DraftLine:
+def _line(one: Rerated, corrected: Price, subscription_id: str, tax_category: str) -> draft.DraftLine:
     """The difference as one unit, for the charge's period: the rerated charge has how it came about."""
     charge = one.charge
     return draft.DraftLine(
@@ -180,6 +183,7 @@ def _line(one: Rerated, corrected: Price, tax_category: str) -> draft.DraftLine:
         tiers=[],
         steps=[],
         tax_category=tax_category,
+        subscription_id=subscription_id,
     )
 
 

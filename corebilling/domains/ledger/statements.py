@@ -21,12 +21,12 @@ from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
 from corebilling.mapping import instant, to_message
 from corebilling.values.integer import MAX_BIGINT
 from corebilling.values.page import (
+    bad_page_token,
     decode_page_token,
-    invalid_token,
     next_page,
+    ordinal_of,
     page_limit,
-    token_number,
-    token_time,
+    time_of,
 )
 from corebilling.values.period import ALWAYS, Period
 
@@ -162,9 +162,9 @@ def _decode_place(page_token: str, period: Period) -> _Place:
     posted_at, journal_id, position = decode_page_token(page_token, 3)
     if not journal_id:
         return _Place(ALWAYS.start)
-    place = _Place(token_time(posted_at), journal_id, token_number(position))
+    place = _Place(time_of(posted_at), journal_id, ordinal_of(position))
     if place.posted_at not in period:
-        raise invalid_token()
+        raise bad_page_token()
     return place
 
 

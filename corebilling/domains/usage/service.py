@@ -47,7 +47,7 @@ from corebilling.values.aggregation import Aggregation
 from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.metering import metered_quantity, quantity_of_total
-from corebilling.values.page import decode_page_token, next_page, page_limit, token_time
+from corebilling.values.page import decode_page_token, next_page, page_limit, time_of
 
 _MAX_REMEMBERED_PERIODS = 100_000
 
@@ -424,4 +424,4 @@ def _bucket(row: usage_sql.ListUsageBucketsRow) -> usage_pb2.UsageBucket:
 def decode_position(page_token: str) -> tuple[datetime, str]:
     """Where the last page ended: a time and an item; no token gives an item ''."""
     at, item_id = decode_page_token(page_token, 2)
-    return (token_time(at), item_id) if item_id else (datetime(1970, 1, 1, tzinfo=UTC), "")
+    return (time_of(at), item_id) if item_id else (datetime(1970, 1, 1, tzinfo=UTC), "")

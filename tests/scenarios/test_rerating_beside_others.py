@@ -1,0 +1,76 @@
+"""Corrected prices beside whatever else makes invoices: several subscriptions, discounts, thresholds."""
+
+import pytest
+from billing.invoice.v1 import invoice_service_pb2
+from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+
+from corebilling.values.ids import new_id
+from corebilling.values.page import encode_page_token
+from tests.rpc.test_reconcile import books
+from tests.rpc.test_rerating import START, agreed, invoiced
+from tests.scenarios.test_usage_is_billed_to_the_end import ADJUSTMENT, go, lines, use
+from tests.support.app import refused
+from tests.support.catalog import subscribe
+from tests.support.correction import preview, rerate
+from tests.support.money import coupon, redeem, void
+from tests.support.platform import Platform, platform
+
+__all__ = ["platform"]
+
+
+async def test_what_invoices_over_several_subscriptions_hold_is_not_charged_again(platform: Platform):
+    made = await agreed(platform, consolidate_invoices=True)
+    await subscribe(platform, made.fee, customer_id=made.customer_id)
+    await use(platform, made.subscription_id, 5, START)
+    await go(platform, days=31, hours=2)
+    await use(platform, made.subscription_id, 3, START)
+    await go(platform, days=31)
+    assert [ADJUSTMENT in {line[0] for line in invoice} for invoice in await lines(platform)] == [False, True]
+    assert not await platform.rows("SELECT FROM invoices WHERE subscription_id IS NOT NULL")
+    dearer = await made.price(platform, "dearer", unit_amount="2")
+    answer = await rerate(platform, made.cycle_id, made.tokens.id, dearer)
+    (charge,) = answer.charges
+    assert (charge.quantity, charge.billed_minor, charge.amount_minor) == ("8", 800, 1600)
+    assert (charge.difference_minor, answer.invoice.subscription_id) == (800, made.subscription_id)
+    await platform.drain()
+    assert (await books(platform)).balanced
+
+
+async def test_one_that_was_issued_again_counts_once(platform: Platform):
+    made = await agreed(platform, consolidate_invoices=True)
+    await subscribe(platform, made.fee, customer_id=made.customer_id)
+    await use(platform, made.subscription_id, 5, START)
+    await go(platform, days=31, hours=2)
+    (invoice,) = await platform.rows("SELECT id FROM invoices")
+    request = invoice_service_pb2.ReissueInvoiceRequest(
+        request_id=new_id("req"), invoice_id=invoice["id"], finalize=True
+    )
+    again = (await platform.stub(InvoiceServiceStub).ReissueInvoice(request)).invoice
+    dearer = await made.price(platform, "dearer", unit_amount="2")
+    (charge,) = (await preview(platform, made.cycle_id, made.tokens.id, dearer)).charges
+    assert charge.difference_minor == 500
+    await void(platform, again.id)
+    refusal = await refused(rerate(platform, made.cycle_id, made.tokens.id, dearer))
+    assert (refusal.reason, refusal.facts["state"]) == ("CYCLE_NOT_RERATABLE", "invoiced")
+
+
+async def test_a_discount_of_the_subscription_is_taken_off_what_it_still_owes(platform: Platform):
+    made = await invoiced(platform)
+    await coupon(platform, "HALF", percent="50")
+    await redeem(platform, "HALF", made.customer_id, subscription_id=made.subscription_id)
+    dearer = await made.price(platform, "dearer", unit_amount="2")
+    shown = (await preview(platform, made.cycle_id, made.tokens.id, dearer)).invoice
+    answer = await rerate(platform, made.cycle_id, made.tokens.id, dearer)
+    assert (answer.charges[0].difference_minor, answer.invoice.total_minor) == (500, 250)
+    assert [line.subscription_id for line in answer.invoice.lines] == [made.subscription_id]
+    assert shown.total_minor == answer.invoice.total_minor
+
+
+@pytest.mark.parametrize("revision", ["2147483648", "9" * 30, "-1", "one", "²"])
+async def test_a_page_token_that_no_list_gave_is_refused(platform: Platform, revision: str):
+    made = await agreed(platform)
+    request = invoice_service_pb2.ListReratedChargesRequest(
+        cycle_id=made.cycle_id, page_token=encode_page_token("sit_1", "usage", revision)
+    )
+    refusal = await refused(platform.stub(InvoiceServiceStub).ListReratedCharges(request))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID")
