@@ -214,19 +214,15 @@ def recharge(evidence: bundle_pb2.LineEvidence, *, final: bool = True) -> Rechar
         return _recharged_fee(charge, terms, quantity)
     if charge.kind == rating_pb2.CHARGE_KIND_ONE_TIME:
         return _recharged(terms, rate(terms, quantity), _WHOLE)
-    billed = _invoiced_before(evidence)
-    if charge.basis.priced_quantity:
-        return _as_stated(charge) if billed is not None else _recharged_together(charge, terms)
     share = _share(charge.basis, charge.basis.span)
-    if not share:  # It served no time, or in a period that never came.
-        terms, share = replace(terms, minimum_amount=None), _WHOLE
-    if terms.model in BY_RECORD:
-        return _recharged_records(evidence, terms, share)
-    if billed is not None:
-        return _recharged_rest(charge, terms, share, billed, final=final)
-    if charge.kind == rating_pb2.CHARGE_KIND_USAGE:
-        return _recharged(terms, rate(terms, quantity, final=final, share=share), share)
-    return _recharged_late(evidence, terms, share)
+    if charge.basis.priced_quantity:
+        in_parts = _invoiced_before(evidence) is not None
+        return _as_stated(charge, share) if in_parts else _recharged_together(charge, terms, share)
+    if share:
+        return _recharged_alone(evidence, terms, share, final=final)
+    # It served no time, or in a period that never came: no minimum, and all of the cap.
+    unbound = replace(terms, minimum_amount=None)
+    return replace(_recharged_alone(evidence, unbound, _WHOLE, final=final), share=share)
 
 
 def reckon(
@@ -297,6 +293,21 @@ def _recharged_fee(charge: rating_pb2.Charge, terms: Price, quantity: Decimal) -
     return replace(part, share_before=before, amount=amount, amount_before=amount_before)
 
 
+def _recharged_alone(
+    evidence: bundle_pb2.LineEvidence, terms: Price, share: Fraction, *, final: bool
+) -> Recharged:
+    """Usage of an item that no other one is priced together with."""
+    charge, billed = evidence.charge, _invoiced_before(evidence)
+    if terms.model in BY_RECORD:
+        return _recharged_records(evidence, terms, share)
+    if billed is not None:
+        return _recharged_rest(charge, terms, share, billed, final=final)
+    if charge.kind == rating_pb2.CHARGE_KIND_USAGE:
+        quantity = number(charge.quantity, f"quantity of charge {charge.id}")
+        return _recharged(terms, rate(terms, quantity, final=final, share=share), share)
+    return _recharged_late(evidence, terms, share)
+
+
 def _recharged_records(evidence: bundle_pb2.LineEvidence, terms: Price, share: Fraction) -> Recharged:
     """What a matrix or percentage charges for what its records came to, less what was billed of it before."""
     charge, price = evidence.charge, evidence.price
@@ -353,22 +364,22 @@ def _cell_amount(price: catalog_pb2.Price, properties: Mapping[str, str]) -> Fra
     return Fraction(number(next(amounts, price.default_unit_amount), "amount of a cell"))
 
 
-def _recharged_together(charge: rating_pb2.Charge, terms: Price) -> Recharged:
+def _recharged_together(charge: rating_pb2.Charge, terms: Price, share: Fraction) -> Recharged:
     """Usage that is priced together with that of other items: what all come to more than before."""
-    basis, own = charge.basis, _share(charge.basis, charge.basis.span)
+    basis = charge.basis
     new = rate_served(
         terms,
         number(basis.priced_quantity, "quantity that is priced together"),
         fraction(basis.priced_share, "share that is priced together"),
     )
     if not basis.priced_quantity_before:
-        return _recharged(terms, new, own or _WHOLE)
+        return _recharged(terms, new, share)
     old = rate_served(
         terms,
         number(basis.priced_quantity_before, "quantity that was priced before"),
         fraction(basis.priced_share_before, "share that was priced before"),
     )
-    return _on_top(_recharged(terms, difference(new, old), own or _WHOLE), new.amount, old.amount)
+    return _on_top(_recharged(terms, difference(new, old), share), new.amount, old.amount)
 
 
 def _invoiced_before(evidence: bundle_pb2.LineEvidence) -> Fraction | None:
@@ -391,12 +402,11 @@ def _recharged_rest(
     return replace(made, amount=amount, amount_before=exact_amount(billed))
 
 
-def _as_stated(charge: rating_pb2.Charge) -> Recharged:
+def _as_stated(charge: rating_pb2.Charge, share: Fraction) -> Recharged:
     """Usage that is priced together with that of other items and was invoiced in parts is taken as given."""
-    own = _share(charge.basis, charge.basis.span) or _WHOLE
     amount = number(charge.amount, f"amount of charge {charge.id}")
     before = number(charge.amount_before, f"amount before charge {charge.id}")
-    return Recharged(own, Fraction(0), amount, before, tuple(charge.tiers), tuple(charge.steps))
+    return Recharged(share, Fraction(0), amount, before, tuple(charge.tiers), tuple(charge.steps))
 
 
 def _recharged(terms: Price, rated: Rated, share: Fraction) -> Recharged:
