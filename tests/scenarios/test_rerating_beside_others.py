@@ -11,14 +11,15 @@ from corebilling.values.ids import new_id
 from corebilling.values.page import encode_page_token
 from tests.rpc.test_reconcile import books
 from tests.rpc.test_rerating import START, agreed, invoiced
-from tests.scenarios.test_usage_is_billed_to_the_end import ADJUSTMENT, go, lines, use
+from tests.scenarios.test_usage_is_billed_to_the_end import ADJUSTMENT
 from tests.support.app import refused
 from tests.support.bundle import as_fields, bundle_of, differences
 from tests.support.catalog import change, subscribe
 from tests.support.correction import preview, rerate
-from tests.support.invoice import invoices_of
+from tests.support.invoice import invoices_of, lines_of
 from tests.support.money import coupon, redeem, void
 from tests.support.platform import Platform, platform
+from tests.support.reporting import use
 
 __all__ = ["platform"]
 
@@ -27,10 +28,13 @@ async def test_what_invoices_over_several_subscriptions_hold_is_not_charged_agai
     made = await agreed(platform, consolidate_invoices=True)
     await subscribe(platform, made.fee, customer_id=made.customer_id)
     await use(platform, made.subscription_id, 5, START)
-    await go(platform, days=31, hours=2)
+    await platform.pass_time(days=31, hours=2)
     await use(platform, made.subscription_id, 3, START)
-    await go(platform, days=31)
-    assert [ADJUSTMENT in {line[0] for line in invoice} for invoice in await lines(platform)] == [False, True]
+    await platform.pass_time(days=31)
+    assert [ADJUSTMENT in {line[0] for line in invoice} for invoice in await lines_of(platform)] == [
+        False,
+        True,
+    ]
     assert not await platform.rows("SELECT FROM invoices WHERE subscription_id IS NOT NULL")
     dearer = await made.price(platform, "dearer", unit_amount="2")
     answer = await rerate(platform, made.cycle_id, made.tokens.id, dearer)
@@ -45,7 +49,7 @@ async def test_one_that_was_issued_again_counts_once(platform: Platform):
     made = await agreed(platform, consolidate_invoices=True)
     await subscribe(platform, made.fee, customer_id=made.customer_id)
     await use(platform, made.subscription_id, 5, START)
-    await go(platform, days=31, hours=2)
+    await platform.pass_time(days=31, hours=2)
     (invoice,) = await platform.rows("SELECT id FROM invoices")
     request = invoice_service_pb2.ReissueInvoiceRequest(
         request_id=new_id("req"), invoice_id=invoice["id"], finalize=True
@@ -79,7 +83,7 @@ async def test_what_served_no_time_owes_no_minimum_when_it_is_rated_again(platfo
     await change(platform, made.subscription_id, made.fee, other)
     await use(platform, made.subscription_id, 7, START + timedelta(minutes=2))
     await change(platform, made.subscription_id, made.fee)
-    await go(platform, days=31, hours=2)
+    await platform.pass_time(days=31, hours=2)
     (invoice,) = await invoices_of(platform, made.subscription_id)
     assert [line.amount_minor for line in invoice.lines] == [3100, 500, 2100]
     fields = as_fields(await bundle_of(platform, invoice.id))

@@ -33,7 +33,7 @@ async def drafts(
     true_ups = await true_up.load(tx, cycles, {cycle.id: _adjusted(charges[cycle.id]) for cycle in cycles})
     made = []
     for group in _groups(cycles, charges, currency):
-        money = next((charge.currency for cycle in group for charge in charges[cycle.id]), currency)
+        money = _currency(group, charges, currency)
         lines = [
             line
             for cycle in group
@@ -103,10 +103,13 @@ def _groups(
     for cycle in cycles:
         key: object = cycle.id
         if cycle.consolidated:
-            money = next((charge.currency for charge in charges[cycle.id]), currency)
-            key = (cycle.customer_id, cycle.period_end, money)
+            key = (cycle.customer_id, cycle.period_end, _currency([cycle], charges, currency))
         groups[key].append(cycle)
     return groups.values()
+
+
+def _currency(cycles: Sequence[BillingCycle], charges: Charges, default: str) -> str:
+    return next((charge.currency for cycle in cycles for charge in charges[cycle.id]), default)
 
 
 def _occasion(group: Sequence[BillingCycle], currency: str) -> draft.Occasion:

@@ -52,6 +52,9 @@ from corebilling.values.price_together import rate_served
 from corebilling.values.proration import Grain, Proration
 from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
 
+BUNDLE_VERSION = 1
+"""Of the evidence that is written, and read."""
+
 _NUMBER = re.compile(r"-?[0-9]{1,80}(\.[0-9]{1,80})?", re.ASCII)
 _FRACTION = re.compile(r"[0-9]{1,40}(/[1-9][0-9]{0,39})?", re.ASCII)
 _WHOLE = Fraction(1)

@@ -11,7 +11,6 @@ from billing_db import invoice as invoice_sql
 from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
 from billing_db import rerating as rerating_sql
-from billing_db import schedule as schedule_sql
 from billing_db import tax as tax_sql
 from billing_db.models import BillingCycle, Invoice, ReratedCharge
 
@@ -22,6 +21,7 @@ from corebilling.domains.invoice.model import InvoiceState, check_line
 from corebilling.domains.invoice.service import InvoiceService
 from corebilling.domains.rating.rerating import Rerated, charges_at, check_correction, negotiated, rate_again
 from corebilling.domains.rating.service import price_of
+from corebilling.domains.schedule.rows import find_cycle
 from corebilling.errors import FailedPrecondition, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import to_message
@@ -47,7 +47,7 @@ class ReratingService:
         self._invoices = invoices
 
     async def rerate_cycle(self, tx: Transaction, request: rpc.RerateCycleRequest) -> rpc.RerateCycleResponse:
-        await tx.lock((await _find_cycle(tx, request.cycle_id)).customer_id)
+        await tx.lock((await find_cycle(tx, request.cycle_id)).customer_id)
         made = await _decide(tx, request)
         tenant = await tenant_profile(tx)
         invoice = None
@@ -93,17 +93,10 @@ class ReratingService:
         return rpc.ListReratedChargesResponse(charges=map(_message, page), next_page_token=token)
 
 
-async def _find_cycle(tx: Transaction, cycle_id: str) -> BillingCycle:
-    cycle = await schedule_sql.find_billing_cycle(tx, tenant_id=tx.tenant_id, id=cycle_id)
-    if cycle is None:
-        raise NotFound("BILLING_CYCLE_NOT_FOUND", "There is no such billing cycle.", {"cycle_id": cycle_id})
-    return cycle
-
-
 async def _decide(
     tx: Transaction, request: rpc.RerateCycleRequest | rpc.PreviewReratingRequest
 ) -> _Correction:
-    cycle = await _find_cycle(tx, request.cycle_id)
+    cycle = await find_cycle(tx, request.cycle_id)
     await _check_invoiced(tx, cycle)
     _check_commitment(cycle)
     wanted = [request.price_id, request.corrected_price_id]

@@ -15,7 +15,6 @@ from billing.types.v1 import language_pb2
 from billing_db import customer as customer_sql
 from billing_db import invoice as invoice_sql
 from billing_db import schedule as schedule_sql
-from billing_db import subscription as subscription_sql
 from billing_db.models import BillingCycle, Customer, Invoice, InvoicePayment
 from google.protobuf.message import Message
 
@@ -23,6 +22,7 @@ from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.branding.service import find_branding
 from corebilling.domains.credit.service import NewCredit, give_back, grant
+from corebilling.domains.customer.rows import find_customer
 from corebilling.domains.invoice import ahead, cycle_draft, draft, reckoning, records
 from corebilling.domains.invoice.model import (
     InvoiceState,
@@ -41,6 +41,8 @@ from corebilling.domains.ledger.deferral_service import DeferralService, NewDefe
 from corebilling.domains.ledger.model import AccountType, Source, reverse, sale, transfer, write_off
 from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.domains.rating.service import RatingService
+from corebilling.domains.schedule.model import CycleState
+from corebilling.domains.subscription import rows as subscription_rows
 from corebilling.errors import NotFound
 from corebilling.mapping import enum_number, enum_text, instant, to_message
 from corebilling.values.credit import CreditKind
@@ -143,20 +145,12 @@ class InvoiceService:
         Raises:
             NotFound: SUBSCRIPTION_NOT_FOUND, or BILLING_CYCLE_NOT_FOUND when all periods are invoiced.
         """
-        subscription = await subscription_sql.find_subscription(
-            tx, tenant_id=tx.tenant_id, id=request.subscription_id
-        )
-        if subscription is None:
-            raise NotFound(
-                "SUBSCRIPTION_NOT_FOUND",
-                "There is no such subscription.",
-                {"subscription_id": request.subscription_id},
-            )
+        subscription = await subscription_rows.find(tx, request.subscription_id)
         cycle = await self.current_cycle(tx, subscription.id)
         cycles = await cycle_draft.together_with(tx, cycle)
         charges = dict(await cycle_draft.charges_of(tx, [one.id for one in cycles]))
         rated = await self._rating.rate(
-            tx, [one for one in cycles if not (one.trial or one.state == "rated")]
+            tx, [one for one in cycles if not (one.trial or one.state == CycleState.RATED)]
         )
         for one in cycles:
             if one.id in rated:
@@ -176,7 +170,7 @@ class InvoiceService:
         newest = await schedule_sql.find_newest_cycle(
             tx, tenant_id=tx.tenant_id, subscription_id=subscription_id
         )
-        if newest is None or newest.state in ("rated", "invoiced"):
+        if newest is None or newest.state in (CycleState.RATED, CycleState.INVOICED):
             raise NotFound(
                 "BILLING_CYCLE_NOT_FOUND",
                 "The subscription has ended, and its last period is rated: its invoice is in ListInvoices, "
@@ -189,11 +183,7 @@ class InvoiceService:
         self, tx: Transaction, request: rpc.CreateInvoiceRequest
     ) -> rpc.CreateInvoiceResponse:
         await tx.lock(request.customer_id)
-        customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=request.customer_id)
-        if customer is None:
-            raise NotFound(
-                "CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": request.customer_id}
-            )
+        customer = await find_customer(tx, request.customer_id)
         tenant = await tenant_profile(tx)
         occasion = draft.Occasion(
             customer_id=customer.id,
