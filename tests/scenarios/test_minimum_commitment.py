@@ -144,7 +144,7 @@ async def test_a_commitment_changes_only_so_often_in_a_period(platform: Platform
     """So that all that a period holds which is yet to be invoiced are kept: here, one a second."""
     fee, _ = await prices(platform)
     made = await subscribe(platform, fee, minimum_commitment_minor=1)
-    await pass_time(platform, days=1)
+    await platform.pass_time(days=1)
     await platform.rows(
         "UPDATE subscriptions SET commitments = (SELECT jsonb_agg(jsonb_build_object('minimum_minor', n, "
         "'starts_at', start_at + n * interval '1 second', 'ends_at', "
@@ -156,7 +156,7 @@ async def test_a_commitment_changes_only_so_often_in_a_period(platform: Platform
     refusal = await refused(change(platform, made.id, fee, minimum_commitment_minor=9))
     assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "SUBSCRIPTION_CHANGE_LIMIT_REACHED")
     assert (await refused(pause(platform, made.id))).reason == refusal.reason
-    await pass_time(platform, days=32)
+    await platform.pass_time(days=32)
     await change(platform, made.id, fee, minimum_commitment_minor=9)
     assert (await subscription(platform, made.id)).minimum_commitment_minor == 9
     (kept,) = await platform.rows("SELECT jsonb_array_length(commitments) FROM subscriptions")

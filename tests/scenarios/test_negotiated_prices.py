@@ -162,7 +162,7 @@ async def test_once_usage_came_to_a_threshold_the_period_keeps_its_amounts(platf
     thresholds = [subscription_pb2.SpendThreshold(amount_minor=500)]
     made = await subscribe(platform, tokens, spend_thresholds=thresholds)
     start = made.current_period_start.ToDatetime(tzinfo=platform.clock.now().tzinfo)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await use(platform, made.id, "4")
     await platform.drain()
     early = await negotiate(platform, tokens, "2", subscription_id=made.id, valid_from=start)
@@ -174,7 +174,7 @@ async def test_once_usage_came_to_a_threshold_the_period_keeps_its_amounts(platf
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "PRICE_OVERRIDE_TIME_INVALID")
     assert refusal.facts["earliest"] == platform.clock.now().replace(microsecond=0).isoformat()
     await use(platform, made.id, "1")
-    await go(platform, days=22)
+    await platform.pass_time(days=22)
     assert await lines(platform, made.id) == [[1000], [200]]
     assert not await platform.rows(
         "SELECT FROM price_overrides WHERE id = $1 AND valid_until IS NOT NULL", early.id
