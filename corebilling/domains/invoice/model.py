@@ -208,7 +208,7 @@ def decide_crediting(
         refundable_minor: What was paid, prepaid credits among it, and no earlier note gave back.
 
     Raises:
-        FailedPrecondition: INVOICE_NOT_CREDITABLE when it is a draft, or void.
+        FailedPrecondition: INVOICE_NOT_CREDITABLE when it is a draft, void, or written off.
     """
     if state not in (InvoiceState.OPEN, InvoiceState.PAID):
         raise FailedPrecondition(

@@ -165,7 +165,7 @@ class InvoiceService:
         """The newest one.
 
         Raises:
-            NotFound: BILLING_CYCLE_NOT_FOUND when all are invoiced.
+            NotFound: BILLING_CYCLE_NOT_FOUND when it is the last, and has its invoice or is about to.
         """
         newest = await schedule_sql.find_newest_cycle(
             tx, tenant_id=tx.tenant_id, subscription_id=subscription_id
@@ -173,7 +173,8 @@ class InvoiceService:
         if newest is None or newest.state in (CycleState.RATED, CycleState.INVOICED):
             raise NotFound(
                 "BILLING_CYCLE_NOT_FOUND",
-                "The subscription has ended, and all its periods are billed: see ListInvoices.",
+                "The subscription has ended, and its last period is rated: its invoice is in ListInvoices, "
+                "or about to be.",
                 {"cycle_id": newest.id if newest else ""},
             )
         return newest
