@@ -122,7 +122,7 @@ async def _decide(
 
 
 def _check_whole(cycle: BillingCycle) -> None:
-    """What a threshold billed is a part of what its period comes to, of which its own cycle bills the rest."""
+    """What a threshold billed is a part of what its period comes to: the own cycle of that bills the rest."""
     if cycle.threshold_minor:
         raise FailedPrecondition(
             "RERATING_PROGRESSIVE",
