@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from corebilling.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
 from corebilling.values.clock import EARLIEST, LATEST
-from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment, anchor_on
+from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment, anchor_on, trial_end
 
 MAX_START_AHEAD = timedelta(days=731)
 MAX_CHANGE_AHEAD = timedelta(days=731)
@@ -205,7 +205,7 @@ def decide_opening(
     """
     if not EARLIEST <= start_at <= min(now + MAX_START_AHEAD, LATEST):
         raise _start_invalid(start_at)
-    trial_end_at = start_at + timedelta(days=trial_days) if trial_days else None
+    trial_end_at = trial_end(start_at, trial_days) if trial_days else None
     billed_from = trial_end_at or start_at
     if billing_day and interval_unit not in ("month", "year"):
         raise _items_invalid("a billing day is for what is billed by the month or year")
