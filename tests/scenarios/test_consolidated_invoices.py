@@ -15,7 +15,9 @@ from billing.subscription.v1 import subscription_service_pb2 as subscriptions
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from corebilling.domains.invoice import cycle_draft, preview_service
 from corebilling.values.ids import new_id
+from tests.support.app import refused
 from tests.support.catalog import new_customer, new_price, new_product, subscribe
 from tests.support.invoice import invoices_of
 from tests.support.money import coupon, credit, redeem, tax_rate, void
@@ -205,6 +207,28 @@ async def test_a_preview_of_one_as_it_is_shows_the_invoice_of_all(platform: Plat
     (invoice,) = await invoices_of(platform, customer_id=ada)
     assert (seen.subscription_id, seen.total_minor) == ("", invoice.total_minor)
     assert [_shown(line) for line in seen.lines] == [_shown(line) for line in invoice.lines]
+
+
+async def test_what_a_preview_does_not_get_to_is_said_and_never_left_out(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await consolidating(platform)
+    prices = await fees(platform, "20", "30")
+    made = [await subscribe(platform, price, customer_id=ada) for price in prices]
+    stub = platform.stub(InvoiceServiceStub)
+    cancel = subscriptions.CancelSubscriptionRequest(
+        request_id=new_id("req"), subscription_id=made[0].id, at_period_end=True
+    )
+    monkeypatch.setattr(cycle_draft, "_MOST_PENDING", 1)
+    refusal = await refused(stub.PreviewInvoice(rpc.PreviewInvoiceRequest(subscription_id=made[0].id)))
+    assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "PREVIEW_LIMIT_REACHED")
+    assert refusal.facts == {"limit": "1"}
+    supposed = rpc.PreviewInvoiceRequest(cancel=cancel)
+    assert len((await stub.PreviewInvoice(supposed)).invoice.lines) == 2
+    monkeypatch.setattr(preview_service, "_MOST_STEPS", 3)
+    refusal = await refused(stub.PreviewInvoice(supposed))
+    assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "PREVIEW_LIMIT_REACHED")
+    assert refusal.facts == {"limit": "3"}
 
 
 async def test_a_trial_is_previewed_as_nothing(platform: Platform) -> None:

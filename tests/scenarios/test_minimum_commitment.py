@@ -11,6 +11,7 @@ from billing.subscription.v1.subscription_service_pb2 import CancelSubscriptionR
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 
 from corebilling.values.ids import new_id
+from tests.support.app import refused
 from tests.support.catalog import (
     change,
     new_meter,
@@ -137,6 +138,29 @@ async def test_late_usage_counts_towards_the_commitment_of_its_own_period(platfo
     assert given_back.period.start == first.period.start
     assert (given_back.evidence.lines_minor, given_back.evidence.trued_up_minor) == (12_000, 48_000)
     assert second.subtotal_minor == 50_000
+
+
+async def test_a_commitment_changes_only_so_often_in_a_period(platform: Platform) -> None:
+    """So that all that a period holds which is yet to be invoiced are kept: here, one a second."""
+    fee, _ = await prices(platform)
+    made = await subscribe(platform, fee, minimum_commitment_minor=1)
+    await platform.pass_time(days=1)
+    await platform.rows(
+        "UPDATE subscriptions SET commitments = (SELECT jsonb_agg(jsonb_build_object('minimum_minor', n, "
+        "'starts_at', start_at + n * interval '1 second', 'ends_at', "
+        "CASE n WHEN 499 THEN '9000-01-01T00:00:00Z' ELSE start_at + (n + 1) * interval '1 second' END)) "
+        "FROM generate_series(1, 499) n) WHERE id = $1",
+        made.id,
+    )
+    await change(platform, made.id, fee, minimum_commitment_minor=8)
+    refusal = await refused(change(platform, made.id, fee, minimum_commitment_minor=9))
+    assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "SUBSCRIPTION_CHANGE_LIMIT_REACHED")
+    assert (await refused(pause(platform, made.id))).reason == refusal.reason
+    await platform.pass_time(days=32)
+    await change(platform, made.id, fee, minimum_commitment_minor=9)
+    assert (await subscription(platform, made.id)).minimum_commitment_minor == 9
+    (kept,) = await platform.rows("SELECT jsonb_array_length(commitments) FROM subscriptions")
+    assert kept[0] == 501
 
 
 async def test_a_pause_interrupts_the_commitment_as_it_does_fees(platform: Platform) -> None:

@@ -148,6 +148,39 @@ async def test_once_a_part_is_invoiced_the_period_keeps_its_amounts(platform: Pl
     assert await lines(platform, made.id) == [[1000], [2100, 2100], [2000, 3100]]
 
 
+async def test_once_usage_came_to_a_threshold_the_period_keeps_its_amounts(platform: Platform):
+    product, meter = await new_product(platform), await new_meter(platform)
+    tokens = await new_price(
+        platform,
+        product.id,
+        "tokens",
+        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
+        usage=catalog_pb2.PRICE_USAGE_METERED,
+        meter_id=meter.id,
+        unit_amount="1",
+    )
+    thresholds = [subscription_pb2.SpendThreshold(amount_minor=500)]
+    made = await subscribe(platform, tokens, spend_thresholds=thresholds)
+    start = made.current_period_start.ToDatetime(tzinfo=platform.clock.now().tzinfo)
+    await platform.pass_time(days=10)
+    await use(platform, made.id, "4")
+    await platform.drain()
+    early = await negotiate(platform, tokens, "2", subscription_id=made.id, valid_from=start)
+    await use(platform, made.id, "1")
+    await platform.drain()
+    assert await lines(platform, made.id) == [[1000]]
+    late = negotiate(platform, tokens, "3", subscription_id=made.id, valid_from=start)
+    refusal = await refused(late)
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "PRICE_OVERRIDE_TIME_INVALID")
+    assert refusal.facts["earliest"] == platform.clock.now().replace(microsecond=0).isoformat()
+    await use(platform, made.id, "1")
+    await platform.pass_time(days=22)
+    assert await lines(platform, made.id) == [[1000], [200]]
+    assert not await platform.rows(
+        "SELECT FROM price_overrides WHERE id = $1 AND valid_until IS NOT NULL", early.id
+    )
+
+
 async def test_another_one_takes_its_place_and_a_time_may_be_set(platform: Platform):
     price = await fee(platform)
     made = await subscribe(platform, price)

@@ -148,13 +148,20 @@ async def _payer(tx: Transaction, request: rpc.SetPriceOverrideRequest) -> tuple
 
 
 async def _unbilled(tx: Transaction, subscription_id: str) -> Period | None:
-    """The current period of the subscription, if there is one of which nothing is invoiced."""
+    """The current period of the subscription, if there is one of which nothing is invoiced: no earlier part,
+    and no usage that came to a threshold."""
     if not subscription_id:
         return None
     cycle = await schedule_sql.find_running_cycle(tx, tenant_id=tx.tenant_id, subscription_id=subscription_id)
     if cycle is None or cycle.period_start > cycle.full_period_start:
         return None
-    return Period(cycle.full_period_start, cycle.full_period_end)
+    reached_minor = await schedule_sql.get_reached_threshold(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_id=subscription_id,
+        full_period_start=cycle.full_period_start,
+    )
+    return None if reached_minor else Period(cycle.full_period_start, cycle.full_period_end)
 
 
 def _check_sold_in(price: Price, currency: str) -> None:

@@ -13,10 +13,12 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import draft, true_up
 from corebilling.domains.invoice.reckoning import Reckoning
 from corebilling.domains.schedule.model import CycleState
+from corebilling.errors import ResourceExhausted
 
 Charges = Mapping[str, Sequence[Charge]]
 """By the cycle's id."""
-_MOST_TOGETHER = 1000
+_MOST_PENDING = 2000
+"""Of a customer: a thousand subscriptions, each with a period that is over and one that runs."""
 
 
 async def drafts(
@@ -48,16 +50,12 @@ async def drafts(
 
 
 async def together_with(tx: Transaction, cycle: BillingCycle) -> list[BillingCycle]:
-    """The cycle, and those of other subscriptions that are to be on one invoice with it: in its order."""
-    pending: Sequence[BillingCycle] = []
-    if cycle.consolidated:
-        pending = await schedule_sql.list_pending_cycles(
-            tx,
-            tenant_id=tx.tenant_id,
-            subscription_id="",
-            together_customer_id=cycle.customer_id,
-            limit_rows=_MOST_TOGETHER,
-        )
+    """The cycle, and those of other subscriptions that are to be on one invoice with it: in its order.
+
+    Raises:
+        ResourceExhausted: PREVIEW_LIMIT_REACHED when the customer has more than are looked at.
+    """
+    pending = await _pending(tx, cycle.customer_id) if cycle.consolidated else []
     others = (
         one
         for one in pending
@@ -67,6 +65,28 @@ async def together_with(tx: Transaction, cycle: BillingCycle) -> list[BillingCyc
         and (one.period_start < one.period_end or one.state == CycleState.RATED)
     )
     return sorted((cycle, *others), key=lambda one: one.subscription_id)
+
+
+async def _pending(tx: Transaction, customer_id: str) -> Sequence[BillingCycle]:
+    found = await schedule_sql.list_pending_cycles(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_id="",
+        together_customer_id=customer_id,
+        limit_rows=_MOST_PENDING + 1,
+    )
+    if len(found) > _MOST_PENDING:
+        raise preview_limit_reached(_MOST_PENDING)
+    return found
+
+
+def preview_limit_reached(limit: int) -> ResourceExhausted:
+    return ResourceExhausted(
+        "PREVIEW_LIMIT_REACHED",
+        f"It takes more than {limit} steps or periods to get to the invoice; preview it when more of them "
+        "are behind.",
+        {"limit": str(limit)},
+    )
 
 
 async def charges_of(tx: Transaction, cycle_ids: Sequence[str]) -> Charges:

@@ -3,7 +3,7 @@
 So the invoice is worked out by the code that will work it out, whatever a change does to the subscription.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from billing.discount.v1 import discount_service_pb2
@@ -28,7 +28,6 @@ from corebilling.domains.subscription.service import SubscriptionService
 from corebilling.errors import InvalidArgument, NotFound
 from corebilling.mapping import to_message
 
-_MOST_PENDING = 1000
 _MOST_STEPS = 5000
 """A thousand periods on one invoice; most previews take a handful."""
 
@@ -56,8 +55,9 @@ class PreviewService:
         """The next invoice from the current period on if the request's hypothesis were true.
 
         Raises:
-            InvalidArgument: PREVIEW_INVALID; whatever the supposed call raises.
+            InvalidArgument: PREVIEW_INVALID.
             NotFound: SUBSCRIPTION_NOT_FOUND, or BILLING_CYCLE_NOT_FOUND when all periods are invoiced.
+            ResourceExhausted: PREVIEW_LIMIT_REACHED; and whatever the supposed call raises.
         """
         if not (request.WhichOneof("hypothesis") or request.coupon_code or request.assumed_usage):
             return await self._as_it_is(tx, request)
@@ -95,7 +95,7 @@ class PreviewService:
         first = await self._present_cycle(tx, subscription_id) if subscription_id else None
         subscription = await self._suppose(tx, request, subscription_id)
         if first is None:
-            (first,) = await _pending(tx, subscription.id)
+            (first,) = await _pending(tx, subscription.id, limit_rows=1)
         if request.coupon_code:
             await self._discounts.redeem_coupon(
                 tx,
@@ -144,7 +144,8 @@ class PreviewService:
         settled: list[str] = []
         target: BillingCycle | None = None
         for _ in range(_MOST_STEPS):
-            pending = await _pending(tx, subscription.id, first.customer_id if first.consolidated else "")
+            together = first.customer_id if first.consolidated else ""
+            pending = await _pending(tx, subscription.id, together, limit_rows=len(settled) + 1)
             cycle = next((one for one in pending if one.id not in settled), None)
             if cycle is None:
                 break
@@ -164,6 +165,8 @@ class PreviewService:
                 return await _shown(tx, invoice.id)
             if not target.consolidated:
                 break
+        else:
+            raise cycle_draft.preview_limit_reached(_MOST_STEPS)
         return _empty(target or first, subscription)
 
     async def _settle(self, tx: Transaction, cycle: BillingCycle, assumed: Mapping[str, Decimal]) -> None:
@@ -227,16 +230,16 @@ def _invalid(detail: str) -> InvalidArgument:
 
 
 async def _pending(
-    tx: Transaction, subscription_id: str, together_customer_id: str = ""
-) -> list[BillingCycle]:
-    found = await schedule_sql.list_pending_cycles(
+    tx: Transaction, subscription_id: str, together_customer_id: str = "", *, limit_rows: int
+) -> Sequence[BillingCycle]:
+    """The first of them: as many as are asked for."""
+    return await schedule_sql.list_pending_cycles(
         tx,
         tenant_id=tx.tenant_id,
         subscription_id=subscription_id,
         together_customer_id=together_customer_id,
-        limit_rows=_MOST_PENDING,
+        limit_rows=limit_rows,
     )
-    return list(found)
 
 
 def _is_wanted(cycle: BillingCycle, first: BillingCycle) -> bool:

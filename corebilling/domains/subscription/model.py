@@ -309,7 +309,7 @@ def decide_item_change(held: Sequence[HeldItem], wanted: Sequence[WantedItem]) -
 
 
 def check_change_limit(begun: int, period_end: datetime) -> None:
-    """Refuses a change after so many items that began in the full period.
+    """Refuses a change after so many items, or commitments, that began in the full period.
 
     Raises:
         ResourceExhausted: SUBSCRIPTION_CHANGE_LIMIT_REACHED.
@@ -317,7 +317,8 @@ def check_change_limit(begun: int, period_end: datetime) -> None:
     if begun >= MAX_ITEMS_BEGUN:
         raise ResourceExhausted(
             "SUBSCRIPTION_CHANGE_LIMIT_REACHED",
-            f"Changes have added {MAX_ITEMS_BEGUN} items in the current period; wait until it ends.",
+            f"Changes have added {MAX_ITEMS_BEGUN} items or commitments in the current period; wait until it "
+            "ends.",
             {"limit": str(MAX_ITEMS_BEGUN), "period_end": period_end.isoformat()},
         )
 

@@ -424,6 +424,12 @@ class ErrorReason(betterproto2.Enum):
     meter that no item of the subscription has.
     """
 
+    PREVIEW_LIMIT_REACHED = 261
+    """
+    RESOURCE_EXHAUSTED {limit}. So many periods, of this subscription or of others on the same invoice, come before the
+    invoice that it is about; preview it when more of them are behind.
+    """
+
     COUPON_NOT_FOUND = 220
     """
     NOT_FOUND {coupon_id} or {code}.
@@ -564,7 +570,8 @@ class ErrorReason(betterproto2.Enum):
 
     SUBSCRIPTION_CHANGE_LIMIT_REACHED = 251
     """
-    RESOURCE_EXHAUSTED {limit, period_end}. Changes added so many items in the current full period; wait for the next.
+    RESOURCE_EXHAUSTED {limit, period_end}. Changes added so many items, or minimum commitments, in the current full
+    period; wait for the next.
     """
 
     PRICE_OVERRIDE_NOT_FOUND = 252
@@ -729,6 +736,7 @@ class ErrorReason(betterproto2.Enum):
             201: "ERROR_REASON_TEST_CLOCK_TARGET_INVALID",
             202: "ERROR_REASON_TEST_CLOCK_ADVANCING",
             260: "ERROR_REASON_PREVIEW_INVALID",
+            261: "ERROR_REASON_PREVIEW_LIMIT_REACHED",
             220: "ERROR_REASON_COUPON_NOT_FOUND",
             221: "ERROR_REASON_COUPON_INVALID",
             222: "ERROR_REASON_COUPON_NOT_REDEEMABLE",
@@ -856,6 +864,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TEST_CLOCK_TARGET_INVALID": 201,
             "ERROR_REASON_TEST_CLOCK_ADVANCING": 202,
             "ERROR_REASON_PREVIEW_INVALID": 260,
+            "ERROR_REASON_PREVIEW_LIMIT_REACHED": 261,
             "ERROR_REASON_COUPON_NOT_FOUND": 220,
             "ERROR_REASON_COUPON_INVALID": 221,
             "ERROR_REASON_COUPON_NOT_REDEEMABLE": 222,
