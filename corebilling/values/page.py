@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from corebilling.errors import InvalidArgument
@@ -56,6 +57,18 @@ def ordinal_of(key: str) -> int:
     if not (key.isascii() and key.isdigit() and len(key) < 10):
         raise bad_page_token()
     return int(key)
+
+
+def time_of(key: str) -> datetime:
+    """The time that a sort key stands for, in UTC.
+
+    Raises:
+        InvalidArgument: PAGE_TOKEN_INVALID when it stands for none.
+    """
+    try:
+        return datetime.fromisoformat(key).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise bad_page_token() from None
 
 
 def bad_page_token() -> InvalidArgument:

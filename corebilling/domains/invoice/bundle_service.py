@@ -16,7 +16,8 @@ from billing_db.models import Charge, Invoice, InvoiceLine
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import evidence, records
 from corebilling.domains.invoice.amounts import InvoiceAmounts
-from corebilling.domains.invoice.recomputation import counted_span, exact_line, reckon
+from corebilling.domains.invoice.bundle_reading import counted_span
+from corebilling.domains.invoice.recomputation import exact_line, reckon
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.usage.service import total_message
 from corebilling.errors import NotFound
@@ -32,6 +33,7 @@ from corebilling.values.page import (
     next_page,
     ordinal_of,
     page_limit,
+    time_of,
 )
 
 PREPAID = credit_pb2.CREDIT_KIND_PREPAID
@@ -75,7 +77,7 @@ class BundleService:
         if known and known[0].HasField("total"):
             total = known[0].total
             span, limit = counted_span(total), page_limit(request.page_size)
-            place = _Place(_time(at), _key(key)) if at else _Place(span.start, _NO_KEY)
+            place = _Place(time_of(at), _key(key)) if at else _Place(span.start, _NO_KEY)
             page, token = await _records(tx, total.subscription_item_id, place, span.end, limit)
         return rpc.ExplainLineResponse(
             explanation=explanation,
@@ -123,7 +125,7 @@ class BundleService:
         if ordinal >= len(totals):
             return rpc.ExportInvoiceResponse(part=part)
         item_id, start, end = totals[ordinal]
-        place = _Place(_time(at), _key(key)) if at else _Place(start, _NO_KEY)
+        place = _Place(time_of(at), _key(key)) if at else _Place(start, _NO_KEY)
         page, rest = await _records(tx, item_id, place, end, limit)
         part.records.extend(_record(row) for row in page)
         if rest:
@@ -261,13 +263,6 @@ def _is_billed(row: usage_sql.ListUsageRecordsRow, known: pb.LineEvidence) -> bo
 
 def _record(row: usage_sql.ListUsageRecordsRow) -> pb.RatedRecord:
     return to_message(row, pb.RatedRecord, key=str(row.key), properties=row.properties or {})
-
-
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise bad_page_token() from None
 
 
 def _key(text: str) -> str:

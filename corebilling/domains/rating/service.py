@@ -13,15 +13,14 @@ from billing.rating.v1 import rating_pb2
 from billing.rating.v1 import rating_service_pb2 as rpc
 from billing.types.v1 import money_pb2
 from billing.usage.v1 import usage_events_pb2
-from billing_db import catalog as catalog_sql
 from billing_db import metering as metering_sql
 from billing_db import models
 from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
-from billing_db import schedule as schedule_sql
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.catalog.rows import find_price
 from corebilling.domains.rating.intake import Assumed, Contract, decide, take_in, total_quantity
 from corebilling.domains.rating.measuring import TotalKey, measure
 from corebilling.domains.rating.model import (
@@ -36,7 +35,8 @@ from corebilling.domains.rating.model import (
     running_price,
 )
 from corebilling.domains.rating.records import rate_one_record, rate_records, record_object
-from corebilling.errors import InvalidArgument, NotFound
+from corebilling.domains.schedule.rows import find_cycle
+from corebilling.errors import InvalidArgument
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, moment_object, to_message
 from corebilling.values.aggregation import Aggregation
@@ -176,19 +176,14 @@ class RatingService:
         return row.has_thresholds
 
     async def list_charges(self, tx: Transaction, request: rpc.ListChargesRequest) -> rpc.ListChargesResponse:
-        if await schedule_sql.find_billing_cycle(tx, tenant_id=tx.tenant_id, id=request.cycle_id) is None:
-            raise NotFound(
-                "BILLING_CYCLE_NOT_FOUND", "There is no such billing cycle.", {"cycle_id": request.cycle_id}
-            )
-        rows = await rating_sql.list_charges(tx, tenant_id=tx.tenant_id, cycle_ids=[request.cycle_id])
+        cycle = await find_cycle(tx, request.cycle_id)
+        rows = await rating_sql.list_charges(tx, tenant_id=tx.tenant_id, cycle_ids=[cycle.id])
         return rpc.ListChargesResponse(charges=(to_message(row, rating_pb2.Charge) for row in rows))
 
     async def preview_price(
         self, tx: Transaction, request: rpc.PreviewPriceRequest
     ) -> rpc.PreviewPriceResponse:
-        row = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
-        if row is None:
-            raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
+        row = await find_price(tx, request.price_id)
         price = price_of(row, request.currency or row.currency)
         records = None
         if price.model in BY_RECORD:
