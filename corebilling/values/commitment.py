@@ -11,8 +11,8 @@ from corebilling.values.period import ALWAYS, Period
 Kept = Mapping[str, int | str]
 """A span as rows keep it, in JSON."""
 
-MAX_KEPT = 1000
-"""How many spans are kept: more than anyone changes or pauses before their periods are billed."""
+MAX_KEPT = 1100
+"""How many spans are kept: those of two periods and some more, for in each of them 500 may begin."""
 
 
 @dataclass(frozen=True, slots=True)

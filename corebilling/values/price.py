@@ -134,11 +134,6 @@ class Rated:
     tiers: tuple[TierCharge, ...] = ()
     steps: tuple[Step, ...] = ()
 
-    @property
-    def used_amount(self) -> Fraction:
-        """What the tiers charge, before any step."""
-        return self.amount - sum((step.amount for step in self.steps), _NOTHING)
-
     def step(self, kind: StepKind) -> Fraction:
         """What the steps of this kind add; 0 when there are none."""
         return sum((step.amount for step in self.steps if step.kind is kind), _NOTHING)

@@ -157,7 +157,7 @@ async def list_held_levels(
     return [ListHeldLevelsRow(*row) for row in rows]
 
 
-INSERT_HELD_TOTALS: Final = """-- name: InsertHeldTotals :exec
+INSERT_UNUSED_TOTALS: Final = """-- name: InsertUnusedTotals :exec
 INSERT INTO usage_totals (
     tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation,
     transform, record_count, quantity_sum, quantity_max, unrated, excluded
@@ -179,7 +179,7 @@ ON CONFLICT (tenant_id, subscription_item_id, period_start) DO NOTHING
 """
 
 
-async def insert_held_totals(
+async def insert_unused_totals(
     conn: Connection,
     *,
     tenant_id: str,
@@ -187,8 +187,10 @@ async def insert_held_totals(
     period_starts: Sequence[datetime.datetime],
     period_ends: Sequence[datetime.datetime],
 ) -> None:
-    """Totals of periods in which a level was only held on, so that what they were billed is known when more comes late."""
-    await conn.execute(INSERT_HELD_TOTALS, tenant_id, subscription_item_ids, period_starts, period_ends)
+    """Totals of periods that are billed though nothing was reported in them, as of a level that was held on or of a
+    minimum, so that what they were billed is known when usage comes late.
+    """
+    await conn.execute(INSERT_UNUSED_TOTALS, tenant_id, subscription_item_ids, period_starts, period_ends)
 
 
 MARK_TRIAL_LEVELS_RATED: Final = """-- name: MarkTrialLevelsRated :exec

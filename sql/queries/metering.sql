@@ -82,8 +82,9 @@ LEFT JOIN LATERAL (
     ) l
 ) h ON true;
 
--- name: InsertHeldTotals :exec
--- Totals of periods in which a level was only held on, so that what they were billed is known when more comes late.
+-- name: InsertUnusedTotals :exec
+-- Totals of periods that are billed though nothing was reported in them, as of a level that was held on or of a
+-- minimum, so that what they were billed is known when usage comes late.
 INSERT INTO usage_totals (
     tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation,
     transform, record_count, quantity_sum, quantity_max, unrated, excluded

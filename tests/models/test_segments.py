@@ -19,7 +19,8 @@ from corebilling.domains.rating.model import (
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import Price, PriceModel, Tier
-from corebilling.values.proration import Grain, Proration, segment_shares
+from corebilling.values.proration import Grain, Proration
+from tests.support.shares import segment_shares
 
 TINY = Fraction(1, 10**30)
 """Charges keep 40 decimals of an endless fraction."""

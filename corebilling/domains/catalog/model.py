@@ -146,7 +146,7 @@ def check_price_meter(terms: PriceTerms, aggregation: str, *, transforms: bool) 
     """
     if terms.model not in BY_RECORD:
         return
-    adding = ("sum", "count") if terms.model is PriceModel.MATRIX else ("sum",)
+    adding = (Aggregation.SUM, Aggregation.COUNT) if terms.model is PriceModel.MATRIX else (Aggregation.SUM,)
     requirement = f"the meter of a {terms.model} price has no transform, and is a {' or '.join(adding)}"
     rule = ("meter_id", requirement, aggregation in adding and not transforms)
     _demand("PRICE_INVALID", _CONTRADICTION, [rule])

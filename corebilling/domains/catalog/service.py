@@ -9,7 +9,7 @@ from billing.catalog.v1 import catalog_pb2 as pb
 from billing.catalog.v1 import catalog_service_pb2 as rpc
 from billing.types.v1 import period_pb2
 from billing_db import catalog as catalog_sql
-from billing_db.models import Plan, PlanItem, Price
+from billing_db.models import Plan, PlanItem
 from google.protobuf.message import Message
 
 from corebilling.db.failure import refuse_on
@@ -29,7 +29,8 @@ from corebilling.domains.catalog.model import (
     check_price_terms,
     max_quantity,
 )
-from corebilling.errors import AlreadyExists, NotFound
+from corebilling.domains.catalog.rows import find_meter, find_plan, find_price, find_product, price_message
+from corebilling.errors import AlreadyExists
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, enum_text, optional_text, to_message
 from corebilling.values.currency import check_currency
@@ -59,11 +60,7 @@ class CatalogService:
         return rpc.CreateProductResponse(product=to_message(product, pb.Product))
 
     async def get_product(self, tx: Transaction, request: rpc.GetProductRequest) -> rpc.GetProductResponse:
-        product = await catalog_sql.find_product(tx, tenant_id=tx.tenant_id, id=request.product_id)
-        if product is None:
-            raise NotFound(
-                "PRODUCT_NOT_FOUND", "There is no such product.", {"product_id": request.product_id}
-            )
+        product = await find_product(tx, request.product_id)
         return rpc.GetProductResponse(product=to_message(product, pb.Product))
 
     async def list_products(
@@ -103,9 +100,7 @@ class CatalogService:
         return rpc.CreateMeterResponse(meter=to_message(meter, pb.Meter))
 
     async def get_meter(self, tx: Transaction, request: rpc.GetMeterRequest) -> rpc.GetMeterResponse:
-        meter = await catalog_sql.find_meter(tx, tenant_id=tx.tenant_id, id=request.meter_id)
-        if meter is None:
-            raise _meter_not_found(request.meter_id)
+        meter = await find_meter(tx, request.meter_id)
         return rpc.GetMeterResponse(meter=to_message(meter, pb.Meter))
 
     async def list_meters(self, tx: Transaction, request: rpc.ListMetersRequest) -> rpc.ListMetersResponse:
@@ -155,7 +150,7 @@ class CatalogService:
             no_flat_amount_when_unused=terms.no_flat_amount_when_unused,
             dimensions=list(terms.dimensions),
             cells=[
-                {"values": list(cell.values), "unit_amount": decimal_text(Decimal(cell.unit_amount))}
+                {"values": list(cell.values), "unit_amount": decimal_text(cell.unit_amount)}
                 for cell in terms.cells
             ],
             default_unit_amount=terms.default_unit_amount,
@@ -177,9 +172,7 @@ class CatalogService:
         return rpc.CreatePriceResponse(price=price_message(price))
 
     async def get_price(self, tx: Transaction, request: rpc.GetPriceRequest) -> rpc.GetPriceResponse:
-        price = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
-        if price is None:
-            raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
+        price = await find_price(tx, request.price_id)
         return rpc.GetPriceResponse(price=price_message(price))
 
     async def list_prices(self, tx: Transaction, request: rpc.ListPricesRequest) -> rpc.ListPricesResponse:
@@ -214,9 +207,7 @@ class CatalogService:
         return rpc.CreatePlanResponse(plan=to_message(plan, pb.Plan, items=request.items))
 
     async def get_plan(self, tx: Transaction, request: rpc.GetPlanRequest) -> rpc.GetPlanResponse:
-        plan = await catalog_sql.find_plan(tx, tenant_id=tx.tenant_id, id=request.plan_id)
-        if plan is None:
-            raise _plan_not_found(request.plan_id)
+        plan = await find_plan(tx, request.plan_id)
         (message,) = await self._plan_messages(tx, [plan])
         return rpc.GetPlanResponse(plan=message)
 
@@ -233,12 +224,11 @@ class CatalogService:
         self, tx: Transaction, request: rpc.DeprecatePlanRequest
     ) -> rpc.DeprecatePlanResponse:
         await tx.lock(request.plan_id)
-        plan = await catalog_sql.find_plan(tx, tenant_id=tx.tenant_id, id=request.plan_id)
-        if plan is None:
-            raise _plan_not_found(request.plan_id)
+        plan = await find_plan(tx, request.plan_id)
         if plan.status == "active":
-            plan = await catalog_sql.mark_plan_deprecated(tx, tenant_id=tx.tenant_id, id=plan.id)
-            assert plan is not None, "the lock keeps the plan"
+            deprecated = await catalog_sql.mark_plan_deprecated(tx, tenant_id=tx.tenant_id, id=plan.id)
+            assert deprecated is not None, "the lock keeps the plan"
+            plan = deprecated
             _announce(tx, plan.id, events.PlanDeprecated(plan_id=plan.id), version=plan.version)
         (message,) = await self._plan_messages(tx, [plan])
         return rpc.DeprecatePlanResponse(plan=message)
@@ -257,20 +247,14 @@ class CatalogService:
         self, tx: Transaction, request: rpc.CreatePriceRequest, terms: PriceTerms
     ) -> None:
         """The product and the meter are the tenant's own, and the meter measures what the price asks for."""
-        if await catalog_sql.find_product(tx, tenant_id=tx.tenant_id, id=request.product_id) is None:
-            raise NotFound(
-                "PRODUCT_NOT_FOUND", "There is no such product.", {"product_id": request.product_id}
-            )
+        await find_product(tx, request.product_id)
         if request.meter_id:
-            meter = await catalog_sql.find_meter(tx, tenant_id=tx.tenant_id, id=request.meter_id)
-            if meter is None:
-                raise _meter_not_found(request.meter_id)
+            meter = await find_meter(tx, request.meter_id)
             check_price_meter(terms, meter.aggregation, transforms=meter.transform is not None)
 
     async def _check_prices(self, tx: Transaction, price_ids: set[str]) -> None:
         for price_id in sorted(price_ids):
-            if await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=price_id) is None:
-                raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": price_id})
+            await find_price(tx, price_id)
 
 
 def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
@@ -374,15 +358,6 @@ def _option_object(option: CurrencyAmounts, terms: PriceTerms) -> Mapping[str, A
     }
 
 
-def price_message(price: Price) -> pb.Price:
-    """The price with all its terms."""
-    options = (
-        pb.CurrencyOption(**{name: value for name, value in option.items() if name != "max_quantity"})
-        for option in price.currency_options
-    )
-    return to_message(price, pb.Price, currency_options=options)
-
-
 def _plan_item(item: PlanItem) -> pb.PlanItem:
     return to_message(item, pb.PlanItem)
 
@@ -393,11 +368,3 @@ def _announce(tx: Transaction, resource_id: str, payload: Message, *, version: i
 
 def _code_taken(code: str) -> AlreadyExists:
     return AlreadyExists("CODE_TAKEN", f"The code '{code}' is taken; choose another.", {"code": code})
-
-
-def _meter_not_found(meter_id: str) -> NotFound:
-    return NotFound("METER_NOT_FOUND", "There is no such meter.", {"meter_id": meter_id})
-
-
-def _plan_not_found(plan_id: str) -> NotFound:
-    return NotFound("PLAN_NOT_FOUND", "There is no such plan.", {"plan_id": plan_id})

@@ -25,7 +25,7 @@ from corebilling.domains.rating.model import (
 from corebilling.domains.rating.records import PricedRecords
 from corebilling.values.aggregation import Aggregation
 from corebilling.values.commitment import Committed
-from corebilling.values.metering import FROM_RECORDS, metered_quantity
+from corebilling.values.metering import FROM_RECORDS, quantity_of_total
 from corebilling.values.period import Period
 from corebilling.values.price import BY_RECORD, Price
 from corebilling.values.proration import Grain, Proration
@@ -233,14 +233,7 @@ def _quantity(row: rating_sql.ListUnbilledUsageRow, measured: Mapping[TotalKey, 
 
 def total_quantity(row: rating_sql.ListUnbilledUsageRow | rating_sql.ListPricedUsageRow) -> Decimal:
     """What a total comes to by itself."""
-    quantity = metered_quantity(
-        row.aggregation,
-        row.transform,
-        count=row.record_count,
-        summed=row.quantity_sum,
-        largest=row.quantity_max,
-        smallest=row.quantity_min,
-    )
+    quantity = quantity_of_total(row)
     assert quantity is not None, "what only records say is never priced by totals"
     return quantity
 

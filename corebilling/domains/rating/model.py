@@ -582,7 +582,7 @@ class _Books:
         return _due(served, full_period, self.terms, self.service)
 
     def _basis(self, due: Due, full_period: Period) -> Basis:
-        return Basis(full_period, due if due.share else replace(due, share=_WHOLE), self.terms)
+        return Basis(full_period, due, self.terms)
 
 
 def _rate_records(price: Price, records: RatedRecords, share: Fraction) -> Rated:

@@ -17,6 +17,7 @@ from billing_db.models import BillingCycle, Subscription
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.rating.service import RatingService
+from corebilling.domains.schedule.model import CycleState
 from corebilling.events import outbox
 from corebilling.mapping import timestamp
 from corebilling.values.exact import Fraction
@@ -94,7 +95,7 @@ def _progressive(running: BillingCycle, at: datetime) -> BillingCycle:
         id=new_id("cyc"),
         period_start=at,
         period_end=at,
-        state="closed",
+        state=CycleState.CLOSED,
         due_at=None,
         closed_at=at,
         threshold_minor=_ANY,

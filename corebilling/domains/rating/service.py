@@ -13,17 +13,16 @@ from billing.rating.v1 import rating_pb2
 from billing.rating.v1 import rating_service_pb2 as rpc
 from billing.types.v1 import money_pb2
 from billing.usage.v1 import usage_events_pb2
-from billing_db import catalog as catalog_sql
 from billing_db import metering as metering_sql
 from billing_db import models
 from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
-from billing_db import schedule as schedule_sql
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.catalog.rows import find_price
 from corebilling.domains.rating.intake import Assumed, Contract, decide, take_in, total_quantity
-from corebilling.domains.rating.measuring import Asked, TotalKey, measure
+from corebilling.domains.rating.measuring import TotalKey, measure
 from corebilling.domains.rating.model import (
     BilledUsage,
     Charge,
@@ -36,7 +35,8 @@ from corebilling.domains.rating.model import (
     running_price,
 )
 from corebilling.domains.rating.records import rate_one_record, rate_records, record_object
-from corebilling.errors import InvalidArgument, NotFound
+from corebilling.domains.schedule.rows import find_cycle
+from corebilling.errors import InvalidArgument
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, moment_object, to_message
 from corebilling.values.aggregation import Aggregation
@@ -80,7 +80,8 @@ class Work:
     """By the cycle's id."""
     unchanged: list[TotalKey] = field(default_factory=list)
     """Totals that changed and come to what was billed all the same."""
-    held: list[Asked] = field(default_factory=list)
+    unused: list[tuple[str, Period]] = field(default_factory=list)
+    """Items and periods that nothing was reported of, and that are billed: they have no totals."""
     weighs: bool = False
     """Whether there are levels that hold on from period to period."""
 
@@ -106,8 +107,12 @@ class RatingService:
         cycles = await rating_sql.claim_closed_cycles(tx, tenant_id=tx.tenant_id, ids=list(causes))
         for batch in _one_per_subscription(cycles):
             work = await _work_out(tx, batch, assumed)
+            if work.unused:
+                await _keep_unused(tx, work.unused)
             if work.weighs:
-                await _keep_held(tx, work.held, [cycle.subscription_id for cycle in batch])
+                await metering_sql.mark_trial_levels_rated(
+                    tx, tenant_id=tx.tenant_id, subscription_ids=[cycle.subscription_id for cycle in batch]
+                )
             rated = work.rated
             await _insert(tx, [charge for cycle in batch for charge in rated[cycle.id].charges])
             if work.unchanged:
@@ -168,19 +173,14 @@ class RatingService:
         return row.has_thresholds
 
     async def list_charges(self, tx: Transaction, request: rpc.ListChargesRequest) -> rpc.ListChargesResponse:
-        if await schedule_sql.find_billing_cycle(tx, tenant_id=tx.tenant_id, id=request.cycle_id) is None:
-            raise NotFound(
-                "BILLING_CYCLE_NOT_FOUND", "There is no such billing cycle.", {"cycle_id": request.cycle_id}
-            )
-        rows = await rating_sql.list_charges(tx, tenant_id=tx.tenant_id, cycle_ids=[request.cycle_id])
+        cycle = await find_cycle(tx, request.cycle_id)
+        rows = await rating_sql.list_charges(tx, tenant_id=tx.tenant_id, cycle_ids=[cycle.id])
         return rpc.ListChargesResponse(charges=(to_message(row, rating_pb2.Charge) for row in rows))
 
     async def preview_price(
         self, tx: Transaction, request: rpc.PreviewPriceRequest
     ) -> rpc.PreviewPriceResponse:
-        row = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
-        if row is None:
-            raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
+        row = await find_price(tx, request.price_id)
         price = price_of(row, request.currency or row.currency)
         records = None
         if price.model in BY_RECORD:
@@ -254,7 +254,14 @@ async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle], assu
         charged = {(charge.item_id, charge.period.start) for charge in charges}
         if not taken.progressive:
             work.unchanged += [key for key in taken.total_keys() if key not in charged]
-        work.held += taken.held
+        work.unused += [(one.item_id, one.span) for one in taken.held]
+        work.unused += [
+            (charge.item_id, charge.period)
+            for charge in charges
+            if charge.kind is ChargeKind.USAGE
+            and charge.amount
+            and (charge.item_id, charge.period.start) not in totals
+        ]
     return work
 
 
@@ -621,16 +628,15 @@ def _row(
     )
 
 
-async def _keep_held(tx: Transaction, held: Sequence[Asked], subscription_ids: Sequence[str]) -> None:
-    """Gives levels that were only held on the totals that their charges are noted in."""
-    await metering_sql.insert_held_totals(
+async def _keep_unused(tx: Transaction, unused: Sequence[tuple[str, Period]]) -> None:
+    """Gives what is billed unused the totals that its charges are noted in."""
+    await metering_sql.insert_unused_totals(
         tx,
         tenant_id=tx.tenant_id,
-        subscription_item_ids=[one.item_id for one in held],
-        period_starts=[one.period_start for one in held],
-        period_ends=[one.span.end for one in held],
+        subscription_item_ids=[item_id for item_id, _ in unused],
+        period_starts=[period.start for _, period in unused],
+        period_ends=[period.end for _, period in unused],
     )
-    await metering_sql.mark_trial_levels_rated(tx, tenant_id=tx.tenant_id, subscription_ids=subscription_ids)
 
 
 async def _mark_unchanged(tx: Transaction, totals: Sequence[TotalKey]) -> None:

@@ -19,6 +19,11 @@ def now(subscription: Subscription) -> int:
     return standing(read(subscription.commitments))
 
 
+def begun(subscription: Subscription, since: datetime) -> int:
+    """How many have begun since then."""
+    return sum(one.span.start >= since for one in read(subscription.commitments))
+
+
 def change(
     subscription: Subscription,
     minimum_minor: int | None,

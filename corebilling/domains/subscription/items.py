@@ -11,6 +11,7 @@ from billing_db import subscription as subscription_sql
 from billing_db.models import SubscriptionItem
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.catalog.rows import find_plan
 from corebilling.domains.subscription.model import OfferedPrice, WantedItem, check_quantity
 from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
 from corebilling.mapping import decimal_text
@@ -38,9 +39,7 @@ async def wanted(
             WantedItem(item.price_id, Decimal(item.quantity) if item.quantity else None)
             for item in request.items
         ]
-    plan = await catalog_sql.find_plan(tx, tenant_id=tx.tenant_id, id=request.plan_id)
-    if plan is None:
-        raise NotFound("PLAN_NOT_FOUND", "There is no such plan.", {"plan_id": request.plan_id})
+    plan = await find_plan(tx, request.plan_id)
     if plan.status == "deprecated":
         raise FailedPrecondition(
             "PLAN_DEPRECATED", "The plan is deprecated; subscribe to another.", {"plan_id": request.plan_id}

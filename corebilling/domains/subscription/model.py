@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from corebilling.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
 from corebilling.values.clock import EARLIEST, LATEST
-from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment, anchor_on
+from corebilling.values.period import BillingCalendar, IntervalUnit, Period, Segment, anchor_on, trial_end
 
 MAX_START_AHEAD = timedelta(days=731)
 MAX_CHANGE_AHEAD = timedelta(days=731)
@@ -205,7 +205,7 @@ def decide_opening(
     """
     if not EARLIEST <= start_at <= min(now + MAX_START_AHEAD, LATEST):
         raise _start_invalid(start_at)
-    trial_end_at = start_at + timedelta(days=trial_days) if trial_days else None
+    trial_end_at = trial_end(start_at, trial_days) if trial_days else None
     billed_from = trial_end_at or start_at
     if billing_day and interval_unit not in ("month", "year"):
         raise _items_invalid("a billing day is for what is billed by the month or year")
@@ -309,7 +309,7 @@ def decide_item_change(held: Sequence[HeldItem], wanted: Sequence[WantedItem]) -
 
 
 def check_change_limit(begun: int, period_end: datetime) -> None:
-    """Refuses a change after so many items that began in the full period.
+    """Refuses a change after so many items, or commitments, that began in the full period.
 
     Raises:
         ResourceExhausted: SUBSCRIPTION_CHANGE_LIMIT_REACHED.
@@ -317,7 +317,8 @@ def check_change_limit(begun: int, period_end: datetime) -> None:
     if begun >= MAX_ITEMS_BEGUN:
         raise ResourceExhausted(
             "SUBSCRIPTION_CHANGE_LIMIT_REACHED",
-            f"Changes have added {MAX_ITEMS_BEGUN} items in the current period; wait until it ends.",
+            f"Changes have added {MAX_ITEMS_BEGUN} items or commitments in the current period; wait until it "
+            "ends.",
             {"limit": str(MAX_ITEMS_BEGUN), "period_end": period_end.isoformat()},
         )
 
