@@ -42,8 +42,8 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from corebilling.mapping import enum_number, instant, timestamp
 from corebilling.values.ids import new_id
 from tests.oracle.world import (
+    COUNTED,
     METERS,
-    SUBJECT,
     Action,
     Cancel,
     Change,
@@ -128,7 +128,7 @@ class Shop:
                 code=code,
                 name=code,
                 aggregation=enum_number(catalog_pb2.Aggregation, terms.aggregation),  # type: ignore[arg-type]
-                unique_property=SUBJECT if terms.aggregation == "unique" else "",
+                unique_property=COUNTED if terms.aggregation == "unique" else "",
             )
             if terms.divide_by:
                 meter.transform.divide_by = terms.divide_by
@@ -220,6 +220,7 @@ class Shop:
             maximum_amount=price.maximum_amount,
             no_flat_amount_when_unused=price.no_flat_amount_when_unused,
         )
+        _set_terms_by_record(request, price)
         return str((await self.stub(CatalogServiceStub).CreatePrice(request)).price.id)
 
     async def wait_until(self, at: datetime) -> None:
@@ -471,6 +472,16 @@ def in_turns(actions: Sequence[Action]) -> list[list[Action]]:
     return turns
 
 
+def _set_terms_by_record(request: catalog_service_pb2.CreatePriceRequest, price: Price) -> None:
+    if price.percentage:
+        request.percentage.CopyFrom(catalog_pb2.PricePercentage(**vars(price.percentage)))
+    if price.matrix:
+        request.dimensions.extend(price.matrix.dimensions)
+        request.default_unit_amount = price.matrix.default_unit_amount
+        for values, unit_amount in price.matrix.cells:
+            request.cells.add(values=values, unit_amount=unit_amount)
+
+
 def _record(account: Account, use: Use) -> usage_pb2.UsageRecord:
     account.keys.append(new_id("key"))
     return usage_pb2.UsageRecord(
@@ -479,7 +490,7 @@ def _record(account: Account, use: Use) -> usage_pb2.UsageRecord:
         meter_code=use.meter,
         quantity=use.quantity,
         recorded_at=timestamp(use.at),
-        properties={SUBJECT: use.subject} if use.subject else {},
+        properties=dict(use.properties),
     )
 
 

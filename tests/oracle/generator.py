@@ -1,7 +1,7 @@
 """Random customers of random sellers; one seed gives one world."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -9,6 +9,7 @@ from random import Random
 from tests.oracle.times import boundary
 from tests.oracle.world import (
     METERS,
+    PROPERTIES,
     Action,
     Cancel,
     Change,
@@ -16,7 +17,9 @@ from tests.oracle.world import (
     Customer,
     Grant,
     Item,
+    Matrix,
     Pause,
+    Percentage,
     Price,
     Redeem,
     Resume,
@@ -144,16 +147,12 @@ class Generator:
 
     def price(self, code: str, currency: str, meter: str = "") -> Price:
         chance = self.chance
+        if meter in ("requests", "jobs") and chance.random() < 0.25:
+            return self.price_by_record(code, currency, meter)
         models = ["per_unit", "graduated", "volume", "package"] + ([] if meter else ["flat"] * 3)
         model = chance.choice(models)
         tiered = model in ("graduated", "volume")
-        terms: dict[str, str] = {}
-        if meter:
-            least = chance.choice(("", "", self.amount(currency, 40)))
-            most = chance.choice(("", "", self.amount(currency, 90)))
-            terms = {"minimum_amount": least, "maximum_amount": most}
-            if least and most and Decimal(least) > Decimal(most):
-                terms = {"minimum_amount": most, "maximum_amount": least}
+        least, most = self.bounds(currency) if meter else ("", "")
         return Price(
             code=code,
             model=model,
@@ -166,8 +165,48 @@ class Generator:
             else "",
             no_flat_amount_when_unused=tiered and chance.random() < 0.3,
             tax_category=chance.choice(("", "", "books")),
-            **terms,
+            minimum_amount=least,
+            maximum_amount=most,
         )
+
+    def bounds(self, currency: str) -> tuple[str, str]:
+        """What a period, or a transaction, costs at least and at most."""
+        least = self.chance.choice(("", "", self.amount(currency, 40)))
+        most = self.chance.choice(("", "", self.amount(currency, 90)))
+        if least and most and Decimal(least) > Decimal(most):
+            least, most = most, least
+        return least, most
+
+    def price_by_record(self, code: str, currency: str, meter: str) -> Price:
+        chance = self.chance
+        least, most = self.bounds(currency)
+        price = Price(
+            code=code,
+            model="percentage",
+            meter=meter,
+            tax_category=chance.choice(("", "", "books")),
+            minimum_amount=least,
+            maximum_amount=most,
+        )
+        if meter == "requests" and chance.random() < 0.5:
+            least, most = self.bounds(currency) if chance.random() < 0.5 else ("", "")
+            terms = Percentage(
+                percent=chance.choice(("2.9", "10", "0.333", "62.5")),
+                fixed_amount=chance.choice(("", self.amount(currency, 1))),
+                free_transactions=chance.choice((0, 0, 2, 5)),
+                free_amount=chance.choice(("", "", "20", "3.5")),
+                minimum_amount=least,
+                maximum_amount=most,
+            )
+            return replace(price, percentage=terms)
+        dimensions = chance.choice((("region",), ("size", "region")))
+        places = [("eu",), ("us",)] if len(dimensions) == 1 else [("s", "eu"), ("l", "eu"), ("l", "us")]
+        matrix = Matrix(
+            dimensions,
+            tuple((place, self.amount(currency, 5)) for place in places),
+            self.amount(currency, 5),
+        )
+        return replace(price, model="matrix", unit_size=chance.choice(("1", "10", "2.5")), matrix=matrix)
 
     def tiers(self, currency: str) -> list[Tier]:
         ends = sorted(
@@ -267,7 +306,13 @@ class _LifeOf:
 
     def is_in_order(self, meter: str) -> bool:
         """Whether it makes a difference which of two records of one time came in later."""
-        return METERS[meter].aggregation in ("latest", "time_weighted")
+        by_order = METERS[meter].aggregation in ("latest", "time_weighted")
+        return by_order or any(price.percentage for price in self.metered[meter])
+
+    def properties(self, meter: str) -> tuple[tuple[str, str], ...]:
+        if METERS[meter].aggregation != "unique" and not any(price.matrix for price in self.metered[meter]):
+            return ()
+        return tuple((name, self.chance.choice(values)) for name, values in PROPERTIES.items())
 
     def usage(self, at: datetime) -> list[Use]:
         made: list[Use] = []
@@ -277,8 +322,7 @@ class _LifeOf:
                 moment = self.moment(at)
                 while any((one.meter, one.at) == (meter, moment) for one in made) and self.is_in_order(meter):
                     moment -= timedelta(microseconds=1)
-                subject = self.chance.choice("abcdefg") if METERS[meter].aggregation == "unique" else ""
-                made.append(Use(meter, quantity, moment, subject))
+                made.append(Use(meter, quantity, moment, self.properties(meter)))
         self.reported += len(made)
         return made
 

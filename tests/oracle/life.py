@@ -9,9 +9,17 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from tests.oracle import invoicing
-from tests.oracle.prices import amount_of, number, period_amount, transformed
+from tests.oracle.prices import (
+    amount_in_cells,
+    amount_of,
+    amount_of_transactions,
+    number,
+    period_amount,
+    transformed,
+)
 from tests.oracle.times import BEGINNING, FOREVER, Span, boundary, period_at, share
 from tests.oracle.world import (
+    COUNTED,
     METERS,
     Action,
     Cancel,
@@ -40,7 +48,7 @@ EXPONENTS = {"JPY": 0, "USD": 2, "EUR": 2, "KWD": 3}
 TOGETHER = ("sum", "count", "max")
 """Of these, what items of one price measured in a period can be put together."""
 BY_RECORD = ("unique", "latest", "time_weighted")
-"""These look at single records, which can therefore not be corrected."""
+"""These look at single records, which can therefore not be corrected; as do some prices."""
 
 
 @dataclass
@@ -49,7 +57,7 @@ class Record:
 
     at: datetime
     quantity: Fraction | None
-    subject: str
+    properties: tuple[tuple[str, str], ...]
 
 
 @dataclass
@@ -64,6 +72,8 @@ class Run:
     records: list[Record] = field(default_factory=list)
     billed: dict[datetime, Fraction] = field(default_factory=dict)
     """By the beginning of the period that the usage lies in."""
+    looked_at: dict[datetime, list[Record]] = field(default_factory=dict)
+    """The records that were billed by a price for single ones, likewise."""
 
     def is_like(self, item: Item) -> bool:
         """Of one price; a quantity is a number."""
@@ -72,6 +82,14 @@ class Run:
     @property
     def aggregation(self) -> str:
         return METERS[self.price.meter].aggregation
+
+    @property
+    def by_record(self) -> bool:
+        return bool(self.price.percentage or self.price.matrix)
+
+    def bill(self, period: Span, used: Fraction) -> None:
+        self.billed[period.start] = used
+        self.looked_at[period.start] = self.standing(period)
 
     def standing(self, period: Span) -> list[Record]:
         return [
@@ -346,7 +364,7 @@ class Life:
             return None
         for run in reversed(self.runs):
             if run.price.meter == action.meter and run.served.start <= action.at < run.served.end:
-                record = Record(action.at, number(action.quantity), action.subject)
+                record = Record(action.at, number(action.quantity), action.properties)
                 run.records.append(record)
                 self._open_closing_part()
                 return record
@@ -356,7 +374,7 @@ class Life:
         """Of a record that was taken back, only that can be said again."""
         record = self.reported[action.record]
         run = next((run for run in self.runs if any(one is record for one in run.records)), None)
-        if record is None or run is None or run.aggregation in BY_RECORD:
+        if record is None or run is None or run.by_record or run.aggregation in BY_RECORD:
             return False
         if record.quantity is None:
             return not action.quantity
@@ -370,6 +388,7 @@ class Life:
             return
         if any(
             self._used(run, period) != run.billed.get(period.start, 0)
+            or (run.by_record and len(run.standing(period)) != len(run.looked_at.get(period.start, ())))
             for run in self.runs
             for period in self._paid_periods(run)
         ):
@@ -404,7 +423,7 @@ class Life:
             case "average":
                 quantity = sum(quantities, Fraction(0)) / (len(quantities) or 1)
             case "unique":
-                quantity = Fraction(len({one.subject for one in standing}))
+                quantity = Fraction(len({dict(one.properties)[COUNTED] for one in standing}))
             case "latest":  # The last to come in, of those of one time.
                 last = max(enumerate(standing), key=lambda one: (one[1].at, one[0]), default=None)
                 quantity = (last[1].quantity if last else None) or Fraction(0)
@@ -488,7 +507,8 @@ class Life:
         if goes_on or (not serves and not (at_once and part.span.start <= run.served.start < part.span.end)):
             return None
         before = self._comes_to(run, part.whole)
-        used = run.billed[part.whole.start] = self._used(run, part.whole)
+        used = self._used(run, part.whole)
+        run.bill(part.whole, used)
         after = self._comes_to(run, part.whole)
         if self._charged(run, part.whole) != [run] and not used and before == after:
             return None
@@ -502,18 +522,20 @@ class Life:
             ahead = billed is None and period.start >= self.ends_at
             if ahead:  # Of a period that never came, nothing is due but what was used.
                 run.billed[period.start] = billed = Fraction(0)
-            if billed is None or used == billed:
+            if billed is None or (used == billed and not run.by_record):
                 continue
             before = self._comes_to(run, period)
-            run.billed[period.start] = used
+            run.bill(period, used)
             after = self._comes_to(run, period)
+            if used == billed and after == before:
+                continue
             amount_minor = self._minor(after - before) if ahead else self._minor(after) - self._minor(before)
             found.append(_line("adjustment", run, run.served.meets(period), used - billed, amount_minor))
         return found
 
     def _charged(self, run: Run, whole: Span) -> list[Run]:
         """The items that a period was charged for so far, of those that are priced together with this one."""
-        if run.aggregation not in TOGETHER:
+        if run.aggregation not in TOGETHER or run.by_record:
             return [run] if whole.start in run.billed else []
         return [other for other in self.runs if other.price == run.price and whole.start in other.billed]
 
@@ -526,7 +548,23 @@ class Life:
         quantity = max(quantities) if run.aggregation == "max" else sum(quantities, Fraction(0))
         service = whole.meets(self._service)
         shares = [self._share(one.served.meets(service), whole) for one in runs]
-        return period_amount(run.price, quantity, min(sum(shares, Fraction(0)), Fraction(1)))
+        amount = self._of_records(run, whole) if run.by_record else amount_of(run.price, quantity)
+        return period_amount(run.price, amount, min(sum(shares, Fraction(0)), Fraction(1)))
+
+    def _of_records(self, run: Run, whole: Span) -> Fraction:
+        """What a price for single records comes to, for those that were billed."""
+        records = sorted(run.looked_at.get(whole.start, ()), key=lambda one: one.at)
+        quantities = [
+            Fraction(1) if run.aggregation == "count" else one.quantity or Fraction(0) for one in records
+        ]
+        if run.price.percentage:
+            return amount_of_transactions(run.price.percentage, quantities)
+        assert run.price.matrix
+        cells = [
+            amount_in_cells(run.price, run.price.matrix, dict(one.properties), quantity)
+            for one, quantity in zip(records, quantities, strict=True)
+        ]
+        return sum(cells, Fraction(0))
 
     def _invoice(self, part: Part, lines: list[tuple[Line, Run]]) -> None:
         amounts = [

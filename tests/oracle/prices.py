@@ -1,9 +1,10 @@
 """What a quantity costs, by the table of prices in docs/money.md: exact, in major units."""
 
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil, floor
 
-from tests.oracle.world import Meter, Price, Tier
+from tests.oracle.world import Matrix, Meter, Percentage, Price, Tier
 
 NOTHING = Fraction(0)
 
@@ -34,15 +35,42 @@ def amount_of(price: Price, quantity: Fraction) -> Fraction:
     return total
 
 
-def period_amount(price: Price, quantity: Fraction, share: Fraction) -> Fraction:
+def period_amount(price: Price, amount: Fraction, share: Fraction) -> Fraction:
     """A period's usage, held between its cap and minimum, which are due for the share of it that was served;
     what served no time has no minimum, and all of its cap."""
-    amount = amount_of(price, quantity)
     if price.maximum_amount:
         amount = min(amount, number(price.maximum_amount) * (share or 1))
     if price.minimum_amount and share:
         amount = max(amount, number(price.minimum_amount) * share)
     return amount
+
+
+def amount_in_cells(price: Price, matrix: Matrix, units: Mapping[str, str], quantity: Fraction) -> Fraction:
+    """What a record of these properties costs."""
+    values = tuple(units.get(dimension, "") for dimension in matrix.dimensions)
+    unit_amount = dict(matrix.cells).get(values, matrix.default_unit_amount)
+    return quantity / number(price.unit_size) * number(unit_amount)
+
+
+def amount_of_transactions(terms: Percentage, values: Sequence[Fraction]) -> Fraction:
+    """What transactions cost, in the order given: the first are free, up to a number and an amount."""
+    total = used = NOTHING
+    for place, value in enumerate(values):
+        free = NOTHING
+        allowed = bool(terms.free_transactions or terms.free_amount)
+        if terms.free_transactions:
+            allowed &= place < terms.free_transactions
+        if terms.free_amount:
+            allowed &= used < number(terms.free_amount)
+        if allowed:
+            free = min(value, number(terms.free_amount) - used) if terms.free_amount else value
+        used += value
+        if allowed and free == value:
+            continue
+        amount = (value - free) * number(terms.percent) / 100 + number(terms.fixed_amount)
+        amount = max(amount, number(terms.minimum_amount))
+        total += min(amount, number(terms.maximum_amount)) if terms.maximum_amount else amount
+    return total
 
 
 def transformed(meter: Meter, quantity: Fraction) -> Fraction:

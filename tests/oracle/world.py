@@ -31,8 +31,9 @@ METERS = {
     "gauge": Meter("latest"),
     "storage": Meter("time_weighted"),
 }
-SUBJECT = "person"
+COUNTED = "person"
 """The property whose different values are counted."""
+PROPERTIES = {COUNTED: "abcdefg", "region": ("eu", "us", "asia"), "size": ("s", "l")}
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,27 @@ class Tier:
     flat_amount: str = ""
     block_size: str = ""
     maximum_amount: str = ""
+
+
+@dataclass(frozen=True)
+class Percentage:
+    """Of each record, as a transaction."""
+
+    percent: str
+    fixed_amount: str = ""
+    free_transactions: int = 0
+    free_amount: str = ""
+    minimum_amount: str = ""
+    maximum_amount: str = ""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Cells by the values of the dimensions, with their unit amounts."""
+
+    dimensions: tuple[str, ...]
+    cells: tuple[tuple[tuple[str, ...], str], ...]
+    default_unit_amount: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +83,8 @@ class Price:
     maximum_amount: str = ""
     no_flat_amount_when_unused: bool = False
     tax_category: str = ""
+    percentage: Percentage | None = None
+    matrix: Matrix | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +132,7 @@ class Use:
     meter: str
     quantity: str
     at: datetime
-    subject: str = ""
+    properties: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
