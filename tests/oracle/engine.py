@@ -283,6 +283,7 @@ class Shop:
                         customer_id=account.id,
                         items=_items(account, action.items),
                         trial_days=action.trial_days,
+                        minimum_commitment_minor=action.commitment_minor,
                         start_at=timestamp(action.start_at),
                     )
                 )
@@ -298,6 +299,7 @@ class Shop:
                         ),
                         at_period_end=action.at_period_end,
                         effective_at=timestamp(action.effective_at) if action.effective_at else None,
+                        minimum_commitment_minor=action.commitment_minor,
                     )
                 )
             case Pause():
@@ -376,7 +378,7 @@ class Shop:
         )
 
     async def year_of(self, account: Account) -> Year:
-        codes = {price_id: price.code for price, price_id in account.prices.items()}
+        codes = {"": ""} | {price_id: price.code for price, price_id in account.prices.items()}
         listed = await self.listed(
             InvoiceServiceStub,
             "ListInvoices",

@@ -249,7 +249,8 @@ class _LifeOf:
         begin, *later = self.times
         start = begin + self.schedule.starts_after
         self.anchor = start + timedelta(days=self.schedule.trial_days)
-        subscribe = Subscribe(self.items(), start, self.schedule.trial_days)
+        minimum = self.minimum() if self.chance.random() < 0.2 else 0
+        subscribe = Subscribe(self.items(), start, self.schedule.trial_days, minimum)
         visits = [Visit(begin, (*self.money(begin, 0.5), subscribe, *self.usage(begin)))]
         ends = self.chance.choice((None, self.chance.randrange(1, len(later) + 1)))
         for place, at in enumerate(later):
@@ -280,18 +281,20 @@ class _LifeOf:
             ("create_prorations", "create_prorations", "invoice_immediately", "none")
         )
         when = self.chance.random()
+        minimum = self.chance.choice((0, self.minimum())) if self.chance.random() < 0.15 else None
+        change = Change(self.items(), behavior, commitment_minor=minimum)
         if when < 0.2:
-            return [Change(self.items(), behavior, at_period_end=True)]
+            return [replace(change, at_period_end=True)]
         if when < 0.35:
-            return [
-                Change(
-                    self.items(), behavior, effective_at=at + timedelta(hours=self.chance.randrange(2, 900))
-                )
-            ]
+            return [replace(change, effective_at=at + timedelta(hours=self.chance.randrange(2, 900)))]
         if when < 0.5:
             back = timedelta(seconds=self.chance.choice((0, 1, 7200, 86_400 * 2, 86_400 * 8)))
-            return [Change(self.items(), behavior, effective_at=at.replace(microsecond=0) - back)]
-        return [Change(self.items(), behavior)]
+            return [replace(change, effective_at=at.replace(microsecond=0) - back)]
+        return [change]
+
+    def minimum(self) -> int:
+        """What a period comes to at least, in minor units: now and then it makes a difference."""
+        return self.chance.randrange(1, 250 * {"JPY": 1, "USD": 100, "KWD": 1000}[self.currency])
 
     def items(self) -> tuple[Item, ...]:
         """Licensed prices in any quantity, and of each meter the price held or another one."""

@@ -113,7 +113,7 @@ class Life:
         self.customer = customer
         self.seller = seller
         self.now = seller.begins
-        self.state = "none"
+        self.state, self.paused_minor = "none", 0
         self.runs: list[Run] = []
         self.reported: list[Record | None] = []
         self.paused: list[Run] = []
@@ -121,6 +121,9 @@ class Life:
         self.to_come: tuple[datetime, Change] | None = None
         self.ends_at = FOREVER
         self.ends_with_period = False
+        self.commitments: list[tuple[int, Span]] = []
+        self.minimums: dict[Span, int] = {}
+        """What settled periods come to at least."""
         self.discounts: list[invoicing.Discount] = []
         self.credits: list[invoicing.Credit] = []
         self.invoices: list[Invoice] = []
@@ -253,6 +256,7 @@ class Life:
         self.parts = [Part(whole, whole, trial=bool(trial))]
         self.state = "created" if start > self.now else "trialing" if trial else "active"
         always = Span(BEGINNING, FOREVER)
+        self.commitments = [(action.commitment_minor, always)]
         self.runs = [
             Run(item.price, item.quantity, place, always, always) for place, item in enumerate(action.items)
         ]
@@ -290,12 +294,15 @@ class Life:
     def _replace(self, action: Change, at: datetime) -> None:
         """Ends the items that are not wanted any more, and begins those that are new, from a moment on."""
         part = self.parts[-1]
+        within = part.span.start < at < part.span.end
+        if action.commitment_minor is not None:
+            put_off = action.behavior == "none" and within
+            self._commit(action.commitment_minor, part.span.end if put_off else at)
         ended, added, kept = _difference(self._held(), action.items)
         if not ended and not added:
             return
         for run, place in kept:
             run.place = place
-        within = part.span.start < at < part.span.end
         follows = {place: run for run, place in _followed(ended, added)}
         for run in ended:
             run.served = Span(run.served.start, at)
@@ -316,10 +323,18 @@ class Life:
             part.span, part.closes_at = Span(part.span.start, at), at
             self.parts.append(rest)
 
+    def _commit(self, minimum_minor: int, at: datetime) -> None:
+        """From then on; what was to begin later never does."""
+        before = [(minor, Span(span.start, min(span.end, at))) for minor, span in self.commitments]
+        self.commitments = [one for one in before if one[1].start < one[1].end]
+        self.commitments.append((minimum_minor, Span(at, FOREVER)))
+
     def _pause(self) -> bool:
         if self.state != "active":
             return False
         self.state, self.to_come, self.paused = "paused", None, self._held()
+        self.paused_minor = self.commitments[-1][0]
+        self._commit(0, self.now)
         for run in self.paused:
             run.served = Span(run.served.start, self.now)
         for run in self.runs:
@@ -330,6 +345,7 @@ class Life:
         if self.state != "paused":
             return False
         self.state = "active"
+        self._commit(self.paused_minor, self.now)
         for place, run in enumerate(sorted(self.paused, key=lambda run: run.place)):
             on = Span(self.now, FOREVER)
             self.runs.append(Run(run.price, run.quantity, place, on, on))
@@ -464,8 +480,43 @@ class Life:
         since = {id(run): number for number, run in enumerate(self.runs)}
         lines.sort(key=lambda one: (one[1].place, one[0].start, since[id(one[1])]))
         lines += sorted(adjustments, key=lambda one: (one[0].start, one[1].place))
-        if lines:
-            self._invoice(part, lines)
+        categorized = [(line, run.price.tax_category) for line, run in lines]
+        made = [line for line, _ in lines]
+        categorized += [(line, "") for line in self._true_ups(part, made)]
+        if categorized:
+            self._invoice(part, categorized)
+
+    def _true_ups(self, part: Part, lines: list[Line]) -> list[Line]:
+        """What this period, if it ends here, and those whose usage came late lack to what was committed."""
+        late = [line.start for line in lines if line.kind == "adjustment"]
+        periods = sorted(one for one in self.minimums if any(one.start <= at < one.end for at in late))
+        minimum_minor = self._minimum(part)
+        if minimum_minor:
+            self.minimums[part.whole] = minimum_minor
+            periods = [*(one for one in periods if one != part.whole), part.whole]
+        invoiced = [*(line for made in self.invoices for line in made.lines), *lines]
+        found = []
+        for period in periods:
+            within = [line for line in invoiced if period.start <= line.start < period.end]
+            lines_minor = sum(line.amount_minor for line in within if line.kind != "true_up")
+            before_minor = sum(line.amount_minor for line in within if line.kind == "true_up")
+            amount_minor = max(0, self.minimums[period] - lines_minor) - before_minor
+            if amount_minor:
+                end = min(period.end, part.span.end)
+                found.append(Line("true_up", "", period.start, end, "1", amount_minor, 0, 0, 0))
+        return found
+
+    def _minimum(self, part: Part) -> int:
+        """What a period comes to at least, once the last of it is billed: as a fee would be due."""
+        if not part.whole.microseconds or part.span.end < min(part.whole.end, self.ends_at):
+            return 0
+        served = part.whole.meets(self._service)
+        spans = [(minor, served.meets(span)) for minor, span in self.commitments]
+        if self.seller.grain == "none":
+            last = max((span.end for _, span in spans), default=served.end)
+            return sum(minor for minor, span in spans if span.start < span.end == last)
+        shares = [minor * self._share(span, part.whole) for minor, span in spans]
+        return invoicing.rounded(sum(shares, Fraction(0)))
 
     def _share(self, span: Span, whole: Span) -> Fraction:
         return share(span, whole, self.seller.grain, self.customer.timezone, self.ends_at)
@@ -566,11 +617,9 @@ class Life:
         ]
         return sum(cells, Fraction(0))
 
-    def _invoice(self, part: Part, lines: list[tuple[Line, Run]]) -> None:
-        amounts = [
-            invoicing.Amounts(run.price.code, run.price.tax_category, line.amount_minor)
-            for line, run in lines
-        ]
+    def _invoice(self, part: Part, lines: list[tuple[Line, str]]) -> None:
+        """Of lines with their tax categories."""
+        amounts = [invoicing.Amounts(line.price, category, line.amount_minor) for line, category in lines]
         totals = invoicing.settle(amounts, self.customer, self.seller, self.discounts, self.credits, self.now)
         due_minor, prepaid_minor = totals.total_minor - totals.prepaid_minor, totals.prepaid_minor
         if due_minor < 0:

@@ -100,16 +100,19 @@ class Subscribe:
     items: tuple[Item, ...]
     start_at: datetime
     trial_days: int = 0
+    commitment_minor: int = 0
 
 
 @dataclass(frozen=True)
 class Change:
-    """At the period's end, at a moment, or now; behavior as the contract calls it."""
+    """At the period's end, at a moment, or now; behavior as the contract calls it. Without a commitment, it
+    stays as it is."""
 
     items: tuple[Item, ...]
     behavior: str = "create_prorations"
     at_period_end: bool = False
     effective_at: datetime | None = None
+    commitment_minor: int | None = None
 
 
 @dataclass(frozen=True)
