@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 import grpc
 from billing.access.v1 import access_service_pb2, api_key_pb2
 from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
-from billing.catalog.v1 import catalog_pb2, catalog_service_pb2
+from billing.catalog.v1 import catalog_pb2, catalog_service_pb2, price_override_service_pb2
 from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from billing.catalog.v1.price_override_service_pb2_grpc import PriceOverrideServiceStub
 from billing.credit.v1 import credit_pb2, credit_service_pb2
 from billing.credit.v1.credit_service_pb2_grpc import CreditServiceStub
 from billing.customer.v1 import customer_pb2, customer_service_pb2
@@ -53,6 +54,7 @@ from tests.oracle.world import (
     Invoice,
     Item,
     Line,
+    Negotiate,
     Pause,
     Price,
     Redeem,
@@ -205,16 +207,7 @@ class Shop:
             interval_count=count,
             unit_amount=price.unit_amount,
             unit_size=price.unit_size,
-            tiers=[
-                catalog_pb2.PriceTier(
-                    up_to=tier.up_to,
-                    unit_amount=tier.unit_amount,
-                    flat_amount=tier.flat_amount,
-                    block_size=tier.block_size,
-                    maximum_amount=tier.maximum_amount,
-                )
-                for tier in price.tiers
-            ],
+            tiers=[catalog_pb2.PriceTier(**vars(tier)) for tier in price.tiers],
             included_quantity=price.included_quantity,
             minimum_amount=price.minimum_amount,
             maximum_amount=price.maximum_amount,
@@ -325,6 +318,8 @@ class Shop:
                 )
             case Correct():
                 await self._correct(account, action)
+            case Negotiate():
+                await self._negotiate(account, action)
             case Grant():
                 account.credits.append(await self._grant(account, action))
             case Redeem():
@@ -341,6 +336,24 @@ class Shop:
             await usage.CorrectUsage(usage_service_pb2.CorrectUsageRequest(quantity=action.quantity, **terms))
         else:
             await usage.RetractUsage(usage_service_pb2.RetractUsageRequest(**terms))
+
+    async def _negotiate(self, account: Account, action: Negotiate) -> None:
+        terms, until = action.terms, action.valid_until
+        await self.stub(PriceOverrideServiceStub).SetPriceOverride(
+            price_override_service_pb2.SetPriceOverrideRequest(
+                request_id=new_id("req"),
+                price_id=account.prices[action.price],
+                customer_id="" if action.for_subscription else account.id,
+                subscription_id=account.subscription_id if action.for_subscription else "",
+                unit_amount=terms.unit_amount,
+                tiers=[catalog_pb2.PriceTier(**vars(tier)) for tier in terms.tiers],
+                included_quantity=terms.included_quantity,
+                minimum_amount=terms.minimum_amount,
+                maximum_amount=terms.maximum_amount,
+                valid_from=timestamp(action.valid_from) if action.valid_from else None,
+                valid_until=timestamp(until) if until else None,
+            )
+        )
 
     async def _grant(self, account: Account, action: Grant) -> str:
         request = credit_service_pb2.GrantCreditRequest(

@@ -18,6 +18,7 @@ from tests.oracle.world import (
     Grant,
     Item,
     Matrix,
+    Negotiate,
     Pause,
     Percentage,
     Price,
@@ -132,7 +133,7 @@ class Generator:
             meter: tuple(self.price(f"{meter}-{place}", currency, meter) for place in range(2))
             for meter in meters
         }
-        life = _LifeOf(self.chance, schedule, currency, licensed, metered, list(times[schedule.first :]))
+        life = _LifeOf(self, schedule, currency, licensed, metered, list(times[schedule.first :]))
         return Customer(
             name=name,
             currency=currency,
@@ -165,6 +166,18 @@ class Generator:
             else "",
             no_flat_amount_when_unused=tiered and chance.random() < 0.3,
             tax_category=chance.choice(("", "", "books")),
+            minimum_amount=least,
+            maximum_amount=most,
+        )
+
+    def other_amounts(self, price: Price, currency: str) -> Price:
+        least, most = self.bounds(currency) if price.meter else ("", "")
+        included = self.chance.choice(("", "4")) if price.included_quantity else ""
+        return replace(
+            price,
+            unit_amount=self.amount(currency, 70) if price.unit_amount else "",
+            tiers=tuple(self.tiers(currency)) if price.tiers else (),
+            included_quantity=included,
             minimum_amount=least,
             maximum_amount=most,
         )
@@ -236,12 +249,16 @@ class Generator:
 class _LifeOf:
     """What a customer does, at some of the times."""
 
-    chance: Random
+    generator: Generator
     schedule: Schedule
     currency: str
     licensed: tuple[Price, ...]
     metered: dict[str, tuple[Price, ...]]
     times: list[datetime]
+
+    @property
+    def chance(self) -> Random:
+        return self.generator.chance
 
     def visits(self) -> list[Visit]:
         self.versions = dict.fromkeys(self.metered, 0)
@@ -251,7 +268,8 @@ class _LifeOf:
         self.anchor = start + timedelta(days=self.schedule.trial_days)
         minimum = self.minimum() if self.chance.random() < 0.2 else 0
         subscribe = Subscribe(self.items(), start, self.schedule.trial_days, minimum)
-        visits = [Visit(begin, (*self.money(begin, 0.5), subscribe, *self.usage(begin)))]
+        before = self.negotiation(begin) if self.chance.random() < 0.1 else []
+        visits = [Visit(begin, (*self.money(begin, 0.5), *before, subscribe, *self.usage(begin)))]
         ends = self.chance.choice((None, self.chance.randrange(1, len(later) + 1)))
         for place, at in enumerate(later):
             if ends is not None and place > ends + 3:
@@ -261,6 +279,8 @@ class _LifeOf:
                 actions.append(Cancel(at_period_end=self.chance.random() < 0.5))
             elif self.chance.random() < 0.3:
                 actions += self.step(at)
+            if self.chance.random() < 0.04:
+                actions += self.negotiation(at)
             if self.chance.random() < 0.8:
                 actions += self.usage(at)
             actions += self.corrections()
@@ -353,6 +373,15 @@ class _LifeOf:
             n += 1
         edge = boundary(self.anchor, interval, self.chance.choice((n, n, n + 1, max(n - 1, 0))), zone)
         return edge + timedelta(microseconds=self.chance.choice((-1, 0, 1)))
+
+    def negotiation(self, at: datetime) -> list[Action]:
+        """Other amounts of one of the prices, from now or some time ahead on."""
+        prices = [*self.licensed, *(price for prices in self.metered.values() for price in prices)]
+        price = self.chance.choice([one for one in prices if not one.percentage and not one.matrix])
+        begin = self.chance.choice((None, None, at + timedelta(days=self.chance.randrange(1, 40))))
+        until = self.chance.choice((None, (begin or at) + timedelta(days=self.chance.randrange(1, 150))))
+        terms = self.generator.other_amounts(price, self.currency)
+        return [Negotiate(price, terms, self.reported > 0 and self.chance.random() < 0.5, begin, until)]
 
     def money(self, at: datetime, likely: float) -> list[Action]:
         made: list[Action] = []

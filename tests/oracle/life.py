@@ -4,23 +4,16 @@ Written from the semantics of docs/money.md and docs/decisions, for what it come
 done; slow is fine here.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
 from tests.oracle import invoicing
-from tests.oracle.prices import (
-    amount_in_cells,
-    amount_of,
-    amount_of_transactions,
-    number,
-    period_amount,
-    transformed,
-)
+from tests.oracle.metering import BY_RECORD, TOGETHER, Record, Run, amount_of_records, used
+from tests.oracle.negotiation import Negotiated, negotiate, terms_of
+from tests.oracle.prices import amount_of, number, period_amount
 from tests.oracle.times import BEGINNING, FOREVER, Span, boundary, period_at, share
 from tests.oracle.world import (
-    COUNTED,
-    METERS,
     Action,
     Cancel,
     Change,
@@ -30,6 +23,7 @@ from tests.oracle.world import (
     Invoice,
     Item,
     Line,
+    Negotiate,
     Pause,
     Price,
     Redeem,
@@ -45,56 +39,6 @@ OLDEST = timedelta(days=35)
 AHEAD = timedelta(minutes=5)
 INSTANT = timedelta(microseconds=1)
 EXPONENTS = {"JPY": 0, "USD": 2, "EUR": 2, "KWD": 3}
-TOGETHER = ("sum", "count", "max")
-"""Of these, what items of one price measured in a period can be put together."""
-BY_RECORD = ("unique", "latest", "time_weighted")
-"""These look at single records, which can therefore not be corrected; as do some prices."""
-
-
-@dataclass
-class Record:
-    """What was accepted; without quantity it was taken back."""
-
-    at: datetime
-    quantity: Fraction | None
-    properties: tuple[tuple[str, str], ...]
-
-
-@dataclass
-class Run:
-    """An item while it was held, and the time that its fee is due for."""
-
-    price: Price
-    quantity: str
-    place: int
-    served: Span
-    fee: Span
-    records: list[Record] = field(default_factory=list)
-    billed: dict[datetime, Fraction] = field(default_factory=dict)
-    """By the beginning of the period that the usage lies in."""
-    looked_at: dict[datetime, list[Record]] = field(default_factory=dict)
-    """The records that were billed by a price for single ones, likewise."""
-
-    def is_like(self, item: Item) -> bool:
-        """Of one price; a quantity is a number."""
-        return self.price == item.price and number(self.quantity) == number(item.quantity)
-
-    @property
-    def aggregation(self) -> str:
-        return METERS[self.price.meter].aggregation
-
-    @property
-    def by_record(self) -> bool:
-        return bool(self.price.percentage or self.price.matrix)
-
-    def bill(self, period: Span, used: Fraction) -> None:
-        self.billed[period.start] = used
-        self.looked_at[period.start] = self.standing(period)
-
-    def standing(self, period: Span) -> list[Record]:
-        return [
-            one for one in self.records if period.start <= one.at < period.end and one.quantity is not None
-        ]
 
 
 @dataclass
@@ -124,6 +68,7 @@ class Life:
         self.commitments: list[tuple[int, Span]] = []
         self.minimums: dict[Span, int] = {}
         """What settled periods come to at least."""
+        self.negotiated: list[Negotiated] = []
         self.discounts: list[invoicing.Discount] = []
         self.credits: list[invoicing.Credit] = []
         self.invoices: list[Invoice] = []
@@ -204,7 +149,7 @@ class Life:
     # What customers do
 
     def _act(self, action: Action) -> bool:
-        if not isinstance(action, Use | Correct | Grant | Redeem):
+        if not isinstance(action, Use | Correct | Negotiate | Grant | Redeem):
             self._catch_up()
         match action:
             case Subscribe():
@@ -222,6 +167,9 @@ class Life:
                 return self.reported[-1] is not None
             case Correct():
                 return self._correct(action)
+            case Negotiate():
+                known = self.state != "none" or not action.for_subscription
+                return known and negotiate(self.negotiated, action, self.now)
             case Grant():
                 self.credits.append(
                     invoicing.Credit(
@@ -413,52 +361,27 @@ class Life:
 
     # What it costs
 
+    def _terms(self, price: Price, whole: Span) -> Price:
+        """The price with the amounts that are in force when it is first served in a period."""
+        begun = max(whole.start, self.anchor)
+        served = [run.served for run in self.runs if run.price == price and run.served.end > begun]
+        at = min((max(span.start, begun) for span in served), default=begun)
+        return terms_of(price, self.negotiated, at)
+
+    def _used(self, run: Run, period: Span) -> Fraction:
+        return used(run, self.runs, period, self._service)
+
     @property
     def _service(self) -> Span:
         return Span(self.anchor, max(self.anchor, self.ends_at))
 
     def _paid_periods(self, run: Run) -> list[Span]:
-        """Those that a metered item was used in, or billed for."""
+        """Those that a metered item was used in; and billed for, if what is late counts on in later ones."""
         zone, interval = self.customer.timezone, self.customer.interval
-        times = {one.at for one in run.records if one.at >= self.anchor} | set(run.billed)
+        times = {one.at for one in run.records if one.at >= self.anchor}
+        if run.price.meter and run.aggregation == "time_weighted":
+            times |= set(run.billed)
         return sorted({period_at(self.anchor, interval, at, zone) for at in times})
-
-    def _used(self, run: Run, period: Span) -> Fraction:
-        """What the meter makes of the item's records in a period."""
-        meter, standing = METERS[run.price.meter], run.standing(period)
-        quantities = [one.quantity or Fraction(0) for one in standing]
-        match meter.aggregation:
-            case "sum":
-                quantity = sum(quantities, Fraction(0))
-            case "count":
-                quantity = Fraction(len(quantities))
-            case "max":
-                quantity = max(quantities, default=Fraction(0))
-            case "min":
-                quantity = min(quantities, default=Fraction(0))
-            case "average":
-                quantity = sum(quantities, Fraction(0)) / (len(quantities) or 1)
-            case "unique":
-                quantity = Fraction(len({dict(one.properties)[COUNTED] for one in standing}))
-            case "latest":  # The last to come in, of those of one time.
-                last = max(enumerate(standing), key=lambda one: (one[1].at, one[0]), default=None)
-                quantity = (last[1].quantity if last else None) or Fraction(0)
-            case _:
-                quantity = self._held_over(run, period)
-        return transformed(meter, quantity)
-
-    def _held_over(self, run: Run, period: Span) -> Fraction:
-        """The level of the item's meter, whichever item had the records, over what it served of a period."""
-        served = run.served.meets(period).meets(self._service)
-        levels = sorted(
-            (one for other in self.runs if other.price.meter == run.price.meter for one in other.records),
-            key=lambda one: one.at,
-        )
-        held = Fraction(0)
-        for place, one in enumerate(levels):
-            until = levels[place + 1].at if place + 1 < len(levels) else FOREVER
-            held += (one.quantity or 0) * Span(one.at, until).meets(served).microseconds
-        return held / period.microseconds
 
     def _close(self, part: Part) -> None:
         part.settled = True
@@ -544,7 +467,7 @@ class Life:
                 before = self._share(run.fee.meets(earlier), part.whole)
         if not served:
             return None
-        whole = amount_of(run.price, number(run.quantity or "1"))
+        whole = amount_of(self._terms(run.price, part.whole), number(run.quantity or "1"))
         amount_minor = self._minor(whole * (before + served)) - self._minor(whole * before)
         return _line("recurring", run, span, _fee_quantity(run), amount_minor)
 
@@ -599,23 +522,9 @@ class Life:
         quantity = max(quantities) if run.aggregation == "max" else sum(quantities, Fraction(0))
         service = whole.meets(self._service)
         shares = [self._share(one.served.meets(service), whole) for one in runs]
-        amount = self._of_records(run, whole) if run.by_record else amount_of(run.price, quantity)
-        return period_amount(run.price, amount, min(sum(shares, Fraction(0)), Fraction(1)))
-
-    def _of_records(self, run: Run, whole: Span) -> Fraction:
-        """What a price for single records comes to, for those that were billed."""
-        records = sorted(run.looked_at.get(whole.start, ()), key=lambda one: one.at)
-        quantities = [
-            Fraction(1) if run.aggregation == "count" else one.quantity or Fraction(0) for one in records
-        ]
-        if run.price.percentage:
-            return amount_of_transactions(run.price.percentage, quantities)
-        assert run.price.matrix
-        cells = [
-            amount_in_cells(run.price, run.price.matrix, dict(one.properties), quantity)
-            for one, quantity in zip(records, quantities, strict=True)
-        ]
-        return sum(cells, Fraction(0))
+        price = self._terms(run.price, whole)
+        amount = amount_of_records(run, whole) if run.by_record else amount_of(price, quantity)
+        return period_amount(price, amount, min(sum(shares, Fraction(0)), Fraction(1)))
 
     def _invoice(self, part: Part, lines: list[tuple[Line, str]]) -> None:
         """Of lines with their tax categories."""

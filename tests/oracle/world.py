@@ -147,6 +147,17 @@ class Correct:
 
 
 @dataclass(frozen=True)
+class Negotiate:
+    """Other amounts of a price, those of `terms`: for the customer, or for its subscription alone."""
+
+    price: Price
+    terms: Price
+    for_subscription: bool
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Redeem:
     """A coupon of one's own: `percent`, or `amount_minor`. `invoices` 0 is for ever, no prices are all."""
 
@@ -165,7 +176,7 @@ class Grant:
     priority: int = 0
 
 
-Action = Subscribe | Change | Pause | Resume | Cancel | Use | Correct | Redeem | Grant
+Action = Subscribe | Change | Pause | Resume | Cancel | Use | Correct | Negotiate | Redeem | Grant
 
 
 @dataclass(frozen=True)
