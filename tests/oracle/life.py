@@ -271,18 +271,20 @@ class Life:
             part.span, part.closes_at = Span(part.span.start, at), at
             self.parts.append(rest)
 
-    def _commit(self, minimum_minor: int, at: datetime) -> None:
-        """From then on; what was to begin later never does."""
+    def _committed_until(self, at: datetime) -> list[tuple[int, Span]]:
+        """What was to begin later never does."""
         before = [(minor, Span(span.start, min(span.end, at))) for minor, span in self.commitments]
-        self.commitments = [one for one in before if one[1].start < one[1].end]
-        self.commitments.append((minimum_minor, Span(at, FOREVER)))
+        return [one for one in before if one[1].start < one[1].end]
+
+    def _commit(self, minimum_minor: int, at: datetime) -> None:
+        self.commitments = [*self._committed_until(at), (minimum_minor, Span(at, FOREVER))]
 
     def _pause(self) -> bool:
         if self.state != "active":
             return False
         self.state, self.to_come, self.paused = "paused", None, self._held()
         self.paused_minor = self.commitments[-1][0]
-        self._commit(0, self.now)
+        self.commitments = self._committed_until(self.now)
         for run in self.paused:
             run.served = Span(run.served.start, self.now)
         for run in self.runs:
@@ -293,7 +295,8 @@ class Life:
         if self.state != "paused":
             return False
         self.state = "active"
-        self._commit(self.paused_minor, self.now)
+        if self.paused_minor:
+            self._commit(self.paused_minor, self.now)
         for place, run in enumerate(sorted(self.paused, key=lambda run: run.place)):
             on = Span(self.now, FOREVER)
             self.runs.append(Run(run.price, run.quantity, place, on, on))
