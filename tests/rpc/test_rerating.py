@@ -1,6 +1,7 @@
 """Invoiced cycles rated again with a corrected price: the difference once, for its period, in the books."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from billing.customer.v1 import customer_service_pb2
 from billing.invoice.v1 import invoice_pb2, invoice_service_pb2
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.rating.v1 import rating_pb2
+from billing.subscription.v1 import subscription_pb2
 
 from corebilling.mapping import instant
 from tests.rpc.test_reconcile import books
@@ -67,7 +69,12 @@ async def invoiced(platform: Platform, quantity: int = 5, **terms: Any) -> Contr
 
 
 async def agreed(
-    platform: Platform, *, committed_minor: int = 0, consolidate_invoices: bool = False, **terms: Any
+    platform: Platform,
+    *,
+    committed_minor: int = 0,
+    consolidate_invoices: bool = False,
+    spend_thresholds: Sequence[subscription_pb2.SpendThreshold] = (),
+    **terms: Any,
 ) -> Contract:
     product, meter = await new_product(platform), await new_meter(platform)
     made = Contract(product.id, meter.id, catalog_pb2.Price(), catalog_pb2.Price())
@@ -82,6 +89,7 @@ async def agreed(
         made.tokens,
         customer_id=made.customer_id,
         minimum_commitment_minor=committed_minor,
+        spend_thresholds=spend_thresholds,
     )
     made.subscription_id = created.id
     (cycle,) = await platform.rows("SELECT id FROM billing_cycles")

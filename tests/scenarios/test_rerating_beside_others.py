@@ -6,6 +6,7 @@ import pytest
 from billing.catalog.v1 import catalog_pb2
 from billing.invoice.v1 import invoice_service_pb2
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from billing.subscription.v1 import subscription_pb2
 
 from corebilling.values.ids import new_id
 from corebilling.values.page import encode_page_token
@@ -98,6 +99,30 @@ async def test_what_served_no_time_owes_no_minimum_when_it_is_rated_again(platfo
     capped = await made.price(platform, "capped", unit_amount="4", maximum_amount="25")
     (charge,) = (await rerate(platform, made.cycle_id, other.id, capped)).charges
     assert (charge.quantity, charge.amount_minor) == ("7", 2500)
+
+
+async def test_what_thresholds_billed_is_rated_again_with_its_whole_period_alone(platform: Platform):
+    thresholds = [subscription_pb2.SpendThreshold(amount_minor=500)]
+    made = await agreed(platform, spend_thresholds=thresholds)
+    dearer = await made.price(platform, "dearer", unit_amount="2", minimum_amount="30")
+    await platform.pass_time(days=10)
+    await use(platform, made.subscription_id, 5)
+    await platform.drain()
+    (part,) = await platform.rows("SELECT id FROM billing_cycles WHERE threshold_minor > 0")
+    for _ in range(2):  # While the period runs, and once it is over.
+        for call in (preview, rerate):
+            refusal = await refused(call(platform, part["id"], made.tokens.id, dearer))
+            assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "RERATING_PROGRESSIVE")
+            assert refusal.facts == {"cycle_id": part["id"]}
+        await use(platform, made.subscription_id, 4)
+        await platform.pass_time(days=22)
+    assert [[amount for *_, amount in lines] for lines in await lines_of(platform)] == [[500], [3100, 400]]
+    answer = await rerate(platform, made.cycle_id, made.tokens.id, dearer)
+    (charge,) = answer.charges
+    assert (charge.quantity, charge.billed_minor, charge.amount_minor) == ("9", 900, 3000)
+    await use(platform, made.subscription_id, 7, START + timedelta(days=20))
+    await platform.pass_time(days=31)
+    assert (await lines_of(platform))[-1][-1] == (ADJUSTMENT, "7", 200)
 
 
 @pytest.mark.parametrize("revision", ["2147483648", "9" * 30, "-1", "one", "²"])

@@ -97,6 +97,7 @@ async def _decide(
     tx: Transaction, request: rpc.RerateCycleRequest | rpc.PreviewReratingRequest
 ) -> _Correction:
     cycle = await find_cycle(tx, request.cycle_id)
+    _check_whole(cycle)
     await _check_invoiced(tx, cycle)
     _check_commitment(cycle)
     wanted = [request.price_id, request.corrected_price_id]
@@ -120,13 +121,25 @@ async def _decide(
     return _Correction(cycle, corrected, rerated, lines)
 
 
+def _check_whole(cycle: BillingCycle) -> None:
+    """What a threshold billed is a part of what its period comes to: the own cycle of that bills the rest."""
+    if cycle.threshold_minor:
+        raise FailedPrecondition(
+            "RERATING_PROGRESSIVE",
+            "The cycle bills what was used until a threshold; rate its period's own cycle again once that is "
+            "invoiced.",
+            {"cycle_id": cycle.id},
+        )
+
+
 async def _check_invoiced(tx: Transaction, cycle: BillingCycle) -> None:
     invoice = await invoice_sql.find_cycle_invoice(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
     if invoice is None or invoice.state not in (InvoiceState.OPEN, InvoiceState.PAID):
         state = invoice.state if invoice else cycle.state
+        found = f"The cycle's invoice is {state}" if invoice else f"The cycle is {state}, without an invoice"
         raise FailedPrecondition(
             "CYCLE_NOT_RERATABLE",
-            f"The cycle is {state}: only one whose invoice is open or paid is rated again.",
+            f"{found}: only one whose invoice is open or paid is rated again.",
             {"cycle_id": cycle.id, "state": state},
         )
 

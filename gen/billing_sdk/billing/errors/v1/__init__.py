@@ -638,6 +638,12 @@ class ErrorReason(betterproto2.Enum):
     rated again one by one; issue a credit note or a one-off invoice.
     """
 
+    RERATING_PROGRESSIVE = 248
+    """
+    FAILED_PRECONDITION {cycle_id}. The cycle bills what was used until a threshold, before its period is over; rate the
+    period's own cycle again once that is invoiced: it goes by all that the period's invoices hold.
+    """
+
     ACCOUNT_NOT_FOUND = 290
     """
     NOT_FOUND {account_id}. ListAccounts shows those there are.
@@ -776,6 +782,7 @@ class ErrorReason(betterproto2.Enum):
             245: "ERROR_REASON_RERATING_PRICE_UNUSED",
             246: "ERROR_REASON_RERATING_PRICE_INVALID",
             247: "ERROR_REASON_RERATING_PRICED_TOGETHER",
+            248: "ERROR_REASON_RERATING_PROGRESSIVE",
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
             292: "ERROR_REASON_SERVICE_PERIOD_INVALID",
@@ -904,6 +911,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_RERATING_PRICE_UNUSED": 245,
             "ERROR_REASON_RERATING_PRICE_INVALID": 246,
             "ERROR_REASON_RERATING_PRICED_TOGETHER": 247,
+            "ERROR_REASON_RERATING_PROGRESSIVE": 248,
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
             "ERROR_REASON_SERVICE_PERIOD_INVALID": 292,
