@@ -20,7 +20,7 @@ from billing.types.v1 import language_pb2
 
 from corebilling.values.ids import new_id
 from tests.support.catalog import new_customer
-from tests.support.money import tax_rate
+from tests.support.money import invoice, item, tax_rate
 from tests.support.platform import Platform
 
 SEED = int(os.environ.get("SEED", "1"))
