@@ -7,6 +7,7 @@ from billing.event.v1 import event_pb2 as eventv1
 from billing_db.models import BillingEvent
 
 from corebilling.mapping import timestamp
+from corebilling.values.integer import MAX_BIGINT
 
 TYPE_URL = "type.googleapis.com/"
 
@@ -20,6 +21,11 @@ class Position(NamedTuple):
     epoch: int
     xid: int
     seq: int
+
+    @classmethod
+    def behind(cls, epoch: int, xid: int) -> "Position":
+        """Behind all that a transaction appended."""
+        return cls(epoch, xid, MAX_BIGINT)
 
 
 START = Position(0, 0, 0)

@@ -10,9 +10,8 @@ from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from google.protobuf import json_format
 
 from corebilling.client import Client
-from corebilling.domains.invoice.recomputation import Unreadable
+from corebilling.domains.invoice.bundle_reading import BUNDLE_VERSION, Unreadable
 
-BUNDLE_VERSION = 1
 _PAGE_ROWS = 500
 
 

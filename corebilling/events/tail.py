@@ -28,7 +28,6 @@ Wanted = Callable[[BillingEvent], bool]
 ReadStretch = Callable[[Position, Position, int], Awaitable[Sequence[BillingEvent]]]
 """Reads the tenant's log after the one position, up to the other, at most so many events."""
 
-_LAST_SEQ = 2**63 - 1
 # Whoever commits much wakes often: the reader rests this long between two looks.
 _REST_S = 0.01
 
@@ -200,7 +199,7 @@ class Tail:
     async def _log_end(self) -> Position:
         async with self._database.connection() as connection:
             end = await event_sql.get_log_end(connection)
-        return Position(end.epoch, end.xid, _LAST_SEQ)
+        return Position.behind(end.epoch, end.xid)
 
     async def _read_on(self) -> None:
         """As long as anyone watches. A failure ends their streams: they come again with their tokens."""

@@ -1,21 +1,21 @@
 """How the records of a period become one quantity.
 
 Each aggregation reads its quantity from `Totals`, which can be merged in any order and grouping: records may
-come in batches, late, and on many machines. What cannot be given back from totals is recomputed from the
-records: see `RETRACTABLE`. Quantities that depend on how long a level was held are in `time_weighted`.
+come in batches, late, and on many machines. Quantities that depend on how long a level was held are in
+`time_weighted`.
 
     records -> those of the period, once per key, that the filters let through
             -> aggregated -> transformed (divided, rounded up to blocks) -> quantity
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from fractions import Fraction
 from math import ceil, floor
 
+from corebilling.values.exact import Fraction
 from corebilling.values.money import round_half_up
 from corebilling.values.period import Period
 
@@ -34,13 +34,6 @@ class Aggregation(StrEnum):
     AVERAGE = "average"
     TIME_WEIGHTED = "time_weighted"
     """The level that records set, by how long each was held. Needs the records in order, not totals."""
-
-
-RETRACTABLE = frozenset({Aggregation.SUM, Aggregation.COUNT, Aggregation.AVERAGE})
-"""What a record can be taken out of again. For the others the totals no longer know what it covered."""
-
-MERGEABLE = frozenset(Aggregation) - {Aggregation.TIME_WEIGHTED}
-"""What totals hold. How long a level was held depends on the next record, wherever that was counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +72,6 @@ class Totals:
             max(filter(None, (self.last, other.last)), default=None),
             self.members | other.members,
         )
-
-    def without(self, record: Record) -> "Totals":
-        """Takes a record back out; right for the quantities of `RETRACTABLE` aggregations alone."""
-        return replace(self, count=self.count - 1, sum=self.sum - Fraction(record.value))
 
 
 def totals_of(records: Iterable[Record], *, unique: bool = False) -> Totals:
@@ -186,11 +175,6 @@ class Transform:
             return divided
         size = Fraction(self.block_size)
         return round_quantity(divided / size, self.rounding) * size
-
-
-def started_blocks(quantity: Decimal | Fraction, block_size: Decimal) -> int:
-    """How many blocks of this size the quantity starts."""
-    return ceil(Fraction(quantity) / Fraction(block_size))
 
 
 def convert(parts: Iterable[tuple[Decimal, Decimal]], divide_by: Decimal = Decimal(1)) -> Fraction:

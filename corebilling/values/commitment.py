@@ -3,16 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from fractions import Fraction
 
+from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, round_number
 from corebilling.values.period import ALWAYS, Period
 
 Kept = Mapping[str, int | str]
 """A span as rows keep it, in JSON."""
 
-MAX_KEPT = 1000
-"""How many spans are kept: more than anyone changes or pauses before their periods are billed."""
+MAX_KEPT = 1100
+"""How many spans are kept: those of two periods and some more, for in each of them 500 may begin."""
 
 
 @dataclass(frozen=True, slots=True)

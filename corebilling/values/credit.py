@@ -102,34 +102,6 @@ def part_of(used: Mapping[str, int], *, after_minor: int, amount_minor: int) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Covered:
-    """What of a line was paid, by the credit's id, and what is still due, in minor units."""
-
-    applied: Mapping[str, int]
-    due_minor: int
-
-
-def cover_lines(lines_minor: Sequence[int], credits_minor: Mapping[str, int]) -> tuple[list[Covered], int]:
-    """Pays line after line, credit after credit, in the orders given.
-
-    Returns:
-        What happened to each line, and what of all credits was not used.
-    """
-    left = dict(credits_minor)
-    covered = []
-    for line_minor in lines_minor:
-        due_minor = line_minor
-        applied = {}
-        for credit_id, remaining_minor in left.items():
-            if used_minor := min(remaining_minor, max(0, due_minor)):
-                applied[credit_id] = used_minor
-                left[credit_id] -= used_minor
-                due_minor -= used_minor
-        covered.append(Covered(applied, due_minor))
-    return covered, sum(left.values())
-
-
-@dataclass(frozen=True, slots=True)
 class Draw:
     """What a wallet did for a charge, or a grant for the wallet.
 
@@ -157,6 +129,9 @@ class Movement:
 
 def draw_wallet(opening_minor: int, movements: Sequence[Movement], *, overage: bool = False) -> list[Draw]:
     """What movements do to a wallet one after the other.
+
+    A forecast of one balance, which may go below zero. Invoices take what is left of each credit and never
+    more: see `use_credits`.
 
     Args:
         overage: Charges are taken from an empty wallet too, and the next grants repay them.

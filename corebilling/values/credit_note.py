@@ -6,9 +6,9 @@ whatever rounding left of its discounts and taxes, so that any division of it re
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from corebilling.errors import InvalidArgument
+from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, round_number
 
 
@@ -126,63 +126,3 @@ def _exceeds(line_id: str, left_minor: int) -> InvalidArgument:
         "A credit note gives back at most what the invoice charged and no other note gave back.",
         {"line_id": line_id, "creditable_minor": str(left_minor)},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class UnusedService:
-    """What ending a service gives back of what was charged ahead for it, in minor units.
-
-    Args:
-        used_minor: What the part that was used costs, with its tax.
-        refund_minor: What goes back to where the payment came from.
-        credit_minor: What stays as a credit: it was never paid.
-    """
-
-    subtotal_minor: int
-    tax_minor: int
-    used_minor: int
-    refund_minor: int
-    credit_minor: int
-
-    @property
-    def total_minor(self) -> int:
-        return self.subtotal_minor + self.tax_minor
-
-
-def credit_unused_service(
-    fee_minor: int,
-    *,
-    unused: Fraction,
-    tax_percent: Fraction,
-    used: Fraction = Fraction(0),
-    paid_minor: int = 0,
-    rounding: Rounding = Rounding.HALF_UP,
-) -> UnusedService:
-    """Gives back the unused share of a fee; of what was paid, that beyond what was used is refunded.
-
-    Args:
-        fee_minor: Charged for the whole period, without its tax.
-        unused: The share of the period without service.
-        used: The share with it.
-    """
-    subtotal_minor = round_number(fee_minor * unused, rounding)
-    tax_minor = round_number(subtotal_minor * tax_percent / 100, rounding)
-    used_fee_minor = round_number(fee_minor * used, rounding)
-    used_minor = used_fee_minor + round_number(used_fee_minor * tax_percent / 100, rounding)
-    refund_minor = _within(0, paid_minor - used_minor, subtotal_minor + tax_minor)
-    credit_minor = subtotal_minor + tax_minor - refund_minor
-    return UnusedService(subtotal_minor, tax_minor, used_minor, refund_minor, credit_minor)
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """What time without service gives back of a prepaid price, in minor units, and leaves of the next one."""
-
-    amount_minor: int
-    next_due_minor: int
-
-
-def repair(price_minor: int, blocked: Fraction, rounding: Rounding = Rounding.HALF_UP) -> Repair:
-    """Gives back the blocked share of a price as a credit, which the next invoice of that price uses."""
-    amount_minor = round_number(price_minor * blocked, rounding)
-    return Repair(amount_minor, max(0, price_minor - amount_minor))

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from fractions import Fraction
 
-from corebilling.values.allocation import apportion, largest_remainder, shares
+from corebilling.values.allocation import apportion, shares
+from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, round_number
 
 
@@ -106,56 +106,3 @@ def _apply(
 
 def _covers(discount: Discount, line_id: str) -> bool:
     return discount.lines is None or line_id in discount.lines
-
-
-def allocate_discount(amount_minor: int, lines_minor: Sequence[int]) -> list[int]:
-    """What an amount takes off each line, in proportion to the lines; at most all of them."""
-    weights = [max(0, line) for line in lines_minor]
-    return largest_remainder(min(amount_minor, sum(weights)), weights)
-
-
-def exact_shares(lines_minor: Sequence[int], amounts_minor: Sequence[int]) -> list[list[Fraction]]:
-    """What each of several fixed amounts takes off each line, in exact minor units: one list per amount, in
-    proportion to what those before it left, at most all of it."""
-    left = [Fraction(line) for line in lines_minor]
-    taken = []
-    for amount_minor in amounts_minor:
-        parts = shares(min(Fraction(amount_minor), sum(left)), left) if left else []
-        left = [rest - part for rest, part in zip(left, parts, strict=True)]
-        taken.append(parts)
-    return taken
-
-
-@dataclass(frozen=True, slots=True)
-class FreeUnits:
-    """How far free units cover a quantity.
-
-    Args:
-        by_allowance: Of the quantity, by the allowance's id; those that cover none left out.
-        billable_quantity: The rest of the quantity.
-        billable_before_quantity: What was billable of the period's units before it.
-    """
-
-    applied_quantity: Decimal
-    by_allowance: Mapping[str, Decimal]
-    billable_quantity: Decimal
-    billable_before_quantity: Decimal
-
-
-def use_free_units(allowances: Mapping[str, Decimal], before: Decimal, quantity: Decimal) -> FreeUnits:
-    """Takes free units off a quantity: the period's earliest units are free, allowance after allowance.
-
-    Args:
-        allowances: Free units of the period by id, in the order they are used.
-        before: The period's units that came before, billed or free.
-    """
-    by_allowance = {}
-    start = Decimal(0)
-    for allowance_id, units in allowances.items():
-        end = start + units
-        covered = min(before + quantity, end) - max(before, start)
-        if covered > 0:
-            by_allowance[allowance_id] = covered
-        start = end
-    applied = sum(by_allowance.values(), Decimal(0))
-    return FreeUnits(applied, by_allowance, quantity - applied, max(Decimal(0), before - start))

@@ -2,6 +2,9 @@
 
 A grant holds from `effective_at` until it expires or is voided; what remains of it then is lost. Usage that
 no grant covers is overage, which the grants that come next repay before anything else.
+
+Customers are granted money (see `credit`) and not units: this is the rule by itself, a forecast of what is
+left of grants that somebody else keeps.
 """
 
 from collections.abc import Mapping, Sequence

@@ -5,9 +5,10 @@ totals -> aggregated -> transformed (divided, rounded to whole blocks) -> quanti
 
 from collections.abc import Mapping
 from decimal import Decimal
-from fractions import Fraction
+from typing import Protocol
 
 from corebilling.values.aggregation import Aggregation, QuantityRounding, Totals, Transform, quantity_of
+from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount, round_half_up
 
 TransformTerms = Mapping[str, str]
@@ -24,6 +25,7 @@ FROM_RECORDS = frozenset({Aggregation.UNIQUE, Aggregation.LATEST, Aggregation.TI
 """What totals do not hold: these quantities are worked out from the records."""
 
 _STEPS = 10**12
+_NO_QUANTITY = Decimal(0)
 
 
 def rounded_quantity(quantity: Fraction) -> Decimal:
@@ -54,6 +56,40 @@ def metered_quantity(
             totals = Totals(count, Fraction(summed), Fraction(largest), Fraction(smallest))
             quantity = rounded_quantity(quantity_of(Aggregation(aggregation), totals))
     return quantity if transform is None else transformed(quantity, transform)
+
+
+class MeteredTotal(Protocol):
+    """What a row holds of a period: as usage keeps it, and whoever reads that."""
+
+    @property
+    def aggregation(self) -> str: ...
+
+    @property
+    def transform(self) -> TransformTerms | None: ...
+
+    @property
+    def record_count(self) -> int: ...
+
+    @property
+    def quantity_sum(self) -> Decimal: ...
+
+    @property
+    def quantity_max(self) -> Decimal: ...
+
+    @property
+    def quantity_min(self) -> Decimal | None: ...
+
+
+def quantity_of_total(total: MeteredTotal) -> Decimal | None:
+    """What its meter bills of the period; None if only its records say."""
+    return metered_quantity(
+        total.aggregation,
+        total.transform,
+        count=total.record_count,
+        summed=total.quantity_sum,
+        largest=total.quantity_max,
+        smallest=total.quantity_min or _NO_QUANTITY,
+    )
 
 
 def transformed(quantity: Decimal, terms: TransformTerms) -> Decimal:

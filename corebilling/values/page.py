@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from corebilling.errors import InvalidArgument
@@ -41,10 +42,39 @@ def decode_page_token(token: str, count: int) -> tuple[str, ...]:
     except (binascii.Error, ValueError):
         keys = None
     if not (isinstance(keys, list) and len(keys) == count and all(isinstance(key, str) for key in keys)):
-        raise InvalidArgument(
-            "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
-        )
+        raise bad_page_token()
     return tuple(keys)
+
+
+def ordinal_of(key: str) -> int:
+    """The number that a sort key stands for, as small as rows number theirs; '' is 0.
+
+    Raises:
+        InvalidArgument: PAGE_TOKEN_INVALID when it stands for none.
+    """
+    if not key:
+        return 0
+    if not (key.isascii() and key.isdigit() and len(key) < 10):
+        raise bad_page_token()
+    return int(key)
+
+
+def time_of(key: str) -> datetime:
+    """The time that a sort key stands for, in UTC.
+
+    Raises:
+        InvalidArgument: PAGE_TOKEN_INVALID when it stands for none.
+    """
+    try:
+        return datetime.fromisoformat(key).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise bad_page_token() from None
+
+
+def bad_page_token() -> InvalidArgument:
+    return InvalidArgument(
+        "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
+    )
 
 
 def next_page(

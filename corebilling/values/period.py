@@ -8,12 +8,12 @@ import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from corebilling.errors import InvalidArgument
+from corebilling.values.exact import Fraction
 
 IntervalUnit = Literal["day", "week", "month", "year"]
 
@@ -130,7 +130,10 @@ def trial_end(start: datetime, days: int) -> datetime:
 
 
 def runs_that_bill(billing_day: date, run_times: Sequence[datetime], timezone: str) -> list[bool]:
-    """Which billing runs make the invoice of a day: the first one on that day where the customer is."""
+    """Which billing runs make the invoice of a day: the first one on that day where the customer is.
+
+    For those who bill once a day. The platform's scheduler wakes for each cycle instead, when it falls due.
+    """
     due = [local_date(run_at, timezone) == billing_day for run_at in run_times]
     return [is_due and True not in due[:place] for place, is_due in enumerate(due)]
 
@@ -202,16 +205,6 @@ class BillingCalendar:
     def whole(self, segment: Segment) -> Period:
         """What the segment would span had nothing cut it: a share of its price is a share of this."""
         return segment.period if segment.trial else self.containing(segment.period.start)
-
-    def first_boundary(self) -> datetime:
-        """The first regular boundary from the beginning of billing on: that beginning, if it is one."""
-        first = self.index(self.billed_from)
-        start = self.boundary(first)
-        return start if start == self.billed_from else self.boundary(first + 1)
-
-    def elapsed(self, instant: datetime) -> int:
-        """How many billed periods, the first and partial one included, ended up to the instant."""
-        return self.index(instant) - self.index(self.billed_from)
 
     @property
     def billed_from(self) -> datetime:

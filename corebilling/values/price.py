@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from fractions import Fraction
 from math import ceil
 from typing import Protocol
 
+from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.price_matrix import Cell
 from corebilling.values.price_percentage import Percentage
@@ -133,11 +133,6 @@ class Rated:
     amount: Fraction
     tiers: tuple[TierCharge, ...] = ()
     steps: tuple[Step, ...] = ()
-
-    @property
-    def used_amount(self) -> Fraction:
-        """What the tiers charge, before any step."""
-        return self.amount - sum((step.amount for step in self.steps), _NOTHING)
 
     def step(self, kind: StepKind) -> Fraction:
         """What the steps of this kind add; 0 when there are none."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
+
+from corebilling.values.exact import Fraction
 
 Properties = Mapping[str, str]
 """What an event says of itself, as in {"region": "eu", "size": "large"}."""
@@ -69,7 +70,10 @@ class CapacityTier:
 
 
 def reached_capacity(tiers: Sequence[CapacityTier], usage: Mapping[str, Decimal]) -> int:
-    """The position of the first tier whose limits hold every unit; the last tier takes whatever is left."""
+    """The position of the first tier whose limits hold every unit; the last tier takes whatever is left.
+
+    Which plan a customer's use would fit into: prices charge for one meter each, and are not chosen by it.
+    """
     return next((place for place, tier in enumerate(tiers) if _fits(tier, usage)), len(tiers) - 1)
 
 

@@ -8,8 +8,9 @@ before it, and the shares of cap and minimum are due together.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from fractions import Fraction
 
+from corebilling.values.aggregation import Aggregation
+from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.price import Price, Rated, rate
 
@@ -44,7 +45,7 @@ class Together:
     def quantity(self) -> Decimal:
         """What all used together, as the meter aggregates it."""
         quantities = [part.quantity for part in self.parts]
-        if self.aggregation == "max":
+        if self.aggregation == Aggregation.MAX:
             return max(quantities, default=Decimal(0))
         return exact_amount(sum(map(Fraction, quantities), Fraction(0)))
 
@@ -76,4 +77,4 @@ def are_priced_together(aggregation: str, items: Sequence[object]) -> bool:
     return len(items) > 1 and aggregation in _COMBINED
 
 
-_COMBINED = frozenset({"sum", "count", "max"})
+_COMBINED = frozenset({Aggregation.SUM, Aggregation.COUNT, Aggregation.MAX})

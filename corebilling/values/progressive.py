@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 
+from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, round_number
 
 
@@ -55,6 +55,9 @@ def bill_progressively(
 ) -> list[BilledPeriod]:
     """The invoices of periods one after the other. An event that reaches several thresholds makes one.
 
+    This is a subscription's life seen at once, as a forecast wants it. The platform bills as usage comes in:
+    it asks `level_reached` after each report, and keeps what was invoiced in its rows.
+
     Args:
         periods: The events of each, by id, with the quantity that each adds.
         price: What the quantity of one period costs, in exact minor units.
@@ -69,7 +72,8 @@ def bill_progressively(
         for event_id, added in events:
             quantity += added
             now = round_number(price(quantity), rounding)
-            if reaches(thresholds, lifetime + usage, lifetime + now) and now > invoiced:
+            before, after = (level_reached(thresholds, lifetime + minor) for minor in (usage, now))
+            if after > before and now > invoiced:
                 progressive.append(ProgressiveInvoice(event_id, now - invoiced))
                 invoiced = now
             usage = now
@@ -88,15 +92,3 @@ def level_reached(thresholds: Sequence[Threshold], amount_minor: int) -> int:
         if threshold.recurring and amount_minor >= last + threshold.amount_minor
     ]
     return max([amount for amount in once if amount <= amount_minor] + again, default=0)
-
-
-def reaches(thresholds: Sequence[Threshold], before_minor: int, now_minor: int) -> bool:
-    """Whether usage that grew came to a threshold that it was below before."""
-    once = [threshold.amount_minor for threshold in thresholds if not threshold.recurring]
-    if any(before_minor < amount <= now_minor for amount in once):
-        return True
-    last = max(once, default=0)
-    return any(
-        max(0, now_minor - last) // step > max(0, before_minor - last) // step
-        for step in (threshold.amount_minor for threshold in thresholds if threshold.recurring)
-    )

@@ -4,14 +4,17 @@ Prices are worked out from the whole every time, never from what was added: late
 usage all come to the same difference, which may be a credit. A period's usage is billed in one of two ways:
 as runs of one quantity that grows, or period by period, where what comes late is billed for the period in
 which it was used.
+
+All runs are looked at here at once, as a forecast of them does. The platform bills run by run, from rows that
+keep what each period was billed; `domains/rating` takes the same differences of `price.rate`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from fractions import Fraction
 
+from corebilling.values.exact import Fraction
 from corebilling.values.period import BillingCalendar
 from corebilling.values.price import Price, Rated, StepKind, rate
 

@@ -2,14 +2,18 @@
 
 100 GB held for half of a month are 50 GB-months. Time is counted to the microsecond, or in whole days of a
 calendar where a day that has begun counts.
+
+Of a meter's records, the database weighs the levels where they are (`sql/queries/metering.sql`), as
+`weighted_levels` says it. The others take what is held as changes, or by day: forecasts of what no meter
+reports.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 
+from corebilling.values.exact import Fraction
 from corebilling.values.period import Period
 
 _MICROSECOND = timedelta(microseconds=1)

@@ -419,6 +419,7 @@ LIMIT 1
 
 
 async def find_cycle_invoice(conn: Connection, *, tenant_id: str, cycle_id: str) -> Invoice | None:
+    """The one that is not void, over the cycle alone or over others too."""
     row = await conn.fetchrow(FIND_CYCLE_INVOICE, tenant_id, cycle_id)
     return None if row is None else Invoice(*row)
 

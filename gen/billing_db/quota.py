@@ -439,7 +439,7 @@ async def mark_feature_removed(
 
 COUNT_FEATURES: Final = """-- name: CountFeatures :one
 SELECT count(*)::int AS features FROM features
-WHERE tenant_id = $1 AND subject_id = $2
+WHERE tenant_id = $1 AND subject_id = $2 AND NOT removed
 """
 
 

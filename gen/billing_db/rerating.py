@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from .connection import Connection, Json
-from .models import Invoice, ReratedCharge
+from .models import ReratedCharge
 
 LIST_BILLED_CHARGES: Final = """-- name: ListBilledCharges :many
 SELECT
@@ -36,10 +36,15 @@ LEFT JOIN usage_totals t ON t.tenant_id = c.tenant_id AND t.subscription_item_id
     AND t.period_start = c.period_start
 LEFT JOIN LATERAL (
     SELECT sum(n.amount_minor) AS amount_minor, sum(n.discount_minor) AS discount_minor
-    FROM invoices v JOIN invoice_lines n ON n.tenant_id = v.tenant_id AND n.invoice_id = v.id
-    WHERE v.tenant_id = i.tenant_id AND v.subscription_id = i.subscription_id
-        AND n.subscription_item_id = c.subscription_item_id AND n.period_start = c.period_start
-        AND NOT EXISTS (SELECT FROM invoices a WHERE a.tenant_id = v.tenant_id AND a.replaces_invoice_id = v.id)
+    FROM (
+        SELECT o.id FROM invoices o WHERE o.tenant_id = i.tenant_id AND o.subscription_id = i.subscription_id
+        UNION
+        SELECT k.invoice_id FROM invoice_cycles k
+        WHERE k.tenant_id = i.tenant_id AND k.subscription_id = i.subscription_id
+    ) v
+    JOIN invoice_lines n ON n.tenant_id = i.tenant_id AND n.invoice_id = v.id
+    WHERE n.subscription_item_id = c.subscription_item_id AND n.period_start = c.period_start
+        AND NOT EXISTS (SELECT FROM invoices a WHERE a.tenant_id = i.tenant_id AND a.replaces_invoice_id = v.id)
 ) l ON true
 WHERE c.tenant_id = $1 AND c.cycle_id = $2
     AND c.kind IN ('recurring', 'usage', 'one_time')
@@ -75,22 +80,11 @@ async def list_billed_charges(
     cycle_id: str,
 ) -> list[ListBilledChargesRow]:
     """What a cycle's fees and usage are billed with: as they were rated, with the price that one was corrected to since, all
-    usage of the period so far, and what invoices hold of it. Those withdrawn count too, unless they were issued again:
-    what was let go is not asked for again.
+    usage of the period so far, and what invoices hold of it, also those over several subscriptions. Those withdrawn count
+    too, unless they were issued again: what was let go is not asked for again.
     """
     rows = await conn.fetch(LIST_BILLED_CHARGES, tenant_id, cycle_id)
     return [ListBilledChargesRow(*row) for row in rows]
-
-
-FIND_INVOICE_OF_CYCLE: Final = """-- name: FindInvoiceOfCycle :one
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices
-WHERE tenant_id = $1 AND cycle_id = $2 AND state <> 'void'
-"""
-
-
-async def find_invoice_of_cycle(conn: Connection, *, tenant_id: str, cycle_id: str | None) -> Invoice | None:
-    row = await conn.fetchrow(FIND_INVOICE_OF_CYCLE, tenant_id, cycle_id)
-    return None if row is None else Invoice(*row)
 
 
 INSERT_RERATED_CHARGES: Final = """-- name: InsertReratedCharges :exec

@@ -179,6 +179,7 @@ ORDER BY c.subscription_id, c.full_period_start;
 SELECT * FROM invoices WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
 
 -- name: FindCycleInvoice :one
+-- The one that is not void, over the cycle alone or over others too.
 SELECT i.* FROM invoices i
 WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.state <> 'void'
     AND (

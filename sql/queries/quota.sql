@@ -149,7 +149,7 @@ RETURNING *;
 
 -- name: CountFeatures :one
 SELECT count(*)::int AS features FROM features
-WHERE tenant_id = sqlc.arg(tenant_id) AND subject_id = sqlc.arg(subject_id);
+WHERE tenant_id = sqlc.arg(tenant_id) AND subject_id = sqlc.arg(subject_id) AND NOT removed;
 
 -- name: ListFeatures :many
 SELECT * FROM features

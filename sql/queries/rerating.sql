@@ -1,8 +1,8 @@
 -- name: ListBilledCharges :many
 -- nullable: corrected_price_id
 -- What a cycle's fees and usage are billed with: as they were rated, with the price that one was corrected to since, all
--- usage of the period so far, and what invoices hold of it. Those withdrawn count too, unless they were issued again:
--- what was let go is not asked for again.
+-- usage of the period so far, and what invoices hold of it, also those over several subscriptions. Those withdrawn count
+-- too, unless they were issued again: what was let go is not asked for again.
 SELECT
     c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.currency, c.basis,
     (c.by_record IS NOT NULL)::boolean AS by_record, (c.price_override_id IS NOT NULL)::boolean AS negotiated,
@@ -29,18 +29,19 @@ LEFT JOIN usage_totals t ON t.tenant_id = c.tenant_id AND t.subscription_item_id
     AND t.period_start = c.period_start
 LEFT JOIN LATERAL (
     SELECT sum(n.amount_minor) AS amount_minor, sum(n.discount_minor) AS discount_minor
-    FROM invoices v JOIN invoice_lines n ON n.tenant_id = v.tenant_id AND n.invoice_id = v.id
-    WHERE v.tenant_id = i.tenant_id AND v.subscription_id = i.subscription_id
-        AND n.subscription_item_id = c.subscription_item_id AND n.period_start = c.period_start
-        AND NOT EXISTS (SELECT FROM invoices a WHERE a.tenant_id = v.tenant_id AND a.replaces_invoice_id = v.id)
+    FROM (
+        SELECT o.id FROM invoices o WHERE o.tenant_id = i.tenant_id AND o.subscription_id = i.subscription_id
+        UNION
+        SELECT k.invoice_id FROM invoice_cycles k
+        WHERE k.tenant_id = i.tenant_id AND k.subscription_id = i.subscription_id
+    ) v
+    JOIN invoice_lines n ON n.tenant_id = i.tenant_id AND n.invoice_id = v.id
+    WHERE n.subscription_item_id = c.subscription_item_id AND n.period_start = c.period_start
+        AND NOT EXISTS (SELECT FROM invoices a WHERE a.tenant_id = i.tenant_id AND a.replaces_invoice_id = v.id)
 ) l ON true
 WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.cycle_id = sqlc.arg(cycle_id)
     AND c.kind IN ('recurring', 'usage', 'one_time')
 ORDER BY i.position, c.period_start, i.id;
-
--- name: FindInvoiceOfCycle :one
-SELECT * FROM invoices
-WHERE tenant_id = sqlc.arg(tenant_id) AND cycle_id = sqlc.arg(cycle_id) AND state <> 'void';
 
 -- name: InsertReratedCharges :exec
 -- And, in the totals, what usage is billed now. The arrays run in parallel; '' is no invoice.

@@ -7,7 +7,6 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from billing.catalog.v1 import catalog_pb2
@@ -23,18 +22,19 @@ from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from billing.tax.v1 import tax_pb2
 from billing.types.v1 import money_pb2
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.mapping import enum_number, timestamp
 from corebilling.values.currency import EXPONENTS
+from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.money import from_minor
 from tests.cases import pricing
 from tests.cases.case import Case
 from tests.support.catalog import new_customer, new_meter, new_price, new_product, subscribe
+from tests.support.invoice import invoices_of
 from tests.support.money import coupon, credit, give_back, redeem, set_terms, tax_rate
 from tests.support.platform import Platform
+from tests.support.reporting import use
 
 Result = Mapping[str, Any]
 
@@ -454,12 +454,13 @@ async def progressive_billing(platform: Platform, case: Case) -> Result:
     )
     on_the_way = []
     for number, event in enumerate(period["events"], start=1):
-        known = len(await invoices_of(platform, customer_id))
+        known = len(await invoices_of(platform, customer_id=customer_id))
         await use(platform, subscription.id, event["quantity"], begin + timedelta(hours=number - 1))
         await clock_to(platform, begin + timedelta(hours=number))
-        on_the_way += [(event["id"], made) for made in (await invoices_of(platform, customer_id))[known:]]
+        made = await invoices_of(platform, customer_id=customer_id)
+        on_the_way += [(event["id"], one) for one in made[known:]]
     await clock_to(platform, datetime(2025, 4, 1, 2, tzinfo=UTC))
-    closing = (await invoices_of(platform, customer_id))[-1]
+    closing = (await invoices_of(platform, customer_id=customer_id))[-1]
     credit_minor = sum(made.total_minor for _, made in on_the_way)
     return {
         "progressive_invoices": [
@@ -476,27 +477,9 @@ async def progressive_billing(platform: Platform, case: Case) -> Result:
     }
 
 
-async def use(platform: Platform, subscription_id: str, quantity: str, at: datetime) -> None:
-    record = usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
-        subscription_id=subscription_id,
-        meter_code="tokens",
-        quantity=quantity,
-        recorded_at=timestamp(at),
-    )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
-
-
-async def invoices_of(platform: Platform, customer_id: str) -> list[invoice_pb2.Invoice]:
-    """Oldest first, without their lines."""
-    request = invoice_service_pb2.ListInvoicesRequest(customer_id=customer_id)
-    return list(reversed((await platform.stub(InvoiceServiceStub).ListInvoices(request)).invoices))
-
-
 async def only_invoice(platform: Platform, customer_id: str) -> invoice_pb2.Invoice:
-    (listed,) = await invoices_of(platform, customer_id)
-    get = invoice_service_pb2.GetInvoiceRequest(invoice_id=listed.id)
-    return (await platform.stub(InvoiceServiceStub).GetInvoice(get)).invoice
+    (only,) = await invoices_of(platform, customer_id=customer_id)
+    return only
 
 
 async def clock_to(platform: Platform, at: datetime) -> None:

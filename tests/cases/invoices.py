@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from corebilling.domains.invoice.amounts import AmountLine, Terms, work_out
@@ -13,7 +12,6 @@ from corebilling.values.credit import (
     CreditApplication,
     CreditKind,
     Movement,
-    cover_lines,
     draw_wallet,
     use_credits,
 )
@@ -22,21 +20,19 @@ from corebilling.values.credit_note import (
     Invoiced,
     InvoicedLine,
     credit_invoice,
-    credit_unused_service,
-    repair,
 )
 from corebilling.values.currency import EXPONENTS
 from corebilling.values.discount import (
     Discount,
     DiscountKind,
     PercentBasis,
-    allocate_discount,
     apply_discounts,
-    exact_shares,
-    use_free_units,
 )
+from corebilling.values.exact import Fraction
 from corebilling.values.grant import Grant, Usage, burn_grants, sort_grants
+from corebilling.values.in_advance import credit_unused_service, repair
 from corebilling.values.money import Rounding, exact_minor, from_minor, round_number, round_to, to_minor
+from corebilling.values.price import Price, PriceModel, rate, rate_increase
 from corebilling.values.progressive import Threshold, bill_progressively
 from corebilling.values.tax import (
     InclusiveRounding,
@@ -149,7 +145,8 @@ def _apply_coupons(case: Case) -> Mapping[str, Any]:
 
 def _allocate_discount(case: Case) -> Mapping[str, Any]:
     lines = [line["amount_minor"] for line in case.given["lines"]]
-    parts = allocate_discount(case.given["discount_minor"], lines)
+    above_zero = [max(0, line) for line in lines]
+    parts = largest_remainder(min(case.given["discount_minor"], sum(above_zero)), above_zero)
     return {
         "discount_by_line_minor": parts,
         "discount_minor": sum(parts),
@@ -158,15 +155,15 @@ def _allocate_discount(case: Case) -> Mapping[str, Any]:
 
 
 def _usage_discount(case: Case) -> Mapping[str, Any]:
-    free = use_free_units(
-        {"discount": Decimal(case.given["discount_quantity"])},
-        Decimal(case.given.get("already_billed_quantity") or 0),
-        Decimal(case.given["quantity"]),
-    )
+    """Free units are included in a price: at one for each of the others, it costs as much as is billable."""
+    free, quantity = Decimal(case.given["discount_quantity"]), Decimal(case.given["quantity"])
+    before = Decimal(case.given.get("already_billed_quantity") or 0)
+    price = Price("pri", "", "USD", PriceModel.PER_UNIT, True, unit_amount=Decimal(1), included_quantity=free)
+    billable = rate_increase(price, before, before + quantity).amount
     return {
-        "discount_applied_quantity": free.applied_quantity,
-        "billable_quantity": free.billable_quantity,
-        "billable_already_billed_quantity": free.billable_before_quantity,
+        "discount_applied_quantity": Fraction(quantity) - billable,
+        "billable_quantity": billable,
+        "billable_already_billed_quantity": rate(price, before).amount,
     }
 
 
@@ -354,7 +351,7 @@ def _credit_note_sequence(case: Case) -> Mapping[str, Any]:
     fees = case.given["fees"]
     amounts = [fee["amount_minor"] for fee in fees]
     coupon_minor = case.given.get("coupon_minor") or 0
-    (discounts,) = exact_shares(amounts, [coupon_minor])
+    discounts = shares(min(coupon_minor, sum(amounts)), amounts)
     taxes = tax_lines(
         [
             TaxableLine(fee["id"], fee["amount_minor"] - discount, _rates(fee))
@@ -483,20 +480,21 @@ def _burn_grants(case: Case) -> Mapping[str, Any]:
 
 
 def _allocate_credits(case: Case) -> Mapping[str, Any]:
-    covered, unused_minor = cover_lines(
-        [_minor(case, line["line_amount"]) for line in case.given["lines"]],
-        {credit["id"]: _minor(case, credit["credit_amount"]) for credit in case.given["credits"]},
-    )
-    return {
-        "lines": [
+    """Line after line, credit after credit."""
+    left = {credit["id"]: _minor(case, credit["credit_amount"]) for credit in case.given["credits"]}
+    lines = []
+    for line in case.given["lines"]:
+        line_minor = _minor(case, line["line_amount"])
+        uses = use_credits((_credit(name, held_minor) for name, held_minor in left.items()), line_minor)
+        applied = {use.credit.id: use.amount_minor for use in uses}
+        left |= {name: left[name] - used_minor for name, used_minor in applied.items()}
+        lines.append(
             {
-                "applied": {key: _major(case, amount) for key, amount in line.applied.items()},
-                "due_amount": _major(case, line.due_minor),
+                "applied": {name: _major(case, used_minor) for name, used_minor in applied.items()},
+                "due_amount": _major(case, line_minor - sum(applied.values())),
             }
-            for line in covered
-        ],
-        "unused_credit_amount": _major(case, unused_minor),
-    }
+        )
+    return {"lines": lines, "unused_credit_amount": _major(case, sum(left.values()))}
 
 
 def _wallet(case: Case) -> Mapping[str, Any]:

@@ -5,10 +5,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
-from corebilling.values.money import major_units
+from corebilling.values.commitment import Committed, due_minor, true_up_minor
+from corebilling.values.exact import Fraction
+from corebilling.values.in_advance import (
+    ChangeLine,
+    Direction,
+    component_share,
+    cycles_started,
+    fee_after_trial,
+    price_change,
+    price_phases,
+    switch_prepaid,
+    upgrade_credit,
+)
+from corebilling.values.money import major_units, round_number
 from corebilling.values.period import (
     BillingCalendar,
     IntervalUnit,
@@ -20,20 +32,7 @@ from corebilling.values.period import (
     runs_that_bill,
     trial_end,
 )
-from corebilling.values.proration import (
-    ChangeLine,
-    Direction,
-    Grain,
-    Proration,
-    commitment_true_up,
-    component_share,
-    cycles_started,
-    fee_after_trial,
-    price_change,
-    price_phases,
-    switch_prepaid,
-    upgrade_credit,
-)
+from corebilling.values.proration import Grain, Proration
 from tests.cases.case import Case, rounding_named
 
 INTERVALS: Mapping[str, tuple[IntervalUnit, int]] = {
@@ -220,7 +219,10 @@ def shown(case: Case, at: datetime, like: str) -> date:
 
 
 def first_billing_date(case: Case) -> Mapping[str, Any]:
-    first = calendar(case, case.given["start_date"]).first_boundary()
+    running = calendar(case, case.given["start_date"])
+    n = running.index(running.billed_from)
+    # A billing that begins on a boundary has its first date there; else the first period is a part.
+    first = running.boundary(n if running.boundary(n) == running.billed_from else n + 1)
     return {"first_billing_date": shown(case, first, case.given["start_date"])}
 
 
@@ -234,7 +236,7 @@ def period_containing(case: Case) -> Mapping[str, Any]:
     return {
         "period_start": shown(case, found.start, anchor),
         "period_end": shown(case, found.end, anchor),
-        "elapsed_periods": running.elapsed(at),
+        "elapsed_periods": running.index(at) - running.index(running.billed_from),
     }
 
 
@@ -303,17 +305,14 @@ def trial_phase(case: Case) -> Mapping[str, Any]:
 def true_up(case: Case) -> Mapping[str, Any]:
     given, rules = case.given, terms(case)
     active = rules.share(period(case, "active_period"), period(case, "full_period"))
-    result = commitment_true_up(
-        given["commitment_minor"],
-        given["fee_minor"],
-        given.get("other_fees_minor", ()),
-        active,
-        rules.rounding,
-    )
+    committed = [Committed(given["commitment_minor"], period(case, "full_period"))]
+    commitment_minor = due_minor(committed, lambda _: active.factor, rules.rounding)
+    fee_minor = round_number(given["fee_minor"] * active.factor, rules.rounding)
+    lines_minor = fee_minor + sum(given.get("other_fees_minor", ()))
     return {
-        "prorated_commitment_minor": result.limit_minor,
-        "prorated_fee_minor": result.fee_minor,
-        "true_up_minor": result.amount_minor,
+        "prorated_commitment_minor": commitment_minor,
+        "prorated_fee_minor": fee_minor,
+        "true_up_minor": true_up_minor(commitment_minor, lines_minor),
     }
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from corebilling.domains.usage.model import UsageWindow, microseconds
 from corebilling.values import aggregation, time_weighted
 from corebilling.values.currency import EXPONENTS
+from corebilling.values.exact import Fraction
 from corebilling.values.money import round_number
 from corebilling.values.period import Period, time_zone
 from corebilling.values.price import (
@@ -21,6 +21,7 @@ from corebilling.values.price import (
     rate_more,
     rate_tiers,
     settle,
+    tier_amount,
 )
 from corebilling.values.price_matrix import CapacityTier, reached_capacity
 from corebilling.values.price_percentage import Percentage, rate_transactions
@@ -142,7 +143,7 @@ def fraction(row: Row, name: str) -> Fraction | None:
 def rate_one(case: Case) -> Result:
     result = rate_given(case.given, case)
     return {
-        "usage_amount": result.used_amount,
+        "usage_amount": sum(tier.amount for tier in result.tiers),
         "percent_discount_amount": -result.step(StepKind.PERCENT_DISCOUNT),
         "cap_discount_amount": -result.step(StepKind.CAP),
         "true_up_amount": result.step(StepKind.MINIMUM),
@@ -214,8 +215,9 @@ def plan_charge(case: Case) -> Result:
 
 
 def package_units(case: Case) -> Result:
-    size = Decimal(case.given["package_size"])
-    return {"billing_units": aggregation.started_blocks(Decimal(case.given["quantity"]), size)}
+    package = Tier(None, Decimal(0), block_size=Decimal(case.given["package_size"]))
+    units, _ = tier_amount(package, Fraction(case.given["quantity"]), unit_size=Decimal(1))
+    return {"billing_units": units}
 
 
 def quantity_rounding(case: Case) -> Callable[[Fraction], Fraction]:

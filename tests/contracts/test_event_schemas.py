@@ -143,8 +143,7 @@ async def month(platform: Platform) -> None:
     )
     await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
     await publish(platform, "o-1", data={"parcels": 2})
-    platform.clock.advance(days=40)
-    await platform.drain()
+    await platform.pass_time(days=40)
     invoices = platform.stub(InvoiceServiceStub)
     (invoice,) = (await invoices.ListInvoices(invoice_service_pb2.ListInvoicesRequest())).invoices
     await invoices.RecordPayment(

@@ -10,6 +10,7 @@ import pytest
 from corebilling.db.pool import Database
 from corebilling.domains.quota.entitlement import Holder
 from corebilling.domains.quota.view import HolderKey, HolderView, ViewPolicy
+from corebilling.errors import Unavailable
 from corebilling.events.tail import Tail, TailPolicy
 from tests.support.clock import FakeClock
 
@@ -59,6 +60,22 @@ async def test_only_so_many_tenants_are_followed(worker_db: Database) -> None:
         assert view.known(key("cus_1")) is not None
 
 
+async def test_who_waits_for_a_tenant_that_is_not_followed_after_all_is_told(worker_db: Database) -> None:
+    """Two ask in the same instant: the first tenant is given up before it was ever followed."""
+    clock = FakeClock()
+    async with viewing(worker_db, clock, max_tenants=1) as view:
+        first, second = (
+            asyncio.create_task(view.find(key("cus_1", tenant_id), loading(clock, "cus_1")))
+            for tenant_id in (TENANT, OTHER)
+        )
+        async with asyncio.timeout(5):
+            with pytest.raises(Unavailable):
+                await first
+            await second
+        await view.find(key("cus_1"), loading(clock, "cus_1"))
+        assert view.known(key("cus_1")) is not None
+
+
 async def test_an_event_forgets_whom_it_is_about_and_no_other(worker_db: Database) -> None:
     clock = FakeClock()
     async with viewing(worker_db, clock) as view:
@@ -73,6 +90,9 @@ async def test_an_event_forgets_whom_it_is_about_and_no_other(worker_db: Databas
         for subject, ordering_key, known in [
             ("usage.reported", "cus_1", [False, True, False, True]),
             ("usage.rated", "cus_1", [True, True, True, True]),
+            ("usage.quota.warning", "cus_1", [True, True, True, True]),
+            ("usage.quota.exceeded", "cus_1", [True, True, True, True]),
+            ("usage.threshold.reached", "cus_1", [True, True, True, True]),
             ("invoice.generated", "cus_1", [True, True, True, True]),
             ("subscription.canceled", "cus_2", [True, False, False, True]),
             ("quota.set", "quo_1", [False, False, False, True]),

@@ -8,7 +8,6 @@ from corebilling.values.credit import (
     Credit,
     CreditKind,
     Movement,
-    cover_lines,
     draw_wallet,
     usable_credits,
     use_credits,
@@ -65,22 +64,6 @@ def test_credits_never_pay_more_than_they_hold_nor_than_is_due(held, due) -> Non
     uses = use_credits([credit(str(place), minor=minor) for place, minor in enumerate(held)], due)
     assert all(0 < use.amount_minor <= use.credit.remaining_minor for use in uses)
     assert sum(use.amount_minor for use in uses) == min(max(0, due), sum(held))
-
-
-@given(st.lists(AMOUNTS, max_size=6), st.lists(AMOUNTS, max_size=6))
-def test_lines_are_covered_one_after_the_other_and_nothing_gets_lost(lines, held) -> None:
-    by_id = {str(place): minor for place, minor in enumerate(held)}
-    covered, unused = cover_lines(lines, by_id)
-    applied = sum(sum(line.applied.values()) for line in covered)
-    assert applied + unused == sum(held)
-    assert applied + sum(line.due_minor for line in covered) == sum(lines)
-    assert unused == 0 or all(line.due_minor == 0 for line in covered)
-
-
-def test_a_line_is_paid_from_one_credit_after_the_other() -> None:
-    covered, unused = cover_lines([100, 50], {"a": 75, "b": 60})
-    assert [line.applied for line in covered] == [{"a": 75, "b": 25}, {"b": 35}]
-    assert (covered[1].due_minor, unused) == (15, 0)
 
 
 MOVEMENTS = st.lists(st.builds(Movement, AMOUNTS, st.booleans(), st.booleans()), max_size=8)

@@ -6,22 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corebilling.errors import InvalidArgument
+from corebilling.values.allocation import shares
 from corebilling.values.credit_note import (
     CreditNote,
     Invoiced,
     InvoicedLine,
     credit_invoice,
-    credit_unused_service,
     creditable,
-    repair,
 )
-from corebilling.values.discount import exact_shares
 from corebilling.values.money import round_number
 
 
 def invoiced(amounts: list[int], discount_minor: int, percents: list[int]) -> Invoiced:
     discount_minor = min(discount_minor, sum(amounts))
-    (off,) = exact_shares(amounts, [discount_minor])
+    off = shares(discount_minor, amounts)
     lines = tuple(
         InvoicedLine(str(place), amount, share, (amount - share) * percent / 100)
         for place, (amount, share, percent) in enumerate(zip(amounts, off, percents, strict=True))
@@ -83,16 +81,3 @@ def test_an_invoice_that_gave_something_back_is_credited_for_no_more_than_it_cam
     with pytest.raises(InvalidArgument):
         credit_invoice(invoice, [], {"a": 100})
     assert credit_invoice(invoice, [], {"a": 100, "late": -80}).total_minor == 20
-
-
-@given(st.integers(0, 10**8), st.fractions(0, 1), st.fractions(0, 30), st.integers(0, 2 * 10**8))
-def test_unused_service_is_refunded_or_credited_and_never_beyond_what_was_paid(fee, unused, percent, paid):
-    back = credit_unused_service(fee, unused=unused, used=1 - unused, tax_percent=percent, paid_minor=paid)
-    assert back.refund_minor + back.credit_minor == back.total_minor
-    assert 0 <= back.refund_minor <= paid
-    assert back.credit_minor >= 0
-
-
-def test_time_without_service_lowers_the_next_invoice() -> None:
-    given_back = repair(9900, Fraction(6, 30))
-    assert (given_back.amount_minor, given_back.next_due_minor) == (1980, 7920)

@@ -1,5 +1,4 @@
 from decimal import Decimal
-from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -9,10 +8,7 @@ from corebilling.values.discount import (
     Discount,
     DiscountKind,
     PercentBasis,
-    allocate_discount,
     apply_discounts,
-    exact_shares,
-    use_free_units,
 )
 from corebilling.values.money import Rounding
 
@@ -101,37 +97,3 @@ def test_percentages_of_the_remainder_compound_in_the_order_given() -> None:
 def test_a_line_that_gives_something_back_is_not_discounted_and_lowers_what_is() -> None:
     (step,) = apply_discounts({"a": 100, "late": -80}, [fixed("f", 50)])
     assert step.by_line == {"a": 20}
-
-
-def test_a_discount_is_divided_by_largest_remainder_over_lines() -> None:
-    assert allocate_discount(1000, [6000, 4000]) == [600, 400]
-    assert allocate_discount(100, [33, 33, 34, -10]) == [33, 33, 34, 0]
-    assert allocate_discount(500, [100, 100]) == [100, 100]
-
-
-def test_exact_shares_of_several_amounts_are_of_what_those_before_left() -> None:
-    first, second = exact_shares([10000, 5000], [300, 20000])
-    assert first == [Fraction(200), Fraction(100)]
-    assert second == [Fraction(9800), Fraction(4900)]
-
-
-QUANTITIES = st.decimals(0, 10**6, places=3)
-
-
-@given(st.lists(QUANTITIES, max_size=4), st.lists(QUANTITIES, min_size=1, max_size=5))
-def test_free_units_cover_usage_in_parts_as_they_cover_the_whole(units, parts) -> None:
-    allowances = {str(place): quantity for place, quantity in enumerate(units)}
-    before, billable = Decimal(0), Decimal(0)
-    for part in parts:
-        free = use_free_units(allowances, before, part)
-        assert free.applied_quantity + free.billable_quantity == part
-        assert free.billable_before_quantity == billable
-        before += part
-        billable += free.billable_quantity
-    assert billable == max(Decimal(0), sum(parts) - sum(units, Decimal(0)))
-
-
-def test_allowances_are_used_up_in_order() -> None:
-    free = use_free_units({"plan": Decimal(10), "promo": Decimal(5)}, Decimal(4), Decimal(20))
-    assert free.by_allowance == {"plan": Decimal(6), "promo": Decimal(5)}
-    assert free.billable_quantity == Decimal(9)

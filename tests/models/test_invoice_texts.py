@@ -13,8 +13,8 @@ from billing.tax.v1 import tax_pb2
 from billing.types.v1 import language_pb2, money_pb2, period_pb2
 from billing_db.models import Customer
 
+from corebilling.domains.invoice.facts import InvoiceFacts
 from corebilling.domains.invoice.phrases import PHRASES, Speech
-from corebilling.domains.invoice.service import InvoiceFacts
 from corebilling.domains.invoice.texts import invoice_texts
 from corebilling.mapping import timestamp
 
@@ -133,6 +133,26 @@ def test_untaxed_lines_say_why_and_a_reverse_charge_what_it_means() -> None:
         "This invoice was withdrawn. Nothing is owed for it.",
     ]
     assert texts(line(tax_exemption=tax_pb2.TAX_EXEMPTION_EXEMPT))["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "stamp"),
+    [
+        (language_pb2.LANGUAGE_EN, "Unpaid"),
+        (language_pb2.LANGUAGE_DE, "Unbezahlt"),
+        (language_pb2.LANGUAGE_FR, "Impayée"),
+        (language_pb2.LANGUAGE_ES, "Impagada"),
+        (language_pb2.LANGUAGE_AR, "غير مدفوعة"),
+        (language_pb2.LANGUAGE_JA, "未払い"),
+    ],
+)
+def test_one_that_was_written_off_is_shown_as_unpaid_and_can_be_paid(
+    language: language_pb2.Language, stamp: str
+) -> None:
+    shown = texts(line(), state=pb.INVOICE_STATE_UNCOLLECTIBLE, number="INV-7", language=language)
+    assert shown["stamp"] == stamp
+    (note,) = shown["notes"]
+    assert "INV-7" in note
 
 
 def test_a_line_of_a_matrix_shows_what_each_cell_came_to() -> None:

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from corebilling.errors import InvalidArgument
 from corebilling.mapping import decimal_text, enum_number, enum_text, instant, timestamp, to_message
-from corebilling.values.page import count_fitting, decode_page_token, encode_page_token, next_page, page_limit
+from corebilling.values.page import (
+    count_fitting,
+    decode_page_token,
+    encode_page_token,
+    next_page,
+    ordinal_of,
+    page_limit,
+    time_of,
+)
 
 
 @dataclass
@@ -96,3 +104,19 @@ def test_a_page_token_with_half_a_character_is_refused():
     with pytest.raises(InvalidArgument) as refused:
         decode_page_token(encode_page_token("\ud800"), 1)
     assert refused.value.reason == "PAGE_TOKEN_INVALID"
+
+
+@pytest.mark.parametrize(
+    ("read", "key"),
+    [(ordinal_of, key) for key in ["-1", "1.5", "²", str(2**31), "9" * 5000]]
+    + [(time_of, key) for key in ["", "x", "2026-02-30T00:00:00+00:00", "0001-01-01T00:00:00+14:00"]],
+)
+def test_what_no_row_is_sorted_by_is_refused_in_a_page_token(read, key):
+    with pytest.raises(InvalidArgument) as refused:
+        read(key)
+    assert refused.value.reason == "PAGE_TOKEN_INVALID"
+
+
+def test_numbers_and_times_in_page_tokens_are_those_of_rows():
+    assert (ordinal_of(""), ordinal_of("999999999")) == (0, 999_999_999)
+    assert time_of("2026-03-01T01:00:00+01:00") == datetime(2026, 3, 1, tzinfo=UTC)

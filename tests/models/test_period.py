@@ -1,3 +1,4 @@
+import itertools
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
@@ -130,7 +131,7 @@ def test_a_billing_day_tiles_time_from_a_partial_first_period_on(
     held = tiled.segment(anchor + offset)
     assert held is not None
     assert anchor + offset in held.period
-    assert held.period == tiled.served(n + tiled.elapsed(anchor + offset))
+    assert held.period == tiled.served(tiled.index(anchor + offset))
     day = local_date(tiled.whole(held).end, timezone).day
     assert day == billing_day or (day < billing_day and local_date(held.period.end, timezone).day == day)
 
@@ -148,7 +149,11 @@ def test_the_first_boundary_is_the_billing_day_not_before_the_start(
     start, billing_day, count, first_boundaries
 ):
     running = calendar(start, count=count, billing_day=billing_day)
-    first = running.first_boundary()
+    first = next(
+        boundary
+        for boundary in map(running.boundary, itertools.count(running.index(start)))
+        if boundary >= start
+    )
     assert [first.date().isoformat(), running.containing(first).end.date().isoformat()] == first_boundaries
 
 

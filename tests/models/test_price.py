@@ -120,7 +120,6 @@ def test_volume_puts_all_units_in_the_tier_that_holds_the_last_one(price: Price,
 def test_tiers_and_steps_account_for_the_whole_amount(price: Price, quantity: Decimal) -> None:
     rated = rate(price, quantity)
     assert total(rated) == rated.amount
-    assert rated.used_amount == sum(tier.amount for tier in rated.tiers)
 
 
 @given(prices(), quantities)

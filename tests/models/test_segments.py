@@ -9,17 +9,13 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebilling.domains.rating.model import (
-    Charge,
-    ChargeKind,
-    LateUsage,
-    PricedItem,
-    decide_charges,
-)
+from corebilling.domains.rating.charging import decide_charges
+from corebilling.domains.rating.model import Charge, ChargeKind, LateUsage, PricedItem
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import Price, PriceModel, Tier
-from corebilling.values.proration import Grain, Proration, segment_shares
+from corebilling.values.proration import Grain, Proration
+from tests.support.shares import segment_shares
 
 TINY = Fraction(1, 10**30)
 """Charges keep 40 decimals of an endless fraction."""

@@ -415,7 +415,10 @@ class Life:
         """All that was used of the item in the period, where the last of it is billed."""
         so_far = Span(part.whole.start, part.span.end).meets(self._service)
         goes_on = part.span.end < min(part.whole.end, self.ends_at, run.served.end)
-        if goes_on or run.served.end <= part.span.start or not _overlap(run.served, so_far):
+        serves = run.served.end > part.span.start and _overlap(run.served, so_far)
+        # Taken back in the instant that it was added in: what was used in that is billed all the same.
+        at_once = run.served.end == run.served.start and bool(run.records)
+        if goes_on or (not serves and not (at_once and part.span.start <= run.served.start < part.span.end)):
             return None
         before = self._together(run.price, part.whole)
         used = run.billed[part.whole.start] = run.used(part.whole)

@@ -38,8 +38,7 @@ async def tenant_tables(platform: Platform) -> list[str]:
 async def filled(platform: Platform) -> None:
     price = await new_price(platform, (await new_product(platform)).id, "fee")
     await subscribe(platform, price)
-    platform.clock.advance(days=40)
-    await platform.drain()
+    await platform.pass_time(days=40)
 
 
 async def test_every_tenants_table_is_protected_even_from_its_owner(platform: Platform):

@@ -48,8 +48,7 @@ async def a_bit_of_everything(platform: Platform) -> str:
     await write_off(platform, (await invoice(platform, customer_id, item("40"))).id)
     sold = await invoice(platform, customer_id, ahead("50"), item("60"))
     await give_back(platform, sold.id, **{sold.lines[0].id: 1000})
-    platform.clock.advance(days=70)
-    await platform.drain()
+    await platform.pass_time(days=70)
     return customer_id
 
 
@@ -135,11 +134,9 @@ async def test_a_credit_that_was_never_used_expires_in_the_books(
     end = platform.clock.now() + timedelta(days=10)
     granted = await credit(platform, customer_id, 1000, kind=kind, valid_until=timestamp(end))
     await invoice(platform, customer_id, item("3"))
-    platform.clock.advance(days=9)
-    await platform.drain()
+    await platform.pass_time(days=9)
     assert (await balances(platform))["CUSTOMER_CREDIT"] == -700
-    platform.clock.advance(days=1, seconds=3)
-    await platform.drain()
+    await platform.pass_time(days=1, seconds=3)
     found = await balances(platform)
     assert "CUSTOMER_CREDIT" not in found
     assert found[account] == (-700 if kind == PREPAID else 300)
@@ -163,8 +160,7 @@ async def test_what_is_given_back_of_a_credit_after_its_end_expires_too(platform
     end = platform.clock.now() + timedelta(days=10)
     granted = await credit(platform, customer_id, 1000, kind=PREPAID, valid_until=timestamp(end))
     used = await invoice(platform, customer_id, item("6"), item("9"), finalize=False)
-    platform.clock.advance(days=11)
-    await platform.drain()
+    await platform.pass_time(days=11)
     assert await platform.events("credit.expired") == []
     await void(platform, used.id)
     assert await credit_left(platform, granted.id) == 0
@@ -212,14 +208,12 @@ async def test_the_books_stay_sound_whatever_is_done_in_whatever_order(platform:
                 case 6 if made:
                     await write_off(platform, chance.choice(made))
                 case _:
-                    platform.clock.advance(days=chance.randrange(1, 20))
-                    await platform.drain()
+                    await platform.pass_time(days=chance.randrange(1, 20))
         except grpc.aio.AioRpcError as error:
             if error.code() not in (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT):
                 raise
         assert await differing(platform) == set()
-    platform.clock.advance(days=400)
-    await platform.drain()
+    await platform.pass_time(days=400)
     assert await differing(platform) == set()
     deferred = [row for row in (await verify(platform)).checks if row.name == "deferred_revenue"]
     assert all(row.found_minor == "0" for row in deferred)

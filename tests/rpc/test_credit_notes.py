@@ -13,6 +13,7 @@ from billing.tax.v1 import tax_pb2
 from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import new_customer, new_price, new_product, subscribe
+from tests.support.invoice import invoices_of
 from tests.support.money import (
     balances,
     coupon,
@@ -71,10 +72,8 @@ async def test_an_invoice_is_issued_again_under_the_rules_of_now(platform: Platf
     fee = await new_price(platform, (await new_product(platform)).id, "fee")
     ada = await customer_in(platform, "DE")
     subscription = await subscribe(platform, fee, customer_id=ada)
-    platform.clock.advance(days=31, seconds=3600)
-    await platform.drain()
-    stub = platform.stub(InvoiceServiceStub)
-    (wrong,) = (await stub.ListInvoices(rpc.ListInvoicesRequest(subscription_id=subscription.id))).invoices
+    await platform.pass_time(days=31, seconds=3600)
+    (wrong,) = await invoices_of(platform, subscription.id)
     await tax_rate(platform, "20")
     answer = await reissue(platform, wrong.id)
     await platform.drain()
@@ -277,10 +276,8 @@ async def test_an_invoice_issued_again_is_taxed_by_category_though_there_were_no
     fee = await new_price(platform, product.id, "fee", unit_amount="100")
     ada = await customer_in(platform, "DE")
     subscription = await subscribe(platform, fee, customer_id=ada)
-    platform.clock.advance(days=31, seconds=3600)
-    await platform.drain()
-    stub = platform.stub(InvoiceServiceStub)
-    (wrong,) = (await stub.ListInvoices(rpc.ListInvoicesRequest(subscription_id=subscription.id))).invoices
+    await platform.pass_time(days=31, seconds=3600)
+    (wrong,) = await invoices_of(platform, subscription.id)
     await tax_rate(platform, "19")
     await tax_rate(platform, "7", category="book")
     assert (await reissue(platform, wrong.id)).invoice.tax_minor == 700

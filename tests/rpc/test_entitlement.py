@@ -18,6 +18,7 @@ from billing.schedule.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 from billing.subscription.v1 import subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 
+from corebilling.domains.quota.entitlement_service import MAX_FEATURES_PER_SUBJECT
 from corebilling.mapping import instant, timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
@@ -94,6 +95,22 @@ async def test_features_come_with_the_plan_and_beside_it(platform: Platform) -> 
     ]
 
 
+async def test_a_subject_has_so_many_features_those_removed_not_counted(platform: Platform) -> None:
+    plan = await metered_plan(platform)
+    await set_feature(platform, "PLAN", plan.id, "first")
+    await platform.rows(
+        "INSERT INTO features SELECT (jsonb_populate_record(f, jsonb_build_object('code', 'f' || n))).* "
+        "FROM features f, generate_series(2, $1::int) n",
+        MAX_FEATURES_PER_SUBJECT,
+    )
+    refusal = await refused(set_feature(platform, "PLAN", plan.id, "more"))
+    assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "FEATURE_LIMIT_REACHED")
+    assert refusal.facts == {"limit": str(MAX_FEATURES_PER_SUBJECT)}
+    await remove_feature(platform, plan.id, "first")
+    await set_feature(platform, "PLAN", plan.id, "more")
+    assert (await refused(set_feature(platform, "PLAN", plan.id, "first"))).reason == refusal.reason
+
+
 async def test_the_answer_names_the_quota_and_what_is_left(platform: Platform) -> None:
     plan = await metered_plan(platform)
     await set_feature(platform, "PLAN", plan.id, "api", "calls")
@@ -162,8 +179,7 @@ async def test_every_change_through_this_server_is_seen_by_the_next_check(platfo
         quota_service_pb2.RemoveQuotaRequest(request_id="remove", quota_id=quota.id)
     )
     assert (await check(platform, customer_id=customer.id, meter_code="calls")).remaining_quantity == "970"
-    platform.clock.advance(days=40)
-    await platform.drain()
+    await platform.pass_time(days=40)
     assert (await check(platform, customer_id=customer.id, meter_code="calls")).remaining_quantity == "1000"
 
 

@@ -99,8 +99,7 @@ async def test_events_are_found_by_subject_prefix_resource_and_correlation(platf
 async def test_a_trace_shows_what_led_to_what(platform: Platform):
     price = await new_price(platform, (await new_product(platform)).id, "fee")
     await subscribe(platform, price)
-    platform.clock.advance(days=40)
-    await platform.drain()
+    await platform.pass_time(days=40)
     stub = platform.stub(EventServiceStub)
     (paid,) = (await stub.ListEvents(event_service_pb2.ListEventsRequest(subject="invoice.generated"))).events
     answer = await stub.TraceEvents(

@@ -1,6 +1,6 @@
 """Every line says where each cent of it comes from."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -12,10 +12,8 @@ from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.rating.v1 import rating_pb2
 from billing.tax.v1 import tax_pb2
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
-from corebilling.mapping import instant, timestamp
+from corebilling.mapping import instant
 from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import change, new_meter, new_price, new_product, subscribe
@@ -31,6 +29,7 @@ from tests.support.money import (
     void,
 )
 from tests.support.platform import Platform, platform
+from tests.support.reporting import use_in_turn
 
 __all__ = ["platform"]
 
@@ -61,28 +60,8 @@ async def metered(platform: Platform, code: str = "tokens", **terms: Any) -> cat
     )
 
 
-async def use(platform: Platform, subscription_id: str, *quantities: str, at: datetime | None = None) -> None:
-    """One record a minute, from now on."""
-    start = at or platform.clock.now()
-    records = [
-        usage_pb2.UsageRecord(
-            idempotency_key=new_id("key"),
-            subscription_id=subscription_id,
-            meter_code="tokens",
-            quantity=quantity,
-            recorded_at=timestamp(start + timedelta(seconds=place)),
-        )
-        for place, quantity in enumerate(quantities)
-    ]
-    answer = await platform.stub(UsageServiceStub).BatchReportUsage(
-        usage_service_pb2.BatchReportUsageRequest(records=records)
-    )
-    assert answer.accepted == len(records)
-
-
 async def month(platform: Platform) -> None:
-    platform.clock.advance(days=31, seconds=3600)
-    await platform.drain()
+    await platform.pass_time(days=31, seconds=3600)
 
 
 async def lines_of(platform: Platform, subscription_id: str) -> list[invoice_pb2.InvoiceLine]:
@@ -97,7 +76,7 @@ async def test_a_usage_line_names_its_price_its_total_its_tiers_and_its_records(
     price = await metered(platform, tiers=TIERS, model=catalog_pb2.PRICE_MODEL_GRADUATED, unit_amount="")
     subscription = await subscribe(platform, price)
     start = platform.clock.now()
-    await use(platform, subscription.id, "100", "0.5", "7")
+    await use_in_turn(platform, subscription.id, "100", "0.5", "7")
     await month(platform)
     (line,) = await lines_of(platform, subscription.id)
     told, answer = await explain(platform, line.id)
@@ -126,7 +105,7 @@ async def test_a_usage_line_names_its_price_its_total_its_tiers_and_its_records(
 async def test_records_come_in_pages_across_hours(platform: Platform) -> None:
     subscription = await subscribe(platform, await metered(platform))
     for hour in range(3):
-        await use(platform, subscription.id, *(str(hour * 10 + n) for n in range(4)))
+        await use_in_turn(platform, subscription.id, *(str(hour * 10 + n) for n in range(4)))
         platform.clock.advance(seconds=3600)
     await month(platform)
     (line,) = await lines_of(platform, subscription.id)
@@ -144,11 +123,11 @@ async def test_records_come_in_pages_across_hours(platform: Platform) -> None:
 async def test_an_adjustment_names_what_was_billed_before_and_on_which_invoice(platform: Platform) -> None:
     subscription = await subscribe(platform, await metered(platform))
     start = platform.clock.now()
-    await use(platform, subscription.id, "100")
+    await use_in_turn(platform, subscription.id, "100")
     await month(platform)
     (first,) = await lines_of(platform, subscription.id)
     platform.clock.advance(seconds=1)
-    await use(platform, subscription.id, "11", at=start)
+    await use_in_turn(platform, subscription.id, "11", at=start)
     await month(platform)
     (*_, line) = await lines_of(platform, subscription.id)
     told, answer = await explain(platform, line.id)
@@ -171,8 +150,7 @@ async def test_a_prorated_fee_names_its_span_and_its_share(platform: Platform) -
     start = platform.clock.now()
     platform.clock.advance(days=10)
     await change(platform, subscription.id, large)
-    platform.clock.advance(days=21, seconds=3600)
-    await platform.drain()
+    await platform.pass_time(days=21, seconds=3600)
     first, second = await lines_of(platform, subscription.id)
     months = [(await explain(platform, line.id))[0].evidence.charge.basis for line in (first, second)]
     spans = [(instant(basis.span.start), instant(basis.span.end)) for basis in months]
@@ -212,7 +190,7 @@ async def test_lines_of_one_off_reissued_and_voided_invoices_explain_themselves(
     assert not told.HasField("evidence")
     assert (told.exact_amount, told.rounding_minor) == ("6.666", "0.4")
     subscription = await subscribe(platform, await metered(platform))
-    await use(platform, subscription.id, "100")
+    await use_in_turn(platform, subscription.id, "100")
     await month(platform)
     (line,) = await lines_of(platform, subscription.id)
     stub = platform.stub(InvoiceServiceStub)

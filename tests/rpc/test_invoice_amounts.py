@@ -47,8 +47,7 @@ PREPAID = credit_pb2.CREDIT_KIND_PREPAID
 
 async def months(platform: Platform, count: int) -> None:
     for _ in range(count):
-        platform.clock.advance(days=31, seconds=3600)
-        await platform.drain()
+        await platform.pass_time(days=31, seconds=3600)
 
 
 async def test_an_invoice_is_worked_out_step_by_step_and_every_cent_is_in_the_books(

@@ -12,16 +12,16 @@ from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.subscription.v1 import subscription_pb2
 from billing.subscription.v1 import subscription_service_pb2 as subscriptions
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import new_customer, new_meter, new_price, new_product, subscribe
+from tests.support.footprint import footprint
 from tests.support.invoice import invoices_of
 from tests.support.money import coupon, credit, redeem
 from tests.support.platform import Platform, platform
+from tests.support.reporting import use
 
 __all__ = ["platform"]
 
@@ -64,22 +64,6 @@ async def prices(platform: Platform) -> dict[str, catalog_pb2.Price]:
     }
 
 
-async def use(platform: Platform, subscription_id: str, quantity: int, **at: Any) -> None:
-    record = usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
-        subscription_id=subscription_id,
-        meter_code="tokens",
-        quantity=str(quantity),
-        recorded_at=timestamp(platform.clock.now() - timedelta(**at)),
-    )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
-
-
-async def pass_time(platform: Platform, **time: float) -> None:
-    platform.clock.advance(seconds=timedelta(**time).total_seconds())
-    await platform.drain()
-
-
 async def preview(platform: Platform, **request: Any) -> pb.Invoice:
     answer = await platform.stub(InvoiceServiceStub).PreviewInvoice(rpc.PreviewInvoiceRequest(**request))
     return answer.invoice
@@ -103,23 +87,6 @@ def plain(invoice: pb.Invoice, *more: str) -> pb.Invoice:
     return copy
 
 
-async def footprint(platform: Platform) -> dict[str, Any]:
-    """How much there is of everything, and where all sequences stand."""
-    tables = await platform.rows(
-        "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace "
-        "AND relkind IN ('r', 'p', 'S') AND relname NOT IN ('request_log')"
-    )
-    counts: dict[str, Any] = {}
-    for table in tables:
-        name = table["relname"]
-        what = "last_value" if table["relkind"] == b"S" else "count(*)"
-        ((counts[name],),) = await platform.rows(f'SELECT {what} FROM "{name}"')
-    kept = ("subscriptions", "billing_cycles", "subscription_items", "usage_totals", "credits", "coupons")
-    rows = " UNION ALL ".join(f"SELECT row(t.*)::text AS t FROM {table} t" for table in kept)
-    marks = await platform.rows(f"SELECT md5(string_agg(t, '' ORDER BY t)) AS mark FROM ({rows}) t")
-    return {**counts, "rows": marks[0]["mark"]}
-
-
 CHANGES = {
     "now, billed in parts": {"proration_behavior": LATER},
     "now, invoiced at once": {"proration_behavior": AT_ONCE},
@@ -139,7 +106,7 @@ async def test_the_invoice_that_comes_after_a_change_is_the_one_previewed(
     made = await subscribe(platform, price["fee"], price["tokens"])
     await credit(platform, made.customer_id, 333, kind=credit_pb2.CREDIT_KIND_PROMOTIONAL)
     await use(platform, made.id, 1500)
-    await pass_time(platform, days=9, hours=3, seconds=7)
+    await platform.pass_time(days=9, hours=3, seconds=7)
     moment = dict(terms)
     if "effective_in" in moment:
         later = platform.clock.now().replace(microsecond=0) + timedelta(days=moment.pop("effective_in"))
@@ -155,7 +122,7 @@ async def test_the_invoice_that_comes_after_a_change_is_the_one_previewed(
     assert await footprint(platform) == before
     assert supposed.subtotal_minor
     await platform.stub(SubscriptionServiceStub).ChangeSubscription(change)
-    await pass_time(platform, days=30)
+    await platform.pass_time(days=30)
     first, *_ = await invoices_of(platform, made.id)
     assert plain(supposed) == plain(first)
 
@@ -167,7 +134,7 @@ async def test_the_invoice_that_comes_after_the_end_of_service_is_the_one_previe
     price = await prices(platform)
     made = await subscribe(platform, price["fee"], price["tokens"], minimum_commitment_minor=5000)
     await use(platform, made.id, 700)
-    await pass_time(platform, days=9, hours=3, seconds=7)
+    await platform.pass_time(days=9, hours=3, seconds=7)
     stub = platform.stub(SubscriptionServiceStub)
     named = {"request_id": new_id("req"), "subscription_id": made.id}
     request: Any
@@ -179,7 +146,7 @@ async def test_the_invoice_that_comes_after_the_end_of_service_is_the_one_previe
         request = subscriptions.CancelSubscriptionRequest(at_period_end="end" in how, **named)
         supposed, call = await preview(platform, cancel=request), stub.CancelSubscription
     await call(request)
-    await pass_time(platform, days=30)
+    await platform.pass_time(days=30)
     (invoice,) = await invoices_of(platform, made.id)
     assert plain(supposed) == plain(invoice)
 
@@ -206,9 +173,9 @@ async def test_a_subscription_that_does_not_exist_is_previewed_with_coupon_and_u
     assert await footprint(platform) == before
     made = (await platform.stub(SubscriptionServiceStub).CreateSubscription(create)).subscription
     await redeem(platform, "TEN", ada, subscription_id=made.id)
-    await pass_time(platform, days=20)
+    await platform.pass_time(days=20)
     await use(platform, made.id, 2500)
-    await pass_time(platform, days=30)
+    await platform.pass_time(days=30)
     (invoice,) = await invoices_of(platform, made.id)
     assert (invoice.subtotal_minor, invoice.discount_minor) == (2000 + 1230 + 1050, 428)
     gone = ("subscription_id", "cycle_id")
@@ -223,7 +190,7 @@ async def test_assumed_usage_stands_in_for_what_was_used_by_now(platform: Platfo
     supposed = await preview(platform, subscription_id=made.id, assumed_usage=assumed)
     assert supposed.subtotal_minor == 1200
     await use(platform, made.id, 7000)
-    await pass_time(platform, days=32)
+    await platform.pass_time(days=32)
     (invoice,) = await invoices_of(platform, made.id)
     assert plain(supposed) == plain(invoice)
 
@@ -233,7 +200,7 @@ async def test_what_an_earlier_period_still_takes_is_not_promised_twice(platform
     price = await prices(platform)
     made = await subscribe(platform, price["fee"])
     await credit(platform, made.customer_id, 2500, kind=credit_pb2.CREDIT_KIND_PROMOTIONAL)
-    await pass_time(platform, days=31, minutes=10)
+    await platform.pass_time(days=31, minutes=10)
     assert await invoices_of(platform, made.id) == []
     change = subscriptions.ChangeSubscriptionRequest(
         request_id=new_id("req"),
@@ -243,8 +210,8 @@ async def test_what_an_earlier_period_still_takes_is_not_promised_twice(platform
     )
     supposed = await preview(platform, change=change)
     await platform.stub(SubscriptionServiceStub).ChangeSubscription(change)
-    await pass_time(platform, hours=2)
-    await pass_time(platform, days=31)
+    await platform.pass_time(hours=2)
+    await platform.pass_time(days=31)
     _, second, *_ = await invoices_of(platform, made.id)
     assert (supposed.credit_minor, second.credit_minor) == (500, 500)
     assert plain(supposed) == plain(second)

@@ -21,8 +21,9 @@ from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import change, new_customer, new_price
 from tests.support.platform import Platform, platform
-from tests.support.quota import metered_plan, notices, on_plan, set_quota, usage_record, use, use_batch
+from tests.support.quota import metered_plan, notices, on_plan, set_quota, usage_record, use
 from tests.support.replay import counts, replay
+from tests.support.reporting import use_batch
 
 __all__ = ["platform"]
 

@@ -16,11 +16,12 @@ from corebilling.domains.usage import metrics
 from corebilling.errors import BillingError
 from corebilling.mapping import instant, timestamp
 from corebilling.values.ids import new_id
-from tests.scenarios.test_usage_is_billed_to_the_end import contract, use
+from tests.scenarios.test_usage_is_billed_to_the_end import contract
 from tests.support.app import refused
 from tests.support.catalog import subscribe
 from tests.support.money import void
 from tests.support.platform import Platform
+from tests.support.reporting import use
 from tests.support.usage import CONTEXT, NOW, OTHER_TENANT, Usage, record, usage
 
 __all__ = ["usage"]
@@ -165,16 +166,14 @@ async def test_what_was_invoiced_is_billed_what_came_late_is_pending(platform: P
     trial = await subscribe(platform, *await contract_of(platform, created.id), trial_days=3)
     await use(platform, created.id, 5)
     await use(platform, trial.id, 9)
-    platform.clock.advance(days=31, hours=2)
-    await platform.drain()
+    await platform.pass_time(days=31, hours=2)
     await use(platform, created.id, 2, START)
     answer = await books(platform)
     assert answer.balanced
     (balance,) = answer.balances
     assert parts(balance) == [16, 5, 2, 9, 0, 0]
     assert (balance.billed_records, balance.pending_records, balance.trial_records) == (0, 2, 1)
-    platform.clock.advance(days=31)
-    await platform.drain()
+    await platform.pass_time(days=31)
     (balance,) = (await books(platform)).balances
     assert parts(balance) == [16, 7, 0, 9, 0, 0]
     assert (balance.billed_records, balance.pending_records) == (2, 0)
@@ -194,8 +193,7 @@ async def test_usage_of_a_voided_invoice_counts_by_itself_until_it_is_issued_aga
 ) -> None:
     created = await subscribe(platform, *await contract(platform))
     await use(platform, created.id, 5)
-    platform.clock.advance(days=31, hours=2)
-    await platform.drain()
+    await platform.pass_time(days=31, hours=2)
     stub = platform.stub(InvoiceServiceStub)
     (invoice,) = (await stub.ListInvoices(invoice_service_pb2.ListInvoicesRequest())).invoices
     again = await stub.ReissueInvoice(
@@ -211,8 +209,7 @@ async def test_usage_of_a_voided_invoice_counts_by_itself_until_it_is_issued_aga
 async def test_what_was_rated_and_awaits_its_invoice_is_billed(platform: Platform) -> None:
     created = await subscribe(platform, *await contract(platform))
     await use(platform, created.id, 5)
-    platform.clock.advance(days=31, hours=2)
-    await platform.drain()
+    await platform.pass_time(days=31, hours=2)
     await platform.rows("DELETE FROM invoice_lines")
     drifted = await books(platform)
     assert [(drift.billed_quantity, drift.invoiced_quantity) for drift in drifted.drifts] == [("5", "0")]

@@ -15,8 +15,6 @@ from billing.replay.v1 import replay_pb2 as pb
 from billing.replay.v1.replay_service_pb2_grpc import ReplayServiceStub
 from billing.schedule.v1 import schedule_service_pb2
 from billing.schedule.v1.schedule_service_pb2_grpc import ScheduleServiceStub
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from billing.webhook.v1 import webhook_service_pb2
 from billing.webhook.v1.webhook_service_pb2_grpc import WebhookServiceStub
 
@@ -29,6 +27,7 @@ from tests.support.app import refused
 from tests.support.catalog import new_meter, new_price, new_product, subscribe
 from tests.support.platform import Platform
 from tests.support.replay import PATIENCE_S, counts, follow, replay, replaying, working
+from tests.support.reporting import use
 
 WEBHOOK = "webhook.on_any_event"
 TRIES = 10
@@ -61,17 +60,9 @@ async def billed_month(platform: Platform) -> None:
     subscription = await subscribe(platform, await new_price(platform, product.id, "fee"), tokens)
     for day in range(3):
         platform.clock.advance(days=1)
-        record = usage_pb2.UsageRecord(
-            idempotency_key=f"key-{day}",
-            subscription_id=subscription.id,
-            meter_code="tokens",
-            quantity="5",
-            recorded_at=timestamp(platform.clock.now()),
-        )
-        await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
+        await use(platform, subscription.id, 5, key=f"key-{day}")
         await platform.drain()
-    platform.clock.advance(days=40)
-    await platform.drain()
+    await platform.pass_time(days=40)
 
 
 async def contents(platform: Platform, but: set[str]) -> dict[str, list[str]]:
@@ -125,8 +116,7 @@ def stream_of(platform: Platform) -> Any:
 async def give_up(platform: Platform) -> None:
     """Lets all tries pass."""
     for _ in range(TRIES + 1):
-        platform.clock.advance(minutes=6)
-        await platform.drain()
+        await platform.pass_time(minutes=6)
 
 
 async def test_replaying_a_whole_month_changes_nothing_but_what_is_kept_of_replays(platform: Platform):

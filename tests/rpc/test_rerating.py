@@ -1,6 +1,7 @@
 """Invoiced cycles rated again with a corrected price: the difference once, for its period, in the books."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,16 +13,19 @@ from billing.customer.v1 import customer_service_pb2
 from billing.invoice.v1 import invoice_pb2, invoice_service_pb2
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.rating.v1 import rating_pb2
+from billing.subscription.v1 import subscription_pb2
 
 from corebilling.mapping import instant
 from tests.rpc.test_reconcile import books
 from tests.scenarios.test_negotiated_prices import negotiate
-from tests.scenarios.test_usage_is_billed_to_the_end import ADJUSTMENT, cancel, lines, use
+from tests.scenarios.test_usage_is_billed_to_the_end import ADJUSTMENT, cancel
 from tests.support.app import refused
 from tests.support.catalog import new_customer, new_meter, new_price, new_product, subscribe
 from tests.support.correction import correct, preview, rerate, retract
+from tests.support.invoice import lines_of
 from tests.support.money import balances, coupon, pay, redeem, void
 from tests.support.platform import Platform
+from tests.support.reporting import use
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ONE_TIME = invoice_pb2.INVOICE_LINE_TYPE_ONE_TIME
@@ -60,17 +64,23 @@ async def invoiced(platform: Platform, quantity: int = 5, **terms: Any) -> Contr
     """A March that was invoiced: a fee of 31, and so many tokens for 1 each."""
     made = await agreed(platform, **terms)
     await use(platform, made.subscription_id, quantity, START, key="first")
-    platform.clock.advance(days=31, hours=2)
-    await platform.drain()
+    await platform.pass_time(days=31, hours=2)
     return made
 
 
-async def agreed(platform: Platform, *, committed_minor: int = 0, **terms: Any) -> Contract:
+async def agreed(
+    platform: Platform,
+    *,
+    committed_minor: int = 0,
+    consolidate_invoices: bool = False,
+    spend_thresholds: Sequence[subscription_pb2.SpendThreshold] = (),
+    **terms: Any,
+) -> Contract:
     product, meter = await new_product(platform), await new_meter(platform)
     made = Contract(product.id, meter.id, catalog_pb2.Price(), catalog_pb2.Price())
     made.fee = await new_price(platform, product.id, "fee", unit_amount="31", **terms)
     made.tokens = catalog_pb2.Price(id=await made.price(platform, "tokens", unit_amount="1", **terms))
-    details = customer_service_pb2.CustomerDetails(name="Ada")
+    details = customer_service_pb2.CustomerDetails(name="Ada", consolidate_invoices=consolidate_invoices)
     currency = {"currency": terms["currency"]} if "currency" in terms else {}
     made.customer_id = (await new_customer(platform, details=details, **currency)).id
     created = await subscribe(
@@ -79,6 +89,7 @@ async def agreed(platform: Platform, *, committed_minor: int = 0, **terms: Any) 
         made.tokens,
         customer_id=made.customer_id,
         minimum_commitment_minor=committed_minor,
+        spend_thresholds=spend_thresholds,
     )
     made.subscription_id = created.id
     (cycle,) = await platform.rows("SELECT id FROM billing_cycles")
@@ -141,7 +152,7 @@ async def test_the_same_correction_is_never_made_twice(platform: Platform):
     assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "RERATING_PRICE_UNUSED")
     assert refusal.facts == {"cycle_id": made.cycle_id, "price_id": made.tokens.id}
     assert (await refused(preview(platform, made.cycle_id, made.tokens.id, dearer))).reason == refusal.reason
-    assert len(await lines(platform)) == 2
+    assert len(await lines_of(platform)) == 2
 
 
 async def test_a_correction_is_taken_back_by_the_opposite_one(platform: Platform):
@@ -167,9 +178,8 @@ async def test_what_comes_late_is_rated_with_the_corrected_price(platform: Platf
     await use(platform, made.subscription_id, 3, START)
     await platform.drain()
     assert (await platform.events("usage.rated"))[-1].amount == "16"
-    platform.clock.advance(days=30)
-    await platform.drain()
-    assert (await lines(platform))[-1][-1] == (ADJUSTMENT, "3", 600)
+    await platform.pass_time(days=30)
+    assert (await lines_of(platform))[-1][-1] == (ADJUSTMENT, "3", 600)
     # And what came late is rated again with the rest.
     answer = await rerate(platform, made.cycle_id, dearer, made.tokens.id)
     assert [(one.quantity, one.billed_minor, one.amount_minor) for one in answer.charges] == [
@@ -184,8 +194,7 @@ async def test_corrected_usage_and_corrected_price_come_to_what_both_cost(platfo
     await rerate(platform, made.cycle_id, made.tokens.id, dearer)
     await use(platform, made.subscription_id, 4, START, key="second")
     await retract(platform, "second")
-    platform.clock.advance(days=31)
-    await platform.drain()
+    await platform.pass_time(days=31)
     march = await platform.rows(
         "SELECT sum(amount_minor) FROM invoice_lines WHERE period_start = $1 AND subscription_item_id = "
         "(SELECT id FROM subscription_items WHERE meter_code IS NOT NULL)",
@@ -197,16 +206,14 @@ async def test_corrected_usage_and_corrected_price_come_to_what_both_cost(platfo
 
 async def test_without_usage_the_price_is_corrected_and_nothing_invoiced(platform: Platform):
     made = await agreed(platform)
-    platform.clock.advance(days=31, hours=2)
-    await platform.drain()
+    await platform.pass_time(days=31, hours=2)
     dearer = await made.price(platform, "dearer", unit_amount="2")
     answer = await rerate(platform, made.cycle_id, made.tokens.id, dearer)
     assert not answer.HasField("invoice")
     assert not (await preview(platform, made.cycle_id, dearer, made.tokens.id)).HasField("invoice")
     await use(platform, made.subscription_id, 3, START)
-    platform.clock.advance(days=31)
-    await platform.drain()
-    assert (await lines(platform))[-1][-1] == (ADJUSTMENT, "3", 600)
+    await platform.pass_time(days=31)
+    assert (await lines_of(platform))[-1][-1] == (ADJUSTMENT, "3", 600)
 
 
 async def test_what_is_given_back_had_been_discounted(platform: Platform):
@@ -214,8 +221,7 @@ async def test_what_is_given_back_had_been_discounted(platform: Platform):
     await coupon(platform, "TENTH", percent="10")
     await redeem(platform, "TENTH", made.customer_id)
     await use(platform, made.subscription_id, 50, START)
-    platform.clock.advance(days=31, hours=2)
-    await platform.drain()
+    await platform.pass_time(days=31, hours=2)
     cheaper = await made.price(platform, "cheaper", unit_amount="0.8")
     (charge,) = (await preview(platform, made.cycle_id, made.tokens.id, cheaper)).charges
     assert (charge.billed_minor, charge.amount_minor, charge.difference_minor) == (5000, 4000, -900)
@@ -240,8 +246,7 @@ async def test_only_invoiced_cycles_are_rated_again(platform: Platform):
     refusal = await refused(rerate(platform, made.cycle_id, made.tokens.id, dearer))
     assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "CYCLE_NOT_RERATABLE")
     assert refusal.facts == {"cycle_id": made.cycle_id, "state": "open"}
-    platform.clock.advance(days=31, hours=2)
-    await platform.drain()
+    await platform.pass_time(days=31, hours=2)
     (invoice,) = await platform.rows("SELECT id FROM invoices")
     await void(platform, invoice["id"])
     refusal = await refused(rerate(platform, made.cycle_id, made.tokens.id, dearer))
@@ -279,8 +284,7 @@ async def test_where_amounts_were_negotiated_no_price_is_corrected(platform: Pla
     made = await agreed(platform)
     await negotiate(platform, made.tokens, "0.5", subscription_id=made.subscription_id)
     await use(platform, made.subscription_id, 5, START, key="first")
-    platform.clock.advance(days=31, hours=2)
-    await platform.drain()
+    await platform.pass_time(days=31, hours=2)
     dearer = await made.price(platform, "dearer", unit_amount="2")
     await refuse_negotiated(platform, made, made.tokens.id, dearer, of=made.tokens.id)
 
@@ -290,8 +294,7 @@ async def test_a_corrected_price_that_has_negotiated_amounts_is_refused(platform
     dearer = await made.price(platform, "dearer", unit_amount="2")
     await negotiate(platform, catalog_pb2.Price(id=dearer), "1.5", customer_id=made.customer_id)
     await use(platform, made.subscription_id, 5, START, key="first")
-    platform.clock.advance(days=31, hours=2)
-    await platform.drain()
+    await platform.pass_time(days=31, hours=2)
     await refuse_negotiated(platform, made, made.tokens.id, dearer, of=dearer)
 
 
@@ -337,8 +340,7 @@ async def test_the_rest_of_a_fee_that_was_prorated_is_too(platform: Platform):
     made = await agreed(platform)
     platform.clock.advance(days=10)
     await cancel(platform, made.subscription_id)
-    platform.clock.advance(hours=2)
-    await platform.drain()
+    await platform.pass_time(hours=2)
     dearer = await new_price(platform, made.product_id, "more", unit_amount="62")
     (charge,) = (await rerate(platform, made.cycle_id, made.fee.id, dearer.id)).charges
     assert (charge.billed_minor, charge.amount_minor) == (1000, 2000)

@@ -108,8 +108,7 @@ async def test_many_schedulers_close_each_cycle_once(platform: Platform):
 
 async def test_cycles_are_listed_newest_first_with_what_becomes_due(platform: Platform):
     created = await subscribe(platform, await fee(platform))
-    platform.clock.advance(days=31)
-    await platform.drain()
+    await platform.pass_time(days=31)
     answer = await platform.stub(ScheduleServiceStub).ListBillingCycles(
         schedule_service_pb2.ListBillingCyclesRequest(subscription_id=created.id)
     )
@@ -147,8 +146,7 @@ async def test_a_cycle_that_fails_is_set_aside_and_holds_up_nobody(platform: Pla
     price = await fee(platform)
     broken, sound = await subscribe(platform, price), await subscribe(platform, price)
     await failing_cycle(platform, broken.id)
-    platform.clock.advance(days=40)
-    await platform.drain()
+    await platform.pass_time(days=40)
     rows = await platform.rows("SELECT subscription_id FROM invoices")
     assert [row["subscription_id"] for row in rows] == [sound.id]
     (cycle,) = await platform.rows(
@@ -162,8 +160,7 @@ async def test_a_cycle_that_fails_is_set_aside_and_holds_up_nobody(platform: Pla
     assert attempts["n"] == 2
 
     await platform.rows("DROP TRIGGER fail ON billing_cycles")
-    platform.clock.advance(seconds=5)
-    await platform.drain()
+    await platform.pass_time(seconds=5)
     rows = await platform.rows("SELECT subscription_id FROM invoices ORDER BY number")
     assert [row["subscription_id"] for row in rows] == [sound.id, broken.id]
 
@@ -173,11 +170,9 @@ async def test_of_cycles_that_are_closed_together_only_the_one_that_fails_is_set
     subscriptions = [await subscribe(platform, price) for _ in range(3)]
     broken = subscriptions[1]
     until_end = instant(broken.current_period_end) - platform.clock.now()
-    platform.clock.advance(seconds=until_end.total_seconds())
-    await platform.drain()
+    await platform.pass_time(seconds=until_end.total_seconds())
     await failing_cycle(platform, broken.id)
-    platform.clock.advance(hours=2)
-    await platform.drain()
+    await platform.pass_time(hours=2)
     rows = await platform.rows("SELECT subscription_id FROM invoices")
     assert {row["subscription_id"] for row in rows} == {one.id for one in subscriptions if one is not broken}
     grace = await platform.rows("SELECT subscription_id FROM billing_cycles WHERE failed_attempts = 1")
@@ -202,8 +197,7 @@ async def test_a_failing_cycle_of_a_sandbox_holds_its_clock_and_no_other(sandbox
     assert not await sandbox.app.scheduler._moving_tenants()  # It waits, and looks no oftener for it.
 
     await sandbox.rows("DROP TRIGGER fail ON billing_cycles")
-    sandbox.clock.advance(seconds=2)
-    await sandbox.drain()
+    await sandbox.pass_time(seconds=2)
     assert (await clock(sandbox)).ready
 
 
@@ -211,15 +205,13 @@ async def test_a_cycle_that_keeps_failing_is_tried_every_five_minutes(platform: 
     broken = await subscribe(platform, await fee(platform))
     await failing_cycle(platform, broken.id)
     await platform.rows("UPDATE billing_cycles SET failed_attempts = 10000")
-    platform.clock.advance(days=40)
-    await platform.drain()
+    await platform.pass_time(days=40)
     (cycle,) = await platform.rows("SELECT failed_attempts, retry_at FROM billing_cycles")
     assert cycle["failed_attempts"] == 10001
     assert cycle["retry_at"] == platform.clock.now() + timedelta(minutes=5)
 
     await platform.rows("DROP TRIGGER fail ON billing_cycles")
-    platform.clock.advance(minutes=5)
-    await platform.drain()
+    await platform.pass_time(minutes=5)
     (failed,) = await platform.rows("SELECT sum(failed_attempts) AS n FROM billing_cycles")
     assert failed["n"] == 0  # The next fault of this cycle is its first.
 
@@ -243,8 +235,7 @@ async def test_a_test_clock_that_fails_to_move_is_set_aside_and_holds_up_nobody(
     assert row["failed_attempts"] == 1
 
     await sandbox.rows("DROP TRIGGER fail ON test_clocks")
-    sandbox.clock.advance(seconds=2)
-    await sandbox.drain()
+    await sandbox.pass_time(seconds=2)
     sandbox.tenant_key = broken_key
     assert (await clock(sandbox)).ready
 

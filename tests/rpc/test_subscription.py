@@ -6,8 +6,6 @@ from billing.catalog.v1 import catalog_pb2
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from billing.types.v1 import period_pb2
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.mapping import instant, timestamp
 from corebilling.values.clock import EARLIEST, LATEST
@@ -15,6 +13,7 @@ from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import new_customer, new_meter, new_price, new_product, subscribe, subscription
 from tests.support.platform import Platform
+from tests.support.reporting import use
 
 ACTIVE = subscription_pb2.SUBSCRIPTION_STATE_ACTIVE
 CREATED = subscription_pb2.SUBSCRIPTION_STATE_CREATED
@@ -38,17 +37,6 @@ async def metered(platform: Platform, **terms: Any):
         unit_amount="1",
         **terms,
     )
-
-
-async def use(platform: Platform, subscription_id: str, at: datetime) -> None:
-    record = usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
-        subscription_id=subscription_id,
-        meter_code="tokens",
-        quantity="1",
-        recorded_at=timestamp(at),
-    )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
 
 
 async def cancel(platform: Platform, subscription_id: str, *, at_period_end: bool = False):
@@ -79,8 +67,7 @@ async def test_a_subscription_begins_active_with_its_first_period(platform: Plat
 async def test_a_renewal_opens_the_next_period_and_keeps_the_anchor(platform: Platform):
     created = await subscribe(platform, await fee(platform))
     for days in (31, 30, 31):
-        platform.clock.advance(days=days)
-        await platform.drain()
+        await platform.pass_time(days=days)
     now = await subscription(platform, created.id)
     assert instant(now.current_period_start) == datetime(2026, 6, 1, 12, tzinfo=UTC)
     assert len(await platform.events("subscription.renewed")) == 3
@@ -88,8 +75,7 @@ async def test_a_renewal_opens_the_next_period_and_keeps_the_anchor(platform: Pl
 
 async def test_downtime_is_caught_up_period_by_period(platform: Platform):
     await subscribe(platform, await fee(platform))
-    platform.clock.advance(days=100)
-    await platform.drain()
+    await platform.pass_time(days=100)
     assert await cycle_states(platform) == ["invoiced"] * 3 + ["open"]
     assert len(await platform.events("invoice.generated")) == 3
 
@@ -97,8 +83,7 @@ async def test_downtime_is_caught_up_period_by_period(platform: Platform):
 async def test_a_trial_is_followed_by_billed_periods_from_its_end(platform: Platform):
     created = await subscribe(platform, await fee(platform), trial_days=14)
     assert created.state == TRIALING
-    platform.clock.advance(days=14, hours=1)
-    await platform.drain()
+    await platform.pass_time(days=14, hours=1)
     now = await subscription(platform, created.id)
     assert now.state == ACTIVE
     assert instant(now.current_period_start) == instant(created.trial_end_at)
@@ -113,8 +98,7 @@ async def test_a_future_start_waits_and_then_begins(platform: Platform):
     created = await subscribe(platform, await fee(platform), start_at=timestamp(start))
     assert created.state == CREATED
     await platform.drain()
-    platform.clock.advance(days=3)
-    await platform.drain()
+    await platform.pass_time(days=3)
     now = await subscription(platform, created.id)
     assert (now.state, instant(now.current_period_start)) == (ACTIVE, start)
 
@@ -124,8 +108,7 @@ async def test_cancel_at_period_end_keeps_service_until_then(platform: Platform)
     pending = await cancel(platform, created.id, at_period_end=True)
     assert (pending.state, pending.cancel_at_period_end) == (ACTIVE, True)
     assert pending.ended_at == created.current_period_end
-    platform.clock.advance(days=40)
-    await platform.drain()
+    await platform.pass_time(days=40)
     assert (await subscription(platform, created.id)).state == CANCELED
     (event,) = await platform.events("subscription.canceled")
     assert event.at_period_end
@@ -137,8 +120,7 @@ async def test_cancel_now_bills_what_was_served(platform: Platform):
     platform.clock.advance(days=15, hours=12)  # half of March
     canceled = await cancel(platform, created.id)
     assert (canceled.state, instant(canceled.ended_at)) == (CANCELED, platform.clock.now())
-    platform.clock.advance(hours=2)
-    await platform.drain()
+    await platform.pass_time(hours=2)
     (invoice,) = await platform.events("invoice.generated")
     assert invoice.total_minor == 1000
 
@@ -147,8 +129,7 @@ async def test_canceling_before_the_start_bills_nothing(platform: Platform):
     start = platform.clock.now() + timedelta(days=3)
     created = await subscribe(platform, await fee(platform), start_at=timestamp(start))
     assert (await cancel(platform, created.id)).state == CANCELED
-    platform.clock.advance(days=60)
-    await platform.drain()
+    await platform.pass_time(days=60)
     assert await platform.events("invoice.generated") == []
 
 
@@ -176,8 +157,7 @@ async def test_an_unknown_customer_is_refused(platform: Platform, customer_id: s
 
 async def test_events_of_a_subscription_carry_rising_versions(platform: Platform):
     created = await subscribe(platform, await fee(platform), trial_days=1)
-    platform.clock.advance(days=40)
-    await platform.drain()
+    await platform.pass_time(days=40)
     await cancel(platform, created.id)
     rows = await platform.rows(
         "SELECT resource_version FROM billing_events WHERE resource_id = $1 ORDER BY xid, seq", created.id
@@ -220,7 +200,7 @@ async def test_a_subscription_begins_on_the_whole_second(platform: Platform):
     assert instant(created.start_at) == now.replace(microsecond=0)
     assert instant(created.current_period_start) == now.replace(microsecond=0)
     assert created.state == ACTIVE
-    await use(platform, created.id, now.replace(microsecond=0))
+    await use(platform, created.id, 1, now.replace(microsecond=0))
 
 
 @pytest.mark.parametrize("now", [EARLIEST, LATEST])
@@ -232,7 +212,7 @@ async def test_a_sandbox_bills_at_both_ends_of_business_time(
     await platform.rows("UPDATE tenants SET timezone = $2 WHERE id = $1", platform.tenant_id, timezone)
     price = await metered(platform, interval_unit=period_pb2.INTERVAL_UNIT_YEAR)
     created = await subscribe(platform, price)
-    await use(platform, created.id, now)
+    await use(platform, created.id, 1, now)
     on_trial = await subscribe(platform, price, trial_days=730)
     assert on_trial.state == TRIALING
     for out_of_reach, reason in (
@@ -241,7 +221,7 @@ async def test_a_sandbox_bills_at_both_ends_of_business_time(
         (now - timedelta(days=34), "USAGE_OUTSIDE_SUBSCRIPTION"),
         (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), "USAGE_IN_FUTURE"),
     ):
-        assert (await refused(use(platform, created.id, out_of_reach))).reason == reason
+        assert (await refused(use(platform, created.id, 1, out_of_reach))).reason == reason
     await cancel(platform, created.id)
     await platform.drain()
 

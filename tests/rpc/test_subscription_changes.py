@@ -8,8 +8,7 @@ from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from billing.types.v1 import period_pb2
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
+from billing.usage.v1 import usage_pb2
 
 from corebilling.mapping import instant, timestamp
 from corebilling.values.ids import new_id
@@ -25,6 +24,7 @@ from tests.support.catalog import (
     subscription,
 )
 from tests.support.platform import Platform
+from tests.support.reporting import use
 
 ACTIVE = subscription_pb2.SUBSCRIPTION_STATE_ACTIVE
 PAUSED = subscription_pb2.SUBSCRIPTION_STATE_PAUSED
@@ -54,22 +54,6 @@ async def new_plan(platform: Platform, code: str, price: catalog_pb2.Price) -> s
         request_id=new_id("req"), code=code, name=code, items=[catalog_pb2.PlanItem(price_id=price.id)]
     )
     return (await platform.stub(CatalogServiceStub).CreatePlan(request)).plan.id
-
-
-async def use(platform: Platform, subscription_id: str) -> None:
-    await report(platform, subscription_id, new_id("key"), "1", platform.clock.now())
-
-
-async def report(platform: Platform, subscription_id: str, key: str, quantity: str, at: datetime) -> int:
-    record = usage_pb2.UsageRecord(
-        idempotency_key=key,
-        subscription_id=subscription_id,
-        meter_code="tokens",
-        quantity=quantity,
-        recorded_at=timestamp(at),
-    )
-    request = usage_service_pb2.ReportUsageRequest(record=record)
-    return (await platform.stub(UsageServiceStub).ReportUsage(request)).outcome
 
 
 async def test_a_change_now_replaces_what_differs_and_keeps_what_stays(platform: Platform):
@@ -120,8 +104,7 @@ async def test_a_change_to_the_same_items_changes_nothing(platform: Platform, ah
         proration_behavior=subscription_pb2.PRORATION_BEHAVIOR_INVOICE_IMMEDIATELY,
         effective_at=timestamp(platform.clock.now() + ahead),
     )
-    platform.clock.advance(days=6)
-    await platform.drain()
+    await platform.pass_time(days=6)
     left = await subscription(platform, created.id)
     assert (left.items, left.HasField("next_change_at")) == (created.items, False)
     assert await platform.events("subscription.price.updated") == []
@@ -152,8 +135,7 @@ async def test_a_change_at_period_end_waits_and_can_be_replaced(platform: Platfo
     assert first.subscription.next_change_at == created.current_period_end
     assert first.subscription.items[0].price_id == basic.id
     await change(platform, created.id, max_, at_period_end=True)
-    platform.clock.advance(days=31)
-    await platform.drain()
+    await platform.pass_time(days=31)
     now = await subscription(platform, created.id)
     assert [item.price_id for item in now.items] == [max_.id]
     assert not now.HasField("next_change_at")
@@ -166,11 +148,9 @@ async def test_a_change_ahead_is_made_by_the_scheduler_when_its_time_comes(platf
     created = await subscribe(platform, basic)
     at = platform.clock.now() + timedelta(days=40)
     await change(platform, created.id, pro, effective_at=timestamp(at))
-    platform.clock.advance(days=39)
-    await platform.drain()
+    await platform.pass_time(days=39)
     assert (await subscription(platform, created.id)).items[0].price_id == basic.id
-    platform.clock.advance(days=2)
-    await platform.drain()
+    await platform.pass_time(days=2)
     assert (await subscription(platform, created.id)).items[0].price_id == pro.id
     (event,) = await platform.events("subscription.price.updated")
     assert instant(event.effective_at) == at
@@ -230,8 +210,7 @@ async def test_a_pause_stops_service_until_it_is_resumed(platform: Platform):
     assert (paused.state, instant(paused.paused_at)) == (PAUSED, platform.clock.now())
     assert [item.price_id for item in paused.items] == [price.id]
     assert (await refused(use(platform, created.id))).reason == "USAGE_OUTSIDE_SUBSCRIPTION"
-    platform.clock.advance(days=40)
-    await platform.drain()
+    await platform.pass_time(days=40)
     assert (await subscription(platform, created.id)).state == PAUSED
     resumed = await resume(platform, created.id)
     assert (resumed.state, resumed.HasField("paused_at")) == (ACTIVE, False)
@@ -285,8 +264,7 @@ async def test_a_pause_withdraws_what_was_scheduled(platform: Platform):
     await change(platform, created.id, pro, at_period_end=True)
     assert not (await pause(platform, created.id)).HasField("next_change_at")
     await resume(platform, created.id)
-    platform.clock.advance(days=40)
-    await platform.drain()
+    await platform.pass_time(days=40)
     assert (await subscription(platform, created.id)).items[0].price_id == basic.id
 
 
@@ -312,14 +290,14 @@ async def test_usage_reported_again_is_a_duplicate_whatever_became_of_its_item(p
     created = await subscribe(platform, old)
     platform.clock.advance(days=3)
     ahead = platform.clock.now() + timedelta(minutes=2)
-    first = await report(platform, created.id, "key", "1", ahead)
+    first = await use(platform, created.id, "1", ahead, key="key")
     if step == "change":
         await change(platform, created.id, new)
     else:
         await pause(platform, created.id)
-    again = await report(platform, created.id, "key", "1.0", ahead)
+    again = await use(platform, created.id, "1.0", ahead, key="key")
     assert (first, again) == (usage_pb2.USAGE_OUTCOME_ACCEPTED, usage_pb2.USAGE_OUTCOME_DUPLICATE)
-    refusal = await refused(report(platform, created.id, "key", "2", ahead))
+    refusal = await refused(use(platform, created.id, "2", ahead, key="key"))
     assert refusal.reason == ("USAGE_KEY_CONFLICT" if step == "change" else "USAGE_OUTSIDE_SUBSCRIPTION")
 
 

@@ -13,12 +13,14 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from corebilling.mapping import instant, timestamp
 from corebilling.values.ids import new_id
 from tests.rpc.test_reconcile import books, parts
-from tests.scenarios.test_usage_is_billed_to_the_end import ADJUSTMENT, USAGE, cancel, contract, lines, use
+from tests.scenarios.test_usage_is_billed_to_the_end import ADJUSTMENT, USAGE, cancel, contract
 from tests.support.app import refused
 from tests.support.catalog import subscribe
 from tests.support.correction import correct, corrections, retract
+from tests.support.invoice import lines_of
 from tests.support.money import balances
 from tests.support.platform import Platform
+from tests.support.reporting import use
 
 ACCEPTED = usage_pb2.USAGE_OUTCOME_ACCEPTED
 DUPLICATE = usage_pb2.USAGE_OUTCOME_DUPLICATE
@@ -47,11 +49,6 @@ async def hours(platform: Platform, subscription_id: str) -> list[tuple[str, int
     )
     answer = await platform.stub(UsageServiceStub).ListUsageBuckets(request)
     return [(bucket.quantity, bucket.record_count) for bucket in answer.buckets]
-
-
-async def go(platform: Platform, **span: float) -> None:
-    platform.clock.advance(**span)
-    await platform.drain()
 
 
 @pytest.mark.parametrize(
@@ -212,7 +209,7 @@ async def test_the_maximum_is_looked_for_within_its_period_and_item(platform: Pl
     name = await started(platform, MAX, a=5, b=9)
     other = await subscribe(platform, catalog_pb2.Price(id=(await metered_price(platform))))
     await use(platform, other.id, 50, START)
-    await go(platform, days=31, hours=2)
+    await platform.pass_time(days=31, hours=2)
     await use(platform, name, 70)
     assert (await retract(platform, "b")).total.quantity == "5"
     assert (await retract(platform, "a")).total.quantity == "0"
@@ -234,29 +231,29 @@ async def test_the_minimum_is_looked_for_when_it_was_taken_back(platform: Platfo
     assert (last.total.quantity, last.total.record_count) == ("0", 0)
     await use(platform, name, 5)
     assert await hours(platform, name) == [("5", 1)]
-    await go(platform, days=31, hours=2)
-    assert (await lines(platform))[0][-1] == (USAGE, "5", 500)
+    await platform.pass_time(days=31, hours=2)
+    assert (await lines_of(platform))[0][-1] == (USAGE, "5", 500)
     assert (await books(platform)).balanced
 
 
 async def test_before_the_cycle_closes_the_invoice_never_had_it(platform: Platform):
     await started(platform, a=2, b=3)
-    await go(platform, days=31)  # Ended, and in its grace.
+    await platform.pass_time(days=31)  # Ended, and in its grace.
     await retract(platform, "a")
-    await go(platform, hours=2)
-    assert (await lines(platform))[0][-1] == (USAGE, "3", 300)
+    await platform.pass_time(hours=2)
+    assert (await lines_of(platform))[0][-1] == (USAGE, "3", 300)
 
 
 async def test_after_the_invoice_the_next_one_gives_it_back(platform: Platform):
     name = await started(platform, a=2, b=3)
-    await go(platform, days=31, hours=2)
+    await platform.pass_time(days=31, hours=2)
     await correct(platform, "a", "1")
     await retract(platform, "b")
     answer = await books(platform)
     assert (answer.balanced, parts(answer.balances[0])) == (True, [5, 5, -4, 0, 4, 0])
     await use(platform, name, 1)
-    await go(platform, days=31)
-    assert (await lines(platform))[1][-2:] == [(USAGE, "1", 100), (ADJUSTMENT, "-4", -400)]
+    await platform.pass_time(days=31)
+    assert (await lines_of(platform))[1][-2:] == [(USAGE, "1", 100), (ADJUSTMENT, "-4", -400)]
     answer = await books(platform)
     assert (answer.balanced, parts(answer.balances[0])) == (True, [6, 2, 0, 0, 4, 0])
     described = await platform.rows("SELECT description FROM invoice_lines WHERE type = 'adjustment'")
@@ -265,12 +262,12 @@ async def test_after_the_invoice_the_next_one_gives_it_back(platform: Platform):
 
 async def test_when_service_has_ended_a_closing_invoice_gives_credit(platform: Platform):
     name = await started(platform, a=2, b=3)
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     await cancel(platform, name)
-    await go(platform, hours=2)
+    await platform.pass_time(hours=2)
     await retract(platform, "b")
-    await go(platform, hours=2)
-    assert (await lines(platform))[1] == [(ADJUSTMENT, "-3", -300)]
+    await platform.pass_time(hours=2)
+    assert (await lines_of(platform))[1] == [(ADJUSTMENT, "-3", -300)]
     (invoice,) = await platform.rows(
         "SELECT state, total_minor, prepaid_minor, amount_due_minor FROM invoices WHERE total_minor < 0"
     )
@@ -285,8 +282,8 @@ async def test_usage_of_a_trial_is_corrected_and_stays_free(platform: Platform):
     await use(platform, created.id, 9, START, key="a")
     answer = await correct(platform, "a", "4")
     assert (answer.total.quantity, answer.total.excluded) == ("4", True)
-    await go(platform, days=36)
-    assert all(line[2] != 400 for made in await lines(platform) for line in made)
+    await platform.pass_time(days=36)
+    assert all(line[2] != 400 for made in await lines_of(platform) for line in made)
     assert parts((await books(platform)).balances[0]) == [9, 0, 0, 4, 5, 0]
 
 

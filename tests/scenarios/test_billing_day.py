@@ -4,8 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 from billing.customer.v1 import customer_service_pb2
-from billing.invoice.v1 import invoice_pb2, invoice_service_pb2
-from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.subscription.v1 import subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 
@@ -13,6 +11,7 @@ from corebilling.mapping import instant
 from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import new_customer, new_price, new_product
+from tests.support.invoice import invoices_of
 from tests.support.platform import Platform, platform
 
 __all__ = ["platform"]
@@ -40,21 +39,11 @@ async def go_to(platform: Platform, moment: datetime) -> None:
     await platform.drain()
 
 
-async def invoices(platform: Platform) -> list[invoice_pb2.Invoice]:
-    """Oldest first."""
-    stub = platform.stub(InvoiceServiceStub)
-    listed = await stub.ListInvoices(invoice_service_pb2.ListInvoicesRequest())
-    return [
-        (await stub.GetInvoice(invoice_service_pb2.GetInvoiceRequest(invoice_id=invoice.id))).invoice
-        for invoice in reversed(listed.invoices)
-    ]
-
-
 async def test_the_first_period_is_a_part_and_the_others_are_whole_months(platform: Platform) -> None:
     await go_to(platform, datetime(2026, 3, 11, tzinfo=UTC))
     await subscribed(platform, 1)
     await go_to(platform, datetime(2026, 5, 1, 2, tzinfo=UTC))
-    first, second = await invoices(platform)
+    first, second = await invoices_of(platform)
     # 21 of the 31 days of March; then all of April. What is committed to is due for the same part.
     assert [line.amount_minor for line in first.lines] == [2100, 2100]
     assert [line.amount_minor for line in second.lines] == [3100, 3100]
@@ -68,16 +57,16 @@ async def test_the_last_day_of_shorter_months_stands_for_the_billing_day(platfor
     await go_to(platform, datetime(2026, 3, 31, tzinfo=UTC))
     await subscribed(platform, 31)
     await go_to(platform, datetime(2026, 6, 30, 2, tzinfo=UTC))
-    ends = [instant(invoice.period.end) for invoice in await invoices(platform)]
+    ends = [instant(invoice.period.end) for invoice in await invoices_of(platform)]
     assert ends == [datetime(2026, month, day, tzinfo=UTC) for month, day in ((4, 30), (5, 31), (6, 30))]
-    assert [invoice.total_minor for invoice in await invoices(platform)] == [6200] * 3
+    assert [invoice.total_minor for invoice in await invoices_of(platform)] == [6200] * 3
 
 
 async def test_the_day_begins_where_the_customer_is(platform: Platform) -> None:
     await go_to(platform, datetime(2026, 3, 11, tzinfo=UTC))
     await subscribed(platform, 1, "America/New_York")
     await go_to(platform, datetime(2026, 4, 1, 6, tzinfo=UTC))
-    (invoice,) = await invoices(platform)
+    (invoice,) = await invoices_of(platform)
     assert instant(invoice.period.end) == datetime(2026, 4, 1, 4, tzinfo=UTC)
 
 
@@ -94,7 +83,7 @@ async def test_the_first_part_can_be_changed_from_its_beginning(platform: Platfo
         )
     )
     await go_to(platform, datetime(2026, 4, 1, 2, tzinfo=UTC))
-    (invoice,) = await invoices(platform)
+    (invoice,) = await invoices_of(platform)
     assert invoice.total_minor == 4200
 
 

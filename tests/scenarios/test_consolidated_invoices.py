@@ -1,7 +1,6 @@
 """Periods of subscriptions that end at the same instant are on one invoice, if a customer wants it."""
 
 from collections import Counter
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -16,7 +15,9 @@ from billing.subscription.v1 import subscription_service_pb2 as subscriptions
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from corebilling.domains.invoice import cycle_draft, preview_service
 from corebilling.values.ids import new_id
+from tests.support.app import refused
 from tests.support.catalog import new_customer, new_price, new_product, subscribe
 from tests.support.invoice import invoices_of
 from tests.support.money import coupon, credit, redeem, tax_rate, void
@@ -40,21 +41,6 @@ async def fees(platform: Platform, *amounts: str) -> list[catalog_pb2.Price]:
     return [await new_price(platform, product.id, f"p{amount}", unit_amount=amount) for amount in amounts]
 
 
-async def pass_time(platform: Platform, **time: float) -> None:
-    platform.clock.advance(seconds=timedelta(**time).total_seconds())
-    await platform.drain()
-
-
-async def all_invoices(platform: Platform, customer_id: str) -> list[pb.Invoice]:
-    """Oldest first, with their lines."""
-    stub = platform.stub(InvoiceServiceStub)
-    listed = await stub.ListInvoices(rpc.ListInvoicesRequest(customer_id=customer_id))
-    return [
-        (await stub.GetInvoice(rpc.GetInvoiceRequest(invoice_id=one.id))).invoice
-        for one in reversed(listed.invoices)
-    ]
-
-
 async def test_what_ends_together_is_one_invoice_with_discounts_credits_and_tax_once_over_all(
     platform: Platform,
 ) -> None:
@@ -67,8 +53,8 @@ async def test_what_ends_together_is_one_invoice_with_discounts_credits_and_tax_
     made = [await subscribe(platform, price, customer_id=ada) for price in prices]
     await redeem(platform, "FIVE", ada, subscription_id=made[1].id)
     await credit(platform, ada, 700)
-    await pass_time(platform, days=32)
-    (invoice,) = await all_invoices(platform, ada)
+    await platform.pass_time(days=32)
+    (invoice,) = await invoices_of(platform, customer_id=ada)
     assert (invoice.subscription_id, invoice.cycle_id, invoice.number) == ("", "", "INV-2026-000001")
     assert [line.subscription_id for line in invoice.lines] == [one.id for one in made]
     assert [line.amount_minor for line in invoice.lines] == [2000, 3050, 701]
@@ -79,8 +65,8 @@ async def test_what_ends_together_is_one_invoice_with_discounts_credits_and_tax_
         assert await invoices_of(platform, one.id) == [invoice]
     (generated,) = await platform.events("invoice.generated")
     assert generated.invoice_id == invoice.id
-    await pass_time(platform, days=31)
-    assert len(await all_invoices(platform, ada)) == 2
+    await platform.pass_time(days=31)
+    assert len(await invoices_of(platform, customer_id=ada)) == 2
 
 
 async def test_others_have_their_invoices_as_before_and_so_do_periods_that_end_apart(
@@ -91,11 +77,11 @@ async def test_others_have_their_invoices_as_before_and_so_do_periods_that_end_a
     first = await subscribe(platform, price, customer_id=ada)
     for _ in range(2):
         await subscribe(platform, price, customer_id=bob)
-    await pass_time(platform, days=2)
+    await platform.pass_time(days=2)
     second = await subscribe(platform, price, customer_id=ada)
-    await pass_time(platform, days=40)
-    assert len(await all_invoices(platform, bob)) == 2
-    found = await all_invoices(platform, ada)
+    await platform.pass_time(days=40)
+    assert len(await invoices_of(platform, customer_id=bob)) == 2
+    found = await invoices_of(platform, customer_id=ada)
     assert [invoice.subscription_id for invoice in found] == [first.id, second.id]
     assert all(invoice.cycle_id for invoice in found)
     rows = await platform.rows("SELECT invoice_id FROM invoice_cycles ORDER BY 1")
@@ -107,10 +93,10 @@ async def test_nothing_is_invoiced_twice_whatever_is_handled_again(platform: Pla
     prices = await fees(platform, "20", "30")
     for price in prices:
         await subscribe(platform, price, customer_id=ada)
-    await pass_time(platform, days=32)
+    await platform.pass_time(days=32)
     await replay(platform, subject="rating.completed")
     await replay(platform, subject="billing.cycle.closed")
-    (invoice,) = await all_invoices(platform, ada)
+    (invoice,) = await invoices_of(platform, customer_id=ada)
     (row,) = await platform.rows("SELECT cycle_id FROM invoice_cycles LIMIT 1")
     with pytest.raises(asyncpg.UniqueViolationError, match="invoice_cycles_once"):
         await platform.rows(
@@ -132,12 +118,12 @@ async def test_the_last_of_them_to_be_rated_brings_the_invoice(platform: Platfor
         "UPDATE billing_cycles SET retry_at = now() + interval '100 years' WHERE subscription_id = $1",
         made[0].id,
     )
-    await pass_time(platform, days=32)
-    assert await all_invoices(platform, ada) == []
+    await platform.pass_time(days=32)
+    assert await invoices_of(platform, customer_id=ada) == []
     await platform.rows("UPDATE billing_cycles SET retry_at = '1000-01-01+00'")
     for _ in range(3):
-        await pass_time(platform, hours=1)
-    (invoice,) = await all_invoices(platform, ada)
+        await platform.pass_time(hours=1)
+    (invoice,) = await invoices_of(platform, customer_id=ada)
     assert Counter(line.subscription_id for line in invoice.lines) == Counter(one.id for one in made)
 
 
@@ -153,8 +139,8 @@ async def test_a_canceled_one_and_one_that_never_began_hold_up_no_other(platform
             subscriptions.CancelSubscriptionRequest(request_id=new_id("req"), subscription_id=one.id)
         )
     trial = await subscribe(platform, prices[3], customer_id=ada, trial_days=31)
-    await pass_time(platform, days=32)
-    together = (await all_invoices(platform, ada))[-1]
+    await platform.pass_time(days=32)
+    together = (await invoices_of(platform, customer_id=ada))[-1]
     assert [line.subscription_id for line in together.lines] == [made[0].id, made[1].id]
     assert await invoices_of(platform, trial.id) == []
 
@@ -163,8 +149,8 @@ async def test_a_consolidated_invoice_can_be_voided_and_issued_again(platform: P
     ada = await consolidating(platform)
     prices = await fees(platform, "20", "30")
     made = [await subscribe(platform, price, customer_id=ada) for price in prices]
-    await pass_time(platform, days=32)
-    (invoice,) = await all_invoices(platform, ada)
+    await platform.pass_time(days=32)
+    (invoice,) = await invoices_of(platform, customer_id=ada)
     stub = platform.stub(InvoiceServiceStub)
     again = (
         await stub.ReissueInvoice(
@@ -187,8 +173,8 @@ async def test_commitments_are_each_subscriptions_own(platform: Platform) -> Non
     prices = await fees(platform, "20", "30")
     for price in prices:
         await subscribe(platform, price, customer_id=ada, minimum_commitment_minor=2500)
-    await pass_time(platform, days=32)
-    (invoice,) = await all_invoices(platform, ada)
+    await platform.pass_time(days=32)
+    (invoice,) = await invoices_of(platform, customer_id=ada)
     assert [line.amount_minor for line in invoice.lines] == [2000, 500, 3000]
 
 
@@ -196,7 +182,7 @@ async def test_a_preview_shows_what_the_others_bring(platform: Platform) -> None
     ada = await consolidating(platform)
     prices = await fees(platform, "20", "30", "40")
     made = [await subscribe(platform, price, customer_id=ada) for price in prices[:2]]
-    await pass_time(platform, days=3)
+    await platform.pass_time(days=3)
     change = subscriptions.ChangeSubscriptionRequest(
         request_id=new_id("req"),
         subscription_id=made[0].id,
@@ -205,8 +191,8 @@ async def test_a_preview_shows_what_the_others_bring(platform: Platform) -> None
     stub = platform.stub(InvoiceServiceStub)
     supposed = (await stub.PreviewInvoice(rpc.PreviewInvoiceRequest(change=change))).invoice
     await platform.stub(SubscriptionServiceStub).ChangeSubscription(change)
-    await pass_time(platform, days=32)
-    invoice = (await all_invoices(platform, ada))[0]
+    await platform.pass_time(days=32)
+    invoice = (await invoices_of(platform, customer_id=ada))[0]
     assert supposed.subtotal_minor == invoice.subtotal_minor
     assert [_shown(line) for line in supposed.lines] == [_shown(line) for line in invoice.lines]
 
@@ -217,10 +203,32 @@ async def test_a_preview_of_one_as_it_is_shows_the_invoice_of_all(platform: Plat
     made = [await subscribe(platform, price, customer_id=ada) for price in prices]
     stub = platform.stub(InvoiceServiceStub)
     seen = (await stub.PreviewInvoice(rpc.PreviewInvoiceRequest(subscription_id=made[1].id))).invoice
-    await pass_time(platform, days=32)
-    (invoice,) = await all_invoices(platform, ada)
+    await platform.pass_time(days=32)
+    (invoice,) = await invoices_of(platform, customer_id=ada)
     assert (seen.subscription_id, seen.total_minor) == ("", invoice.total_minor)
     assert [_shown(line) for line in seen.lines] == [_shown(line) for line in invoice.lines]
+
+
+async def test_what_a_preview_does_not_get_to_is_said_and_never_left_out(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await consolidating(platform)
+    prices = await fees(platform, "20", "30")
+    made = [await subscribe(platform, price, customer_id=ada) for price in prices]
+    stub = platform.stub(InvoiceServiceStub)
+    cancel = subscriptions.CancelSubscriptionRequest(
+        request_id=new_id("req"), subscription_id=made[0].id, at_period_end=True
+    )
+    monkeypatch.setattr(cycle_draft, "_MOST_PENDING", 1)
+    refusal = await refused(stub.PreviewInvoice(rpc.PreviewInvoiceRequest(subscription_id=made[0].id)))
+    assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "PREVIEW_LIMIT_REACHED")
+    assert refusal.facts == {"limit": "1"}
+    supposed = rpc.PreviewInvoiceRequest(cancel=cancel)
+    assert len((await stub.PreviewInvoice(supposed)).invoice.lines) == 2
+    monkeypatch.setattr(preview_service, "_MOST_STEPS", 3)
+    refusal = await refused(stub.PreviewInvoice(supposed))
+    assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "PREVIEW_LIMIT_REACHED")
+    assert refusal.facts == {"limit": "3"}
 
 
 async def test_a_trial_is_previewed_as_nothing(platform: Platform) -> None:
@@ -249,6 +257,6 @@ async def test_a_customer_can_choose_it_from_the_next_period_on(platform: Platfo
             update_mask=FieldMask(paths=["consolidate_invoices"]),
         )
     )
-    await pass_time(platform, days=32)
-    await pass_time(platform, days=31)
-    assert [len(invoice.lines) for invoice in await all_invoices(platform, ada)] == [1, 1, 2]
+    await platform.pass_time(days=32)
+    await platform.pass_time(days=31)
+    assert [len(invoice.lines) for invoice in await invoices_of(platform, customer_id=ada)] == [1, 1, 2]

@@ -5,20 +5,18 @@ from datetime import timedelta
 import pytest
 from billing.catalog.v1 import catalog_service_pb2
 from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
-from billing.invoice.v1 import invoice_service_pb2
-from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.quota.v1 import quota_service_pb2
 from billing.quota.v1.quota_service_pb2_grpc import QuotaServiceStub
 from billing.subscription.v1 import subscription_pb2
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.client import Client
 from corebilling.commands.catalog import Importer
-from corebilling.mapping import instant, timestamp
+from corebilling.mapping import instant
 from corebilling.values.ids import new_id
+from tests.support import reporting
 from tests.support.app import refused
 from tests.support.catalog import subscribe
+from tests.support.invoice import invoices_of
 from tests.support.platform import Platform
 
 WORKED = {
@@ -48,14 +46,8 @@ async def use(
     *,
     after: timedelta = timedelta(),
 ) -> None:
-    record = usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
-        subscription_id=made.id,
-        meter_code=meter_code,
-        quantity=str(quantity),
-        recorded_at=timestamp(instant(made.current_period_start) + after),
-    )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
+    at = instant(made.current_period_start) + after
+    await reporting.use(platform, made.id, quantity, at, meter=meter_code)
 
 
 @pytest.mark.parametrize("plan_code", WORKED)
@@ -65,10 +57,8 @@ async def test_a_worked_invoice(platform: Platform, plan_code: str):
     await use(platform, made, "api_calls", calls)
     await use(platform, made, "storage_gb", stored)
     await use(platform, made, "transfer_gb_out", moved)
-    platform.clock.advance(days=367 if plan_code.endswith("annual") else 32)
-    await platform.drain()
-    listed = await platform.stub(InvoiceServiceStub).ListInvoices(invoice_service_pb2.ListInvoicesRequest())
-    assert [invoice.total_minor for invoice in listed.invoices] == [expected]
+    await platform.pass_time(days=367 if plan_code.endswith("annual") else 32)
+    assert [invoice.total_minor for invoice in await invoices_of(platform)] == [expected]
 
 
 async def test_storage_is_weighed_by_the_time_that_it_is_held(platform: Platform):
@@ -76,16 +66,8 @@ async def test_storage_is_weighed_by_the_time_that_it_is_held(platform: Platform
     month = instant(made.current_period_end) - instant(made.current_period_start)
     platform.clock.advance(days=month.days // 2 + 1)
     await use(platform, made, "storage_gb", 120, after=month / 2)
-    platform.clock.advance(days=month.days // 2 + 1)
-    await platform.drain()
-    (invoice,) = (
-        await platform.stub(InvoiceServiceStub).ListInvoices(invoice_service_pb2.ListInvoicesRequest())
-    ).invoices
-    invoice = (
-        await platform.stub(InvoiceServiceStub).GetInvoice(
-            invoice_service_pb2.GetInvoiceRequest(invoice_id=invoice.id)
-        )
-    ).invoice
+    await platform.pass_time(days=month.days // 2 + 1)
+    (invoice,) = await invoices_of(platform)
     (stored,) = (line for line in invoice.lines if line.description == "Storage, GB")
     assert (stored.quantity, stored.amount_minor) == ("60", 2_50)
 

@@ -63,8 +63,7 @@ async def billed(platform: Platform) -> tuple[str, str]:
     """A month later: the ids of the invoice's event and of what it is correlated with."""
     price = await new_price(platform, (await new_product(platform)).id, "fee")
     await subscribe(platform, price)
-    platform.clock.advance(days=40)
-    await platform.drain()
+    await platform.pass_time(days=40)
     (row,) = await platform.rows(
         "SELECT id, correlation_id FROM billing_events WHERE subject = 'invoice.generated'"
     )

@@ -24,8 +24,10 @@ from tests.scenarios import test_progressive_billing as progressive
 from tests.scenarios.test_deferred_revenue import ahead
 from tests.scenarios.test_event_commands import access, command
 from tests.scenarios.test_negotiated_prices import negotiate
-from tests.support.bundle import as_fields, bundle_of, differences, invoices_of, month, rich_invoice, use
+from tests.support import reporting
+from tests.support.bundle import as_fields, bundle_of, differences, month, rich_invoice, use
 from tests.support.catalog import change, new_customer, new_meter, new_price, new_product, subscribe
+from tests.support.invoice import invoices_of
 from tests.support.money import (
     credit,
     customer_in,
@@ -583,14 +585,7 @@ async def test_records_ahead_of_the_clock_stay_with_an_item_that_is_ended(platfo
         meter_id=meter.id,
     )
     subscription = await subscribe(platform, price)
-    record = usage_pb2.UsageRecord(
-        idempotency_key="ahead",
-        subscription_id=subscription.id,
-        meter_code="tokens",
-        quantity="7",
-        recorded_at=timestamp(platform.clock.now() + timedelta(minutes=1)),
-    )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
+    await reporting.use(platform, subscription.id, 7, platform.clock.now() + timedelta(minutes=1))
     platform.clock.advance(seconds=1)
     await change(platform, subscription.id, await new_price(platform, product.id, "fee"))
     await month(platform)

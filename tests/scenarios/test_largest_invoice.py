@@ -1,33 +1,15 @@
 """The largest line that an invoice holds goes all the way; what is larger stops where it comes in."""
 
 from billing.catalog.v1 import catalog_pb2
-from billing.invoice.v1 import invoice_service_pb2
-from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.ledger.v1 import ledger_service_pb2
 from billing.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
-from corebilling.mapping import timestamp
-from corebilling.values.ids import new_id
 from corebilling.values.money import MAX_MINOR
 from tests.support.app import refused
 from tests.support.catalog import new_meter, new_price, new_product, subscribe
+from tests.support.invoice import invoices_of
 from tests.support.platform import Platform
-
-
-async def use(platform: Platform, subscription_id: str, quantity: str) -> None:
-    await platform.stub(UsageServiceStub).ReportUsage(
-        usage_service_pb2.ReportUsageRequest(
-            record=usage_pb2.UsageRecord(
-                idempotency_key=new_id("key"),
-                subscription_id=subscription_id,
-                meter_code="tokens",
-                quantity=quantity,
-                recorded_at=timestamp(platform.clock.now()),
-            )
-        )
-    )
+from tests.support.reporting import use
 
 
 async def test_usage_beyond_the_largest_line_is_refused_and_what_came_before_is_billed(platform: Platform):
@@ -49,10 +31,8 @@ async def test_usage_beyond_the_largest_line_is_refused_and_what_came_before_is_
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "VALUE_OUT_OF_RANGE")
     assert refusal.facts == {"field": "quantity", "limit": "1000"}
     await use(platform, subscription.id, "1")
-    platform.clock.advance(days=32)
-    await platform.drain()
-    answer = await platform.stub(InvoiceServiceStub).ListInvoices(invoice_service_pb2.ListInvoicesRequest())
-    assert [invoice.total_minor for invoice in answer.invoices] == [2 * MAX_MINOR]
+    await platform.pass_time(days=32)
+    assert [invoice.total_minor for invoice in await invoices_of(platform)] == [2 * MAX_MINOR]
     assert await platform.rows("SELECT * FROM event_handler_failures") == []
     books = await platform.stub(LedgerServiceStub).GetTrialBalance(
         ledger_service_pb2.GetTrialBalanceRequest()

@@ -9,11 +9,9 @@ from billing.invoice.v1 import invoice_pb2 as pb
 from billing.subscription.v1 import subscription_pb2
 from billing.subscription.v1.subscription_service_pb2 import CancelSubscriptionRequest
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
-from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
+from tests.support.app import refused
 from tests.support.catalog import (
     change,
     new_meter,
@@ -27,6 +25,7 @@ from tests.support.catalog import (
 from tests.support.invoice import invoices_of
 from tests.support.money import coupon, redeem
 from tests.support.platform import Platform, platform
+from tests.support.reporting import use
 
 __all__ = ["platform"]
 
@@ -41,22 +40,6 @@ async def prices(platform: Platform) -> tuple[catalog_pb2.Price, catalog_pb2.Pri
         await new_price(platform, product.id, "fee"),
         await new_price(platform, product.id, "tokens", unit_amount="0.01", meter_id=meter.id, **metered),
     )
-
-
-async def use(platform: Platform, subscription_id: str, quantity: int, **at: Any) -> None:
-    record = usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
-        subscription_id=subscription_id,
-        meter_code="tokens",
-        quantity=str(quantity),
-        recorded_at=timestamp(platform.clock.now() - timedelta(**at)),
-    )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
-
-
-async def pass_time(platform: Platform, **time: float) -> None:
-    platform.clock.advance(seconds=timedelta(**time).total_seconds())
-    await platform.drain()
 
 
 def lines(invoice: pb.Invoice) -> list[tuple[int, int]]:
@@ -74,7 +57,7 @@ async def test_what_a_period_lacks_is_charged_with_its_invoice_and_explained(pla
     await coupon(platform, "TEN", percent="10")
     await redeem(platform, "TEN", made.customer_id)
     await use(platform, made.id, 10_000)
-    await pass_time(platform, days=32)
+    await platform.pass_time(days=32)
     (invoice,) = await invoices_of(platform, made.id)
     assert [amount for _, amount in lines(invoice)] == [2000, 10_000, 38_000]
     line = invoice.lines[-1]
@@ -94,7 +77,7 @@ async def test_who_uses_as_much_pays_nothing_more(platform: Platform) -> None:
     fee, tokens = await prices(platform)
     made = await subscribe(platform, fee, tokens, minimum_commitment_minor=50_000)
     await use(platform, made.id, 48_000)
-    await pass_time(platform, days=32)
+    await platform.pass_time(days=32)
     (invoice,) = await invoices_of(platform, made.id)
     assert [amount for _, amount in lines(invoice)] == [2000, 48_000]
 
@@ -102,11 +85,11 @@ async def test_who_uses_as_much_pays_nothing_more(platform: Platform) -> None:
 async def test_a_period_cut_short_owes_the_same_share_of_fee_and_commitment(platform: Platform) -> None:
     fee, _ = await prices(platform)
     made = await subscribe(platform, fee, minimum_commitment_minor=20_000)
-    await pass_time(platform, days=7)
+    await platform.pass_time(days=7)
     await platform.stub(SubscriptionServiceStub).CancelSubscription(
         CancelSubscriptionRequest(request_id=new_id("req"), subscription_id=made.id)
     )
-    await pass_time(platform, days=1)
+    await platform.pass_time(days=1)
     (invoice,) = await invoices_of(platform, made.id)
     (line, true_up) = invoice.lines
     # Ten times the fee: rounded by themselves, the shares differ by less than ten halves of a cent.
@@ -118,7 +101,7 @@ async def test_a_period_invoiced_in_parts_is_trued_up_once_with_the_last(platfor
     fee, tokens = await prices(platform)
     made = await subscribe(platform, fee, tokens, minimum_commitment_minor=30_000)
     await use(platform, made.id, 1000)
-    await pass_time(platform, days=10)
+    await platform.pass_time(days=10)
     at_once = subscription_pb2.PRORATION_BEHAVIOR_INVOICE_IMMEDIATELY
     changed = await change(
         platform,
@@ -131,7 +114,7 @@ async def test_a_period_invoiced_in_parts_is_trued_up_once_with_the_last(platfor
     )
     assert changed.subscription.minimum_commitment_minor == 60_000
     assert changed.change.minimum_commitment_minor == 60_000
-    await pass_time(platform, days=22)
+    await platform.pass_time(days=22)
     first, last = await invoices_of(platform, made.id)
     assert true_ups(first) == []
     (true_up,) = true_ups(last)
@@ -144,10 +127,10 @@ async def test_a_period_invoiced_in_parts_is_trued_up_once_with_the_last(platfor
 async def test_late_usage_counts_towards_the_commitment_of_its_own_period(platform: Platform) -> None:
     fee, tokens = await prices(platform)
     made = await subscribe(platform, fee, tokens, minimum_commitment_minor=50_000)
-    await pass_time(platform, days=32)
-    await use(platform, made.id, 10_000, days=10)
+    await platform.pass_time(days=32)
+    await use(platform, made.id, 10_000, platform.clock.now() - timedelta(days=10))
     await use(platform, made.id, 1)
-    await pass_time(platform, days=31)
+    await platform.pass_time(days=31)
     first, second = await invoices_of(platform, made.id)
     assert lines(first)[-1] == (TRUE_UP, 48_000)
     assert sorted(true_ups(second)) == [-10_000, 47_999]
@@ -157,14 +140,37 @@ async def test_late_usage_counts_towards_the_commitment_of_its_own_period(platfo
     assert second.subtotal_minor == 50_000
 
 
+async def test_a_commitment_changes_only_so_often_in_a_period(platform: Platform) -> None:
+    """So that all that a period holds which is yet to be invoiced are kept: here, one a second."""
+    fee, _ = await prices(platform)
+    made = await subscribe(platform, fee, minimum_commitment_minor=1)
+    await platform.pass_time(days=1)
+    await platform.rows(
+        "UPDATE subscriptions SET commitments = (SELECT jsonb_agg(jsonb_build_object('minimum_minor', n, "
+        "'starts_at', start_at + n * interval '1 second', 'ends_at', "
+        "CASE n WHEN 499 THEN '9000-01-01T00:00:00Z' ELSE start_at + (n + 1) * interval '1 second' END)) "
+        "FROM generate_series(1, 499) n) WHERE id = $1",
+        made.id,
+    )
+    await change(platform, made.id, fee, minimum_commitment_minor=8)
+    refusal = await refused(change(platform, made.id, fee, minimum_commitment_minor=9))
+    assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "SUBSCRIPTION_CHANGE_LIMIT_REACHED")
+    assert (await refused(pause(platform, made.id))).reason == refusal.reason
+    await platform.pass_time(days=32)
+    await change(platform, made.id, fee, minimum_commitment_minor=9)
+    assert (await subscription(platform, made.id)).minimum_commitment_minor == 9
+    (kept,) = await platform.rows("SELECT jsonb_array_length(commitments) FROM subscriptions")
+    assert kept[0] == 501
+
+
 async def test_a_pause_interrupts_the_commitment_as_it_does_fees(platform: Platform) -> None:
     fee, _ = await prices(platform)
     made = await subscribe(platform, fee, minimum_commitment_minor=20_000)
-    await pass_time(platform, days=5)
+    await platform.pass_time(days=5)
     await pause(platform, made.id)
-    await pass_time(platform, days=10)
+    await platform.pass_time(days=10)
     await resume(platform, made.id)
-    await pass_time(platform, days=17)
+    await platform.pass_time(days=17)
     (invoice,) = await invoices_of(platform, made.id)
     fees = sum(amount for kind, amount in lines(invoice) if kind != TRUE_UP)
     assert invoice.subtotal_minor < 20_000
@@ -183,11 +189,11 @@ async def test_a_commitment_changes_with_the_fees_of_the_change(
 ) -> None:
     fee, _ = await prices(platform)
     made = await subscribe(platform, fee, minimum_commitment_minor=20_000)
-    await pass_time(platform, days=5)
+    await platform.pass_time(days=5)
     await change(platform, made.id, fee, proration_behavior=behavior, minimum_commitment_minor=0)
     assert (await subscription(platform, made.id)).minimum_commitment_minor == 0
-    await pass_time(platform, days=27)
-    await pass_time(platform, days=31)
+    await platform.pass_time(days=27)
+    await platform.pass_time(days=31)
     first, second = await invoices_of(platform, made.id)
     assert (first.subtotal_minor == 20_000) == whole_old
     assert true_ups(first)

@@ -6,14 +6,10 @@ from typing import Any
 import pytest
 from billing.catalog.v1 import catalog_pb2, price_override_pb2, price_override_service_pb2
 from billing.catalog.v1.price_override_service_pb2_grpc import PriceOverrideServiceStub
-from billing.invoice.v1 import invoice_service_pb2
-from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.rating.v1 import rating_service_pb2
 from billing.rating.v1.rating_service_pb2_grpc import RatingServiceStub
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
@@ -28,7 +24,9 @@ from tests.support.catalog import (
     resume,
     subscribe,
 )
+from tests.support.invoice import invoices_of
 from tests.support.platform import Platform
+from tests.support.reporting import use
 
 IMMEDIATELY = subscription_pb2.PRORATION_BEHAVIOR_INVOICE_IMMEDIATELY
 
@@ -68,30 +66,9 @@ async def end(platform: Platform, override_id: str) -> price_override_pb2.PriceO
     return (await platform.stub(PriceOverrideServiceStub).EndPriceOverride(request)).price_override
 
 
-async def go(platform: Platform, **span: float) -> None:
-    platform.clock.advance(**span)
-    await platform.drain()
-
-
-async def use(platform: Platform, subscription_id: str, quantity: str, at: datetime | None = None) -> None:
-    record = usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
-        subscription_id=subscription_id,
-        meter_code="tokens",
-        quantity=quantity,
-        recorded_at=timestamp(at or platform.clock.now()),
-    )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
-
-
 async def lines(platform: Platform, subscription_id: str) -> list[list[int]]:
     """Of each of its invoices, oldest first, the lines' cents."""
-    stub = platform.stub(InvoiceServiceStub)
-    listed = await stub.ListInvoices(invoice_service_pb2.ListInvoicesRequest(subscription_id=subscription_id))
-    made = [
-        (await stub.GetInvoice(invoice_service_pb2.GetInvoiceRequest(invoice_id=invoice.id))).invoice
-        for invoice in reversed(listed.invoices)
-    ]
+    made = await invoices_of(platform, subscription_id)
     return [[line.amount_minor for line in invoice.lines] for invoice in made]
 
 
@@ -103,7 +80,7 @@ async def test_a_subscriptions_amounts_go_before_its_customers_and_these_before_
     other = await subscribe(platform, price)
     override = await negotiate(platform, price, "12.5", subscription_id=special.id)
     assert (override.customer_id, override.currency, override.version) == (ada, "USD", 1)
-    await go(platform, days=32)
+    await platform.pass_time(days=32)
     assert [await lines(platform, made.id) for made in (special, usual, other)] == [
         [[1250]],
         [[2000]],
@@ -127,14 +104,14 @@ async def test_a_subscriptions_amounts_go_before_its_customers_and_these_before_
 async def test_what_is_set_or_ended_within_a_period_counts_from_the_next_one_on(platform: Platform):
     price = await fee(platform)
     made = await subscribe(platform, price)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     override = await negotiate(platform, price, "20", customer_id=made.customer_id)
-    await go(platform, days=22)
-    await go(platform, days=10)
+    await platform.pass_time(days=22)
+    await platform.pass_time(days=10)
     ended = await end(platform, override.id)
     assert ended.valid_until.ToDatetime() == platform.clock.now().replace(tzinfo=None, microsecond=0)
     assert await end(platform, override.id) == ended
-    await go(platform, days=52)
+    await platform.pass_time(days=52)
     assert await lines(platform, made.id) == [[3100], [2000], [3100]]
     (event,) = await platform.events("price.override.ended")
     assert (event.price_override_id, event.replaced_by_id) == (override.id, "")
@@ -144,7 +121,7 @@ async def test_the_current_period_can_be_had_by_a_subscription(platform: Platfor
     price = await fee(platform)
     made = await subscribe(platform, price)
     start = made.current_period_start.ToDatetime(tzinfo=platform.clock.now().tzinfo)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     too_early = negotiate(
         platform, price, "20", subscription_id=made.id, valid_from=start - timedelta(seconds=1)
     )
@@ -153,7 +130,7 @@ async def test_the_current_period_can_be_had_by_a_subscription(platform: Platfor
     backwards = negotiate(platform, price, "20", customer_id=made.customer_id, valid_from=start)
     assert (await refused(backwards)).reason == "PRICE_OVERRIDE_TIME_INVALID"
     await negotiate(platform, price, "20", subscription_id=made.id, valid_from=start)
-    await go(platform, days=22)
+    await platform.pass_time(days=22)
     assert await lines(platform, made.id) == [[2000]]
 
 
@@ -161,14 +138,47 @@ async def test_once_a_part_is_invoiced_the_period_keeps_its_amounts(platform: Pl
     price, other = await fee(platform), await fee(platform, "other")
     made = await subscribe(platform, price)
     start = made.current_period_start.ToDatetime(tzinfo=platform.clock.now().tzinfo)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, made.id, price, other, proration_behavior=IMMEDIATELY)
     await platform.drain()
     late = negotiate(platform, price, "20", subscription_id=made.id, valid_from=start)
     assert (await refused(late)).reason == "PRICE_OVERRIDE_TIME_INVALID"
     await negotiate(platform, price, "20", subscription_id=made.id)
-    await go(platform, days=53)
+    await platform.pass_time(days=53)
     assert await lines(platform, made.id) == [[1000], [2100, 2100], [2000, 3100]]
+
+
+async def test_once_usage_came_to_a_threshold_the_period_keeps_its_amounts(platform: Platform):
+    product, meter = await new_product(platform), await new_meter(platform)
+    tokens = await new_price(
+        platform,
+        product.id,
+        "tokens",
+        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
+        usage=catalog_pb2.PRICE_USAGE_METERED,
+        meter_id=meter.id,
+        unit_amount="1",
+    )
+    thresholds = [subscription_pb2.SpendThreshold(amount_minor=500)]
+    made = await subscribe(platform, tokens, spend_thresholds=thresholds)
+    start = made.current_period_start.ToDatetime(tzinfo=platform.clock.now().tzinfo)
+    await platform.pass_time(days=10)
+    await use(platform, made.id, "4")
+    await platform.drain()
+    early = await negotiate(platform, tokens, "2", subscription_id=made.id, valid_from=start)
+    await use(platform, made.id, "1")
+    await platform.drain()
+    assert await lines(platform, made.id) == [[1000]]
+    late = negotiate(platform, tokens, "3", subscription_id=made.id, valid_from=start)
+    refusal = await refused(late)
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "PRICE_OVERRIDE_TIME_INVALID")
+    assert refusal.facts["earliest"] == platform.clock.now().replace(microsecond=0).isoformat()
+    await use(platform, made.id, "1")
+    await platform.pass_time(days=22)
+    assert await lines(platform, made.id) == [[1000], [200]]
+    assert not await platform.rows(
+        "SELECT FROM price_overrides WHERE id = $1 AND valid_until IS NOT NULL", early.id
+    )
 
 
 async def test_another_one_takes_its_place_and_a_time_may_be_set(platform: Platform):
@@ -184,8 +194,8 @@ async def test_another_one_takes_its_place_and_a_time_may_be_set(platform: Platf
         valid_from=april - timedelta(days=1),
         valid_until=april + timedelta(days=1),
     )
-    await go(platform, days=32)
-    await go(platform, days=61)
+    await platform.pass_time(days=32)
+    await platform.pass_time(days=61)
     assert await lines(platform, made.id) == [[2000], [1000], [3100]]
     (event,) = await platform.events("price.override.ended")
     assert (event.price_override_id, event.replaced_by_id) == (first.id, second.id)
@@ -198,23 +208,23 @@ async def test_another_one_takes_its_place_and_a_time_may_be_set(platform: Platf
 async def test_a_price_that_comes_within_a_period_has_what_is_in_force_then(platform: Platform):
     basic, pro = await fee(platform), await fee(platform, "pro", unit_amount="62")
     made = await subscribe(platform, basic)
-    await go(platform, days=5)
+    await platform.pass_time(days=5)
     await negotiate(platform, pro, "31", customer_id=made.customer_id)
-    await go(platform, days=5)
+    await platform.pass_time(days=5)
     await change(platform, made.id, pro)
-    await go(platform, days=22)
+    await platform.pass_time(days=22)
     assert await lines(platform, made.id) == [[1000, 2100]]
 
 
 async def test_a_pause_does_not_change_the_amounts_of_the_period(platform: Platform):
     price = await fee(platform)
     made = await subscribe(platform, price)
-    await go(platform, days=5)
+    await platform.pass_time(days=5)
     await negotiate(platform, price, "310", customer_id=made.customer_id)
     await pause(platform, made.id)
-    await go(platform, days=5)
+    await platform.pass_time(days=5)
     await resume(platform, made.id)
-    await go(platform, days=22)
+    await platform.pass_time(days=22)
     assert await lines(platform, made.id) == [[500, 2100]]
 
 
@@ -229,20 +239,20 @@ async def test_usage_is_priced_at_the_amounts_of_its_own_period_also_when_it_com
     price = await new_price(platform, product.id, "tokens", **terms, unit_amount="1")
     made = await subscribe(platform, price)
     march = platform.clock.now() + timedelta(days=1)
-    await go(platform, days=2)
+    await platform.pass_time(days=2)
     await use(platform, made.id, "15", march)
     await negotiate(
         platform, price, "0.5", customer_id=made.customer_id, included_quantity="0", maximum_amount="6"
     )
-    await go(platform, days=30)
+    await platform.pass_time(days=30)
     await use(platform, made.id, "2", march)
     await use(platform, made.id, "10")
     await platform.drain()
     rated = await platform.events("usage.rated")
     assert [event.amount for event in rated] == ["10", "12", "5"]
-    await go(platform, days=31)
+    await platform.pass_time(days=31)
     await use(platform, made.id, "100")
-    await go(platform, days=31)
+    await platform.pass_time(days=31)
     assert await lines(platform, made.id) == [[1000], [500, 200], [600]]
 
 
@@ -251,7 +261,7 @@ async def test_a_one_time_price_has_the_amount_of_its_moment(platform: Platform)
     setup = await fee(platform, "setup", one_time=True, interval_unit=None)
     await negotiate(platform, setup, "7", customer_id=ada)
     made = await subscribe(platform, price, setup, customer_id=ada)
-    await go(platform, days=32)
+    await platform.pass_time(days=32)
     assert await lines(platform, made.id) == [[3100, 700]]
 
 
@@ -262,7 +272,7 @@ async def test_amounts_are_those_of_the_currency_that_is_paid(platform: Platform
     override = await negotiate(platform, price, "2000.4", customer_id=customer.id)
     assert override.currency == "JPY"
     made = await subscribe(platform, price, customer_id=customer.id)
-    await go(platform, days=32)
+    await platform.pass_time(days=32)
     assert await lines(platform, made.id) == [[2000]]
     dinar = await new_customer(platform, currency="KWD")
     refusal = await refused(negotiate(platform, price, "1", customer_id=dinar.id))

@@ -2,18 +2,15 @@
 
 from billing.catalog.v1 import catalog_pb2, catalog_service_pb2
 from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
-from billing.invoice.v1 import invoice_pb2, invoice_service_pb2
-from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.rating.v1 import rating_service_pb2
 from billing.rating.v1.rating_service_pb2_grpc import RatingServiceStub
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
-from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import change, new_customer, new_meter, new_price, new_product, subscribe
+from tests.support.invoice import invoices_of
 from tests.support.platform import Platform
+from tests.support.reporting import use
 
 Tier = catalog_pb2.PriceTier
 Option = catalog_pb2.CurrencyOption
@@ -50,27 +47,6 @@ async def tokens(platform: Platform) -> catalog_pb2.Price:
     )
 
 
-async def use(platform: Platform, subscription_id: str, quantity: str) -> None:
-    record = usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
-        subscription_id=subscription_id,
-        meter_code="tokens",
-        quantity=quantity,
-        recorded_at=timestamp(platform.clock.now()),
-    )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
-
-
-async def invoices(platform: Platform, customer_id: str) -> list[invoice_pb2.Invoice]:
-    """Oldest first, with their lines."""
-    stub = platform.stub(InvoiceServiceStub)
-    listed = await stub.ListInvoices(invoice_service_pb2.ListInvoicesRequest(customer_id=customer_id))
-    return [
-        (await stub.GetInvoice(invoice_service_pb2.GetInvoiceRequest(invoice_id=invoice.id))).invoice
-        for invoice in reversed(listed.invoices)
-    ]
-
-
 async def test_each_customer_pays_the_amounts_of_the_own_currency_to_the_last_decimal(platform: Platform):
     price, metered = await fee(platform, JPY="4500", KWD="9.125"), await tokens(platform)
     plan = await platform.stub(CatalogServiceStub).CreatePlan(
@@ -87,11 +63,10 @@ async def test_each_customer_pays_the_amounts_of_the_own_currency_to_the_last_de
         made = await subscribe(platform, plan_id=plan.plan.id, customer_id=customers[currency])
         assert made.currency == currency
         await use(platform, made.id, "101")
-    platform.clock.advance(days=32)
-    await platform.drain()
+    await platform.pass_time(days=32)
     found = {}
     for currency, customer_id in customers.items():
-        (invoice,) = await invoices(platform, customer_id)
+        (invoice,) = await invoices_of(platform, customer_id=customer_id)
         found[currency] = (
             invoice.currency,
             [line.amount_minor for line in invoice.lines],
@@ -109,12 +84,10 @@ async def test_minimum_and_cap_are_those_of_the_currency(platform: Platform):
     yen = await new_customer(platform, currency="JPY")
     made = await subscribe(platform, metered, customer_id=yen.id)
     await use(platform, made.id, "10")
-    platform.clock.advance(days=32)
-    await platform.drain()
+    await platform.pass_time(days=32)
     await use(platform, made.id, "1000")
-    platform.clock.advance(days=31)
-    await platform.drain()
-    assert [invoice.total_minor for invoice in await invoices(platform, yen.id)] == [8, 40]
+    await platform.pass_time(days=31)
+    assert [invoice.total_minor for invoice in await invoices_of(platform, customer_id=yen.id)] == [8, 40]
 
 
 async def test_running_amounts_and_previews_are_in_the_currency_too(platform: Platform):

@@ -12,14 +12,13 @@ from billing.schedule.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 from billing.subscription.v1 import subscription_pb2
 from billing.subscription.v1 import subscription_service_pb2 as subscriptions
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.domains.rating.progressive_service import ProgressiveService
 from corebilling.domains.rating.service import RatingService
 from corebilling.mapping import timestamp
 from corebilling.values.caller import Caller
 from corebilling.values.ids import new_id
+from tests.support import reporting
 from tests.support.app import refused
 from tests.support.catalog import (
     change,
@@ -70,20 +69,9 @@ async def prices(platform: Platform, terms: dict[str, Any] = TIERS) -> Sequence[
     )
 
 
-async def use(platform: Platform, subscription_id: str, quantity: int, **at: Any) -> None:
-    record = usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
-        subscription_id=subscription_id,
-        meter_code="tokens",
-        quantity=str(quantity),
-        recorded_at=timestamp(platform.clock.now() - timedelta(**at)),
-    )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
-    await platform.drain()
-
-
-async def pass_time(platform: Platform, **time: float) -> None:
-    platform.clock.advance(seconds=timedelta(**time).total_seconds())
+async def use(platform: Platform, subscription_id: str, quantity: int, **ago: float) -> None:
+    """Reports it, and lets happen what follows."""
+    await reporting.use(platform, subscription_id, quantity, platform.clock.now() - timedelta(**ago))
     await platform.drain()
 
 
@@ -94,7 +82,7 @@ async def test_a_threshold_makes_an_invoice_at_once_and_the_last_one_bills_the_r
     thresholds = [Threshold(amount_minor=1000), Threshold(amount_minor=500, recurring=True)]
     made = await subscribe(platform, fee, tokens, spend_thresholds=thresholds)
     assert list(made.spend_thresholds) == thresholds
-    await pass_time(platform, days=3)
+    await platform.pass_time(days=3)
     await use(platform, made.id, 500)
     assert await invoices_of(platform, made.id) == []
     await use(platform, made.id, 400)
@@ -110,7 +98,7 @@ async def test_a_threshold_makes_an_invoice_at_once_and_the_last_one_bills_the_r
     assert first.period.start == made.start_at
     assert first.period.end == timestamp(platform.clock.now())
     await use(platform, made.id, 1)
-    await pass_time(platform, hours=1)
+    await platform.pass_time(hours=1)
     assert len(await invoices_of(platform, made.id)) == 1
     await use(platform, made.id, 1000)
     _, second = await invoices_of(platform, made.id)
@@ -122,7 +110,7 @@ async def test_a_threshold_makes_an_invoice_at_once_and_the_last_one_bills_the_r
     )
     assert line.evidence.amount_before == "12.57"
     await use(platform, made.id, 9)
-    await pass_time(platform, days=30)
+    await platform.pass_time(days=30)
     *_, last = await invoices_of(platform, made.id)
     rest = last.lines[1]
     assert (rest.description, rest.quantity, rest.evidence.quantity_before) == ("tokens (rest)", "9", "1901")
@@ -154,7 +142,7 @@ async def test_the_invoices_of_a_period_sum_to_what_a_single_one_would_have_been
     for one in pair:
         await use(platform, one.id, 447)
         await use(platform, one.id, 301)
-    await pass_time(platform, days=10, seconds=17)
+    await platform.pass_time(days=10, seconds=17)
     at_once = subscription_pb2.PRORATION_BEHAVIOR_INVOICE_IMMEDIATELY
     for one in pair:
         match halfway:
@@ -171,10 +159,10 @@ async def test_the_invoices_of_a_period_sum_to_what_a_single_one_would_have_been
         if halfway in ("", "more seats", "invoice"):
             await use(platform, one.id, 6000)
             await use(platform, one.id, 13)
-    await pass_time(platform, days=22)
+    await platform.pass_time(days=22)
     for one in pair:
         await use(platform, one.id, 77, days=30)
-    await pass_time(platform, days=31)
+    await platform.pass_time(days=31)
     in_parts, at_the_end = [await invoices_of(platform, one.id) for one in pair]
     assert len(in_parts) > len(at_the_end)
     assert sum(one.subtotal_minor for one in in_parts) == sum(one.subtotal_minor for one in at_the_end)
@@ -209,7 +197,7 @@ async def test_each_period_comes_to_its_thresholds_anew(platform: Platform) -> N
     _, tokens = await prices(platform)
     made = await subscribe(platform, tokens, spend_thresholds=[Threshold(amount_minor=500)])
     await use(platform, made.id, 800)
-    await pass_time(platform, days=32)
+    await platform.pass_time(days=32)
     await use(platform, made.id, 800)
     first, closing, second = await invoices_of(platform, made.id)
     assert first.subtotal_minor == second.subtotal_minor == 1134
@@ -229,9 +217,9 @@ async def test_thresholds_count_towards_a_commitment_and_not_in_a_trial(platform
     )
     await use(platform, made.id, 8000)
     assert await invoices_of(platform, made.id) == []
-    await pass_time(platform, days=6)
+    await platform.pass_time(days=6)
     await use(platform, made.id, 800)
-    await pass_time(platform, days=31)
+    await platform.pass_time(days=31)
     first, last = await invoices_of(platform, made.id)
     assert first.subtotal_minor == 1134
     assert first.subtotal_minor + last.subtotal_minor == 10_000

@@ -1,12 +1,11 @@
 """A plan with an included feature and a hard quota, as its customer sees it, up to the next month."""
 
-from billing.invoice.v1 import invoice_service_pb2
-from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.quota.v1 import entitlement_pb2, entitlement_service_pb2
 from billing.quota.v1.entitlement_service_pb2_grpc import EntitlementServiceStub
 
 from corebilling.values.ids import new_id
 from tests.support.app import refused
+from tests.support.invoice import invoices_of
 from tests.support.platform import Platform, platform
 from tests.support.quota import metered_plan, notices, on_plan, set_quota, use
 
@@ -61,13 +60,11 @@ async def test_a_quota_warns_is_used_up_refuses_and_is_free_again(platform: Plat
     assert not (await may(platform, customer_id, "1")).allowed
 
     # The next period: the quota is free again, and what was used of the last one is billed.
-    platform.clock.advance(days=31, hours=1)
-    await platform.drain()
+    await platform.pass_time(days=31, hours=1)
     assert (await may(platform, customer_id, "1000")).remaining_quantity == "1000"
     await use(platform, subscription.id, "900")
     await platform.drain()
     assert len(await platform.events("usage.quota.warning")) == 2
     assert len(await platform.events("usage.quota.exceeded")) == 1
-    listed = await platform.stub(InvoiceServiceStub).ListInvoices(invoice_service_pb2.ListInvoicesRequest())
-    assert [invoice.total_minor for invoice in listed.invoices] == [10_00]
+    assert [invoice.total_minor for invoice in await invoices_of(platform)] == [10_00]
     assert await platform.rows("SELECT * FROM event_handler_failures") == []

@@ -65,8 +65,7 @@ async def incident(platform: Platform) -> list[str]:
     await break_handler(platform)
     ids = await shipped(platform, 3)
     for _ in range(3):
-        platform.clock.advance(minutes=6)
-        await platform.drain()
+        await platform.pass_time(minutes=6)
     return ids
 
 

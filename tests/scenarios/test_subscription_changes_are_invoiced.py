@@ -3,23 +3,22 @@
 March begins at noon and has 31 days: fees of 31 and 62 a month are 1 and 2 a day.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from billing.catalog.v1 import catalog_pb2
-from billing.invoice.v1 import invoice_pb2, invoice_service_pb2
-from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from billing.invoice.v1 import invoice_pb2
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
-from tests.support.bundle import as_fields, bundle_of, differences, invoices_of
+from tests.support.bundle import as_fields, bundle_of, differences
 from tests.support.catalog import change, new_meter, new_price, new_product, pause, resume, subscribe
+from tests.support.invoice import invoices_of, lines_of
 from tests.support.platform import Platform
+from tests.support.reporting import use
 
 RECURRING = invoice_pb2.INVOICE_LINE_TYPE_RECURRING
 USAGE = invoice_pb2.INVOICE_LINE_TYPE_USAGE
@@ -54,66 +53,39 @@ async def tokens(platform: Platform) -> tuple[catalog_pb2.Price, catalog_pb2.Pri
     return one, two
 
 
-async def use(platform: Platform, subscription_id: str, quantity: int, at: datetime | None = None) -> None:
-    record = usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
-        subscription_id=subscription_id,
-        meter_code="tokens",
-        quantity=str(quantity),
-        recorded_at=timestamp(at or platform.clock.now()),
-    )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=record))
-
-
-async def go(platform: Platform, **span: float) -> None:
-    platform.clock.advance(**span)
-    await platform.drain()
-
-
-async def invoices(platform: Platform) -> list[list[tuple[int, str, int]]]:
-    """Of each invoice, oldest first: what its lines are, how much of it, and for how many cents."""
-    stub = platform.stub(InvoiceServiceStub)
-    listed = await stub.ListInvoices(invoice_service_pb2.ListInvoicesRequest())
-    made = [
-        (await stub.GetInvoice(invoice_service_pb2.GetInvoiceRequest(invoice_id=invoice.id))).invoice
-        for invoice in reversed(listed.invoices)
-    ]
-    return [[(line.type, line.quantity, line.amount_minor) for line in invoice.lines] for invoice in made]
-
-
 async def fees(platform: Platform) -> list[list[int]]:
-    return [[amount for kind, _, amount in lines if kind == RECURRING] for lines in await invoices(platform)]
+    return [[amount for kind, _, amount in lines if kind == RECURRING] for lines in await lines_of(platform)]
 
 
 async def test_an_upgrade_bills_each_plan_for_its_days(platform: Platform):
     basic, pro = await plans(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, pro)
-    await go(platform, days=22)
+    await platform.pass_time(days=22)
     assert await fees(platform) == [[1000, 4200]]
-    await go(platform, days=31)
+    await platform.pass_time(days=31)
     assert await fees(platform) == [[1000, 4200], [6200]]
 
 
 async def test_several_changes_bill_every_segment(platform: Platform):
     basic, pro = await plans(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, pro)
-    await go(platform, days=11)
+    await platform.pass_time(days=11)
     await change(platform, created.id, basic)
-    await go(platform, days=11)
+    await platform.pass_time(days=11)
     assert await fees(platform) == [[1000, 2200, 1000]]
 
 
 async def test_a_change_taken_back_at_once_costs_nothing(platform: Platform):
     basic, pro = await plans(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, pro)
     await change(platform, created.id, basic)
-    await go(platform, days=22)
+    await platform.pass_time(days=22)
     assert await fees(platform) == [[1000, 2100]]
 
 
@@ -123,22 +95,22 @@ async def test_more_seats_are_billed_from_the_change_on(platform: Platform):
         platform, product.id, "seat", model=catalog_pb2.PRICE_MODEL_PER_UNIT, unit_amount="31"
     )
     created = await subscribe(platform, seat)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, seat, quantity="3")
-    await go(platform, days=22)
-    assert await invoices(platform) == [[(RECURRING, "1", 1000), (RECURRING, "3", 6300)]]
+    await platform.pass_time(days=22)
+    assert await lines_of(platform) == [[(RECURRING, "1", 1000), (RECURRING, "3", 6300)]]
 
 
 async def test_invoiced_immediately_the_part_so_far_is_not_waited_for(platform: Platform):
     basic, pro = await plans(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, pro, proration_behavior=IMMEDIATELY)
     await platform.drain()
     assert await fees(platform) == [[1000]]
-    await go(platform, days=22)
+    await platform.pass_time(days=22)
     assert await fees(platform) == [[1000], [4200]]
-    await go(platform, days=31)
+    await platform.pass_time(days=31)
     assert await fees(platform) == [[1000], [4200], [6200]]
 
 
@@ -147,23 +119,23 @@ async def test_the_parts_of_a_fee_add_up_to_the_fee_also_in_whole_cents(platform
     product = await new_product(platform, "support")
     support = await new_price(platform, product.id, "support", unit_amount="10.01")
     created = await subscribe(platform, basic, support)
-    await go(platform, days=15, hours=12)
+    await platform.pass_time(days=15, hours=12)
     await change(platform, created.id, pro, support, proration_behavior=IMMEDIATELY)
-    await go(platform, days=17)
+    await platform.pass_time(days=17)
     assert await fees(platform) == [[1550, 501], [3100, 500]]
 
 
 async def test_without_proration_the_periods_fee_stays(platform: Platform):
     basic, pro = await plans(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, pro, proration_behavior=NONE)
-    await go(platform, days=5)
+    await platform.pass_time(days=5)
     await change(platform, created.id, basic)
     await change(platform, created.id, pro)
-    await go(platform, days=17)
+    await platform.pass_time(days=17)
     assert await fees(platform) == [[3100]]
-    await go(platform, days=31)
+    await platform.pass_time(days=31)
     assert await fees(platform) == [[3100], [6200]]
 
 
@@ -174,11 +146,11 @@ async def test_fees_that_were_left_as_they_are_do_not_hold_up_those_of_other_ite
         platform, product.id, "seat", model=catalog_pb2.PRICE_MODEL_PER_UNIT, unit_amount="31"
     )
     created = await subscribe(platform, basic, seat)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, pro, seat, proration_behavior=NONE)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, basic, seat, quantity="5")
-    await go(platform, days=12)
+    await platform.pass_time(days=12)
     # Of basic there are five then, too, but from April on.
     assert await fees(platform) == [[3100, 2000, 5500]]
 
@@ -186,10 +158,10 @@ async def test_fees_that_were_left_as_they_are_do_not_hold_up_those_of_other_ite
 async def test_a_downgrade_at_period_end_leaves_the_period_alone(platform: Platform):
     basic, pro = await plans(platform)
     created = await subscribe(platform, pro)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, basic, at_period_end=True)
-    await go(platform, days=22)
-    await go(platform, days=31)
+    await platform.pass_time(days=22)
+    await platform.pass_time(days=31)
     assert await fees(platform) == [[6200], [3100]]
 
 
@@ -198,7 +170,7 @@ async def test_a_scheduled_change_bills_each_plan_for_its_days(platform: Platfor
     created = await subscribe(platform, basic)
     at = platform.clock.now() + timedelta(days=10)
     await change(platform, created.id, pro, effective_at=timestamp(at))
-    await go(platform, days=32)
+    await platform.pass_time(days=32)
     assert await fees(platform) == [[1000, 4200]]
 
 
@@ -206,50 +178,50 @@ async def test_a_change_back_in_time_bills_each_plan_for_its_days(platform: Plat
     basic, pro = await plans(platform)
     created = await subscribe(platform, basic)
     at = platform.clock.now() + timedelta(days=10)
-    await go(platform, days=15)
+    await platform.pass_time(days=15)
     await change(platform, created.id, pro, effective_at=timestamp(at))
-    await go(platform, days=17)
+    await platform.pass_time(days=17)
     assert await fees(platform) == [[1000, 4200]]
 
 
 async def test_a_change_in_a_trial_costs_nothing_then(platform: Platform):
     basic, pro = await plans(platform)
     created = await subscribe(platform, basic, trial_days=14)
-    await go(platform, days=5)
+    await platform.pass_time(days=5)
     await change(platform, created.id, pro, proration_behavior=IMMEDIATELY)
-    await go(platform, days=42)
+    await platform.pass_time(days=42)
     assert await fees(platform) == [[6200]]
 
 
 async def test_a_pause_is_not_billed_and_a_period_of_it_has_no_invoice(platform: Platform):
     basic, _ = await plans(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await pause(platform, created.id)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await resume(platform, created.id)
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     await pause(platform, created.id)
-    await go(platform, days=45)
+    await platform.pass_time(days=45)
     assert await fees(platform) == [[1000, 100]]
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     await resume(platform, created.id)
-    await go(platform, days=40)
+    await platform.pass_time(days=40)
     assert len(await fees(platform)) == 2
 
 
 async def test_canceling_after_a_change_bills_what_was_served(platform: Platform):
     basic, pro = await plans(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, pro)
-    await go(platform, days=5)
+    await platform.pass_time(days=5)
     await platform.stub(SubscriptionServiceStub).CancelSubscription(
         subscription_service_pb2.CancelSubscriptionRequest(
             request_id=new_id("req"), subscription_id=created.id
         )
     )
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     assert await fees(platform) == [[1000, 1000]]
 
 
@@ -257,16 +229,16 @@ async def test_usage_is_priced_as_of_its_time_also_when_it_comes_late(platform: 
     one, two = await tokens(platform)
     created = await subscribe(platform, one)
     await use(platform, created.id, 5)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     before = platform.clock.now() - timedelta(seconds=1)
     await change(platform, created.id, two)
     await use(platform, created.id, 7)
     await use(platform, created.id, 1, before)
-    await go(platform, days=22)
-    assert await invoices(platform) == [[(USAGE, "6", 900), (USAGE, "7", 1700)]]
+    await platform.pass_time(days=22)
+    assert await lines_of(platform) == [[(USAGE, "6", 900), (USAGE, "7", 1700)]]
     await use(platform, created.id, 2, before)
-    await go(platform, days=31)
-    assert (await invoices(platform))[1] == [(USAGE, "0", 300), (ADJUSTMENT, "2", 200)]
+    await platform.pass_time(days=31)
+    assert (await lines_of(platform))[1] == [(USAGE, "0", 300), (ADJUSTMENT, "2", 200)]
 
 
 async def test_usage_that_a_change_does_not_concern_is_priced_together(platform: Platform):
@@ -274,12 +246,12 @@ async def test_usage_that_a_change_does_not_concern_is_priced_together(platform:
     one, _ = await tokens(platform)
     created = await subscribe(platform, basic, one)
     await use(platform, created.id, 5)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, pro, one, proration_behavior=IMMEDIATELY)
     await platform.drain()
     await use(platform, created.id, 7)
-    await go(platform, days=22)
-    assert await invoices(platform) == [
+    await platform.pass_time(days=22)
+    assert await lines_of(platform) == [
         [(RECURRING, "1", 1000)],
         [(RECURRING, "1", 4200), (USAGE, "12", 1500)],
     ]
@@ -292,16 +264,16 @@ async def test_what_was_put_off_by_an_immediate_invoice_cannot_end_with_it(platf
     one, _ = await tokens(platform)
     created = await subscribe(platform, basic, one)
     await use(platform, created.id, 5)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     at = platform.clock.now()
     await change(platform, created.id, pro, one, proration_behavior=IMMEDIATELY)
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     refusal = await refused(change(platform, created.id, pro, effective_at=timestamp(at)))
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "SUBSCRIPTION_CHANGE_TIME_INVALID")
     later = timestamp(at + timedelta(microseconds=1))
     await change(platform, created.id, pro, effective_at=later)
-    await go(platform, days=21)
-    assert await invoices(platform) == [[(RECURRING, "1", 1000)], [(RECURRING, "1", 4200), (USAGE, "5", 800)]]
+    await platform.pass_time(days=21)
+    assert await lines_of(platform) == [[(RECURRING, "1", 1000)], [(RECURRING, "1", 4200), (USAGE, "5", 800)]]
 
 
 async def cancel_at_period_end(platform: Platform, subscription_id: str) -> None:
@@ -328,9 +300,9 @@ async def test_usage_after_a_scheduled_change_is_priced_anew_however_late_the_sc
     await change(platform, created.id, two, effective_at=at)
     platform.clock.advance(days=days, seconds=1)
     await use(platform, created.id, 5)
-    await go(platform, hours=2)
-    await go(platform, days=62 - days)
-    assert await invoices(platform) == expected
+    await platform.pass_time(hours=2)
+    await platform.pass_time(days=62 - days)
+    assert await lines_of(platform) == expected
 
 
 async def test_usage_ahead_of_a_change_at_period_end_is_billed_with_the_period_that_it_lies_in(
@@ -342,10 +314,10 @@ async def test_usage_ahead_of_a_change_at_period_end_is_billed_with_the_period_t
     await change(platform, created.id, two, at_period_end=True)
     platform.clock.advance(days=31, minutes=-1)
     await use(platform, created.id, 5, end + timedelta(minutes=1))
-    await go(platform, hours=2)
+    await platform.pass_time(hours=2)
     await cancel_at_period_end(platform, created.id)
-    await go(platform, days=31)
-    assert await invoices(platform) == [[(USAGE, "0", 300)], [(USAGE, "5", 800), (USAGE, "0", 300)]]
+    await platform.pass_time(days=31)
+    assert await lines_of(platform) == [[(USAGE, "0", 300)], [(USAGE, "5", 800), (USAGE, "0", 300)]]
 
 
 async def test_usage_of_the_first_instant_is_billed_though_its_item_ended_with_it(platform: Platform):
@@ -353,8 +325,8 @@ async def test_usage_of_the_first_instant_is_billed_though_its_item_ended_with_i
     created = await subscribe(platform, one)
     await use(platform, created.id, 5)
     await change(platform, created.id, two)
-    await go(platform, days=32)
-    assert await invoices(platform) == [[(USAGE, "5", 800), (USAGE, "0", 300)]]
+    await platform.pass_time(days=32)
+    assert await lines_of(platform) == [[(USAGE, "5", 800), (USAGE, "0", 300)]]
 
 
 @pytest.mark.parametrize(("grain", "amounts"), [("day", [[1000, 4200]]), ("none", [[6200]])])
@@ -364,9 +336,9 @@ async def test_the_tenant_decides_what_parts_are_counted_in(
     await platform.rows("UPDATE tenants SET proration_grain = $2 WHERE id = $1", platform.tenant_id, grain)
     basic, pro = await plans(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=10, hours=5)
+    await platform.pass_time(days=10, hours=5)
     await change(platform, created.id, pro)
-    await go(platform, days=22)
+    await platform.pass_time(days=22)
     assert await fees(platform) == amounts
 
 
@@ -375,13 +347,13 @@ async def test_the_last_day_counts(platform: Platform, grain: str, amount: int):
     await platform.rows("UPDATE tenants SET proration_grain = $2 WHERE id = $1", platform.tenant_id, grain)
     basic, _ = await plans(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=15, hours=5)
+    await platform.pass_time(days=15, hours=5)
     await platform.stub(SubscriptionServiceStub).CancelSubscription(
         subscription_service_pb2.CancelSubscriptionRequest(
             request_id=new_id("req"), subscription_id=created.id
         )
     )
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     assert await fees(platform) == [[amount]]
 
 
@@ -406,15 +378,15 @@ async def test_a_pause_does_not_give_included_units_a_second_time(platform: Plat
     created = await subscribe(platform, price)
     await use(platform, created.id, 8)
     for _ in range(3):
-        await go(platform, days=2)
+        await platform.pass_time(days=2)
         await pause(platform, created.id)
         await resume(platform, created.id)
         await use(platform, created.id, 8)
     await platform.drain()
     rated = await platform.events("usage.rated")
     assert [event.amount for event in rated] == ["0", "6", "8", "8"]
-    await go(platform, days=26)
-    (lines,) = await invoices(platform)
+    await platform.pass_time(days=26)
+    (lines,) = await lines_of(platform)
     assert [quantity for _, quantity, _ in lines] == ["8", "8", "8", "8"]
     assert sum(amount for *_, amount in lines) == 2200
     (invoice,) = await invoices_of(platform, created.id)
@@ -429,15 +401,15 @@ async def test_a_change_and_back_goes_on_where_the_price_stopped_also_when_invoi
     created = await subscribe(platform, price)
     start = platform.clock.now()
     await use(platform, created.id, 15)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, other, basic, proration_behavior=IMMEDIATELY)
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     await change(platform, created.id, price)
     await use(platform, created.id, 15)
-    await go(platform, days=21)
+    await platform.pass_time(days=21)
     await use(platform, created.id, 4, start + timedelta(hours=1))
-    await go(platform, days=32)
-    lines = [line for invoice in await invoices(platform) for line in invoice]
+    await platform.pass_time(days=32)
+    lines = [line for invoice in await lines_of(platform) for line in invoice]
     own = [(kind, quantity, amount) for kind, quantity, amount in lines if quantity in ("15", "4")]
     # 30 tokens, of which 10 are free; 4 more that came late.
     assert own == [(USAGE, "15", 500), (USAGE, "15", 1500), (ADJUSTMENT, "4", 400)]

@@ -10,20 +10,20 @@ from typing import Any
 import grpc
 import pytest
 from billing.catalog.v1 import catalog_pb2
-from billing.invoice.v1 import invoice_pb2, invoice_service_pb2
-from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from billing.invoice.v1 import invoice_pb2
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
+from billing.usage.v1 import usage_pb2
 
 from corebilling.mapping import instant, timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
-from tests.support.bundle import as_fields, bundle_of, differences, invoices_of
+from tests.support.bundle import as_fields, bundle_of, differences
 from tests.support.catalog import new_meter, new_price, new_product, subscribe, subscription
+from tests.support.invoice import invoices_of, lines_of
 from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
+from tests.support.reporting import use
 
 ACCEPTED = usage_pb2.USAGE_OUTCOME_ACCEPTED
 DUPLICATE = usage_pb2.USAGE_OUTCOME_DUPLICATE
@@ -51,20 +51,6 @@ async def contract(
     return await new_price(platform, product.id, "fee", unit_amount="31"), tokens
 
 
-async def use(
-    platform: Platform, subscription_id: str, quantity: int, at: datetime | None = None, key: str = ""
-) -> int:
-    record = usage_pb2.UsageRecord(
-        idempotency_key=key or new_id("key"),
-        subscription_id=subscription_id,
-        meter_code="tokens",
-        quantity=str(quantity),
-        recorded_at=timestamp(at or platform.clock.now()),
-    )
-    request = usage_service_pb2.ReportUsageRequest(record=record)
-    return (await platform.stub(UsageServiceStub).ReportUsage(request)).outcome
-
-
 async def cancel(
     platform: Platform, subscription_id: str, *, at_period_end: bool = False
 ) -> subscription_pb2.Subscription:
@@ -74,61 +60,45 @@ async def cancel(
     return (await platform.stub(SubscriptionServiceStub).CancelSubscription(request)).subscription
 
 
-async def lines(platform: Platform) -> list[list[tuple[int, str, int]]]:
-    """Of each invoice, oldest first: what its lines are, how much of it, and for how much."""
-    stub = platform.stub(InvoiceServiceStub)
-    listed = await stub.ListInvoices(invoice_service_pb2.ListInvoicesRequest())
-    invoices = [
-        (await stub.GetInvoice(invoice_service_pb2.GetInvoiceRequest(invoice_id=invoice.id))).invoice
-        for invoice in reversed(listed.invoices)
-    ]
-    return [[(line.type, line.quantity, line.amount_minor) for line in invoice.lines] for invoice in invoices]
-
-
-async def go(platform: Platform, **span: float) -> None:
-    platform.clock.advance(**span)
-    await platform.drain()
-
-
 async def test_usage_after_the_last_invoice_is_billed_with_one_more_and_without_fee(platform: Platform):
     created = await subscribe(platform, *await contract(platform))
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     await use(platform, created.id, 5)
     await cancel(platform, created.id)
-    await go(platform, hours=2)
+    await platform.pass_time(hours=2)
     assert await use(platform, created.id, 100, START, key="late") == ACCEPTED
     assert await use(platform, created.id, 7, START + timedelta(hours=1)) == ACCEPTED
     assert await use(platform, created.id, 100, START, key="late") == DUPLICATE
-    await go(platform, hours=2)
-    final, closing = await lines(platform)
+    await platform.pass_time(hours=2)
+    final, closing = await lines_of(platform)
     assert final == [(RECURRING, "1", 100), (USAGE, "5", 500)]
     assert closing == [(ADJUSTMENT, "107", 10700)]
 
 
 async def test_more_of_it_gets_another_invoice_and_a_repetition_none(platform: Platform):
     created = await subscribe(platform, *await contract(platform))
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     await cancel(platform, created.id)
     for quantity in (3, 4):
-        await go(platform, hours=2)
+        await platform.pass_time(hours=2)
         assert await use(platform, created.id, quantity, START, key=str(quantity)) == ACCEPTED
-    await go(platform, hours=2)
+    await platform.pass_time(hours=2)
     assert await use(platform, created.id, 4, START, key="4") == DUPLICATE
-    await go(platform, days=40)
-    assert (await lines(platform))[1:] == [[(ADJUSTMENT, "3", 300)], [(ADJUSTMENT, "4", 400)]]
+    await platform.pass_time(days=40)
+    assert (await lines_of(platform))[1:] == [[(ADJUSTMENT, "3", 300)], [(ADJUSTMENT, "4", 400)]]
     assert (await platform.rows("SELECT count(*) FROM billing_cycles"))[0][0] == 3
 
 
 async def test_lines_of_late_usage_add_up_to_what_the_whole_is_rounded_to(platform: Platform):
     created = await subscribe(platform, *await contract(platform, unit_amount="0.005"))
     await use(platform, created.id, 1)
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     await cancel(platform, created.id)
     for _ in range(4):
-        await go(platform, hours=2)
+        await platform.pass_time(hours=2)
         await use(platform, created.id, 1, START)
-    await go(platform, hours=2)
-    (_, in_time), *late = await lines(platform)
+    await platform.pass_time(hours=2)
+    (_, in_time), *late = await lines_of(platform)
     assert [in_time, *(line for (line,) in late)] == [
         (USAGE, "1", 1),
         (ADJUSTMENT, "1", 0),
@@ -146,27 +116,51 @@ async def test_lines_of_late_usage_add_up_to_what_the_whole_is_rounded_to(platfo
         assert differences(as_fields(await bundle_of(platform, made.id))) == []
 
 
+async def test_late_usage_is_charged_on_top_of_the_minimum_that_an_unused_period_came_to(platform: Platform):
+    least = {"usage": catalog_pb2.PRICE_USAGE_METERED, "minimum_amount": "1.004"}
+    product, meter = await new_product(platform), await new_meter(platform)
+    share = catalog_pb2.PricePercentage(percent="2")
+    prices = [
+        await new_price(platform, product.id, code, meter_id=meter.id, **least, **terms)
+        for code, terms in {
+            "tokens": {"model": catalog_pb2.PRICE_MODEL_PER_UNIT, "unit_amount": "1.008"},
+            "share": {"model": catalog_pb2.PRICE_MODEL_PERCENTAGE, "unit_amount": "", "percentage": share},
+        }.items()
+    ]
+    subscriptions = [await subscribe(platform, price) for price in prices]
+    await platform.pass_time(days=31, hours=2)
+    for created, quantity in zip(subscriptions, (1, 100), strict=True):
+        await use(platform, created.id, quantity, PERIOD_END - timedelta(days=1))
+        await cancel(platform, created.id)
+    await platform.pass_time(hours=2)
+    late = [line for made in await lines_of(platform) for line in made if line[0] == ADJUSTMENT]
+    assert sorted(late) == [(ADJUSTMENT, "1", 1), (ADJUSTMENT, "100", 100)]
+    for created in subscriptions:
+        for made in await invoices_of(platform, created.id):
+            assert differences(as_fields(await bundle_of(platform, made.id))) == []
+
+
 async def test_late_usage_that_costs_nothing_more_makes_no_invoice(platform: Platform):
     created = await subscribe(platform, *await contract(platform, catalog_pb2.AGGREGATION_MAX))
     await use(platform, created.id, 9)
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     await cancel(platform, created.id)
-    await go(platform, hours=2)
+    await platform.pass_time(hours=2)
     assert await use(platform, created.id, 8, START) == ACCEPTED
-    await go(platform, days=40)
-    assert len(await lines(platform)) == len(await platform.events("billing.invoice.pending")) == 1
+    await platform.pass_time(days=40)
+    assert len(await lines_of(platform)) == len(await platform.events("billing.invoice.pending")) == 1
 
 
 async def test_without_grace_batches_of_one_instant_are_all_billed(database: TestDatabase):
     async with running_platform(database, billing_grace_seconds=0) as platform:
         created = await subscribe(platform, *await contract(platform))
-        await go(platform, days=1)
+        await platform.pass_time(days=1)
         await cancel(platform, created.id)
         for quantity in (3, 4):
             await platform.drain()
             assert await use(platform, created.id, quantity, START) == ACCEPTED
         await platform.drain()
-        assert [made[-1] for made in (await lines(platform))[1:]] == [
+        assert [made[-1] for made in (await lines_of(platform))[1:]] == [
             (ADJUSTMENT, "3", 300),
             (ADJUSTMENT, "4", 400),
         ]
@@ -178,8 +172,8 @@ async def test_canceling_after_a_renewal_that_is_overdue_bills_the_new_period_to
     await use(platform, created.id, 6)
     canceled = await cancel(platform, created.id)
     assert instant(canceled.current_period_start) == PERIOD_END
-    await go(platform, hours=2)
-    march, april = await lines(platform)
+    await platform.pass_time(hours=2)
+    march, april = await lines_of(platform)
     assert march == [(RECURRING, "1", 3100), (USAGE, "0", 0)]
     assert april == [(RECURRING, "1", 1550), (USAGE, "6", 600)]  # 15 of 30 days
 
@@ -190,8 +184,8 @@ async def test_canceling_at_period_end_when_a_renewal_is_overdue_keeps_the_new_p
     pending = await cancel(platform, created.id, at_period_end=True)
     assert pending.state == subscription_pb2.SUBSCRIPTION_STATE_ACTIVE
     assert instant(pending.ended_at) == datetime(2026, 5, 1, 12, tzinfo=UTC)
-    await go(platform, days=40)
-    assert [made[0] for made in await lines(platform)] == [(RECURRING, "1", 3100)] * 2
+    await platform.pass_time(days=40)
+    assert [made[0] for made in await lines_of(platform)] == [(RECURRING, "1", 3100)] * 2
 
 
 async def test_canceling_again_never_ends_service_later(platform: Platform):
@@ -203,7 +197,7 @@ async def test_canceling_again_never_ends_service_later(platform: Platform):
         assert refusal.reason == "SUBSCRIPTION_TRANSITION_INVALID"
     assert instant((await subscription(platform, created.id)).ended_at) == PERIOD_END
     await platform.drain()
-    assert len(await lines(platform)) == 1
+    assert len(await lines_of(platform)) == 1
 
 
 async def test_what_started_before_the_scheduler_came_is_billed_up_to_its_cancellation(platform: Platform):
@@ -212,8 +206,8 @@ async def test_what_started_before_the_scheduler_came_is_billed_up_to_its_cancel
     platform.clock.advance(days=2)
     await use(platform, created.id, 6)
     await cancel(platform, created.id)
-    await go(platform, hours=2)
-    assert await lines(platform) == [[(RECURRING, "1", 100), (USAGE, "6", 600)]]
+    await platform.pass_time(hours=2)
+    assert await lines_of(platform) == [[(RECURRING, "1", 100), (USAGE, "6", 600)]]
 
 
 @pytest.mark.parametrize("at_period_end", [False, True])
@@ -224,8 +218,8 @@ async def test_usage_ahead_for_a_period_that_never_comes_is_billed_with_the_last
     platform.clock.advance(days=31, minutes=-2)
     assert await use(platform, created.id, 100, PERIOD_END + timedelta(minutes=1)) == ACCEPTED
     await cancel(platform, created.id, at_period_end=at_period_end)
-    await go(platform, hours=2)
-    ((_, usage, ahead),) = await lines(platform)
+    await platform.pass_time(hours=2)
+    ((_, usage, ahead),) = await lines_of(platform)
     assert (usage, ahead) == ((USAGE, "0", 0), (ADJUSTMENT, "100", 10000))
 
 
@@ -247,8 +241,8 @@ async def test_a_cap_holds_for_usage_ahead_of_a_period_that_never_comes(platform
     assert (await refused(use(platform, created.id, 10**14, ahead))).reason == "VALUE_OUT_OF_RANGE"
     assert await use(platform, created.id, 500, ahead) == ACCEPTED
     await cancel(platform, created.id)
-    await go(platform, hours=2)
-    assert await lines(platform) == [[(USAGE, "0", 0), (ADJUSTMENT, "500", 10000)]]
+    await platform.pass_time(hours=2)
+    assert await lines_of(platform) == [[(USAGE, "0", 0), (ADJUSTMENT, "500", 10000)]]
 
 
 async def test_usage_outside_the_agreed_life_is_refused(platform: Platform):
@@ -273,10 +267,10 @@ async def test_all_usage_is_free_when_the_trial_is_canceled(platform: Platform):
     assert await use(platform, created.id, 1) == ACCEPTED
     assert await use(platform, created.id, 2, START + timedelta(days=1)) == ACCEPTED
     await cancel(platform, created.id)
-    await go(platform, days=2)
+    await platform.pass_time(days=2)
     assert await use(platform, created.id, 4, START) == ACCEPTED
-    await go(platform, days=40)
-    assert await lines(platform) == []
+    await platform.pass_time(days=40)
+    assert await lines_of(platform) == []
     totals = await platform.rows("SELECT excluded, quantity_sum FROM usage_totals ORDER BY period_start")
     assert [(total["excluded"], int(total["quantity_sum"])) for total in totals] == [(True, 5), (True, 2)]
 
@@ -323,8 +317,8 @@ async def test_every_accepted_quantity_is_billed_once_whatever_happens_in_whatev
         platform.clock.advance(seconds=chance.choice(spans))
     for name in [*subscriptions, trial]:
         await happens(cancel(platform, name))
-    await go(platform, days=32)
-    await go(platform, hours=1)
+    await platform.pass_time(days=32)
+    await platform.pass_time(hours=1)
 
     excluded = await platform.rows("SELECT subscription_id, quantity_sum FROM usage_totals WHERE excluded")
     assert {row["subscription_id"] for row in excluded} <= {trial}, f"seed {seed}"

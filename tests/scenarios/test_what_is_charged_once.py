@@ -6,8 +6,7 @@ March begins at noon and has 31 days: fees of 31 and 62 a month are 1 and 2 a da
 import pytest
 from billing.catalog.v1 import catalog_pb2, catalog_service_pb2
 from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
-from billing.invoice.v1 import invoice_pb2, invoice_service_pb2
-from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from billing.invoice.v1 import invoice_pb2
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 
@@ -23,6 +22,7 @@ from tests.support.catalog import (
     subscribe,
     subscription,
 )
+from tests.support.invoice import invoices_of
 from tests.support.platform import Platform
 
 RECURRING = invoice_pb2.INVOICE_LINE_TYPE_RECURRING
@@ -40,20 +40,11 @@ async def prices(platform: Platform) -> tuple[catalog_pb2.Price, catalog_pb2.Pri
     return basic, pro, setup
 
 
-async def go(platform: Platform, **span: float) -> None:
-    platform.clock.advance(**span)
-    await platform.drain()
-
-
 async def invoices(platform: Platform) -> list[list[tuple[int, int]]]:
     """Of each invoice, oldest first: what its lines are, and for how many cents."""
-    stub = platform.stub(InvoiceServiceStub)
-    listed = await stub.ListInvoices(invoice_service_pb2.ListInvoicesRequest())
-    made = [
-        (await stub.GetInvoice(invoice_service_pb2.GetInvoiceRequest(invoice_id=invoice.id))).invoice
-        for invoice in reversed(listed.invoices)
+    return [
+        [(line.type, line.amount_minor) for line in invoice.lines] for invoice in await invoices_of(platform)
     ]
-    return [[(line.type, line.amount_minor) for line in invoice.lines] for invoice in made]
 
 
 async def once(platform: Platform) -> list[list[int]]:
@@ -67,8 +58,8 @@ async def test_a_setup_fee_is_on_the_first_invoice_and_on_no_other(platform: Pla
         (basic.id, False),
         (setup.id, True),
     ]
-    await go(platform, days=32)
-    await go(platform, days=31)
+    await platform.pass_time(days=32)
+    await platform.pass_time(days=31)
     assert await invoices(platform) == [[(RECURRING, 3100), (ONE_TIME, 10000)], [(RECURRING, 3100)]]
 
 
@@ -84,18 +75,18 @@ async def test_a_plan_may_have_a_setup_fee(platform: Platform):
     )
     created = await subscribe(platform, plan_id=plan.plan.id)
     assert created.interval_unit == basic.interval_unit
-    await go(platform, days=63)
+    await platform.pass_time(days=63)
     assert await once(platform) == [[10000], []]
 
 
 async def test_added_by_a_change_it_is_on_the_next_invoice_in_full(platform: Platform):
     basic, pro, setup = await prices(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, pro, setup)
-    await go(platform, days=5)
+    await platform.pass_time(days=5)
     await change(platform, created.id, basic, setup)
-    await go(platform, days=48)
+    await platform.pass_time(days=48)
     assert await once(platform) == [[10000], []]
 
 
@@ -109,39 +100,39 @@ async def test_added_by_a_change_it_is_on_the_next_invoice_in_full(platform: Pla
 async def test_the_next_invoice_is_the_immediate_one_or_else_the_periods(platform, behavior, expected):
     basic, pro, setup = await prices(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, pro, setup, proration_behavior=behavior)
-    await go(platform, hours=2)
-    await go(platform, days=53)
+    await platform.pass_time(hours=2)
+    await platform.pass_time(days=53)
     assert await once(platform) == expected
 
 
 async def test_left_out_by_a_later_change_it_is_charged_all_the_same(platform: Platform):
     basic, pro, setup = await prices(platform)
     created = await subscribe(platform, basic, setup)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     changed = await change(platform, created.id, pro)
     assert [item.price_id for item in changed.subscription.items] == [pro.id]
-    await go(platform, days=53)
+    await platform.pass_time(days=53)
     assert await once(platform) == [[10000], []]
 
 
 async def test_taken_back_in_the_same_instant_it_costs_nothing(platform: Platform):
     basic, _, setup = await prices(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, basic, setup)
     await change(platform, created.id, basic)
-    await go(platform, days=22)
+    await platform.pass_time(days=22)
     assert await once(platform) == [[]]
 
 
 async def test_asked_for_once_more_it_is_charged_once_more(platform: Platform):
     basic, _, setup = await prices(platform)
     created = await subscribe(platform, basic, setup)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, basic, setup, setup)
-    await go(platform, days=53)
+    await platform.pass_time(days=53)
     assert await once(platform) == [[10000, 10000], []]
 
 
@@ -149,17 +140,17 @@ async def test_a_pause_charges_it_neither_twice_nor_never(platform: Platform):
     basic, _, setup = await prices(platform)
     created = await subscribe(platform, setup, basic)
     await pause(platform, created.id)
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     await resume(platform, created.id)
     assert [item.price_id for item in (await subscription(platform, created.id)).items] == [
         setup.id,
         basic.id,
     ]
-    await go(platform, days=5)
+    await platform.pass_time(days=5)
     await pause(platform, created.id)
-    await go(platform, days=30)
+    await platform.pass_time(days=30)
     await resume(platform, created.id)
-    await go(platform, days=27)
+    await platform.pass_time(days=27)
     assert await once(platform) == [[10000], []]
 
 
@@ -168,19 +159,19 @@ async def test_a_trial_puts_it_off_and_a_trial_that_ends_in_nothing_never_charge
     await subscribe(platform, basic, setup, trial_days=14)
     ended = await subscribe(platform, basic, setup, trial_days=14)
     await cancel(platform, ended.id)
-    await go(platform, days=15)
+    await platform.pass_time(days=15)
     assert await invoices(platform) == []
-    await go(platform, days=31)
+    await platform.pass_time(days=31)
     assert await once(platform) == [[10000]]
 
 
 async def test_canceled_at_once_it_is_due_with_the_last_invoice(platform: Platform):
     basic, _, setup = await prices(platform)
     created = await subscribe(platform, basic)
-    await go(platform, days=10)
+    await platform.pass_time(days=10)
     await change(platform, created.id, basic, setup)
     await cancel(platform, created.id)
-    await go(platform, days=1)
+    await platform.pass_time(days=1)
     assert await invoices(platform) == [[(RECURRING, 1000), (ONE_TIME, 10000)]]
 
 

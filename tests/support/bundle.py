@@ -2,26 +2,23 @@
 
 import copy
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from billing.catalog.v1 import catalog_pb2
 from billing.credit.v1 import credit_pb2
 from billing.invoice.v1 import bundle_pb2, invoice_pb2
-from billing.invoice.v1 import invoice_service_pb2 as rpc
-from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from google.protobuf import json_format
 
 from corebilling.client import Client
 from corebilling.commands.invoice_file import export
 from corebilling.domains.invoice.verification import verify
-from corebilling.mapping import timestamp
-from corebilling.values.ids import new_id
+from corebilling.mapping import instant
+from tests.support import reporting
 from tests.support.catalog import change, new_meter, new_price, new_product, subscribe
+from tests.support.invoice import invoices_of
 from tests.support.money import coupon, credit, customer_in, redeem, tax_rate
 from tests.support.platform import Platform
+from tests.support.reporting import use_in_turn
 
 TIERS = [
     catalog_pb2.PriceTier(up_to="100", unit_amount="0.5", flat_amount="3"),
@@ -30,36 +27,13 @@ TIERS = [
 
 
 async def use(platform: Platform, subscription_id: str, meter: str, *quantities: str) -> None:
-    """One record a second, from now on."""
+    """One record a second, from the next one on."""
     platform.clock.advance(seconds=1)
-    records = [
-        usage_pb2.UsageRecord(
-            idempotency_key=new_id("key"),
-            subscription_id=subscription_id,
-            meter_code=meter,
-            quantity=quantity,
-            recorded_at=timestamp(platform.clock.now() + timedelta(seconds=place)),
-        )
-        for place, quantity in enumerate(quantities)
-    ]
-    request = usage_service_pb2.BatchReportUsageRequest(records=records)
-    answer = await platform.stub(UsageServiceStub).BatchReportUsage(request)
-    assert answer.accepted == len(records)
+    await use_in_turn(platform, subscription_id, *quantities, meter=meter)
 
 
 async def month(platform: Platform) -> None:
-    platform.clock.advance(days=31, seconds=3600)
-    await platform.drain()
-
-
-async def invoices_of(platform: Platform, subscription_id: str) -> list[invoice_pb2.Invoice]:
-    """Oldest first, with their lines."""
-    stub = platform.stub(InvoiceServiceStub)
-    listed = await stub.ListInvoices(rpc.ListInvoicesRequest(subscription_id=subscription_id))
-    return [
-        (await stub.GetInvoice(rpc.GetInvoiceRequest(invoice_id=one.id))).invoice
-        for one in reversed(listed.invoices)
-    ]
+    await platform.pass_time(days=31, seconds=3600)
 
 
 async def rich_invoice(platform: Platform) -> invoice_pb2.Invoice:
@@ -86,14 +60,7 @@ async def rich_invoice(platform: Platform) -> invoice_pb2.Invoice:
     await credit(platform, ada, 2000, kind=credit_pb2.CREDIT_KIND_PREPAID)
     first = (await invoices_of(platform, subscription.id))[0]
     platform.clock.advance(seconds=1)
-    late = usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
-        subscription_id=subscription.id,
-        meter_code="tokens",
-        quantity="77.7",
-        recorded_at=first.lines[1].period.start,
-    )
-    await platform.stub(UsageServiceStub).ReportUsage(usage_service_pb2.ReportUsageRequest(record=late))
+    await reporting.use(platform, subscription.id, "77.7", instant(first.lines[1].period.start))
     await use(platform, subscription.id, "tokens", "150", "1.5")
     await use(platform, subscription.id, "peak", "70", "12")
     platform.clock.advance(days=9, seconds=4321)

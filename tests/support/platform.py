@@ -75,6 +75,11 @@ class Platform:
         """Does all that is due at the clock's time, and all that follows from it."""
         await self.app.drain()
 
+    async def pass_time(self, **span: float) -> None:
+        """As in pass_time(days=31), with all that falls due."""
+        self.clock.advance(**span)
+        await self.drain()
+
     async def rows(self, sql: str, *args: object) -> Sequence[asyncpg.Record]:
         return await self.database.admin(sql, *args)
 

@@ -1,7 +1,6 @@
 """Quotas, and usage that is held against them, through the RPCs."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from functools import partial
 from typing import Any
 
 from billing.catalog.v1 import catalog_pb2, catalog_service_pb2
@@ -9,13 +8,14 @@ from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from billing.quota.v1 import quota_pb2, quota_service_pb2
 from billing.quota.v1.quota_service_pb2_grpc import QuotaServiceStub
 from billing.subscription.v1 import subscription_pb2
-from billing.usage.v1 import usage_pb2, usage_service_pb2
-from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
-from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
+from tests.support import reporting
 from tests.support.catalog import new_meter, new_price, new_product, subscribe
 from tests.support.platform import Platform
+
+usage_record = partial(reporting.usage_record, meter="calls")
+use = partial(reporting.use, meter="calls")
 
 NOTICES = ("usage.quota.warning", "usage.quota.exceeded", "usage.threshold.reached")
 
@@ -71,41 +71,6 @@ async def set_quota(
         )
     )
     return answer.quota
-
-
-def usage_record(
-    platform: Platform,
-    subscription_id: str,
-    quantity: str = "1",
-    *,
-    meter: str = "calls",
-    at: datetime | None = None,
-    key: str = "",
-) -> usage_pb2.UsageRecord:
-    return usage_pb2.UsageRecord(
-        idempotency_key=key or new_id("key"),
-        subscription_id=subscription_id,
-        meter_code=meter,
-        quantity=quantity,
-        recorded_at=timestamp(at or platform.clock.now()),
-    )
-
-
-async def use(platform: Platform, subscription_id: str, quantity: str, **more: Any) -> int:
-    """Reports one record; returns its outcome."""
-    request = usage_service_pb2.ReportUsageRequest(
-        record=usage_record(platform, subscription_id, quantity, **more)
-    )
-    answer = await platform.stub(UsageServiceStub).ReportUsage(request)
-    return answer.outcome
-
-
-async def use_batch(
-    platform: Platform, records: Sequence[usage_pb2.UsageRecord]
-) -> usage_service_pb2.BatchReportUsageResponse:
-    return await platform.stub(UsageServiceStub).BatchReportUsage(
-        usage_service_pb2.BatchReportUsageRequest(records=records)
-    )
 
 
 async def notices(platform: Platform) -> list[tuple[str, str, str]]:

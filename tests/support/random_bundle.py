@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 from corebilling.domains.invoice import draft
 from corebilling.domains.invoice.reckoning import Reckoning
 from corebilling.domains.ledger.model import sale
-from corebilling.domains.rating import service as rating
-from corebilling.domains.rating.model import ChargeKind, LateUsage, PricedItem, decide_charges
+from corebilling.domains.rating import charge_rows
+from corebilling.domains.rating.charging import decide_charges
+from corebilling.domains.rating.model import ChargeKind, LateUsage, PricedItem
 from corebilling.domains.tax.model import JurisdictionRate
 from corebilling.mapping import decimal_text, timestamp, to_message
 from corebilling.values.credit import CreditApplication, CreditKind
@@ -76,7 +77,7 @@ def bundles(draw: st.DrawFn) -> bundle_pb2.InvoiceBundle:
             _evidence(line.id, row, next(item.price for item in items if item.id == row.subscription_item_id))
             for line, row in zip(invoice.lines, rows, strict=True)
         ],
-        coupons=[_coupon(row) for row in reckoning.discounts],
+        coupons=[_coupon(row) for row in reckoning.discounts["cus_1"]],
         credits=_credits(invoice, reckoning),
         tax_rates=[
             tax_pb2.TaxRate(
@@ -127,7 +128,7 @@ def _charge_rows(draw: st.DrawFn, items: Sequence[PricedItem]) -> list[models.Ch
             first_recorded_at=MARCH.start,
             last_recorded_at=MARCH.start,
         )
-        rows.append(rating._row(TX, "cyc_1", charge, total))
+        rows.append(charge_rows.row_of(TX, "cyc_1", charge, total))
     return rows
 
 
@@ -141,7 +142,7 @@ def _reckonings(draw: st.DrawFn, currency: str) -> Reckoning:
     kinds = draw(st.lists(st.sampled_from(DiscountKind), max_size=3))
     return Reckoning(
         now=NOW,
-        terms=models.TaxTerm(
+        tax_terms=models.TaxTerm(
             "ten_1",
             draw(st.sampled_from(TaxBehavior)),
             draw(st.sampled_from(TaxRounding)),
@@ -153,11 +154,15 @@ def _reckonings(draw: st.DrawFn, currency: str) -> Reckoning:
         customers={
             "cus_1": ListTaxedCustomersRow("cus_1", "DE", "", draw(st.sampled_from([None, None, "exempt"])))
         },
-        discounts=[_discount(draw, number, kind, currency) for number, kind in enumerate(kinds)],
-        credits=[
-            _credit(draw, number, kind, currency)
-            for number, kind in enumerate(draw(st.lists(st.sampled_from(CreditKind), max_size=3)))
-        ],
+        discounts={
+            "cus_1": [_discount(draw, number, kind, currency) for number, kind in enumerate(kinds)],
+        },
+        credits={
+            "cus_1": [
+                _credit(draw, number, kind, currency)
+                for number, kind in enumerate(draw(st.lists(st.sampled_from(CreditKind), max_size=3)))
+            ],
+        },
     )
 
 
@@ -284,7 +289,7 @@ def _coupon(row: ListDiscountsInForceRow) -> discount_pb2.Coupon:
 
 
 def _credits(invoice: invoice_pb2.Invoice, reckoning: Reckoning) -> list[credit_pb2.Credit]:
-    held = [to_message(row, credit_pb2.Credit) for row in reckoning.credits]
+    held = [to_message(row, credit_pb2.Credit) for row in reckoning.credits["cus_1"]]
     back = [
         credit_pb2.Credit(id="crd_back", kind=used.kind, amount_minor=-used.amount_minor)
         for used in invoice.credits

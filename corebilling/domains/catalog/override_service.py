@@ -5,11 +5,8 @@ from datetime import datetime
 from billing.catalog.v1 import price_override_events_pb2 as events
 from billing.catalog.v1 import price_override_pb2 as pb
 from billing.catalog.v1 import price_override_service_pb2 as rpc
-from billing_db import catalog as catalog_sql
-from billing_db import customer as customer_sql
 from billing_db import price_override as override_sql
 from billing_db import schedule as schedule_sql
-from billing_db import subscription as subscription_sql
 from billing_db.models import Price, PriceOverride
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,15 +14,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.amounts import optional_decimal, read_tiers, tier_object
-from corebilling.domains.catalog.model import (
-    CurrencyAmounts,
-    PriceTerms,
-    PriceUsage,
-    check_price_amounts,
-    check_price_terms,
-    max_quantity,
-)
+from corebilling.domains.catalog.limits import check_price_amounts, max_quantity
+from corebilling.domains.catalog.model import CurrencyAmounts, PriceTerms, PriceUsage, check_price_terms
 from corebilling.domains.catalog.override_model import MAX_OVERRIDES, decide_validity
+from corebilling.domains.catalog.rows import find_price
+from corebilling.domains.customer.rows import find_customer
+from corebilling.domains.subscription import rows as subscription_rows
 from corebilling.errors import InvalidArgument, NotFound, ResourceExhausted
 from corebilling.events import outbox
 from corebilling.mapping import instant, timestamp, to_message
@@ -50,9 +44,7 @@ class PriceOverrideService:
                 PRICE_INVALID, VALUE_OUT_OF_RANGE.
             ResourceExhausted: PRICE_OVERRIDE_LIMIT_REACHED.
         """
-        price = await catalog_sql.find_price(tx, tenant_id=tx.tenant_id, id=request.price_id)
-        if price is None:
-            raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": request.price_id})
+        price = await find_price(tx, request.price_id)
         customer_id, currency = await _payer(tx, request)
         await tx.lock(customer_id)
         _check_sold_in(price, currency)
@@ -143,32 +135,27 @@ async def _payer(tx: Transaction, request: rpc.SetPriceOverrideRequest) -> tuple
         detail = "name either a customer_id or a subscription_id"
         raise InvalidArgument("PRICE_OVERRIDE_INVALID", f"Whose is it? {detail}.", {"detail": detail})
     if request.subscription_id:
-        subscription = await subscription_sql.find_subscription(
-            tx, tenant_id=tx.tenant_id, id=request.subscription_id
-        )
-        if subscription is None:
-            raise NotFound(
-                "SUBSCRIPTION_NOT_FOUND",
-                "There is no such subscription.",
-                {"subscription_id": request.subscription_id},
-            )
+        subscription = await subscription_rows.find(tx, request.subscription_id)
         return subscription.customer_id, subscription.currency
-    customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=request.customer_id)
-    if customer is None:
-        raise NotFound(
-            "CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": request.customer_id}
-        )
+    customer = await find_customer(tx, request.customer_id)
     return customer.id, customer.currency
 
 
 async def _unbilled(tx: Transaction, subscription_id: str) -> Period | None:
-    """The current period of the subscription, if there is one of which nothing is invoiced."""
+    """The current period of the subscription, if there is one of which nothing is invoiced: no earlier part,
+    and no usage that came to a threshold."""
     if not subscription_id:
         return None
     cycle = await schedule_sql.find_running_cycle(tx, tenant_id=tx.tenant_id, subscription_id=subscription_id)
     if cycle is None or cycle.period_start > cycle.full_period_start:
         return None
-    return Period(cycle.full_period_start, cycle.full_period_end)
+    reached_minor = await schedule_sql.get_reached_threshold(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_id=subscription_id,
+        full_period_start=cycle.full_period_start,
+    )
+    return None if reached_minor else Period(cycle.full_period_start, cycle.full_period_end)
 
 
 def _check_sold_in(price: Price, currency: str) -> None:

@@ -9,15 +9,14 @@ from billing.credit.v1 import credit_pb2 as pb
 from billing.credit.v1 import credit_service_pb2 as rpc
 from billing.event.v1 import event_pb2 as eventv1
 from billing_db import credit as credit_sql
-from billing_db import customer as customer_sql
 from billing_db import ledger as ledger_sql
 from billing_db.models import Credit as CreditRow
-from billing_db.models import Customer
 from google.protobuf.message import Message
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.credit.model import check_validity, decide_void
+from corebilling.domains.customer.rows import find_customer
 from corebilling.domains.ledger.model import AccountType, Entry, Source, expiry, transfer
 from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.errors import FailedPrecondition, NotFound
@@ -26,9 +25,8 @@ from corebilling.mapping import enum_number, enum_text, instant, to_message
 from corebilling.values.credit import Credit, CreditKind, usable_credits
 from corebilling.values.currency import check_currency
 from corebilling.values.ids import new_id
+from corebilling.values.integer import MAX_BIGINT
 from corebilling.values.page import decode_page_token, next_page, page_limit
-
-_MAX_BIGINT = 2**63 - 1
 
 EXPIRY = "credit_expiry"
 """What falls due: the kind that the scheduler knows it by."""
@@ -181,7 +179,7 @@ class CreditService:
 
     async def grant_credit(self, tx: Transaction, request: rpc.GrantCreditRequest) -> rpc.GrantCreditResponse:
         await tx.lock(request.customer_id)
-        customer = await _customer(tx, request.customer_id)
+        customer = await find_customer(tx, request.customer_id)
         now = (await tenant_profile(tx)).now
         new = NewCredit(
             customer_id=customer.id,
@@ -235,7 +233,7 @@ class CreditService:
             NotFound: CUSTOMER_NOT_FOUND.
             FailedPrecondition: BALANCE_OUT_OF_RANGE when the message cannot hold a sum.
         """
-        customer = await _customer(tx, request.customer_id)
+        customer = await find_customer(tx, request.customer_id)
         rows = await credit_sql.list_remaining_credits(tx, tenant_id=tx.tenant_id, customer_ids=[customer.id])
         held = [remaining(row) for row in rows]
         now = (await tenant_profile(tx)).now
@@ -307,17 +305,10 @@ async def _find(tx: Transaction, credit_id: str) -> CreditRow:
     return credit
 
 
-async def _customer(tx: Transaction, customer_id: str) -> Customer:
-    customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=customer_id)
-    if customer is None:
-        raise NotFound("CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": customer_id})
-    return customer
-
-
 def _balance(customer_id: str, currency: str, usable: Sequence[Credit]) -> pb.CreditBalance:
     prepaid_minor = sum(credit.remaining_minor for credit in usable if credit.kind is CreditKind.PREPAID)
     other_minor = sum(credit.remaining_minor for credit in usable) - prepaid_minor
-    if max(prepaid_minor, other_minor) > _MAX_BIGINT:
+    if max(prepaid_minor, other_minor) > MAX_BIGINT:
         raise FailedPrecondition(
             "BALANCE_OUT_OF_RANGE",
             "The customer's credits are larger than a message can hold; the error's metadata has the sums.",

@@ -14,7 +14,8 @@ from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.customer.model import decide_changed_fields
-from corebilling.errors import Aborted, AlreadyExists, NotFound
+from corebilling.domains.customer.rows import find_customer
+from corebilling.errors import Aborted, AlreadyExists
 from corebilling.events import outbox
 from corebilling.mapping import enum_text, to_message
 from corebilling.values.currency import check_currency
@@ -59,7 +60,7 @@ class CustomerService:
         return rpc.CreateCustomerResponse(customer=_message(customer))
 
     async def get_customer(self, tx: Transaction, request: rpc.GetCustomerRequest) -> rpc.GetCustomerResponse:
-        return rpc.GetCustomerResponse(customer=_message(await _find(tx, request.customer_id)))
+        return rpc.GetCustomerResponse(customer=_message(await find_customer(tx, request.customer_id)))
 
     async def list_customers(
         self, tx: Transaction, request: rpc.ListCustomersRequest
@@ -77,7 +78,7 @@ class CustomerService:
     ) -> rpc.UpdateCustomerResponse:
         fields = decide_changed_fields(request.update_mask.paths)
         await tx.lock(request.customer_id)
-        customer = await _find(tx, request.customer_id)
+        customer = await find_customer(tx, request.customer_id)
         if request.etag and request.etag != _etag(customer):
             raise Aborted(
                 "ETAG_MISMATCH",
@@ -95,13 +96,6 @@ class CustomerService:
         assert changed is not None, "the lock keeps the version"
         _announce(tx, changed, events.CustomerUpdated(customer_id=changed.id, changed_fields=fields))
         return rpc.UpdateCustomerResponse(customer=_message(changed))
-
-
-async def _find(tx: Transaction, customer_id: str) -> Customer:
-    customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=customer_id)
-    if customer is None:
-        raise NotFound("CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": customer_id})
-    return customer
 
 
 def _changed_details(

@@ -5,7 +5,6 @@ from decimal import Decimal
 from billing.discount.v1 import discount_events_pb2 as events
 from billing.discount.v1 import discount_pb2 as pb
 from billing.discount.v1 import discount_service_pb2 as rpc
-from billing_db import customer as customer_sql
 from billing_db import discount as discount_sql
 from billing_db import subscription as subscription_sql
 from billing_db.models import Coupon
@@ -13,6 +12,7 @@ from billing_db.models import Coupon
 from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.customer.rows import find_customer
 from corebilling.domains.discount.model import (
     CouponOffer,
     CouponStatus,
@@ -111,11 +111,7 @@ class DiscountService:
             FailedPrecondition: COUPON_NOT_REDEEMABLE.
         """
         await tx.lock(request.customer_id)
-        customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=request.customer_id)
-        if customer is None:
-            raise NotFound(
-                "CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": request.customer_id}
-            )
+        customer = await find_customer(tx, request.customer_id)
         await _check_subscription(tx, request)
         row = await discount_sql.find_coupon_by_code(tx, tenant_id=tx.tenant_id, code=request.code)
         if row is None:

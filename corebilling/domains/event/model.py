@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from corebilling.errors import InvalidArgument
+from corebilling.values.integer import MAX_BIGINT
 from corebilling.values.page import decode_page_token, encode_page_token
 from corebilling.values.subject import ANY_SUBJECT, matches
 
@@ -34,8 +35,6 @@ class Described(Protocol):
 
 MAX_EXACT_NUMBER = 2**53
 MAX_CUSTOM_EVENT_BYTES = 256 * 1024
-
-_MAX_BIGINT = 2**63 - 1
 
 E = TypeVar("E", bound=Caused)
 
@@ -82,7 +81,7 @@ def decode_resume_token(token: str) -> tuple[int, int, int]:
         epoch, xid, seq = (int(number) for number in decode_page_token(token, 3))
     except (InvalidArgument, ValueError):
         epoch = xid = seq = -1
-    if not all(0 <= number <= _MAX_BIGINT for number in (epoch, xid, seq)):
+    if not all(0 <= number <= MAX_BIGINT for number in (epoch, xid, seq)):
         raise InvalidArgument(
             "RESUME_TOKEN_INVALID",
             "The token is not one that a stream of events gave; watch from now on without it.",

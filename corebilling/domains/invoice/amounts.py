@@ -11,7 +11,6 @@ by line where it is one line's: from this an invoice is explained, printed, post
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from fractions import Fraction
 
 from corebilling.values.allocation import largest_remainder
 from corebilling.values.credit import (
@@ -23,6 +22,7 @@ from corebilling.values.credit import (
     use_credits,
 )
 from corebilling.values.discount import Discount, Discounted, PercentBasis, apply_discounts
+from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding
 from corebilling.values.tax import (
     InclusiveRounding,
@@ -167,9 +167,10 @@ def work_out(
 
 def _spread(amount_minor: int, left: Mapping[str, int]) -> dict[str, int]:
     """An amount by line, in proportion to what is left of those above zero."""
+    if not amount_minor:  # As of nearly every invoice.
+        return dict.fromkeys(left, 0)
     weights = [max(0, amount) for amount in left.values()]
-    parts = largest_remainder(amount_minor, weights) if left else []
-    return dict(zip(left, parts, strict=True))
+    return dict(zip(left, largest_remainder(amount_minor, weights), strict=True))
 
 
 def _sums(steps: Iterable[Mapping[str, int]]) -> dict[str, int]:

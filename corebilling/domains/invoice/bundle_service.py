@@ -16,20 +16,24 @@ from billing_db.models import Charge, Invoice, InvoiceLine
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import evidence, records
 from corebilling.domains.invoice.amounts import InvoiceAmounts
-from corebilling.domains.invoice.recomputation import counted_span, exact_line, reckon
+from corebilling.domains.invoice.bundle_reading import counted_span
+from corebilling.domains.invoice.recomputation import exact_line, reckon
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.usage.service import total_message
-from corebilling.errors import InvalidArgument, NotFound
+from corebilling.errors import NotFound
 from corebilling.mapping import decimal_text, instant, to_message
 from corebilling.values.currency import EXPONENTS
 from corebilling.values.money import exact_amount
 from corebilling.values.page import (
     MAX_PAGE_BYTES,
+    bad_page_token,
     count_fitting,
     decode_page_token,
     encode_page_token,
     next_page,
+    ordinal_of,
     page_limit,
+    time_of,
 )
 
 PREPAID = credit_pb2.CREDIT_KIND_PREPAID
@@ -73,7 +77,7 @@ class BundleService:
         if known and known[0].HasField("total"):
             total = known[0].total
             span, limit = counted_span(total), page_limit(request.page_size)
-            place = _Place(_time(at), _key(key)) if at else _Place(span.start, _NO_KEY)
+            place = _Place(time_of(at), _key(key)) if at else _Place(span.start, _NO_KEY)
             page, token = await _records(tx, total.subscription_item_id, place, span.end, limit)
         return rpc.ExplainLineResponse(
             explanation=explanation,
@@ -93,15 +97,15 @@ class BundleService:
         stage, place, at, key = decode_page_token(request.page_token, 4)
         limit = page_limit(request.page_size)
         if stage == _RECORDS:
-            return await self._export_records(tx, invoice, _ordinal(place), at, key, limit)
+            return await self._export_records(tx, invoice, ordinal_of(place), at, key, limit)
         if stage not in ("", _LINES):
-            raise _bad_token()
+            raise bad_page_token()
         if stage:
             part = pb.InvoiceBundle(invoice=invoice_pb2.Invoice(id=invoice.id, version=invoice.version))
         else:
             part = await evidence.head_of(tx, self._ledger, invoice)
             part.with_records = request.with_records
-        after = _ordinal(place) if place else 0
+        after = ordinal_of(place)
         rows = await invoice_sql.list_invoice_lines_after(
             tx, tenant_id=tx.tenant_id, invoice_id=invoice.id, after=after, limit_rows=limit + 1
         )
@@ -121,7 +125,7 @@ class BundleService:
         if ordinal >= len(totals):
             return rpc.ExportInvoiceResponse(part=part)
         item_id, start, end = totals[ordinal]
-        place = _Place(_time(at), _key(key)) if at else _Place(start, _NO_KEY)
+        place = _Place(time_of(at), _key(key)) if at else _Place(start, _NO_KEY)
         page, rest = await _records(tx, item_id, place, end, limit)
         part.records.extend(_record(row) for row in page)
         if rest:
@@ -261,27 +265,8 @@ def _record(row: usage_sql.ListUsageRecordsRow) -> pb.RatedRecord:
     return to_message(row, pb.RatedRecord, key=str(row.key), properties=row.properties or {})
 
 
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise _bad_token() from None
-
-
 def _key(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise _bad_token() from None
-
-
-def _ordinal(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise _bad_token()
-    return int(text)
-
-
-def _bad_token() -> InvalidArgument:
-    return InvalidArgument(
-        "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
-    )
+        raise bad_page_token() from None

@@ -13,10 +13,12 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import draft, true_up
 from corebilling.domains.invoice.reckoning import Reckoning
 from corebilling.domains.schedule.model import CycleState
+from corebilling.errors import ResourceExhausted
 
 Charges = Mapping[str, Sequence[Charge]]
 """By the cycle's id."""
-_MOST_TOGETHER = 1000
+_MOST_PENDING = 2000
+"""Of a customer: a thousand subscriptions, each with a period that is over and one that runs."""
 
 
 async def drafts(
@@ -31,7 +33,7 @@ async def drafts(
     true_ups = await true_up.load(tx, cycles, {cycle.id: _adjusted(charges[cycle.id]) for cycle in cycles})
     made = []
     for group in _groups(cycles, charges, currency):
-        money = next((charge.currency for cycle in group for charge in charges[cycle.id]), currency)
+        money = _currency(group, charges, currency)
         lines = [
             line
             for cycle in group
@@ -48,16 +50,12 @@ async def drafts(
 
 
 async def together_with(tx: Transaction, cycle: BillingCycle) -> list[BillingCycle]:
-    """The cycle, and those of other subscriptions that are to be on one invoice with it: in its order."""
-    pending: Sequence[BillingCycle] = []
-    if cycle.consolidated:
-        pending = await schedule_sql.list_pending_cycles(
-            tx,
-            tenant_id=tx.tenant_id,
-            subscription_id="",
-            together_customer_id=cycle.customer_id,
-            limit_rows=_MOST_TOGETHER,
-        )
+    """The cycle, and those of other subscriptions that are to be on one invoice with it: in its order.
+
+    Raises:
+        ResourceExhausted: PREVIEW_LIMIT_REACHED when the customer has more than are looked at.
+    """
+    pending = await _pending(tx, cycle.customer_id) if cycle.consolidated else []
     others = (
         one
         for one in pending
@@ -67,6 +65,28 @@ async def together_with(tx: Transaction, cycle: BillingCycle) -> list[BillingCyc
         and (one.period_start < one.period_end or one.state == CycleState.RATED)
     )
     return sorted((cycle, *others), key=lambda one: one.subscription_id)
+
+
+async def _pending(tx: Transaction, customer_id: str) -> Sequence[BillingCycle]:
+    found = await schedule_sql.list_pending_cycles(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_id="",
+        together_customer_id=customer_id,
+        limit_rows=_MOST_PENDING + 1,
+    )
+    if len(found) > _MOST_PENDING:
+        raise preview_limit_reached(_MOST_PENDING)
+    return found
+
+
+def preview_limit_reached(limit: int) -> ResourceExhausted:
+    return ResourceExhausted(
+        "PREVIEW_LIMIT_REACHED",
+        f"It takes more than {limit} steps or periods to get to the invoice; preview it when more of them "
+        "are behind.",
+        {"limit": str(limit)},
+    )
 
 
 async def charges_of(tx: Transaction, cycle_ids: Sequence[str]) -> Charges:
@@ -83,10 +103,13 @@ def _groups(
     for cycle in cycles:
         key: object = cycle.id
         if cycle.consolidated:
-            money = next((charge.currency for charge in charges[cycle.id]), currency)
-            key = (cycle.customer_id, cycle.period_end, money)
+            key = (cycle.customer_id, cycle.period_end, _currency([cycle], charges, currency))
         groups[key].append(cycle)
     return groups.values()
+
+
+def _currency(cycles: Sequence[BillingCycle], charges: Charges, default: str) -> str:
+    return next((charge.currency for cycle in cycles for charge in charges[cycle.id]), default)
 
 
 def _occasion(group: Sequence[BillingCycle], currency: str) -> draft.Occasion:

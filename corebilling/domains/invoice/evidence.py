@@ -22,12 +22,11 @@ from billing_db import usage as usage_sql
 from billing_db.models import Charge, Invoice, InvoiceLine
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.catalog.service import price_message
+from corebilling.domains.catalog.rows import price_message
+from corebilling.domains.invoice.bundle_reading import BUNDLE_VERSION
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.usage.service import total_message
 from corebilling.mapping import to_message
-
-BUNDLE_VERSION = 1
 
 USED = ("usage", "adjustment")
 """Kinds of charges that come from a usage total."""

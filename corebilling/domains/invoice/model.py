@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from corebilling.errors import FailedPrecondition, InvalidArgument
+from corebilling.values.integer import MAX_BIGINT
 from corebilling.values.money import MAX_MINOR
 from corebilling.values.period import time_zone
 
@@ -150,7 +151,7 @@ def decide_void(state: InvoiceState, *, amount_paid_minor: int, credited_minor: 
     return apply_lifecycle(state, InvoiceState.VOID)
 
 
-MAX_TOTAL_MINOR = 2**63 - 1
+MAX_TOTAL_MINOR = MAX_BIGINT
 """The largest amount that rows and messages hold, in minor units. No invoice has so many lines that it comes
 near, since each line's amount is kept small where prices, quantities and usage come in."""
 
@@ -207,7 +208,7 @@ def decide_crediting(
         refundable_minor: What was paid, prepaid credits among it, and no earlier note gave back.
 
     Raises:
-        FailedPrecondition: INVOICE_NOT_CREDITABLE when it is a draft, or void.
+        FailedPrecondition: INVOICE_NOT_CREDITABLE when it is a draft, void, or written off.
     """
     if state not in (InvoiceState.OPEN, InvoiceState.PAID):
         raise FailedPrecondition(

@@ -32,6 +32,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "draft": ("Draft", "Entwurf", "Brouillon", "Borrador", "مسودة", "下書き"),
     "paid": ("Paid", "Bezahlt", "Payée", "Pagada", "مدفوعة", "支払済"),
     "void": ("Void", "Storniert", "Annulée", "Anulada", "ملغاة", "取消済"),
+    "unpaid": ("Unpaid", "Unbezahlt", "Impayée", "Impagada", "غير مدفوعة", "未払い"),
     "bill_to": ("Bill to", "Rechnung an", "Facturer à", "Facturar a", "إلى", "請求先"),
     "invoice_number": (
         "Invoice number",
@@ -207,6 +208,14 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "Esta factura fue anulada. No se debe nada por ella.",
         "ألغيت هذه الفاتورة ولا يستحق عنها شيء.",
         "この請求書は取り消されました。お支払いは不要です。",
+    ),
+    "unpaid_note": (
+        "This invoice was not paid when it was due. It can still be paid, naming {0} as the reference.",
+        "Diese Rechnung wurde bei Fälligkeit nicht bezahlt. Sie kann noch bezahlt werden; geben Sie {0} an.",
+        "Cette facture n'a pas été payée à l'échéance. Elle peut encore l'être en indiquant {0}.",
+        "Esta factura no se pagó a su vencimiento. Aún se puede pagar indicando {0}.",
+        "لم تسدد هذه الفاتورة في موعدها. لا يزال بالإمكان دفعها مع ذكر {0}.",
+        "この請求書は期限までに支払われていません。{0}を明記のうえ、引き続きお支払いいただけます。",
     ),
     "pay_note": (
         "Please pay by {0}, naming {1} as the reference.",

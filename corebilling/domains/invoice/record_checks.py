@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 
 from billing.catalog.v1 import catalog_pb2
 from billing.invoice.v1 import bundle_pb2
@@ -12,8 +11,7 @@ from billing.invoice.v1 import invoice_pb2 as pb
 from billing.rating.v1 import rating_pb2
 from billing.usage.v1 import usage_pb2
 
-from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
-from corebilling.domains.invoice.recomputation import (
+from corebilling.domains.invoice.bundle_reading import (
     Unreadable,
     above_zero,
     counted_span,
@@ -21,7 +19,9 @@ from corebilling.domains.invoice.recomputation import (
     named,
     number,
 )
+from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
 from corebilling.values.aggregation import Aggregation
+from corebilling.values.exact import Fraction
 from corebilling.values.metering import TransformTerms, metered_quantity, transformed
 from corebilling.values.money import exact_amount
 from corebilling.values.price_matrix import Cell, rate_cells

@@ -7,25 +7,26 @@ from decimal import Decimal
 
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.rating.v1 import rating_events_pb2, rating_pb2
+from billing_db import invoice as invoice_sql
 from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
 from billing_db import rerating as rerating_sql
-from billing_db import schedule as schedule_sql
 from billing_db import tax as tax_sql
 from billing_db.models import BillingCycle, Invoice, ReratedCharge
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import draft, records
+from corebilling.domains.invoice.making import InvoiceMaker
 from corebilling.domains.invoice.model import InvoiceState, check_line
-from corebilling.domains.invoice.service import InvoiceService
+from corebilling.domains.rating.prices import price_of
 from corebilling.domains.rating.rerating import Rerated, charges_at, check_correction, negotiated, rate_again
-from corebilling.domains.rating.service import price_of
-from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
+from corebilling.domains.schedule.rows import find_cycle
+from corebilling.errors import FailedPrecondition, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import to_message
 from corebilling.values.money import major_units
-from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.page import decode_page_token, next_page, ordinal_of, page_limit
 from corebilling.values.price import Price
 
 
@@ -42,16 +43,16 @@ class _Correction:
 class ReratingService:
     """Rates invoiced cycles again, once per correction: the new rows say what charges are rated with now."""
 
-    def __init__(self, invoices: InvoiceService) -> None:
-        self._invoices = invoices
+    def __init__(self, maker: InvoiceMaker) -> None:
+        self._maker = maker
 
     async def rerate_cycle(self, tx: Transaction, request: rpc.RerateCycleRequest) -> rpc.RerateCycleResponse:
-        await tx.lock((await _find_cycle(tx, request.cycle_id)).customer_id)
+        await tx.lock((await find_cycle(tx, request.cycle_id)).customer_id)
         made = await _decide(tx, request)
         tenant = await tenant_profile(tx)
         invoice = None
         if made.lines:
-            invoice = await self._invoices.make(
+            invoice = await self._maker.make(
                 tx, _occasion(made), made.lines, tenant, finalize=tenant.auto_finalize
             )
         rows = _rows(tx, made, request.reason, tenant, invoice)
@@ -68,7 +69,7 @@ class ReratingService:
         tenant = await tenant_profile(tx)
         invoice = None
         if made.lines:
-            invoice = await self._invoices.preview(tx, _occasion(made), made.lines, tenant)
+            invoice = await self._maker.preview(tx, _occasion(made), made.lines, tenant)
         rows = _rows(tx, made, "", tenant, None)
         return rpc.PreviewReratingResponse(charges=map(_message, rows), invoice=invoice)
 
@@ -77,17 +78,13 @@ class ReratingService:
     ) -> rpc.ListReratedChargesResponse:
         limit = page_limit(request.page_size)
         item_id, kind, revision = decode_page_token(request.page_token, 3)
-        if not (revision or "0").isdecimal():
-            raise InvalidArgument(
-                "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
-            )
         rows = await rerating_sql.list_rerated_charges(
             tx,
             tenant_id=tx.tenant_id,
             cycle_id=request.cycle_id,
             after_item_id=item_id,
             after_kind=kind,
-            after_revision=int(revision or "0"),
+            after_revision=ordinal_of(revision),
             limit_rows=limit + 1,
         )
         page, token = next_page(
@@ -96,17 +93,11 @@ class ReratingService:
         return rpc.ListReratedChargesResponse(charges=map(_message, page), next_page_token=token)
 
 
-async def _find_cycle(tx: Transaction, cycle_id: str) -> BillingCycle:
-    cycle = await schedule_sql.find_billing_cycle(tx, tenant_id=tx.tenant_id, id=cycle_id)
-    if cycle is None:
-        raise NotFound("BILLING_CYCLE_NOT_FOUND", "There is no such billing cycle.", {"cycle_id": cycle_id})
-    return cycle
-
-
 async def _decide(
     tx: Transaction, request: rpc.RerateCycleRequest | rpc.PreviewReratingRequest
 ) -> _Correction:
-    cycle = await _find_cycle(tx, request.cycle_id)
+    cycle = await find_cycle(tx, request.cycle_id)
+    _check_whole(cycle)
     await _check_invoiced(tx, cycle)
     _check_commitment(cycle)
     wanted = [request.price_id, request.corrected_price_id]
@@ -124,17 +115,31 @@ async def _decide(
     rerated = [rate_again(charge, corrected) for charge in charges]
     categories = await tax_sql.list_tax_categories(tx, tenant_id=tx.tenant_id, price_ids=[corrected.id])
     category = next((row.tax_category for row in categories), "")
-    lines = [_line(one, corrected, category) for one in rerated if one.difference_minor]
+    lines = [
+        _line(one, corrected, cycle.subscription_id, category) for one in rerated if one.difference_minor
+    ]
     return _Correction(cycle, corrected, rerated, lines)
 
 
+def _check_whole(cycle: BillingCycle) -> None:
+    """What a threshold billed is a part of what its period comes to: the own cycle of that bills the rest."""
+    if cycle.threshold_minor:
+        raise FailedPrecondition(
+            "RERATING_PROGRESSIVE",
+            "The cycle bills what was used until a threshold; rate its period's own cycle again once that is "
+            "invoiced.",
+            {"cycle_id": cycle.id},
+        )
+
+
 async def _check_invoiced(tx: Transaction, cycle: BillingCycle) -> None:
-    invoice = await rerating_sql.find_invoice_of_cycle(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
+    invoice = await invoice_sql.find_cycle_invoice(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
     if invoice is None or invoice.state not in (InvoiceState.OPEN, InvoiceState.PAID):
         state = invoice.state if invoice else cycle.state
+        found = f"The cycle's invoice is {state}" if invoice else f"The cycle is {state}, without an invoice"
         raise FailedPrecondition(
             "CYCLE_NOT_RERATABLE",
-            f"The cycle is {state}: only one whose invoice is open or paid is rated again.",
+            f"{found}: only one whose invoice is open or paid is rated again.",
             {"cycle_id": cycle.id, "state": state},
         )
 
@@ -174,7 +179,7 @@ def _occasion(made: _Correction) -> draft.Occasion:
     )
 
 
-def _line(one: Rerated, corrected: Price, tax_category: str) -> draft.DraftLine:
+def _line(one: Rerated, corrected: Price, subscription_id: str, tax_category: str) -> draft.DraftLine:
     """The difference as one unit, for the charge's period: the rerated charge has how it came about."""
     charge = one.charge
     return draft.DraftLine(
@@ -191,6 +196,7 @@ def _line(one: Rerated, corrected: Price, tax_category: str) -> draft.DraftLine:
         tiers=[],
         steps=[],
         tax_category=tax_category,
+        subscription_id=subscription_id,
     )
 
 

@@ -11,13 +11,19 @@ from billing.invoice.v1 import invoice_pb2 as pb
 from billing.tax.v1 import tax_pb2
 from billing.types.v1 import money_pb2, period_pb2
 
+from corebilling.domains.invoice.facts import InvoiceFacts
 from corebilling.domains.invoice.phrases import Speech
-from corebilling.domains.invoice.service import InvoiceFacts
 from corebilling.mapping import instant
 from corebilling.values.period import time_zone
 
 _ACCENT = "#1d5f6f"
-_STAMPS = {pb.INVOICE_STATE_DRAFT: "draft", pb.INVOICE_STATE_PAID: "paid", pb.INVOICE_STATE_VOID: "void"}
+_STAMPS = {
+    pb.INVOICE_STATE_DRAFT: "draft",
+    pb.INVOICE_STATE_PAID: "paid",
+    pb.INVOICE_STATE_VOID: "void",
+    # That the seller wrote it off is no matter of who owes it.
+    pb.INVOICE_STATE_UNCOLLECTIBLE: "unpaid",
+}
 _EXEMPTIONS = {
     tax_pb2.TAX_EXEMPTION_EXEMPT: "exempt",
     tax_pb2.TAX_EXEMPTION_REVERSE_CHARGE: "reverse_charge",
@@ -248,6 +254,8 @@ class _Writer:
                 yield self.say("draft_note")
             case pb.INVOICE_STATE_VOID:
                 yield self.say("void_note")
+            case pb.INVOICE_STATE_UNCOLLECTIBLE:
+                yield self.say("unpaid_note", invoice.number)
             case pb.INVOICE_STATE_OPEN if invoice.HasField("due_at"):
                 day = self.say.day(instant(invoice.due_at), self._zone)
                 yield self.say("pay_note", day, invoice.number)

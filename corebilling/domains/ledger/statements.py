@@ -6,23 +6,29 @@ holds all that a sum needs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from billing.ledger.v1 import ledger_pb2 as pb
 from billing.ledger.v1 import ledger_service_pb2 as rpc
-from billing_db import customer as customer_sql
 from billing_db import ledger as ledger_sql
 from billing_db.models import LedgerAccount
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.customer.rows import find_customer
 from corebilling.domains.ledger.model import is_balanced
 from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
 from corebilling.mapping import instant, to_message
-from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.integer import MAX_BIGINT
+from corebilling.values.page import (
+    bad_page_token,
+    decode_page_token,
+    next_page,
+    ordinal_of,
+    page_limit,
+    time_of,
+)
 from corebilling.values.period import ALWAYS, Period
-
-_MAX_BIGINT = 2**63 - 1
 
 
 class StatementService:
@@ -63,11 +69,7 @@ class StatementService:
             InvalidArgument: STATEMENT_PERIOD_INVALID.
             FailedPrecondition: BALANCE_OUT_OF_RANGE when the message cannot hold a sum.
         """
-        customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=request.customer_id)
-        if customer is None:
-            raise NotFound(
-                "CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": request.customer_id}
-            )
+        customer = await find_customer(tx, request.customer_id)
         period, limit = _period(request), page_limit(request.page_size)
         after = _decode_place(request.page_token, period)
         currency = request.currency or customer.currency
@@ -160,14 +162,9 @@ def _decode_place(page_token: str, period: Period) -> _Place:
     posted_at, journal_id, position = decode_page_token(page_token, 3)
     if not journal_id:
         return _Place(ALWAYS.start)
-    try:
-        place = _Place(datetime.fromisoformat(posted_at).astimezone(UTC), journal_id, int(position))
-    except (ValueError, OverflowError):
-        place = None
-    if place is None or place.posted_at not in period or not 0 <= place.position < 2**31:
-        raise InvalidArgument(
-            "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
-        )
+    place = _Place(time_of(posted_at), journal_id, ordinal_of(position))
+    if place.posted_at not in period:
+        raise bad_page_token()
     return place
 
 
@@ -224,7 +221,7 @@ def _standing(owed_minor: Decimal, credit_minor: Decimal) -> pb.CustomerBalance:
 
 
 def _fitting(amount_minor: Decimal) -> int:
-    if abs(amount_minor) > _MAX_BIGINT:
+    if abs(amount_minor) > MAX_BIGINT:
         raise FailedPrecondition(
             "BALANCE_OUT_OF_RANGE",
             "A sum is larger than a message can hold; the error's metadata has it exactly.",
@@ -235,7 +232,7 @@ def _fitting(amount_minor: Decimal) -> int:
 
 def _balance(row: ledger_sql.ListBalancesRow) -> pb.Balance:
     debit_minor, credit_minor = int(row.debit_minor), int(row.credit_minor)
-    if max(debit_minor, credit_minor) > _MAX_BIGINT:
+    if max(debit_minor, credit_minor) > MAX_BIGINT:
         raise FailedPrecondition(
             "BALANCE_OUT_OF_RANGE",
             "An account's sums are larger than a message can hold; the error's metadata has them exactly.",

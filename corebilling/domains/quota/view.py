@@ -25,7 +25,15 @@ from corebilling.values.clock import Clock
 _OF_THE_TENANT = ("quota.", "feature.", "tenant.")
 _OF_A_CUSTOMER = ("usage.", "subscription.", "customer.")
 # What is said about usage that was counted when it was reported.
-_AFTERWARDS = frozenset({"usage.rated", "usage.billed"})
+_AFTERWARDS = frozenset(
+    {
+        "usage.rated",
+        "usage.billed",
+        "usage.quota.warning",
+        "usage.quota.exceeded",
+        "usage.threshold.reached",
+    }
+)
 
 _log = structlog.get_logger()
 
@@ -193,6 +201,8 @@ class HolderView:
             following.task = asyncio.create_task(
                 self._note_all(tenant_id, following), name="entitlement view"
             )
+            # Not in the task itself: canceled before its first step, it never runs.
+            following.task.add_done_callback(lambda _: self._end(tenant_id, following))
             if len(self._tenants) > self._policy.max_tenants:
                 oldest = next(iter(self._tenants.values())).task
                 assert oldest is not None, "each has one"
@@ -216,8 +226,6 @@ class HolderView:
                 _log.warning("entitlements_not_followed", tenant_id=tenant_id, exc_info=error)
             else:
                 following.started.set_exception(error)
-        finally:
-            self._end(tenant_id, following)
 
     def _end(self, tenant_id: str, following: _Following) -> None:
         following.live = False

@@ -7,7 +7,6 @@ mark of the threshold; its key is why there is one invoice for it.
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from fractions import Fraction
 
 from billing.schedule.v1 import schedule_events_pb2 as events
 from billing_db import rating as rating_sql
@@ -18,8 +17,10 @@ from billing_db.models import BillingCycle, Subscription
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.rating.service import RatingService
+from corebilling.domains.schedule.model import CycleState
 from corebilling.events import outbox
 from corebilling.mapping import timestamp
+from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.money import minor_units
 from corebilling.values.progressive import Threshold, level_reached
@@ -94,7 +95,7 @@ def _progressive(running: BillingCycle, at: datetime) -> BillingCycle:
         id=new_id("cyc"),
         period_start=at,
         period_end=at,
-        state="closed",
+        state=CycleState.CLOSED,
         due_at=None,
         closed_at=at,
         threshold_minor=_ANY,

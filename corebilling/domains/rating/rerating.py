@@ -1,16 +1,17 @@
 """Rating again what was invoiced: each charge with a corrected price, from what it was worked out from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 
 from billing_db.rerating import ListBilledChargesRow
 
 from corebilling.domains.rating.model import ChargeKind
 from corebilling.errors import FailedPrecondition, InvalidArgument
+from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount, minor_units, round_half_up
 from corebilling.values.price import BY_RECORD, Price, PriceModel, rate
+from corebilling.values.price_together import rate_served
 
 _NOTHING, _WHOLE = Fraction(0), Fraction(1)
 
@@ -112,9 +113,7 @@ def _amounts(charge: ListBilledChargesRow, price: Price, quantity: Decimal) -> t
         before = Fraction(charge.basis.get("share_before", _NOTHING))
         whole = rate(price, quantity).amount
         return whole * before, whole * share
-    if not share:  # It served no time, or in a period that never came: no minimum, and the whole cap.
-        price, share = replace(price, minimum_amount=None), _WHOLE
-    return _NOTHING, rate(price, quantity, share=share).amount
+    return _NOTHING, rate_served(price, quantity, share).amount
 
 
 def _difference(charge: ListBilledChargesRow, amount_minor: int) -> int:

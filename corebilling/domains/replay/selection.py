@@ -23,7 +23,6 @@ STRETCH_EVENTS = 5000
 """Events of the tenant's log that one statement looks through."""
 
 _STRETCHES_PER_STEP = 10
-_LAST_SEQ = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class Selection:
     async def begin(self, tx: Transaction) -> Count:
         """Where there is something to count: at most up to the present end of the log."""
         log_end = await event_sql.get_log_end(tx)
-        to = Position(log_end.epoch, log_end.xid, _LAST_SEQ)
+        to = Position.behind(log_end.epoch, log_end.xid)
         end = {"end_epoch": to.epoch, "end_xid": to.xid, "end_seq": to.seq}
         found: GetStretchOfEventsRow | GetStretchOfCorrelationRow
         if self._filter.ids:

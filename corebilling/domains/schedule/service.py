@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 
 from billing.schedule.v1 import schedule_events_pb2 as events
 from billing.schedule.v1 import schedule_pb2 as pb
@@ -20,7 +19,7 @@ from corebilling.domains.subscription.service import SubscriptionService
 from corebilling.errors import FailedPrecondition
 from corebilling.events import outbox
 from corebilling.mapping import instant, optional_text, timestamp, to_message
-from corebilling.values.metering import metered_quantity
+from corebilling.values.metering import quantity_of_total
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 
@@ -161,7 +160,7 @@ def _closing_events_of(
             events.UsageSummary(
                 subscription_item_id=total.subscription_item_id,
                 meter_code=total.meter_code,
-                quantity=optional_text(_quantity(total)),
+                quantity=optional_text(quantity_of_total(total)),
                 record_count=total.record_count,
             )
             for total in totals
@@ -173,17 +172,6 @@ def _closing_events_of(
         cycle_id=cycle.id, subscription_id=cycle.subscription_id, customer_id=cycle.customer_id
     )
     return [closed, pending]
-
-
-def _quantity(total: schedule_sql.ListUsageSummariesRow) -> Decimal | None:
-    return metered_quantity(
-        total.aggregation,
-        total.transform,
-        count=total.record_count,
-        summed=total.quantity_sum,
-        largest=total.quantity_max,
-        smallest=total.quantity_min,
-    )
 
 
 async def _clock(tx: Transaction) -> TestClock:

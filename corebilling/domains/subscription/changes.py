@@ -13,16 +13,16 @@ from google.protobuf.message import Message
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.subscription import commitments, cycles, items, rows
-from corebilling.domains.subscription.model import (
+from corebilling.domains.subscription.change_model import (
     ChangeMoment,
     HeldItem,
     ItemChange,
     ProrationBehavior,
-    WantedItem,
     check_change_limit,
     decide_fee_change,
     decide_item_change,
 )
+from corebilling.domains.subscription.item_model import WantedItem
 from corebilling.errors import FailedPrecondition
 from corebilling.mapping import decimal_text, timestamp, to_message
 from corebilling.values.ids import new_id
@@ -42,14 +42,16 @@ async def last_change(tx: Transaction, subscription: Subscription, cycle: Billin
     """When the subscription's items last changed in the current full period; the beginning of time if not.
 
     Raises:
-        ResourceExhausted: SUBSCRIPTION_CHANGE_LIMIT_REACHED when they changed too often in it.
+        ResourceExhausted: SUBSCRIPTION_CHANGE_LIMIT_REACHED when they changed too often in it, or the
+            commitment did.
     """
     if cycle is None:
         return ALWAYS.start
     found = await subscription_sql.get_item_changes(
         tx, tenant_id=tx.tenant_id, subscription_id=subscription.id, since=cycle.full_period_start
     )
-    check_change_limit(found.begun, cycle.full_period_end)
+    begun = max(found.begun, commitments.begun(subscription, cycle.full_period_start))
+    check_change_limit(begun, cycle.full_period_end)
     return found.changed_at
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from billing_db.models import Subscription
 
-from corebilling.domains.subscription.model import ProrationBehavior
+from corebilling.domains.subscription.change_model import ProrationBehavior
 from corebilling.values.commitment import Committed, Kept, commit, interrupt, kept, read, resume, standing
 from corebilling.values.period import ALWAYS, Period
 
@@ -17,6 +17,11 @@ def first(minimum_minor: int) -> list[Kept] | None:
 
 def now(subscription: Subscription) -> int:
     return standing(read(subscription.commitments))
+
+
+def begun(subscription: Subscription, since: datetime) -> int:
+    """How many have begun since then."""
+    return sum(one.span.start >= since for one in read(subscription.commitments))
 
 
 def change(

@@ -6,6 +6,7 @@ from billing_db import schedule as schedule_sql
 from billing_db.models import BillingCycle, Subscription
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.schedule.model import CycleState
 from corebilling.domains.subscription import rows
 from corebilling.domains.subscription.model import SubscriptionState
 from corebilling.values.ids import new_id
@@ -32,7 +33,7 @@ def is_rest(subscription: Subscription, cycle: BillingCycle) -> bool:
 
 async def split(tx: Transaction, subscription: Subscription, cycle: BillingCycle, at: datetime) -> None:
     """Ends the running cycle's part of its period at once, and opens another for the rest."""
-    await _mark(tx, cycle, state="grace", period_end=at, due_at=at)
+    await _mark(tx, cycle, state=CycleState.GRACE, period_end=at, due_at=at)
     whole = Period(cycle.full_period_start, cycle.full_period_end)
     rest = Period(at, cycle.period_end)
     await _open(tx, subscription, rest, whole, trial=cycle.trial, sandbox=cycle.sandbox)
@@ -43,11 +44,11 @@ async def cut(tx: Transaction, subscription: Subscription, ended_at: datetime, *
     cycle = await running(tx, subscription.id)
     if cycle is None:
         return
-    started = cycle.state == "open"
+    started = cycle.state == CycleState.OPEN
     await _mark(
         tx,
         cycle,
-        state="grace" if started else "closed",
+        state=CycleState.GRACE if started else CycleState.CLOSED,
         period_end=min(ended_at, cycle.period_end),
         due_at=ended_at + timedelta(seconds=grace_s) if started else None,
         closed_at=None if started else ended_at,
@@ -76,7 +77,7 @@ async def _open(
         period_end=period.end,
         full_period_start=whole.start,
         full_period_end=whole.end,
-        state="scheduled" if scheduled else "open",
+        state=CycleState.SCHEDULED if scheduled else CycleState.OPEN,
         trial=trial,
         sandbox=sandbox,
         due_at=period.start if scheduled else _due(subscription, period.end),

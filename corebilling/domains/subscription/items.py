@@ -11,7 +11,9 @@ from billing_db import subscription as subscription_sql
 from billing_db.models import SubscriptionItem
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.subscription.model import OfferedPrice, WantedItem, check_quantity
+from corebilling.domains.catalog.model import PlanStatus
+from corebilling.domains.catalog.rows import find_plan
+from corebilling.domains.subscription.item_model import OfferedPrice, WantedItem, check_quantity
 from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
 from corebilling.mapping import decimal_text
 from corebilling.values.ids import new_id
@@ -38,10 +40,8 @@ async def wanted(
             WantedItem(item.price_id, Decimal(item.quantity) if item.quantity else None)
             for item in request.items
         ]
-    plan = await catalog_sql.find_plan(tx, tenant_id=tx.tenant_id, id=request.plan_id)
-    if plan is None:
-        raise NotFound("PLAN_NOT_FOUND", "There is no such plan.", {"plan_id": request.plan_id})
-    if plan.status == "deprecated":
+    plan = await find_plan(tx, request.plan_id)
+    if plan.status == PlanStatus.DEPRECATED:
         raise FailedPrecondition(
             "PLAN_DEPRECATED", "The plan is deprecated; subscribe to another.", {"plan_id": request.plan_id}
         )

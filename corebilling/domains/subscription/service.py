@@ -7,7 +7,6 @@ from datetime import datetime
 from billing.subscription.v1 import subscription_events_pb2 as events
 from billing.subscription.v1 import subscription_pb2 as pb
 from billing.subscription.v1 import subscription_service_pb2 as rpc
-from billing_db import customer as customer_sql
 from billing_db import schedule as schedule_sql
 from billing_db import subscription as subscription_sql
 from billing_db import usage as usage_sql
@@ -16,25 +15,26 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
+from corebilling.domains.customer.rows import find_customer
 from corebilling.domains.schedule.model import CycleState, decide_step
 from corebilling.domains.subscription import changes, commitments, cycles, items, rows
+from corebilling.domains.subscription.change_model import (
+    ProrationBehavior,
+    decide_change_moment,
+    decide_item_change,
+)
+from corebilling.domains.subscription.item_model import check_interval, decide_items
 from corebilling.domains.subscription.model import (
     Opening,
-    ProrationBehavior,
     StatusChange,
     SubscriptionState,
     apply_lifecycle,
-    check_interval,
     decide_cancellation,
-    decide_change_moment,
-    decide_item_change,
-    decide_items,
     decide_opening,
     decide_resumption,
     next_segment,
     running_state,
 )
-from corebilling.errors import NotFound
 from corebilling.mapping import enum_text, instant
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
@@ -59,11 +59,7 @@ class SubscriptionService:
     ) -> rpc.CreateSubscriptionResponse:
         tenant = await tenant_profile(tx)
         await tx.lock(request.customer_id)
-        customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=request.customer_id)
-        if customer is None:
-            raise NotFound(
-                "CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": request.customer_id}
-            )
+        customer = await find_customer(tx, request.customer_id)
         wanted = await items.wanted(tx, request)
         prices = await items.offered_prices(tx, wanted)
         filled, unit, count = decide_items(wanted, prices, customer.currency)

@@ -8,10 +8,10 @@ from billing.tax.v1 import tax_service_pb2 as rpc
 from billing_db import customer as customer_sql
 from billing_db import tax as tax_sql
 from billing_db import tenant as tenant_sql
-from billing_db.models import Customer
 from billing_db.models import TaxRate as TaxRateRow
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.customer.rows import find_customer
 from corebilling.domains.tax.model import JurisdictionRate, check_new_rate
 from corebilling.errors import NotFound
 from corebilling.events import outbox
@@ -162,7 +162,7 @@ class TaxService:
             NotFound: CUSTOMER_NOT_FOUND.
         """
         await tx.lock(request.customer_id)
-        customer = await _customer(tx, request.customer_id)
+        customer = await find_customer(tx, request.customer_id)
         wanted = rpc.SetTaxExemptionResponse(
             exemption=request.exemption, reference=request.reference if request.exemption else ""
         )
@@ -196,7 +196,7 @@ class TaxService:
         self, tx: Transaction, request: rpc.GetTaxExemptionRequest
     ) -> rpc.GetTaxExemptionResponse:
         """Raises NotFound (CUSTOMER_NOT_FOUND)."""
-        customer = await _customer(tx, request.customer_id)
+        customer = await find_customer(tx, request.customer_id)
         row = await tax_sql.find_tax_exemption(tx, tenant_id=tx.tenant_id, customer_id=customer.id)
         if row is None:
             return rpc.GetTaxExemptionResponse()
@@ -213,10 +213,3 @@ _DEFAULT_TERMS = pb.TaxTerms(
 async def _terms(tx: Transaction) -> pb.TaxTerms:
     row = await tax_sql.find_tax_terms(tx, tenant_id=tx.tenant_id)
     return to_message(row, pb.TaxTerms) if row else _DEFAULT_TERMS
-
-
-async def _customer(tx: Transaction, customer_id: str) -> Customer:
-    customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=customer_id)
-    if customer is None:
-        raise NotFound("CUSTOMER_NOT_FOUND", "There is no such customer.", {"customer_id": customer_id})
-    return customer

@@ -29,7 +29,7 @@ from corebilling.events import outbox
 from corebilling.mapping import decimal_text, optional_text, timestamp, to_message
 from corebilling.values.aggregation import Aggregation
 from corebilling.values.ids import new_id
-from corebilling.values.metering import metered_quantity
+from corebilling.values.metering import quantity_of_total
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 
@@ -124,7 +124,7 @@ class CorrectionService:
         after: UsageTotal,
     ) -> None:
         """Upwards, a correction keeps within the limits that a record that is reported keeps."""
-        was, is_now = _quantity(before), _quantity(after)
+        was, is_now = quantity_of_total(before), quantity_of_total(after)
         assert was is not None, "what only records say is not corrected"
         assert is_now is not None, "it is the same meter"
         if not after.excluded:
@@ -222,7 +222,7 @@ async def _follow(
 
 def _announce(tx: Transaction, correction: UsageCorrection, total: UsageTotal) -> None:
     period = period_pb2.Period(start=timestamp(total.period_start), end=timestamp(total.period_end))
-    total_quantity = optional_text(_quantity(total))
+    total_quantity = optional_text(quantity_of_total(total))
     payload: Message
     if correction.quantity is None:
         payload = to_message(
@@ -247,18 +247,6 @@ def _announce(tx: Transaction, correction: UsageCorrection, total: UsageTotal) -
         resource_id=usage_total_id(total.subscription_item_id, total.period_start),
         resource_version=total.version,
         ordering_key=total.customer_id,
-    )
-
-
-def _quantity(total: UsageTotal) -> Decimal | None:
-    """None if only the records say it: of these, what filters leave out is corrected alone."""
-    return metered_quantity(
-        total.aggregation,
-        total.transform,
-        count=total.record_count,
-        summed=total.quantity_sum,
-        largest=total.quantity_max,
-        smallest=total.quantity_min or Decimal(0),
     )
 
 

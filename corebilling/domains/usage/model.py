@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterable, Mapping, MutableMapping, Seque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from hashlib import blake2b
 
 from corebilling.errors import AlreadyExists, BillingError, FailedPrecondition, InvalidArgument, NotFound
 from corebilling.values.aggregation import Aggregation, PropertyFilter
+from corebilling.values.exact import Fraction
 from corebilling.values.metering import TransformTerms
 from corebilling.values.period import ALWAYS, BillingCalendar, Period
 

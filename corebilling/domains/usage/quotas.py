@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 
 from billing_db import quota as quota_sql
 
@@ -33,6 +32,7 @@ from corebilling.domains.usage.model import (
     instant_at,
     microseconds,
 )
+from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 
 

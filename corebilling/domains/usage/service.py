@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -44,13 +43,14 @@ from corebilling.domains.usage.model import (
 from corebilling.domains.usage.plans import UsagePlans, read_plans
 from corebilling.domains.usage.quotas import count_use, within_quotas
 from corebilling.domains.usage.records import named_subscriptions, read_records
-from corebilling.errors import BillingError, InvalidArgument
+from corebilling.errors import BillingError
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, optional_text, timestamp, to_message
 from corebilling.values.aggregation import Aggregation
+from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
-from corebilling.values.metering import metered_quantity
-from corebilling.values.page import decode_page_token, next_page, page_limit
+from corebilling.values.metering import metered_quantity, quantity_of_total
+from corebilling.values.page import decode_page_token, next_page, page_limit, time_of
 
 _MAX_REMEMBERED_PERIODS = 100_000
 
@@ -416,15 +416,7 @@ def _duplicate(index: int) -> rpc.UsageResult:
 
 def total_message(row: UsageTotal) -> usage_pb2.UsageTotal:
     """The total, its quantity as the meter aggregates and transforms it."""
-    quantity = metered_quantity(
-        row.aggregation,
-        row.transform,
-        count=row.record_count,
-        summed=row.quantity_sum,
-        largest=row.quantity_max,
-        smallest=row.quantity_min or Decimal(0),
-    )
-    return to_message(row, usage_pb2.UsageTotal, quantity=optional_text(quantity))
+    return to_message(row, usage_pb2.UsageTotal, quantity=optional_text(quantity_of_total(row)))
 
 
 def _bucket(row: usage_sql.ListUsageBucketsRow) -> usage_pb2.UsageBucket:
@@ -442,11 +434,4 @@ def _bucket(row: usage_sql.ListUsageBucketsRow) -> usage_pb2.UsageBucket:
 def decode_position(page_token: str) -> tuple[datetime, str]:
     """Where the last page ended: a time and an item; no token gives an item ''."""
     at, item_id = decode_page_token(page_token, 2)
-    if not item_id:
-        return datetime(1970, 1, 1, tzinfo=UTC), ""
-    try:
-        return datetime.fromisoformat(at).astimezone(UTC), item_id
-    except (ValueError, OverflowError):
-        raise InvalidArgument(
-            "PAGE_TOKEN_INVALID", "The page token is not one this list gave; start again without it."
-        ) from None
+    return (time_of(at), item_id) if item_id else (datetime(1970, 1, 1, tzinfo=UTC), "")

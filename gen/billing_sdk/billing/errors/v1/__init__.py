@@ -424,6 +424,12 @@ class ErrorReason(betterproto2.Enum):
     meter that no item of the subscription has.
     """
 
+    PREVIEW_LIMIT_REACHED = 261
+    """
+    RESOURCE_EXHAUSTED {limit}. So many periods, of this subscription or of others on the same invoice, come before the
+    invoice that it is about; preview it when more of them are behind.
+    """
+
     COUPON_NOT_FOUND = 220
     """
     NOT_FOUND {coupon_id} or {code}.
@@ -564,7 +570,8 @@ class ErrorReason(betterproto2.Enum):
 
     SUBSCRIPTION_CHANGE_LIMIT_REACHED = 251
     """
-    RESOURCE_EXHAUSTED {limit, period_end}. Changes added so many items in the current full period; wait for the next.
+    RESOURCE_EXHAUSTED {limit, period_end}. Changes added so many items, or minimum commitments, in the current full
+    period; wait for the next.
     """
 
     PRICE_OVERRIDE_NOT_FOUND = 252
@@ -629,6 +636,12 @@ class ErrorReason(betterproto2.Enum):
     """
     FAILED_PRECONDITION {cycle_id, price_id}. Usage of several items was priced together, as around a pause, and cannot be
     rated again one by one; issue a credit note or a one-off invoice.
+    """
+
+    RERATING_PROGRESSIVE = 248
+    """
+    FAILED_PRECONDITION {cycle_id}. The cycle bills what was used until a threshold, before its period is over; rate the
+    period's own cycle again once that is invoiced: it goes by all that the period's invoices hold.
     """
 
     ACCOUNT_NOT_FOUND = 290
@@ -729,6 +742,7 @@ class ErrorReason(betterproto2.Enum):
             201: "ERROR_REASON_TEST_CLOCK_TARGET_INVALID",
             202: "ERROR_REASON_TEST_CLOCK_ADVANCING",
             260: "ERROR_REASON_PREVIEW_INVALID",
+            261: "ERROR_REASON_PREVIEW_LIMIT_REACHED",
             220: "ERROR_REASON_COUPON_NOT_FOUND",
             221: "ERROR_REASON_COUPON_INVALID",
             222: "ERROR_REASON_COUPON_NOT_REDEEMABLE",
@@ -768,6 +782,7 @@ class ErrorReason(betterproto2.Enum):
             245: "ERROR_REASON_RERATING_PRICE_UNUSED",
             246: "ERROR_REASON_RERATING_PRICE_INVALID",
             247: "ERROR_REASON_RERATING_PRICED_TOGETHER",
+            248: "ERROR_REASON_RERATING_PROGRESSIVE",
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
             292: "ERROR_REASON_SERVICE_PERIOD_INVALID",
@@ -856,6 +871,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TEST_CLOCK_TARGET_INVALID": 201,
             "ERROR_REASON_TEST_CLOCK_ADVANCING": 202,
             "ERROR_REASON_PREVIEW_INVALID": 260,
+            "ERROR_REASON_PREVIEW_LIMIT_REACHED": 261,
             "ERROR_REASON_COUPON_NOT_FOUND": 220,
             "ERROR_REASON_COUPON_INVALID": 221,
             "ERROR_REASON_COUPON_NOT_REDEEMABLE": 222,
@@ -895,6 +911,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_RERATING_PRICE_UNUSED": 245,
             "ERROR_REASON_RERATING_PRICE_INVALID": 246,
             "ERROR_REASON_RERATING_PRICED_TOGETHER": 247,
+            "ERROR_REASON_RERATING_PROGRESSIVE": 248,
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
             "ERROR_REASON_SERVICE_PERIOD_INVALID": 292,

@@ -195,7 +195,8 @@ class ChargeBasis(betterproto2.Message):
 
     share: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    The part of the full period that the span is: a fraction, as in "15/31"; empty is the whole.
+    The part of the full period that the span is: a fraction, as in "15/31"; empty is the whole. Of usage, "0" is that of
+    an item that served no time, or in a period that never came: no minimum is due, and all of the cap.
     """
 
     span_before: "__types__v1__.Period | None" = betterproto2.field(
