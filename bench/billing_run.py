@@ -21,7 +21,8 @@ from bench.report import Row, console, median_ratio
 from corebilling.app import App, DatabaseUrls
 from corebilling.config import BusProvider, Settings
 from corebilling.db.pool import Database
-from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
+from corebilling.domains.invoice.finalizing import Finalizer, InvoicePolicy
+from corebilling.domains.invoice.making import InvoiceMaker
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.rating.service import RatingService
 from corebilling.events import outbox
@@ -51,7 +52,8 @@ class Run:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._rating = RatingService()
-        self._invoices = InvoiceService(self._rating, LedgerService(), InvoicePolicy("INV", 30))
+        ledger = LedgerService()
+        self._maker = InvoiceMaker(ledger, Finalizer(ledger, InvoicePolicy("INV", 30)))
 
     async def in_batches(self, numbers: Sequence[int]) -> float:
         """Invoices per second: rating and invoicing in transactions of their own, as the handlers' are."""
@@ -63,7 +65,7 @@ class Run:
         return len(numbers) / await _timed([[n] for n in numbers], self._single, at_once=SINGLE_AT_ONCE)
 
     async def _batch(self, numbers: Sequence[int]) -> None:
-        for step in (self._rating.rate_cycles, self._invoices.generate):
+        for step in (self._rating.rate_cycles, self._maker.generate):
             async with self._database.transaction(CALLER) as tx:
                 await tx.lock(*(f"cus_{n}" for n in numbers))
                 await step(tx, _causes(numbers))
@@ -72,7 +74,7 @@ class Run:
         async with self._database.transaction(CALLER) as tx:
             await tx.lock(*(f"cus_{n}" for n in numbers))
             await self._rating.rate_cycles(tx, _causes(numbers))
-            await self._invoices.generate(tx, _causes(numbers))
+            await self._maker.generate(tx, _causes(numbers))
 
 
 async def serve(app: App, admin: asyncpg.Connection, numbers: Sequence[int]) -> float:

@@ -150,7 +150,6 @@ class App:
                 printer = InvoicePrinter(settings.invoice_font_folder)
                 hosted = HostedInvoices(
                     database,
-                    services.invoices,
                     printer,
                     secrets,
                     lambda: settings.public_url or http_address,

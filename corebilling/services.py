@@ -25,12 +25,15 @@ from corebilling.domains.event.service import EventService
 from corebilling.domains.event.servicer import EventServicer
 from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
+from corebilling.domains.invoice.finalizing import Finalizer, InvoicePolicy
 from corebilling.domains.invoice.handlers import InvoiceHandlers
 from corebilling.domains.invoice.hosted import HostedInvoices
+from corebilling.domains.invoice.making import InvoiceMaker
+from corebilling.domains.invoice.payment_service import PaymentService
 from corebilling.domains.invoice.preview_service import PreviewService
 from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.invoice.rerating_service import ReratingService
-from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
+from corebilling.domains.invoice.service import InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.deferral_service import RECOGNITION, DeferralService
 from corebilling.domains.ledger.service import LedgerService
@@ -75,6 +78,7 @@ class Services:
 
     access: AccessService
     invoices: InvoiceService
+    maker: InvoiceMaker
     ledger: LedgerService
     rating: RatingService
     schedule: ScheduleService
@@ -86,15 +90,13 @@ class Services:
     def of(settings: Settings, secrets: Secrets) -> "Services":
         rating, ledger = RatingService(), LedgerService()
         subscriptions = SubscriptionService(SubscriptionPolicy(grace_s=settings.billing_grace_seconds))
+        policy = InvoicePolicy(settings.invoice_number_prefix, settings.invoice_due_days)
+        finalizer = Finalizer(ledger, policy)
+        maker = InvoiceMaker(ledger, finalizer, settings.invoice_tax_rate)
         return Services(
             access=AccessService(secrets),
-            invoices=InvoiceService(
-                rating,
-                ledger,
-                InvoicePolicy(
-                    settings.invoice_number_prefix, settings.invoice_due_days, settings.invoice_tax_rate
-                ),
-            ),
+            invoices=InvoiceService(ledger, maker, finalizer),
+            maker=maker,
             ledger=ledger,
             rating=rating,
             schedule=ScheduleService(subscriptions),
@@ -134,13 +136,12 @@ class Services:
             "billing.invoice.v1.InvoiceService": InvoiceServicer(
                 door,
                 self.invoices,
+                PaymentService(self.ledger),
                 CreditNoteService(self.ledger),
-                PreviewService(
-                    self.invoices, self.rating, self.schedule, self.subscriptions, DiscountService()
-                ),
+                PreviewService(self.maker, self.rating, self.schedule, self.subscriptions, DiscountService()),
                 printer,
                 hosted,
-                ReratingService(self.invoices),
+                ReratingService(self.maker),
                 BundleService(self.ledger),
             ),
             "billing.ledger.v1.LedgerService": LedgerServicer(door, self.ledger),
@@ -171,7 +172,7 @@ class Services:
 
     def handler_table(self) -> Mapping[str, Sequence[Handler]]:
         """Which event leads to what: the map of the platform. A handler's name is kept with its watermark."""
-        on_rating, on_invoice = RatingHandlers(self.rating), InvoiceHandlers(self.invoices)
+        on_rating, on_invoice = RatingHandlers(self.rating), InvoiceHandlers(self.maker)
         on_usage, on_event = UsageHandlers(self.usage), WebhookHandlers()
         on_quota = QuotaHandlers(QuotaService())
         return {

@@ -10,7 +10,7 @@ from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from google.protobuf import json_format
 
 from corebilling.client import Client
-from corebilling.domains.invoice.recomputation import BUNDLE_VERSION, Unreadable
+from corebilling.domains.invoice.bundle_reading import BUNDLE_VERSION, Unreadable
 
 _PAGE_ROWS = 500
 

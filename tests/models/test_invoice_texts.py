@@ -13,8 +13,8 @@ from billing.tax.v1 import tax_pb2
 from billing.types.v1 import language_pb2, money_pb2, period_pb2
 from billing_db.models import Customer
 
+from corebilling.domains.invoice.facts import InvoiceFacts
 from corebilling.domains.invoice.phrases import PHRASES, Speech
-from corebilling.domains.invoice.service import InvoiceFacts
 from corebilling.domains.invoice.texts import invoice_texts
 from corebilling.mapping import timestamp
 

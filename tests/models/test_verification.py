@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corebilling.commands.invoice_file import bundle_text, read_bundle
-from corebilling.domains.invoice.recomputation import Unreadable, fraction, number
+from corebilling.domains.invoice.bundle_reading import Unreadable, fraction, number
 from corebilling.domains.invoice.verification import verify
 from tests.support.random_bundle import bundles
 

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.defaults import PLANS
+from corebilling.domains.invoice.payment_service import PaymentService
 from corebilling.domains.invoice.printing import missing_scripts
 from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
 from tests.support.billing import CONTEXT, OTHER_TENANT, TENANT, Billing, billing, caller
@@ -47,7 +48,7 @@ async def pay(billing: Billing, invoice: pb.Invoice, amount_minor: int, currency
     request = rpc.RecordPaymentRequest(
         invoice_id=invoice.id, amount_minor=amount_minor, currency=currency, reference="wire 7"
     )
-    return (await billing.call(billing.invoices.record_payment, request)).invoice
+    return (await billing.call(PaymentService(billing.ledger).record_payment, request)).invoice
 
 
 async def void(billing: Billing, invoice: pb.Invoice) -> pb.Invoice:
@@ -124,7 +125,7 @@ async def test_an_invoice_announces_its_birth_and_each_step(billing: Billing) ->
 
 async def test_a_cycle_has_one_invoice_however_often_it_is_asked_for(billing: Billing) -> None:
     invoice = await month(billing)
-    await billing.call(billing.invoices.generate, {invoice.cycle_id: eventv1.Event()})
+    await billing.call(billing.maker.generate, {invoice.cycle_id: eventv1.Event()})
     assert len(await billing.invoices_of(invoice.subscription_id)) == 1
     assert len(await billing.events("invoice.generated")) == 1
 
@@ -229,7 +230,7 @@ async def test_an_invoice_with_payments_cannot_be_voided(billing: Billing) -> No
 
 async def preview(billing: Billing, subscription_id: str) -> pb.Invoice:
     request = rpc.PreviewInvoiceRequest(subscription_id=subscription_id)
-    return (await billing.call(billing.invoices.preview_invoice, request)).invoice
+    return (await billing.servicer().PreviewInvoice(request, CONTEXT)).invoice
 
 
 async def test_a_preview_is_the_invoice_to_come_and_writes_nothing(billing: Billing) -> None:

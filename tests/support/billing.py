@@ -24,11 +24,14 @@ from corebilling.domains.customer.service import CustomerService
 from corebilling.domains.discount.service import DiscountService
 from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
+from corebilling.domains.invoice.finalizing import Finalizer, InvoicePolicy
 from corebilling.domains.invoice.handlers import InvoiceHandlers
+from corebilling.domains.invoice.making import InvoiceMaker
+from corebilling.domains.invoice.payment_service import PaymentService
 from corebilling.domains.invoice.preview_service import PreviewService
 from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.invoice.rerating_service import ReratingService
-from corebilling.domains.invoice.service import InvoicePolicy, InvoiceService
+from corebilling.domains.invoice.service import InvoiceService
 from corebilling.domains.invoice.servicer import InvoiceServicer
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.ledger.statements import StatementService
@@ -85,6 +88,7 @@ class Billing:
     rating: RatingService
     ledger: LedgerService
     invoices: InvoiceService
+    maker: InvoiceMaker
     subscriptions: SubscriptionService
     usage: UsageService
     scheduler: Scheduler
@@ -98,7 +102,7 @@ class Billing:
     def servicer(self, tenant_id: str = TENANT) -> InvoiceServicer:
         door: Any = TenantDoor(self.pool, tenant_id)
         previews = PreviewService(
-            self.invoices,
+            self.maker,
             self.rating,
             ScheduleService(self.subscriptions),
             self.subscriptions,
@@ -106,9 +110,17 @@ class Billing:
         )
         shared: Any = None  # Links lead to a server, which there is none of here.
         notes, bundles = CreditNoteService(self.ledger), BundleService(self.ledger)
-        reratings = ReratingService(self.invoices)
+        reratings = ReratingService(self.maker)
         return InvoiceServicer(
-            door, self.invoices, notes, previews, InvoicePrinter(), shared, reratings, bundles
+            door,
+            self.invoices,
+            PaymentService(self.ledger),
+            notes,
+            previews,
+            InvoicePrinter(),
+            shared,
+            reratings,
+            bundles,
         )
 
     async def advance(self, to: datetime) -> None:
@@ -291,7 +303,8 @@ async def _open(stack: AsyncExitStack, database: TestDatabase) -> Billing:
         pools.append(pool)
     app, worker = pools
     rating, ledger = RatingService(), LedgerService()
-    invoices = InvoiceService(rating, ledger, InvoicePolicy(number_prefix="INV", due_days=30))
+    finalizer = Finalizer(ledger, InvoicePolicy(number_prefix="INV", due_days=30))
+    maker = InvoiceMaker(ledger, finalizer)
     subscriptions = SubscriptionService(SubscriptionPolicy(GRACE_S))
     usage = UsageService(
         subscriptions, back=timedelta(days=35), ahead=timedelta(minutes=5), grace=timedelta(seconds=GRACE_S)
@@ -299,7 +312,7 @@ async def _open(stack: AsyncExitStack, database: TestDatabase) -> Billing:
     table = {
         "usage.reported": [Handler("rating.usage", RatingHandlers(rating).on_usage_reported)],
         "billing.cycle.closed": [Handler("rating.cycle", RatingHandlers(rating).on_billing_cycle_closed)],
-        "rating.completed": [Handler("invoice", InvoiceHandlers(invoices).on_rating_completed)],
+        "rating.completed": [Handler("invoice", InvoiceHandlers(maker).on_rating_completed)],
         "invoice.generated": [Handler("usage", UsageHandlers(usage).on_invoice_generated)],
     }
     router = Router(worker, clock, table, RouterPolicy())
@@ -314,7 +327,8 @@ async def _open(stack: AsyncExitStack, database: TestDatabase) -> Billing:
         worker=worker,
         rating=rating,
         ledger=ledger,
-        invoices=invoices,
+        invoices=InvoiceService(ledger, maker, finalizer),
+        maker=maker,
         subscriptions=subscriptions,
         usage=usage,
         scheduler=Scheduler(worker, schedule, Dues(worker, clock, {}), clock, interval_s=1),

@@ -16,7 +16,8 @@ from billing_db.models import Charge, Invoice, InvoiceLine
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import evidence, records
 from corebilling.domains.invoice.amounts import InvoiceAmounts
-from corebilling.domains.invoice.recomputation import counted_span, exact_line, reckon
+from corebilling.domains.invoice.bundle_reading import counted_span
+from corebilling.domains.invoice.recomputation import exact_line, reckon
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.usage.service import total_message
 from corebilling.errors import NotFound

@@ -23,7 +23,7 @@ from billing_db.models import Charge, Invoice, InvoiceLine
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.rows import price_message
-from corebilling.domains.invoice.recomputation import BUNDLE_VERSION
+from corebilling.domains.invoice.bundle_reading import BUNDLE_VERSION
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.usage.service import total_message
 from corebilling.mapping import to_message

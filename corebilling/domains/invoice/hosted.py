@@ -16,8 +16,8 @@ from billing.invoice.v1 import invoice_service_pb2 as rpc
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import records
+from corebilling.domains.invoice.facts import InvoiceFacts, read_facts
 from corebilling.domains.invoice.printing import InvoicePrinter, file_name
-from corebilling.domains.invoice.service import InvoiceFacts, InvoiceService
 from corebilling.errors import BillingError, NotFound
 from corebilling.mapping import timestamp
 from corebilling.secrets import Secrets, SecretUnreadable
@@ -55,13 +55,11 @@ class HostedInvoices:
     def __init__(
         self,
         database: Database,
-        invoices: InvoiceService,
         printer: InvoicePrinter,
         secrets: Secrets,
         public_url: Callable[[], str],
     ) -> None:
         self._database = database
-        self._invoices = invoices
         self._printer = printer
         self._secrets = secrets
         self._public_url = public_url
@@ -105,9 +103,7 @@ class HostedInvoices:
             async with self._database.transaction(caller) as tx:
                 if tx.now >= link.expires_at:
                     raise _not_here()
-                return await self._invoices.read_facts(
-                    tx, rpc.RenderInvoiceRequest(invoice_id=link.invoice_id)
-                )
+                return await read_facts(tx, rpc.RenderInvoiceRequest(invoice_id=link.invoice_id))
         except (SecretUnreadable, NotFound) as error:
             raise _not_here() from error
         except BillingError as error:

@@ -18,13 +18,14 @@ from billing_db.models import BillingCycle
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.discount.service import DiscountService
-from corebilling.domains.invoice import cycle_draft, records
-from corebilling.domains.invoice.service import InvoiceService
+from corebilling.domains.invoice import cycle_draft, draft, records
+from corebilling.domains.invoice.making import InvoiceMaker
 from corebilling.domains.rating.service import RatingService
 from corebilling.domains.schedule.model import CycleState
 from corebilling.domains.schedule.service import ScheduleService
+from corebilling.domains.subscription import rows as subscription_rows
 from corebilling.domains.subscription.service import SubscriptionService
-from corebilling.errors import InvalidArgument
+from corebilling.errors import InvalidArgument, NotFound
 from corebilling.mapping import to_message
 
 _MOST_STEPS = 5000
@@ -36,13 +37,13 @@ class PreviewService:
 
     def __init__(
         self,
-        invoices: InvoiceService,
+        maker: InvoiceMaker,
         rating: RatingService,
         schedule: ScheduleService,
         subscriptions: SubscriptionService,
         discounts: DiscountService,
     ) -> None:
-        self._invoices = invoices
+        self._maker = maker
         self._rating = rating
         self._schedule = schedule
         self._subscriptions = subscriptions
@@ -55,14 +56,39 @@ class PreviewService:
 
         Raises:
             InvalidArgument: PREVIEW_INVALID.
-            ResourceExhausted: PREVIEW_LIMIT_REACHED; whatever the supposed call raises, and as
-                `preview_invoice` of invoices.
+            NotFound: SUBSCRIPTION_NOT_FOUND, or BILLING_CYCLE_NOT_FOUND when all periods are invoiced.
+            ResourceExhausted: PREVIEW_LIMIT_REACHED; and whatever the supposed call raises.
         """
         if not (request.WhichOneof("hypothesis") or request.coupon_code or request.assumed_usage):
-            return await self._invoices.preview_invoice(tx, request)
+            return await self._as_it_is(tx, request)
         async with tx.rehearse():
             invoice = await self._rehearse(tx, request)
         return rpc.PreviewInvoiceResponse(invoice=invoice)
+
+    async def _as_it_is(
+        self, tx: Transaction, request: rpc.PreviewInvoiceRequest
+    ) -> rpc.PreviewInvoiceResponse:
+        """The invoice of the newest period if no more were used in it: its whole fees, and the usage so far.
+        Where a customer has several subscriptions on one invoice, with the others' periods that end with it.
+
+        Raises:
+            NotFound: SUBSCRIPTION_NOT_FOUND, or BILLING_CYCLE_NOT_FOUND when all periods are invoiced.
+        """
+        subscription = await subscription_rows.find(tx, request.subscription_id)
+        cycle = await _current_cycle(tx, subscription.id)
+        cycles = await cycle_draft.together_with(tx, cycle)
+        charges = dict(await cycle_draft.charges_of(tx, [one.id for one in cycles]))
+        rated = await self._rating.rate(
+            tx, [one for one in cycles if not (one.trial or one.state == CycleState.RATED)]
+        )
+        for one in cycles:
+            if one.id in rated:
+                charges[one.id], one.minimum_minor = rated[one.id].charges, rated[one.id].minimum_minor
+            charges.setdefault(one.id, [])
+        tenant = await tenant_profile(tx)
+        reckoning = await self._maker.reckoning(tx, [cycle.customer_id], tenant)
+        (made,) = await cycle_draft.drafts(tx, reckoning, cycles, charges, subscription.currency)
+        return rpc.PreviewInvoiceResponse(invoice=draft.message(made))
 
     async def _rehearse(self, tx: Transaction, request: rpc.PreviewInvoiceRequest) -> pb.Invoice:
         subscription_id = _subscription_id(request)
@@ -84,7 +110,7 @@ class PreviewService:
     async def _present_cycle(self, tx: Transaction, subscription_id: str) -> BillingCycle:
         """The one whose invoice is the next that a change now can have a say in."""
         await self._subscriptions.find_present(tx, subscription_id)
-        return await self._invoices.current_cycle(tx, subscription_id)
+        return await _current_cycle(tx, subscription_id)
 
     async def _suppose(
         self, tx: Transaction, request: rpc.PreviewInvoiceRequest, subscription_id: str
@@ -147,7 +173,24 @@ class PreviewService:
         """Rates and invoices a closed cycle, as the handlers of its events would."""
         causes = {cycle.id: eventv1.Event()}
         await self._rating.rate_cycles(tx, causes, assumed)
-        await self._invoices.generate(tx, causes)
+        await self._maker.generate(tx, causes)
+
+
+async def _current_cycle(tx: Transaction, subscription_id: str) -> BillingCycle:
+    """The newest one.
+
+    Raises:
+        NotFound: BILLING_CYCLE_NOT_FOUND when it is the last, and has its invoice or is about to.
+    """
+    newest = await schedule_sql.find_newest_cycle(tx, tenant_id=tx.tenant_id, subscription_id=subscription_id)
+    if newest is None or newest.state in (CycleState.RATED, CycleState.INVOICED):
+        raise NotFound(
+            "BILLING_CYCLE_NOT_FOUND",
+            "The subscription has ended, and its last period is rated: its invoice is in ListInvoices, "
+            "or about to be.",
+            {"cycle_id": newest.id if newest else ""},
+        )
+    return newest
 
 
 def _subscription_id(request: rpc.PreviewInvoiceRequest) -> str:

@@ -11,7 +11,7 @@ import structlog
 import typst
 from billing.invoice.v1 import invoice_pb2 as pb
 
-from corebilling.domains.invoice.service import InvoiceFacts
+from corebilling.domains.invoice.facts import InvoiceFacts
 from corebilling.domains.invoice.texts import invoice_texts
 
 log = structlog.get_logger(__name__)

@@ -11,8 +11,7 @@ from billing.invoice.v1 import invoice_pb2 as pb
 from billing.rating.v1 import rating_pb2
 from billing.usage.v1 import usage_pb2
 
-from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
-from corebilling.domains.invoice.recomputation import (
+from corebilling.domains.invoice.bundle_reading import (
     Unreadable,
     above_zero,
     counted_span,
@@ -20,6 +19,7 @@ from corebilling.domains.invoice.recomputation import (
     named,
     number,
 )
+from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
 from corebilling.values.aggregation import Aggregation
 from corebilling.values.exact import Fraction
 from corebilling.values.metering import TransformTerms, metered_quantity, transformed

@@ -17,8 +17,8 @@ from billing_db.models import BillingCycle, Invoice, ReratedCharge
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import draft, records
+from corebilling.domains.invoice.making import InvoiceMaker
 from corebilling.domains.invoice.model import InvoiceState, check_line
-from corebilling.domains.invoice.service import InvoiceService
 from corebilling.domains.rating.rerating import Rerated, charges_at, check_correction, negotiated, rate_again
 from corebilling.domains.rating.service import price_of
 from corebilling.domains.schedule.rows import find_cycle
@@ -43,8 +43,8 @@ class _Correction:
 class ReratingService:
     """Rates invoiced cycles again, once per correction: the new rows say what charges are rated with now."""
 
-    def __init__(self, invoices: InvoiceService) -> None:
-        self._invoices = invoices
+    def __init__(self, maker: InvoiceMaker) -> None:
+        self._maker = maker
 
     async def rerate_cycle(self, tx: Transaction, request: rpc.RerateCycleRequest) -> rpc.RerateCycleResponse:
         await tx.lock((await find_cycle(tx, request.cycle_id)).customer_id)
@@ -52,7 +52,7 @@ class ReratingService:
         tenant = await tenant_profile(tx)
         invoice = None
         if made.lines:
-            invoice = await self._invoices.make(
+            invoice = await self._maker.make(
                 tx, _occasion(made), made.lines, tenant, finalize=tenant.auto_finalize
             )
         rows = _rows(tx, made, request.reason, tenant, invoice)
@@ -69,7 +69,7 @@ class ReratingService:
         tenant = await tenant_profile(tx)
         invoice = None
         if made.lines:
-            invoice = await self._invoices.preview(tx, _occasion(made), made.lines, tenant)
+            invoice = await self._maker.preview(tx, _occasion(made), made.lines, tenant)
         rows = _rows(tx, made, "", tenant, None)
         return rpc.PreviewReratingResponse(charges=map(_message, rows), invoice=invoice)
 

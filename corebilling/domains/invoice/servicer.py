@@ -7,7 +7,9 @@ from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 
 from corebilling.domains.invoice.bundle_service import BundleService
 from corebilling.domains.invoice.credit_note_service import CreditNoteService
+from corebilling.domains.invoice.facts import read_facts
 from corebilling.domains.invoice.hosted import HostedInvoices
+from corebilling.domains.invoice.payment_service import PaymentService
 from corebilling.domains.invoice.preview_service import PreviewService
 from corebilling.domains.invoice.printing import InvoicePrinter, file_name
 from corebilling.domains.invoice.rerating_service import ReratingService
@@ -20,6 +22,7 @@ class InvoiceServicer(InvoiceServiceServicer):
         self,
         door: Door,
         invoices: InvoiceService,
+        payments: PaymentService,
         notes: CreditNoteService,
         previews: PreviewService,
         printer: InvoicePrinter,
@@ -29,6 +32,7 @@ class InvoiceServicer(InvoiceServiceServicer):
     ) -> None:
         self._door = door
         self._invoices = invoices
+        self._payments = payments
         self._notes = notes
         self._previews = previews
         self._printer = printer
@@ -60,7 +64,7 @@ class InvoiceServicer(InvoiceServiceServicer):
     async def WriteOffInvoice(
         self, request: rpc.WriteOffInvoiceRequest, context: Context
     ) -> rpc.WriteOffInvoiceResponse:
-        return await self._door.write(request, self._invoices.write_off_invoice)
+        return await self._door.write(request, self._payments.write_off_invoice)
 
     async def CreateInvoice(
         self, request: rpc.CreateInvoiceRequest, context: Context
@@ -98,7 +102,7 @@ class InvoiceServicer(InvoiceServiceServicer):
     async def RecordPayment(
         self, request: rpc.RecordPaymentRequest, context: Context
     ) -> rpc.RecordPaymentResponse:
-        return await self._door.write(request, self._invoices.record_payment)
+        return await self._door.write(request, self._payments.record_payment)
 
     async def ExplainLine(self, request: rpc.ExplainLineRequest, context: Context) -> rpc.ExplainLineResponse:
         return await self._door.read(request, self._bundles.explain_line)
@@ -111,7 +115,7 @@ class InvoiceServicer(InvoiceServiceServicer):
     async def RenderInvoice(
         self, request: rpc.RenderInvoiceRequest, context: Context
     ) -> rpc.RenderInvoiceResponse:
-        facts = await self._door.read(request, self._invoices.read_facts)
+        facts = await self._door.read(request, read_facts)
         if request.format == rpc.INVOICE_FORMAT_HTML:
             return rpc.RenderInvoiceResponse(html=await asyncio.to_thread(self._printer.html, facts))
         pdf = await asyncio.to_thread(self._printer.pdf, facts)

@@ -11,8 +11,8 @@ from billing.invoice.v1 import invoice_pb2 as pb
 from billing.tax.v1 import tax_pb2
 from billing.types.v1 import money_pb2, period_pb2
 
+from corebilling.domains.invoice.facts import InvoiceFacts
 from corebilling.domains.invoice.phrases import Speech
-from corebilling.domains.invoice.service import InvoiceFacts
 from corebilling.mapping import instant
 from corebilling.values.period import time_zone
 

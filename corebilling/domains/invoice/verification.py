@@ -17,20 +17,18 @@ from billing.rating.v1 import rating_pb2
 from billing.tax.v1 import tax_pb2
 
 from corebilling.domains.invoice.amounts import InvoiceAmounts
-from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
-from corebilling.domains.invoice.recomputation import (
-    Recharged,
+from corebilling.domains.invoice.bundle_reading import (
     Unreadable,
-    exact_line,
     fraction,
     moment,
     moments,
     named,
     number,
     price_terms,
-    recharge,
-    reckon,
 )
+from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
+from corebilling.domains.invoice.recharging import Recharged, recharge
+from corebilling.domains.invoice.recomputation import exact_line, reckon
 from corebilling.domains.invoice.record_checks import by_record_checks, record_checks
 from corebilling.domains.ledger.model import Entry, Source, sale, write_off
 from corebilling.mapping import decimal_text
