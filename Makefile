@@ -104,7 +104,7 @@ faults: $(INSTALLED) kafka ## run the fault campaign, a quarter of an hour; LONG
 oracle: export SEED ?= $(shell date +%s)
 oracle: export CUSTOMERS ?= 10000
 oracle: $(INSTALLED) ## compare random customers' years with a naive reckoning; SEED=n, CUSTOMERS=10000, ONLY=customer-17
-	pytest -q -n $(if $(ONLY),0,2) -m long --show-capture=no tests/oracle/test_years.py
+	pytest -q -n $(if $(ONLY),0,$$(getconf _NPROCESSORS_ONLN)) --maxschedchunk 1 -m long --show-capture=no tests/oracle/test_years.py
 
 .PHONY: up
 up: $(INSTALLED) ## serve everything in one process on an embedded Postgres

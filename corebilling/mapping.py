@@ -54,8 +54,7 @@ def to_message(row: object, message_class: type[M], **overrides: Any) -> M:
 
 def timestamp(instant: datetime) -> Timestamp:
     """Exact to the microsecond."""
-    since = instant - _EPOCH
-    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
+    return Timestamp(**moment_object(instant))
 
 
 def instant(message: Timestamp) -> datetime:
@@ -76,8 +75,8 @@ def instant(message: Timestamp) -> datetime:
 
 def moment_object(instant: datetime) -> dict[str, int]:
     """As a jsonb object keeps it: a `google.protobuf.Timestamp` in fields."""
-    moment = timestamp(instant)
-    return {"seconds": moment.seconds, "nanos": moment.nanos}
+    since = instant - _EPOCH
+    return {"seconds": since.days * 86_400 + since.seconds, "nanos": since.microseconds * 1000}
 
 
 def decimal_text(number: Decimal) -> str:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 # `unnest` keeps the order of the array, and the select list is evaluated row by row in that order. An
 # ORDER BY would not promise it: volatile functions may run before the sort.
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key"
-_TRY_LOCK = "SELECT bool_and(pg_try_advisory_xact_lock(key)) FROM unnest($1::bigint[]) AS key"
 
 _SWITCH = "SELECT set_config('corebilling.tenant_id', $1, true)"
 
@@ -94,12 +93,6 @@ class Transaction:
         # In the same order everywhere, so that two transactions never wait for each other.
         numbers = sorted({_lock_number(tenant_id, key) for tenant_id, key in pairs})
         await self._connection.execute(_LOCK, numbers)
-
-    async def try_lock(self, *keys: str) -> bool:
-        """Take the keys if all are free, without waiting; when not, some stay taken until the end."""
-        numbers = sorted({_lock_number(self.tenant_id, key) for key in keys})
-        taken = await self._connection.fetchval(_TRY_LOCK, numbers)
-        return taken is not False
 
     async def act_for(self, caller: Caller, causation_id: str) -> None:
         """Go on for another cause, or SEVERAL_CAUSES, and its tenant: a batch of events is handled in one

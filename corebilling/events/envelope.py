@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from corebilling.bus.delivery import TYPE_URL
+from corebilling.values.ids import crockford
 
 SHARDS = 64
 """Fixed at installation: the shard decides which queue an event stands in."""
@@ -40,6 +41,7 @@ def catalogue() -> Mapping[str, Descriptor]:
     return subjects
 
 
+@cache
 def subject_of(message: Descriptor) -> str:
     """What the message declares in its `event` option; '' when it is no event payload."""
     extensions: Any = message.GetOptions().Extensions
@@ -136,9 +138,5 @@ def follow_up_id(handler: str, cause_id: str, subject: str, resource_id: str, ve
     digest = blake2b(
         "\0".join((handler, cause_id, subject, resource_id, str(version))).encode(), digest_size=10
     )
-    number = int.from_bytes(digest.digest())
-    tail = "".join(_ALPHABET[(number >> shift) & 31] for shift in range(75, -1, -5))
+    tail = crockford(int.from_bytes(digest.digest()), 8 * digest.digest_size)
     return cause_id[: -len(tail)] + tail
-
-
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

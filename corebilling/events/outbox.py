@@ -1,6 +1,7 @@
 """Appends events to the transaction that made them true."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import cast
 
 from billing.event.v1 import event_pb2 as eventv1
@@ -41,33 +42,33 @@ def append(
     """
     assert cause or tx.causation_id != SEVERAL_CAUSES, "say which of the events led to this one"
     subject = subject or subject_of(cast("Descriptor", payload.DESCRIPTOR))
+    actor, causation_id = tx.caller.actor, cause.id if cause else tx.causation_id
     event = eventv1.Event(
+        id=_event_id(actor, causation_id, subject, resource_id, resource_version),
         subject=subject,
         tenant_id=tenant_id or tx.tenant_id,
         resource_id=resource_id,
         payload=pack(payload),
         metadata=eventv1.EventMetadata(
             correlation_id=cause.metadata.correlation_id if cause else tx.correlation_id,
-            causation_id=cause.id if cause else tx.causation_id,
-            actor=tx.caller.actor,
+            causation_id=causation_id,
+            actor=actor,
             traceparent=cause.metadata.traceparent if cause else tx.caller.traceparent,
             ordering_key=ordering_key,
             resource_version=resource_version,
         ),
-        created_at=timestamp(tx.now),
+        created_at=_created_at(tx.now),
     )
-    event.id = _event_id(event)
     tx.events.append(event)
     return event
 
 
-def _event_id(event: eventv1.Event) -> str:
-    data = event.metadata
-    if not data.causation_id:
-        return new_id("evt")
-    return follow_up_id(
-        data.actor, data.causation_id, event.subject, event.resource_id, data.resource_version
-    )
+def _event_id(actor: str, causation_id: str, subject: str, resource_id: str, version: int) -> str:
+    return follow_up_id(actor, causation_id, subject, resource_id, version) if causation_id else new_id("evt")
+
+
+# A transaction's events have one time; each takes a copy of it.
+_created_at = lru_cache(maxsize=1)(timestamp)
 
 
 async def flush(tx: Transaction) -> None:

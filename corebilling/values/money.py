@@ -21,6 +21,7 @@ lines still add up to what rows and messages hold.
 It is kept wherever amounts and quantities come in, since afterwards nothing can be refused any more: a
 price's `max_quantity` says what that means for quantities."""
 
+_AMOUNT_SCALE = 10**AMOUNT_DECIMALS
 # Above all digits that a product of two 20-digit numbers with these decimals can have.
 _WIDE = Context(prec=AMOUNT_DECIMALS + 80)
 
@@ -41,21 +42,23 @@ class Rounding(StrEnum):
 
 def round_number(number: Decimal | Fraction, rounding: Rounding = Rounding.HALF_UP) -> int:
     """A neighbouring integer of the number; an integer stays what it is."""
-    whole, rest = divmod(abs(Fraction(number)), 1)
+    return _rounded_quotient(*number.as_integer_ratio(), rounding)
+
+
+def _rounded_quotient(numerator: int, denominator: int, rounding: Rounding) -> int:
+    # In integers: several of these are taken for each line of an invoice.
+    whole, rest = divmod(abs(numerator), denominator)
     match rounding:
         case Rounding.HALF_UP:
-            away = rest >= _HALF
+            away = 2 * rest >= denominator
         case Rounding.HALF_EVEN:
-            away = rest > _HALF or (rest == _HALF and whole % 2 == 1)
+            away = 2 * rest > denominator or (2 * rest == denominator and whole % 2 == 1)
         case Rounding.DOWN:
             away = False
         case Rounding.UP:
             away = rest > 0
     magnitude = whole + away
-    return magnitude if number >= 0 else -magnitude
-
-
-_HALF = Fraction(1, 2)
+    return magnitude if numerator >= 0 else -magnitude
 
 
 def round_half_up(number: Fraction) -> int:
@@ -71,7 +74,8 @@ def round_to(number: Decimal | Fraction, decimals: int, rounding: Rounding = Rou
 
 def exact_amount(amount: Fraction) -> Decimal:
     """The amount in major units as a decimal, without trailing zeros."""
-    scaled = round_half_up(amount * 10**AMOUNT_DECIMALS)
+    numerator, denominator = amount.as_integer_ratio()
+    scaled = _rounded_quotient(numerator * _AMOUNT_SCALE, denominator, Rounding.HALF_UP)
     return Decimal(scaled).scaleb(-AMOUNT_DECIMALS, _WIDE).normalize(_WIDE)
 
 

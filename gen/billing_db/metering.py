@@ -163,13 +163,13 @@ INSERT INTO usage_totals (
     transform, record_count, quantity_sum, quantity_max, unrated, excluded
 )
 SELECT
-    $1, i.id, n.period_start, n.period_end, s.id, s.customer_id, m.code, m.aggregation, m.transform, 0,
-    0, 0, false, false
+    $1, i.id, n.period_start, least(n.full_period_end, i.ends_at), s.id, s.customer_id, m.code,
+    m.aggregation, m.transform, 0, 0, 0, false, false
 FROM (
     SELECT
         unnest($2::text[]) AS subscription_item_id,
         unnest($3::timestamptz[]) AS period_start,
-        unnest($4::timestamptz[]) AS period_end
+        unnest($4::timestamptz[]) AS full_period_end
 ) n
 JOIN subscription_items i ON i.tenant_id = $1 AND i.id = n.subscription_item_id
 JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
@@ -185,12 +185,19 @@ async def insert_unused_totals(
     tenant_id: str,
     subscription_item_ids: Sequence[str],
     period_starts: Sequence[datetime.datetime],
-    period_ends: Sequence[datetime.datetime],
+    full_period_ends: Sequence[datetime.datetime],
 ) -> None:
     """Totals of periods that are billed though nothing was reported in them, as of a level that was held on or of a
-    minimum, so that what they were billed is known when usage comes late.
+    minimum, so that what they were billed is known when usage comes late. As those of reported usage, they end with the
+    full period or the item.
     """
-    await conn.execute(INSERT_UNUSED_TOTALS, tenant_id, subscription_item_ids, period_starts, period_ends)
+    await conn.execute(
+        INSERT_UNUSED_TOTALS,
+        tenant_id,
+        subscription_item_ids,
+        period_starts,
+        full_period_ends,
+    )
 
 
 MARK_TRIAL_LEVELS_RATED: Final = """-- name: MarkTrialLevelsRated :exec

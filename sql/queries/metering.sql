@@ -84,19 +84,20 @@ LEFT JOIN LATERAL (
 
 -- name: InsertUnusedTotals :exec
 -- Totals of periods that are billed though nothing was reported in them, as of a level that was held on or of a
--- minimum, so that what they were billed is known when usage comes late.
+-- minimum, so that what they were billed is known when usage comes late. As those of reported usage, they end with the
+-- full period or the item.
 INSERT INTO usage_totals (
     tenant_id, subscription_item_id, period_start, period_end, subscription_id, customer_id, meter_code, aggregation,
     transform, record_count, quantity_sum, quantity_max, unrated, excluded
 )
 SELECT
-    sqlc.arg(tenant_id), i.id, n.period_start, n.period_end, s.id, s.customer_id, m.code, m.aggregation, m.transform, 0,
-    0, 0, false, false
+    sqlc.arg(tenant_id), i.id, n.period_start, least(n.full_period_end, i.ends_at), s.id, s.customer_id, m.code,
+    m.aggregation, m.transform, 0, 0, 0, false, false
 FROM (
     SELECT
         unnest(sqlc.arg(subscription_item_ids)::text[]) AS subscription_item_id,
         unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
-        unnest(sqlc.arg(period_ends)::timestamptz[]) AS period_end
+        unnest(sqlc.arg(full_period_ends)::timestamptz[]) AS full_period_end
 ) n
 JOIN subscription_items i ON i.tenant_id = sqlc.arg(tenant_id) AND i.id = n.subscription_item_id
 JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id

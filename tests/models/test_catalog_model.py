@@ -6,13 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebilling.domains.catalog.model import (
-    PriceTerms,
-    PriceUsage,
-    check_price_amounts,
-    check_price_terms,
-    max_quantity,
-)
+from corebilling.domains.catalog.limits import check_price_amounts, max_quantity
+from corebilling.domains.catalog.model import PriceTerms, PriceUsage, check_price_terms
 from corebilling.errors import InvalidArgument
 from corebilling.values.money import MAX_MINOR, major_units
 from corebilling.values.price import Price, PriceModel, Tier, rate

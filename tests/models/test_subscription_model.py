@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebilling.domains.subscription.model import (
+from corebilling.domains.subscription.change_model import (
     ChangeMoment,
     HeldItem,
-    OfferedPrice,
     ProrationBehavior,
-    StatusChange,
-    SubscriptionState,
-    WantedItem,
-    apply_lifecycle,
-    decide_cancellation,
     decide_change_moment,
     decide_fee_change,
     decide_item_change,
-    decide_items,
+)
+from corebilling.domains.subscription.item_model import OfferedPrice, WantedItem, decide_items
+from corebilling.domains.subscription.model import (
+    StatusChange,
+    SubscriptionState,
+    apply_lifecycle,
+    decide_cancellation,
     decide_opening,
     next_segment,
 )

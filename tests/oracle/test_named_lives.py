@@ -62,6 +62,11 @@ LIVES = {
         at(START, Change((Item(LEAST),))),
         at(RENEWAL + 2 * DAY, Use("requests", "70", RENEWAL - DAY)),
     ],
+    "late usage of an unused period that was cut short": [
+        at(START, Change((Item(LEAST),))),
+        at(START + 9 * DAY, Cancel()),
+        at(START + 10 * DAY, Use("requests", "70", START)),
+    ],
     "unused after a pause, with a minimum": [
         at(START + DAY, Change((Item(LEAST),))),
         at(START + 2 * DAY, Use("requests", "4", START + 2 * DAY)),

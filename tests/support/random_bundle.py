@@ -76,7 +76,7 @@ def bundles(draw: st.DrawFn) -> bundle_pb2.InvoiceBundle:
             _evidence(line.id, row, next(item.price for item in items if item.id == row.subscription_item_id))
             for line, row in zip(invoice.lines, rows, strict=True)
         ],
-        coupons=[_coupon(row) for row in reckoning.discounts],
+        coupons=[_coupon(row) for row in reckoning.discounts["cus_1"]],
         credits=_credits(invoice, reckoning),
         tax_rates=[
             tax_pb2.TaxRate(
@@ -141,7 +141,7 @@ def _reckonings(draw: st.DrawFn, currency: str) -> Reckoning:
     kinds = draw(st.lists(st.sampled_from(DiscountKind), max_size=3))
     return Reckoning(
         now=NOW,
-        terms=models.TaxTerm(
+        tax_terms=models.TaxTerm(
             "ten_1",
             draw(st.sampled_from(TaxBehavior)),
             draw(st.sampled_from(TaxRounding)),
@@ -153,11 +153,15 @@ def _reckonings(draw: st.DrawFn, currency: str) -> Reckoning:
         customers={
             "cus_1": ListTaxedCustomersRow("cus_1", "DE", "", draw(st.sampled_from([None, None, "exempt"])))
         },
-        discounts=[_discount(draw, number, kind, currency) for number, kind in enumerate(kinds)],
-        credits=[
-            _credit(draw, number, kind, currency)
-            for number, kind in enumerate(draw(st.lists(st.sampled_from(CreditKind), max_size=3)))
-        ],
+        discounts={
+            "cus_1": [_discount(draw, number, kind, currency) for number, kind in enumerate(kinds)],
+        },
+        credits={
+            "cus_1": [
+                _credit(draw, number, kind, currency)
+                for number, kind in enumerate(draw(st.lists(st.sampled_from(CreditKind), max_size=3)))
+            ],
+        },
     )
 
 
@@ -284,7 +288,7 @@ def _coupon(row: ListDiscountsInForceRow) -> discount_pb2.Coupon:
 
 
 def _credits(invoice: invoice_pb2.Invoice, reckoning: Reckoning) -> list[credit_pb2.Credit]:
-    held = [to_message(row, credit_pb2.Credit) for row in reckoning.credits]
+    held = [to_message(row, credit_pb2.Credit) for row in reckoning.credits["cus_1"]]
     back = [
         credit_pb2.Credit(id="crd_back", kind=used.kind, amount_minor=-used.amount_minor)
         for used in invoice.credits

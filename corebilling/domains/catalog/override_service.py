@@ -14,14 +14,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.amounts import optional_decimal, read_tiers, tier_object
-from corebilling.domains.catalog.model import (
-    CurrencyAmounts,
-    PriceTerms,
-    PriceUsage,
-    check_price_amounts,
-    check_price_terms,
-    max_quantity,
-)
+from corebilling.domains.catalog.limits import check_price_amounts, max_quantity
+from corebilling.domains.catalog.model import CurrencyAmounts, PriceTerms, PriceUsage, check_price_terms
 from corebilling.domains.catalog.override_model import MAX_OVERRIDES, decide_validity
 from corebilling.domains.catalog.rows import find_price
 from corebilling.domains.customer.rows import find_customer

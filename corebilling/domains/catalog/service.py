@@ -1,8 +1,6 @@
 """Use cases of the catalog: products, meters, prices and plans."""
 
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import Any
+from collections.abc import Iterable
 
 from billing.catalog.v1 import catalog_events_pb2 as events
 from billing.catalog.v1 import catalog_pb2 as pb
@@ -15,29 +13,25 @@ from google.protobuf.message import Message
 from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.catalog.amounts import optional_decimal, read_tiers, tier_object
-from corebilling.domains.catalog.model import (
-    CurrencyAmounts,
-    MatrixCell,
-    MeterTerms,
-    PriceTerms,
-    PriceUsage,
-    check_currencies,
-    check_meter_terms,
-    check_price_amounts,
-    check_price_meter,
-    check_price_terms,
-    max_quantity,
-)
+from corebilling.domains.catalog.amounts import tier_object
+from corebilling.domains.catalog.limits import check_price_amounts, max_quantity
+from corebilling.domains.catalog.meter_model import check_meter_terms
+from corebilling.domains.catalog.model import PlanStatus, PriceTerms, check_price_meter, check_price_terms
 from corebilling.domains.catalog.rows import find_meter, find_plan, find_price, find_product, price_message
+from corebilling.domains.catalog.terms import (
+    checked_options,
+    meter_terms,
+    option_object,
+    percentage_object,
+    price_terms,
+    transform_object,
+)
 from corebilling.errors import AlreadyExists
 from corebilling.events import outbox
-from corebilling.mapping import decimal_text, enum_text, optional_text, to_message
+from corebilling.mapping import decimal_text, enum_text, to_message
 from corebilling.values.currency import check_currency
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
-from corebilling.values.price import PriceModel
-from corebilling.values.price_percentage import Percentage
 
 
 class CatalogService:
@@ -77,7 +71,7 @@ class CatalogService:
         )
 
     async def create_meter(self, tx: Transaction, request: rpc.CreateMeterRequest) -> rpc.CreateMeterResponse:
-        check_meter_terms(_meter_terms(request))
+        check_meter_terms(meter_terms(request))
         with refuse_on({"meters_code_taken": _code_taken(request.code)}):
             meter = await catalog_sql.insert_meter(
                 tx,
@@ -91,7 +85,7 @@ class CatalogService:
                     {"property": one.property, "values": list(dict.fromkeys(one.values))}
                     for one in request.filters
                 ],
-                transform=_transform_object(request.transform) if request.HasField("transform") else None,
+                transform=transform_object(request.transform) if request.HasField("transform") else None,
                 unique_property=request.unique_property,
                 created_at=tx.now,
             )
@@ -115,12 +109,12 @@ class CatalogService:
         )
 
     async def create_price(self, tx: Transaction, request: rpc.CreatePriceRequest) -> rpc.CreatePriceResponse:
-        terms = _terms(request)
+        terms = price_terms(request)
         check_price_terms(terms)
         tenant = await tenant_profile(tx)
         currency = check_currency(request.currency or tenant.default_currency)
         check_price_amounts(terms, currency)
-        options = _checked_options(request, terms, currency)
+        options = checked_options(request, terms, currency)
         # Versions of one code are counted one after the other.
         await tx.lock(f"price:{request.code}")
         await self._check_references(tx, request, terms)
@@ -154,9 +148,9 @@ class CatalogService:
                 for cell in terms.cells
             ],
             default_unit_amount=terms.default_unit_amount,
-            percentage=None if terms.percentage is None else _percentage_object(terms.percentage),
+            percentage=None if terms.percentage is None else percentage_object(terms.percentage),
             max_quantity=max_quantity(terms, currency),
-            currency_options=[_option_object(option, terms) for option in options],
+            currency_options=[option_object(option, terms) for option in options],
             description=request.description or request.code,
             created_at=tx.now,
         )
@@ -225,7 +219,7 @@ class CatalogService:
     ) -> rpc.DeprecatePlanResponse:
         await tx.lock(request.plan_id)
         plan = await find_plan(tx, request.plan_id)
-        if plan.status == "active":
+        if plan.status == PlanStatus.ACTIVE:
             deprecated = await catalog_sql.mark_plan_deprecated(tx, tenant_id=tx.tenant_id, id=plan.id)
             assert deprecated is not None, "the lock keeps the plan"
             plan = deprecated
@@ -255,107 +249,6 @@ class CatalogService:
     async def _check_prices(self, tx: Transaction, price_ids: set[str]) -> None:
         for price_id in sorted(price_ids):
             await find_price(tx, price_id)
-
-
-def _terms(request: rpc.CreatePriceRequest) -> PriceTerms:
-    return PriceTerms(
-        model=PriceModel(enum_text(pb.PriceModel, request.model)),
-        usage=PriceUsage(enum_text(pb.PriceUsage, request.usage)),
-        meter_id=request.meter_id or None,
-        unit_amount=optional_decimal(request.unit_amount),
-        unit_size=Decimal(request.unit_size or 1),
-        tiers=read_tiers(request.tiers),
-        included_quantity=Decimal(request.included_quantity or 0),
-        minimum_amount=optional_decimal(request.minimum_amount),
-        maximum_amount=optional_decimal(request.maximum_amount),
-        no_flat_amount_when_unused=request.no_flat_amount_when_unused,
-        one_time=request.one_time,
-        has_interval=bool(request.interval_unit),
-        dimensions=request.dimensions,
-        cells=[MatrixCell(tuple(cell.values), Decimal(cell.unit_amount)) for cell in request.cells],
-        default_unit_amount=optional_decimal(request.default_unit_amount),
-        percentage=_percentage(request.percentage) if request.HasField("percentage") else None,
-    )
-
-
-def _percentage(given: pb.PricePercentage) -> Percentage:
-    return Percentage(
-        percent=Decimal(given.percent),
-        fixed_amount=Decimal(given.fixed_amount or 0),
-        free_transactions=given.free_transactions or None,
-        free_value=optional_decimal(given.free_amount) or None,
-        minimum_amount=optional_decimal(given.minimum_amount) or None,
-        maximum_amount=optional_decimal(given.maximum_amount),
-    )
-
-
-def _percentage_object(terms: Percentage) -> Mapping[str, str | int]:
-    """As rows keep it: a `PricePercentage` in JSON, without what has no limit."""
-    amounts = {
-        "fixed_amount": terms.fixed_amount,
-        "free_amount": terms.free_value,
-        "minimum_amount": terms.minimum_amount,
-        "maximum_amount": terms.maximum_amount,
-    }
-    kept: dict[str, str | int] = {"percent": decimal_text(terms.percent)}
-    kept |= {name: decimal_text(amount) for name, amount in amounts.items() if amount is not None}
-    if terms.free_transactions:
-        kept["free_transactions"] = terms.free_transactions
-    return kept
-
-
-def _meter_terms(request: rpc.CreateMeterRequest) -> MeterTerms:
-    given = request.transform if request.HasField("transform") else None
-    return MeterTerms(
-        aggregation=enum_text(pb.Aggregation, request.aggregation),
-        unique_property=request.unique_property,
-        filtered_properties=[one.property for one in request.filters],
-        rounds=given is not None and given.rounding != pb.QUANTITY_ROUNDING_UNSPECIFIED,
-        divide_by=optional_decimal(given.divide_by) if given else None,
-        block_size=optional_decimal(given.block_size) if given else None,
-    )
-
-
-def _transform_object(transform: pb.MeterTransform) -> Mapping[str, str]:
-    """As rows keep it: the `MeterTransform` in JSON."""
-    kept = {"divide_by": decimal_text(Decimal(transform.divide_by or 1))}
-    if transform.rounding:
-        kept["rounding"] = pb.QuantityRounding.Name(transform.rounding)
-        kept["block_size"] = decimal_text(Decimal(transform.block_size or 1))
-    return kept
-
-
-def _checked_options(
-    request: rpc.CreatePriceRequest, terms: PriceTerms, currency: str
-) -> list[CurrencyAmounts]:
-    options = [
-        CurrencyAmounts(
-            currency=check_currency(option.currency),
-            unit_amount=optional_decimal(option.unit_amount),
-            tiers=read_tiers(option.tiers),
-            minimum_amount=optional_decimal(option.minimum_amount),
-            maximum_amount=optional_decimal(option.maximum_amount),
-        )
-        for option in request.currency_options
-    ]
-    check_currencies(terms, currency, options)
-    for position, option in enumerate(options):
-        inside, other = f"currency_options[{position}].", option.terms_of(terms)
-        check_price_terms(other, inside=inside)
-        check_price_amounts(other, option.currency, inside=inside)
-    return options
-
-
-def _option_object(option: CurrencyAmounts, terms: PriceTerms) -> Mapping[str, Any]:
-    """As rows keep it: a `CurrencyOption` in JSON, and the `max_quantity` that follows from it."""
-    return {
-        "currency": option.currency,
-        "unit_amount": optional_text(option.unit_amount),
-        "tiers": [tier_object(tier) for tier in option.tiers],
-        "minimum_amount": optional_text(option.minimum_amount),
-        "maximum_amount": optional_text(option.maximum_amount),
-        "max_quantity": optional_text(max_quantity(option.terms_of(terms), option.currency)),
-    }
 
 
 def _plan_item(item: PlanItem) -> pb.PlanItem:

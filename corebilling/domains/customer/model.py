@@ -1,21 +1,12 @@
-"""Customers: who receives invoices.
-
-active -> closed
-"""
+"""Customers: who receives invoices."""
 
 from collections.abc import Iterable
-from enum import StrEnum
 
 from corebilling.errors import InvalidArgument
 
 DETAIL_FIELDS = frozenset(
     {"name", "company", "email", "tax_id", "address", "consolidate_invoices", "language", "timezone"}
 )
-
-
-class CustomerStatus(StrEnum):
-    ACTIVE = "active"
-    CLOSED = "closed"
 
 
 def decide_changed_fields(mask: Iterable[str]) -> tuple[str, ...]:

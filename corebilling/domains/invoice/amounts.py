@@ -167,9 +167,10 @@ def work_out(
 
 def _spread(amount_minor: int, left: Mapping[str, int]) -> dict[str, int]:
     """An amount by line, in proportion to what is left of those above zero."""
+    if not amount_minor:  # As of nearly every invoice.
+        return dict.fromkeys(left, 0)
     weights = [max(0, amount) for amount in left.values()]
-    parts = largest_remainder(amount_minor, weights) if left else []
-    return dict(zip(left, parts, strict=True))
+    return dict(zip(left, largest_remainder(amount_minor, weights), strict=True))
 
 
 def _sums(steps: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -12,10 +12,10 @@ from billing_db import invoice as invoice_sql
 from billing_db.models import BillingCycle, Charge, Invoice, InvoiceLine
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.invoice.amounts import InvoiceAmounts, LineResult
+from corebilling.domains.invoice.amounts import InvoiceAmounts, LineResult, Terms
 from corebilling.domains.invoice.model import InvoiceState, check_total
 from corebilling.domains.invoice.reckoning import ReckonedLine, Reckoning
-from corebilling.mapping import decimal_text, enum_number, to_message
+from corebilling.mapping import decimal_text, enum_number, moment_object, to_message
 from corebilling.values.credit import CreditUse
 from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
@@ -167,6 +167,7 @@ def new_draft(
     amounts = reckoning.work_out(occasion.customer_id, occasion.currency, reckoned)
     # Taxes may come on top.
     check_total([amounts.total_minor])
+    terms = reckoning.terms_in(occasion.currency)
     invoice = Invoice(
         tenant_id=tx.tenant_id,
         id=new_id("inv"),
@@ -194,11 +195,11 @@ def new_draft(
         tax_minor=amounts.tax_minor,
         prepaid_minor=amounts.prepaid_minor,
         credited_minor=0,
-        tax_behavior=reckoning.tax_behavior,
-        discounts=_discounts(reckoning, amounts),
+        tax_behavior=terms.tax_behavior,
+        discounts=_discounts(reckoning, occasion.customer_id, amounts),
         credits=[_credit(use) for use in (*amounts.credits, *amounts.prepaid)],
         taxes=_taxes_by_rate(reckoning, amounts.taxes.rows),
-        terms=reckoning.terms_object(occasion.currency),
+        terms=_terms_object(terms),
         description=occasion.description,
         replaces_invoice_id=occasion.replaces_invoice_id or None,
     )
@@ -307,6 +308,15 @@ async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
         )
 
 
+def _terms_object(terms: Terms) -> dict[str, Any]:
+    """As rows keep it: an `InvoiceTerms` in JSON."""
+    return {
+        "tax_rounding": f"TAX_ROUNDING_{terms.tax_rounding.upper()}",
+        "credit_application": f"CREDIT_APPLICATION_{terms.credit_application.upper()}",
+        "worked_out_at": moment_object(terms.at),
+    }
+
+
 def _exemption(result: LineResult) -> int:
     exemption = result.line.exemption
     return enum_number(tax_pb2.TaxExemption, exemption) if exemption else 0
@@ -316,13 +326,13 @@ def _text(line: DraftLine) -> str:
     return "" if line.unit_amount is None else decimal_text(line.unit_amount)
 
 
-def _discounts(reckoning: Reckoning, amounts: InvoiceAmounts) -> list[dict[str, Any]]:
+def _discounts(reckoning: Reckoning, customer_id: str, amounts: InvoiceAmounts) -> list[dict[str, Any]]:
     """Those that took something off, as rows keep them: `InvoiceDiscount` in JSON."""
     kept = []
     for step in amounts.discounts:
         if not step.amount_minor:
             continue
-        coupon_id, name = reckoning.discount_name(step.discount.id)
+        coupon_id, name = reckoning.discount_name(customer_id, step.discount.id)
         kept.append(
             {
                 "discount_id": step.discount.id,

@@ -5,11 +5,11 @@ invoice that is voided gives them back.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TypeVar
 
 from billing.credit.v1 import credit_events_pb2 as credit_events
 from billing.discount.v1 import discount_events_pb2 as discount_events
@@ -27,10 +27,11 @@ from corebilling.domains.invoice.amounts import AmountLine, InvoiceAmounts, Term
 from corebilling.domains.tax.model import JurisdictionRate, rates_for
 from corebilling.domains.tax.service import jurisdiction_rate
 from corebilling.events import outbox
-from corebilling.mapping import moment_object
 from corebilling.values.credit import CreditApplication
 from corebilling.values.discount import Discount, DiscountKind
 from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
+
+R = TypeVar("R", discount_sql.ListDiscountsInForceRow, CreditRow)
 
 DEFAULT_RATE = "default"
 """The id of the platform's own rate, for tenants without any."""
@@ -62,17 +63,20 @@ class Reckoning:
     """The rules, and what customers have left: work out invoices one after the other, then `save`."""
 
     now: datetime
-    terms: TaxTerm | None
+    tax_terms: TaxTerm | None
     rates: Mapping[str, Sequence[JurisdictionRate]]
     """By country."""
     rate_names: Mapping[str, str]
     default_rates: tuple[TaxRate, ...]
     customers: Mapping[str, tax_sql.ListTaxedCustomersRow]
-    discounts: Sequence[discount_sql.ListDiscountsInForceRow]
-    credits: Sequence[CreditRow]
+    discounts: Mapping[str, Sequence[discount_sql.ListDiscountsInForceRow]]
+    """By customer, as are the credits."""
+    credits: Mapping[str, Sequence[CreditRow]]
     changes: list[_Change] = field(default_factory=list)
     used: dict[str, CreditRow] = field(default_factory=dict)
     spent: dict[str, discount_sql.ListDiscountsInForceRow] = field(default_factory=dict)
+    _terms: dict[str, Terms] = field(default_factory=dict)
+    """By currency."""
 
     def work_out(self, customer_id: str, currency: str, lines: Sequence[ReckonedLine]) -> InvoiceAmounts:
         """What an invoice over these lines comes to; the amounts' lines bear their places as ids."""
@@ -83,9 +87,8 @@ class Reckoning:
         subscription_ids = {None, *(line.subscription_id for line in lines)}
         discounts = [
             _discount(row, lines)
-            for row in self.discounts
-            if row.customer_id == customer_id
-            and row.subscription_id in subscription_ids
+            for row in self.discounts.get(customer_id, ())
+            if row.subscription_id in subscription_ids
             and row.remaining_invoices != 0
             and (row.kind == DiscountKind.PERCENT or row.currency == currency)
         ]
@@ -99,14 +102,14 @@ class Reckoning:
                 )
                 for place, line in enumerate(lines)
             ],
-            self._terms(currency),
+            self.terms_in(currency),
             discounts=discounts,
-            available=[remaining(row) for row in self.credits if row.customer_id == customer_id],
+            available=[remaining(row) for row in self.credits.get(customer_id, ())],
         )
 
     def use(self, invoice: Invoice, amounts: InvoiceAmounts) -> None:
         """Takes what the invoice uses off the discounts and credits; the next one finds the rest."""
-        rows = {row.id: row for row in self.credits}
+        rows = {row.id: row for row in self.credits.get(invoice.customer_id, ())}
         for use in (*amounts.credits, *amounts.prepaid):
             row = self.used[use.credit.id] = rows[use.credit.id]
             row.remaining_minor -= use.amount_minor
@@ -121,7 +124,7 @@ class Reckoning:
             )
             self._note(invoice, row.id, row.version, applied)
         given = {step.discount.id for step in amounts.discounts if step.amount_minor}
-        for discount in self.discounts:
+        for discount in self.discounts.get(invoice.customer_id, ()):
             if discount.id in given and discount.remaining_invoices is not None:
                 self._spend(invoice, discount)
 
@@ -172,36 +175,18 @@ class Reckoning:
         rates = self.rates.get(customer.country, ())
         return rates_for(rates, country=customer.country, region=customer.region, category=category)
 
-    def _terms(self, currency: str) -> Terms:
-        if self.terms is None:
-            return Terms(currency, self.now)
-        return Terms(
-            currency,
-            self.now,
-            tax_behavior=TaxBehavior(self.terms.behavior),
-            tax_rounding=TaxRounding(self.terms.rounding),
-            credit_application=CreditApplication(self.terms.credit_application),
-        )
-
-    def terms_object(self, currency: str) -> dict[str, Any]:
-        """As rows keep it: an `InvoiceTerms` in JSON."""
-        terms = self._terms(currency)
-        return {
-            "tax_rounding": f"TAX_ROUNDING_{terms.tax_rounding.upper()}",
-            "credit_application": f"CREDIT_APPLICATION_{terms.credit_application.upper()}",
-            "worked_out_at": moment_object(terms.at),
-        }
-
-    @property
-    def tax_behavior(self) -> TaxBehavior:
-        return TaxBehavior(self.terms.behavior) if self.terms else TaxBehavior.EXCLUSIVE
+    def terms_in(self, currency: str) -> Terms:
+        """The terms of invoices in the currency."""
+        if currency not in self._terms:
+            self._terms[currency] = _terms(self.tax_terms, currency, self.now)
+        return self._terms[currency]
 
     def rate_name(self, rate_id: str) -> str:
         return self.rate_names.get(rate_id, "Tax")
 
-    def discount_name(self, discount_id: str) -> tuple[str, str]:
+    def discount_name(self, customer_id: str, discount_id: str) -> tuple[str, str]:
         """The coupon's id, and what it is called."""
-        row = next(row for row in self.discounts if row.id == discount_id)
+        row = next(row for row in self.discounts[customer_id] if row.id == discount_id)
         return row.coupon_id, row.name
 
 
@@ -220,18 +205,37 @@ async def load(
     customers = await tax_sql.list_taxed_customers(tx, tenant_id=tx.tenant_id, customer_ids=customer_ids)
     return Reckoning(
         now=now,
-        terms=await tax_sql.find_tax_terms(tx, tenant_id=tx.tenant_id),
+        tax_terms=await tax_sql.find_tax_terms(tx, tenant_id=tx.tenant_id),
         rates=rates,
         rate_names={row.id: row.name for row in rows},
         default_rates=(TaxRate(DEFAULT_RATE, default_percent),) if default_percent else (),
         customers={row.id: row for row in customers},
-        discounts=await discount_sql.list_discounts_in_force(
-            tx, tenant_id=tx.tenant_id, customer_ids=customer_ids
+        discounts=_by_customer(
+            await discount_sql.list_discounts_in_force(tx, tenant_id=tx.tenant_id, customer_ids=customer_ids)
         ),
-        credits=await credit_sql.list_remaining_credits(
-            tx, tenant_id=tx.tenant_id, customer_ids=customer_ids
+        credits=_by_customer(
+            await credit_sql.list_remaining_credits(tx, tenant_id=tx.tenant_id, customer_ids=customer_ids)
         ),
     )
+
+
+def _terms(row: TaxTerm | None, currency: str, now: datetime) -> Terms:
+    if row is None:
+        return Terms(currency, now)
+    return Terms(
+        currency,
+        now,
+        tax_behavior=TaxBehavior(row.behavior),
+        tax_rounding=TaxRounding(row.rounding),
+        credit_application=CreditApplication(row.credit_application),
+    )
+
+
+def _by_customer(rows: Iterable[R]) -> Mapping[str, Sequence[R]]:
+    grouped: dict[str, list[R]] = defaultdict(list)
+    for row in rows:
+        grouped[row.customer_id].append(row)
+    return grouped
 
 
 async def give_back_discounts(tx: Transaction, invoice: Invoice) -> None:

@@ -367,6 +367,8 @@ def _is_due_once(item: PricedItem, period: Period, service: Period) -> bool:
 
 
 def _common(period: Period, span: Period) -> Period:
+    if span.start <= period.start and span.end >= period.end:
+        return period
     start = max(period.start, min(span.start, period.end))
     return Period(start, max(start, min(period.end, span.end)))
 
@@ -382,6 +384,8 @@ def _touches(span: Period, period: Period) -> bool:
 
 def _due(span: Period, full_period: Period, terms: Proration, service: Period) -> Due:
     """The share of a full period's fee, cap or minimum that is due for a span of it."""
+    if span == full_period and span.start < span.end:  # As of nearly every charge.
+        return Due(span, _WHOLE)
     last_day_counts = span.end == service.end and terms.grain is Grain.DAY
     if last_day_counts and span.start < span.end < full_period.end:
         span = Period(span.start, min(next_midnight(span.end, terms.timezone), full_period.end))

@@ -63,6 +63,9 @@ from corebilling.values.proration import Grain, Proration
 
 _NOTHING_ASSUMED: Assumed = {}
 
+UnusedKey = tuple[TotalKey, datetime]
+"""With the end of the full period."""
+
 
 @dataclass(frozen=True, slots=True)
 class RatedCycle:
@@ -80,8 +83,8 @@ class Work:
     """By the cycle's id."""
     unchanged: list[TotalKey] = field(default_factory=list)
     """Totals that changed and come to what was billed all the same."""
-    unused: list[tuple[str, Period]] = field(default_factory=list)
-    """Items and periods that nothing was reported of, and that are billed: they have no totals."""
+    unused: list[UnusedKey] = field(default_factory=list)
+    """What is billed though nothing was reported of it: it has no totals."""
     weighs: bool = False
     """Whether there are levels that hold on from period to period."""
 
@@ -254,9 +257,9 @@ async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle], assu
         charged = {(charge.item_id, charge.period.start) for charge in charges}
         if not taken.progressive:
             work.unchanged += [key for key in taken.total_keys() if key not in charged]
-        work.unused += [(one.item_id, one.span) for one in taken.held]
+        work.unused += [(one.key, one.full_period.end) for one in taken.held]
         work.unused += [
-            (charge.item_id, charge.period)
+            ((charge.item_id, charge.period.start), charge.basis.full_period.end)
             for charge in charges
             if charge.kind is ChargeKind.USAGE
             and charge.amount
@@ -628,14 +631,14 @@ def _row(
     )
 
 
-async def _keep_unused(tx: Transaction, unused: Sequence[tuple[str, Period]]) -> None:
+async def _keep_unused(tx: Transaction, unused: Sequence[UnusedKey]) -> None:
     """Gives what is billed unused the totals that its charges are noted in."""
     await metering_sql.insert_unused_totals(
         tx,
         tenant_id=tx.tenant_id,
-        subscription_item_ids=[item_id for item_id, _ in unused],
-        period_starts=[period.start for _, period in unused],
-        period_ends=[period.end for _, period in unused],
+        subscription_item_ids=[item_id for (item_id, _), _ in unused],
+        period_starts=[start for (_, start), _ in unused],
+        full_period_ends=[end for _, end in unused],
     )
 
 

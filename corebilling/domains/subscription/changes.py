@@ -13,16 +13,16 @@ from google.protobuf.message import Message
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.subscription import commitments, cycles, items, rows
-from corebilling.domains.subscription.model import (
+from corebilling.domains.subscription.change_model import (
     ChangeMoment,
     HeldItem,
     ItemChange,
     ProrationBehavior,
-    WantedItem,
     check_change_limit,
     decide_fee_change,
     decide_item_change,
 )
+from corebilling.domains.subscription.item_model import WantedItem
 from corebilling.errors import FailedPrecondition
 from corebilling.mapping import decimal_text, timestamp, to_message
 from corebilling.values.ids import new_id

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from billing_db.models import Subscription
 
-from corebilling.domains.subscription.model import ProrationBehavior
+from corebilling.domains.subscription.change_model import ProrationBehavior
 from corebilling.values.commitment import Committed, Kept, commit, interrupt, kept, read, resume, standing
 from corebilling.values.period import ALWAYS, Period
 

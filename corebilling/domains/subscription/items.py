@@ -11,8 +11,9 @@ from billing_db import subscription as subscription_sql
 from billing_db.models import SubscriptionItem
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.catalog.model import PlanStatus
 from corebilling.domains.catalog.rows import find_plan
-from corebilling.domains.subscription.model import OfferedPrice, WantedItem, check_quantity
+from corebilling.domains.subscription.item_model import OfferedPrice, WantedItem, check_quantity
 from corebilling.errors import FailedPrecondition, InvalidArgument, NotFound
 from corebilling.mapping import decimal_text
 from corebilling.values.ids import new_id
@@ -40,7 +41,7 @@ async def wanted(
             for item in request.items
         ]
     plan = await find_plan(tx, request.plan_id)
-    if plan.status == "deprecated":
+    if plan.status == PlanStatus.DEPRECATED:
         raise FailedPrecondition(
             "PLAN_DEPRECATED", "The plan is deprecated; subscribe to another.", {"plan_id": request.plan_id}
         )

@@ -18,17 +18,18 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.customer.rows import find_customer
 from corebilling.domains.schedule.model import CycleState, decide_step
 from corebilling.domains.subscription import changes, commitments, cycles, items, rows
+from corebilling.domains.subscription.change_model import (
+    ProrationBehavior,
+    decide_change_moment,
+    decide_item_change,
+)
+from corebilling.domains.subscription.item_model import check_interval, decide_items
 from corebilling.domains.subscription.model import (
     Opening,
-    ProrationBehavior,
     StatusChange,
     SubscriptionState,
     apply_lifecycle,
-    check_interval,
     decide_cancellation,
-    decide_change_moment,
-    decide_item_change,
-    decide_items,
     decide_opening,
     decide_resumption,
     next_segment,
