@@ -52,7 +52,8 @@ FROM (
     FROM usage_totals WHERE tenant_id = $1 GROUP BY subscription_item_id, aggregation
 ) t
 FULL JOIN (
-    SELECT u.subscription_item_id, sum(CASE WHEN c.key IS NULL THEN u.quantity ELSE c.quantity END) AS accepted
+    SELECT u.subscription_item_id,
+        sum(CASE WHEN c.key IS NULL THEN u.quantity ELSE c.quantity END) AS accepted
     FROM usage_records u
     LEFT JOIN (
         SELECT DISTINCT ON (key) key, quantity FROM usage_corrections WHERE tenant_id = $1
