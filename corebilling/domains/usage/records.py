@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
 
 from billing.usage.v1 import usage_pb2
 from billing_db import usage as usage_sql
@@ -12,7 +11,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.usage.model import Properties, UsageItem, UsageRecords
 from corebilling.values.aggregation import PropertyFilter
 from corebilling.values.metering import most_before
-from corebilling.values.period import BillingCalendar, IntervalUnit
+from corebilling.values.period import BillingCalendar
 
 _MAX_ID_CHARACTERS = 64
 
@@ -80,13 +79,5 @@ def _item(row: usage_sql.ListUsageItemsRow) -> UsageItem:
         filters=[PropertyFilter(one["property"], frozenset(one["values"])) for one in row.filters],
         transform=row.transform,
         by_record=row.by_record,
-        calendar=BillingCalendar(
-            anchor_at=row.anchor_at,
-            interval_unit=cast("IntervalUnit", row.interval_unit),
-            interval_count=row.interval_count,
-            timezone=row.timezone,
-            start_at=row.start_at,
-            trial_end_at=row.trial_end_at,
-            ended_at=row.ended_at,
-        ),
+        calendar=BillingCalendar.of(row),
     )
