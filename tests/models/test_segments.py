@@ -9,13 +9,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebilling.domains.rating.model import (
-    Charge,
-    ChargeKind,
-    LateUsage,
-    PricedItem,
-    decide_charges,
-)
+from corebilling.domains.rating.charging import decide_charges
+from corebilling.domains.rating.model import Charge, ChargeKind, LateUsage, PricedItem
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import Price, PriceModel, Tier
