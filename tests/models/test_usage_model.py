@@ -32,7 +32,6 @@ def item(
     *,
     trial_end_at: datetime | None = None,
     ended_at: datetime | None = None,
-    version: int = 1,
     name: str = "a",
 ) -> UsageItem:
     calendar = BillingCalendar(
@@ -44,7 +43,7 @@ def item(
         trial_end_at=trial_end_at,
         ended_at=ended_at,
     )
-    return UsageItem(f"sit_{name}", "calls", "sum", f"sub_{name}", "cus_1", version, None, calendar)
+    return UsageItem(f"sit_{name}", "calls", "sum", f"sub_{name}", "cus_1", None, calendar)
 
 
 def records(*times: datetime, keys: Sequence[str] = (), quantities: Sequence[str] = ()) -> UsageRecords:
@@ -110,8 +109,8 @@ def test_usage_in_a_trial_is_set_apart() -> None:
 
 def test_remembered_period_is_forgotten_when_the_subscription_changes() -> None:
     memory: dict[str, UsagePeriod] = {}
-    place(records(NOW), item(version=1), memory)
-    placed = place(records(NOW), item(version=2, ended_at=NOW - timedelta(days=1)), memory)
+    place(records(NOW), item(), memory)
+    placed = place(records(NOW), item(ended_at=NOW - timedelta(days=1)), memory)
     assert reasons(placed) == {0: "USAGE_OUTSIDE_SUBSCRIPTION"}
 
 

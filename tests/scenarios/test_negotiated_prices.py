@@ -305,6 +305,18 @@ async def test_amounts_must_fit_the_price_and_an_invoice(platform: Platform):
     assert "at most 100 " in (await refused(too_many)).message
 
 
+async def test_no_more_is_accepted_than_an_invoice_can_hold_at_the_new_amounts(platform: Platform):
+    product, meter = await new_product(platform), await new_meter(platform)
+    terms = {"usage": catalog_pb2.PRICE_USAGE_METERED, "meter_id": meter.id, "unit_amount": "1"}
+    price = await new_price(platform, product.id, "tokens", model=catalog_pb2.PRICE_MODEL_PER_UNIT, **terms)
+    made = await subscribe(platform, price)
+    await use(platform, made.id, "1")
+    await negotiate(platform, price, "1000000000000", subscription_id=made.id)
+    refusal = await refused(use(platform, made.id, "10"))
+    assert (refusal.reason, refusal.facts["limit"]) == ("VALUE_OUT_OF_RANGE", "10")
+    await use(platform, made.id, "9")
+
+
 async def test_other_tenant_gets_not_found(platform: Platform):
     price, ada = await fee(platform), (await new_customer(platform)).id
     override = await negotiate(platform, price, "20", customer_id=ada)

@@ -30,7 +30,9 @@ _MICROSECOND = timedelta(microseconds=1)
 _QUANTITY = r"[0-9]{1,20}(?:\.[0-9]{1,12})?"
 _ONE_QUANTITY = re.compile(_QUANTITY)
 _QUANTITY_LINES = re.compile(rf"(?:{_QUANTITY}\n)*")
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID_FORM = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_UUID = re.compile(_UUID_FORM)
+_UUID_LINES = re.compile(rf"(?:{_UUID_FORM}\n)*")
 _NOWHERE = 0
 
 Properties = Mapping[str, str]
@@ -72,19 +74,33 @@ class UsageItem:
     aggregation: str
     subscription_id: str
     customer_id: str
-    subscription_version: int
     max_quantity: Decimal | None
     calendar: BillingCalendar
     starts_at: datetime = ALWAYS.start
     ends_at: datetime = ALWAYS.end
     """Of the subscription's items for the meter, this one counts from `starts_at` up to `ends_at`."""
-    next_change_at: datetime | None = None
-    """When other items are to replace the subscription's."""
     filters: Sequence[PropertyFilter] = ()
     """Of its meter: records that one of them does not let through are kept, but do not count."""
     transform: TransformTerms | None = None
     by_record: bool = False
     """Whether single records are looked at when it is rated."""
+
+
+SourceKey = tuple[str, str]
+"""What a record names: a subscription and a meter."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePlan:
+    """What a subscription's usage counts for, as long as its version is this: what changes that raises it."""
+
+    subscription_id: str
+    customer_id: str
+    version: int
+    next_change_at: datetime | None
+    """When other items are to replace the present ones."""
+    items: Mapping[SourceKey, Sequence[UsageItem]]
+    """Of each meter those that followed one another, in the order they began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +150,13 @@ def usage_source(subscription_id: str, meter_code: str) -> str:
     return f"{subscription_id}:{meter_code}"
 
 
-def overdue_subscriptions(items: Iterable[UsageItem], now: datetime) -> set[str]:
+def overdue_subscriptions(plans: Iterable[UsagePlan], now: datetime) -> list[str]:
     """Those of which a scheduled change has fallen due that the scheduler has not come to yet."""
-    return {
-        item.subscription_id
-        for item in items
-        if item.next_change_at is not None and item.next_change_at <= now
-    }
+    return [
+        plan.subscription_id
+        for plan in plans
+        if plan.next_change_at is not None and plan.next_change_at <= now
+    ]
 
 
 def usage_total_id(subscription_item_id: str, period_start: datetime) -> str:
@@ -150,21 +166,21 @@ def usage_total_id(subscription_item_id: str, period_start: datetime) -> str:
 
 def decide_placement(
     records: UsageRecords,
-    items: Mapping[tuple[str, str], Sequence[UsageItem]],
+    items: Mapping[SourceKey, Sequence[UsageItem]],
     window: UsageWindow,
     last_periods: MutableMapping[str, UsagePeriod],
 ) -> Placement:
     """Finds the period of every record, or why it is refused. One bad record never spoils the others.
 
-    `items` are by (subscription, meter): one, or those that followed one another. `last_periods`, by item,
-    remembers periods across batches: usage comes in order, and working a period out costs a hundred times
-    more than comparing with its bounds.
+    `items` are one of each source, or those that followed one another. `last_periods`, by item, remembers
+    periods across batches: usage comes in order, and working a period out costs a hundred times more than
+    comparing with its bounds.
     """
     refused = check_form(records)
     places: list[int] = []
     periods: list[UsagePeriod] = []
     numbers: dict[tuple[str, int], int] = {}
-    current: dict[tuple[str, str], tuple[int, int, int]] = {}
+    current: dict[SourceKey, tuple[int, int, int]] = {}
     unserved: set[int] = set()
     columns = zip(records.subscription_ids, records.meter_codes, records.recorded_us, strict=True)
     for index, (subscription_id, meter_code, at) in enumerate(columns):
@@ -219,7 +235,7 @@ def check_form(records: UsageRecords) -> dict[int, BillingError]:
         for index, key in enumerate(records.keys):
             if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
                 refused[index] = _malformed("idempotency_key")
-    if not _are_quantities(records.quantities):
+    if not _are_lines(records.quantities, _QUANTITY_LINES):
         for index, quantity in enumerate(records.quantities):
             if _ONE_QUANTITY.fullmatch(quantity) is None:
                 refused[index] = _malformed("quantity")
@@ -229,8 +245,10 @@ def check_form(records: UsageRecords) -> dict[int, BillingError]:
     return refused
 
 
-def stored_keys(keys: Sequence[str]) -> list[str]:
+def stored_keys(keys: Sequence[str]) -> Sequence[str]:
     """Keys as UUIDs: those in a UUID's canonical form as they are, others as their hash."""
+    if _are_lines(keys, _UUID_LINES):
+        return keys
     return [key if _UUID.fullmatch(key) else _hashed(key) for key in keys]
 
 
@@ -353,7 +371,7 @@ def months_of(recorded_us: Collection[int]) -> set[date]:
 
 
 def _find_period(
-    pair: tuple[str, str],
+    pair: SourceKey,
     items: Sequence[UsageItem],
     at: int,
     window: UsageWindow,
@@ -369,12 +387,8 @@ def _find_period(
         return _outside(at, window)
     item = _item_at(items, at)
     last = last_periods.get(item.id)
-    same_terms = (
-        last is not None
-        and last.item.subscription_version == item.subscription_version
-        and last.item.max_quantity == item.max_quantity
-    )
-    if last is not None and same_terms and last.start_us <= at < last.end_us:
+    # Of the same plan: another one's items are other objects.
+    if last is not None and last.item is item and last.start_us <= at < last.end_us:
         return last
     # What has not begun may still be canceled, and would have no cycle to bill this with.
     begun = microseconds(item.calendar.start_at) <= window.now_us
@@ -433,10 +447,11 @@ def _are_keys(keys: Sequence[str]) -> bool:
     return all(1 <= length <= MAX_KEY_CHARACTERS for length in set(map(len, keys)))
 
 
-def _are_quantities(quantities: Sequence[str]) -> bool:
-    lines = "\n".join(quantities) + "\n"
-    # As many lines as quantities: none of them holds a line break of its own.
-    return lines.count("\n") == len(quantities) and _QUANTITY_LINES.fullmatch(lines) is not None
+def _are_lines(texts: Sequence[str], pattern: re.Pattern[str]) -> bool:
+    """Whether each text is a line of the pattern."""
+    lines = "\n".join(texts) + "\n"
+    # As many lines as texts: none of them holds a line break of its own.
+    return lines.count("\n") == len(texts) and pattern.fullmatch(lines) is not None
 
 
 def _are_properties(properties: Properties) -> bool:

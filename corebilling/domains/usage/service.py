@@ -22,8 +22,10 @@ from corebilling.domains.usage.model import (
     PeriodKey,
     Placement,
     Properties,
+    SourceKey,
     UsageItem,
     UsagePeriod,
+    UsagePlan,
     UsageRecords,
     UsageWindow,
     adds_up,
@@ -38,8 +40,9 @@ from corebilling.domains.usage.model import (
     usage_source,
     usage_total_id,
 )
+from corebilling.domains.usage.plans import UsagePlans, read_plans
 from corebilling.domains.usage.quotas import count_use, within_quotas
-from corebilling.domains.usage.records import named_items, read_records
+from corebilling.domains.usage.records import named_subscriptions, read_records
 from corebilling.errors import BillingError
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, optional_text, timestamp, to_message
@@ -90,6 +93,7 @@ class UsageService:
         self._ahead = ahead
         self._grace = grace
         self._months: set[date] = set()
+        self._plans = UsagePlans()
         self._last_periods: dict[str, UsagePeriod] = {}
 
     async def report_usage(
@@ -190,22 +194,25 @@ class UsageService:
         tenant = await tenant_profile(tx)
         window = UsageWindow.around(tenant.now, back=self._back, ahead=self._ahead)
         earliest = tenant.now - self._back
-        items = await named_items(tx, records, earliest)
-        placement = decide_placement(records, items, window, self._remembered())
-        firsts = [named[0] for named in items.values()]
-        overdue = overdue_subscriptions(firsts, tenant.now)
-        if not placement.periods and not placement.unserved and not overdue:
+        named = named_subscriptions(records)
+        plans = await self._plans.find(tx, named, earliest)
+        placement = self._place(records, plans, window)
+        if not plans:
             return Acceptance((), (), placement.refused)
-        await tx.lock(*{item.customer_id for item in firsts})
-        for subscription_id in sorted(overdue):  # What is used after a change counts for its new items.
-            await self._subscriptions.catch_up(tx, subscription_id, tenant.now)
-        versions = {item.subscription_id: item.subscription_version for item in firsts}
-        state = await usage_sql.get_usage_state(
-            tx, tenant_id=tx.tenant_id, keys=_array(keys), subscription_ids=list(versions)
-        )
-        if state.versions != [versions[name] for name in sorted(versions)]:
-            items = await named_items(tx, records, earliest)
-            placement = decide_placement(records, items, window, self._remembered())
+        await tx.lock(*{plan.customer_id for plan in plans.values()})
+        while True:
+            for subscription_id in sorted(overdue_subscriptions(plans.values(), tenant.now)):
+                # What is used after a change counts for its new items.
+                await self._subscriptions.catch_up(tx, subscription_id, tenant.now)
+            state = await usage_sql.get_usage_state(
+                tx, tenant_id=tx.tenant_id, keys=",".join(keys), subscription_ids=list(plans)
+            )
+            if state.versions == [plans[name].version for name in sorted(plans)]:
+                break
+            # Not remembered: it may be this transaction's own change, which may yet be undone.
+            self._plans.forget(tx.tenant_id, plans)
+            plans = await read_plans(tx, named, earliest)
+            placement = self._place(records, plans, window)
         known = set(state.known_keys)
         repeated = await _repeated(tx, records, keys, known, placement) if known else set()
         acceptance = decide_acceptance(records, placement, keys, known, repeated)
@@ -246,7 +253,7 @@ class UsageService:
         self,
         tx: Transaction,
         records: UsageRecords,
-        keys: list[str],
+        keys: Sequence[str],
         placement: Placement,
         fresh: Sequence[int],
     ) -> None:
@@ -258,7 +265,7 @@ class UsageService:
         changes = await usage_sql.insert_usage(
             tx,
             tenant_id=tx.tenant_id,
-            keys=_array(_chosen(keys, fresh)),
+            keys=",".join(_chosen(keys, fresh)),
             recorded_us=_array(map(str, recorded_us)),
             quantities=_array(_chosen(records.quantities, fresh)),
             places=_array(map(str, _chosen(placement.places, fresh))),
@@ -287,10 +294,13 @@ class UsageService:
         if room:
             raise PeriodsFull(room)
 
-    def _remembered(self) -> dict[str, UsagePeriod]:
+    def _place(self, records: UsageRecords, plans: Mapping[str, UsagePlan], window: UsageWindow) -> Placement:
         if len(self._last_periods) > _MAX_REMEMBERED_PERIODS:
             self._last_periods.clear()
-        return self._last_periods
+        items: dict[SourceKey, Sequence[UsageItem]] = {}
+        for plan in plans.values():
+            items.update(plan.items)
+        return decide_placement(records, items, window, self._last_periods)
 
 
 async def _repeated(
