@@ -11,7 +11,7 @@ from datetime import datetime
 from billing_db import usage as usage_sql
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.usage.model import SourceKey, UsageItem, UsagePlan
+from corebilling.domains.usage.placement import SourceKey, UsageItem, UsagePlan
 from corebilling.values.aggregation import PropertyFilter
 from corebilling.values.metering import most_before
 from corebilling.values.period import BillingCalendar
