@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import uvloop
 
-from bench import billing_run, bus, entitlement, events, history, rpc, usage, webhooks
+from bench import billing_growth, billing_run, bus, entitlement, events, history, rpc, usage, webhooks
 from bench.platform import BenchDatabase, NewDatabase
 from bench.report import Row, console, show
 from corebilling.db import migrate
@@ -39,10 +39,6 @@ async def bench_events(new_database: NewDatabase) -> list[Row]:
     return await events.measure(database.app, database.worker)
 
 
-async def bench_billing_run(new_database: NewDatabase) -> list[Row]:
-    return await billing_run.measure(await new_database("billing_run"))
-
-
 async def run(server: EmbeddedPostgres, only: str, long: bool) -> list[Row]:
     rows = []
     for name, bench in benches(long).items():
@@ -59,7 +55,8 @@ def benches(long: bool) -> dict[str, Callable[[NewDatabase], Awaitable[list[Row]
         "usage": partial(usage.measure, filled=long),
         "rpc": rpc.measure,
         "entitlement": entitlement.measure,
-        "billing_run": bench_billing_run,
+        "billing_run": partial(billing_run.measure, long=long),
+        "billing_growth": partial(billing_growth.measure, long=long),
         "webhooks": partial(webhooks.measure, long=long),
     }
 

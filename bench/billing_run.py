@@ -16,7 +16,7 @@ import asyncpg
 from billing.event.v1 import event_pb2 as eventv1
 from pydantic import SecretStr
 
-from bench.platform import TENANT, BenchDatabase
+from bench.platform import TENANT, BenchDatabase, NewDatabase
 from bench.report import Row, console, median_ratio
 from corebilling.app import App, DatabaseUrls
 from corebilling.config import BusProvider, Settings
@@ -32,7 +32,7 @@ from corebilling.values.clock import SystemClock
 CALLER = Caller(tenant_id=TENANT, actor="handler:bench", role="worker", permissions=frozenset())
 
 ROUNDS = 3
-CYCLES = 5_000
+CYCLES, LONG_CYCLES = 5_000, 50_000
 BATCH_CYCLES = 500
 BATCHES_AT_ONCE = 4
 SINGLE_CYCLES = 1_000
@@ -109,22 +109,22 @@ async def _timed(
     return time.perf_counter() - started
 
 
-async def measure(database: BenchDatabase) -> list[Row]:
-    """Runs on a migrated, empty database."""
+async def measure(new_database: NewDatabase, *, long: bool) -> list[Row]:
+    database = await new_database("billing_run")
     urls = DatabaseUrls(app=database.app, worker=database.worker)
     master_key = SecretStr(b64encode(os.urandom(32)).decode())
     settings = Settings(port=0, grpc_port=0, event_bus_provider=BusProvider.LOCAL, master_key=master_key)
     async with App.open(settings, urls, SystemClock(), roles=ROLES) as app:
-        return await _measure(app, database.admin, database.worker)
+        return await _measure(app, database, LONG_CYCLES if long else CYCLES, 1 if long else ROUNDS)
 
 
-async def _measure(app: App, admin_url: str, worker_url: str) -> list[Row]:
-    per_round = CYCLES + SINGLE_CYCLES + SERVED_CYCLES
-    admin = await asyncpg.connect(admin_url)
-    await admin.execute("SELECT set_config('bench.cycles', $1, false)", str(ROUNDS * per_round))
+async def _measure(app: App, bench: BenchDatabase, cycles: int, rounds: int) -> list[Row]:
+    per_round = cycles + SINGLE_CYCLES + SERVED_CYCLES
+    admin = await asyncpg.connect(bench.admin)
+    await admin.execute("SELECT set_config('bench.cycles', $1, false)", str(rounds * per_round))
     await admin.execute(SEED.read_text())
     database = await Database.open(
-        worker_url,
+        bench.worker,
         role="corebilling_worker",
         clock=SystemClock(),
         max_size=SINGLE_AT_ONCE,
@@ -132,15 +132,15 @@ async def _measure(app: App, admin_url: str, worker_url: str) -> list[Row]:
     )
     run = Run(database)
     to_single, to_floor, as_served = [], [], []
-    for round_number in range(ROUNDS):
+    for round_number in range(rounds):
         first = round_number * per_round + 1
         single = await run.one_by_one(range(first, first + SINGLE_CYCLES))
-        await _move_away(admin)
-        served = await serve(app, admin, range(first + SINGLE_CYCLES + CYCLES, first + per_round))
-        await _move_away(admin)
-        rate = await run.in_batches(range(first + SINGLE_CYCLES, first + SINGLE_CYCLES + CYCLES))
-        floor = CYCLES / await _copy_again(admin)
-        await _move_away(admin)
+        await move_away(admin)
+        served = await serve(app, admin, range(first + SINGLE_CYCLES + cycles, first + per_round))
+        await move_away(admin)
+        rate = await run.in_batches(range(first + SINGLE_CYCLES, first + SINGLE_CYCLES + cycles))
+        floor = cycles / await _copy_again(admin)
+        await move_away(admin)
         to_single.append((rate, single))
         to_floor.append((rate, floor))
         as_served.append((served, single))
@@ -150,7 +150,7 @@ async def _measure(app: App, admin_url: str, worker_url: str) -> list[Row]:
         )
     await database.close()
     await admin.close()
-    detail = f"{CYCLES:,} cycles of 3 lines, {BATCH_CYCLES} per transaction"
+    detail = f"{cycles:,} cycles of 3 lines, {BATCH_CYCLES} per transaction"
     return [
         Row(
             "billing run, services given 500 cycles at once",
@@ -159,7 +159,6 @@ async def _measure(app: App, admin_url: str, worker_url: str) -> list[Row]:
             4,
             8,
             detail,
-            informative=True,
         ),
         Row(
             "billing run, services given 500 cycles at once",
@@ -168,7 +167,6 @@ async def _measure(app: App, admin_url: str, worker_url: str) -> list[Row]:
             0.35,
             0.5,
             detail,
-            informative=True,
         ),
         Row(
             "billing run as one process serves it",
@@ -177,7 +175,6 @@ async def _measure(app: App, admin_url: str, worker_url: str) -> list[Row]:
             1,
             2,
             f"{SERVED_CYCLES:,} cycles closed, rated, invoiced, events handled",
-            informative=True,
         ),
     ]
 
@@ -189,7 +186,7 @@ async def _copy_again(admin: asyncpg.Connection) -> float:
         rows = await admin.fetch(f"SELECT * FROM {table}")
         columns = [name for name, _ in rows[0].items() if name not in GIVEN_BY_DATABASE]
         written[table] = columns, [tuple(row[name] for name in columns) for row in rows]
-    await _move_away(admin)
+    await move_away(admin)
     started = time.perf_counter()
     async with admin.transaction():
         for table in reversed(WRITTEN):
@@ -198,6 +195,6 @@ async def _copy_again(admin: asyncpg.Connection) -> float:
     return time.perf_counter() - started
 
 
-async def _move_away(admin: asyncpg.Connection) -> None:
+async def move_away(admin: asyncpg.Connection) -> None:
     """Every measurement begins with empty tables and without leftovers to clean."""
     await admin.execute(f"TRUNCATE {', '.join(WRITTEN)} CASCADE")

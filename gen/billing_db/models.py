@@ -672,6 +672,7 @@ class Subscription:
     spend_thresholds: Json | None
     created_at: datetime.datetime
     version: int
+    terms_version: int
 
 
 @dataclass(slots=True)

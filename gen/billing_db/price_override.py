@@ -178,14 +178,18 @@ async def mark_price_override_ended(
 
 
 MARK_ITEMS_OVERRIDDEN: Final = """-- name: MarkItemsOverridden :exec
+WITH changed AS (
+    UPDATE subscriptions s SET terms_version = s.terms_version + 1
+    WHERE s.tenant_id = $4 AND s.customer_id = $5
+        AND s.currency = $6
+        AND ($7::text = '' OR s.id = $7::text)
+    RETURNING s.tenant_id, s.id
+)
 UPDATE subscription_items i
 SET overridden = true, max_quantity = least(i.max_quantity, $1::numeric)
-FROM subscriptions s
-WHERE s.tenant_id = $2 AND s.customer_id = $3
-    AND s.currency = $4
-    AND ($5::text = '' OR s.id = $5::text)
-    AND i.tenant_id = s.tenant_id AND i.subscription_id = s.id AND i.price_id = $6
-    AND i.ends_at > $7::timestamptz
+FROM changed s
+WHERE i.tenant_id = s.tenant_id AND i.subscription_id = s.id AND i.price_id = $2
+    AND i.ends_at > $3::timestamptz
 """
 
 
@@ -193,23 +197,23 @@ async def mark_items_overridden(
     conn: Connection,
     *,
     max_quantity: Decimal | None,
+    price_id: str,
+    valid_from: datetime.datetime,
     tenant_id: str,
     customer_id: str,
     currency: str,
     subscription_id: str,
-    price_id: str,
-    valid_from: datetime.datetime,
 ) -> None:
     """Items that the override may be of: rating looks for it, and no more is accepted than an invoice line can hold."""
     await conn.execute(
         MARK_ITEMS_OVERRIDDEN,
         max_quantity,
+        price_id,
+        valid_from,
         tenant_id,
         customer_id,
         currency,
         subscription_id,
-        price_id,
-        valid_from,
     )
 
 

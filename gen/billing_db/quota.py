@@ -506,10 +506,10 @@ SELECT
             AND i.starts_at <= $1::timestamptz AND i.ends_at > $1::timestamptz
     )::text[] AS meter_codes
 FROM (
-    SELECT one.tenant_id, one.id, one.customer_id, one.plan_id, one.state, one.currency, one.interval_unit, one.interval_count, one.timezone, one.anchor_at, one.start_at, one.trial_end_at, one.current_period_start, one.current_period_end, one.cancel_at_period_end, one.canceled_at, one.ended_at, one.paused_at, one.next_change_at, one.commitments, one.spend_thresholds, one.created_at, one.version FROM subscriptions one
+    SELECT one.tenant_id, one.id, one.customer_id, one.plan_id, one.state, one.currency, one.interval_unit, one.interval_count, one.timezone, one.anchor_at, one.start_at, one.trial_end_at, one.current_period_start, one.current_period_end, one.cancel_at_period_end, one.canceled_at, one.ended_at, one.paused_at, one.next_change_at, one.commitments, one.spend_thresholds, one.created_at, one.version, one.terms_version FROM subscriptions one
     WHERE one.tenant_id = $2 AND one.id = $3::text
     UNION ALL
-    SELECT own.tenant_id, own.id, own.customer_id, own.plan_id, own.state, own.currency, own.interval_unit, own.interval_count, own.timezone, own.anchor_at, own.start_at, own.trial_end_at, own.current_period_start, own.current_period_end, own.cancel_at_period_end, own.canceled_at, own.ended_at, own.paused_at, own.next_change_at, own.commitments, own.spend_thresholds, own.created_at, own.version FROM subscriptions own
+    SELECT own.tenant_id, own.id, own.customer_id, own.plan_id, own.state, own.currency, own.interval_unit, own.interval_count, own.timezone, own.anchor_at, own.start_at, own.trial_end_at, own.current_period_start, own.current_period_end, own.cancel_at_period_end, own.canceled_at, own.ended_at, own.paused_at, own.next_change_at, own.commitments, own.spend_thresholds, own.created_at, own.version, own.terms_version FROM subscriptions own
     WHERE own.tenant_id = $2 AND own.customer_id = $4::text
 ) s
 ORDER BY s.state IN ('trialing', 'active') DESC, s.id DESC

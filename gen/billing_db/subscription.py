@@ -21,7 +21,7 @@ VALUES (
     $12, $13, $14,
     $15, $16, $17
 )
-RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, spend_thresholds, created_at, version
+RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, spend_thresholds, created_at, version, terms_version
 """
 
 
@@ -175,7 +175,7 @@ async def list_prices_for_items(
 
 
 FIND_SUBSCRIPTION: Final = """-- name: FindSubscription :one
-SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, spend_thresholds, created_at, version FROM subscriptions WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, spend_thresholds, created_at, version, terms_version FROM subscriptions WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -184,8 +184,33 @@ async def find_subscription(conn: Connection, *, tenant_id: str, id: str) -> Sub
     return None if row is None else Subscription(*row)
 
 
+LIST_SUBSCRIPTION_CURRENCIES: Final = """-- name: ListSubscriptionCurrencies :many
+SELECT id, currency FROM subscriptions
+WHERE tenant_id = $1 AND id = ANY ($2::text[])
+"""
+
+
+@dataclass(slots=True)
+class ListSubscriptionCurrenciesRow:
+    """A row of `list_subscription_currencies`."""
+
+    id: str
+    currency: str
+
+
+async def list_subscription_currencies(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    ids: Sequence[str],
+) -> list[ListSubscriptionCurrenciesRow]:
+    """What some subscriptions are paid in."""
+    rows = await conn.fetch(LIST_SUBSCRIPTION_CURRENCIES, tenant_id, ids)
+    return [ListSubscriptionCurrenciesRow(*row) for row in rows]
+
+
 LIST_SUBSCRIPTIONS: Final = """-- name: ListSubscriptions :many
-SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, spend_thresholds, created_at, version FROM subscriptions
+SELECT tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, spend_thresholds, created_at, version, terms_version FROM subscriptions
 WHERE tenant_id = $1
     AND ($2::text = '' OR customer_id = $2::text)
     AND ($3::text = '' OR state = $3::text)
@@ -461,7 +486,7 @@ SET state = $1, current_period_start = $2,
     spend_thresholds = $11,
     version = $12
 WHERE tenant_id = $13 AND id = $14 AND version = $15
-RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, spend_thresholds, created_at, version
+RETURNING tenant_id, id, customer_id, plan_id, state, currency, interval_unit, interval_count, timezone, anchor_at, start_at, trial_end_at, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at, paused_at, next_change_at, commitments, spend_thresholds, created_at, version, terms_version
 """
 
 

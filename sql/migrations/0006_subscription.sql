@@ -28,6 +28,8 @@ CREATE TABLE subscriptions (
     spend_thresholds jsonb,
     created_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1,
+    -- Rises when negotiated amounts change what its items take: nothing that `version` tells.
+    terms_version bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, customer_id) REFERENCES customers,
     FOREIGN KEY (tenant_id, plan_id) REFERENCES plans

@@ -49,13 +49,17 @@ RETURNING *;
 
 -- name: MarkItemsOverridden :exec
 -- Items that the override may be of: rating looks for it, and no more is accepted than an invoice line can hold.
+WITH changed AS (
+    UPDATE subscriptions s SET terms_version = s.terms_version + 1
+    WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.customer_id = sqlc.arg(customer_id)
+        AND s.currency = sqlc.arg(currency)
+        AND (sqlc.arg(subscription_id)::text = '' OR s.id = sqlc.arg(subscription_id)::text)
+    RETURNING s.tenant_id, s.id
+)
 UPDATE subscription_items i
 SET overridden = true, max_quantity = least(i.max_quantity, sqlc.narg(max_quantity)::numeric)
-FROM subscriptions s
-WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.customer_id = sqlc.arg(customer_id)
-    AND s.currency = sqlc.arg(currency)
-    AND (sqlc.arg(subscription_id)::text = '' OR s.id = sqlc.arg(subscription_id)::text)
-    AND i.tenant_id = s.tenant_id AND i.subscription_id = s.id AND i.price_id = sqlc.arg(price_id)
+FROM changed s
+WHERE i.tenant_id = s.tenant_id AND i.subscription_id = s.id AND i.price_id = sqlc.arg(price_id)
     AND i.ends_at > sqlc.arg(valid_from)::timestamptz;
 
 -- name: HasItemsBeyond :one

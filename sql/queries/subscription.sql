@@ -62,6 +62,11 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
 -- name: FindSubscription :one
 SELECT * FROM subscriptions WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id);
 
+-- name: ListSubscriptionCurrencies :many
+-- What some subscriptions are paid in.
+SELECT id, currency FROM subscriptions
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
+
 -- name: ListSubscriptions :many
 -- Newest first; '' means any customer or state.
 SELECT * FROM subscriptions

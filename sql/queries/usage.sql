@@ -3,8 +3,9 @@
 -- record belongs to.
 SELECT
     i.id, i.meter_code::text AS meter_code, i.aggregation::text AS aggregation, s.id AS subscription_id, s.customer_id,
-    s.version AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count, s.timezone, s.start_at,
-    s.trial_end_at, s.ended_at, s.next_change_at, i.max_quantity, i.starts_at, i.ends_at, m.filters, m.transform,
+    (s.version + s.terms_version)::bigint AS subscription_version, s.anchor_at, s.interval_unit, s.interval_count,
+    s.timezone, s.start_at, s.trial_end_at, s.ended_at, s.next_change_at, i.max_quantity, i.starts_at, i.ends_at,
+    m.filters, m.transform,
     (i.aggregation IN ('unique', 'latest', 'time_weighted') OR p.model IN ('matrix', 'percentage'))::boolean AS by_record
 FROM subscriptions s
 JOIN subscription_items i ON i.tenant_id = s.tenant_id AND i.subscription_id = s.id
@@ -15,16 +16,16 @@ WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.id = ANY (sqlc.arg(subscription_id
 ORDER BY i.starts_at, i.id;
 
 -- name: GetUsageState :one
--- What only counts once the customers are locked, in one round trip: which of the keys (an array literal, see
--- InsertUsage) were accepted before, the subscriptions' versions in the order of their ids, and whether a quota may
+-- What only counts once the customers are locked, in one round trip: which of the keys (with commas between
+-- them) were accepted before, the subscriptions' versions in the order of their ids, and whether a quota may
 -- limit them. CASE, so that tenants without such quotas pay one look into an empty index.
 SELECT
     ARRAY(
         SELECT k.key::text FROM usage_keys k
-        WHERE k.tenant_id = sqlc.arg(tenant_id) AND k.key = ANY (sqlc.arg(keys)::text::uuid[])
+        WHERE k.tenant_id = sqlc.arg(tenant_id) AND k.key = ANY (string_to_array(sqlc.arg(keys)::text, ',')::uuid[])
     )::text[] AS known_keys,
     ARRAY(
-        SELECT s.version FROM subscriptions s
+        SELECT s.version + s.terms_version FROM subscriptions s
         WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.id = ANY (sqlc.arg(subscription_ids)::text[])
         ORDER BY s.id
     )::bigint[] AS versions,
@@ -57,20 +58,22 @@ WHERE k.content = usage_content(i.source, i.quantity, i.recorded_us, i.propertie
 
 -- name: InsertUsage :many
 -- One batch: keys, records, hours and period totals in one statement. `keys`, `quantities`, `recorded_us` and
--- `places` run in parallel, one entry per record, and are array literals: the driver spends five times as long
--- on an array, since it examines each element. `properties` are a JSON array, which may stay empty: the others then
--- go on without it. A place counts from 1 into the arrays of periods; below zero it is that of a record which the
--- meter's filters leave out, and which is counted apart: by groups, not one by one. Returns, per period, what the batch
--- brought and what it comes to now.
+-- `places` run in parallel, one entry per record, and are texts: the driver spends five times as long on an array,
+-- since it examines each element. `keys` have commas between them, which is cheaper to take apart than the array
+-- literals that the others are. `properties` are a JSON array, which may stay empty: the others then go on without it.
+-- A place counts from 1 into the arrays of periods; below zero it is that of a record which the meter's filters leave
+-- out, and which is counted apart: by groups, not one by one. Returns, per period, what the batch brought and what it
+-- comes to now.
 --
--- Keys go first (the count makes the rest wait for them) and plainly: ON CONFLICT would double their cost, and
--- those already known were sorted out before. Sorted, so that two batches with the same keys cannot deadlock.
+-- Keys are inserted plainly: ON CONFLICT would double their cost, and those already known were sorted out before.
+-- Sorted, so that two batches with the same keys cannot deadlock; all else is under the customers' locks.
 -- The FULL JOIN pairs rows one to one; it is there because it cannot be planned as a nested loop, which a plan
 -- made for unknown array lengths would choose.
 -- nullable: none
 WITH input AS MATERIALIZED (
     SELECT
-        unnest(sqlc.arg(keys)::text::uuid[]) AS key, unnest(sqlc.arg(quantities)::text::numeric[]) AS quantity,
+        string_to_table(sqlc.arg(keys)::text, ',')::uuid AS key,
+        unnest(sqlc.arg(quantities)::text::numeric[]) AS quantity,
         unnest(sqlc.arg(recorded_us)::text::bigint[]) AS recorded_us, unnest(sqlc.arg(places)::text::int[]) AS place,
         nullif(jsonb_array_elements(sqlc.arg(properties)::jsonb), 'null') AS properties
 ), fresh AS (
@@ -80,9 +83,6 @@ WITH input AS MATERIALIZED (
         usage_content((sqlc.arg(sources)::text[])[abs(i.place)], i.quantity, i.recorded_us, i.properties)
     FROM input i
     ORDER BY i.key
-    RETURNING key
-), records AS NOT MATERIALIZED (
-    SELECT i.key, i.quantity, i.recorded_us, i.place, i.properties FROM input i WHERE (SELECT count(*) FROM fresh) > 0
 ), stored AS (
     INSERT INTO usage_records (tenant_id, recorded_at, key, subscription_item_id, quantity, received_at, properties, filtered, rated_from)
     SELECT
@@ -91,13 +91,13 @@ WITH input AS MATERIALIZED (
         r.properties, CASE WHEN r.place < 0 THEN true END,
         -- Whose place is below zero has none: it is not rated.
         CASE WHEN (sqlc.arg(by_record)::bool[])[r.place] THEN (sqlc.arg(period_starts)::timestamptz[])[r.place] END
-    FROM records r
+    FROM input r
 ), hours AS MATERIALIZED (
     SELECT
         r.place, r.recorded_us / 3600000000 AS hour, count(*) AS record_count, sum(r.quantity) AS quantity_sum,
         max(r.quantity) AS quantity_max, min(r.quantity) AS quantity_min, min(r.recorded_us) AS first_us,
         max(r.recorded_us) AS last_us
-    FROM records r
+    FROM input r
     GROUP BY r.place, r.recorded_us / 3600000000
 ), rollups AS (
     INSERT INTO usage_rollups AS u (

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebilling.domains.rating.model import decide_minimum
+from corebilling.domains.rating.charging import decide_minimum
 from corebilling.values.commitment import (
     Committed,
     commit,

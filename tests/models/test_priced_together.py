@@ -10,16 +10,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corebilling.domains.rating.model import (
-    BilledUsage,
-    Charge,
-    ChargeKind,
-    LateUsage,
-    PricedItem,
-    decide_charges,
-    have_others_beside,
-    running_price,
-)
+from corebilling.domains.rating.charging import decide_charges
+from corebilling.domains.rating.model import BilledUsage, Charge, ChargeKind, LateUsage, PricedItem
+from corebilling.domains.rating.usage_charges import have_others_beside, running_price
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import Price, PriceModel, Tier, rate

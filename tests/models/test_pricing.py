@@ -6,7 +6,8 @@ import pytest
 from billing.catalog.v1 import catalog_pb2 as pb
 
 from corebilling.domains.catalog.defaults import PLANS
-from corebilling.domains.rating.model import ChargeKind, LateUsage, PricedItem, decide_charges
+from corebilling.domains.rating.charging import decide_charges
+from corebilling.domains.rating.model import ChargeKind, LateUsage, PricedItem
 from corebilling.values.money import minor_units
 from corebilling.values.period import Period
 from corebilling.values.price import Price, PriceModel, Tier

@@ -6,16 +6,11 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corebilling.domains.rating.model import (
-    Charge,
-    ChargeKind,
-    LateUsage,
-    PricedItem,
-    decide_charges,
-)
+from corebilling.domains.rating.charging import decide_charges
+from corebilling.domains.rating.model import Charge, ChargeKind, LateUsage, PricedItem
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import Price, PriceModel, Tier
@@ -89,6 +84,7 @@ def test_a_period_invoiced_in_parts_costs_what_it_costs_at_once(at, amount):
     assert [charge.period for charge in rest if charge.kind is ChargeKind.USAGE] == [MARCH]
 
 
+@settings(deadline=None)
 @given(
     cuts=st.sets(moments, max_size=4),
     amount=st.decimals(0, 1000, places=3),

@@ -6,19 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebilling.domains.usage.model import (
+from corebilling.domains.usage.form import UsageRecords, check_form, microseconds, months_of, stored_keys
+from corebilling.domains.usage.model import decide_acceptance, usage_total_id
+from corebilling.domains.usage.placement import (
     Placement,
     UsageItem,
     UsagePeriod,
-    UsageRecords,
     UsageWindow,
-    check_form,
-    decide_acceptance,
     decide_placement,
-    microseconds,
-    months_of,
-    stored_keys,
-    usage_total_id,
 )
 from corebilling.values.period import BillingCalendar, Period
 
@@ -32,7 +27,6 @@ def item(
     *,
     trial_end_at: datetime | None = None,
     ended_at: datetime | None = None,
-    version: int = 1,
     name: str = "a",
 ) -> UsageItem:
     calendar = BillingCalendar(
@@ -44,7 +38,7 @@ def item(
         trial_end_at=trial_end_at,
         ended_at=ended_at,
     )
-    return UsageItem(f"sit_{name}", "calls", "sum", f"sub_{name}", "cus_1", version, None, calendar)
+    return UsageItem(f"sit_{name}", "calls", "sum", f"sub_{name}", "cus_1", None, calendar)
 
 
 def records(*times: datetime, keys: Sequence[str] = (), quantities: Sequence[str] = ()) -> UsageRecords:
@@ -110,8 +104,8 @@ def test_usage_in_a_trial_is_set_apart() -> None:
 
 def test_remembered_period_is_forgotten_when_the_subscription_changes() -> None:
     memory: dict[str, UsagePeriod] = {}
-    place(records(NOW), item(version=1), memory)
-    placed = place(records(NOW), item(version=2, ended_at=NOW - timedelta(days=1)), memory)
+    place(records(NOW), item(), memory)
+    placed = place(records(NOW), item(ended_at=NOW - timedelta(days=1)), memory)
     assert reasons(placed) == {0: "USAGE_OUTSIDE_SUBSCRIPTION"}
 
 

@@ -18,7 +18,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from corebilling.domains.invoice import cycle_draft, preview_service
 from corebilling.values.ids import new_id
 from tests.support.app import refused
-from tests.support.catalog import new_customer, new_price, new_product, subscribe
+from tests.support.catalog import new_customer, new_price, new_product, pause, subscribe
 from tests.support.invoice import invoices_of
 from tests.support.money import coupon, credit, redeem, tax_rate, void
 from tests.support.platform import Platform, platform
@@ -125,6 +125,26 @@ async def test_the_last_of_them_to_be_rated_brings_the_invoice(platform: Platfor
         await platform.pass_time(hours=1)
     (invoice,) = await invoices_of(platform, customer_id=ada)
     assert Counter(line.subscription_id for line in invoice.lines) == Counter(one.id for one in made)
+
+
+async def test_the_last_of_them_brings_the_invoice_though_nothing_of_it_is_there(platform: Platform) -> None:
+    """It was paused all the time, and its cycle is late."""
+    ada = await consolidating(platform)
+    prices = await fees(platform, "20", "30")
+    made = [await subscribe(platform, price, customer_id=ada) for price in prices]
+    await pause(platform, made[1].id)
+    await platform.pass_time(days=32)
+    await platform.rows(
+        "UPDATE billing_cycles SET retry_at = now() + interval '100 years' WHERE subscription_id = $1",
+        made[1].id,
+    )
+    await platform.pass_time(days=31)
+    assert len(await invoices_of(platform, customer_id=ada)) == 1
+    await platform.rows("UPDATE billing_cycles SET retry_at = '1000-01-01+00'")
+    for _ in range(3):
+        await platform.pass_time(hours=1)
+    _, invoice = await invoices_of(platform, customer_id=ada)
+    assert (invoice.subscription_id, [line.amount_minor for line in invoice.lines]) == (made[0].id, [2000])
 
 
 async def test_a_canceled_one_and_one_that_never_began_hold_up_no_other(platform: Platform) -> None:

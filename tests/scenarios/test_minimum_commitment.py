@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 from billing.catalog.v1 import catalog_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
+from billing.invoice.v1 import invoice_service_pb2 as rpc
+from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.subscription.v1 import subscription_pb2
 from billing.subscription.v1.subscription_service_pb2 import CancelSubscriptionRequest
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 
 from corebilling.values.ids import new_id
 from tests.support.app import refused
+from tests.support.bundle import as_fields, bundle_of, differences
 from tests.support.catalog import (
     change,
     new_meter,
@@ -122,6 +125,34 @@ async def test_a_period_invoiced_in_parts_is_trued_up_once_with_the_last(platfor
     assert 30_000 < due.minimum_minor < 60_000
     assert first.subtotal_minor + last.subtotal_minor == due.minimum_minor
     assert true_up == due.minimum_minor - due.lines_minor
+
+
+@pytest.mark.parametrize(("committed_minor", "due_minor"), [(31_000, 10_000), (1_000, 323)])
+async def test_a_last_part_that_has_nothing_else_on_it_is_trued_up_all_the_same(
+    platform: Platform, committed_minor: int, due_minor: int
+) -> None:
+    """Ten days were served and invoiced; then it was paused until the period's end."""
+    fee, _ = await prices(platform)
+    made = await subscribe(platform, fee, minimum_commitment_minor=committed_minor)
+    await platform.pass_time(days=10)
+    at_once = subscription_pb2.PRORATION_BEHAVIOR_INVOICE_IMMEDIATELY
+    await change(platform, made.id, fee, quantity="2", proration_behavior=at_once)
+    await pause(platform, made.id)
+    await platform.drain()
+    request = rpc.PreviewInvoiceRequest(subscription_id=made.id)
+    shown = (await platform.stub(InvoiceServiceStub).PreviewInvoice(request)).invoice
+    await platform.pass_time(days=22)
+    first, *rest = await invoices_of(platform, made.id)
+    assert [line.amount_minor for line in first.lines] == [645]
+    trued_up = [lines(invoice) for invoice in rest]
+    assert trued_up == ([[(TRUE_UP, due_minor - 645)]] if due_minor > 645 else [])
+    assert [lines(shown)] == (trued_up or [[]])
+    assert (shown.currency, shown.customer_id) == ("USD", made.customer_id)
+    for invoice in rest:
+        assert (invoice.currency, invoice.subscription_id) == ("USD", made.id)
+        assert differences(as_fields(await bundle_of(platform, invoice.id))) == []
+    await platform.pass_time(days=31)
+    assert len(await invoices_of(platform, made.id)) == 1 + len(rest)
 
 
 async def test_late_usage_counts_towards_the_commitment_of_its_own_period(platform: Platform) -> None:

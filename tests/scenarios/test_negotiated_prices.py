@@ -16,6 +16,7 @@ from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import (
     change,
+    metered_price,
     new_customer,
     new_meter,
     new_price,
@@ -150,15 +151,7 @@ async def test_once_a_part_is_invoiced_the_period_keeps_its_amounts(platform: Pl
 
 async def test_once_usage_came_to_a_threshold_the_period_keeps_its_amounts(platform: Platform):
     product, meter = await new_product(platform), await new_meter(platform)
-    tokens = await new_price(
-        platform,
-        product.id,
-        "tokens",
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
-        unit_amount="1",
-    )
+    tokens = await metered_price(platform, product.id, meter.id)
     thresholds = [subscription_pb2.SpendThreshold(amount_minor=500)]
     made = await subscribe(platform, tokens, spend_thresholds=thresholds)
     start = made.current_period_start.ToDatetime(tzinfo=platform.clock.now().tzinfo)
@@ -310,6 +303,18 @@ async def test_amounts_must_fit_the_price_and_an_invoice(platform: Platform):
     await negotiate(platform, seat, "100000000000", customer_id=ada)
     too_many = change(platform, made.subscription.id, seat, quantity="101")
     assert "at most 100 " in (await refused(too_many)).message
+
+
+async def test_no_more_is_accepted_than_an_invoice_can_hold_at_the_new_amounts(platform: Platform):
+    product, meter = await new_product(platform), await new_meter(platform)
+    terms = {"usage": catalog_pb2.PRICE_USAGE_METERED, "meter_id": meter.id, "unit_amount": "1"}
+    price = await new_price(platform, product.id, "tokens", model=catalog_pb2.PRICE_MODEL_PER_UNIT, **terms)
+    made = await subscribe(platform, price)
+    await use(platform, made.id, "1")
+    await negotiate(platform, price, "1000000000000", subscription_id=made.id)
+    refusal = await refused(use(platform, made.id, "10"))
+    assert (refusal.reason, refusal.facts["limit"]) == ("VALUE_OUT_OF_RANGE", "10")
+    await use(platform, made.id, "9")
 
 
 async def test_other_tenant_gets_not_found(platform: Platform):

@@ -91,9 +91,11 @@ async def invoice(
     return (await platform.stub(InvoiceServiceStub).CreateInvoice(request)).invoice
 
 
-async def pay(platform: Platform, invoice_id: str, amount_minor: int) -> invoice_pb2.Invoice:
+async def pay(
+    platform: Platform, invoice_id: str, amount_minor: int, currency: str = "USD"
+) -> invoice_pb2.Invoice:
     request = invoice_service_pb2.RecordPaymentRequest(
-        request_id=new_id("req"), invoice_id=invoice_id, amount_minor=amount_minor, currency="USD"
+        request_id=new_id("req"), invoice_id=invoice_id, amount_minor=amount_minor, currency=currency
     )
     return (await platform.stub(InvoiceServiceStub).RecordPayment(request)).invoice
 

@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 from corebilling.domains.invoice import draft
 from corebilling.domains.invoice.reckoning import Reckoning
 from corebilling.domains.ledger.model import sale
-from corebilling.domains.rating import service as rating
-from corebilling.domains.rating.model import ChargeKind, LateUsage, PricedItem, decide_charges
+from corebilling.domains.rating import charge_rows
+from corebilling.domains.rating.charging import decide_charges
+from corebilling.domains.rating.model import ChargeKind, LateUsage, PricedItem
 from corebilling.domains.tax.model import JurisdictionRate
 from corebilling.mapping import decimal_text, timestamp, to_message
 from corebilling.values.credit import CreditApplication, CreditKind
@@ -127,7 +128,7 @@ def _charge_rows(draw: st.DrawFn, items: Sequence[PricedItem]) -> list[models.Ch
             first_recorded_at=MARCH.start,
             last_recorded_at=MARCH.start,
         )
-        rows.append(rating._row(TX, "cyc_1", charge, total))
+        rows.append(charge_rows.row_of(TX, "cyc_1", charge, total))
     return rows
 
 

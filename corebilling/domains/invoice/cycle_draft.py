@@ -6,6 +6,7 @@ from datetime import datetime
 
 from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
+from billing_db import subscription as subscription_sql
 from billing_db import tax as tax_sql
 from billing_db.models import BillingCycle, Charge
 
@@ -22,30 +23,30 @@ _MOST_PENDING = 2000
 
 
 async def drafts(
-    tx: Transaction, rules: Reckoning, cycles: Sequence[BillingCycle], charges: Charges, currency: str = ""
+    tx: Transaction, rules: Reckoning, cycles: Sequence[BillingCycle], charges: Charges
 ) -> list[draft.Draft]:
-    """In the order of the cycles; consolidated ones of a customer that end together are in one.
-
-    Args:
-        currency: Of cycles without charges.
-    """
+    """In the order of the cycles; consolidated ones of a customer that end together are in one. What comes to
+    no line is on none."""
+    currencies = await _currencies(tx, cycles, charges)
     categories = await _tax_categories(tx, [charge for cycle in cycles for charge in charges[cycle.id]])
     true_ups = await true_up.load(tx, cycles, {cycle.id: _adjusted(charges[cycle.id]) for cycle in cycles})
     made = []
-    for group in _groups(cycles, charges, currency):
-        money = _currency(group, charges, currency)
-        lines = [
-            line
-            for cycle in group
-            for line in true_ups.add(
+    for group in _groups(cycles, currencies):
+        currency = currencies[group[0].id]
+        lines = {
+            cycle.id: true_ups.add(
                 cycle,
                 draft.charge_lines(
                     cycle.subscription_id, charges[cycle.id], categories, cycle.threshold_minor
                 ),
-                money,
+                currency,
             )
-        ]
-        made.append(draft.new_draft(tx, rules, _occasion(group, money), lines, group))
+            for cycle in group
+        }
+        billed = [cycle for cycle in group if lines[cycle.id]]
+        if billed:
+            all_lines = [line for cycle in billed for line in lines[cycle.id]]
+            made.append(draft.new_draft(tx, rules, _occasion(billed, currency), all_lines, billed))
     return made
 
 
@@ -97,19 +98,28 @@ async def charges_of(tx: Transaction, cycle_ids: Sequence[str]) -> Charges:
 
 
 def _groups(
-    cycles: Sequence[BillingCycle], charges: Charges, currency: str
+    cycles: Sequence[BillingCycle], currencies: Mapping[str, str]
 ) -> Iterable[Sequence[BillingCycle]]:
     groups: dict[object, list[BillingCycle]] = defaultdict(list)
     for cycle in cycles:
         key: object = cycle.id
         if cycle.consolidated:
-            key = (cycle.customer_id, cycle.period_end, _currency([cycle], charges, currency))
+            key = (cycle.customer_id, cycle.period_end, currencies[cycle.id])
         groups[key].append(cycle)
     return groups.values()
 
 
-def _currency(cycles: Sequence[BillingCycle], charges: Charges, default: str) -> str:
-    return next((charge.currency for cycle in cycles for charge in charges[cycle.id]), default)
+async def _currencies(tx: Transaction, cycles: Sequence[BillingCycle], charges: Charges) -> Mapping[str, str]:
+    """By the cycle's id: as its charges say, or if there are none, its subscription."""
+    uncharged = {cycle.id: cycle.subscription_id for cycle in cycles if not charges[cycle.id]}
+    currencies = {cycle.id: charges[cycle.id][0].currency for cycle in cycles if cycle.id not in uncharged}
+    if uncharged:
+        rows = await subscription_sql.list_subscription_currencies(
+            tx, tenant_id=tx.tenant_id, ids=sorted(set(uncharged.values()))
+        )
+        paid_in = {row.id: row.currency for row in rows}
+        currencies |= {cycle_id: paid_in[uncharged[cycle_id]] for cycle_id in uncharged}
+    return currencies
 
 
 def _occasion(group: Sequence[BillingCycle], currency: str) -> draft.Occasion:

@@ -42,18 +42,15 @@ class InvoiceMaker:
             return
         charges = await cycle_draft.charges_of(tx, [cycle.id for cycle in cycles])
         # A period that was paused from beginning to end has nothing to be invoiced.
-        cycles = [cycle for cycle in cycles if charges[cycle.id]]
-        if not cycles:
+        billed = [cycle for cycle in cycles if charges[cycle.id] or cycle.minimum_minor]
+        if not billed:
             return
         tenant = await tenant_profile(tx)
-        reckoning = await self.reckoning(tx, [cycle.customer_id for cycle in cycles], tenant)
-        drafts = await cycle_draft.drafts(tx, reckoning, cycles, charges)
-        # Of those on one invoice, only some may be among the causes.
-        led = {
-            made.invoice.id: next(causes[cycle.id] for cycle in made.cycles if cycle.id in causes)
-            for made in drafts
-        }
-        await self._write(tx, reckoning, drafts, tenant, led, finalize=tenant.auto_finalize)
+        reckoning = await self.reckoning(tx, [cycle.customer_id for cycle in billed], tenant)
+        drafts = await cycle_draft.drafts(tx, reckoning, billed, charges)
+        if drafts:
+            led = _led(drafts, cycles, causes)
+            await self._write(tx, reckoning, drafts, tenant, led, finalize=tenant.auto_finalize)
 
     async def make(
         self,
@@ -117,6 +114,20 @@ class InvoiceMaker:
         for invoice in invoices:
             cause = causes.get(invoice.id)
             records.announce(tx, invoice, announced[invoice.id], first=1, cause=cause)
+
+
+def _led(
+    drafts: Sequence[draft.Draft], cycles: Sequence[BillingCycle], causes: Mapping[str, eventv1.Event]
+) -> dict[str, eventv1.Event]:
+    """What each invoice is made for. Of the cycles on one, only some may be among the causes; or none, if it
+    waited for one that has nothing on it."""
+    awaited = {(one.customer_id, one.period_end): causes[one.id] for one in cycles if one.id in causes}
+    led = {}
+    for made in drafts:
+        first = made.cycles[0]
+        own = (causes[one.id] for one in made.cycles if one.id in causes)
+        led[made.invoice.id] = next(own, None) or awaited[first.customer_id, first.period_end]
+    return led
 
 
 async def _claim(tx: Transaction, cycle_ids: Sequence[str]) -> list[BillingCycle]:

@@ -87,8 +87,9 @@ class PreviewService:
             charges.setdefault(one.id, [])
         tenant = await tenant_profile(tx)
         reckoning = await self._maker.reckoning(tx, [cycle.customer_id], tenant)
-        (made,) = await cycle_draft.drafts(tx, reckoning, cycles, charges, subscription.currency)
-        return rpc.PreviewInvoiceResponse(invoice=draft.message(made))
+        made = await cycle_draft.drafts(tx, reckoning, cycles, charges)
+        invoice = draft.message(made[0]) if made else _empty(cycle, subscription.currency)
+        return rpc.PreviewInvoiceResponse(invoice=invoice)
 
     async def _rehearse(self, tx: Transaction, request: rpc.PreviewInvoiceRequest) -> pb.Invoice:
         subscription_id = _subscription_id(request)
@@ -167,7 +168,7 @@ class PreviewService:
                 break
         else:
             raise cycle_draft.preview_limit_reached(_MOST_STEPS)
-        return _empty(target or first, subscription)
+        return _empty(target or first, subscription.currency)
 
     async def _settle(self, tx: Transaction, cycle: BillingCycle, assumed: Mapping[str, Decimal]) -> None:
         """Rates and invoices a closed cycle, as the handlers of its events would."""
@@ -263,7 +264,5 @@ async def _shown(tx: Transaction, invoice_id: str) -> pb.Invoice:
     return invoice
 
 
-def _empty(cycle: BillingCycle, subscription: subscription_pb2.Subscription) -> pb.Invoice:
-    return to_message(
-        cycle, pb.Invoice, id="", version=0, state=pb.INVOICE_STATE_DRAFT, currency=subscription.currency
-    )
+def _empty(cycle: BillingCycle, currency: str) -> pb.Invoice:
+    return to_message(cycle, pb.Invoice, id="", version=0, state=pb.INVOICE_STATE_DRAFT, currency=currency)

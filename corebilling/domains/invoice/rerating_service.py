@@ -19,8 +19,8 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import draft, records
 from corebilling.domains.invoice.making import InvoiceMaker
 from corebilling.domains.invoice.model import InvoiceState, check_line
+from corebilling.domains.rating.prices import price_of
 from corebilling.domains.rating.rerating import Rerated, charges_at, check_correction, negotiated, rate_again
-from corebilling.domains.rating.service import price_of
 from corebilling.domains.schedule.rows import find_cycle
 from corebilling.errors import FailedPrecondition, NotFound
 from corebilling.events import outbox

@@ -7,6 +7,8 @@ from decimal import Decimal
 from billing_db import models
 from billing_db import rating as rating_sql
 
+from corebilling.domains.rating.charging import decide_charges, decide_progressive
+from corebilling.domains.rating.contracts import Contract
 from corebilling.domains.rating.measuring import Asked, TotalKey
 from corebilling.domains.rating.model import (
     BilledUsage,
@@ -16,15 +18,12 @@ from corebilling.domains.rating.model import (
     LateUsage,
     PricedItem,
     RatedRecords,
-    decide_charges,
-    decide_progressive,
     goes_on,
     is_usage_due,
     served_span,
 )
 from corebilling.domains.rating.records import PricedRecords
 from corebilling.values.aggregation import Aggregation
-from corebilling.values.commitment import Committed
 from corebilling.values.metering import FROM_RECORDS, quantity_of_total
 from corebilling.values.period import Period
 from corebilling.values.price import BY_RECORD, Price
@@ -32,30 +31,6 @@ from corebilling.values.proration import Grain, Proration
 
 Assumed = Mapping[str, Decimal]
 """What usage is supposed to come to, by meter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contract:
-    """What a subscription is and was made of, from when to when, and whose days count."""
-
-    items: list[PricedItem]
-    timezone: str
-    service: Period
-    committed: Sequence[Committed] | None
-    corrected: dict[str, Price]
-    """What periods of it were rated with again, by the price's id."""
-    meters: dict[str, str] = field(default_factory=dict)
-    """The meter of each metered item."""
-
-    def last_item(self, meter_code: str, period: Period) -> PricedItem | None:
-        """The one whose usage the meter's is at the period's end, if any."""
-        served = [
-            item
-            for item in self.items
-            if self.meters.get(item.id) == meter_code and item.served.start < period.end
-        ]
-        last = max(served, key=lambda item: item.served.start, default=None)
-        return last if last and last.served.end > period.start else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,10 @@
 """Use cases of rating: a closed cycle becomes charges."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from billing.event.v1 import event_pb2 as eventv1
 from billing.rating.v1 import rating_events_pb2 as events
@@ -15,50 +14,34 @@ from billing.types.v1 import money_pb2
 from billing.usage.v1 import usage_events_pb2
 from billing_db import metering as metering_sql
 from billing_db import models
-from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.rows import find_price
-from corebilling.domains.rating.intake import Assumed, Contract, decide, take_in, total_quantity
+from corebilling.domains.rating import charge_rows
+from corebilling.domains.rating.charging import decide_minimum
+from corebilling.domains.rating.contracts import Contract, load_contracts
+from corebilling.domains.rating.intake import Assumed, decide, take_in, total_quantity
 from corebilling.domains.rating.measuring import TotalKey, measure
-from corebilling.domains.rating.model import (
-    BilledUsage,
-    Charge,
-    ChargeKind,
-    Negotiated,
-    PricedItem,
-    decide_minimum,
-    evidence,
-    have_others_beside,
-    running_price,
-)
+from corebilling.domains.rating.model import BilledUsage, ChargeKind, evidence
+from corebilling.domains.rating.prices import price_of
 from corebilling.domains.rating.records import rate_one_record, rate_records, record_object
+from corebilling.domains.rating.usage_charges import have_others_beside, running_price
 from corebilling.domains.schedule.rows import find_cycle
-from corebilling.errors import InvalidArgument
 from corebilling.events import outbox
-from corebilling.mapping import decimal_text, instant, moment_object, to_message
+from corebilling.mapping import decimal_text, instant, to_message
 from corebilling.values.aggregation import Aggregation
-from corebilling.values.commitment import read
 from corebilling.values.exact import Fraction
-from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount
-from corebilling.values.period import ALWAYS, Period
+from corebilling.values.period import Period
 from corebilling.values.price import (
     BY_RECORD,
-    Price,
     PriceModel,
     Rated,
-    Step,
-    StepKind,
-    Tier,
-    TierCharge,
     rate,
     settle,
 )
-from corebilling.values.price_matrix import Cell
-from corebilling.values.price_percentage import Percentage
 from corebilling.values.proration import Grain, Proration
 
 _NOTHING_ASSUMED: Assumed = {}
@@ -117,7 +100,7 @@ class RatingService:
                     tx, tenant_id=tx.tenant_id, subscription_ids=[cycle.subscription_id for cycle in batch]
                 )
             rated = work.rated
-            await _insert(tx, [charge for cycle in batch for charge in rated[cycle.id].charges])
+            await charge_rows.insert(tx, [charge for cycle in batch for charge in rated[cycle.id].charges])
             if work.unchanged:
                 await _mark_unchanged(tx, work.unchanged)
             await _mark_minimums(tx, rated)
@@ -194,8 +177,8 @@ class RatingService:
         return rpc.PreviewPriceResponse(
             amount=decimal_text(exact_amount(rated.amount)),
             currency=price.currency,
-            tiers=(money_pb2.TierCharge(**_tier_object(tier)) for tier in evidence(price, rated)),
-            steps=(money_pb2.ChargeStep(**_step_object(step)) for step in rated.steps),
+            tiers=(money_pb2.TierCharge(**charge_rows.tier_object(tier)) for tier in evidence(price, rated)),
+            steps=(money_pb2.ChargeStep(**charge_rows.step_object(step)) for step in rated.steps),
             by_record=money_pb2.RecordEvidence(**record_object(price, records)) if records else None,
         )
 
@@ -228,7 +211,7 @@ async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle], assu
     for row in rows:
         if row.corrected_price_id:
             corrected[row.subscription_id].add(row.corrected_price_id)
-    contracts = await _contracts(tx, since, {row.subscription_item_id for row in rows}, corrected)
+    contracts = await load_contracts(tx, since, {row.subscription_item_id for row in rows}, corrected)
     billed = await _billed(tx, contracts, since)
     grain = (await tenant_profile(tx)).proration_grain
     usage: dict[str, list[rating_sql.ListUnbilledUsageRow]] = defaultdict(list)
@@ -249,7 +232,7 @@ async def _work_out(tx: Transaction, cycles: Sequence[models.BillingCycle], assu
         charges = decide(taken, measured, looked_at, billed, grain, assumed)
         work.rated[cycle.id] = RatedCycle(
             [
-                _row(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
+                charge_rows.row_of(tx, cycle.id, charge, totals.get((charge.item_id, charge.period.start)))
                 for charge in charges
             ],
             _minimum(cycle, taken.contract, grain),
@@ -302,7 +285,7 @@ async def _running_price(tx: Transaction, reported: Reported) -> Rated:
         tx, tenant_id=tx.tenant_id, subscription_id=reported.subscription_id, at=start
     )
     period = Period(found.full_period_start, found.full_period_end) if found else Period(start, start)
-    contracts = await _contracts(
+    contracts = await load_contracts(
         tx, {reported.subscription_id: period.start}, {reported.subscription_item_id}, {}
     )
     contract = contracts[reported.subscription_id]
@@ -356,281 +339,6 @@ def _announce_completed(
     )
 
 
-async def _contracts(
-    tx: Transaction,
-    since: Mapping[str, datetime],
-    item_ids: Collection[str],
-    corrected: Mapping[str, Collection[str]],
-) -> dict[str, Contract]:
-    """By subscription, with the items that served since then, and those named."""
-    rows = await rating_sql.list_rated_items(
-        tx,
-        tenant_id=tx.tenant_id,
-        subscription_ids=list(since),
-        since=list(since.values()),
-        item_ids=sorted(item_ids),
-    )
-    price_ids = sorted(
-        {row.price_id for row in rows} | {price_id for several in corrected.values() for price_id in several}
-    )
-    found = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
-    by_id = {row.id: row for row in found}
-    prices = {
-        pair: price_of(by_id[pair[0]], pair[1]) for pair in {(row.price_id, row.currency) for row in rows}
-    }
-    negotiated = await _negotiated(tx, rows, by_id)
-    contracts: dict[str, Contract] = {}
-    for row in rows:
-        service = Period(row.paid_from, row.ended_at or ALWAYS.end)
-        contract = contracts.get(row.subscription_id)
-        if contract is None:
-            committed = None if row.commitments is None else read(row.commitments)
-            contract = contracts[row.subscription_id] = Contract(
-                [],
-                row.timezone,
-                service,
-                committed,
-                {
-                    price_id: price_of(by_id[price_id], row.currency)
-                    for price_id in corrected.get(row.subscription_id, ())
-                },
-            )
-        if row.meter_code:
-            contract.meters[row.id] = row.meter_code
-        contract.items.append(
-            PricedItem(
-                id=row.id,
-                price=prices[row.price_id, row.currency],
-                quantity=row.quantity,
-                served=Period(row.starts_at, row.ends_at),
-                billed=Period(row.billed_from, row.billed_until),
-                aggregation=row.aggregation or "",
-                negotiated=tuple(negotiated.get((row.subscription_id, row.price_id), ())),
-            )
-        )
-    return contracts
-
-
-async def _negotiated(
-    tx: Transaction, items: Sequence[rating_sql.ListRatedItemsRow], prices: Mapping[str, models.Price]
-) -> Mapping[tuple[str, str], Sequence[Negotiated]]:
-    """Negotiated amounts by subscription and price, those that go before others first."""
-    overridden = [item for item in items if item.overridden]
-    if not overridden:
-        return {}
-    rows = await override_sql.list_overrides_of_subscriptions(
-        tx,
-        tenant_id=tx.tenant_id,
-        subscription_ids=sorted({item.subscription_id for item in overridden}),
-        price_ids=sorted({item.price_id for item in overridden}),
-    )
-    found: dict[tuple[str, str], list[Negotiated]] = defaultdict(list)
-    for row in rows:
-        price = _negotiated_price(prices[row.price_id], row)
-        valid = Period(row.valid_from, row.valid_until or ALWAYS.end)
-        found[row.for_subscription_id, row.price_id].append(Negotiated(price, valid))
-    return found
-
-
-def _negotiated_price(row: models.Price, override: override_sql.ListOverridesOfSubscriptionsRow) -> Price:
-    amounts = _Amounts(override.unit_amount, override.tiers, override.minimum_amount, override.maximum_amount)
-    price = _priced(row, override.currency, amounts)
-    return replace(price, included_quantity=override.included_quantity, override_id=override.id)
-
-
-def price_of(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> Price:
-    """The price of a row in one of its currencies, the tiers' decimals read from their texts.
-
-    Raises:
-        InvalidArgument: PRICE_CURRENCY_MISSING.
-    """
-    return _priced(
-        row, currency, _own_amounts(row) if currency == row.currency else _other_amounts(row, currency)
-    )
-
-
-def _priced(row: models.Price | rating_sql.FindBilledPriceRow, currency: str, amounts: "_Amounts") -> Price:
-    return Price(
-        id=row.id,
-        description=row.description,
-        currency=currency,
-        model=PriceModel(row.model),
-        metered=row.usage == "metered",
-        unit_amount=amounts.unit_amount,
-        unit_size=row.unit_size,
-        tiers=tuple(
-            Tier(
-                up_to=_decimal(tier, "up_to"),
-                unit_amount=Decimal(tier["unit_amount"]),
-                flat_amount=Decimal(tier["flat_amount"]),
-                block_size=_decimal(tier, "block_size"),
-                maximum_amount=_decimal(tier, "maximum_amount"),
-            )
-            for tier in amounts.tiers
-        ),
-        included_quantity=row.included_quantity,
-        maximum_amount=amounts.maximum_amount,
-        minimum_amount=amounts.minimum_amount,
-        one_time=row.one_time,
-        cells=_cells(row),
-        percentage=_percentage(row.percentage),
-        zero_usage_flat_fee=not row.no_flat_amount_when_unused,
-    )
-
-
-def _cells(row: models.Price | rating_sql.FindBilledPriceRow) -> tuple[Cell, ...]:
-    """With the one that takes what no other does, at the end."""
-    if row.default_unit_amount is None:
-        return ()
-    cells = (
-        Cell(tuple(zip(row.dimensions, cell["values"], strict=True)), Decimal(cell["unit_amount"]))
-        for cell in row.cells
-    )
-    return (*cells, Cell((), row.default_unit_amount))
-
-
-def _percentage(terms: Mapping[str, Any] | None) -> Percentage | None:
-    if terms is None:
-        return None
-    return Percentage(
-        percent=Decimal(terms["percent"]),
-        fixed_amount=_decimal(terms, "fixed_amount") or Decimal(0),
-        free_transactions=terms.get("free_transactions"),
-        free_value=_decimal(terms, "free_amount"),
-        minimum_amount=_decimal(terms, "minimum_amount"),
-        maximum_amount=_decimal(terms, "maximum_amount"),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Amounts:
-    """What a price costs in one currency; tiers as rows keep them."""
-
-    unit_amount: Decimal | None
-    tiers: Sequence[Mapping[str, str]]
-    minimum_amount: Decimal | None
-    maximum_amount: Decimal | None
-
-
-def _own_amounts(row: models.Price | rating_sql.FindBilledPriceRow) -> _Amounts:
-    return _Amounts(row.unit_amount, row.tiers, row.minimum_amount, row.maximum_amount)
-
-
-def _other_amounts(row: models.Price | rating_sql.FindBilledPriceRow, currency: str) -> _Amounts:
-    option = next((option for option in row.currency_options if option["currency"] == currency), None)
-    if option is None:
-        sold_in = ", ".join([row.currency, *(option["currency"] for option in row.currency_options)])
-        raise InvalidArgument(
-            "PRICE_CURRENCY_MISSING",
-            f"The price is sold in {sold_in} only; ask for one of these.",
-            {"price_id": row.id, "code": row.code, "currency": currency, "currencies": sold_in},
-        )
-    return _Amounts(
-        _decimal(option, "unit_amount"),
-        option["tiers"],
-        _decimal(option, "minimum_amount"),
-        _decimal(option, "maximum_amount"),
-    )
-
-
-def _decimal(tier: Mapping[str, Any], field: str) -> Decimal | None:
-    return Decimal(tier[field]) if tier.get(field) else None
-
-
-def _tier_object(tier: TierCharge) -> dict[str, str]:
-    """As rows keep it: a `billing.types.v1.TierCharge` in JSON."""
-    return {
-        "from_quantity": decimal_text(tier.from_quantity),
-        "up_to": "" if tier.up_to is None else decimal_text(tier.up_to),
-        "quantity": decimal_text(exact_amount(tier.quantity)),
-        "unit_amount": decimal_text(tier.unit_amount),
-        "flat_amount": decimal_text(tier.flat_amount),
-        "amount": decimal_text(exact_amount(tier.amount)),
-        "units": decimal_text(exact_amount(tier.units)),
-        "block_size": "" if tier.block_size is None else decimal_text(tier.block_size),
-    }
-
-
-def _step_object(step: Step) -> dict[str, str]:
-    """As rows keep it: a `billing.types.v1.ChargeStep` in JSON."""
-    return {
-        "kind": money_pb2.ChargeStepKind.Name(_STEP_KINDS[step.kind]),
-        "amount": decimal_text(exact_amount(step.amount)),
-    }
-
-
-def _basis_object(charge: Charge, total: rating_sql.ListUnbilledUsageRow | None) -> dict[str, Any]:
-    """As rows keep it: a `ChargeBasis` in JSON."""
-    basis = charge.basis
-    kept: dict[str, Any] = {
-        "full_period": _period_object(basis.full_period),
-        "proration_grain": f"PRORATION_GRAIN_{basis.terms.grain.upper()}",
-        "timezone": basis.terms.timezone,
-    }
-    if basis.due.span != basis.full_period or basis.due.share != 1:
-        kept |= {"span": _period_object(basis.due.span), "share": str(basis.due.share)}
-    if basis.before is not None:
-        kept |= {"span_before": _period_object(basis.before.span), "share_before": str(basis.before.share)}
-    if total is not None and charge.kind in (ChargeKind.USAGE, ChargeKind.ADJUSTMENT):
-        kept |= {
-            "quantity_before": decimal_text(total.billed_quantity),
-            "record_count": total.record_count,
-        }
-        if total.first_recorded_at is not None and total.last_recorded_at is not None:
-            kept["first_recorded_at"] = moment_object(total.first_recorded_at)
-            kept["last_recorded_at"] = moment_object(total.last_recorded_at)
-    if basis.together is not None and basis.together_before is not None:
-        kept |= {
-            "priced_quantity": decimal_text(basis.together.quantity),
-            "priced_share": str(basis.together.share),
-        }
-        if basis.together_before.parts:
-            kept |= {
-                "priced_quantity_before": decimal_text(basis.together_before.quantity),
-                "priced_share_before": str(basis.together_before.share),
-            }
-    return kept
-
-
-def _period_object(period: Period) -> dict[str, Any]:
-    return {"start": moment_object(period.start), "end": moment_object(period.end)}
-
-
-_STEP_KINDS = {
-    StepKind.CAP: money_pb2.CHARGE_STEP_KIND_CAP,
-    StepKind.MINIMUM: money_pb2.CHARGE_STEP_KIND_MINIMUM,
-    StepKind.BILLED: money_pb2.CHARGE_STEP_KIND_BILLED,
-}
-
-
-def _row(
-    tx: Transaction, cycle_id: str, charge: Charge, total: rating_sql.ListUnbilledUsageRow | None
-) -> models.Charge:
-    return models.Charge(
-        tenant_id=tx.tenant_id,
-        id=new_id("chg"),
-        cycle_id=cycle_id,
-        subscription_item_id=charge.item_id,
-        kind=charge.kind,
-        price_id=charge.price.id,
-        price_override_id=charge.price.override_id or None,
-        description=charge.description,
-        period_start=charge.period.start,
-        period_end=charge.period.end,
-        quantity=charge.quantity,
-        unit_amount=charge.price.unit_amount,
-        unit_size=charge.price.unit_size,
-        currency=charge.price.currency,
-        amount=charge.amount,
-        amount_before=charge.amount_before,
-        tiers=[_tier_object(tier) for tier in charge.tiers],
-        steps=[_step_object(step) for step in charge.steps],
-        by_record=None if charge.records is None else record_object(charge.price, charge.records),
-        basis=_basis_object(charge, total),
-        created_at=tx.now,
-    )
-
-
 async def _keep_unused(tx: Transaction, unused: Sequence[UnusedKey]) -> None:
     """Gives what is billed unused the totals that its charges are noted in."""
     await metering_sql.insert_unused_totals(
@@ -648,31 +356,4 @@ async def _mark_unchanged(tx: Transaction, totals: Sequence[TotalKey]) -> None:
         tenant_id=tx.tenant_id,
         subscription_item_ids=[item_id for item_id, _ in totals],
         period_starts=[period_start for _, period_start in totals],
-    )
-
-
-async def _insert(tx: Transaction, rows: Sequence[models.Charge]) -> None:
-    await rating_sql.insert_charges(
-        tx,
-        tenant_id=tx.tenant_id,
-        created_at=tx.now,
-        ids=[row.id for row in rows],
-        cycle_ids=[row.cycle_id for row in rows],
-        subscription_item_ids=[row.subscription_item_id for row in rows],
-        kinds=[row.kind for row in rows],
-        price_ids=[row.price_id for row in rows],
-        price_override_ids=[row.price_override_id or "" for row in rows],
-        descriptions=[row.description for row in rows],
-        period_starts=[row.period_start for row in rows],
-        period_ends=[row.period_end for row in rows],
-        quantities=[row.quantity for row in rows],
-        unit_amounts=["" if row.unit_amount is None else decimal_text(row.unit_amount) for row in rows],
-        unit_sizes=[row.unit_size for row in rows],
-        currencies=[row.currency for row in rows],
-        amounts=[row.amount for row in rows],
-        amounts_before=[row.amount_before for row in rows],
-        tiers=[row.tiers for row in rows],
-        steps=[row.steps for row in rows],
-        by_record=[row.by_record for row in rows],
-        basis=[row.basis for row in rows],
     )

@@ -1,18 +1,10 @@
-"""What a batch of usage says: its records as columns, and the items that they name."""
+"""What a batch of usage says: its records as columns, and the subscriptions that they name."""
 
-from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
-from typing import cast
 
 from billing.usage.v1 import usage_pb2
-from billing_db import usage as usage_sql
 
-from corebilling.db.transaction import Transaction
-from corebilling.domains.usage.model import Properties, UsageItem, UsageRecords
-from corebilling.values.aggregation import PropertyFilter
-from corebilling.values.metering import most_before
-from corebilling.values.period import BillingCalendar, IntervalUnit
+from corebilling.domains.usage.form import Properties, UsageRecords
 
 _MAX_ID_CHARACTERS = 64
 
@@ -45,48 +37,11 @@ def _properties(messages: Sequence[usage_pb2.UsageRecord]) -> Sequence[Propertie
     return [dict(one) or None for one in maps] if any(maps) else ()
 
 
-async def named_items(
-    tx: Transaction, records: UsageRecords, since: datetime
-) -> dict[tuple[str, str], list[UsageItem]]:
-    """The metered items that the records name, by subscription and meter, in the order they began.
-
-    Those that ended before `since` are left out: no record of theirs is accepted any more.
-    """
+def named_subscriptions(records: UsageRecords) -> list[str]:
+    """Those that the records name, without what can be no id."""
     # Postgres holds no NUL in text, and no id is that long: such a record is refused, not the whole batch.
-    ids = [
+    return [
         name
         for name in set(records.subscription_ids)
         if 0 < len(name) <= _MAX_ID_CHARACTERS and "\0" not in name
     ]
-    rows = await usage_sql.list_usage_items(tx, tenant_id=tx.tenant_id, subscription_ids=ids, since=since)
-    items: dict[tuple[str, str], list[UsageItem]] = defaultdict(list)
-    for row in rows:
-        items[row.subscription_id, row.meter_code].append(_item(row))
-    return items
-
-
-def _item(row: usage_sql.ListUsageItemsRow) -> UsageItem:
-    return UsageItem(
-        id=row.id,
-        meter_code=row.meter_code,
-        aggregation=row.aggregation,
-        subscription_id=row.subscription_id,
-        customer_id=row.customer_id,
-        subscription_version=row.subscription_version,
-        max_quantity=most_before(row.transform, row.max_quantity),
-        starts_at=row.starts_at,
-        ends_at=row.ends_at,
-        next_change_at=row.next_change_at,
-        filters=[PropertyFilter(one["property"], frozenset(one["values"])) for one in row.filters],
-        transform=row.transform,
-        by_record=row.by_record,
-        calendar=BillingCalendar(
-            anchor_at=row.anchor_at,
-            interval_unit=cast("IntervalUnit", row.interval_unit),
-            interval_count=row.interval_count,
-            timezone=row.timezone,
-            start_at=row.start_at,
-            trial_end_at=row.trial_end_at,
-            ended_at=row.ended_at,
-        ),
-    )
