@@ -480,8 +480,9 @@ class Life:
         goes_on = part.span.end < min(part.whole.end, self.ends_at, run.served.end)
         serves = run.served.end > part.span.start and _overlap(run.served, so_far)
         # Taken back in the instant that it was added in: what was used in that is billed all the same.
-        at_once = run.served.end == run.served.start and bool(run.records)
-        if goes_on or (not serves and not (at_once and part.span.start <= run.served.start < part.span.end)):
+        begun = max(run.served.start, self.starts_at)
+        at_once = run.served.end == begun and bool(run.records)
+        if goes_on or (not serves and not (at_once and part.span.start <= begun < part.span.end)):
             return None
         before = self._comes_to(run, part.whole)
         used = self._used(run, part.whole)
