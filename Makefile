@@ -106,6 +106,12 @@ oracle: export CUSTOMERS ?= 10000
 oracle: $(INSTALLED) ## compare random customers' years with a naive reckoning; SEED=n, CUSTOMERS=10000, ONLY=customer-17
 	pytest -q -n $(if $(ONLY),0,$$(getconf _NPROCESSORS_ONLN)) --maxschedchunk 1 -m long --show-capture=no tests/oracle/test_years.py
 
+.PHONY: walks
+walks: export SEED ?= $(shell date +%s)
+walks: export WALKS ?= 50
+walks: $(INSTALLED) ## take random walks through all calls about money; SEED=n, WALKS=50, STEPS=40
+	pytest -q -m long --show-capture=no tests/walks/test_walks.py
+
 .PHONY: up
 up: $(INSTALLED) ## serve everything in one process on an embedded Postgres
 	corebilling up

@@ -4,6 +4,9 @@ Each aggregation reads its quantity from `Totals`, which can be merged in any or
 come in batches, late, and on many machines. Quantities that depend on how long a level was held are in
 `time_weighted`.
 
+The database adds totals up as records come in. Of records at hand, as a forecast has them, `counted_records`
+and `totals_of` say the same.
+
     records -> those of the period, once per key, that the filters let through
             -> aggregated -> transformed (divided, rounded up to blocks) -> quantity
 """

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Protocol, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from corebilling.errors import InvalidArgument
@@ -138,6 +138,31 @@ def runs_that_bill(billing_day: date, run_times: Sequence[datetime], timezone: s
     return [is_due and True not in due[:place] for place, is_due in enumerate(due)]
 
 
+class CalendarRow(Protocol):
+    """A row that says when a subscription's periods are; its `billing_day` is in the anchor."""
+
+    @property
+    def anchor_at(self) -> datetime: ...
+
+    @property
+    def interval_unit(self) -> str: ...
+
+    @property
+    def interval_count(self) -> int: ...
+
+    @property
+    def timezone(self) -> str: ...
+
+    @property
+    def start_at(self) -> datetime: ...
+
+    @property
+    def trial_end_at(self) -> datetime | None: ...
+
+    @property
+    def ended_at(self) -> datetime | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class BillingCalendar:
     """Which period a moment belongs to, over the whole life of a subscription.
@@ -158,6 +183,18 @@ class BillingCalendar:
     trial_end_at: datetime | None = None
     ended_at: datetime | None = None
     billing_day: int | None = None
+
+    @classmethod
+    def of(cls, row: CalendarRow) -> "BillingCalendar":
+        return cls(
+            anchor_at=row.anchor_at,
+            interval_unit=cast("IntervalUnit", row.interval_unit),
+            interval_count=row.interval_count,
+            timezone=row.timezone,
+            start_at=row.start_at,
+            trial_end_at=row.trial_end_at,
+            ended_at=row.ended_at,
+        )
 
     def boundary(self, n: int) -> datetime:
         """When billed period `n` starts, and period `n - 1` ends."""

@@ -179,6 +179,8 @@ def rate_more(
 
     The tiers go on where they stopped; cap and minimum hold for the period, so what was billed counts. By
     default that is what `before` comes to.
+
+    For whoever knows no more than that. Invoices bill what all of the period comes to, less what was billed.
     """
     before = Fraction(before)
     used = difference(rate_tiers(price, before + Fraction(added)), rate_tiers(price, before))

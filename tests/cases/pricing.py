@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from corebilling.domains.usage.model import UsageWindow, microseconds
+from corebilling.domains.usage.form import microseconds
+from corebilling.domains.usage.placement import UsageWindow
 from corebilling.values import aggregation, time_weighted
 from corebilling.values.currency import EXPONENTS
 from corebilling.values.exact import Fraction

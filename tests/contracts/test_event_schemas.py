@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from billing.catalog.v1 import catalog_pb2
 from billing.invoice.v1 import invoice_service_pb2
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.usage.v1 import usage_pb2, usage_service_pb2
@@ -24,7 +23,7 @@ from corebilling.events.envelope import catalogue, payload_object
 from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
 from tests.rpc.test_watch_events import publish
-from tests.support.catalog import new_meter, new_price, new_product, subscribe
+from tests.support.catalog import metered_price, new_meter, new_price, new_product, subscribe
 from tests.support.platform import Platform
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "events"
@@ -124,15 +123,7 @@ async def month(platform: Platform) -> None:
     )
     product = await new_product(platform)
     meter = await new_meter(platform)
-    metered = await new_price(
-        platform,
-        product.id,
-        "tokens",
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
-        unit_amount="0.25",
-    )
+    metered = await metered_price(platform, product.id, meter.id, unit_amount="0.25")
     subscription = await subscribe(platform, await new_price(platform, product.id, "fee"), metered)
     record = usage_pb2.UsageRecord(
         idempotency_key="u-1",

@@ -1,35 +1,12 @@
-from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebilling.values.money import Rounding
 from corebilling.values.period import Period
 from corebilling.values.proration import Grain, Proration
-from tests.support.shares import segment_shares
-
-
-def utc(year: int, month: int, day: int, hour: int = 0) -> datetime:
-    return datetime(year, month, day, hour, tzinfo=UTC)
-
-
-APRIL = Period(utc(2025, 4, 1), utc(2025, 5, 1))
-NOTHING = Period(APRIL.start, APRIL.start)
-
-zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia"])
-grains = st.sampled_from(list(Grain))
-terms = st.builds(Proration, grain=grains, timezone=zones, rounding=st.sampled_from(list(Rounding)))
-prices = st.decimals(0, 10**6, places=4)
-moments = st.timedeltas(timedelta(0), timedelta(days=40)).map(lambda span: utc(2025, 3, 1) + span)
-SPAN = Period(utc(2025, 3, 1), utc(2025, 4, 10))
-
-
-def segments(cuts: list[datetime]) -> list[Period]:
-    bounds = [SPAN.start, *sorted(cuts), SPAN.end]
-    return [Period(start, end) for start, end in pairwise(bounds)]
+from tests.support.shares import APRIL, NOTHING, SPAN, moments, prices, segment_shares, segments, terms, utc
 
 
 @given(cuts=st.lists(moments, max_size=6), rules=terms)

@@ -6,19 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corebilling.domains.usage.model import (
+from corebilling.domains.usage.form import UsageRecords, check_form, microseconds, months_of, stored_keys
+from corebilling.domains.usage.model import decide_acceptance, usage_total_id
+from corebilling.domains.usage.placement import (
     Placement,
     UsageItem,
     UsagePeriod,
-    UsageRecords,
     UsageWindow,
-    check_form,
-    decide_acceptance,
     decide_placement,
-    microseconds,
-    months_of,
-    stored_keys,
-    usage_total_id,
 )
 from corebilling.values.period import BillingCalendar, Period
 

@@ -42,9 +42,12 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from corebilling.mapping import enum_number, instant, timestamp
 from corebilling.values.ids import new_id
 from tests.oracle.world import (
+    METERS,
+    SUBJECT,
     Action,
     Cancel,
     Change,
+    Correct,
     Customer,
     Grant,
     Invoice,
@@ -61,11 +64,6 @@ from tests.oracle.world import (
 )
 from tests.support.platform import Platform
 
-METERS = {
-    "requests": catalog_pb2.AGGREGATION_SUM,
-    "jobs": catalog_pb2.AGGREGATION_COUNT,
-    "peak": catalog_pb2.AGGREGATION_MAX,
-}
 AT_ONCE = 16
 """Calls under way; the server has half as many connections."""
 BATCH_RECORDS = 1000
@@ -84,6 +82,8 @@ class Account:
     subscription_id: str = ""
     credits: list[str] = field(default_factory=list)
     answers: list[bool] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    """Of the records that were reported."""
 
 
 @dataclass
@@ -122,10 +122,20 @@ class Shop:
         )
         self.key = (await access.CreateApiKey(request)).secret
         await self._set_taxes()
-        for code, aggregation in METERS.items():
+        for code, terms in METERS.items():
             meter = catalog_service_pb2.CreateMeterRequest(
-                request_id=new_id("req"), code=code, name=code, aggregation=aggregation
+                request_id=new_id("req"),
+                code=code,
+                name=code,
+                aggregation=enum_number(catalog_pb2.Aggregation, terms.aggregation),  # type: ignore[arg-type]
+                unique_property=SUBJECT if terms.aggregation == "unique" else "",
             )
+            if terms.divide_by:
+                meter.transform.divide_by = terms.divide_by
+                meter.transform.block_size = terms.block_size
+                if terms.rounding:
+                    rounding = enum_number(catalog_pb2.QuantityRounding, terms.rounding)
+                    meter.transform.rounding = rounding  # type: ignore[assignment]
             self.meters[code] = (await self.stub(CatalogServiceStub).CreateMeter(meter)).meter.id
         for category in sorted(categories):
             product = catalog_service_pb2.CreateProductRequest(
@@ -310,10 +320,24 @@ class Shop:
                 await self.stub(UsageServiceStub).ReportUsage(
                     usage_service_pb2.ReportUsageRequest(record=_record(account, action))
                 )
+            case Correct():
+                await self._correct(account, action)
             case Grant():
                 account.credits.append(await self._grant(account, action))
             case Redeem():
                 await self._redeem(account, action)
+
+    async def _correct(self, account: Account, action: Correct) -> None:
+        terms: dict[str, Any] = {
+            "request_id": new_id("req"),
+            "idempotency_key": account.keys[action.record],
+            "reason": "reported wrongly",
+        }
+        usage = self.stub(UsageServiceStub)
+        if action.quantity:
+            await usage.CorrectUsage(usage_service_pb2.CorrectUsageRequest(quantity=action.quantity, **terms))
+        else:
+            await usage.RetractUsage(usage_service_pb2.RetractUsageRequest(**terms))
 
     async def _grant(self, account: Account, action: Grant) -> str:
         request = credit_service_pb2.GrantCreditRequest(
@@ -448,12 +472,14 @@ def in_turns(actions: Sequence[Action]) -> list[list[Action]]:
 
 
 def _record(account: Account, use: Use) -> usage_pb2.UsageRecord:
+    account.keys.append(new_id("key"))
     return usage_pb2.UsageRecord(
-        idempotency_key=new_id("key"),
+        idempotency_key=account.keys[-1],
         subscription_id=account.subscription_id,
         meter_code=use.meter,
         quantity=use.quantity,
         recorded_at=timestamp(use.at),
+        properties={SUBJECT: use.subject} if use.subject else {},
     )
 
 

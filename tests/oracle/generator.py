@@ -8,9 +8,11 @@ from random import Random
 
 from tests.oracle.times import boundary
 from tests.oracle.world import (
+    METERS,
     Action,
     Cancel,
     Change,
+    Correct,
     Customer,
     Grant,
     Item,
@@ -38,7 +40,6 @@ ZONES = (
     "Pacific/Auckland",
 )
 CURRENCIES = ("USD", "JPY", "KWD")
-METERS = ("requests", "jobs", "peak")
 COUNTRIES = (("DE", ""), ("US", "CA"), ("CA", "QC"), ("CH", ""))
 TAX_RATES = (
     TaxRate("19", "DE"),
@@ -122,7 +123,8 @@ class Generator:
         currency = self.chance.choice(CURRENCIES)
         country, region = self.chance.choice(COUNTRIES)
         licensed = tuple(self.price(f"fee-{place}", currency) for place in range(3))
-        meters = self.chance.sample(METERS, self.chance.choice((0, 1, 1, 2)))
+        usual = ("requests", "jobs", "peak") if self.chance.random() < 0.5 else tuple(METERS)
+        meters = self.chance.sample(usual, self.chance.choice((0, 1, 1, 2)))
         metered = {
             meter: tuple(self.price(f"{meter}-{place}", currency, meter) for place in range(2))
             for meter in meters
@@ -204,7 +206,7 @@ class _LifeOf:
 
     def visits(self) -> list[Visit]:
         self.versions = dict.fromkeys(self.metered, 0)
-        self.paused = False
+        self.paused, self.reported = False, 0
         begin, *later = self.times
         start = begin + self.schedule.starts_after
         self.anchor = start + timedelta(days=self.schedule.trial_days)
@@ -221,6 +223,7 @@ class _LifeOf:
                 actions += self.step(at)
             if self.chance.random() < 0.8:
                 actions += self.usage(at)
+            actions += self.corrections()
             actions += self.money(at, 0.08)
             if actions:
                 visits.append(Visit(at, tuple(actions)))
@@ -262,26 +265,46 @@ class _LifeOf:
         self.chance.shuffle(items)
         return tuple(items)
 
-    def usage(self, at: datetime) -> list[Action]:
-        made: list[Action] = []
+    def is_in_order(self, meter: str) -> bool:
+        """Whether it makes a difference which of two records of one time came in later."""
+        return METERS[meter].aggregation in ("latest", "time_weighted")
+
+    def usage(self, at: datetime) -> list[Use]:
+        made: list[Use] = []
         for meter in self.metered:
             for _ in range(self.chance.choice((0, 1, 2, 3, 5))):
                 quantity = self.chance.choice(("0", "1", "2.5", "3", "10", "0.333", "17", "61.25", "140"))
-                made.append(Use(meter, quantity, self.moment(at)))
+                moment = self.moment(at)
+                while any((one.meter, one.at) == (meter, moment) for one in made) and self.is_in_order(meter):
+                    moment -= timedelta(microseconds=1)
+                subject = self.chance.choice("abcdefg") if METERS[meter].aggregation == "unique" else ""
+                made.append(Use(meter, quantity, moment, subject))
+        self.reported += len(made)
+        return made
+
+    def corrections(self) -> list[Action]:
+        """Of records reported lately, and of those whose periods were invoiced."""
+        made: list[Action] = []
+        while self.reported and self.chance.random() < 0.15:
+            back = self.chance.randrange(1, self.chance.choice((6, 20, 60)))
+            quantity = self.chance.choice(("", "", "0", "2.5", "7", "120"))
+            made.append(Correct(max(0, self.reported - back), quantity))
         return made
 
     def moment(self, at: datetime) -> datetime:
-        """Now, some time ago, or next to a boundary."""
+        """Now, some time ago or minutes ahead, or next to a boundary."""
         way = self.chance.random()
-        if way < 0.4:
+        if way < 0.35:
             return at
+        if way < 0.4:
+            return at + timedelta(seconds=self.chance.randrange(310))
         if way < 0.75:
             return at - timedelta(seconds=self.chance.randrange(86_400 * self.chance.choice((2, 15, 36))))
         n = 0
         interval, zone = self.schedule.interval, self.schedule.zone
         while boundary(self.anchor, interval, n + 1, zone) <= at:
             n += 1
-        edge = boundary(self.anchor, interval, self.chance.choice((n, n, max(n - 1, 0))), zone)
+        edge = boundary(self.anchor, interval, self.chance.choice((n, n, n + 1, max(n - 1, 0))), zone)
         return edge + timedelta(microseconds=self.chance.choice((-1, 0, 1)))
 
     def money(self, at: datetime, likely: float) -> list[Action]:

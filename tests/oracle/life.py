@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from tests.oracle import invoicing
-from tests.oracle.prices import amount_of, number, period_amount
+from tests.oracle.prices import amount_of, number, period_amount, transformed
 from tests.oracle.times import BEGINNING, FOREVER, Span, boundary, period_at, share
 from tests.oracle.world import (
+    METERS,
     Action,
     Cancel,
     Change,
+    Correct,
     Customer,
     Grant,
     Invoice,
@@ -35,7 +37,19 @@ OLDEST = timedelta(days=35)
 AHEAD = timedelta(minutes=5)
 INSTANT = timedelta(microseconds=1)
 EXPONENTS = {"JPY": 0, "USD": 2, "EUR": 2, "KWD": 3}
-METERS = {"requests": "sum", "jobs": "count", "peak": "max"}
+TOGETHER = ("sum", "count", "max")
+"""Of these, what items of one price measured in a period can be put together."""
+BY_RECORD = ("unique", "latest", "time_weighted")
+"""These look at single records, which can therefore not be corrected."""
+
+
+@dataclass
+class Record:
+    """What was accepted; without quantity it was taken back."""
+
+    at: datetime
+    quantity: Fraction | None
+    subject: str
 
 
 @dataclass
@@ -47,7 +61,7 @@ class Run:
     place: int
     served: Span
     fee: Span
-    records: list[Use] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     billed: dict[datetime, Fraction] = field(default_factory=dict)
     """By the beginning of the period that the usage lies in."""
 
@@ -55,15 +69,14 @@ class Run:
         """Of one price; a quantity is a number."""
         return self.price == item.price and number(self.quantity) == number(item.quantity)
 
-    def used(self, period: Span) -> Fraction:
-        quantities = [number(one.quantity) for one in self.records if period.start <= one.at < period.end]
-        match METERS[self.price.meter]:
-            case "sum":
-                return sum(quantities, Fraction(0))
-            case "count":
-                return Fraction(len(quantities))
-            case _:
-                return max(quantities, default=Fraction(0))
+    @property
+    def aggregation(self) -> str:
+        return METERS[self.price.meter].aggregation
+
+    def standing(self, period: Span) -> list[Record]:
+        return [
+            one for one in self.records if period.start <= one.at < period.end and one.quantity is not None
+        ]
 
 
 @dataclass
@@ -84,6 +97,7 @@ class Life:
         self.now = seller.begins
         self.state = "none"
         self.runs: list[Run] = []
+        self.reported: list[Record | None] = []
         self.paused: list[Run] = []
         self.parts: list[Part] = []
         self.to_come: tuple[datetime, Change] | None = None
@@ -169,7 +183,7 @@ class Life:
     # What customers do
 
     def _act(self, action: Action) -> bool:
-        if not isinstance(action, Use | Grant | Redeem):
+        if not isinstance(action, Use | Correct | Grant | Redeem):
             self._catch_up()
         match action:
             case Subscribe():
@@ -183,7 +197,10 @@ class Life:
             case Cancel():
                 return self._cancel(action)
             case Use():
-                return self._use(action)
+                self.reported.append(self._use(action))
+                return self.reported[-1] is not None
+            case Correct():
+                return self._correct(action)
             case Grant():
                 self.credits.append(
                     invoicing.Credit(
@@ -318,28 +335,41 @@ class Life:
             self.to_come = None
         return True
 
-    def _use(self, action: Use) -> bool:
+    def _use(self, action: Use) -> Record | None:
         if not self.now - OLDEST <= action.at <= self.now + AHEAD:
-            return False
+            return None
         if self.to_come and self.to_come[0] <= self.now:
             self._catch_up()
         if self.state in ("none", "created") or not self.starts_at <= action.at < self.ends_at:
-            return False
+            return None
         if self.starts_at > self.now:
-            return False
+            return None
         for run in reversed(self.runs):
             if run.price.meter == action.meter and run.served.start <= action.at < run.served.end:
-                run.records.append(action)
+                record = Record(action.at, number(action.quantity), action.subject)
+                run.records.append(record)
                 self._open_closing_part()
-                return True
-        return False
+                return record
+        return None
+
+    def _correct(self, action: Correct) -> bool:
+        """Of a record that was taken back, only that can be said again."""
+        record = self.reported[action.record]
+        run = next((run for run in self.runs if any(one is record for one in run.records)), None)
+        if record is None or run is None or run.aggregation in BY_RECORD:
+            return False
+        if record.quantity is None:
+            return not action.quantity
+        record.quantity = number(action.quantity) if action.quantity else None
+        self._open_closing_part()
+        return True
 
     def _open_closing_part(self) -> None:
         """Usage that nothing is left to bill it with gets a part of no length, with the usual grace."""
         if self.ends_at == FOREVER or any(not part.settled for part in self.parts):
             return
         if any(
-            run.used(period) != run.billed.get(period.start, 0)
+            self._used(run, period) != run.billed.get(period.start, 0)
             for run in self.runs
             for period in self._paid_periods(run)
         ):
@@ -353,10 +383,47 @@ class Life:
         return Span(self.anchor, max(self.anchor, self.ends_at))
 
     def _paid_periods(self, run: Run) -> list[Span]:
-        """Those that a metered item was used in."""
+        """Those that a metered item was used in, or billed for."""
         zone, interval = self.customer.timezone, self.customer.interval
-        times = [one.at for one in run.records if one.at >= self.anchor]
+        times = {one.at for one in run.records if one.at >= self.anchor} | set(run.billed)
         return sorted({period_at(self.anchor, interval, at, zone) for at in times})
+
+    def _used(self, run: Run, period: Span) -> Fraction:
+        """What the meter makes of the item's records in a period."""
+        meter, standing = METERS[run.price.meter], run.standing(period)
+        quantities = [one.quantity or Fraction(0) for one in standing]
+        match meter.aggregation:
+            case "sum":
+                quantity = sum(quantities, Fraction(0))
+            case "count":
+                quantity = Fraction(len(quantities))
+            case "max":
+                quantity = max(quantities, default=Fraction(0))
+            case "min":
+                quantity = min(quantities, default=Fraction(0))
+            case "average":
+                quantity = sum(quantities, Fraction(0)) / (len(quantities) or 1)
+            case "unique":
+                quantity = Fraction(len({one.subject for one in standing}))
+            case "latest":  # The last to come in, of those of one time.
+                last = max(enumerate(standing), key=lambda one: (one[1].at, one[0]), default=None)
+                quantity = (last[1].quantity if last else None) or Fraction(0)
+            case _:
+                quantity = self._held_over(run, period)
+        return transformed(meter, quantity)
+
+    def _held_over(self, run: Run, period: Span) -> Fraction:
+        """The level of the item's meter, whichever item had the records, over what it served of a period."""
+        served = run.served.meets(period).meets(self._service)
+        levels = sorted(
+            (one for other in self.runs if other.price.meter == run.price.meter for one in other.records),
+            key=lambda one: one.at,
+        )
+        held = Fraction(0)
+        for place, one in enumerate(levels):
+            until = levels[place + 1].at if place + 1 < len(levels) else FOREVER
+            held += (one.quantity or 0) * Span(one.at, until).meets(served).microseconds
+        return held / period.microseconds
 
     def _close(self, part: Part) -> None:
         part.settled = True
@@ -420,10 +487,10 @@ class Life:
         at_once = run.served.end == run.served.start and bool(run.records)
         if goes_on or (not serves and not (at_once and part.span.start <= run.served.start < part.span.end)):
             return None
-        before = self._together(run.price, part.whole)
-        used = run.billed[part.whole.start] = run.used(part.whole)
-        after = self._together(run.price, part.whole)
-        if self._charged(run.price, part.whole) != [run] and not used and before == after:
+        before = self._comes_to(run, part.whole)
+        used = run.billed[part.whole.start] = self._used(run, part.whole)
+        after = self._comes_to(run, part.whole)
+        if self._charged(run, part.whole) != [run] and not used and before == after:
             return None
         return _line("usage", run, run.served.meets(so_far), used, self._minor(after) - self._minor(before))
 
@@ -431,29 +498,35 @@ class Life:
         """What settled periods of the item turned out to cost more, or less."""
         found = []
         for period in self._paid_periods(run):
-            used, billed = run.used(period), run.billed.get(period.start)
+            used, billed = self._used(run, period), run.billed.get(period.start)
+            ahead = billed is None and period.start >= self.ends_at
+            if ahead:  # Of a period that never came, nothing is due but what was used.
+                run.billed[period.start] = billed = Fraction(0)
             if billed is None or used == billed:
                 continue
-            before = self._together(run.price, period)
+            before = self._comes_to(run, period)
             run.billed[period.start] = used
-            amount_minor = self._minor(self._together(run.price, period)) - self._minor(before)
+            after = self._comes_to(run, period)
+            amount_minor = self._minor(after - before) if ahead else self._minor(after) - self._minor(before)
             found.append(_line("adjustment", run, run.served.meets(period), used - billed, amount_minor))
         return found
 
-    def _charged(self, price: Price, whole: Span) -> list[Run]:
-        """The items of a price that a period was charged for so far."""
-        return [run for run in self.runs if run.price == price and whole.start in run.billed]
+    def _charged(self, run: Run, whole: Span) -> list[Run]:
+        """The items that a period was charged for so far, of those that are priced together with this one."""
+        if run.aggregation not in TOGETHER:
+            return [run] if whole.start in run.billed else []
+        return [other for other in self.runs if other.price == run.price and whole.start in other.billed]
 
-    def _together(self, price: Price, whole: Span) -> Fraction:
+    def _comes_to(self, run: Run, whole: Span) -> Fraction:
         """What they come to, as if it had been one item all along."""
-        runs = self._charged(price, whole)
+        runs = self._charged(run, whole)
         if not runs:
             return Fraction(0)
-        quantities = [run.billed[whole.start] for run in runs]
-        quantity = max(quantities) if METERS[price.meter] == "max" else sum(quantities, Fraction(0))
+        quantities = [one.billed[whole.start] for one in runs]
+        quantity = max(quantities) if run.aggregation == "max" else sum(quantities, Fraction(0))
         service = whole.meets(self._service)
-        shares = [self._share(run.served.meets(service), whole) for run in runs]
-        return period_amount(price, quantity, min(sum(shares, Fraction(0)), Fraction(1)))
+        shares = [self._share(one.served.meets(service), whole) for one in runs]
+        return period_amount(run.price, quantity, min(sum(shares, Fraction(0)), Fraction(1)))
 
     def _invoice(self, part: Part, lines: list[tuple[Line, Run]]) -> None:
         amounts = [

@@ -1,9 +1,9 @@
 """What a quantity costs, by the table of prices in docs/money.md: exact, in major units."""
 
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 
-from tests.oracle.world import Price, Tier
+from tests.oracle.world import Meter, Price, Tier
 
 NOTHING = Fraction(0)
 
@@ -43,6 +43,23 @@ def period_amount(price: Price, quantity: Fraction, share: Fraction) -> Fraction
     if price.minimum_amount and share:
         amount = max(amount, number(price.minimum_amount) * share)
     return amount
+
+
+def transformed(meter: Meter, quantity: Fraction) -> Fraction:
+    """What is billed for what a meter measured: it has twelve decimals, before and after."""
+    quantity = _cut(quantity)
+    if not meter.divide_by:
+        return quantity
+    quantity /= number(meter.divide_by)
+    if meter.rounding:
+        size = number(meter.block_size)
+        rounding = {"up": ceil, "down": floor, "half_up": lambda blocks: floor(blocks + Fraction(1, 2))}
+        quantity = rounding[meter.rounding](quantity / size) * size
+    return _cut(quantity)
+
+
+def _cut(quantity: Fraction) -> Fraction:
+    return Fraction(floor(quantity * 10**12 + Fraction(1, 2)), 10**12)
 
 
 def number(text: str) -> Fraction:

@@ -8,6 +8,34 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
+class Meter:
+    """With `divide_by`, what it measures in a period is divided by that, then rounded to blocks if `rounding`
+    says how."""
+
+    aggregation: str
+    divide_by: str = ""
+    rounding: str = ""
+    block_size: str = ""
+
+
+METERS = {
+    "requests": Meter("sum"),
+    "jobs": Meter("count"),
+    "peak": Meter("max"),
+    "bytes": Meter("sum", divide_by="3"),
+    "minutes": Meter("sum", divide_by="6", rounding="up", block_size="2.5"),
+    "floor": Meter("min"),
+    "load": Meter("average", divide_by="1", rounding="half_up", block_size="0.5"),
+    "mean": Meter("average"),
+    "people": Meter("unique"),
+    "gauge": Meter("latest"),
+    "storage": Meter("time_weighted"),
+}
+SUBJECT = "person"
+"""The property whose different values are counted."""
+
+
+@dataclass(frozen=True)
 class Tier:
     """Up to and with `up_to`; '' is open. With a block, the unit amount is for each started block."""
 
@@ -80,6 +108,15 @@ class Use:
     meter: str
     quantity: str
     at: datetime
+    subject: str = ""
+
+
+@dataclass(frozen=True)
+class Correct:
+    """Another quantity for a record, '' takes it back; `record` is its place among those reported."""
+
+    record: int
+    quantity: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +138,7 @@ class Grant:
     priority: int = 0
 
 
-Action = Subscribe | Change | Pause | Resume | Cancel | Use | Redeem | Grant
+Action = Subscribe | Change | Pause | Resume | Cancel | Use | Correct | Redeem | Grant
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from corebilling.mapping import instant, timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
-from tests.support.catalog import change, new_customer, new_price
+from tests.support.catalog import change, metered_price, new_customer
 from tests.support.platform import Platform, platform
 from tests.support.quota import metered_plan, notices, on_plan, set_quota, usage_record, use
 from tests.support.replay import counts, replay
@@ -352,14 +352,8 @@ async def test_a_change_of_price_in_mid_period_keeps_what_is_used(platform: Plat
     await set_quota(platform, "SUBSCRIPTION", subscription.id, "10")
     await use(platform, subscription.id, "6")
     (price,) = await platform.rows("SELECT product_id, meter_id FROM prices")
-    other = await new_price(
-        platform,
-        price["product_id"],
-        "dearer",
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=price["meter_id"],
-        unit_amount="0.02",
+    other = await metered_price(
+        platform, price["product_id"], price["meter_id"], "dearer", unit_amount="0.02"
     )
     platform.clock.advance(days=3)
     await change(platform, subscription.id, other)

@@ -8,7 +8,6 @@ import grpc
 import pytest
 from billing.access.v1 import access_service_pb2, api_key_pb2
 from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
-from billing.catalog.v1 import catalog_pb2
 from billing.event.v1 import event_pb2, event_service_pb2
 from billing.event.v1.event_service_pb2_grpc import EventServiceStub
 from billing.replay.v1 import replay_pb2 as pb
@@ -24,7 +23,7 @@ from corebilling.values.ids import new_id
 from tests.rpc.test_dead_letters import dead_letters
 from tests.rpc.test_watch_events import publish
 from tests.support.app import refused
-from tests.support.catalog import new_meter, new_price, new_product, subscribe
+from tests.support.catalog import metered_price, new_meter, new_price, new_product, subscribe
 from tests.support.platform import Platform
 from tests.support.replay import PATIENCE_S, counts, follow, replay, replaying, working
 from tests.support.reporting import use
@@ -48,15 +47,7 @@ async def billed_month(platform: Platform) -> None:
     await endpoint(platform, "customer.*", "subscription.*", "usage.*", "rating.*", "invoice.*", "ledger.*")
     meter = await new_meter(platform)
     product = await new_product(platform)
-    tokens = await new_price(
-        platform,
-        product.id,
-        "tokens",
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
-        unit_amount="1",
-    )
+    tokens = await metered_price(platform, product.id, meter.id)
     subscription = await subscribe(platform, await new_price(platform, product.id, "fee"), tokens)
     for day in range(3):
         platform.clock.advance(days=1)

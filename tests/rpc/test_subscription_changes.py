@@ -15,6 +15,7 @@ from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import (
     change,
+    metered_price,
     new_meter,
     new_price,
     new_product,
@@ -38,15 +39,7 @@ async def prices(platform: Platform, *codes: str) -> list[catalog_pb2.Price]:
 
 
 async def metered(platform: Platform, code: str, product_id: str, meter_id: str) -> catalog_pb2.Price:
-    return await new_price(
-        platform,
-        product_id,
-        code,
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter_id,
-        unit_amount="1",
-    )
+    return await metered_price(platform, product_id, meter_id, code)
 
 
 async def new_plan(platform: Platform, code: str, price: catalog_pb2.Price) -> str:

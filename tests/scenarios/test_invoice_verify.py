@@ -26,7 +26,15 @@ from tests.scenarios.test_event_commands import access, command
 from tests.scenarios.test_negotiated_prices import negotiate
 from tests.support import reporting
 from tests.support.bundle import as_fields, bundle_of, differences, month, rich_invoice, use
-from tests.support.catalog import change, new_customer, new_meter, new_price, new_product, subscribe
+from tests.support.catalog import (
+    change,
+    metered_price,
+    new_customer,
+    new_meter,
+    new_price,
+    new_product,
+    subscribe,
+)
 from tests.support.invoice import invoices_of
 from tests.support.money import (
     credit,
@@ -556,14 +564,13 @@ async def test_what_looks_at_single_records_is_worked_out_again(platform: Platfo
 
 async def test_a_percentage_without_transactions_has_no_terms_to_check(platform: Platform) -> None:
     product, meter = await new_product(platform), await new_meter(platform)
-    price = await new_price(
+    price = await metered_price(
         platform,
         product.id,
+        meter.id,
         "share",
         model=catalog_pb2.PRICE_MODEL_PERCENTAGE,
         unit_amount="",
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
         percentage=catalog_pb2.PricePercentage(percent="2.9", fixed_amount="0.3"),
     )
     subscription = await subscribe(platform, price)
@@ -575,15 +582,7 @@ async def test_a_percentage_without_transactions_has_no_terms_to_check(platform:
 async def test_records_ahead_of_the_clock_stay_with_an_item_that_is_ended(platform: Platform) -> None:
     """They were counted while the item ran, and are beyond its end since."""
     product, meter = await new_product(platform), await new_meter(platform)
-    price = await new_price(
-        platform,
-        product.id,
-        "tokens",
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        unit_amount="2",
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
-    )
+    price = await metered_price(platform, product.id, meter.id, unit_amount="2")
     subscription = await subscribe(platform, price)
     await reporting.use(platform, subscription.id, 7, platform.clock.now() + timedelta(minutes=1))
     platform.clock.advance(seconds=1)

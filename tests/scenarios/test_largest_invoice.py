@@ -1,12 +1,11 @@
 """The largest line that an invoice holds goes all the way; what is larger stops where it comes in."""
 
-from billing.catalog.v1 import catalog_pb2
 from billing.ledger.v1 import ledger_service_pb2
 from billing.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
 
 from corebilling.values.money import MAX_MINOR
 from tests.support.app import refused
-from tests.support.catalog import new_meter, new_price, new_product, subscribe
+from tests.support.catalog import metered_price, new_meter, new_price, new_product, subscribe
 from tests.support.invoice import invoices_of
 from tests.support.platform import Platform
 from tests.support.reporting import use
@@ -15,15 +14,7 @@ from tests.support.reporting import use
 async def test_usage_beyond_the_largest_line_is_refused_and_what_came_before_is_billed(platform: Platform):
     product, meter = await new_product(platform), await new_meter(platform)
     fee = await new_price(platform, product.id, "fee", unit_amount="10000000000000")
-    tokens = await new_price(
-        platform,
-        product.id,
-        "tokens",
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
-        unit_amount="10000000000",
-    )
+    tokens = await metered_price(platform, product.id, meter.id, unit_amount="10000000000")
     subscription = await subscribe(platform, fee, tokens)
     await use(platform, subscription.id, "999")
     # As it happens: nanoseconds where a quantity was meant.

@@ -11,6 +11,7 @@ from billing.usage.v1 import usage_pb2
 from billing.usage.v1 import usage_service_pb2 as usage_rpc
 from billing_db import usage as usage_sql
 
+from corebilling.domains.usage.totals import list_usage_totals
 from tests.support.billing import TENANT, Billing, billing, caller
 
 __all__ = ["billing"]
@@ -31,7 +32,7 @@ async def lines_at(billing: Billing, subscription_id: str, at: datetime) -> list
 async def totals_of(billing: Billing, subscription_id: str) -> list[usage_pb2.UsageTotal]:
     """Newest period first."""
     request = usage_rpc.ListUsageTotalsRequest(subscription_id=subscription_id)
-    return list((await billing.call(billing.usage.list_usage_totals, request)).totals)
+    return list((await billing.call(list_usage_totals, request)).totals)
 
 
 async def balance(billing: Billing) -> list[int]:

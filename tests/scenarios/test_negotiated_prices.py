@@ -16,6 +16,7 @@ from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.catalog import (
     change,
+    metered_price,
     new_customer,
     new_meter,
     new_price,
@@ -150,15 +151,7 @@ async def test_once_a_part_is_invoiced_the_period_keeps_its_amounts(platform: Pl
 
 async def test_once_usage_came_to_a_threshold_the_period_keeps_its_amounts(platform: Platform):
     product, meter = await new_product(platform), await new_meter(platform)
-    tokens = await new_price(
-        platform,
-        product.id,
-        "tokens",
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
-        unit_amount="1",
-    )
+    tokens = await metered_price(platform, product.id, meter.id)
     thresholds = [subscription_pb2.SpendThreshold(amount_minor=500)]
     made = await subscribe(platform, tokens, spend_thresholds=thresholds)
     start = made.current_period_start.ToDatetime(tzinfo=platform.clock.now().tzinfo)

@@ -7,7 +7,15 @@ from billing.rating.v1.rating_service_pb2_grpc import RatingServiceStub
 
 from corebilling.values.ids import new_id
 from tests.support.app import refused
-from tests.support.catalog import change, new_customer, new_meter, new_price, new_product, subscribe
+from tests.support.catalog import (
+    change,
+    metered_price,
+    new_customer,
+    new_meter,
+    new_price,
+    new_product,
+    subscribe,
+)
 from tests.support.invoice import invoices_of
 from tests.support.platform import Platform
 from tests.support.reporting import use
@@ -25,13 +33,11 @@ async def fee(platform: Platform, code: str = "fee", **amounts: str) -> catalog_
 
 async def tokens(platform: Platform) -> catalog_pb2.Price:
     product, meter = await new_product(platform, "metered"), await new_meter(platform)
-    return await new_price(
+    return await metered_price(
         platform,
         product.id,
-        "tokens",
+        meter.id,
         model=catalog_pb2.PRICE_MODEL_GRADUATED,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
         unit_amount="",
         tiers=[Tier(up_to="10", unit_amount="1"), Tier(unit_amount="0.5")],
         minimum_amount="7",
@@ -124,15 +130,8 @@ async def test_a_currency_that_is_missing_is_refused_by_name_with_what_to_do(pla
 
 async def test_what_an_invoice_line_can_hold_is_that_of_the_currency(platform: Platform):
     product, meter = await new_product(platform), await new_meter(platform)
-    price = await new_price(
-        platform,
-        product.id,
-        "tokens",
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
-        unit_amount="1",
-        currency_options=[Option(currency="KWD", unit_amount="1000000000")],
+    price = await metered_price(
+        platform, product.id, meter.id, currency_options=[Option(currency="KWD", unit_amount="1000000000")]
     )
     dinar = await new_customer(platform, currency="KWD")
     made = await subscribe(platform, price, customer_id=dinar.id)

@@ -15,7 +15,16 @@ from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.bundle import as_fields, bundle_of, differences
-from tests.support.catalog import change, new_meter, new_price, new_product, pause, resume, subscribe
+from tests.support.catalog import (
+    change,
+    metered_price,
+    new_meter,
+    new_price,
+    new_product,
+    pause,
+    resume,
+    subscribe,
+)
 from tests.support.invoice import invoices_of, lines_of
 from tests.support.platform import Platform
 from tests.support.reporting import use
@@ -38,13 +47,12 @@ async def tokens(platform: Platform) -> tuple[catalog_pb2.Price, catalog_pb2.Pri
     """Tokens for 1 and for 2 each, of one meter, and 3 for having it at all."""
     product, meter = await new_product(platform, "metered"), await new_meter(platform)
     one, two = [
-        await new_price(
+        await metered_price(
             platform,
             product.id,
+            meter.id,
             f"tokens-{amount}",
             model=catalog_pb2.PRICE_MODEL_GRADUATED,
-            usage=catalog_pb2.PRICE_USAGE_METERED,
-            meter_id=meter.id,
             unit_amount="",
             tiers=[catalog_pb2.PriceTier(unit_amount=amount, flat_amount="3")],
         )
@@ -360,16 +368,8 @@ async def test_the_last_day_counts(platform: Platform, grain: str, amount: int):
 async def included(platform: Platform) -> catalog_pb2.Price:
     """Tokens for 1 each, 10 of them free, and 5 a month at least."""
     product, meter = await new_product(platform, "included"), await new_meter(platform)
-    return await new_price(
-        platform,
-        product.id,
-        "included",
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
-        unit_amount="1",
-        included_quantity="10",
-        minimum_amount="5",
+    return await metered_price(
+        platform, product.id, meter.id, "included", included_quantity="10", minimum_amount="5"
     )
 
 
@@ -419,14 +419,4 @@ async def test_a_change_and_back_goes_on_where_the_price_stopped_also_when_invoi
 
 async def tokens_of(platform: Platform, like: catalog_pb2.Price) -> list[catalog_pb2.Price]:
     """Another price of the same meter."""
-    return [
-        await new_price(
-            platform,
-            like.product_id,
-            "tokens-free",
-            model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-            usage=catalog_pb2.PRICE_USAGE_METERED,
-            meter_id=like.meter_id,
-            unit_amount="0",
-        )
-    ]
+    return [await metered_price(platform, like.product_id, like.meter_id, "tokens-free", unit_amount="0")]

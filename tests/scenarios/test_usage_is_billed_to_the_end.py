@@ -19,7 +19,7 @@ from corebilling.mapping import instant, timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.bundle import as_fields, bundle_of, differences
-from tests.support.catalog import new_meter, new_price, new_product, subscribe, subscription
+from tests.support.catalog import metered_price, new_meter, new_price, new_product, subscribe, subscription
 from tests.support.invoice import invoices_of, lines_of
 from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
@@ -39,15 +39,7 @@ async def contract(
 ) -> tuple[catalog_pb2.Price, catalog_pb2.Price]:
     """A fee of 31 a month, and tokens for 1 each, or what is said."""
     product, meter = await new_product(platform), await new_meter(platform, aggregation=aggregation)
-    tokens = await new_price(
-        platform,
-        product.id,
-        "tokens",
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
-        unit_amount=unit_amount,
-    )
+    tokens = await metered_price(platform, product.id, meter.id, unit_amount=unit_amount)
     return await new_price(platform, product.id, "fee", unit_amount="31"), tokens
 
 
@@ -225,16 +217,7 @@ async def test_usage_ahead_for_a_period_that_never_comes_is_billed_with_the_last
 
 async def test_a_cap_holds_for_usage_ahead_of_a_period_that_never_comes(platform: Platform):
     product, meter = await new_product(platform), await new_meter(platform)
-    capped = await new_price(
-        platform,
-        product.id,
-        "tokens",
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
-        unit_amount="1",
-        maximum_amount="100",
-    )
+    capped = await metered_price(platform, product.id, meter.id, maximum_amount="100")
     created = await subscribe(platform, capped)
     platform.clock.advance(days=31, minutes=-2)
     ahead = PERIOD_END + timedelta(minutes=1)

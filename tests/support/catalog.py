@@ -52,6 +52,16 @@ async def new_price(platform: Platform, product_id: str, code: str, **terms: Any
     return answer.price
 
 
+async def metered_price(
+    platform: Platform, product_id: str, meter_id: str, code: str = "tokens", **terms: Any
+) -> catalog_pb2.Price:
+    """One per unit of the meter, at 1 unless the terms say otherwise."""
+    chosen = {"model": catalog_pb2.PRICE_MODEL_PER_UNIT, "unit_amount": "1", **terms}
+    return await new_price(
+        platform, product_id, code, usage=catalog_pb2.PRICE_USAGE_METERED, meter_id=meter_id, **chosen
+    )
+
+
 async def new_customer(platform: Platform, **request: Any) -> customer_pb2.Customer:
     chosen = {"details": customer_service_pb2.CustomerDetails(name="Ada"), **request}
     answer = await platform.stub(CustomerServiceStub).CreateCustomer(

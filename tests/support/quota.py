@@ -11,7 +11,7 @@ from billing.subscription.v1 import subscription_pb2
 
 from corebilling.values.ids import new_id
 from tests.support import reporting
-from tests.support.catalog import new_meter, new_price, new_product, subscribe
+from tests.support.catalog import metered_price, new_meter, new_product, subscribe
 from tests.support.platform import Platform
 
 usage_record = partial(reporting.usage_record, meter="calls")
@@ -24,15 +24,7 @@ async def metered_plan(platform: Platform, code: str = "calls", aggregation: Any
     """A plan of one metered price; meter, price and plan have the code."""
     product = await new_product(platform, code)
     meter = await new_meter(platform, code, aggregation or catalog_pb2.AGGREGATION_SUM)
-    price = await new_price(
-        platform,
-        product.id,
-        code,
-        model=catalog_pb2.PRICE_MODEL_PER_UNIT,
-        usage=catalog_pb2.PRICE_USAGE_METERED,
-        meter_id=meter.id,
-        unit_amount="0.01",
-    )
+    price = await metered_price(platform, product.id, meter.id, code, unit_amount="0.01")
     answer = await platform.stub(CatalogServiceStub).CreatePlan(
         catalog_service_pb2.CreatePlanRequest(
             request_id=new_id("req"), code=code, name=code, items=[catalog_pb2.PlanItem(price_id=price.id)]

@@ -1,7 +1,7 @@
 """Random calls about money, in any order, and what holds after each.
 
-`SEED=7 WALKS=100 STEPS=60 pytest -m long tests/walks/test_walks.py` takes many, with seeds counted from SEED.
-One that fails tells its seed and its story: `SEED=9 WALKS=1` with the same STEPS takes that one again.
+`make walks SEED=7 WALKS=100 STEPS=60` takes many, with seeds counted from SEED. One that fails tells its seed
+and its story: `SEED=9 WALKS=1` with the same STEPS takes that one again.
 """
 
 import os

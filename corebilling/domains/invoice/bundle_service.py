@@ -19,7 +19,7 @@ from corebilling.domains.invoice.amounts import InvoiceAmounts
 from corebilling.domains.invoice.bundle_reading import counted_span
 from corebilling.domains.invoice.recomputation import exact_line, reckon
 from corebilling.domains.ledger.service import LedgerService
-from corebilling.domains.usage.service import total_message
+from corebilling.domains.usage.totals import total_message
 from corebilling.errors import NotFound
 from corebilling.mapping import decimal_text, instant, to_message
 from corebilling.values.currency import EXPONENTS

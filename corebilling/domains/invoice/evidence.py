@@ -25,7 +25,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.catalog.rows import price_message
 from corebilling.domains.invoice.bundle_reading import BUNDLE_VERSION
 from corebilling.domains.ledger.service import LedgerService
-from corebilling.domains.usage.service import total_message
+from corebilling.domains.usage.totals import total_message
 from corebilling.mapping import to_message
 
 USED = ("usage", "adjustment")

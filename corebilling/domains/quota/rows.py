@@ -1,13 +1,12 @@
 """Rows of quotas as the model knows them."""
 
 from decimal import Decimal
-from typing import cast
 
 from billing_db import quota as quota_sql
 
 from corebilling.db.tenant import TenantProfile
 from corebilling.domains.quota.model import Counting, Quota, QuotaPeriod, Scope, Threshold
-from corebilling.values.period import BillingCalendar, IntervalUnit
+from corebilling.values.period import BillingCalendar
 
 
 def quota_of(row: quota_sql.ListQuotasInForceRow, tenant: TenantProfile) -> Quota:
@@ -25,15 +24,7 @@ def quota_of(row: quota_sql.ListQuotasInForceRow, tenant: TenantProfile) -> Quot
         tenant_id=tenant.id,
         timezone=timezones.get(Scope(row.scope), row.timezone),
         thresholds=[threshold_of(one["percent"], one["quantity"]) for one in row.thresholds],
-        calendar=BillingCalendar(
-            anchor_at=row.anchor_at,
-            interval_unit=cast("IntervalUnit", row.interval_unit),
-            interval_count=row.interval_count,
-            timezone=row.timezone,
-            start_at=row.start_at,
-            trial_end_at=row.trial_end_at,
-            ended_at=row.ended_at,
-        ),
+        calendar=BillingCalendar.of(row),
     )
 
 

@@ -8,7 +8,6 @@ mark of the threshold; its key is why there is one invoice for it.
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from billing.schedule.v1 import schedule_events_pb2 as events
 from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
 from billing_db import subscription as subscription_sql
@@ -18,8 +17,7 @@ from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.rating.service import RatingService
 from corebilling.domains.schedule.model import CycleState
-from corebilling.events import outbox
-from corebilling.mapping import timestamp
+from corebilling.domains.schedule.rows import announce, closing_events
 from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.money import minor_units
@@ -117,24 +115,5 @@ async def _open(tx: Transaction, cycle: BillingCycle) -> None:
         threshold_minor=cycle.threshold_minor,
         version=cycle.version,
     )
-    if not made:
-        return
-    closed = events.BillingCycleClosed(
-        cycle_id=cycle.id,
-        tenant_id=cycle.tenant_id,
-        subscription_id=cycle.subscription_id,
-        customer_id=cycle.customer_id,
-        period_start=timestamp(cycle.period_start),
-        period_end=timestamp(cycle.period_end),
-    )
-    pending = events.BillingInvoicePending(
-        cycle_id=cycle.id, subscription_id=cycle.subscription_id, customer_id=cycle.customer_id
-    )
-    for version, payload in enumerate((closed, pending), start=2):
-        outbox.append(
-            tx,
-            payload,
-            resource_id=cycle.id,
-            resource_version=version,
-            ordering_key=cycle.customer_id,
-        )
+    if made:
+        announce(tx, cycle, closing_events(cycle), first=2)

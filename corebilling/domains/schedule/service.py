@@ -15,11 +15,11 @@ from google.protobuf.message import Message
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.schedule.model import check_clock_target
+from corebilling.domains.schedule.rows import announce, closing_events
 from corebilling.domains.subscription.service import SubscriptionService
 from corebilling.errors import FailedPrecondition
 from corebilling.events import outbox
-from corebilling.mapping import instant, optional_text, timestamp, to_message
-from corebilling.values.metering import quantity_of_total
+from corebilling.mapping import instant, timestamp, to_message
 from corebilling.values.page import decode_page_token, next_page, page_limit
 
 
@@ -92,14 +92,7 @@ class ScheduleService:
         )
         assert closed == len(cycles), "the customers' locks keep the cycles as they are"
         for cycle in cycles:
-            for version, payload in enumerate(announced[cycle.id], start=cycle.version + 1):
-                outbox.append(
-                    tx,
-                    payload,
-                    resource_id=cycle.id,
-                    resource_version=version,
-                    ordering_key=cycle.customer_id,
-                )
+            announce(tx, cycle, announced[cycle.id], first=cycle.version + 1)
         return closed
 
     async def move_test_clock(self, tx: Transaction, to: datetime) -> None:
@@ -140,38 +133,8 @@ async def _closing_events(tx: Transaction, cycles: Sequence[BillingCycle]) -> di
     for row in rows:
         totals[row.subscription_id, row.period_start].append(row)
     return {
-        cycle.id: _closing_events_of(cycle, totals[cycle.subscription_id, cycle.period_start])
-        for cycle in cycles
+        cycle.id: closing_events(cycle, totals[cycle.subscription_id, cycle.period_start]) for cycle in cycles
     }
-
-
-def _closing_events_of(
-    cycle: BillingCycle, totals: Sequence[schedule_sql.ListUsageSummariesRow]
-) -> list[Message]:
-    """It can be rated, and an invoice will follow unless it is a trial."""
-    closed = events.BillingCycleClosed(
-        cycle_id=cycle.id,
-        tenant_id=cycle.tenant_id,
-        subscription_id=cycle.subscription_id,
-        customer_id=cycle.customer_id,
-        period_start=timestamp(cycle.period_start),
-        period_end=timestamp(cycle.period_end),
-        usage_summary=[
-            events.UsageSummary(
-                subscription_item_id=total.subscription_item_id,
-                meter_code=total.meter_code,
-                quantity=optional_text(quantity_of_total(total)),
-                record_count=total.record_count,
-            )
-            for total in totals
-        ],
-    )
-    if cycle.trial:
-        return [closed]
-    pending = events.BillingInvoicePending(
-        cycle_id=cycle.id, subscription_id=cycle.subscription_id, customer_id=cycle.customer_id
-    )
-    return [closed, pending]
 
 
 async def _clock(tx: Transaction) -> TestClock:

@@ -7,10 +7,9 @@ from billing_db.models import BillingCycle, Subscription
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.schedule.model import CycleState
-from corebilling.domains.subscription import rows
 from corebilling.domains.subscription.model import SubscriptionState
 from corebilling.values.ids import new_id
-from corebilling.values.period import Period, Segment
+from corebilling.values.period import BillingCalendar, Period, Segment
 
 
 async def running(tx: Transaction, subscription_id: str) -> BillingCycle | None:
@@ -22,13 +21,13 @@ async def open_segment(
     tx: Transaction, subscription: Subscription, segment: Segment, *, sandbox: bool
 ) -> None:
     """Queues the segment with the scheduler, which acts when it starts or ends, or a change falls due."""
-    whole = rows.calendar(subscription).whole(segment)
+    whole = BillingCalendar.of(subscription).whole(segment)
     await _open(tx, subscription, segment.period, whole, trial=segment.trial, sandbox=sandbox)
 
 
 def is_rest(subscription: Subscription, cycle: BillingCycle) -> bool:
     """Whether an earlier part of the full period was invoiced; not so where service began within it."""
-    return cycle.period_start > max(cycle.full_period_start, rows.calendar(subscription).billed_from)
+    return cycle.period_start > max(cycle.full_period_start, BillingCalendar.of(subscription).billed_from)
 
 
 async def split(tx: Transaction, subscription: Subscription, cycle: BillingCycle, at: datetime) -> None:

@@ -16,7 +16,7 @@ from corebilling.domains.subscription.model import StatusChange
 from corebilling.errors import NotFound
 from corebilling.events import outbox
 from corebilling.mapping import enum_number, timestamp, to_message
-from corebilling.values.period import BillingCalendar, IntervalUnit, Period
+from corebilling.values.period import Period
 
 
 async def save(tx: Transaction, subscription: Subscription, *announced: Message) -> Subscription:
@@ -77,18 +77,6 @@ async def find(tx: Transaction, subscription_id: str) -> Subscription:
             "SUBSCRIPTION_NOT_FOUND", "There is no such subscription.", {"subscription_id": subscription_id}
         )
     return subscription
-
-
-def calendar(subscription: Subscription) -> BillingCalendar:
-    return BillingCalendar(
-        anchor_at=subscription.anchor_at,
-        interval_unit=cast(IntervalUnit, subscription.interval_unit),
-        interval_count=subscription.interval_count,
-        timezone=subscription.timezone,
-        start_at=subscription.start_at,
-        trial_end_at=subscription.trial_end_at,
-        ended_at=subscription.ended_at,
-    )
 
 
 async def messages(tx: Transaction, subscriptions: Iterable[Subscription]) -> list[pb.Subscription]:

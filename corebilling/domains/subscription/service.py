@@ -38,7 +38,7 @@ from corebilling.domains.subscription.model import (
 from corebilling.mapping import enum_text, instant
 from corebilling.values.ids import new_id
 from corebilling.values.page import decode_page_token, next_page, page_limit
-from corebilling.values.period import Period, Segment
+from corebilling.values.period import BillingCalendar, Period, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +303,7 @@ async def _renew(tx: Transaction, ended: BillingCycle) -> None:
     changed: list[Message] = []
     if subscription.next_change_at == ended.period_end:
         changed = await changes.carry_out_scheduled(tx, subscription, ended)
-    segment = next_segment(rows.calendar(subscription), Period(ended.period_start, ended.period_end))
+    segment = next_segment(BillingCalendar.of(subscription), Period(ended.period_start, ended.period_end))
     await cycles.open_segment(tx, subscription, segment, sandbox=ended.sandbox)
     renewed = events.SubscriptionRenewed(
         subscription_id=subscription.id, current_period=rows.period(segment.period)

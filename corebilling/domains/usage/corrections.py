@@ -20,10 +20,11 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.usage.model import stored_keys, usage_total_id
+from corebilling.domains.usage.form import stored_keys
+from corebilling.domains.usage.model import usage_total_id
 from corebilling.domains.usage.quotas import check_correction
 from corebilling.domains.usage.revision import Revision, Standing, check_room, decide_revision
-from corebilling.domains.usage.service import total_message
+from corebilling.domains.usage.totals import total_message
 from corebilling.errors import FailedPrecondition, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, optional_text, timestamp, to_message

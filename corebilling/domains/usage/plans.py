@@ -7,15 +7,14 @@ while the customer is locked, and forgets it when they differ.
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import cast
 
 from billing_db import usage as usage_sql
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.usage.model import SourceKey, UsageItem, UsagePlan
+from corebilling.domains.usage.placement import SourceKey, UsageItem, UsagePlan
 from corebilling.values.aggregation import PropertyFilter
 from corebilling.values.metering import most_before
-from corebilling.values.period import BillingCalendar, IntervalUnit
+from corebilling.values.period import BillingCalendar
 
 _MAX_ITEMS = 50_000
 
@@ -84,15 +83,7 @@ async def read_plans(
 
 def _plan(rows: list[usage_sql.ListUsageItemsRow]) -> UsagePlan:
     first = rows[0]
-    calendar = BillingCalendar(
-        anchor_at=first.anchor_at,
-        interval_unit=cast("IntervalUnit", first.interval_unit),
-        interval_count=first.interval_count,
-        timezone=first.timezone,
-        start_at=first.start_at,
-        trial_end_at=first.trial_end_at,
-        ended_at=first.ended_at,
-    )
+    calendar = BillingCalendar.of(first)
     items: dict[SourceKey, list[UsageItem]] = {}
     for row in rows:
         items.setdefault((row.subscription_id, row.meter_code), []).append(_item(row, calendar))

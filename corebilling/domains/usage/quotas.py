@@ -23,15 +23,9 @@ from corebilling.domains.quota.model import (
 from corebilling.domains.quota.notices import Occasion, give_notices
 from corebilling.domains.quota.rows import quota_of
 from corebilling.domains.quota.use import used_in
-from corebilling.domains.usage.model import (
-    Acceptance,
-    PeriodKey,
-    Placement,
-    UsagePeriod,
-    UsageRecords,
-    instant_at,
-    microseconds,
-)
+from corebilling.domains.usage.form import UsageRecords, instant_at, microseconds
+from corebilling.domains.usage.model import Acceptance, PeriodKey
+from corebilling.domains.usage.placement import Placement, UsagePeriod
 from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 

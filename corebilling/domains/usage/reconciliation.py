@@ -11,7 +11,7 @@ from billing_db import usage as usage_sql
 from billing_db.usage import ListUsageBalancesRow
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.usage.service import decode_position
+from corebilling.domains.usage.totals import decode_position
 from corebilling.errors import InvalidArgument
 from corebilling.mapping import decimal_text, enum_number, instant, timestamp
 from corebilling.values.exact import Fraction

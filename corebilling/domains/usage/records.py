@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from billing.usage.v1 import usage_pb2
 
-from corebilling.domains.usage.model import Properties, UsageRecords
+from corebilling.domains.usage.form import Properties, UsageRecords
 
 _MAX_ID_CHARACTERS = 64
 

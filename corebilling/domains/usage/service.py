@@ -1,56 +1,49 @@
-"""Use cases of usage: records come in, totals and hours come out."""
+"""Use cases of usage: records come in, and count for what they name."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, timedelta
 from types import MappingProxyType
 from typing import TypeVar
 
-from billing.types.v1 import period_pb2
 from billing.usage.v1 import usage_events_pb2 as events
 from billing.usage.v1 import usage_pb2
 from billing.usage.v1 import usage_service_pb2 as rpc
 from billing_db import schedule as schedule_sql
 from billing_db import usage as usage_sql
-from billing_db.models import UsageTotal
 
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.subscription.service import SubscriptionService
+from corebilling.domains.usage.batch_totals import announce_reported, limited, period_message
+from corebilling.domains.usage.form import Properties, UsageRecords, months_of, stored_keys
 from corebilling.domains.usage.model import (
     Acceptance,
     PeriodKey,
+    decide_acceptance,
+    leave_out_excess,
+    period_key,
+    room_left,
+    usage_total_id,
+)
+from corebilling.domains.usage.placement import (
     Placement,
-    Properties,
     SourceKey,
     UsageItem,
     UsagePeriod,
     UsagePlan,
-    UsageRecords,
     UsageWindow,
-    adds_up,
-    decide_acceptance,
     decide_placement,
-    leave_out_excess,
-    months_of,
     overdue_subscriptions,
-    period_key,
-    room_left,
-    stored_keys,
     usage_source,
-    usage_total_id,
 )
 from corebilling.domains.usage.plans import UsagePlans, read_plans
 from corebilling.domains.usage.quotas import count_use, within_quotas
 from corebilling.domains.usage.records import named_subscriptions, read_records
 from corebilling.errors import BillingError
 from corebilling.events import outbox
-from corebilling.mapping import decimal_text, instant, optional_text, timestamp, to_message
-from corebilling.values.aggregation import Aggregation
+from corebilling.mapping import decimal_text
 from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
-from corebilling.values.metering import metered_quantity, quantity_of_total
-from corebilling.values.page import decode_page_token, next_page, page_limit, time_of
 
 _MAX_REMEMBERED_PERIODS = 100_000
 
@@ -77,7 +70,7 @@ class PeriodsFull(Exception):
 
 
 class UsageService:
-    """Accepts usage records, and lists what they come to.
+    """Accepts usage records.
 
     Args:
         back: How old a record may be, by the tenant's clock.
@@ -131,43 +124,6 @@ class UsageService:
         """Call it once `make_partitions` is committed."""
         self._months |= set(months)
 
-    async def list_usage_totals(
-        self, tx: Transaction, request: rpc.ListUsageTotalsRequest
-    ) -> rpc.ListUsageTotalsResponse:
-        limit = page_limit(request.page_size)
-        after_start, after_item_id = decode_position(request.page_token)
-        rows = await usage_sql.list_usage_totals(
-            tx,
-            tenant_id=tx.tenant_id,
-            subscription_id=request.subscription_id,
-            after_start=after_start,
-            after_item_id=after_item_id,
-            limit_rows=limit + 1,
-        )
-        page, token = next_page(
-            rows, limit, key=lambda row: (row.period_start.isoformat(), row.subscription_item_id)
-        )
-        return rpc.ListUsageTotalsResponse(totals=map(total_message, page), next_page_token=token)
-
-    async def list_usage_buckets(
-        self, tx: Transaction, request: rpc.ListUsageBucketsRequest
-    ) -> rpc.ListUsageBucketsResponse:
-        limit = page_limit(request.page_size)
-        after_hour, after_item_id = decode_position(request.page_token)
-        rows = await usage_sql.list_usage_buckets(
-            tx,
-            tenant_id=tx.tenant_id,
-            subscription_id=request.subscription_id,
-            meter_code=request.meter_code,
-            start_at=instant(request.start),
-            end_at=instant(request.end),
-            after_hour=after_hour,
-            after_item_id=after_item_id,
-            limit_rows=limit + 1,
-        )
-        page, token = next_page(rows, limit, key=lambda row: (row.hour.isoformat(), row.subscription_item_id))
-        return rpc.ListUsageBucketsResponse(buckets=map(_bucket, page), next_page_token=token)
-
     async def announce_billed(self, tx: Transaction, invoice_id: str) -> None:
         """Appends `usage.billed` for every total that the invoice holds some of; again changes nothing."""
         for total in await usage_sql.mark_usage_billed(tx, tenant_id=tx.tenant_id, invoice_id=invoice_id):
@@ -176,7 +132,7 @@ class UsageService:
                 events.UsageBilled(
                     subscription_id=total.subscription_id,
                     subscription_item_id=total.subscription_item_id,
-                    period=_period(total.period_start, total.period_end),
+                    period=period_message(total.period_start, total.period_end),
                     quantity=decimal_text(total.quantity),
                     invoice_id=invoice_id,
                 ),
@@ -286,11 +242,11 @@ class UsageService:
         room: dict[PeriodKey, Fraction] = {}
         for change in changes:
             period = periods[change.place - 1]
-            added, total = _limited(period.item, change)
+            added, total = limited(period.item, change)
             left = room_left(period, total, added)
             if left is not None:
                 room[period_key(period)] = left
-            _announce_reported(tx, period, change)
+            announce_reported(tx, period, change)
         if room:
             raise PeriodsFull(room)
 
@@ -341,64 +297,6 @@ def _array(elements: Iterable[str]) -> str:
     return "{" + ",".join(elements) + "}"
 
 
-def _limited(item: UsageItem, change: usage_sql.InsertUsageRow) -> tuple[Decimal, Decimal]:
-    """What the batch brought, and what the period comes to now, by what limits are kept."""
-    if item.aggregation == Aggregation.COUNT:
-        return Decimal(change.record_count), Decimal(change.total_record_count)
-    if adds_up(item.aggregation):
-        return change.quantity_sum, change.total_quantity_sum
-    return change.quantity_max, change.total_quantity_max
-
-
-def _quantities(item: UsageItem, change: usage_sql.InsertUsageRow) -> tuple[Decimal | None, Decimal | None]:
-    """What the batch brought, and what the period comes to now, as the meter makes it a quantity."""
-    return (
-        metered_quantity(
-            item.aggregation,
-            item.transform,
-            count=change.record_count,
-            summed=change.quantity_sum,
-            largest=change.quantity_max,
-            smallest=change.quantity_min,
-        ),
-        metered_quantity(
-            item.aggregation,
-            item.transform,
-            count=change.total_record_count,
-            summed=change.total_quantity_sum,
-            largest=change.total_quantity_max,
-            smallest=change.total_quantity_min,
-        ),
-    )
-
-
-def _announce_reported(tx: Transaction, place: UsagePeriod, change: usage_sql.InsertUsageRow) -> None:
-    item = place.item
-    added, total = _quantities(item, change)
-    outbox.append(
-        tx,
-        events.UsageReported(
-            subscription_id=item.subscription_id,
-            subscription_item_id=item.id,
-            meter_code=item.meter_code,
-            period=_period(place.period.start, place.period.end),
-            record_count=change.record_count,
-            quantity=optional_text(added),
-            total_quantity=optional_text(total),
-            first_recorded_at=timestamp(change.first_recorded_at),
-            last_recorded_at=timestamp(change.last_recorded_at),
-            filtered_count=change.filtered_count,
-        ),
-        resource_id=usage_total_id(item.id, place.period.start),
-        resource_version=change.total_version,
-        ordering_key=item.customer_id,
-    )
-
-
-def _period(start: datetime, end: datetime) -> period_pb2.Period:
-    return period_pb2.Period(start=timestamp(start), end=timestamp(end))
-
-
 def _refusal(index: int, error: BillingError) -> rpc.UsageResult:
     conflict = error.reason == "USAGE_KEY_CONFLICT"
     return rpc.UsageResult(
@@ -412,26 +310,3 @@ def _refusal(index: int, error: BillingError) -> rpc.UsageResult:
 
 def _duplicate(index: int) -> rpc.UsageResult:
     return rpc.UsageResult(index=index, outcome=usage_pb2.USAGE_OUTCOME_DUPLICATE)
-
-
-def total_message(row: UsageTotal) -> usage_pb2.UsageTotal:
-    """The total, its quantity as the meter aggregates and transforms it."""
-    return to_message(row, usage_pb2.UsageTotal, quantity=optional_text(quantity_of_total(row)))
-
-
-def _bucket(row: usage_sql.ListUsageBucketsRow) -> usage_pb2.UsageBucket:
-    quantity = metered_quantity(
-        row.aggregation,
-        None,
-        count=row.record_count,
-        summed=row.quantity_sum,
-        largest=row.quantity_max,
-        smallest=row.quantity_min or Decimal(0),
-    )
-    return to_message(row, usage_pb2.UsageBucket, quantity=optional_text(quantity))
-
-
-def decode_position(page_token: str) -> tuple[datetime, str]:
-    """Where the last page ended: a time and an item; no token gives an item ''."""
-    at, item_id = decode_page_token(page_token, 2)
-    return (time_of(at), item_id) if item_id else (datetime(1970, 1, 1, tzinfo=UTC), "")

@@ -14,6 +14,7 @@ from corebilling.domains.usage import metrics
 from corebilling.domains.usage.corrections import CorrectionService
 from corebilling.domains.usage.reconciliation import reconcile_usage
 from corebilling.domains.usage.service import NO_LIMIT, MonthsMissing, PeriodsFull, UsageService
+from corebilling.domains.usage.totals import list_usage_buckets, list_usage_totals
 from corebilling.errors import ResourceExhausted
 from corebilling.rpc.door import Context, Door
 
@@ -62,12 +63,12 @@ class UsageServicer(UsageServiceServicer):
     async def ListUsageTotals(
         self, request: rpc.ListUsageTotalsRequest, context: Context
     ) -> rpc.ListUsageTotalsResponse:
-        return await self._door.read(request, self._usage.list_usage_totals)
+        return await self._door.read(request, list_usage_totals)
 
     async def ListUsageBuckets(
         self, request: rpc.ListUsageBucketsRequest, context: Context
     ) -> rpc.ListUsageBucketsResponse:
-        return await self._door.read(request, self._usage.list_usage_buckets)
+        return await self._door.read(request, list_usage_buckets)
 
     async def RetractUsage(
         self, request: rpc.RetractUsageRequest, context: Context
