@@ -14,7 +14,6 @@ from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
 from corebilling.values.ids import PLATFORM_TENANT, TENANT_ID
 
-_MAX_USER_AGENT = 200
 _MAX_ID = 64
 
 
@@ -50,8 +49,7 @@ class Authorization:
         if method.tenant_scoped:
             tenant_id = await self._tenant(request.tenant_id, credential)
             request.tenant_id = tenant_id
-        if call.caller is None or call.caller.tenant_id != tenant_id:
-            call.caller = _caller(call, credential, tenant_id)
+        call.tenant_id = tenant_id
 
     async def _tenant(self, asked: str, credential: Credential) -> str:
         if credential.tenant_id != PLATFORM_TENANT:
@@ -87,16 +85,3 @@ def _permitted(method: Method, call: Call) -> Credential:
             {"permission": method.permission},
         )
     return credential
-
-
-def _caller(call: Call, credential: Credential, tenant_id: str) -> Caller:
-    return Caller(
-        tenant_id=tenant_id,
-        actor=credential.key_id,
-        role=credential.role,
-        permissions=credential.permissions,
-        peer=call.context.peer(),
-        user_agent=str(call.headers.get("user-agent", ""))[:_MAX_USER_AGENT],
-        correlation_id=call.correlation_id,
-        traceparent=call.traceparent,
-    )

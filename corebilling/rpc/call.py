@@ -9,7 +9,6 @@ import grpc
 
 from corebilling.errors import BillingError
 from corebilling.rpc.method import Method
-from corebilling.values.caller import Caller
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -41,8 +40,8 @@ class Call:
     """How a servicer that streams responses sends one; concerns wrap it."""
     credential: Credential | None = None
     """Set by authentication."""
-    caller: Caller | None = None
-    """Set by authorization: the caller for the tenant that the (latest) request names."""
+    tenant_id: str = ""
+    """Set by authorization: the tenant that the (latest) request is about."""
     refusal: BillingError | None = None
     """Set by the errors concern: why the call failed."""
 

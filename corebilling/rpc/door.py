@@ -18,6 +18,7 @@ from corebilling.values.ids import new_id
 __all__ = ["Context", "Door"]
 
 _IN_FLIGHT_RETRY_S = 0.1
+_MAX_USER_AGENT = 200
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -110,8 +111,19 @@ async def _answered(tx: Transaction, call: Call, request_id: str, request_hash: 
 
 
 def _caller(call: Call) -> Caller:
-    assert call.caller is not None, "authorization settles the caller before any servicer runs"
-    return call.caller
+    """Made here, not for each call: what is answered from memory needs none."""
+    credential = call.credential
+    assert credential is not None, "authentication comes before any servicer"
+    return Caller(
+        tenant_id=call.tenant_id,
+        actor=credential.key_id,
+        role=credential.role,
+        permissions=credential.permissions,
+        peer=call.context.peer(),
+        user_agent=str(call.headers.get("user-agent", ""))[:_MAX_USER_AGENT],
+        correlation_id=call.correlation_id,
+        traceparent=call.traceparent,
+    )
 
 
 def _kept(call: Call, response: Message) -> bytes:

@@ -48,6 +48,6 @@ def telemetry(method: Method, following: Behaviour) -> Behaviour:
 
 
 def _tenant_id(call: Call) -> str:
-    if call.caller is not None:
-        return call.caller.tenant_id
+    if call.tenant_id:
+        return call.tenant_id
     return call.credential.tenant_id if call.credential is not None else ""

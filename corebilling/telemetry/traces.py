@@ -57,7 +57,7 @@ def call_interceptors() -> Sequence[Any]:
 
 def running_traceparent() -> str:
     """The W3C traceparent of the span that is running here; '' when none is."""
-    if not trace.get_current_span().get_span_context().is_valid:
+    if _provider is None or not trace.get_current_span().get_span_context().is_valid:
         return ""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)

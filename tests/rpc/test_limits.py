@@ -170,7 +170,7 @@ class Streaming(UsageServiceServicer):
     async def _note(
         self, tx: Transaction, request: usage_service_pb2.StreamUsageRequest
     ) -> usage_service_pb2.StreamUsageResponse:
-        assert current().caller is tx.caller
+        assert current().tenant_id == tx.tenant_id
         self.tenants.append(tx.tenant_id)
         return usage_service_pb2.StreamUsageResponse()
 
