@@ -1,6 +1,7 @@
 """How explained lines and checked figures look on a terminal."""
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import groupby
 
 from billing.catalog.v1 import catalog_pb2, price_override_pb2
@@ -19,7 +20,6 @@ from rich.text import Text
 
 from corebilling.domains.invoice.checks import Check
 from corebilling.mapping import EnumType, enum_text, instant
-from corebilling.values.exact import Fraction
 from corebilling.values.money import major_units
 
 _Fact = tuple[str, str]

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from math import ceil, floor
 
-from corebilling.values.exact import Fraction
 from corebilling.values.money import round_half_up
 from corebilling.values.period import Period
 

@@ -5,9 +5,9 @@ same division comes out the same on every day and every machine.
 """
 
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import accumulate, pairwise
 
-from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, round_number
 
 Weight = int | Fraction

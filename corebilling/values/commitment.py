@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from fractions import Fraction
 
-from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, round_number
 from corebilling.values.period import ALWAYS, Period
 

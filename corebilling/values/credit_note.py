@@ -6,9 +6,9 @@ whatever rounding left of its discounts and taxes, so that any division of it re
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from corebilling.errors import InvalidArgument
-from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, round_number
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from corebilling.values.allocation import apportion, shares
-from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, round_number
 
 

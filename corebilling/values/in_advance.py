@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
-from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, round_number
 from corebilling.values.period import BillingCalendar, Period, calendar_month
 from corebilling.values.proration import Grain, Proration, Share

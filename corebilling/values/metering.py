@@ -5,10 +5,10 @@ totals -> aggregated -> transformed (divided, rounded to whole blocks) -> quanti
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Protocol
 
 from corebilling.values.aggregation import Aggregation, QuantityRounding, Totals, Transform, quantity_of
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount, round_half_up
 
 TransformTerms = Mapping[str, str]

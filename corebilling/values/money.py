@@ -6,9 +6,9 @@ of a cent three times is a cent.
 
 from decimal import Context, Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from corebilling.values.currency import EXPONENTS
-from corebilling.values.exact import Fraction
 
 AMOUNT_DECIMALS = 40
 """What an exact amount keeps of an endless fraction. Any quantity times any price (12 decimals each) per

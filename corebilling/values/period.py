@@ -8,12 +8,12 @@ import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, Protocol, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from corebilling.errors import InvalidArgument
-from corebilling.values.exact import Fraction
 
 IntervalUnit = Literal["day", "week", "month", "year"]
 

@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from math import ceil
 from typing import Protocol
 
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.price_matrix import Cell
 from corebilling.values.price_percentage import Percentage

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-
-from corebilling.values.exact import Fraction
+from fractions import Fraction
 
 Properties = Mapping[str, str]
 """What an event says of itself, as in {"region": "eu", "size": "large"}."""

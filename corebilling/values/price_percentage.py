@@ -8,8 +8,7 @@ alone is not enough, unless nothing is free and no transaction has a least or mo
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-
-from corebilling.values.exact import Fraction
+from fractions import Fraction
 
 _NOTHING = Fraction(0)
 

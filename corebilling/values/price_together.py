@@ -8,9 +8,9 @@ before it, and the shares of cap and minimum are due together.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from fractions import Fraction
 
 from corebilling.values.aggregation import Aggregation
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.price import Price, Rated, rate
 

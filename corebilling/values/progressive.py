@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
-from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, round_number
 
 

@@ -7,8 +7,8 @@ microsecond), by days of the customer's time zone, or not at all: see `Grain`.
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
-from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, minor_units, round_to
 from corebilling.values.period import Period, calendar_month, local_date
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 
-from corebilling.values.exact import Fraction
 from corebilling.values.period import BillingCalendar
 from corebilling.values.price import Price, Rated, StepKind, rate
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from corebilling.values.allocation import apportion
-from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding, round_number
 
 

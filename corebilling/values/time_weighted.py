@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
-from corebilling.values.exact import Fraction
 from corebilling.values.period import Period
 
 _MICROSECOND = timedelta(microseconds=1)

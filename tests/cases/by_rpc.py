@@ -7,6 +7,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from billing.catalog.v1 import catalog_pb2
@@ -25,7 +26,6 @@ from billing.types.v1 import money_pb2
 
 from corebilling.mapping import enum_number, timestamp
 from corebilling.values.currency import EXPONENTS
-from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.money import from_minor
 from tests.cases import pricing

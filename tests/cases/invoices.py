@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from corebilling.domains.invoice.amounts import AmountLine, Terms, work_out
@@ -28,7 +29,6 @@ from corebilling.values.discount import (
     PercentBasis,
     apply_discounts,
 )
-from corebilling.values.exact import Fraction
 from corebilling.values.grant import Grant, Usage, burn_grants, sort_grants
 from corebilling.values.in_advance import credit_unused_service, repair
 from corebilling.values.money import Rounding, exact_minor, from_minor, round_number, round_to, to_minor

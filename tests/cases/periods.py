@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from corebilling.values.commitment import Committed, due_minor, true_up_minor
-from corebilling.values.exact import Fraction
 from corebilling.values.in_advance import (
     ChangeLine,
     Direction,

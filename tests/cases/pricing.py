@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from corebilling.domains.usage.form import microseconds
 from corebilling.domains.usage.placement import UsageWindow
 from corebilling.values import aggregation, time_weighted
 from corebilling.values.currency import EXPONENTS
-from corebilling.values.exact import Fraction
 from corebilling.values.money import round_number
 from corebilling.values.period import Period, time_zone
 from corebilling.values.price import (

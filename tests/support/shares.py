@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding
 from corebilling.values.period import Period
 from corebilling.values.proration import Grain, Proration, Share

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from math import floor
 
 from corebilling.domains.catalog.model import PriceTerms
 from corebilling.errors import InvalidArgument
-from corebilling.values.exact import Fraction
 from corebilling.values.money import MAX_MINOR, exact_amount, major_units
 from corebilling.values.price import PriceModel, Tier, tier_amount, tiers_of
 

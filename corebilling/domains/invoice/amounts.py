@@ -11,6 +11,7 @@ by line where it is one line's: from this an invoice is explained, printed, post
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 
 from corebilling.values.allocation import largest_remainder
 from corebilling.values.credit import (
@@ -22,7 +23,6 @@ from corebilling.values.credit import (
     use_credits,
 )
 from corebilling.values.discount import Discount, Discounted, PercentBasis, apply_discounts
-from corebilling.values.exact import Fraction
 from corebilling.values.money import Rounding
 from corebilling.values.tax import (
     InclusiveRounding,

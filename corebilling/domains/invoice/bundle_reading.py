@@ -6,6 +6,7 @@ A bundle is somebody's file. `Unreadable` names what cannot be understood.
 import re
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 from billing.catalog.v1 import catalog_pb2, price_override_pb2
 from billing.invoice.v1 import bundle_pb2
@@ -16,7 +17,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from corebilling.errors import BillingError
 from corebilling.mapping import EnumType, enum_text, instant
 from corebilling.values.currency import EXPONENTS
-from corebilling.values.exact import Fraction
 from corebilling.values.period import Period
 from corebilling.values.price import (
     Price,

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from google.protobuf.message import Message
 
 from corebilling.mapping import decimal_text
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 
 MISSING = "missing"

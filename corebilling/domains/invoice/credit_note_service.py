@@ -1,6 +1,7 @@
 """Use cases of credit notes: giving back some of an invoice, or all of it."""
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from billing.invoice.v1 import invoice_events_pb2 as events
@@ -36,7 +37,6 @@ from corebilling.values.credit_note import (
     credit_invoice,
     creditable,
 )
-from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.money import round_number
 from corebilling.values.page import decode_page_token, next_page, page_limit

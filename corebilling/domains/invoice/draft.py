@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from billing.invoice.v1 import invoice_pb2 as pb
@@ -17,7 +18,6 @@ from corebilling.domains.invoice.model import InvoiceState, check_total
 from corebilling.domains.invoice.reckoning import ReckonedLine, Reckoning
 from corebilling.mapping import decimal_text, enum_number, moment_object, to_message
 from corebilling.values.credit import CreditUse
-from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount, minor_units
 from corebilling.values.tax import TaxRow

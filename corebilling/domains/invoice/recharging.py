@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from fractions import Fraction
 
 from billing.catalog.v1 import catalog_pb2
 from billing.invoice.v1 import bundle_pb2
@@ -25,7 +26,6 @@ from corebilling.domains.invoice.bundle_reading import (
 from corebilling.domains.rating.model import evidence as shown_tiers
 from corebilling.errors import BillingError
 from corebilling.mapping import decimal_text
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.price import (
     BY_RECORD,

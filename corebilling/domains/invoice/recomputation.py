@@ -4,6 +4,7 @@ What lines come to is said here, and what charges come to in `recharging`.
 """
 
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 
 from billing.credit.v1 import credit_pb2
 from billing.discount.v1 import discount_pb2
@@ -23,7 +24,6 @@ from corebilling.domains.invoice.bundle_reading import (
 from corebilling.values.credit import Credit, CreditApplication, CreditKind
 from corebilling.values.currency import EXPONENTS
 from corebilling.values.discount import Discount, DiscountKind
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_minor, minor_units
 from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
 

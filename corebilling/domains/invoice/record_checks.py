@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from billing.catalog.v1 import catalog_pb2
 from billing.invoice.v1 import bundle_pb2
@@ -21,7 +22,6 @@ from corebilling.domains.invoice.bundle_reading import (
 )
 from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
 from corebilling.values.aggregation import Aggregation
-from corebilling.values.exact import Fraction
 from corebilling.values.metering import TransformTerms, metered_quantity, transformed
 from corebilling.values.money import exact_amount
 from corebilling.values.price_matrix import Cell, rate_cells

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from billing.invoice.v1 import invoice_events_pb2 as events
 from billing.invoice.v1 import invoice_pb2 as pb
@@ -26,7 +27,6 @@ from corebilling.domains.ledger.deferral_service import DeferralService
 from corebilling.domains.ledger.model import Source
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.mapping import enum_text, instant, to_message
-from corebilling.values.exact import Fraction
 from corebilling.values.money import minor_units
 from corebilling.values.page import decode_page_token, next_page, page_limit
 from corebilling.values.period import Period

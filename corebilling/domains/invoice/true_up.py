@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from billing_db import invoice as invoice_sql
 from billing_db.models import BillingCycle
@@ -17,7 +18,6 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice.draft import DraftLine
 from corebilling.values.commitment import true_up_minor
 from corebilling.values.currency import EXPONENTS
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.period import Period
 

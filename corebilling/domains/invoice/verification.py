@@ -9,6 +9,7 @@ the price's terms, the times, the customer's jurisdiction, and which credits and
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 
 from billing.invoice.v1 import bundle_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
@@ -33,7 +34,6 @@ from corebilling.domains.invoice.record_checks import by_record_checks, record_c
 from corebilling.domains.ledger.model import Entry, Source, sale, write_off
 from corebilling.mapping import decimal_text
 from corebilling.values.commitment import true_up_minor
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 
 _FEES = (rating_pb2.CHARGE_KIND_RECURRING, rating_pb2.CHARGE_KIND_ONE_TIME)

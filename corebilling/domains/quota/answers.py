@@ -1,5 +1,7 @@
 """Answers as clients see them: the same question about the same holder is decided once."""
 
+from fractions import Fraction
+
 from billing.quota.v1 import entitlement_pb2 as pb
 from billing.quota.v1 import entitlement_service_pb2 as rpc
 from billing.quota.v1 import quota_pb2
@@ -14,7 +16,6 @@ from corebilling.domains.quota.entitlement import (
     question_of,
 )
 from corebilling.mapping import decimal_text, enum_number, timestamp
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 
 _REASONS = {reason: enum_number(pb.EntitlementReason, reason) for reason in Reason}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from corebilling.domains.quota.model import ANY_METER, Counting, Quota, Window
 from corebilling.errors import BillingError, InvalidArgument
-from corebilling.values.exact import Fraction
 
 _ONE = Fraction(1)
 _NOTHING = Fraction(0)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from corebilling.errors import BillingError, InvalidArgument, ResourceExhausted
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.period import BillingCalendar, Period, calendar_month, local_date, midnight
 

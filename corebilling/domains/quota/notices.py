@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from billing.event.v1 import event_pb2 as eventv1
 from billing.quota.v1 import quota_events_pb2 as events
@@ -14,7 +15,6 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.quota.model import Notice, NoticeKind, Quota, Window, percent_used
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, enum_number, timestamp
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 
 Told = events.UsageQuotaWarning | events.UsageQuotaExceeded | events.UsageThresholdReached

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from billing_db import quota as quota_sql
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.quota.model import Counting, Quota, QuotaPeriod, Scope, Window
-from corebilling.values.exact import Fraction
 
 
 async def used_in(tx: Transaction, windows: Mapping[Window, Quota]) -> dict[Window, Fraction]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 
 from corebilling.domains.rating.model import (
     BY_THE_SECOND,
@@ -28,7 +29,6 @@ from corebilling.domains.rating.model import (
 )
 from corebilling.domains.rating.usage_charges import Books
 from corebilling.values.commitment import Committed, due_minor
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period
 from corebilling.values.price import (

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from billing_db import metering as metering_sql
 
 from corebilling.db.transaction import Transaction
 from corebilling.values.aggregation import Aggregation
-from corebilling.values.exact import Fraction
 from corebilling.values.metering import TransformTerms, rounded_quantity, transformed
 from corebilling.values.period import Period
 

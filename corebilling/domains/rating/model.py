@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from types import MappingProxyType
 
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.period import ALWAYS, Period, next_midnight
 from corebilling.values.price import (

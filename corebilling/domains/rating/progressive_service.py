@@ -7,6 +7,7 @@ mark of the threshold; its key is why there is one invoice for it.
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
@@ -18,7 +19,6 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.rating.service import RatingService
 from corebilling.domains.schedule.model import CycleState
 from corebilling.domains.schedule.rows import announce, closing_events
-from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 from corebilling.values.money import minor_units
 from corebilling.values.progressive import Threshold, level_reached

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from billing_db import metering as metering_sql
@@ -17,7 +18,6 @@ from corebilling.domains.rating.measuring import TotalKey
 from corebilling.domains.rating.model import RatedRecords
 from corebilling.mapping import decimal_text
 from corebilling.values.aggregation import Aggregation
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.price import Price, PriceModel
 from corebilling.values.price_matrix import CellCharge, charge_cells, rate_cells

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from billing_db.rerating import ListBilledChargesRow
 
 from corebilling.domains.rating.model import ChargeKind
 from corebilling.errors import FailedPrecondition, InvalidArgument
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount, minor_units, round_half_up
 from corebilling.values.price import BY_RECORD, Price, PriceModel, rate
 from corebilling.values.price_together import rate_served

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from billing.event.v1 import event_pb2 as eventv1
 from billing.rating.v1 import rating_events_pb2 as events
@@ -32,7 +33,6 @@ from corebilling.domains.schedule.rows import find_cycle
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, to_message
 from corebilling.values.aggregation import Aggregation
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.period import Period
 from corebilling.values.price import (

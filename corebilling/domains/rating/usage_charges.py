@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from fractions import Fraction
 
 from corebilling.domains.rating.model import (
     WHOLE,
@@ -24,7 +25,6 @@ from corebilling.domains.rating.model import (
     touches,
     with_amounts,
 )
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.period import Period
 from corebilling.values.price import (

@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from corebilling.domains.usage.form import Properties, UsageRecords
 from corebilling.domains.usage.placement import Placement, UsageItem, UsagePeriod
 from corebilling.errors import AlreadyExists, BillingError, InvalidArgument
 from corebilling.values.aggregation import Aggregation
-from corebilling.values.exact import Fraction
 
 
 def usage_total_id(subscription_item_id: str, period_start: datetime) -> str:

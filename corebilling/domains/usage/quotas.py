@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from billing_db import quota as quota_sql
 
@@ -26,7 +27,6 @@ from corebilling.domains.quota.use import used_in
 from corebilling.domains.usage.form import UsageRecords, instant_at, microseconds
 from corebilling.domains.usage.model import Acceptance, PeriodKey
 from corebilling.domains.usage.placement import Placement, UsagePeriod
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 from billing.catalog.v1 import catalog_pb2
 from billing.usage.v1 import usage_pb2
@@ -14,7 +15,6 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.usage.totals import decode_position
 from corebilling.errors import InvalidArgument
 from corebilling.mapping import decimal_text, enum_number, instant, timestamp
-from corebilling.values.exact import Fraction
 from corebilling.values.money import exact_amount
 from corebilling.values.page import next_page, page_limit
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from fractions import Fraction
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -42,7 +43,6 @@ from corebilling.domains.usage.records import named_subscriptions, read_records
 from corebilling.errors import BillingError
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text
-from corebilling.values.exact import Fraction
 from corebilling.values.ids import new_id
 
 _MAX_REMEMBERED_PERIODS = 100_000
