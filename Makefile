@@ -93,7 +93,7 @@ samples: $(INSTALLED) ## print sample invoices into build/samples: plain, with e
 	python -m examples.invoices
 
 .PHONY: bench
-bench: $(INSTALLED) kafka ## measure throughput and latency on this machine; LONG=1 adds 20 million usage records
+bench: $(INSTALLED) kafka ## measure throughput and latency on this machine; LONG=1 adds 20 million usage records and 50,000 subscriptions
 	python -m bench $(if $(LONG),--long)
 
 .PHONY: faults

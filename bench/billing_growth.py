@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from bench.billing_run import SEED, SINGLE_AT_ONCE, Run, move_away
+from bench.billing_run import Run, move_away, seeded
 from bench.platform import NewDatabase
 from bench.report import Row, console, median_ratio, rates
 from corebilling.db.pool import Database
-from corebilling.events import outbox
-from corebilling.values.clock import SystemClock
 
 FEW = 1_000
 ROUNDS, LONG_ROUNDS = 8, 50
@@ -97,15 +95,5 @@ async def measure(new_database: NewDatabase, *, long: bool) -> list[Row]:
 
 
 async def _tenant(new_database: NewDatabase, name: str, subscriptions: int) -> Tenant:
-    database = await new_database(name)
-    admin = await asyncpg.connect(database.admin)
-    await admin.execute("SELECT set_config('bench.cycles', $1, false)", str(subscriptions))
-    await admin.execute(SEED.read_text())
-    worker = await Database.open(
-        database.worker,
-        role="corebilling_worker",
-        clock=SystemClock(),
-        max_size=SINGLE_AT_ONCE,
-        flush=outbox.flush,
-    )
+    admin, worker = await seeded(await new_database(name), subscriptions)
     return Tenant(admin, worker, subscriptions)

@@ -120,16 +120,7 @@ async def measure(new_database: NewDatabase, *, long: bool) -> list[Row]:
 
 async def _measure(app: App, bench: BenchDatabase, cycles: int, rounds: int) -> list[Row]:
     per_round = cycles + SINGLE_CYCLES + SERVED_CYCLES
-    admin = await asyncpg.connect(bench.admin)
-    await admin.execute("SELECT set_config('bench.cycles', $1, false)", str(rounds * per_round))
-    await admin.execute(SEED.read_text())
-    database = await Database.open(
-        bench.worker,
-        role="corebilling_worker",
-        clock=SystemClock(),
-        max_size=SINGLE_AT_ONCE,
-        flush=outbox.flush,
-    )
+    admin, database = await seeded(bench, rounds * per_round)
     run = Run(database)
     to_single, to_floor, as_served = [], [], []
     for round_number in range(rounds):
@@ -177,6 +168,21 @@ async def _measure(app: App, bench: BenchDatabase, cycles: int, rounds: int) -> 
             f"{SERVED_CYCLES:,} cycles closed, rated, invoiced, events handled",
         ),
     ]
+
+
+async def seeded(bench: BenchDatabase, subscriptions: int) -> tuple[asyncpg.Connection, Database]:
+    """A connection of the superuser, and the workers' pool, on a database with so many to be billed."""
+    admin = await asyncpg.connect(bench.admin)
+    await admin.execute("SELECT set_config('bench.cycles', $1, false)", str(subscriptions))
+    await admin.execute(SEED.read_text())
+    pool = await Database.open(
+        bench.worker,
+        role="corebilling_worker",
+        clock=SystemClock(),
+        max_size=SINGLE_AT_ONCE,
+        flush=outbox.flush,
+    )
+    return admin, pool
 
 
 async def _copy_again(admin: asyncpg.Connection) -> float:

@@ -75,7 +75,7 @@ class Reckoning:
     changes: list[_Change] = field(default_factory=list)
     used: dict[str, CreditRow] = field(default_factory=dict)
     spent: dict[str, discount_sql.ListDiscountsInForceRow] = field(default_factory=dict)
-    _terms: dict[str, Terms] = field(default_factory=dict)
+    _terms: dict[str, Terms] = field(default_factory=dict, init=False)
     """By currency."""
 
     def work_out(self, customer_id: str, currency: str, lines: Sequence[ReckonedLine]) -> InvoiceAmounts:
