@@ -182,6 +182,11 @@ def _discounts(told: pb.LineExplanation) -> Iterator[_Fact]:
         percent = f"{discount.percent} % " if discount.kind == discount_pb2.DISCOUNT_KIND_PERCENT else ""
         whole = f"which took {_money(told, discount.invoice_minor)} off the invoice"
         yield "discount", f"-{_money(told, discount.amount_minor)}: {percent}{discount.name}, {whole}"
+    evidence = told.line.evidence
+    if told.line.discount_minor and (evidence.invoiced_minor or evidence.rated_minor):
+        before = _money(told, evidence.invoiced_minor)
+        never = f"{_money(told, evidence.uncharged_minor)} of the {before} invoiced before were never charged"
+        yield "discount", f"{_money(told, -told.line.discount_minor)}: {never}"
     if told.line.credit_minor:
         used = ", ".join(
             f"{_money(told, credit.amount_minor)} of {_name(credit_pb2.CreditKind, credit.kind)} "

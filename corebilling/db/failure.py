@@ -60,6 +60,21 @@ def refuse_on(refusals: Mapping[str, BillingError]) -> Iterator[None]:
         raise refusal from violation
 
 
+class PartitionMissing(Exception):
+    """A row has no partition to go to."""
+
+
+@contextmanager
+def partition_missing() -> Iterator[None]:
+    """Raise PartitionMissing for it; the transaction is broken by then."""
+    try:
+        yield
+    except asyncpg.CheckViolationError as violation:
+        if violation.constraint_name:
+            raise
+        raise PartitionMissing from violation
+
+
 def translate(error: Exception) -> BillingError:
     """The BillingError that a driver error stands for; Internal if the fault is ours."""
     if isinstance(error, _TIMED_OUT):

@@ -94,9 +94,12 @@ def credit_invoice(
             (lines[key].discount * _part(lines[key], part) for key, part in items.items()), Fraction(0)
         )
         tax = sum((lines[key].tax * _part(lines[key], part) for key, part in items.items()), Fraction(0))
+        discount_minor = round_number(discount, rounding)
         # Rounding many notes the same way must leave the later ones neither below zero nor above their lines.
-        rest = sum(left.values()) - sum(items.values())
-        discount_minor = _within(discount_left - rest, round_number(discount, rounding), discount_left)
+        # Lines below zero may leave less than nothing in all: they bound nothing.
+        if all(line.amount_minor >= 0 for line in invoiced.lines):
+            rest = sum(left.values()) - sum(items.values())
+            discount_minor = _within(discount_left - rest, discount_minor, discount_left)
         tax_minor = _within(min(0, tax_left), round_number(tax, rounding), max(0, tax_left))
         note = CreditNote(items, discount_minor, tax_minor)
     if not 0 <= note.total_minor <= total_left:

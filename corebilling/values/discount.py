@@ -2,7 +2,8 @@
 
 Percentages come first, then fixed amounts. Each takes off at most what is left of the lines it is for, and
 all together never more than the invoice comes to. Lines below zero, which give something back, are not
-discounted; they only lower what there is to take off from.
+discounted; they only lower what there is to take off from. Lines that correct earlier ones stand apart: they
+have their part of the discounts that those had, see `uncharged_part`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,26 @@ class Discounted:
     discount: Discount
     amount_minor: int
     by_line: Mapping[str, int]
+
+
+def uncharged_part(taken_minor: int, invoiced_minor: int, uncharged_minor: int) -> int:
+    """Of an amount that is taken back, what is not given back, since it was never charged: its part of that.
+
+    Taken back step by step or at once, all that was charged is given back once all is taken back.
+
+    Args:
+        taken_minor: Above zero.
+        invoiced_minor: What it is taken back from, as it is by now.
+        uncharged_minor: What of that was discounted, or withdrawn.
+    """
+    return uncharged_of(min(taken_minor, invoiced_minor), invoiced_minor, uncharged_minor)
+
+
+def uncharged_of(amount_minor: int, invoiced_minor: int, uncharged_minor: int) -> int:
+    """What of an amount is not charged, if so much of what was invoiced was not."""
+    if invoiced_minor <= 0:
+        return 0
+    return round_number(Fraction(uncharged_minor * amount_minor, invoiced_minor))
 
 
 def apply_discounts(

@@ -359,6 +359,63 @@ async def list_invoiced_periods(
     return [ListInvoicedPeriodsRow(*row) for row in rows]
 
 
+LIST_INVOICED_BEFORE: Final = """-- name: ListInvoicedBefore :many
+SELECT n.subscription_id::text AS subscription_id, n.subscription_item_id::text AS subscription_item_id,
+    n.period_start::timestamptz AS period_start, sum(l.amount_minor)::bigint AS amount_minor,
+    sum(CASE i.state WHEN 'void' THEN l.amount_minor ELSE l.discount_minor END)::bigint AS uncharged_minor
+FROM (
+    SELECT
+        unnest($1::text[]) AS subscription_id,
+        unnest($2::text[]) AS subscription_item_id,
+        unnest($3::timestamptz[]) AS period_start
+) n
+CROSS JOIN LATERAL (
+    SELECT i.id FROM invoices i
+    WHERE i.tenant_id = $4 AND i.subscription_id = n.subscription_id
+    UNION
+    SELECT k.invoice_id FROM invoice_cycles k
+    WHERE k.tenant_id = $4 AND k.subscription_id = n.subscription_id
+) m
+JOIN invoices i ON i.tenant_id = $4 AND i.id = m.id
+JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id AND l.subscription_id = n.subscription_id
+    AND l.period_start = n.period_start
+WHERE CASE n.subscription_item_id
+        WHEN '' THEN l.type = 'true_up' ELSE l.subscription_item_id = n.subscription_item_id
+    END
+    AND NOT EXISTS (
+        SELECT FROM invoices a WHERE a.tenant_id = i.tenant_id AND a.replaces_invoice_id = i.id
+    )
+GROUP BY n.subscription_id, n.subscription_item_id, n.period_start
+"""
+
+
+@dataclass(slots=True)
+class ListInvoicedBeforeRow:
+    """A row of `list_invoiced_before`."""
+
+    subscription_id: str
+    subscription_item_id: str
+    period_start: datetime.datetime
+    amount_minor: int
+    uncharged_minor: int
+
+
+async def list_invoiced_before(
+    conn: Connection,
+    *,
+    subscription_ids: Sequence[str],
+    item_ids: Sequence[str],
+    period_starts: Sequence[datetime.datetime],
+    tenant_id: str,
+) -> list[ListInvoicedBeforeRow]:
+    """What lines of some items ('' stands for true-ups) came to on all invoices, by the period that they begin in, and what
+    of that was never charged: discounts took it off, or the invoice was withdrawn. Those that were issued again count
+    once. The arrays run in parallel.
+    """
+    rows = await conn.fetch(LIST_INVOICED_BEFORE, subscription_ids, item_ids, period_starts, tenant_id)
+    return [ListInvoicedBeforeRow(*row) for row in rows]
+
+
 LIST_COMMITTED_PERIODS: Final = """-- name: ListCommittedPeriods :many
 SELECT DISTINCT c.subscription_id, c.full_period_start, c.full_period_end, c.minimum_minor::bigint AS minimum_minor
 FROM (

@@ -29,22 +29,34 @@ SELECT
         WHERE r.tenant_id = c.tenant_id AND r.subscription_item_id = c.subscription_item_id AND r.kind = c.kind
             AND r.period_start = c.period_start
     )::int AS revision,
-    coalesce(l.amount_minor, 0)::bigint AS billed_minor, coalesce(l.discount_minor, 0)::bigint AS discount_minor
+    coalesce(l.amount_minor, 0)::bigint AS billed_minor, coalesce(l.uncharged_minor, 0)::bigint AS uncharged_minor,
+    coalesce(l.rated_minor, 0)::bigint AS rated_minor,
+    coalesce(l.rated_uncharged_minor, 0)::bigint AS rated_uncharged_minor
 FROM charges c
 JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 LEFT JOIN usage_totals t ON t.tenant_id = c.tenant_id AND t.subscription_item_id = c.subscription_item_id
     AND t.period_start = c.period_start
 LEFT JOIN LATERAL (
-    SELECT sum(n.amount_minor) AS amount_minor, sum(n.discount_minor) AS discount_minor
+    SELECT
+        sum(n.amount_minor) AS amount_minor, sum(n.uncharged_minor) AS uncharged_minor,
+        sum(n.amount_minor) FILTER (WHERE n.charge_id IS NOT NULL) AS rated_minor,
+        sum(n.uncharged_minor) FILTER (WHERE n.charge_id IS NOT NULL) AS rated_uncharged_minor
     FROM (
-        SELECT o.id FROM invoices o WHERE o.tenant_id = i.tenant_id AND o.subscription_id = i.subscription_id
-        UNION
-        SELECT k.invoice_id FROM invoice_cycles k
-        WHERE k.tenant_id = i.tenant_id AND k.subscription_id = i.subscription_id
-    ) v
-    JOIN invoice_lines n ON n.tenant_id = i.tenant_id AND n.invoice_id = v.id
-    WHERE n.subscription_item_id = c.subscription_item_id AND n.period_start = c.period_start
-        AND NOT EXISTS (SELECT FROM invoices a WHERE a.tenant_id = i.tenant_id AND a.replaces_invoice_id = v.id)
+        SELECT
+            n.amount_minor, n.charge_id,
+            -- Discounts took it off, or it was withdrawn.
+            CASE v.state WHEN 'void' THEN n.amount_minor ELSE n.discount_minor END AS uncharged_minor
+        FROM (
+            SELECT o.id FROM invoices o WHERE o.tenant_id = i.tenant_id AND o.subscription_id = i.subscription_id
+            UNION
+            SELECT k.invoice_id FROM invoice_cycles k
+            WHERE k.tenant_id = i.tenant_id AND k.subscription_id = i.subscription_id
+        ) w
+        JOIN invoices v ON v.tenant_id = i.tenant_id AND v.id = w.id
+        JOIN invoice_lines n ON n.tenant_id = v.tenant_id AND n.invoice_id = v.id
+        WHERE n.subscription_item_id = c.subscription_item_id AND n.period_start = c.period_start
+            AND NOT EXISTS (SELECT FROM invoices a WHERE a.tenant_id = v.tenant_id AND a.replaces_invoice_id = v.id)
+    ) n
 ) l ON true
 WHERE c.tenant_id = $1 AND c.cycle_id = $2
     AND c.kind IN ('recurring', 'usage', 'one_time')
@@ -70,7 +82,9 @@ class ListBilledChargesRow:
     corrected_price_id: str | None
     revision: int
     billed_minor: int
-    discount_minor: int
+    uncharged_minor: int
+    rated_minor: int
+    rated_uncharged_minor: int
 
 
 async def list_billed_charges(

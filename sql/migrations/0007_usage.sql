@@ -102,6 +102,10 @@ CREATE TABLE usage_rollups (
 -- Makes the month's partition if it is missing: for any time, since sandbox tenants live in theirs. Attached
 -- rather than created in place, which would stop all ingestion until it commits. The partition carries no
 -- grants; it is reached through its parent and the parent's policy.
+--
+-- One that is there may be unknown to a backend: it read the list of partitions while this one was being attached,
+-- took note of the attachment, and then kept the list from before. Any change of the table makes all read it anew; one
+-- that changes nothing, and lets others insert meanwhile, is enough.
 CREATE FUNCTION ensure_usage_partition(month date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE
@@ -110,6 +114,7 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('ensure_usage_partition'));
     IF to_regclass('public.' || child) IS NOT NULL THEN
+        ALTER TABLE ONLY public.usage_records ALTER COLUMN key SET STATISTICS -1;
         RETURN;
     END IF;
     EXECUTE format('CREATE TABLE public.%I (LIKE public.usage_records INCLUDING ALL)', child);

@@ -163,6 +163,38 @@ WHERE l.period_start >= n.since
 GROUP BY l.subscription_id, l.period_start, (l.type = 'true_up')
 ORDER BY l.subscription_id, l.period_start;
 
+-- name: ListInvoicedBefore :many
+-- nullable: none
+-- What lines of some items ('' stands for true-ups) came to on all invoices, by the period that they begin in, and what
+-- of that was never charged: discounts took it off, or the invoice was withdrawn. Those that were issued again count
+-- once. The arrays run in parallel.
+SELECT n.subscription_id::text AS subscription_id, n.subscription_item_id::text AS subscription_item_id,
+    n.period_start::timestamptz AS period_start, sum(l.amount_minor)::bigint AS amount_minor,
+    sum(CASE i.state WHEN 'void' THEN l.amount_minor ELSE l.discount_minor END)::bigint AS uncharged_minor
+FROM (
+    SELECT
+        unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
+        unnest(sqlc.arg(item_ids)::text[]) AS subscription_item_id,
+        unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start
+) n
+CROSS JOIN LATERAL (
+    SELECT i.id FROM invoices i
+    WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = n.subscription_id
+    UNION
+    SELECT k.invoice_id FROM invoice_cycles k
+    WHERE k.tenant_id = sqlc.arg(tenant_id) AND k.subscription_id = n.subscription_id
+) m
+JOIN invoices i ON i.tenant_id = sqlc.arg(tenant_id) AND i.id = m.id
+JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id AND l.subscription_id = n.subscription_id
+    AND l.period_start = n.period_start
+WHERE CASE n.subscription_item_id
+        WHEN '' THEN l.type = 'true_up' ELSE l.subscription_item_id = n.subscription_item_id
+    END
+    AND NOT EXISTS (
+        SELECT FROM invoices a WHERE a.tenant_id = i.tenant_id AND a.replaces_invoice_id = i.id
+    )
+GROUP BY n.subscription_id, n.subscription_item_id, n.period_start;
+
 -- name: ListCommittedPeriods :many
 -- The periods with a minimum, of some subscriptions, that some times lie in. The arrays run in parallel.
 SELECT DISTINCT c.subscription_id, c.full_period_start, c.full_period_end, c.minimum_minor::bigint AS minimum_minor

@@ -78,6 +78,7 @@ def test_a_credit_after_the_tax_stands_below_it() -> None:
         line(discount_minor=1000),
         subtotal_minor=11000,
         discounts=[discount],
+        discount_minor=1000,
         credit_minor=3000,
         total_minor=9000,
         taxes=[_VAT],

@@ -42,6 +42,8 @@ class Amounts:
     category: str
     amount_minor: int
     discount_minor: int = 0
+    corrects: bool = False
+    """Its discount follows from that of earlier lines, and stays."""
     credit_minor: int = 0
     tax_minor: int = 0
 
@@ -116,7 +118,8 @@ def given_back(amount_minor: int, at: datetime) -> Credit:
 def _discount(lines: Sequence[Amounts], discounts: Sequence[Discount]) -> int:
     """Percentages of the lines as they are, then fixed amounts; never more than is left."""
     in_force = [one for one in discounts if one.invoices != 0]
-    total_minor = 0
+    total_minor = sum(line.discount_minor for line in lines)
+    lines = [line for line in lines if not line.corrects]
     for one in [d for d in in_force if d.percent] + [d for d in in_force if not d.percent]:
         scope = [line for line in lines if line.left_minor > 0 and line.price in (one.prices or {line.price})]
         if one.percent:

@@ -530,9 +530,29 @@ class Life:
         amount = amount_of_records(run, whole) if run.by_record else amount_of(price, quantity)
         return period_amount(price, amount, min(sum(shares, Fraction(0)), Fraction(1)))
 
+    def _give_back(self, line: Line, one: invoicing.Amounts) -> None:
+        """What is taken back had been discounted: that part of it was never charged."""
+        earlier = [
+            done
+            for invoice in self.invoices
+            for done in invoice.lines
+            if (done.price, done.start) == (line.price, line.start)
+        ]
+        invoiced_minor = sum(done.amount_minor for done in earlier)
+        if line.amount_minor < 0 and invoiced_minor:
+            taken_minor = min(-line.amount_minor, invoiced_minor)
+            uncharged_minor = sum(done.discount_minor for done in earlier)
+            one.corrects = True
+            if invoiced_minor > 0:
+                one.discount_minor = -invoicing.rounded(
+                    Fraction(uncharged_minor * taken_minor, invoiced_minor)
+                )
+
     def _invoice(self, part: Part, lines: list[tuple[Line, str]]) -> None:
         """Of lines with their tax categories."""
         amounts = [invoicing.Amounts(line.price, category, line.amount_minor) for line, category in lines]
+        for (line, _), one in zip(lines, amounts, strict=True):
+            self._give_back(line, one)
         totals = invoicing.settle(amounts, self.customer, self.seller, self.discounts, self.credits, self.now)
         due_minor, prepaid_minor = totals.total_minor - totals.prepaid_minor, totals.prepaid_minor
         if due_minor < 0:

@@ -224,7 +224,9 @@ async def test_what_is_given_back_had_been_discounted(platform: Platform):
     await platform.pass_time(days=31, hours=2)
     cheaper = await made.price(platform, "cheaper", unit_amount="0.8")
     (charge,) = (await preview(platform, made.cycle_id, made.tokens.id, cheaper)).charges
-    assert (charge.billed_minor, charge.amount_minor, charge.difference_minor) == (5000, 4000, -900)
+    assert (charge.billed_minor, charge.amount_minor, charge.difference_minor) == (5000, 4000, -1000)
+    shown = (await preview(platform, made.cycle_id, made.tokens.id, cheaper)).invoice
+    assert (shown.discount_minor, shown.total_minor) == (-100, -900)
     dearer = await made.price(platform, "dearer", unit_amount="1.2")
     answer = await rerate(platform, made.cycle_id, made.tokens.id, dearer)
     assert (answer.charges[0].difference_minor, answer.invoice.total_minor) == (1000, 900)

@@ -377,6 +377,27 @@ async def test_records_around_a_new_month_make_their_partitions(usage: Usage) ->
     assert count[0] >= 2
 
 
+async def test_a_partition_that_went_missing_is_made_again(usage: Usage) -> None:
+    await usage.batch(record("before"))
+    await usage.db.admin(f"DROP TABLE usage_records_{NOW:%Y_%m}")
+    response = await usage.batch(record("after"))
+    assert response.accepted == 1
+    assert [row["count"] for row in await usage.db.admin("SELECT count(*) FROM usage_records")] == [1]
+
+
+async def test_asking_for_a_partition_that_is_there_makes_all_read_the_list_anew(usage: Usage) -> None:
+    await usage.batch(record("first"))
+    noted = (
+        "SELECT xmin::text AS note FROM pg_attribute "
+        "WHERE attrelid = 'usage_records'::regclass AND attname = 'key'"
+    )
+    (before,) = await usage.db.admin(noted)
+    await usage.db.admin("SELECT ensure_usage_partition($1)", NOW.date())
+    (after,) = await usage.db.admin(noted)
+    assert after["note"] != before["note"]
+    assert (await usage.batch(record("second"))).accepted == 1
+
+
 async def test_buckets_come_per_hour_and_page_by_page(usage: Usage) -> None:
     await usage.batch(
         *(

@@ -69,7 +69,7 @@ async def test_the_tour_of_the_guide_to_money_works_as_printed(server_folder: Pa
     assert '"balanced": true' in credit_note
     assert "The books agree" in credit_note
     assert '"amount_minor": "-4000"' in credit_note
-    assert '"difference_minor": "-2250"' in credit_note
+    assert '"difference_minor": "-2500"' in credit_note
     assert "-20.00 USD: 10 % Spring" in credit_note
     assert "comes out to the cent" in credit_note
     assert '"remaining_minor": "110137"' in printed

@@ -11,7 +11,7 @@ from billing.subscription.v1 import subscription_pb2
 from corebilling.values.ids import new_id
 from corebilling.values.page import encode_page_token
 from tests.rpc.test_reconcile import books
-from tests.rpc.test_rerating import START, agreed, invoiced
+from tests.rpc.test_rerating import START, agreed
 from tests.scenarios.test_usage_is_billed_to_the_end import ADJUSTMENT
 from tests.support.app import refused
 from tests.support.bundle import as_fields, bundle_of, differences
@@ -64,10 +64,14 @@ async def test_one_that_was_issued_again_counts_once(platform: Platform):
     assert (refusal.reason, refusal.facts["state"]) == ("CYCLE_NOT_RERATABLE", "invoiced")
 
 
-async def test_a_discount_of_the_subscription_is_taken_off_what_it_still_owes(platform: Platform):
-    made = await invoiced(platform)
+async def test_what_is_still_owed_has_the_discount_that_the_invoice_had(platform: Platform):
+    made = await agreed(platform)
     await coupon(platform, "HALF", percent="50")
     await redeem(platform, "HALF", made.customer_id, subscription_id=made.subscription_id)
+    await use(platform, made.subscription_id, 5, START)
+    await platform.pass_time(days=31, hours=2)
+    await coupon(platform, "FREE", percent="100")
+    await redeem(platform, "FREE", made.customer_id)
     dearer = await made.price(platform, "dearer", unit_amount="2")
     shown = (await preview(platform, made.cycle_id, made.tokens.id, dearer)).invoice
     answer = await rerate(platform, made.cycle_id, made.tokens.id, dearer)

@@ -24,7 +24,7 @@ async def test_samples_are_printed_on_paper_and_as_pages(server_folder: Path):
     shown = {
         "plain": ["API calls", "140.00 USD"],
         "every-line": [
-            *("Seats (prorated)", "plafonné", "Training, once", "Mails (late usage)", "550,28 USD"),
+            *("Seats (prorated)", "plafonné", "Training, once", "Mails (late usage)", "556,24 USD"),
             *("Queries by region", "tout le reste", "Payments taken", "2,9 % de 262,50"),
         ],
         "arabic-japanese": ["115,876 JPY"],

@@ -37,12 +37,17 @@ from corebilling.values.tax import (
 
 @dataclass(frozen=True, slots=True)
 class AmountLine:
-    """An amount, rounded once, and what it is taxed with; an exemption says why it is not taxed at all."""
+    """An amount, rounded once, and what it is taxed with; an exemption says why it is not taxed at all.
+
+    A settled discount is all that is taken off the line: below zero where an amount is taken back that had
+    been discounted. None: the discounts in force say.
+    """
 
     id: str
     amount_minor: int
     rates: tuple[TaxRate, ...] = ()
     exemption: str = ""
+    settled_discount_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class InvoiceAmounts:
     """What an invoice comes to, and where each part of it comes from.
 
     Args:
-        discounts: In the order applied.
+        discounts: In the order applied; settled ones are with the lines.
         credits: Used before or after tax; prepaid ones are apart.
         subtotal_minor: The sum of the lines.
         total_minor: What the invoice is about: with tax, before anything paid for it in advance.
@@ -116,8 +121,16 @@ def work_out(
         available: All credits of the customer; those that do not hold are passed over.
     """
     amounts = {line.id: line.amount_minor for line in lines}
-    discounted = apply_discounts(amounts, discounts, basis=terms.percent_basis, rounding=terms.rounding)
-    off = _sums(step.by_line for step in discounted)
+    settled = {
+        line.id: line.settled_discount_minor for line in lines if line.settled_discount_minor is not None
+    }
+    discounted = apply_discounts(
+        {key: amount for key, amount in amounts.items() if key not in settled},
+        discounts,
+        basis=terms.percent_basis,
+        rounding=terms.rounding,
+    )
+    off = _sums([settled, *(step.by_line for step in discounted)])
     left = {key: amount - off.get(key, 0) for key, amount in amounts.items()}
 
     usable = usable_credits(available, terms.currency, terms.at)
@@ -156,7 +169,7 @@ def work_out(
         taxes=taxes,
         prepaid=tuple(prepaid),
         subtotal_minor=sum(amounts.values()),
-        discount_minor=sum(step.amount_minor for step in discounted),
+        discount_minor=sum(off.values()),
         credit_minor=sum(use.amount_minor for use in used),
         tax_minor=taxes.tax_minor,
         total_minor=total_minor,

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 
 from billing_db import rating as rating_sql
 from billing_db import schedule as schedule_sql
@@ -11,7 +12,7 @@ from billing_db import tax as tax_sql
 from billing_db.models import BillingCycle, Charge
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.invoice import draft, true_up
+from corebilling.domains.invoice import draft, giving_back, true_up
 from corebilling.domains.invoice.reckoning import Reckoning
 from corebilling.domains.schedule.model import CycleState
 from corebilling.errors import ResourceExhausted
@@ -30,23 +31,25 @@ async def drafts(
     currencies = await _currencies(tx, cycles, charges)
     categories = await _tax_categories(tx, [charge for cycle in cycles for charge in charges[cycle.id]])
     true_ups = await true_up.load(tx, cycles, {cycle.id: _adjusted(charges[cycle.id]) for cycle in cycles})
+    groups = _groups(cycles, currencies)
+    lines = {
+        cycle.id: true_ups.add(
+            cycle,
+            draft.charge_lines(cycle.subscription_id, charges[cycle.id], categories, cycle.threshold_minor),
+            currencies[cycle.id],
+        )
+        for group in groups
+        for cycle in group
+    }
+    invoiced = await giving_back.load(tx, chain.from_iterable(lines.values()))
     made = []
-    for group in _groups(cycles, currencies):
-        currency = currencies[group[0].id]
-        lines = {
-            cycle.id: true_ups.add(
-                cycle,
-                draft.charge_lines(
-                    cycle.subscription_id, charges[cycle.id], categories, cycle.threshold_minor
-                ),
-                currency,
-            )
-            for cycle in group
-        }
+    for group in groups:
         billed = [cycle for cycle in group if lines[cycle.id]]
         if billed:
-            all_lines = [line for cycle in billed for line in lines[cycle.id]]
-            made.append(draft.new_draft(tx, rules, _occasion(billed, currency), all_lines, billed))
+            own = invoiced.settle([line for cycle in billed for line in lines[cycle.id]])
+            one = draft.new_draft(tx, rules, _occasion(billed, currencies[group[0].id]), own, billed)
+            invoiced.add(one)
+            made.append(one)
     return made
 
 

@@ -44,6 +44,8 @@ class DraftLine:
     evidence: dict[str, Any] | None = None
     charge_id: str = ""
     by_record: Any = None
+    settled_discount_minor: int | None = None
+    """Its discount where earlier lines decide it; None: the discounts in force do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
             evidence=row.evidence,
             charge_id=row.charge_id or "",
             by_record=row.by_record,
+            settled_discount_minor=row.discount_minor if "invoiced_minor" in (row.evidence or {}) else None,
         )
         for row in rows
     ]
@@ -160,7 +163,13 @@ def new_draft(
 ) -> Draft:
     """The invoice as the tenant's rules work it out; `reckoning.use` then takes what it uses."""
     reckoned = [
-        ReckonedLine(line.amount_minor, line.price_id, line.tax_category, line.subscription_id)
+        ReckonedLine(
+            line.amount_minor,
+            line.price_id,
+            line.tax_category,
+            line.subscription_id,
+            line.settled_discount_minor,
+        )
         for line in lines
     ]
     check_total([line.amount_minor for line in lines])

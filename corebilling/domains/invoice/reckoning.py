@@ -45,6 +45,7 @@ class ReckonedLine:
     price_id: str
     tax_category: str
     subscription_id: str
+    settled_discount_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class Reckoning:
                     line.amount_minor,
                     rates[line.tax_category],
                     customer.exemption or "",
+                    line.settled_discount_minor,
                 )
                 for place, line in enumerate(lines)
             ],

@@ -23,7 +23,7 @@ from corebilling.domains.invoice.bundle_reading import (
 )
 from corebilling.values.credit import Credit, CreditApplication, CreditKind
 from corebilling.values.currency import EXPONENTS
-from corebilling.values.discount import Discount, DiscountKind
+from corebilling.values.discount import Discount, DiscountKind, uncharged_of, uncharged_part
 from corebilling.values.money import exact_minor, minor_units
 from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
 
@@ -52,7 +52,7 @@ def reckon(
     )
     return work_out(
         [
-            AmountLine(str(place), line.amount_minor, _rates(line), _exemption(line))
+            AmountLine(str(place), line.amount_minor, _rates(line), _exemption(line), _settled_discount(line))
             for place, line in enumerate(invoice.lines)
         ],
         terms,
@@ -77,6 +77,18 @@ def exact_line(line: pb.InvoiceLine, charge: rating_pb2.Charge | None, currency:
         before = Fraction(number(charge.amount_before, f"amount before charge {charge.id}"))
     rounded = minor_units(before + amount, currency) - minor_units(before, currency)
     return rounded, rounded - exact_minor(amount, EXPONENTS[currency])
+
+
+def _settled_discount(line: pb.InvoiceLine) -> int | None:
+    """What a line that corrects others does not charge, or give back: that part of it was never charged."""
+    told = line.evidence
+    if told.rated_minor:
+        by_now_minor = told.invoiced_minor + line.amount_minor
+        now_minor = uncharged_of(by_now_minor, told.rated_minor, told.rated_uncharged_minor)
+        return now_minor - told.uncharged_minor
+    if line.amount_minor >= 0 or not told.invoiced_minor:
+        return None
+    return -uncharged_part(-line.amount_minor, told.invoiced_minor, told.uncharged_minor)
 
 
 def _rates(line: pb.InvoiceLine) -> tuple[TaxRate, ...]:

@@ -116,7 +116,9 @@ async def _decide(
     categories = await tax_sql.list_tax_categories(tx, tenant_id=tx.tenant_id, price_ids=[corrected.id])
     category = next((row.tax_category for row in categories), "")
     lines = [
-        _line(one, corrected, cycle.subscription_id, category) for one in rerated if one.difference_minor
+        _line(one, corrected, cycle.subscription_id, category)
+        for one in rerated
+        if one.difference_minor or one.discount_minor
     ]
     return _Correction(cycle, corrected, rerated, lines)
 
@@ -197,6 +199,13 @@ def _line(one: Rerated, corrected: Price, subscription_id: str, tax_category: st
         steps=[],
         tax_category=tax_category,
         subscription_id=subscription_id,
+        settled_discount_minor=one.discount_minor,
+        evidence={
+            "invoiced_minor": charge.billed_minor,
+            "uncharged_minor": charge.uncharged_minor,
+            "rated_minor": charge.rated_minor,
+            "rated_uncharged_minor": charge.rated_uncharged_minor,
+        },
     )
 
 

@@ -108,7 +108,10 @@ class _Writer:
         after_tax_minor = invoice.credit_minor - before_tax_minor
         taxes = [(f"{tax.name} {self.say.number(tax.percent)} %", tax.tax_minor) for tax in invoice.taxes]
         contained = [(say("including", name), money(tax_minor)) for name, tax_minor in taxes if inclusive]
+        # What corrects earlier invoices has its part of their discounts.
+        in_force_minor = sum(discount.amount_minor for discount in invoice.discounts)
         steps = [
+            (say("corrected_discounts"), in_force_minor - invoice.discount_minor),
             *((self._discount(discount), -discount.amount_minor) for discount in invoice.discounts),
             (say("credit"), -before_tax_minor),
             *(tax for tax in taxes if not inclusive),

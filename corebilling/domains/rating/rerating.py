@@ -9,7 +9,8 @@ from billing_db.rerating import ListBilledChargesRow
 
 from corebilling.domains.rating.model import ChargeKind
 from corebilling.errors import FailedPrecondition, InvalidArgument
-from corebilling.values.money import exact_amount, minor_units, round_half_up
+from corebilling.values.discount import uncharged_of
+from corebilling.values.money import exact_amount, minor_units
 from corebilling.values.price import BY_RECORD, Price, PriceModel, rate
 from corebilling.values.price_together import rate_served
 
@@ -20,7 +21,8 @@ _NOTHING, _WHOLE = Fraction(0), Fraction(1)
 class Rerated:
     """A charge, and what it comes to with the corrected price: exactly, and as it is owed.
 
-    `difference_minor` is what is still to be paid, or given back.
+    `difference_minor` is what that is more than was invoiced of it, `discount_minor` what of this is neither
+    charged nor given back: the part of it that was never charged of what had been rated.
     """
 
     charge: ListBilledChargesRow
@@ -28,6 +30,7 @@ class Rerated:
     amount: Decimal
     amount_minor: int
     difference_minor: int
+    discount_minor: int
 
 
 def check_correction(wrong: Price, corrected: Price) -> None:
@@ -103,7 +106,14 @@ def rate_again(charge: ListBilledChargesRow, price: Price) -> Rerated:
     quantity = Decimal(1) if price.model is PriceModel.FLAT else charge.quantity
     before, amount = _amounts(charge, price, quantity)
     amount_minor = minor_units(before + amount, price.currency) - minor_units(before, price.currency)
-    return Rerated(charge, quantity, exact_amount(amount), amount_minor, _difference(charge, amount_minor))
+    return Rerated(
+        charge,
+        quantity,
+        exact_amount(amount),
+        amount_minor,
+        amount_minor - charge.billed_minor,
+        uncharged_of(amount_minor, charge.rated_minor, charge.rated_uncharged_minor) - charge.uncharged_minor,
+    )
 
 
 def _amounts(charge: ListBilledChargesRow, price: Price, quantity: Decimal) -> tuple[Fraction, Fraction]:
@@ -114,12 +124,3 @@ def _amounts(charge: ListBilledChargesRow, price: Price, quantity: Decimal) -> t
         whole = rate(price, quantity).amount
         return whole * before, whole * share
     return _NOTHING, rate_served(price, quantity, share).amount
-
-
-def _difference(charge: ListBilledChargesRow, amount_minor: int) -> int:
-    """What is given back had been discounted like the rest of it."""
-    difference_minor = amount_minor - charge.billed_minor
-    if difference_minor >= 0 or charge.billed_minor <= 0 or not charge.discount_minor:
-        return difference_minor
-    discounted = Fraction(-difference_minor * charge.discount_minor, charge.billed_minor)
-    return difference_minor + round_half_up(discounted)

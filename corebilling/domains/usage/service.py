@@ -1,6 +1,7 @@
 """Use cases of usage: records come in, and count for what they name."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 from fractions import Fraction
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from billing.usage.v1 import usage_service_pb2 as rpc
 from billing_db import schedule as schedule_sql
 from billing_db import usage as usage_sql
 
+from corebilling.db.failure import PartitionMissing, partition_missing
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.subscription.service import SubscriptionService
@@ -214,31 +216,31 @@ class UsageService:
         fresh: Sequence[int],
     ) -> None:
         recorded_us = _chosen(records.recorded_us, fresh)
-        missing = months_of(recorded_us) - self._months
-        if missing:
-            raise MonthsMissing(missing)
         periods = placement.periods
-        changes = await usage_sql.insert_usage(
-            tx,
-            tenant_id=tx.tenant_id,
-            keys=",".join(_chosen(keys, fresh)),
-            recorded_us=_array(map(str, recorded_us)),
-            quantities=_array(_chosen(records.quantities, fresh)),
-            places=_array(map(str, _chosen(placement.places, fresh))),
-            properties=_chosen_properties(records, fresh),
-            received_at=tx.now,
-            subscription_item_ids=[period.item.id for period in periods],
-            sources=[usage_source(period.item.subscription_id, period.item.meter_code) for period in periods],
-            period_starts=[period.period.start for period in periods],
-            period_ends=[period.period.end for period in periods],
-            subscription_ids=[period.item.subscription_id for period in periods],
-            customer_ids=[period.item.customer_id for period in periods],
-            meter_codes=[period.item.meter_code for period in periods],
-            aggregations=[period.item.aggregation for period in periods],
-            transforms=[period.item.transform for period in periods],
-            excluded=[period.excluded for period in periods],
-            by_record=[period.item.by_record for period in periods],
-        )
+        with self._partitions_of(months_of(recorded_us)):
+            changes = await usage_sql.insert_usage(
+                tx,
+                tenant_id=tx.tenant_id,
+                keys=",".join(_chosen(keys, fresh)),
+                recorded_us=_array(map(str, recorded_us)),
+                quantities=_array(_chosen(records.quantities, fresh)),
+                places=_array(map(str, _chosen(placement.places, fresh))),
+                properties=_chosen_properties(records, fresh),
+                received_at=tx.now,
+                subscription_item_ids=[period.item.id for period in periods],
+                sources=[
+                    usage_source(period.item.subscription_id, period.item.meter_code) for period in periods
+                ],
+                period_starts=[period.period.start for period in periods],
+                period_ends=[period.period.end for period in periods],
+                subscription_ids=[period.item.subscription_id for period in periods],
+                customer_ids=[period.item.customer_id for period in periods],
+                meter_codes=[period.item.meter_code for period in periods],
+                aggregations=[period.item.aggregation for period in periods],
+                transforms=[period.item.transform for period in periods],
+                excluded=[period.excluded for period in periods],
+                by_record=[period.item.by_record for period in periods],
+            )
         room: dict[PeriodKey, Fraction] = {}
         for change in changes:
             period = periods[change.place - 1]
@@ -249,6 +251,22 @@ class UsageService:
             announce_reported(tx, period, change)
         if room:
             raise PeriodsFull(room)
+
+    @contextmanager
+    def _partitions_of(self, months: set[date]) -> Iterator[None]:
+        """Around an insert into these months; raises MonthsMissing, too, for a known one that is not there.
+
+        Someone may have dropped it, or the connection has not taken note of it: a backend that reads the
+        partitions of a table just while another one is attached may miss it from then on.
+        """
+        if missing := months - self._months:
+            raise MonthsMissing(missing)
+        try:
+            with partition_missing():
+                yield
+        except PartitionMissing as failure:
+            self._months -= months
+            raise MonthsMissing(months) from failure
 
     def _place(self, records: UsageRecords, plans: Mapping[str, UsagePlan], window: UsageWindow) -> Placement:
         if len(self._last_periods) > _MAX_REMEMBERED_PERIODS:

@@ -790,7 +790,8 @@ class InvoiceLine(betterproto2.Message):
 
     discount_minor: "int" = betterproto2.field(13, betterproto2.TYPE_INT64)
     """
-    The line's part of the invoice's discounts, of its credits before tax, and of its taxes.
+    The line's part of the invoice's discounts, of its credits before tax, and of its taxes. A line that corrects
+    earlier ones has their part of discounts, below zero where it gives back: see its evidence.
     """
 
     credit_minor: "int" = betterproto2.field(14, betterproto2.TYPE_INT64)
@@ -858,6 +859,22 @@ class InvoiceLineEvidence(betterproto2.Message):
     """
     Of usage that was invoiced within its period: the threshold that it came to.
     """
+
+    invoiced_minor: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+    """
+    Of a line that gives back some of what was never charged: what earlier lines of the same came to, and what of that
+    discounts took off, or was withdrawn with its invoice. The line's `discount_minor` is its part of that, below zero.
+    """
+
+    uncharged_minor: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+
+    rated_minor: "int" = betterproto2.field(9, betterproto2.TYPE_INT64)
+    """
+    Of a price correction: what rating had charged of the same, and what of that was never charged. All that is rated
+    by now keeps that part; the line's `discount_minor` is what this adds to the uncharged of earlier lines.
+    """
+
+    rated_uncharged_minor: "int" = betterproto2.field(10, betterproto2.TYPE_INT64)
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceLineEvidence", InvoiceLineEvidence)

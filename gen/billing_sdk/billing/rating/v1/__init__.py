@@ -380,7 +380,8 @@ class ReratedCharge(betterproto2.Message):
 
     difference_minor: "int" = betterproto2.field(12, betterproto2.TYPE_INT64)
     """
-    On the invoice: the difference. What is given back is less what discounts had taken off it.
+    On the invoice: the difference of both. The line's discount is the part of it that was never charged, as what was
+    corrected had been discounted, or withdrawn.
     """
 
     invoice_id: "str" = betterproto2.field(13, betterproto2.TYPE_STRING)

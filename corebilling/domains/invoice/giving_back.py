@@ -1,0 +1,80 @@
+"""Lines below zero give back no more than was charged.
+
+What discounts took off, or was withdrawn with its invoice, was never charged. A line that takes an amount
+back has its part of that for a discount below zero, and comes to what the customer is to have again.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from billing_db import invoice as invoice_sql
+
+from corebilling.db.transaction import Transaction
+from corebilling.domains.invoice.draft import Draft, DraftLine
+from corebilling.values.discount import uncharged_part
+
+_Same = tuple[str, str, datetime]
+"""What lines are of: a subscription, its item ('' of true-ups), and when their period begins."""
+
+
+@dataclass(slots=True)
+class _Invoiced:
+    """What lines of the same came to, and what of that was never charged."""
+
+    amount_minor: int = 0
+    uncharged_minor: int = 0
+
+
+class Invoiced:
+    """What invoices have of what is given back: `settle` a draft's lines, then `add` the draft."""
+
+    def __init__(self, known: dict[_Same, _Invoiced]) -> None:
+        self._known = known
+
+    def settle(self, lines: Sequence[DraftLine]) -> list[DraftLine]:
+        return [self._settled(line) if _gives_back(line) else line for line in lines]
+
+    def add(self, made: Draft) -> None:
+        for line, result in zip(made.lines, made.results, strict=True):
+            invoiced = self._known.get(_same(line))
+            if invoiced is not None:
+                invoiced.amount_minor += line.amount_minor
+                invoiced.uncharged_minor += result.discount_minor
+
+    def _settled(self, line: DraftLine) -> DraftLine:
+        before = self._known[_same(line)]
+        if not before.amount_minor:
+            return line
+        part_minor = uncharged_part(-line.amount_minor, before.amount_minor, before.uncharged_minor)
+        evidence = {
+            **(line.evidence or {}),
+            "invoiced_minor": before.amount_minor,
+            "uncharged_minor": before.uncharged_minor,
+        }
+        return replace(line, settled_discount_minor=-part_minor, evidence=evidence)
+
+
+async def load(tx: Transaction, lines: Iterable[DraftLine]) -> Invoiced:
+    """What earlier invoices have of the same as the lines that give back: as a rule, none does."""
+    known = {_same(line): _Invoiced() for line in lines if _gives_back(line)}
+    if known:
+        rows = await invoice_sql.list_invoiced_before(
+            tx,
+            tenant_id=tx.tenant_id,
+            subscription_ids=[subscription_id for subscription_id, _, _ in known],
+            item_ids=[item_id for _, item_id, _ in known],
+            period_starts=[start for _, _, start in known],
+        )
+        for row in rows:
+            same = (row.subscription_id, row.subscription_item_id, row.period_start)
+            known[same] = _Invoiced(row.amount_minor, row.uncharged_minor)
+    return Invoiced(known)
+
+
+def _gives_back(line: DraftLine) -> bool:
+    return line.amount_minor < 0
+
+
+def _same(line: DraftLine) -> _Same:
+    return line.subscription_id, line.subscription_item_id, line.period_start

@@ -1,0 +1,128 @@
+"""What is corrected had been discounted, or withdrawn: only what was charged is given back, on any path."""
+
+import pytest
+from billing.invoice.v1 import invoice_pb2
+from billing.subscription.v1 import subscription_pb2
+
+from tests.rpc.test_reconcile import books
+from tests.rpc.test_rerating import START, Contract, agreed
+from tests.support.bundle import as_fields, bundle_of, differences
+from tests.support.correction import correct, rerate, retract
+from tests.support.invoice import invoices_of
+from tests.support.money import balances, coupon, pay, redeem, void
+from tests.support.platform import Platform
+from tests.support.reporting import use
+
+FEE = 3100
+A_MONTH = {"days": 31, "hours": 2}
+
+
+async def charged(platform: Platform) -> int:
+    """What all invoices come to that are not withdrawn, without tax; each is what its evidence says."""
+    invoices = await invoices_of(platform)
+    for invoice in invoices:
+        assert differences(as_fields(await bundle_of(platform, invoice.id))) == []
+    assert (await books(platform)).balanced
+    return sum(
+        one.subtotal_minor - one.discount_minor
+        for one in invoices
+        if one.state != invoice_pb2.INVOICE_STATE_VOID
+    )
+
+
+async def discounted(platform: Platform, percent: str = "50", **terms: object) -> Contract:
+    made = await agreed(platform)
+    await coupon(platform, "OFF", percent=percent, **terms)
+    await redeem(platform, "OFF", made.customer_id)
+    return made
+
+
+async def test_usage_taken_back_gives_back_what_was_paid_for_it(platform: Platform):
+    made = await discounted(platform)
+    await use(platform, made.subscription_id, 500, START, key="first")
+    await platform.pass_time(**A_MONTH)
+    (first,) = await invoices_of(platform)
+    await pay(platform, first.id, first.total_minor)
+    await retract(platform, "first")
+    await platform.pass_time(days=31)
+    assert await charged(platform) == 2 * FEE // 2
+    given_back = (await invoices_of(platform))[-1].lines[-1]
+    assert (given_back.amount_minor, given_back.discount_minor) == (-50000, -25000)
+
+
+async def test_what_was_free_gives_nothing_back(platform: Platform):
+    made = await discounted(platform, "100", duration=1)
+    await use(platform, made.subscription_id, 500, START, key="first")
+    await platform.pass_time(**A_MONTH)
+    await retract(platform, "first")
+    await platform.pass_time(days=31)
+    assert await charged(platform) == FEE
+
+
+async def test_in_steps_all_comes_to_what_it_comes_to_at_once(platform: Platform):
+    made = await discounted(platform, "33.333", duration=1)
+    await use(platform, made.subscription_id, 7, START, key="first")
+    await platform.pass_time(**A_MONTH)
+    (first,) = await invoices_of(platform)
+    before = await charged(platform)
+    for quantity in ("5.1", "3.3", "0"):
+        await correct(platform, "first", quantity)
+        await platform.pass_time(days=31)
+    usage = next(
+        line for line in first.lines if line.subscription_item_id != first.lines[0].subscription_item_id
+    )
+    assert await charged(platform) == before - (usage.amount_minor - usage.discount_minor) + 3 * FEE
+
+
+async def test_a_threshold_that_a_typo_came_to(platform: Platform):
+    made = await agreed(
+        platform, spend_thresholds=[subscription_pb2.SpendThreshold(amount_minor=1000, recurring=True)]
+    )
+    await coupon(platform, "OFF", percent="50")
+    await redeem(platform, "OFF", made.customer_id)
+    await use(platform, made.subscription_id, 2000, START, key="typo")
+    await platform.drain()
+    await correct(platform, "typo", "20")
+    await platform.pass_time(**A_MONTH)
+    assert await charged(platform) == (FEE + 2000) // 2
+
+
+async def test_a_true_up_given_back_had_been_discounted(platform: Platform):
+    made = await agreed(platform, committed_minor=50000)
+    await coupon(platform, "OFF", percent="50")
+    await redeem(platform, "OFF", made.customer_id)
+    await platform.pass_time(**A_MONTH)
+    await use(platform, made.subscription_id, 400, START)
+    await platform.pass_time(days=31)
+    assert await charged(platform) == 2 * 50000 // 2
+
+
+@pytest.mark.parametrize("duration", [1, 0], ids=["once", "for ever"])
+@pytest.mark.parametrize(
+    "path",
+    [["0.25"], ["0.5", "0.25"], ["0.5", "0.3", "0.25"], ["0", "0.25"], ["2", "0.25"], ["0.5", "1", "0.25"]],
+)
+async def test_any_path_of_price_corrections_leads_to_the_same(
+    platform: Platform, path: list[str], duration: int
+):
+    made = await discounted(platform, "10", **({"duration": duration} if duration else {}))
+    await use(platform, made.subscription_id, 1000, START)
+    await platform.pass_time(**A_MONTH)
+    price_id = made.tokens.id
+    for number, unit_amount in enumerate(path):
+        corrected = await made.price(platform, f"corrected-{number}", unit_amount=unit_amount)
+        await rerate(platform, made.cycle_id, price_id, corrected)
+        price_id = corrected
+    assert await charged(platform) == (FEE + 25000) * 9 // 10
+
+
+async def test_what_was_withdrawn_is_not_given_back(platform: Platform):
+    made = await agreed(platform)
+    await use(platform, made.subscription_id, 500, START, key="first")
+    await platform.pass_time(**A_MONTH)
+    (first,) = await invoices_of(platform)
+    await void(platform, first.id)
+    await retract(platform, "first")
+    await platform.pass_time(days=31)
+    assert await charged(platform) == FEE
+    assert (await balances(platform))["REVENUE"] == -FEE
