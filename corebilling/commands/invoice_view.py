@@ -42,7 +42,7 @@ def story(told: pb.LineExplanation) -> Group:
 
 
 def records_table(records: Sequence[pb.RatedRecord], *, more: bool) -> Table:
-    """Usage records that a line bills. Of a reported key that was no UUID, only the one made of it is kept."""
+    """Usage records that a line bills. Of a key that was no UUID, only the one made of it is kept."""
     table = Table(
         "recorded at", "quantity", "key, or UUID made of it", caption="more follow" if more else None
     )

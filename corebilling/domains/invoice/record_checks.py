@@ -108,7 +108,7 @@ def _by_then(part: str, evidence: bundle_pb2.LineEvidence, records: _Records) ->
     if count == len(earlier):
         by_then = earlier  # What came in the very instant came after it.
     if count < len(by_then) or (count != len(by_then) and total.quantity == total.billed_quantity):
-        return  # Some were on their way while the line was rated: what they are billed with shows in the parts.
+        return  # Some were on their way while the line was rated: the parts show what they are billed with.
     check = Checking(part, "records")
     yield check.of("records when rated", charge.basis.record_count, len(by_then))
     if by_then and not total.filtered_count:
