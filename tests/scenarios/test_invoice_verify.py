@@ -408,7 +408,7 @@ async def test_usage_that_is_invoiced_in_parts_comes_out(platform: Platform) -> 
 
 
 async def test_usage_in_the_very_instant_of_a_threshold_comes_out(platform: Platform) -> None:
-    """By a clock that stands still: two parts at one moment, and usage after them that is not invoiced yet."""
+    """By a clock that stands still: two parts at one moment, and usage that is not invoiced yet."""
     thresholds = [subscription_pb2.SpendThreshold(amount_minor=500, recurring=True)]
     fee, tokens = await progressive.prices(platform)
     made = await subscribe(platform, fee, tokens, spend_thresholds=thresholds)
