@@ -42,8 +42,10 @@ def story(told: pb.LineExplanation) -> Group:
 
 
 def records_table(records: Sequence[pb.RatedRecord], *, more: bool) -> Table:
-    """Usage records that a line bills."""
-    table = Table("recorded at", "quantity", "key", caption="more follow" if more else None)
+    """Usage records that a line bills. Of a key that was no UUID, only the one made of it is kept."""
+    table = Table(
+        "recorded at", "quantity", "key, or UUID made of it", caption="more follow" if more else None
+    )
     for record in records:
         now = f", {record.corrected_quantity or 'retracted'} since" if record.corrected else ""
         table.add_row(_time(record.recorded_at), record.quantity + now, record.key)
@@ -53,6 +55,7 @@ def records_table(records: Sequence[pb.RatedRecord], *, more: bool) -> Table:
 def checks_table(checks: Sequence[Check]) -> Table:
     """A row for each part and step that comes out, and one for each figure that does not."""
     table = Table("of", "step", "figure", "in the file", "worked out", "")
+    above = ""
     for (part, step), group in groupby(checks, key=lambda check: (check.part, check.step)):
         of_step = list(group)
         wrong = [check for check in of_step if not check.ok]
@@ -61,7 +64,8 @@ def checks_table(checks: Sequence[Check]) -> Table:
             table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
         if not wrong:
             count = f"{len(of_step)} {'figure' if len(of_step) == 1 else 'figures'}"
-            table.add_row(part, step, count, "", "", Text("ok", "green"))
+            table.add_row("" if part == above else part, step, count, "", "", Text("ok", "green"))
+        above = part
     return table
 
 

@@ -11,11 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
+from billing.catalog.v1 import catalog_pb2
+from billing.credit.v1 import credit_pb2
 from billing.invoice.v1 import bundle_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.ledger.v1 import ledger_pb2
 from billing.rating.v1 import rating_pb2
 from billing.tax.v1 import tax_pb2
+from billing.types.v1 import period_pb2
 
 from corebilling.domains.invoice.amounts import InvoiceAmounts
 from corebilling.domains.invoice.bundle_reading import (
@@ -36,6 +39,9 @@ from corebilling.mapping import decimal_text
 from corebilling.values.commitment import true_up_minor
 from corebilling.values.money import exact_amount
 
+_DAY_S = 24 * 60 * 60
+_YEAR_DAYS = Fraction("365.2425")
+_INTERVAL_DAYS = {"day": Fraction(1), "week": Fraction(7), "month": _YEAR_DAYS / 12, "year": _YEAR_DAYS}
 _FEES = (rating_pb2.CHARGE_KIND_RECURRING, rating_pb2.CHARGE_KIND_ONE_TIME)
 _LINE_TYPES = {
     rating_pb2.CHARGE_KIND_RECURRING: pb.INVOICE_LINE_TYPE_RECURRING,
@@ -87,6 +93,8 @@ def _line(
     yield from _copied(part, invoice, line, evidence)
     made = recharge(evidence, final=not line.evidence.threshold_minor)
     yield from _period(part, charge, made)
+    if charge.kind != rating_pb2.CHARGE_KIND_ONE_TIME:
+        yield _interval(part, charge.basis, evidence.price)
     check = Checking(part, "amount")
     yield check.of("exact amount", number(charge.amount, "amount"), made.amount)
     yield check.of("amount before", number(charge.amount_before, "amount before"), made.amount_before)
@@ -137,6 +145,14 @@ def _period(part: str, charge: rating_pb2.Charge, made: Recharged) -> Iterator[C
     yield check.of("share before", before, made.share_before)
 
 
+def _interval(part: str, basis: rating_pb2.ChargeBasis, price: catalog_pb2.Price) -> Check:
+    """A full period is as long as the price says, by and large: its days are not counted in any time zone."""
+    unit = named(period_pb2.IntervalUnit, price.interval_unit, "interval of a price")
+    days = moments(basis.full_period).seconds / _DAY_S
+    found = round(days / _INTERVAL_DAYS[unit])
+    return Checking(part, "period").of(f"{unit}s", price.interval_count, found)
+
+
 def _billed(part: str, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence) -> Iterator[Check]:
     """Of the same total, the parts before this one are what it says was billed, and all are what is."""
     charge = evidence.charge
@@ -146,6 +162,9 @@ def _billed(part: str, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence) 
         yield check.of("charge among those for the same", charge.id, MISSING)
         return
     own = evidence.parts[places[0]]
+    yield check.of("kind", own.kind, charge.kind)
+    yield check.of("rated at", moment(own.rated_at), moment(charge.created_at))
+    yield check.of("period", moments(own.period), moments(charge.period))
     yield check.of("quantity", own.quantity, charge.quantity)
     yield check.of("amount", own.amount, charge.amount)
     held = [one.amount_minor for one in own.lines if one.invoice_line_id == line.id]
@@ -158,6 +177,7 @@ def _billed(part: str, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence) 
     if evidence.HasField("total"):
         billed = number(evidence.total.billed_quantity, "billed quantity")
         yield check.of("quantity of all parts", billed, sum_of(quantities))
+        yield check.of("start", moment(evidence.total.period.start), moment(charge.period.start))
         item = evidence.total.subscription_item_id
         yield check.of("total", item, charge.subscription_item_id)
 
@@ -216,6 +236,7 @@ def _credits(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Itera
             yield check.of("credit", used.credit_id, MISSING)
             continue
         yield check.of(f"kind of {used.credit_id}", used.kind, credit.kind)
+        yield check.of(f"left of {used.credit_id}", credit.remaining_minor, _left(credit))
         if used.available_minor:
             yield check.of(used.credit_id, used.amount_minor, made.get(used.credit_id, 0))
             beyond = max(0, used.available_minor - credit.amount_minor)
@@ -223,6 +244,11 @@ def _credits(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Itera
         else:
             yield check.of(f"{used.credit_id}, which the invoice became", used.amount_minor, became_minor)
             yield check.of(f"granted as {used.credit_id}", credit.amount_minor, -became_minor)
+
+
+def _left(credit: credit_pb2.Credit) -> int:
+    """What is left of it, which others may have taken: no more than was granted, and not below zero."""
+    return min(max(0, credit.remaining_minor), credit.amount_minor)
 
 
 def _taxes(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator[Check]:
