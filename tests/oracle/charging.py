@@ -26,13 +26,15 @@ class Charging:
 
     def lines_of(self, part: Part) -> list[tuple[Line, str]]:
         """With their tax categories."""
-        due = [run.fee.meets(part.span) for run in self.contract.runs if _overlap(run.fee, part.span)]
+        recurring = [run for run in self.contract.runs if not run.price.one_time]
+        due = [run.fee.meets(part.span) for run in recurring if _overlap(run.fee, part.span)]
         last = max((span.end for span in due), default=part.span.end)
         lines = [
             (fee, run)
-            for run in self.contract.runs
+            for run in recurring
             if not run.price.meter and (fee := self._fee_line(run, part, last))
         ]
+        lines += [(once, run) for run in self.contract.runs if (once := self._line_once(run, part))]
         adjustments: list[tuple[Line, Run]] = []
         for run in sorted(self.contract.runs, key=lambda run: run.served.start):
             if run.price.meter:
@@ -110,6 +112,17 @@ class Charging:
         whole = amount_of(self._terms(run.price, part.whole), number(run.quantity or "1"))
         amount_minor = self._minor(whole * (before + served)) - self._minor(whole * before)
         return _line("recurring", run, span, _fee_quantity(run), amount_minor)
+
+    def _line_once(self, run: Run, part: Part) -> Line | None:
+        """In full with the first invoice since it was asked for, unless that was taken back at once."""
+        begins = max(run.served.start, self.contract.anchor)
+        added = run.served.start <= part.span.end and begins < run.served.end
+        if not (run.price.one_time and added and part.whole.microseconds) or run.charged_once:
+            return None
+        run.charged_once = True
+        price = terms_of(run.price, self.negotiated, begins)
+        amount = amount_of(price, number(run.quantity or "1"))
+        return _line("one_time", run, Span(begins, begins), _fee_quantity(run), self._minor(amount))
 
     def _usage_line(self, run: Run, part: Part) -> Line | None:
         """All that was used of the item in the period, where the last of it is billed."""

@@ -102,6 +102,9 @@ class Contract:
     def _held(self) -> list[Run]:
         return [run for run in self.runs if run.served.end == FOREVER]
 
+    def _recurring(self) -> list[Run]:
+        return [run for run in self._held() if not run.price.one_time]
+
     def _last_change(self) -> datetime:
         return max(run.served.start if run.served.end == FOREVER else run.served.end for run in self.runs)
 
@@ -171,7 +174,7 @@ class Contract:
     def pause(self) -> bool:
         if self.state != "active":
             return False
-        self.state, self.to_come, self.paused = "paused", None, self._held()
+        self.state, self.to_come, self.paused = "paused", None, self._recurring()
         self.paused_minor = self.commitments[-1][0]
         self.commitments = self._committed_until(self.now)
         for run in self.paused:
@@ -186,9 +189,9 @@ class Contract:
         self.state = "active"
         if self.paused_minor:
             self._commit(self.paused_minor, self.now)
-        for place, run in enumerate(sorted(self.paused, key=lambda run: run.place)):
-            on = Span(self.now, FOREVER)
-            self.runs.append(Run(run.price, run.quantity, place, on, on))
+        on = Span(self.now, FOREVER)
+        for run in sorted(self.paused, key=lambda run: run.place):
+            self.runs.append(Run(run.price, run.quantity, run.place, on, on))
         return True
 
     def cancel(self, action: Cancel) -> bool:
@@ -227,9 +230,13 @@ def _difference(
 
 
 def _followed(ended: list[Run], added: list[tuple[int, Item]]) -> list[tuple[Run, int]]:
-    """Which new item follows which old one: that of its price, else the next, metered or not as it is."""
-    left, found, places = list(ended), [], [place for place, _ in added]
-    items = dict(added)
+    """Which new item follows which old one: that of its price, else the next, metered or not as it is.
+
+    What is charged once neither follows nor is followed.
+    """
+    left = [run for run in ended if not run.price.one_time]
+    found, items = [], {place: item for place, item in added if not item.price.one_time}
+    places = list(items)
     for same_price in (True, False):
         for place in list(places):
             for run in left:
