@@ -152,7 +152,7 @@ _NOT_RERATABLE: dict[str, str] = {
     CycleState.INVOICED: "The cycle's invoice was voided, or had nothing on it: there is nothing to correct. "
     "Invoice what is due with CreateInvoice.",
     InvoiceState.DRAFT: "The cycle's invoice is a draft; rate the cycle again once it is finalized.",
-    InvoiceState.UNCOLLECTIBLE: "The cycle's invoice was written off: nothing of it is asked for or given back. "
+    InvoiceState.UNCOLLECTIBLE: "The cycle's invoice was written off: nothing of it is given back. "
     "Rate the cycle again if it is paid all the same.",
 }
 
