@@ -72,6 +72,8 @@ def checks_table(checks: Sequence[Check]) -> Table:
 def _facts(told: pb.LineExplanation) -> Iterator[_Fact]:
     if told.HasField("evidence"):
         yield from _rating(told, told.evidence)
+    elif told.HasField("correction"):
+        yield from _correction(told, told.correction)
     else:
         line = told.line
         yield "amount", f"{line.quantity} x {line.unit_amount} = {told.exact_amount} {told.currency}"
@@ -82,8 +84,7 @@ def _facts(told: pb.LineExplanation) -> Iterator[_Fact]:
 
 def _rating(told: pb.LineExplanation, evidence: pb.LineEvidence) -> Iterator[_Fact]:
     price, charge = evidence.price, evidence.charge
-    model = _name(catalog_pb2.PriceModel, price.model)
-    yield "price", f"{price.code}, version {price.price_version}: {model}, {price.id}"
+    yield "price", _version(price)
     negotiated = evidence.HasField("price_override")
     if negotiated:
         yield "negotiated", f"amounts of {evidence.price_override.id}"
@@ -104,6 +105,36 @@ def _rating(told: pb.LineExplanation, evidence: pb.LineEvidence) -> Iterator[_Fa
     for part in evidence.parts:
         if part.charge_id != charge.id:
             yield "also billed", _part(part, told.currency)
+
+
+def _correction(told: pb.LineExplanation, evidence: pb.CorrectionEvidence) -> Iterator[_Fact]:
+    price, rerated = evidence.price, evidence.rerated
+    yield "corrected", f"from {rerated.price_id}, {_time(rerated.rerated_at)}: {rerated.reason}"
+    yield "price", _version(price)
+    yield from _terms(price, _in(price, told.currency))
+    yield "period", _span(rerated.period)
+    yield from _share(evidence.basis)
+    yield "quantity", rerated.quantity
+    for tier in told.corrected_tiers:
+        yield "tier", _tier(tier)
+    for step in told.corrected_steps:
+        yield _name(money_pb2.ChargeStepKind, step.kind), step.amount
+    yield (
+        "comes to",
+        f"{_short(told.corrected_amount)} {told.currency} -> {_money(told, rerated.amount_minor)}",
+    )
+    for line in evidence.billed:
+        state = _name(invoice_pb2.InvoiceState, line.invoice_state)
+        kind = _name(invoice_pb2.InvoiceLineType, line.type)
+        on = f"{kind}, quantity {line.quantity}, on {line.invoice_number or line.invoice_id} ({state})"
+        yield "billed", f"{_money(told, line.amount_minor)}: {on}"
+    made = f"{_money(told, rerated.amount_minor)} less {_money(told, rerated.billed_minor)} billed"
+    yield "amount", f"{made} = {told.exact_amount} {told.currency}"
+
+
+def _version(price: catalog_pb2.Price) -> str:
+    model = _name(catalog_pb2.PriceModel, price.model)
+    return f"{price.code}, version {price.price_version}: {model}, {price.id}"
 
 
 def _in(price: catalog_pb2.Price, currency: str) -> _Amounts:

@@ -11,19 +11,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from billing.catalog.v1 import catalog_pb2
 from billing.credit.v1 import credit_pb2
 from billing.invoice.v1 import bundle_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.ledger.v1 import ledger_pb2
 from billing.rating.v1 import rating_pb2
 from billing.tax.v1 import tax_pb2
-from billing.types.v1 import period_pb2
 
 from corebilling.domains.invoice.amounts import InvoiceAmounts
 from corebilling.domains.invoice.bundle_reading import (
     Unreadable,
-    fraction,
     moment,
     moments,
     named,
@@ -31,7 +28,9 @@ from corebilling.domains.invoice.bundle_reading import (
     price_terms,
 )
 from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
-from corebilling.domains.invoice.recharging import Recharged, recharge
+from corebilling.domains.invoice.correction_checks import correction_checks
+from corebilling.domains.invoice.period_checks import period_checks
+from corebilling.domains.invoice.recharging import recharge
 from corebilling.domains.invoice.recomputation import exact_line, reckon
 from corebilling.domains.invoice.record_checks import by_record_checks, record_checks
 from corebilling.domains.ledger.model import Entry, Source, sale, write_off
@@ -39,9 +38,6 @@ from corebilling.mapping import decimal_text
 from corebilling.values.commitment import true_up_minor
 from corebilling.values.money import exact_amount
 
-_DAY_S = 24 * 60 * 60
-_YEAR_DAYS = Fraction("365.2425")
-_INTERVAL_DAYS = {"day": Fraction(1), "week": Fraction(7), "month": _YEAR_DAYS / 12, "year": _YEAR_DAYS}
 _FEES = (rating_pb2.CHARGE_KIND_RECURRING, rating_pb2.CHARGE_KIND_ONE_TIME)
 _LINE_TYPES = {
     rating_pb2.CHARGE_KIND_RECURRING: pb.INVOICE_LINE_TYPE_RECURRING,
@@ -66,6 +62,7 @@ def verify(bundle: bundle_pb2.InvoiceBundle) -> list[Check]:
 def _checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
     invoice = bundle.invoice
     known = {one.invoice_line_id: one for one in bundle.evidence}
+    corrections = {one.invoice_line_id: one for one in bundle.corrections}
     if bundle.with_records:
         yield from record_checks(bundle)
     for place, line in enumerate(invoice.lines, start=1):
@@ -75,8 +72,13 @@ def _checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
             yield Checking(part, "evidence").of("charge", line.charge_id, MISSING)
         elif evidence is not None:
             yield from _line(part, invoice, line, evidence)
+        correction = corrections.pop(line.id, None)
+        if line.evidence.rerated_revision and correction is None:
+            yield Checking(part, "evidence").of("correction", line.evidence.rerated_revision, MISSING)
+        elif correction is not None:
+            yield from correction_checks(part, invoice, line, correction)
         yield from _rounding(part, invoice, line, evidence)
-    yield Checking("invoice", "evidence").of("lines that it is not of", len(known), 0)
+    yield Checking("invoice", "evidence").of("lines that it is not of", len(known) + len(corrections), 0)
     amounts = reckon(invoice, bundle.coupons, bundle.credits)
     yield from _parts_of_lines(invoice, amounts)
     yield from _discounts(bundle, amounts)
@@ -92,9 +94,7 @@ def _line(
     charge = evidence.charge
     yield from _copied(part, invoice, line, evidence)
     made = recharge(evidence, final=not line.evidence.threshold_minor)
-    yield from _period(part, charge, made)
-    if charge.kind != rating_pb2.CHARGE_KIND_ONE_TIME:
-        yield _interval(part, charge.basis, evidence.price)
+    yield from period_checks(part, charge.basis, evidence.price, made)
     check = Checking(part, "amount")
     yield check.of("exact amount", number(charge.amount, "amount"), made.amount)
     yield check.of("amount before", number(charge.amount_before, "amount before"), made.amount_before)
@@ -136,21 +136,6 @@ def _copied(
     yield check.of("unit amount of the charge", charge.unit_amount, unit_amount)
     yield check.of("unit size of the charge", charge.unit_size, price.unit_size)
     yield check.of("period", moments(line.period), moments(charge.period))
-
-
-def _period(part: str, charge: rating_pb2.Charge, made: Recharged) -> Iterator[Check]:
-    check = Checking(part, "period")
-    yield check.of("share", fraction(charge.basis.share, "share"), made.share)
-    before = fraction(charge.basis.share_before, "share before") if charge.basis.share_before else Fraction(0)
-    yield check.of("share before", before, made.share_before)
-
-
-def _interval(part: str, basis: rating_pb2.ChargeBasis, price: catalog_pb2.Price) -> Check:
-    """A full period is as long as the price says, by and large: its days are not counted in any time zone."""
-    unit = named(period_pb2.IntervalUnit, price.interval_unit, "interval of a price")
-    days = moments(basis.full_period).seconds / _DAY_S
-    found = round(days / _INTERVAL_DAYS[unit])
-    return Checking(part, "period").of(f"{unit}s", price.interval_count, found)
 
 
 def _billed(part: str, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence) -> Iterator[Check]:
