@@ -42,8 +42,10 @@ def story(told: pb.LineExplanation) -> Group:
 
 
 def records_table(records: Sequence[pb.RatedRecord], *, more: bool) -> Table:
-    """Usage records that a line bills."""
-    table = Table("recorded at", "quantity", "key", caption="more follow" if more else None)
+    """Usage records that a line bills. Of a key that was no UUID, only the one made of it is kept."""
+    table = Table(
+        "recorded at", "quantity", "key, or UUID made of it", caption="more follow" if more else None
+    )
     for record in records:
         now = f", {record.corrected_quantity or 'retracted'} since" if record.corrected else ""
         table.add_row(_time(record.recorded_at), record.quantity + now, record.key)
@@ -53,6 +55,7 @@ def records_table(records: Sequence[pb.RatedRecord], *, more: bool) -> Table:
 def checks_table(checks: Sequence[Check]) -> Table:
     """A row for each part and step that comes out, and one for each figure that does not."""
     table = Table("of", "step", "figure", "in the file", "worked out", "")
+    above = ""
     for (part, step), group in groupby(checks, key=lambda check: (check.part, check.step)):
         of_step = list(group)
         wrong = [check for check in of_step if not check.ok]
@@ -61,13 +64,16 @@ def checks_table(checks: Sequence[Check]) -> Table:
             table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
         if not wrong:
             count = f"{len(of_step)} {'figure' if len(of_step) == 1 else 'figures'}"
-            table.add_row(part, step, count, "", "", Text("ok", "green"))
+            table.add_row("" if part == above else part, step, count, "", "", Text("ok", "green"))
+        above = part
     return table
 
 
 def _facts(told: pb.LineExplanation) -> Iterator[_Fact]:
     if told.HasField("evidence"):
         yield from _rating(told, told.evidence)
+    elif told.HasField("correction"):
+        yield from _correction(told, told.correction)
     else:
         line = told.line
         yield "amount", f"{line.quantity} x {line.unit_amount} = {told.exact_amount} {told.currency}"
@@ -78,8 +84,7 @@ def _facts(told: pb.LineExplanation) -> Iterator[_Fact]:
 
 def _rating(told: pb.LineExplanation, evidence: pb.LineEvidence) -> Iterator[_Fact]:
     price, charge = evidence.price, evidence.charge
-    model = _name(catalog_pb2.PriceModel, price.model)
-    yield "price", f"{price.code}, version {price.price_version}: {model}, {price.id}"
+    yield "price", _version(price)
     negotiated = evidence.HasField("price_override")
     if negotiated:
         yield "negotiated", f"amounts of {evidence.price_override.id}"
@@ -100,6 +105,36 @@ def _rating(told: pb.LineExplanation, evidence: pb.LineEvidence) -> Iterator[_Fa
     for part in evidence.parts:
         if part.charge_id != charge.id:
             yield "also billed", _part(part, told.currency)
+
+
+def _correction(told: pb.LineExplanation, evidence: pb.CorrectionEvidence) -> Iterator[_Fact]:
+    price, rerated = evidence.price, evidence.rerated
+    yield "corrected", f"from {rerated.price_id}, {_time(rerated.rerated_at)}: {rerated.reason}"
+    yield "price", _version(price)
+    yield from _terms(price, _in(price, told.currency))
+    yield "period", _span(rerated.period)
+    yield from _share(evidence.basis)
+    yield "quantity", rerated.quantity
+    for tier in told.corrected_tiers:
+        yield "tier", _tier(tier)
+    for step in told.corrected_steps:
+        yield _name(money_pb2.ChargeStepKind, step.kind), step.amount
+    yield (
+        "comes to",
+        f"{_short(told.corrected_amount)} {told.currency} -> {_money(told, rerated.amount_minor)}",
+    )
+    for line in evidence.billed:
+        state = _name(invoice_pb2.InvoiceState, line.invoice_state)
+        kind = _name(invoice_pb2.InvoiceLineType, line.type)
+        on = f"{kind}, quantity {line.quantity}, on {line.invoice_number or line.invoice_id} ({state})"
+        yield "billed", f"{_money(told, line.amount_minor)}: {on}"
+    made = f"{_money(told, rerated.amount_minor)} less {_money(told, rerated.billed_minor)} billed"
+    yield "amount", f"{made} = {told.exact_amount} {told.currency}"
+
+
+def _version(price: catalog_pb2.Price) -> str:
+    model = _name(catalog_pb2.PriceModel, price.model)
+    return f"{price.code}, version {price.price_version}: {model}, {price.id}"
 
 
 def _in(price: catalog_pb2.Price, currency: str) -> _Amounts:

@@ -569,6 +569,7 @@ class ReratedCharge:
     billed_minor: int
     amount_minor: int
     difference_minor: int
+    billed_line_ids: list[str]
     invoice_id: str | None
     reason: str
     actor: str

@@ -31,7 +31,8 @@ SELECT
     )::int AS revision,
     coalesce(l.amount_minor, 0)::bigint AS billed_minor, coalesce(l.uncharged_minor, 0)::bigint AS uncharged_minor,
     coalesce(l.rated_minor, 0)::bigint AS rated_minor,
-    coalesce(l.rated_uncharged_minor, 0)::bigint AS rated_uncharged_minor
+    coalesce(l.rated_uncharged_minor, 0)::bigint AS rated_uncharged_minor,
+    coalesce(l.line_ids, '{}')::text[] AS line_ids, coalesce(l.quantity, 0)::numeric AS invoiced_quantity
 FROM charges c
 JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 LEFT JOIN usage_totals t ON t.tenant_id = c.tenant_id AND t.subscription_item_id = c.subscription_item_id
@@ -40,10 +41,12 @@ LEFT JOIN LATERAL (
     SELECT
         sum(n.amount_minor) AS amount_minor, sum(n.uncharged_minor) AS uncharged_minor,
         sum(n.amount_minor) FILTER (WHERE n.charge_id IS NOT NULL) AS rated_minor,
-        sum(n.uncharged_minor) FILTER (WHERE n.charge_id IS NOT NULL) AS rated_uncharged_minor
+        sum(n.uncharged_minor) FILTER (WHERE n.charge_id IS NOT NULL) AS rated_uncharged_minor,
+        array_agg(n.id ORDER BY n.id) AS line_ids,
+        sum(n.quantity) FILTER (WHERE n.type IN ('usage', 'adjustment')) AS quantity
     FROM (
         SELECT
-            n.amount_minor, n.charge_id,
+            n.id, n.type, n.quantity, n.amount_minor, n.charge_id,
             -- Discounts took it off, or it was withdrawn.
             CASE v.state WHEN 'void' THEN n.amount_minor ELSE n.discount_minor END AS uncharged_minor
         FROM (
@@ -85,6 +88,8 @@ class ListBilledChargesRow:
     uncharged_minor: int
     rated_minor: int
     rated_uncharged_minor: int
+    line_ids: list[str]
+    invoiced_quantity: Decimal
 
 
 async def list_billed_charges(
@@ -114,7 +119,8 @@ WITH rerated AS (
         unnest($16::text::bigint[]) AS billed_minor,
         unnest($17::text::bigint[]) AS amount_minor,
         unnest($18::text::bigint[]) AS difference_minor,
-        unnest($19::text::text[]) AS invoice_id
+        unnest($19::text::text[]) AS billed_line_ids,
+        unnest($20::text::text[]) AS invoice_id
 ), totals AS (
     UPDATE usage_totals t
     SET billed_amount = r.amount, version = t.version + 1
@@ -124,12 +130,14 @@ WITH rerated AS (
 )
 INSERT INTO rerated_charges (
     tenant_id, subscription_item_id, kind, period_start, period_end, revision, cycle_id, price_id, corrected_price_id,
-    quantity, currency, billed_minor, amount_minor, difference_minor, invoice_id, reason, actor, rerated_at
+    quantity, currency, billed_minor, amount_minor, difference_minor, billed_line_ids, invoice_id, reason, actor,
+    rerated_at
 )
 SELECT
     $1, n.subscription_item_id, n.kind, n.period_start, n.period_end, n.revision, $2,
     $3, $4, n.quantity, $5, n.billed_minor, n.amount_minor,
-    n.difference_minor, nullif(n.invoice_id, ''), $6, $7, $8
+    n.difference_minor, string_to_array(n.billed_line_ids, ','), nullif(n.invoice_id, ''), $6,
+    $7, $8
 FROM rerated n
 """
 
@@ -155,9 +163,12 @@ async def insert_rerated_charges(
     billed_minors: Sequence[int],
     amounts_minor: Sequence[int],
     differences_minor: Sequence[int],
+    billed_line_ids: Sequence[str],
     invoice_ids: Sequence[str],
 ) -> None:
-    """And, in the totals, what usage is billed now. The arrays run in parallel; '' is no invoice."""
+    """And, in the totals, what usage is billed now. The arrays run in parallel; line ids are joined by commas,
+    '' is no invoice.
+    """
     await conn.execute(
         INSERT_RERATED_CHARGES,
         tenant_id,
@@ -178,6 +189,7 @@ async def insert_rerated_charges(
         array_text(billed_minors),
         array_text(amounts_minor),
         array_text(differences_minor),
+        array_text(billed_line_ids),
         array_text(invoice_ids),
     )
 
@@ -196,7 +208,7 @@ async def mark_cycle_rerated(conn: Connection, *, tenant_id: str, id: str) -> in
 
 
 LIST_RERATED_CHARGES: Final = """-- name: ListReratedCharges :many
-SELECT tenant_id, subscription_item_id, kind, period_start, period_end, revision, cycle_id, price_id, corrected_price_id, quantity, currency, billed_minor, amount_minor, difference_minor, invoice_id, reason, actor, rerated_at FROM rerated_charges
+SELECT tenant_id, subscription_item_id, kind, period_start, period_end, revision, cycle_id, price_id, corrected_price_id, quantity, currency, billed_minor, amount_minor, difference_minor, billed_line_ids, invoice_id, reason, actor, rerated_at FROM rerated_charges
 WHERE tenant_id = $1 AND cycle_id = $2
     AND ($3::text = '' OR (subscription_item_id, kind, revision)
         > ($3::text, $4::text, $5::int))
@@ -226,3 +238,86 @@ async def list_rerated_charges(
         limit_rows,
     )
     return [ReratedCharge(*row) for row in rows]
+
+
+LIST_LINE_CORRECTIONS: Final = """-- name: ListLineCorrections :many
+SELECT
+    l.id AS line_id, r.subscription_item_id, r.kind, r.period_start, r.period_end, r.revision, r.cycle_id, r.price_id,
+    r.corrected_price_id, r.quantity, r.currency, r.billed_minor, r.amount_minor, r.difference_minor, r.billed_line_ids,
+    r.invoice_id, r.reason, r.actor, r.rerated_at, c.basis
+FROM invoice_lines l
+JOIN rerated_charges r ON r.tenant_id = l.tenant_id AND r.subscription_item_id = l.subscription_item_id
+    AND r.period_start = l.period_start AND r.revision = (l.evidence->>'rerated_revision')::int
+JOIN charges c ON c.tenant_id = r.tenant_id AND c.cycle_id = r.cycle_id
+    AND c.subscription_item_id = r.subscription_item_id AND c.kind = r.kind AND c.period_start = r.period_start
+WHERE l.tenant_id = $1 AND l.id = ANY ($2::text[])
+"""
+
+
+@dataclass(slots=True)
+class ListLineCorrectionsRow:
+    """A row of `list_line_corrections`."""
+
+    line_id: str
+    subscription_item_id: str
+    kind: str
+    period_start: datetime.datetime
+    period_end: datetime.datetime
+    revision: int
+    cycle_id: str
+    price_id: str
+    corrected_price_id: str
+    quantity: Decimal
+    currency: str
+    billed_minor: int
+    amount_minor: int
+    difference_minor: int
+    billed_line_ids: list[str]
+    invoice_id: str | None
+    reason: str
+    actor: str
+    rerated_at: datetime.datetime
+    basis: Json
+
+
+async def list_line_corrections(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    line_ids: Sequence[str],
+) -> list[ListLineCorrectionsRow]:
+    """What some lines that correct a price follow from; also those that were issued again."""
+    rows = await conn.fetch(LIST_LINE_CORRECTIONS, tenant_id, line_ids)
+    return [ListLineCorrectionsRow(*row) for row in rows]
+
+
+LIST_BILLED_LINES: Final = """-- name: ListBilledLines :many
+SELECT l.id, l.invoice_id, l.type, l.quantity, l.amount_minor, i.number, i.state
+FROM invoice_lines l JOIN invoices i ON i.tenant_id = l.tenant_id AND i.id = l.invoice_id
+WHERE l.tenant_id = $1 AND l.id = ANY ($2::text[])
+ORDER BY i.created_at, l.id
+"""
+
+
+@dataclass(slots=True)
+class ListBilledLinesRow:
+    """A row of `list_billed_lines`."""
+
+    id: str
+    invoice_id: str
+    type: str
+    quantity: Decimal
+    amount_minor: int
+    number: str | None
+    state: str
+
+
+async def list_billed_lines(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    ids: Sequence[str],
+) -> list[ListBilledLinesRow]:
+    """Lines, and the invoices that they are on."""
+    rows = await conn.fetch(LIST_BILLED_LINES, tenant_id, ids)
+    return [ListBilledLinesRow(*row) for row in rows]

@@ -71,6 +71,8 @@ CREATE TABLE rerated_charges (
     amount_minor bigint NOT NULL,
     -- What the invoice bears: the difference, less what discounts had taken off what is given back.
     difference_minor bigint NOT NULL,
+    -- The invoice lines that held what had been billed.
+    billed_line_ids text[] NOT NULL,
     -- Null when nothing differs.
     invoice_id text,
     reason text NOT NULL,

@@ -24,7 +24,8 @@ SELECT
     )::int AS revision,
     coalesce(l.amount_minor, 0)::bigint AS billed_minor, coalesce(l.uncharged_minor, 0)::bigint AS uncharged_minor,
     coalesce(l.rated_minor, 0)::bigint AS rated_minor,
-    coalesce(l.rated_uncharged_minor, 0)::bigint AS rated_uncharged_minor
+    coalesce(l.rated_uncharged_minor, 0)::bigint AS rated_uncharged_minor,
+    coalesce(l.line_ids, '{}')::text[] AS line_ids, coalesce(l.quantity, 0)::numeric AS invoiced_quantity
 FROM charges c
 JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 LEFT JOIN usage_totals t ON t.tenant_id = c.tenant_id AND t.subscription_item_id = c.subscription_item_id
@@ -33,10 +34,12 @@ LEFT JOIN LATERAL (
     SELECT
         sum(n.amount_minor) AS amount_minor, sum(n.uncharged_minor) AS uncharged_minor,
         sum(n.amount_minor) FILTER (WHERE n.charge_id IS NOT NULL) AS rated_minor,
-        sum(n.uncharged_minor) FILTER (WHERE n.charge_id IS NOT NULL) AS rated_uncharged_minor
+        sum(n.uncharged_minor) FILTER (WHERE n.charge_id IS NOT NULL) AS rated_uncharged_minor,
+        array_agg(n.id ORDER BY n.id) AS line_ids,
+        sum(n.quantity) FILTER (WHERE n.type IN ('usage', 'adjustment')) AS quantity
     FROM (
         SELECT
-            n.amount_minor, n.charge_id,
+            n.id, n.type, n.quantity, n.amount_minor, n.charge_id,
             -- Discounts took it off, or it was withdrawn.
             CASE v.state WHEN 'void' THEN n.amount_minor ELSE n.discount_minor END AS uncharged_minor
         FROM (
@@ -56,7 +59,8 @@ WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.cycle_id = sqlc.arg(cycle_id)
 ORDER BY i.position, c.period_start, i.id;
 
 -- name: InsertReratedCharges :exec
--- And, in the totals, what usage is billed now. The arrays run in parallel; '' is no invoice.
+-- And, in the totals, what usage is billed now. The arrays run in parallel; line ids are joined by commas,
+-- '' is no invoice.
 WITH rerated AS (
     SELECT
         unnest(sqlc.arg(subscription_item_ids)::text[]) AS subscription_item_id,
@@ -69,6 +73,7 @@ WITH rerated AS (
         unnest(sqlc.arg(billed_minors)::bigint[]) AS billed_minor,
         unnest(sqlc.arg(amounts_minor)::bigint[]) AS amount_minor,
         unnest(sqlc.arg(differences_minor)::bigint[]) AS difference_minor,
+        unnest(sqlc.arg(billed_line_ids)::text[]) AS billed_line_ids,
         unnest(sqlc.arg(invoice_ids)::text[]) AS invoice_id
 ), totals AS (
     UPDATE usage_totals t
@@ -79,12 +84,14 @@ WITH rerated AS (
 )
 INSERT INTO rerated_charges (
     tenant_id, subscription_item_id, kind, period_start, period_end, revision, cycle_id, price_id, corrected_price_id,
-    quantity, currency, billed_minor, amount_minor, difference_minor, invoice_id, reason, actor, rerated_at
+    quantity, currency, billed_minor, amount_minor, difference_minor, billed_line_ids, invoice_id, reason, actor,
+    rerated_at
 )
 SELECT
     sqlc.arg(tenant_id), n.subscription_item_id, n.kind, n.period_start, n.period_end, n.revision, sqlc.arg(cycle_id),
     sqlc.arg(price_id), sqlc.arg(corrected_price_id), n.quantity, sqlc.arg(currency), n.billed_minor, n.amount_minor,
-    n.difference_minor, nullif(n.invoice_id, ''), sqlc.arg(reason), sqlc.arg(actor), sqlc.arg(rerated_at)
+    n.difference_minor, string_to_array(n.billed_line_ids, ','), nullif(n.invoice_id, ''), sqlc.arg(reason),
+    sqlc.arg(actor), sqlc.arg(rerated_at)
 FROM rerated n;
 
 -- name: MarkCycleRerated :one
@@ -101,3 +108,23 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND cycle_id = sqlc.arg(cycle_id)
         > (sqlc.arg(after_item_id)::text, sqlc.arg(after_kind)::text, sqlc.arg(after_revision)::int))
 ORDER BY subscription_item_id, kind, revision
 LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: ListLineCorrections :many
+-- What some lines that correct a price follow from; also those that were issued again.
+SELECT
+    l.id AS line_id, r.subscription_item_id, r.kind, r.period_start, r.period_end, r.revision, r.cycle_id, r.price_id,
+    r.corrected_price_id, r.quantity, r.currency, r.billed_minor, r.amount_minor, r.difference_minor, r.billed_line_ids,
+    r.invoice_id, r.reason, r.actor, r.rerated_at, c.basis
+FROM invoice_lines l
+JOIN rerated_charges r ON r.tenant_id = l.tenant_id AND r.subscription_item_id = l.subscription_item_id
+    AND r.period_start = l.period_start AND r.revision = (l.evidence->>'rerated_revision')::int
+JOIN charges c ON c.tenant_id = r.tenant_id AND c.cycle_id = r.cycle_id
+    AND c.subscription_item_id = r.subscription_item_id AND c.kind = r.kind AND c.period_start = r.period_start
+WHERE l.tenant_id = sqlc.arg(tenant_id) AND l.id = ANY (sqlc.arg(line_ids)::text[]);
+
+-- name: ListBilledLines :many
+-- Lines, and the invoices that they are on.
+SELECT l.id, l.invoice_id, l.type, l.quantity, l.amount_minor, i.number, i.state
+FROM invoice_lines l JOIN invoices i ON i.tenant_id = l.tenant_id AND i.id = l.invoice_id
+WHERE l.tenant_id = sqlc.arg(tenant_id) AND l.id = ANY (sqlc.arg(ids)::text[])
+ORDER BY i.created_at, l.id;

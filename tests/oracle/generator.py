@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from random import Random
 
 from tests.oracle.times import boundary
+from tests.oracle.wares import Wares
 from tests.oracle.world import (
     METERS,
     PROPERTIES,
@@ -17,17 +17,14 @@ from tests.oracle.world import (
     Customer,
     Grant,
     Item,
-    Matrix,
     Negotiate,
     Pause,
-    Percentage,
     Price,
     Redeem,
     Resume,
     Seller,
     Subscribe,
     TaxRate,
-    Tier,
     Use,
     Visit,
 )
@@ -80,6 +77,10 @@ class Schedule:
 class Generator:
     chance: Random
 
+    @property
+    def wares(self) -> Wares:
+        return Wares(self.chance)
+
     def seller(self, grain: str, *, begins: datetime | None = None, years: int = 1) -> Seller:
         begins = begins or datetime(2024, 1, 1, tzinfo=UTC) + timedelta(
             days=self.chance.choice((0, 0, 31, 300))
@@ -126,14 +127,18 @@ class Generator:
     def customer(self, name: str, schedule: Schedule, times: Sequence[datetime]) -> Customer:
         currency = self.chance.choice(CURRENCIES)
         country, region = self.chance.choice(COUNTRIES)
-        licensed = tuple(self.price(f"fee-{place}", currency) for place in range(3))
+        licensed = tuple(self.wares.price(f"fee-{place}", currency) for place in range(3))
         usual = ("requests", "jobs", "peak") if self.chance.random() < 0.5 else tuple(METERS)
         meters = self.chance.sample(usual, self.chance.choice((0, 1, 1, 2)))
         metered = {
-            meter: tuple(self.price(f"{meter}-{place}", currency, meter) for place in range(2))
+            meter: tuple(self.wares.price(f"{meter}-{place}", currency, meter) for place in range(2))
             for meter in meters
         }
-        life = _LifeOf(self, schedule, currency, licensed, metered, list(times[schedule.first :]))
+        once = tuple(
+            replace(self.wares.price(f"setup-{place}", currency), one_time=True)
+            for place in range(self.chance.choice((0, 0, 1, 2)))
+        )
+        life = _LifeOf(self, schedule, currency, licensed, once, metered, list(times[schedule.first :]))
         return Customer(
             name=name,
             currency=currency,
@@ -142,107 +147,9 @@ class Generator:
             region=region,
             exemption=self.chance.choice(("",) * 6 + ("exempt", "reverse_charge")),
             interval=schedule.interval,
-            prices=licensed + tuple(price for prices in metered.values() for price in prices),
+            prices=licensed + once + tuple(price for prices in metered.values() for price in prices),
             visits=tuple(life.visits()),
         )
-
-    def price(self, code: str, currency: str, meter: str = "") -> Price:
-        chance = self.chance
-        if meter in ("requests", "jobs") and chance.random() < 0.25:
-            return self.price_by_record(code, currency, meter)
-        models = ["per_unit", "graduated", "volume", "package"] + ([] if meter else ["flat"] * 3)
-        model = chance.choice(models)
-        tiered = model in ("graduated", "volume")
-        least, most = self.bounds(currency) if meter else ("", "")
-        return Price(
-            code=code,
-            model=model,
-            meter=meter,
-            unit_amount="" if tiered else self.amount(currency, 5 if meter else 70),
-            unit_size=chance.choice(("1", "1", "10", "3", "2.5")) if model != "flat" else "1",
-            tiers=tuple(self.tiers(currency)) if tiered else (),
-            included_quantity=chance.choice(("", "", "2", "5.5") if meter else ("", "", "", "2"))
-            if model != "flat"
-            else "",
-            no_flat_amount_when_unused=tiered and chance.random() < 0.3,
-            tax_category=chance.choice(("", "", "books")),
-            minimum_amount=least,
-            maximum_amount=most,
-        )
-
-    def other_amounts(self, price: Price, currency: str) -> Price:
-        least, most = self.bounds(currency) if price.meter else ("", "")
-        included = self.chance.choice(("", "4")) if price.included_quantity else ""
-        return replace(
-            price,
-            unit_amount=self.amount(currency, 70) if price.unit_amount else "",
-            tiers=tuple(self.tiers(currency)) if price.tiers else (),
-            included_quantity=included,
-            minimum_amount=least,
-            maximum_amount=most,
-        )
-
-    def bounds(self, currency: str) -> tuple[str, str]:
-        """What a period, or a transaction, costs at least and at most."""
-        least = self.chance.choice(("", "", self.amount(currency, 40)))
-        most = self.chance.choice(("", "", self.amount(currency, 90)))
-        if least and most and Decimal(least) > Decimal(most):
-            least, most = most, least
-        return least, most
-
-    def price_by_record(self, code: str, currency: str, meter: str) -> Price:
-        chance = self.chance
-        least, most = self.bounds(currency)
-        price = Price(
-            code=code,
-            model="percentage",
-            meter=meter,
-            tax_category=chance.choice(("", "", "books")),
-            minimum_amount=least,
-            maximum_amount=most,
-        )
-        if meter == "requests" and chance.random() < 0.5:
-            least, most = self.bounds(currency) if chance.random() < 0.5 else ("", "")
-            terms = Percentage(
-                percent=chance.choice(("2.9", "10", "0.333", "62.5")),
-                fixed_amount=chance.choice(("", self.amount(currency, 1))),
-                free_transactions=chance.choice((0, 0, 2, 5)),
-                free_amount=chance.choice(("", "", "20", "3.5")),
-                minimum_amount=least,
-                maximum_amount=most,
-            )
-            return replace(price, percentage=terms)
-        dimensions = chance.choice((("region",), ("size", "region")))
-        places = [("eu",), ("us",)] if len(dimensions) == 1 else [("s", "eu"), ("l", "eu"), ("l", "us")]
-        matrix = Matrix(
-            dimensions,
-            tuple((place, self.amount(currency, 5)) for place in places),
-            self.amount(currency, 5),
-        )
-        return replace(price, model="matrix", unit_size=chance.choice(("1", "10", "2.5")), matrix=matrix)
-
-    def tiers(self, currency: str) -> list[Tier]:
-        ends = sorted(
-            self.chance.sample(("3", "5", "10", "12.5", "40", "100"), self.chance.randrange(0, 3)),
-            key=Decimal,
-        )
-        return [self.tier(currency, end) for end in (*ends, "")]
-
-    def tier(self, currency: str, end: str) -> Tier:
-        flat = self.chance.choice(("", "", self.amount(currency, 9)))
-        return Tier(
-            up_to=end,
-            unit_amount=self.chance.choice(("0", self.amount(currency, 4), self.amount(currency, 1))),
-            flat_amount=flat,
-            block_size=self.chance.choice(("", "", "", "2", "1.5")),
-            maximum_amount=self.chance.choice(("", "", "", str(Decimal(flat or 0) + 20))),
-        )
-
-    def amount(self, currency: str, most: int) -> str:
-        """In major units, often finer than the smallest one."""
-        exponent = {"JPY": 0, "USD": 2, "KWD": 3}[currency]
-        decimals = exponent + self.chance.choice((0, 0, 1, 3))
-        return f"{self.chance.randrange(0, most * 10**exponent * 10) / 10 ** (exponent + 1):.{decimals}f}"
 
 
 @dataclass
@@ -253,6 +160,7 @@ class _LifeOf:
     schedule: Schedule
     currency: str
     licensed: tuple[Price, ...]
+    once: tuple[Price, ...]
     metered: dict[str, tuple[Price, ...]]
     times: list[datetime]
 
@@ -317,13 +225,19 @@ class _LifeOf:
         return self.chance.randrange(1, 250 * {"JPY": 1, "USD": 100, "KWD": 1000}[self.currency])
 
     def items(self) -> tuple[Item, ...]:
-        """Licensed prices in any quantity, and of each meter the price held or another one."""
+        """Licensed prices in any quantity, what is charged once, and of each meter the price held or another
+        one."""
         chosen = self.chance.sample(self.licensed, self.chance.choice((1, 1, 2)))
         items = [Item(price, self.chance.choice(("1", "2", "3", "7", "2.5"))) for price in chosen]
         for meter, prices in self.metered.items():
             if self.chance.random() < 0.4:
                 self.versions[meter] = self.chance.randrange(len(prices))
             items.append(Item(prices[self.versions[meter]]))
+        items += [
+            Item(price, self.chance.choice(("1", "1", "2")))
+            for price in self.once
+            if self.chance.random() < 0.6
+        ]
         self.chance.shuffle(items)
         return tuple(items)
 
@@ -376,11 +290,15 @@ class _LifeOf:
 
     def negotiation(self, at: datetime) -> list[Action]:
         """Other amounts of one of the prices, from now or some time ahead on."""
-        prices = [*self.licensed, *(price for prices in self.metered.values() for price in prices)]
+        prices = [
+            *self.licensed,
+            *self.once,
+            *(price for prices in self.metered.values() for price in prices),
+        ]
         price = self.chance.choice([one for one in prices if not one.percentage and not one.matrix])
         begin = self.chance.choice((None, None, at + timedelta(days=self.chance.randrange(1, 40))))
         until = self.chance.choice((None, (begin or at) + timedelta(days=self.chance.randrange(1, 150))))
-        terms = self.generator.other_amounts(price, self.currency)
+        terms = self.generator.wares.other_amounts(price, self.currency)
         return [Negotiate(price, terms, self.reported > 0 and self.chance.random() < 0.5, begin, until)]
 
     def money(self, at: datetime, likely: float) -> list[Action]:

@@ -38,6 +38,8 @@ class Run:
     """By the beginning of the period that the usage lies in."""
     looked_at: dict[datetime, list[Record]] = field(default_factory=dict)
     """The records that were billed by a price for single ones, likewise."""
+    charged_once: bool = False
+    """What is due but once was."""
 
     def is_like(self, item: Item) -> bool:
         """Of one price; a quantity is a number."""

@@ -31,8 +31,11 @@ FEE = Price("fee", "flat", unit_amount="31")
 OTHER = Price("other", "flat", unit_amount="62")
 USED = Price("used", "graduated", meter="requests", tiers=(Tier("10", "2", "3"), Tier("", "1")))
 LEAST = Price("least", "per_unit", meter="requests", unit_amount="1", minimum_amount="58")
+SETUP = Price("setup", "per_unit", unit_amount="9.995", one_time=True)
+PRICES = (FEE, OTHER, USED, LEAST, SETUP)
 ITEMS = (Item(FEE, "1"), Item(USED))
 OTHER_ITEMS = (Item(OTHER, "1"), Item(USED))
+SET_UP = (*ITEMS, Item(SETUP, "3"))
 
 
 def at(time: datetime, *actions: Action) -> Visit:
@@ -82,6 +85,27 @@ LIVES = {
         at(RENEWAL - 30 * MINUTE, now(OTHER_ITEMS)),
         at(RENEWAL + 20 * MINUTE, now(ITEMS)),
     ],
+    "set up in the instant of renewal, and in that of cancellation": [
+        at(RENEWAL, Change(SET_UP)),
+        at(RENEWAL + 9 * DAY, Change((*SET_UP, Item(SETUP, "3"))), Cancel()),
+    ],
+    "set up at a period's end that is the last": [
+        at(START + 9 * DAY, Change(SET_UP, at_period_end=True), Cancel(at_period_end=True)),
+    ],
+    "set up with the next period": [
+        at(START + 9 * DAY, Change(SET_UP, at_period_end=True)),
+        at(RENEWAL + 9 * DAY, Pause(), Resume()),
+    ],
+    "set up, and taken back at once": [at(START + 9 * DAY, Change(SET_UP), Change(ITEMS))],
+    "set up, and left out when it is invoiced at once": [
+        at(START + 9 * DAY, Change(SET_UP)),
+        at(START + 10 * DAY, now(OTHER_ITEMS)),
+        at(START + 12 * DAY, now(SET_UP)),
+    ],
+    "set up without proration, on another day than the fee begins": [
+        at(START + 9 * DAY, Change((Item(OTHER, "1"), Item(SETUP, "2"), Item(USED)), "none")),
+        at(START + 12 * DAY, Change(SET_UP)),
+    ],
 }
 
 
@@ -90,9 +114,7 @@ async def test_named_lives_come_to_what_the_oracle_says(platform: Platform, grai
     seller = Seller(grain, "exclusive", "per_invoice", "before_tax", (), START - DAY, RENEWAL + 70 * DAY)
     begin = at(START, Subscribe(ITEMS, START))
     customers = [
-        Customer(
-            f"c{n}", "USD", "UTC", "DE", "", "", ("month", 1), (FEE, OTHER, USED, LEAST), (begin, *visits)
-        )
+        Customer(f"c{n}", "USD", "UTC", "DE", "", "", ("month", 1), PRICES, (begin, *visits))
         for n, visits in enumerate(LIVES.values())
     ]
     lived = await live(platform, seller, customers)

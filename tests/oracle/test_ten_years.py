@@ -19,9 +19,10 @@ from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 
 from corebilling.mapping import instant
-from tests.oracle.engine import Account, Shop, live
+from tests.oracle.engine import live
 from tests.oracle.generator import Generator, Schedule
 from tests.oracle.life import Life
+from tests.oracle.shop import Account, Shop
 from tests.oracle.test_years import told
 from tests.oracle.times import Span, boundary
 from tests.support.platform import Platform

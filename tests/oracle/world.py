@@ -70,7 +70,8 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Price:
-    """Without a meter it is for the item's own quantity; the names are those of the catalog."""
+    """Without a meter it is for the item's own quantity; the names are those of the catalog. One that is for
+    `one_time` has no interval."""
 
     code: str
     model: str
@@ -85,6 +86,7 @@ class Price:
     tax_category: str = ""
     percentage: Percentage | None = None
     matrix: Matrix | None = None
+    one_time: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from billing.invoice.v1 import invoice_pb2, invoice_service_pb2
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.rating.v1 import rating_pb2
 from billing.subscription.v1 import subscription_pb2
+from billing.types.v1 import period_pb2
 
 from corebilling.mapping import instant
 from tests.rpc.test_reconcile import books
@@ -276,6 +277,9 @@ async def test_prices_that_cannot_take_each_others_place_are_refused(platform: P
         refusal = await refused(rerate(platform, made.cycle_id, wrong, right))
         assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "RERATING_PRICE_INVALID")
         assert refusal.facts["detail"] == detail
+    yearly = await made.price(platform, "yearly", interval_unit=period_pb2.INTERVAL_UNIT_YEAR)
+    refusal = await refused(rerate(platform, made.cycle_id, made.tokens.id, yearly))
+    assert refusal.facts["detail"] == "they are charged at different intervals"
     refusal = await refused(rerate(platform, made.cycle_id, made.tokens.id, euros))
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "PRICE_CURRENCY_MISSING")
     refusal = await refused(rerate(platform, made.cycle_id, "pri_none", made.tokens.id))

@@ -91,6 +91,20 @@ LIES: dict[str, tuple[Callable[[Fields], object], str]] = {
     "a step": (lambda b: b["invoice"]["lines"][3]["steps"][0].update(amount="-1"), "step 1 amount"),
     "a span": (lambda b: charge(b, 0)["charge"]["basis"]["span"].update(end="2026-04-09T00:00:00Z"), "share"),
     "a share": (lambda b: charge(b, 0)["charge"]["basis"].update(share="1/2"), "share"),
+    "how long a period is": (lambda b: charge(b, 0)["price"].update(interval_count=2), "months"),
+    "what a charge says of its part": (
+        lambda b: charge(b, 2)["parts"][0].update(rated_at="2026-01-01T00:00:00Z"),
+        "rated at",
+    ),
+    "the start of a total": (
+        lambda b: charge(b, 2)["total"]["period"].update(start="2026-01-01T00:00:00Z"),
+        "start",
+    ),
+    "the first record that was there": (
+        lambda b: charge(b, 2)["charge"]["basis"].update(first_recorded_at="2026-01-01T00:00:00Z"),
+        "first record when rated",
+    ),
+    "what is left of a credit": (lambda b: more(b["credits"][0], "remaining_minor", 10_000), "left of"),
     "what was billed before": (
         lambda b: charge(b, 4)["charge"]["basis"].update(quantity_before="60"),
         "quantity before",
@@ -391,6 +405,23 @@ async def test_usage_that_is_invoiced_in_parts_comes_out(platform: Platform) -> 
         assert differences(as_fields(await bundle_of(platform, one.id))) == []
     last = as_fields(await bundle_of(platform, invoices[-1].id))
     assert differences(last, lambda b: charge(b, 1)["parts"][0].update(amount="1")) != []
+
+
+async def test_usage_in_the_very_instant_of_a_threshold_comes_out(platform: Platform) -> None:
+    """By a clock that stands still: two parts at one moment, and usage that is not invoiced yet."""
+    thresholds = [subscription_pb2.SpendThreshold(amount_minor=500, recurring=True)]
+    fee, tokens = await progressive.prices(platform)
+    made = await subscribe(platform, fee, tokens, spend_thresholds=thresholds)
+    for quantity in (900, 1000, 9):
+        await progressive.use(platform, made.id, quantity)
+        for one in await invoices_of(platform, made.id):
+            assert differences(as_fields(await bundle_of(platform, one.id))) == []
+    (first, second) = await invoices_of(platform, made.id)
+    fields = as_fields(await bundle_of(platform, first.id))
+    assert differences(fields, lambda b: more(charge(b, 0)["charge"]["basis"], "record_count", 9)) != []
+    await month(platform)
+    for one in (first, second, (await invoices_of(platform, made.id))[-1]):
+        assert differences(as_fields(await bundle_of(platform, one.id))) == []
 
 
 async def test_corrected_and_retracted_records_come_out(platform: Platform) -> None:

@@ -15,6 +15,7 @@ from billing.invoice.v1 import bundle_pb2, invoice_pb2
 from billing.ledger.v1 import ledger_pb2
 from billing.rating.v1 import rating_pb2
 from billing.tax.v1 import tax_pb2
+from billing.types.v1 import period_pb2
 from billing.usage.v1 import usage_pb2
 from billing_db import models
 from billing_db.discount import ListDiscountsInForceRow
@@ -226,7 +227,7 @@ def _invoice(made: draft.Draft) -> invoice_pb2.Invoice:
 def _evidence(line_id: str, row: models.Charge, price: Price) -> bundle_pb2.LineEvidence:
     before = Decimal(row.basis.get("quantity_before", "0"))
     quantity = decimal_text(Decimal(str(row.quantity)))
-    own = to_message(row, bundle_pb2.ChargePart, charge_id=row.id, rated_at=timestamp(NOW))
+    own = to_message(row, bundle_pb2.ChargePart, charge_id=row.id, rated_at=timestamp(row.created_at))
     own.lines.add(invoice_line_id=line_id, amount_minor=draft._rounded(row))
     parts = [own]
     if row.kind == ChargeKind.ADJUSTMENT and before:
@@ -242,6 +243,7 @@ def _evidence(line_id: str, row: models.Charge, price: Price) -> bundle_pb2.Line
         evidence.total.CopyFrom(
             usage_pb2.UsageTotal(
                 subscription_item_id=row.subscription_item_id,
+                period={"start": timestamp(row.period_start)},
                 billed_quantity=decimal_text(exact_amount(billed)),
             )
         )
@@ -256,6 +258,8 @@ def _price(price: Price) -> catalog_pb2.Price:
         usage=catalog_pb2.PRICE_USAGE_METERED if price.metered else catalog_pb2.PRICE_USAGE_LICENSED,
         unit_amount=_text(price.unit_amount),
         unit_size=decimal_text(price.unit_size),
+        interval_unit=period_pb2.INTERVAL_UNIT_MONTH,
+        interval_count=1,
         tiers=[_tier(tier) for tier in price.tiers],
         included_quantity=decimal_text(price.included_quantity),
         minimum_amount=_text(price.minimum_amount),

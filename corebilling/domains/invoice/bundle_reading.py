@@ -124,8 +124,20 @@ def price_terms(evidence: bundle_pb2.LineEvidence) -> Price:
     Raises:
         Unreadable: Something of it cannot be understood, or the amounts are missing.
     """
-    price, what = evidence.price, f"price {evidence.price.id}"
-    amounts = _amounts(evidence)
+    return _terms(evidence.price, _amounts(evidence))
+
+
+def own_terms(price: catalog_pb2.Price, currency: str) -> Price:
+    """The price's own amounts in a currency.
+
+    Raises:
+        Unreadable: Something of it cannot be understood, or the amounts are missing.
+    """
+    return _terms(price, _in_currency(price, currency))
+
+
+def _terms(price: catalog_pb2.Price, amounts: _Amounts) -> Price:
+    what = f"price {price.id}"
     included = price.included_quantity
     if isinstance(amounts, price_override_pb2.PriceOverride):
         included = amounts.included_quantity
@@ -151,10 +163,14 @@ def _amounts(evidence: bundle_pb2.LineEvidence) -> _Amounts:
         if evidence.price_override.id != charge.price_override_id:
             raise Unreadable(f"The negotiated amounts {charge.price_override_id} are missing.")
         return evidence.price_override
+    return _in_currency(price, charge.currency)
+
+
+def _in_currency(price: catalog_pb2.Price, currency: str) -> _Amounts:
     options: list[_Amounts] = [price, *price.currency_options]
-    chosen = next((option for option in options if option.currency == charge.currency), None)
+    chosen = next((option for option in options if option.currency == currency), None)
     if chosen is None:
-        raise Unreadable(f"The price {price.id} has no amounts in {charge.currency[:80]}.")
+        raise Unreadable(f"The price {price.id} has no amounts in {currency[:80]}.")
     return chosen
 
 

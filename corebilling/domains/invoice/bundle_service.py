@@ -17,6 +17,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import evidence, records
 from corebilling.domains.invoice.amounts import InvoiceAmounts
 from corebilling.domains.invoice.bundle_reading import counted_span
+from corebilling.domains.invoice.recharging import recorrect
 from corebilling.domains.invoice.recomputation import exact_line, reckon
 from corebilling.domains.ledger.service import LedgerService
 from corebilling.domains.usage.totals import total_message
@@ -70,7 +71,10 @@ class BundleService:
             )
         invoice = await records.find(tx, line.invoice_id)
         known = await evidence.lines_of(tx, [line])
+        corrections = await evidence.corrections_of(tx, [line])
         explanation = await _explanation(tx, invoice, line, known[0] if known else None)
+        if corrections:
+            explanation.MergeFrom(_correction(corrections[0]))
         at, key = decode_page_token(request.page_token, 2)
         page: Sequence[usage_sql.ListUsageRecordsRow] = []
         token = ""
@@ -163,6 +167,17 @@ async def _explanation(
     )
 
 
+def _correction(told: pb.CorrectionEvidence) -> pb.LineExplanation:
+    """What explains a line that corrects a price."""
+    made, _ = recorrect(told)
+    return pb.LineExplanation(
+        correction=told,
+        corrected_amount=decimal_text(made.amount),
+        corrected_tiers=made.tiers,
+        corrected_steps=made.steps,
+    )
+
+
 def _discounts(invoice: invoice_pb2.Invoice, amounts: InvoiceAmounts, place: str) -> list[pb.LineDiscount]:
     kept = {used.discount_id: used for used in invoice.discounts}
     return [
@@ -200,11 +215,16 @@ def _taxes(line: invoice_pb2.InvoiceLine, amounts: InvoiceAmounts, place: str) -
 async def _add_lines(tx: Transaction, part: pb.InvoiceBundle, rows: Sequence[InvoiceLine]) -> int:
     """Adds lines with their evidence, as many as a message holds; how many."""
     known = {one.invoice_line_id: one for one in await evidence.lines_of(tx, rows)}
+    corrections = {one.invoice_line_id: one for one in await evidence.corrections_of(tx, rows)}
     lines = [to_message(row, invoice_pb2.InvoiceLine) for row in rows]
-    sizes = (line.ByteSize() + (known[line.id].ByteSize() if line.id in known else 0) for line in lines)
+    sizes = (
+        line.ByteSize() + sum(one[line.id].ByteSize() for one in (known, corrections) if line.id in one)
+        for line in lines
+    )
     count = count_fitting(sizes, MAX_PAGE_BYTES - part.ByteSize())
     part.invoice.lines.extend(lines[:count])
     part.evidence.extend(known[line.id] for line in lines[:count] if line.id in known)
+    part.corrections.extend(corrections[line.id] for line in lines[:count] if line.id in corrections)
     return count
 
 

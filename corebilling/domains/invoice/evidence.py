@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from billing.catalog.v1 import catalog_pb2, price_override_pb2
 from billing.credit.v1 import credit_pb2
@@ -17,6 +18,7 @@ from billing_db import discount as discount_sql
 from billing_db import invoice as invoice_sql
 from billing_db import price_override as override_sql
 from billing_db import rating as rating_sql
+from billing_db import rerating as rerating_sql
 from billing_db import tax as tax_sql
 from billing_db import usage as usage_sql
 from billing_db.models import Charge, Invoice, InvoiceLine
@@ -30,6 +32,9 @@ from corebilling.mapping import to_message
 
 USED = ("usage", "adjustment")
 """Kinds of charges that come from a usage total."""
+_PRORATION = frozenset(
+    ("full_period", "span", "share", "span_before", "share_before", "proration_grain", "timezone")
+)
 
 
 async def charges_of(tx: Transaction, lines: Iterable[InvoiceLine]) -> dict[str, Charge]:
@@ -69,6 +74,48 @@ async def lines_of(tx: Transaction, lines: Sequence[InvoiceLine]) -> list[pb.Lin
                 )
             )
     return made
+
+
+async def corrections_of(tx: Transaction, lines: Iterable[InvoiceLine]) -> list[pb.CorrectionEvidence]:
+    """Of those lines that correct a price, in their order."""
+    ids = [line.id for line in lines if "rerated_revision" in (line.evidence or {})]
+    if not ids:
+        return []
+    found = {
+        row.line_id: row
+        for row in await rerating_sql.list_line_corrections(tx, tenant_id=tx.tenant_id, line_ids=ids)
+    }
+    price_ids = sorted({row.corrected_price_id for row in found.values()})
+    prices = await rating_sql.list_rated_prices(tx, tenant_id=tx.tenant_id, ids=price_ids)
+    price_of = {row.id: price_message(row) for row in prices}
+    billed_ids = sorted({line_id for row in found.values() for line_id in row.billed_line_ids})
+    billed = await rerating_sql.list_billed_lines(tx, tenant_id=tx.tenant_id, ids=billed_ids)
+    return [
+        pb.CorrectionEvidence(
+            invoice_line_id=line_id,
+            rerated=to_message(found[line_id], rating_pb2.ReratedCharge),
+            price=price_of[found[line_id].corrected_price_id],
+            basis=_prorated_by(found[line_id]),
+            billed=[_billed(line) for line in billed if line.id in found[line_id].billed_line_ids],
+        )
+        for line_id in ids
+    ]
+
+
+def _prorated_by(row: rerating_sql.ListLineCorrectionsRow) -> rating_pb2.ChargeBasis:
+    """What the share of a charge follows from; what was used by then is another question by now."""
+    kept = {name: value for name, value in row.basis.items() if name in _PRORATION}
+    return to_message(replace(row, basis=kept), rating_pb2.Charge).basis
+
+
+def _billed(row: rerating_sql.ListBilledLinesRow) -> pb.BilledLine:
+    return to_message(
+        row,
+        pb.BilledLine,
+        invoice_number=row.number or "",
+        invoice_state=to_message(row, invoice_pb2.Invoice).state,
+        invoice_line_id=row.id,
+    )
 
 
 async def head_of(tx: Transaction, ledger: LedgerService, invoice: Invoice) -> pb.InvoiceBundle:

@@ -18,12 +18,16 @@ from billing.types.v1 import money_pb2, period_pb2
 from corebilling.domains.invoice.bundle_reading import (
     Unreadable,
     fraction,
+    known_currency,
     moments,
     named,
     number,
+    own_terms,
     price_terms,
 )
+from corebilling.domains.rating.model import ChargeKind
 from corebilling.domains.rating.model import evidence as shown_tiers
+from corebilling.domains.rating.rerating import corrected, corrected_minor
 from corebilling.errors import BillingError
 from corebilling.mapping import decimal_text
 from corebilling.values.money import exact_amount, minus, plus
@@ -92,13 +96,40 @@ def recharge(evidence: bundle_pb2.LineEvidence, *, final: bool = True) -> Rechar
     return replace(_recharged_alone(evidence, unbound, _WHOLE, final=final), share=share)
 
 
-def _recharged_fee(charge: rating_pb2.Charge, terms: Price, quantity: Decimal) -> Recharged:
-    basis = charge.basis
-    if _grain(basis) is Grain.NONE:  # What there was at the end is due for all of it: that is taken as given.
+def recorrect(evidence: bundle_pb2.CorrectionEvidence) -> tuple[Recharged, int]:
+    """What the corrected price comes to: exactly, and as it is owed in minor units.
+
+    Raises:
+        Unreadable: Something of it cannot be understood.
+    """
+    rerated, basis = evidence.rerated, evidence.basis
+    terms = own_terms(evidence.price, known_currency(rerated.currency))
+    if terms.model in BY_RECORD:
+        raise Unreadable(f"The price {terms.id} looks at single records, and corrects no other.")
+    kind = named(rating_pb2.ChargeKind, rerated.kind, "kind of a corrected charge")
+    quantity = number(rerated.quantity, "quantity of a corrected charge")
+    share, share_before = _shares(basis, kind)
+    rated, before = corrected(terms, kind, quantity, share, share_before)
+    made = replace(
+        _recharged(terms, rated, share), share_before=share_before, amount_before=exact_amount(before)
+    )
+    return made, corrected_minor(rated, before, rerated.currency)
+
+
+def _shares(basis: rating_pb2.ChargeBasis, kind: str) -> tuple[Fraction, Fraction]:
+    """The share of a charge, and that of earlier parts of the same fee."""
+    if kind == ChargeKind.ONE_TIME:
+        return _WHOLE, Fraction(0)
+    if kind == ChargeKind.RECURRING and _grain(basis) is Grain.NONE:
+        # What there was at the end is due for all of it: that is taken as given.
         share = fraction(basis.share, "share of a period")
     else:
         share = _share(basis, basis.span)
-    before = _share(basis, basis.span_before) if basis.HasField("span_before") else Fraction(0)
+    return share, _share(basis, basis.span_before) if basis.HasField("span_before") else Fraction(0)
+
+
+def _recharged_fee(charge: rating_pb2.Charge, terms: Price, quantity: Decimal) -> Recharged:
+    share, before = _shares(charge.basis, ChargeKind.RECURRING)
     whole = rate(terms, quantity)
     part = _recharged(terms, prorate(whole, share), share)
     if not before:

@@ -102,12 +102,19 @@ def _total(part: str, evidence: bundle_pb2.LineEvidence, records: _Records) -> I
 
 def _by_then(part: str, evidence: bundle_pb2.LineEvidence, records: _Records) -> Iterator[Check]:
     charge, total = evidence.charge, evidence.total
-    rated_at = moment(charge.created_at)
+    rated_at, count = moment(charge.created_at), charge.basis.record_count
     by_then = [one for one in records if moment(one.received_at) <= rated_at]
-    if len(by_then) != charge.basis.record_count and total.quantity == total.billed_quantity:
-        return  # On their way while the line was rated; all that there is was billed since, which is checked.
+    earlier = [one for one in by_then if moment(one.received_at) < rated_at]
+    if count == len(earlier):
+        by_then = earlier  # What came in the very instant came after it.
+    if count < len(by_then) or (count != len(by_then) and total.quantity == total.billed_quantity):
+        return  # Some were on their way while the line was rated: the parts show what they are billed with.
     check = Checking(part, "records")
     yield check.of("records when rated", charge.basis.record_count, len(by_then))
+    if by_then and not total.filtered_count:
+        times = [moment(one.recorded_at) for one in by_then]
+        yield check.of("first record when rated", moment(charge.basis.first_recorded_at), min(times))
+        yield check.of("last record when rated", moment(charge.basis.last_recorded_at), max(times))
     quantity = _quantity(evidence, by_then)
     if quantity is not None:
         before = number(charge.basis.quantity_before, "quantity before")

@@ -110,7 +110,8 @@ async def _decide(
     rows = await rerating_sql.list_billed_charges(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
     charges = charges_at(request.price_id, rows, cycle.id)
     wrong, corrected = (price_of(found[price_id], charges[0].currency) for price_id in wanted)
-    check_correction(wrong, corrected)
+    intervals = {(found[price_id].interval_unit, found[price_id].interval_count) for price_id in wanted}
+    check_correction(wrong, corrected, same_interval=len(intervals) == 1)
     await _check_negotiated(tx, cycle, corrected)
     rerated = [rate_again(charge, corrected) for charge in charges]
     categories = await tax_sql.list_tax_categories(tx, tenant_id=tx.tenant_id, price_ids=[corrected.id])
@@ -205,6 +206,7 @@ def _line(one: Rerated, corrected: Price, subscription_id: str, tax_category: st
             "uncharged_minor": charge.uncharged_minor,
             "rated_minor": charge.rated_minor,
             "rated_uncharged_minor": charge.rated_uncharged_minor,
+            "rerated_revision": charge.revision + 1,
         },
     )
 
@@ -228,6 +230,7 @@ def _rows(
             billed_minor=one.charge.billed_minor,
             amount_minor=one.amount_minor,
             difference_minor=one.difference_minor,
+            billed_line_ids=list(one.charge.line_ids),
             invoice_id=invoice.id if invoice and one.difference_minor else None,
             reason=reason,
             actor=tx.caller.actor,
@@ -259,6 +262,7 @@ async def _insert(tx: Transaction, made: _Correction, rows: Sequence[ReratedChar
         billed_minors=[row.billed_minor for row in rows],
         amounts_minor=[row.amount_minor for row in rows],
         differences_minor=[row.difference_minor for row in rows],
+        billed_line_ids=[",".join(row.billed_line_ids) for row in rows],
         invoice_ids=[row.invoice_id or "" for row in rows],
     )
 

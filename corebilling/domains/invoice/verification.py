@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
+from billing.credit.v1 import credit_pb2
 from billing.invoice.v1 import bundle_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.ledger.v1 import ledger_pb2
@@ -20,7 +21,6 @@ from billing.tax.v1 import tax_pb2
 from corebilling.domains.invoice.amounts import InvoiceAmounts
 from corebilling.domains.invoice.bundle_reading import (
     Unreadable,
-    fraction,
     moment,
     moments,
     named,
@@ -28,7 +28,9 @@ from corebilling.domains.invoice.bundle_reading import (
     price_terms,
 )
 from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
-from corebilling.domains.invoice.recharging import Recharged, recharge
+from corebilling.domains.invoice.correction_checks import correction_checks
+from corebilling.domains.invoice.period_checks import period_checks
+from corebilling.domains.invoice.recharging import recharge
 from corebilling.domains.invoice.recomputation import exact_line, reckon
 from corebilling.domains.invoice.record_checks import by_record_checks, record_checks
 from corebilling.domains.ledger.model import Entry, Source, sale, write_off
@@ -60,6 +62,7 @@ def verify(bundle: bundle_pb2.InvoiceBundle) -> list[Check]:
 def _checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
     invoice = bundle.invoice
     known = {one.invoice_line_id: one for one in bundle.evidence}
+    corrections = {one.invoice_line_id: one for one in bundle.corrections}
     if bundle.with_records:
         yield from record_checks(bundle)
     for place, line in enumerate(invoice.lines, start=1):
@@ -69,8 +72,13 @@ def _checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
             yield Checking(part, "evidence").of("charge", line.charge_id, MISSING)
         elif evidence is not None:
             yield from _line(part, invoice, line, evidence)
+        correction = corrections.pop(line.id, None)
+        if line.evidence.rerated_revision and correction is None:
+            yield Checking(part, "evidence").of("correction", line.evidence.rerated_revision, MISSING)
+        elif correction is not None:
+            yield from correction_checks(part, invoice, line, correction)
         yield from _rounding(part, invoice, line, evidence)
-    yield Checking("invoice", "evidence").of("lines that it is not of", len(known), 0)
+    yield Checking("invoice", "evidence").of("lines that it is not of", len(known) + len(corrections), 0)
     amounts = reckon(invoice, bundle.coupons, bundle.credits)
     yield from _parts_of_lines(invoice, amounts)
     yield from _discounts(bundle, amounts)
@@ -86,7 +94,7 @@ def _line(
     charge = evidence.charge
     yield from _copied(part, invoice, line, evidence)
     made = recharge(evidence, final=not line.evidence.threshold_minor)
-    yield from _period(part, charge, made)
+    yield from period_checks(part, charge.basis, evidence.price, made)
     check = Checking(part, "amount")
     yield check.of("exact amount", number(charge.amount, "amount"), made.amount)
     yield check.of("amount before", number(charge.amount_before, "amount before"), made.amount_before)
@@ -130,13 +138,6 @@ def _copied(
     yield check.of("period", moments(line.period), moments(charge.period))
 
 
-def _period(part: str, charge: rating_pb2.Charge, made: Recharged) -> Iterator[Check]:
-    check = Checking(part, "period")
-    yield check.of("share", fraction(charge.basis.share, "share"), made.share)
-    before = fraction(charge.basis.share_before, "share before") if charge.basis.share_before else Fraction(0)
-    yield check.of("share before", before, made.share_before)
-
-
 def _billed(part: str, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence) -> Iterator[Check]:
     """Of the same total, the parts before this one are what it says was billed, and all are what is."""
     charge = evidence.charge
@@ -146,6 +147,9 @@ def _billed(part: str, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence) 
         yield check.of("charge among those for the same", charge.id, MISSING)
         return
     own = evidence.parts[places[0]]
+    yield check.of("kind", own.kind, charge.kind)
+    yield check.of("rated at", moment(own.rated_at), moment(charge.created_at))
+    yield check.of("period", moments(own.period), moments(charge.period))
     yield check.of("quantity", own.quantity, charge.quantity)
     yield check.of("amount", own.amount, charge.amount)
     held = [one.amount_minor for one in own.lines if one.invoice_line_id == line.id]
@@ -158,6 +162,7 @@ def _billed(part: str, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence) 
     if evidence.HasField("total"):
         billed = number(evidence.total.billed_quantity, "billed quantity")
         yield check.of("quantity of all parts", billed, sum_of(quantities))
+        yield check.of("start", moment(evidence.total.period.start), moment(charge.period.start))
         item = evidence.total.subscription_item_id
         yield check.of("total", item, charge.subscription_item_id)
 
@@ -216,6 +221,7 @@ def _credits(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Itera
             yield check.of("credit", used.credit_id, MISSING)
             continue
         yield check.of(f"kind of {used.credit_id}", used.kind, credit.kind)
+        yield check.of(f"left of {used.credit_id}", credit.remaining_minor, _left(credit))
         if used.available_minor:
             yield check.of(used.credit_id, used.amount_minor, made.get(used.credit_id, 0))
             beyond = max(0, used.available_minor - credit.amount_minor)
@@ -223,6 +229,11 @@ def _credits(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Itera
         else:
             yield check.of(f"{used.credit_id}, which the invoice became", used.amount_minor, became_minor)
             yield check.of(f"granted as {used.credit_id}", credit.amount_minor, -became_minor)
+
+
+def _left(credit: credit_pb2.Credit) -> int:
+    """What is left of it, which others may have taken: no more than was granted, and not below zero."""
+    return min(max(0, credit.remaining_minor), credit.amount_minor)
 
 
 def _taxes(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator[Check]:

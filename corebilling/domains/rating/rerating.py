@@ -11,7 +11,7 @@ from corebilling.domains.rating.model import ChargeKind
 from corebilling.errors import FailedPrecondition, InvalidArgument
 from corebilling.values.discount import uncharged_of
 from corebilling.values.money import exact_amount, minor_units
-from corebilling.values.price import BY_RECORD, Price, PriceModel, rate
+from corebilling.values.price import BY_RECORD, Price, PriceModel, Rated, prorate, rate
 from corebilling.values.price_together import rate_served
 
 _NOTHING, _WHOLE = Fraction(0), Fraction(1)
@@ -33,22 +33,24 @@ class Rerated:
     discount_minor: int
 
 
-def check_correction(wrong: Price, corrected: Price) -> None:
+def check_correction(wrong: Price, right: Price, *, same_interval: bool) -> None:
     """Whether what was charged with the one price may be with the other.
 
     Raises:
         InvalidArgument: RERATING_PRICE_INVALID, with the reason as `detail`.
     """
     detail = ""
-    if wrong.id == corrected.id:
+    if wrong.id == right.id:
         detail = "it is the price itself"
-    elif (wrong.metered, wrong.one_time) != (corrected.metered, corrected.one_time):
+    elif (wrong.metered, wrong.one_time) != (right.metered, right.one_time):
         detail = "one of them is metered or charged once, the other is not"
+    elif not same_interval:
+        detail = "they are charged at different intervals"
     if detail:
         raise InvalidArgument(
             "RERATING_PRICE_INVALID",
             f"The corrected price cannot take the other's place: {detail}.",
-            {"price_id": wrong.id, "corrected_price_id": corrected.id, "detail": detail},
+            {"price_id": wrong.id, "corrected_price_id": right.id, "detail": detail},
         )
 
 
@@ -104,23 +106,30 @@ def rate_again(charge: ListBilledChargesRow, price: Price) -> Rerated:
     if price.model in BY_RECORD:
         raise _by_record(price.id)
     quantity = Decimal(1) if price.model is PriceModel.FLAT else charge.quantity
-    before, amount = _amounts(charge, price, quantity)
-    amount_minor = minor_units(before + amount, price.currency) - minor_units(before, price.currency)
+    share = Fraction(charge.basis.get("share", _WHOLE))
+    share_before = Fraction(charge.basis.get("share_before", _NOTHING))
+    rated, before = corrected(price, charge.kind, quantity, share, share_before)
+    amount_minor = corrected_minor(rated, before, price.currency)
     return Rerated(
         charge,
         quantity,
-        exact_amount(amount),
+        exact_amount(rated.amount),
         amount_minor,
         amount_minor - charge.billed_minor,
         uncharged_of(amount_minor, charge.rated_minor, charge.rated_uncharged_minor) - charge.uncharged_minor,
     )
 
 
-def _amounts(charge: ListBilledChargesRow, price: Price, quantity: Decimal) -> tuple[Fraction, Fraction]:
-    """What earlier parts of the same fee come to, and this one."""
-    share = Fraction(charge.basis.get("share", _WHOLE))
-    if charge.kind != ChargeKind.USAGE:
-        before = Fraction(charge.basis.get("share_before", _NOTHING))
-        whole = rate(price, quantity).amount
-        return whole * before, whole * share
-    return _NOTHING, rate_served(price, quantity, share).amount
+def corrected(
+    price: Price, kind: str, quantity: Decimal, share: Fraction, share_before: Fraction
+) -> tuple[Rated, Fraction]:
+    """What a charge of a kind comes to with the price, and what earlier parts of the same fee do."""
+    if kind == ChargeKind.USAGE:
+        return rate_served(price, quantity, share), _NOTHING
+    whole = rate(price, quantity)
+    return prorate(whole, share), whole.amount * share_before
+
+
+def corrected_minor(rated: Rated, before: Fraction, currency: str) -> int:
+    """As it is owed: the parts of a fee add up to what the whole is rounded to."""
+    return minor_units(before + rated.amount, currency) - minor_units(before, currency)

@@ -8,6 +8,7 @@ from billing.invoice.v1 import invoice_pb2 as _invoice_pb2
 from billing.ledger.v1 import ledger_pb2 as _ledger_pb2
 from billing.rating.v1 import rating_pb2 as _rating_pb2
 from billing.tax.v1 import tax_pb2 as _tax_pb2
+from billing.types.v1 import money_pb2 as _money_pb2
 from billing.types.v1 import period_pb2 as _period_pb2
 from billing.usage.v1 import usage_pb2 as _usage_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -20,7 +21,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class InvoiceBundle(_message.Message):
-    __slots__ = ("bundle_version", "invoice", "evidence", "coupons", "credits", "tax_rates", "payments", "credit_notes", "journals", "records", "with_records")
+    __slots__ = ("bundle_version", "invoice", "evidence", "coupons", "credits", "tax_rates", "payments", "credit_notes", "journals", "records", "with_records", "corrections")
     BUNDLE_VERSION_FIELD_NUMBER: _ClassVar[int]
     INVOICE_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +33,7 @@ class InvoiceBundle(_message.Message):
     JOURNALS_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     WITH_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    CORRECTIONS_FIELD_NUMBER: _ClassVar[int]
     bundle_version: int
     invoice: _invoice_pb2.Invoice
     evidence: _containers.RepeatedCompositeFieldContainer[LineEvidence]
@@ -43,7 +45,8 @@ class InvoiceBundle(_message.Message):
     journals: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Journal]
     records: _containers.RepeatedCompositeFieldContainer[RatedRecord]
     with_records: bool
-    def __init__(self, bundle_version: _Optional[int] = ..., invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[LineEvidence, _Mapping]]] = ..., coupons: _Optional[_Iterable[_Union[_discount_pb2.Coupon, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[_credit_pb2.Credit, _Mapping]]] = ..., tax_rates: _Optional[_Iterable[_Union[_tax_pb2.TaxRate, _Mapping]]] = ..., payments: _Optional[_Iterable[_Union[_invoice_pb2.InvoicePayment, _Mapping]]] = ..., credit_notes: _Optional[_Iterable[_Union[_invoice_pb2.CreditNote, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[_ledger_pb2.Journal, _Mapping]]] = ..., records: _Optional[_Iterable[_Union[RatedRecord, _Mapping]]] = ..., with_records: _Optional[bool] = ...) -> None: ...
+    corrections: _containers.RepeatedCompositeFieldContainer[CorrectionEvidence]
+    def __init__(self, bundle_version: _Optional[int] = ..., invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[LineEvidence, _Mapping]]] = ..., coupons: _Optional[_Iterable[_Union[_discount_pb2.Coupon, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[_credit_pb2.Credit, _Mapping]]] = ..., tax_rates: _Optional[_Iterable[_Union[_tax_pb2.TaxRate, _Mapping]]] = ..., payments: _Optional[_Iterable[_Union[_invoice_pb2.InvoicePayment, _Mapping]]] = ..., credit_notes: _Optional[_Iterable[_Union[_invoice_pb2.CreditNote, _Mapping]]] = ..., journals: _Optional[_Iterable[_Union[_ledger_pb2.Journal, _Mapping]]] = ..., records: _Optional[_Iterable[_Union[RatedRecord, _Mapping]]] = ..., with_records: _Optional[bool] = ..., corrections: _Optional[_Iterable[_Union[CorrectionEvidence, _Mapping]]] = ...) -> None: ...
 
 class LineEvidence(_message.Message):
     __slots__ = ("invoice_line_id", "charge", "price", "total", "parts", "price_override", "meter")
@@ -62,6 +65,38 @@ class LineEvidence(_message.Message):
     price_override: _price_override_pb2.PriceOverride
     meter: _catalog_pb2.Meter
     def __init__(self, invoice_line_id: _Optional[str] = ..., charge: _Optional[_Union[_rating_pb2.Charge, _Mapping]] = ..., price: _Optional[_Union[_catalog_pb2.Price, _Mapping]] = ..., total: _Optional[_Union[_usage_pb2.UsageTotal, _Mapping]] = ..., parts: _Optional[_Iterable[_Union[ChargePart, _Mapping]]] = ..., price_override: _Optional[_Union[_price_override_pb2.PriceOverride, _Mapping]] = ..., meter: _Optional[_Union[_catalog_pb2.Meter, _Mapping]] = ...) -> None: ...
+
+class CorrectionEvidence(_message.Message):
+    __slots__ = ("invoice_line_id", "rerated", "price", "basis", "billed")
+    INVOICE_LINE_ID_FIELD_NUMBER: _ClassVar[int]
+    RERATED_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    BILLED_FIELD_NUMBER: _ClassVar[int]
+    invoice_line_id: str
+    rerated: _rating_pb2.ReratedCharge
+    price: _catalog_pb2.Price
+    basis: _rating_pb2.ChargeBasis
+    billed: _containers.RepeatedCompositeFieldContainer[BilledLine]
+    def __init__(self, invoice_line_id: _Optional[str] = ..., rerated: _Optional[_Union[_rating_pb2.ReratedCharge, _Mapping]] = ..., price: _Optional[_Union[_catalog_pb2.Price, _Mapping]] = ..., basis: _Optional[_Union[_rating_pb2.ChargeBasis, _Mapping]] = ..., billed: _Optional[_Iterable[_Union[BilledLine, _Mapping]]] = ...) -> None: ...
+
+class BilledLine(_message.Message):
+    __slots__ = ("invoice_id", "invoice_number", "invoice_state", "invoice_line_id", "type", "quantity", "amount_minor")
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_STATE_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_LINE_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    invoice_id: str
+    invoice_number: str
+    invoice_state: _invoice_pb2.InvoiceState
+    invoice_line_id: str
+    type: _invoice_pb2.InvoiceLineType
+    quantity: str
+    amount_minor: int
+    def __init__(self, invoice_id: _Optional[str] = ..., invoice_number: _Optional[str] = ..., invoice_state: _Optional[_Union[_invoice_pb2.InvoiceState, str]] = ..., invoice_line_id: _Optional[str] = ..., type: _Optional[_Union[_invoice_pb2.InvoiceLineType, str]] = ..., quantity: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...
 
 class ChargePart(_message.Message):
     __slots__ = ("charge_id", "kind", "period", "quantity", "amount", "rated_at", "lines")
@@ -123,7 +158,7 @@ class RatedRecord(_message.Message):
     def __init__(self, subscription_item_id: _Optional[str] = ..., key: _Optional[str] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quantity: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., properties: _Optional[_Mapping[str, str]] = ..., corrected: _Optional[bool] = ..., corrected_quantity: _Optional[str] = ...) -> None: ...
 
 class LineExplanation(_message.Message):
-    __slots__ = ("invoice_id", "invoice_number", "invoice_state", "currency", "line", "evidence", "exact_amount", "rounding_minor", "discounts", "credits", "taxable_minor", "taxes", "tax_behavior", "terms")
+    __slots__ = ("invoice_id", "invoice_number", "invoice_state", "currency", "line", "evidence", "exact_amount", "rounding_minor", "discounts", "credits", "taxable_minor", "taxes", "tax_behavior", "terms", "correction", "corrected_amount", "corrected_tiers", "corrected_steps")
     INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
     INVOICE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     INVOICE_STATE_FIELD_NUMBER: _ClassVar[int]
@@ -138,6 +173,10 @@ class LineExplanation(_message.Message):
     TAXES_FIELD_NUMBER: _ClassVar[int]
     TAX_BEHAVIOR_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
+    CORRECTION_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_TIERS_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_STEPS_FIELD_NUMBER: _ClassVar[int]
     invoice_id: str
     invoice_number: str
     invoice_state: _invoice_pb2.InvoiceState
@@ -152,7 +191,11 @@ class LineExplanation(_message.Message):
     taxes: _containers.RepeatedCompositeFieldContainer[LineTax]
     tax_behavior: _tax_pb2.TaxBehavior
     terms: _invoice_pb2.InvoiceTerms
-    def __init__(self, invoice_id: _Optional[str] = ..., invoice_number: _Optional[str] = ..., invoice_state: _Optional[_Union[_invoice_pb2.InvoiceState, str]] = ..., currency: _Optional[str] = ..., line: _Optional[_Union[_invoice_pb2.InvoiceLine, _Mapping]] = ..., evidence: _Optional[_Union[LineEvidence, _Mapping]] = ..., exact_amount: _Optional[str] = ..., rounding_minor: _Optional[str] = ..., discounts: _Optional[_Iterable[_Union[LineDiscount, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[_invoice_pb2.InvoiceCredit, _Mapping]]] = ..., taxable_minor: _Optional[int] = ..., taxes: _Optional[_Iterable[_Union[LineTax, _Mapping]]] = ..., tax_behavior: _Optional[_Union[_tax_pb2.TaxBehavior, str]] = ..., terms: _Optional[_Union[_invoice_pb2.InvoiceTerms, _Mapping]] = ...) -> None: ...
+    correction: CorrectionEvidence
+    corrected_amount: str
+    corrected_tiers: _containers.RepeatedCompositeFieldContainer[_money_pb2.TierCharge]
+    corrected_steps: _containers.RepeatedCompositeFieldContainer[_money_pb2.ChargeStep]
+    def __init__(self, invoice_id: _Optional[str] = ..., invoice_number: _Optional[str] = ..., invoice_state: _Optional[_Union[_invoice_pb2.InvoiceState, str]] = ..., currency: _Optional[str] = ..., line: _Optional[_Union[_invoice_pb2.InvoiceLine, _Mapping]] = ..., evidence: _Optional[_Union[LineEvidence, _Mapping]] = ..., exact_amount: _Optional[str] = ..., rounding_minor: _Optional[str] = ..., discounts: _Optional[_Iterable[_Union[LineDiscount, _Mapping]]] = ..., credits: _Optional[_Iterable[_Union[_invoice_pb2.InvoiceCredit, _Mapping]]] = ..., taxable_minor: _Optional[int] = ..., taxes: _Optional[_Iterable[_Union[LineTax, _Mapping]]] = ..., tax_behavior: _Optional[_Union[_tax_pb2.TaxBehavior, str]] = ..., terms: _Optional[_Union[_invoice_pb2.InvoiceTerms, _Mapping]] = ..., correction: _Optional[_Union[CorrectionEvidence, _Mapping]] = ..., corrected_amount: _Optional[str] = ..., corrected_tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., corrected_steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ...) -> None: ...
 
 class LineDiscount(_message.Message):
     __slots__ = ("discount_id", "coupon_id", "name", "kind", "percent", "invoice_minor", "amount_minor")

@@ -5,7 +5,9 @@
 
 __all__ = (
     "AssumedUsage",
+    "BilledLine",
     "ChargePart",
+    "CorrectionEvidence",
     "CreateInvoiceRequest",
     "CreateInvoiceResponse",
     "CreditNote",
@@ -222,6 +224,30 @@ default_message_pool.register_message("billing.invoice.v1", "AssumedUsage", Assu
 
 
 @dataclass(eq=False, repr=False)
+class BilledLine(betterproto2.Message):
+    invoice_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    invoice_number: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    invoice_state: "InvoiceState" = betterproto2.field(
+        3, betterproto2.TYPE_ENUM, default_factory=lambda: InvoiceState(0)
+    )
+
+    invoice_line_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    type: "InvoiceLineType" = betterproto2.field(
+        5, betterproto2.TYPE_ENUM, default_factory=lambda: InvoiceLineType(0)
+    )
+
+    quantity: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+
+    amount_minor: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.invoice.v1", "BilledLine", BilledLine)
+
+
+@dataclass(eq=False, repr=False)
 class ChargePart(betterproto2.Message):
     """
     One of several charges that bill the same total or fee.
@@ -256,6 +282,39 @@ class ChargePart(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "ChargePart", ChargePart)
+
+
+@dataclass(eq=False, repr=False)
+class CorrectionEvidence(betterproto2.Message):
+    """
+    Where a line that corrects a price comes from: what was rated again comes to more, or less, than what was billed of it.
+    """
+
+    invoice_line_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    rerated: "__rating__v1__.ReratedCharge | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, optional=True
+    )
+
+    price: "__catalog__v1__.Price | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    The corrected one.
+    """
+
+    basis: "__rating__v1__.ChargeBasis | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    Of the charge that was rated again, what its share follows from.
+    """
+
+    billed: "list[BilledLine]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    The lines that had billed it by then, as they are now; earlier corrections too.
+    """
+
+
+default_message_pool.register_message("billing.invoice.v1", "CorrectionEvidence", CorrectionEvidence)
 
 
 @dataclass(eq=False, repr=False)
@@ -666,6 +725,11 @@ class InvoiceBundle(betterproto2.Message):
 
     with_records: "bool" = betterproto2.field(11, betterproto2.TYPE_BOOL)
 
+    corrections: "list[CorrectionEvidence]" = betterproto2.field(12, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Of lines that correct a price, in their order.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceBundle", InvoiceBundle)
 
@@ -875,6 +939,11 @@ class InvoiceLineEvidence(betterproto2.Message):
     """
 
     rated_uncharged_minor: "int" = betterproto2.field(10, betterproto2.TYPE_INT64)
+
+    rerated_revision: "int" = betterproto2.field(11, betterproto2.TYPE_INT32)
+    """
+    Of a price correction: which one of its charge it is, see ReratedCharge.
+    """
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceLineEvidence", InvoiceLineEvidence)
@@ -1194,6 +1263,24 @@ class LineExplanation(betterproto2.Message):
     )
 
     terms: "InvoiceTerms | None" = betterproto2.field(14, betterproto2.TYPE_MESSAGE, optional=True)
+
+    correction: "CorrectionEvidence | None" = betterproto2.field(15, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Of lines that correct a price.
+    """
+
+    corrected_amount: "str" = betterproto2.field(16, betterproto2.TYPE_STRING)
+    """
+    What the corrected price comes to: exactly, in major units, and how.
+    """
+
+    corrected_tiers: "list[__types__v1__.TierCharge]" = betterproto2.field(
+        17, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+
+    corrected_steps: "list[__types__v1__.ChargeStep]" = betterproto2.field(
+        18, betterproto2.TYPE_MESSAGE, repeated=True
+    )
 
 
 default_message_pool.register_message("billing.invoice.v1", "LineExplanation", LineExplanation)

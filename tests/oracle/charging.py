@@ -1,0 +1,213 @@
+"""What a part of a period is charged: fees, usage, late usage, and what is lacking to a commitment."""
+
+from datetime import datetime
+from fractions import Fraction
+
+from tests.oracle.contract import Contract, Part
+from tests.oracle.invoicing import rounded
+from tests.oracle.metering import TOGETHER, Run, amount_of_records, used
+from tests.oracle.negotiation import Negotiated, terms_of
+from tests.oracle.prices import amount_of, number, period_amount
+from tests.oracle.times import Span, period_at, share
+from tests.oracle.world import Invoice, Line, Price
+
+EXPONENTS = {"JPY": 0, "USD": 2, "EUR": 2, "KWD": 3}
+
+
+class Charging:
+    """Of a subscription, by what was negotiated and invoiced so far."""
+
+    def __init__(self, contract: Contract, negotiated: list[Negotiated], invoices: list[Invoice]) -> None:
+        self.contract = contract
+        self.negotiated = negotiated
+        self.invoices = invoices
+        self.minimums: dict[Span, int] = {}
+        """What settled periods come to at least."""
+
+    def lines_of(self, part: Part) -> list[tuple[Line, str]]:
+        """With their tax categories."""
+        recurring = [run for run in self.contract.runs if not run.price.one_time]
+        due = [run.fee.meets(part.span) for run in recurring if _overlap(run.fee, part.span)]
+        last = max((span.end for span in due), default=part.span.end)
+        lines = [
+            (fee, run)
+            for run in recurring
+            if not run.price.meter and (fee := self._fee_line(run, part, last))
+        ]
+        lines += [(once, run) for run in self.contract.runs if (once := self._line_once(run, part))]
+        adjustments: list[tuple[Line, Run]] = []
+        for run in sorted(self.contract.runs, key=lambda run: run.served.start):
+            if run.price.meter:
+                adjustments += [(late, run) for late in self._late_lines(run)]
+                if usage := self._usage_line(run, part):
+                    lines.append((usage, run))
+        since = {id(run): number for number, run in enumerate(self.contract.runs)}
+        lines.sort(key=lambda one: (one[1].place, one[0].start, since[id(one[1])]))
+        lines += sorted(adjustments, key=lambda one: (one[0].start, one[1].place))
+        categorized = [(line, run.price.tax_category) for line, run in lines]
+        made = [line for line, _ in lines]
+        categorized += [(line, "") for line in self._true_ups(part, made)]
+        return categorized
+
+    def _true_ups(self, part: Part, lines: list[Line]) -> list[Line]:
+        """What this period, if it ends here, and those whose usage came late lack to what was committed."""
+        late = [line.start for line in lines if line.kind == "adjustment"]
+        periods = sorted(one for one in self.minimums if any(one.start <= at < one.end for at in late))
+        minimum_minor = self._minimum(part)
+        if minimum_minor:
+            self.minimums[part.whole] = minimum_minor
+            periods = [*(one for one in periods if one != part.whole), part.whole]
+        invoiced = [*(line for made in self.invoices for line in made.lines), *lines]
+        found = []
+        for period in periods:
+            within = [line for line in invoiced if period.start <= line.start < period.end]
+            lines_minor = sum(line.amount_minor for line in within if line.kind != "true_up")
+            before_minor = sum(line.amount_minor for line in within if line.kind == "true_up")
+            amount_minor = max(0, self.minimums[period] - lines_minor) - before_minor
+            if amount_minor:
+                end = min(period.end, part.span.end)
+                found.append(Line("true_up", "", period.start, end, "1", amount_minor, 0, 0, 0))
+        return found
+
+    def _minimum(self, part: Part) -> int:
+        """What a period comes to at least, once the last of it is billed: as a fee would be due."""
+        if not part.whole.microseconds or part.span.end < min(part.whole.end, self.contract.ends_at):
+            return 0
+        served = part.whole.meets(self.contract.service)
+        spans = [(minor, served.meets(span)) for minor, span in self.contract.commitments]
+        if self.contract.seller.grain == "none":
+            last = max((span.end for _, span in spans), default=served.end)
+            return sum(minor for minor, span in spans if span.start < span.end == last)
+        shares = [minor * self._share(span, part.whole) for minor, span in spans]
+        return rounded(sum(shares, Fraction(0)))
+
+    def _share(self, span: Span, whole: Span) -> Fraction:
+        return share(
+            span, whole, self.contract.seller.grain, self.contract.customer.timezone, self.contract.ends_at
+        )
+
+    def _minor(self, amount: Fraction) -> int:
+        return rounded(amount * 10 ** EXPONENTS[self.contract.customer.currency])
+
+    def _fee_line(self, run: Run, part: Part, last: datetime) -> Line | None:
+        """The fee's share, rounded together with what earlier parts of the period had of it."""
+        if part.span.start == part.span.end and run.fee.start <= part.span.start < run.fee.end:
+            # A period that ended where it began is invoiced over nothing.
+            return (
+                _line("recurring", run, part.span, _fee_quantity(run), 0) if part.whole.microseconds else None
+            )
+        if not _overlap(run.fee, part.span):
+            return None
+        span = run.fee.meets(part.span)
+        before = Fraction(0)
+        if self.contract.seller.grain == "none":
+            served = Fraction(span.end == last)
+        else:
+            served = self._share(span, part.whole)
+            earlier = Span(max(part.whole.start, self.contract.anchor), part.span.start)
+            if earlier.start < earlier.end:
+                before = self._share(run.fee.meets(earlier), part.whole)
+        if not served:
+            return None
+        whole = amount_of(self._terms(run.price, part.whole), number(run.quantity or "1"))
+        amount_minor = self._minor(whole * (before + served)) - self._minor(whole * before)
+        return _line("recurring", run, span, _fee_quantity(run), amount_minor)
+
+    def _line_once(self, run: Run, part: Part) -> Line | None:
+        """In full with the first invoice since it was asked for, unless that was taken back at once."""
+        begins = max(run.served.start, self.contract.anchor)
+        added = run.served.start <= part.span.end and begins < run.served.end
+        if not (run.price.one_time and added and part.whole.microseconds) or run.charged_once:
+            return None
+        run.charged_once = True
+        price = terms_of(run.price, self.negotiated, begins)
+        amount = amount_of(price, number(run.quantity or "1"))
+        return _line("one_time", run, Span(begins, begins), _fee_quantity(run), self._minor(amount))
+
+    def _usage_line(self, run: Run, part: Part) -> Line | None:
+        """All that was used of the item in the period, where the last of it is billed."""
+        so_far = Span(part.whole.start, part.span.end).meets(self.contract.service)
+        goes_on = part.span.end < min(part.whole.end, self.contract.ends_at, run.served.end)
+        serves = run.served.end > part.span.start and _overlap(run.served, so_far)
+        # Taken back in the instant that it was added in: what was used in that is billed all the same.
+        begun = max(run.served.start, self.contract.starts_at)
+        at_once = run.served.end == begun and bool(run.records)
+        if goes_on or (not serves and not (at_once and part.span.start <= begun < part.span.end)):
+            return None
+        before = self._comes_to(run, part.whole)
+        used = self.used_of(run, part.whole)
+        run.bill(part.whole, used)
+        after = self._comes_to(run, part.whole)
+        if self._charged(run, part.whole) != [run] and not used and before == after:
+            return None
+        return _line("usage", run, run.served.meets(so_far), used, self._minor(after) - self._minor(before))
+
+    def _late_lines(self, run: Run) -> list[Line]:
+        """What settled periods of the item turned out to cost more, or less."""
+        found = []
+        for period in self.paid_periods(run):
+            used, billed = self.used_of(run, period), run.billed.get(period.start)
+            ahead = billed is None and period.start >= self.contract.ends_at
+            if ahead:  # Of a period that never came, nothing is due but what was used.
+                run.billed[period.start] = billed = Fraction(0)
+            if billed is None or (used == billed and not run.by_record):
+                continue
+            before = self._comes_to(run, period)
+            run.bill(period, used)
+            after = self._comes_to(run, period)
+            if used == billed and after == before:
+                continue
+            amount_minor = self._minor(after - before) if ahead else self._minor(after) - self._minor(before)
+            found.append(_line("adjustment", run, run.served.meets(period), used - billed, amount_minor))
+        return found
+
+    def _terms(self, price: Price, whole: Span) -> Price:
+        """The price with the amounts that are in force when it is first served in a period."""
+        begun = max(whole.start, self.contract.anchor)
+        served = [run.served for run in self.contract.runs if run.price == price and run.served.end > begun]
+        at = min((max(span.start, begun) for span in served), default=begun)
+        return terms_of(price, self.negotiated, at)
+
+    def used_of(self, run: Run, period: Span) -> Fraction:
+        return used(run, self.contract.runs, period, self.contract.service)
+
+    def paid_periods(self, run: Run) -> list[Span]:
+        """Those that a metered item was used in; and billed for, if what is late counts on in later ones."""
+        zone, interval = self.contract.customer.timezone, self.contract.customer.interval
+        times = {one.at for one in run.records if one.at >= self.contract.anchor}
+        if run.price.meter and run.aggregation == "time_weighted":
+            times |= set(run.billed)
+        return sorted({period_at(self.contract.anchor, interval, at, zone) for at in times})
+
+    def _charged(self, run: Run, whole: Span) -> list[Run]:
+        """The items that a period was charged for so far, of those that are priced together with this one."""
+        if run.aggregation not in TOGETHER or run.by_record:
+            return [run] if whole.start in run.billed else []
+        return [
+            other for other in self.contract.runs if other.price == run.price and whole.start in other.billed
+        ]
+
+    def _comes_to(self, run: Run, whole: Span) -> Fraction:
+        """What they come to, as if it had been one item all along."""
+        runs = self._charged(run, whole)
+        if not runs:
+            return Fraction(0)
+        quantities = [one.billed[whole.start] for one in runs]
+        quantity = max(quantities) if run.aggregation == "max" else sum(quantities, Fraction(0))
+        service = whole.meets(self.contract.service)
+        shares = [self._share(one.served.meets(service), whole) for one in runs]
+        price = self._terms(run.price, whole)
+        amount = amount_of_records(run, whole) if run.by_record else amount_of(price, quantity)
+        return period_amount(price, amount, min(sum(shares, Fraction(0)), Fraction(1)))
+
+
+def _fee_quantity(run: Run) -> Fraction:
+    return number("1" if run.price.model == "flat" else run.quantity or "1")
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return max(one.start, other.start) < min(one.end, other.end)
+
+
+def _line(kind: str, run: Run, span: Span, quantity: Fraction, amount_minor: int) -> Line:
+    return Line(kind, run.price.code, span.start, span.end, str(quantity), amount_minor, 0, 0, 0)
