@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, Json
+from .connection import Connection, Json, array_text
 from .models import ReratedCharge
 
 LIST_BILLED_CHARGES: Final = """-- name: ListBilledCharges :many
@@ -32,7 +32,7 @@ SELECT
     coalesce(l.amount_minor, 0)::bigint AS billed_minor, coalesce(l.uncharged_minor, 0)::bigint AS uncharged_minor,
     coalesce(l.rated_minor, 0)::bigint AS rated_minor,
     coalesce(l.rated_uncharged_minor, 0)::bigint AS rated_uncharged_minor,
-    coalesce(l.line_ids, '{}')::text[] AS line_ids, coalesce(l.quantity, 0)::numeric AS invoiced_quantity
+    coalesce(l.line_ids, '{}')::text[] AS line_ids
 FROM charges c
 JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 LEFT JOIN usage_totals t ON t.tenant_id = c.tenant_id AND t.subscription_item_id = c.subscription_item_id
@@ -40,15 +40,16 @@ LEFT JOIN usage_totals t ON t.tenant_id = c.tenant_id AND t.subscription_item_id
 LEFT JOIN LATERAL (
     SELECT
         sum(n.amount_minor) AS amount_minor, sum(n.uncharged_minor) AS uncharged_minor,
-        sum(n.amount_minor) FILTER (WHERE n.charge_id IS NOT NULL) AS rated_minor,
-        sum(n.uncharged_minor) FILTER (WHERE n.charge_id IS NOT NULL) AS rated_uncharged_minor,
-        array_agg(n.id ORDER BY n.id) AS line_ids,
-        sum(n.quantity) FILTER (WHERE n.type IN ('usage', 'adjustment')) AS quantity
+        sum(n.amount_minor) FILTER (WHERE NOT n.keeps_discounts) AS rated_minor,
+        sum(n.uncharged_minor) FILTER (WHERE NOT n.keeps_discounts) AS rated_uncharged_minor,
+        array_agg(n.id ORDER BY n.id) AS line_ids
     FROM (
         SELECT
-            n.id, n.type, n.quantity, n.amount_minor, n.charge_id,
-            -- Discounts took it off, or it was withdrawn.
-            CASE v.state WHEN 'void' THEN n.amount_minor ELSE n.discount_minor END AS uncharged_minor
+            n.id, n.amount_minor,
+            uncharged_minor(
+                v.state, v.amount_due_minor, v.total_minor - v.credited_minor, n.amount_minor, n.discount_minor
+            ) AS uncharged_minor,
+            coalesce(n.evidence ? 'rated_minor', false) AS keeps_discounts
         FROM (
             SELECT o.id FROM invoices o WHERE o.tenant_id = i.tenant_id AND o.subscription_id = i.subscription_id
             UNION
@@ -89,7 +90,6 @@ class ListBilledChargesRow:
     rated_minor: int
     rated_uncharged_minor: int
     line_ids: list[str]
-    invoiced_quantity: Decimal
 
 
 async def list_billed_charges(
@@ -100,7 +100,8 @@ async def list_billed_charges(
 ) -> list[ListBilledChargesRow]:
     """What a cycle's fees and usage are billed with: as they were rated, with the price that one was corrected to since, all
     usage of the period so far, and what invoices hold of it, also those over several subscriptions. Those withdrawn count
-    too, unless they were issued again: what was let go is not asked for again.
+    too, unless they were issued again: what was let go is not asked for again. `rated_minor` is without corrections that
+    keep the discounts of what they correct.
     """
     rows = await conn.fetch(LIST_BILLED_CHARGES, tenant_id, cycle_id)
     return [ListBilledChargesRow(*row) for row in rows]
@@ -109,18 +110,18 @@ async def list_billed_charges(
 INSERT_RERATED_CHARGES: Final = """-- name: InsertReratedCharges :exec
 WITH rerated AS (
     SELECT
-        unnest($9::text[]) AS subscription_item_id,
-        unnest($10::text[]) AS kind,
-        unnest($11::timestamptz[]) AS period_start,
-        unnest($12::timestamptz[]) AS period_end,
-        unnest($13::int[]) AS revision,
-        unnest($14::numeric[]) AS quantity,
-        unnest($15::numeric[]) AS amount,
-        unnest($16::bigint[]) AS billed_minor,
-        unnest($17::bigint[]) AS amount_minor,
-        unnest($18::bigint[]) AS difference_minor,
-        unnest($19::text[]) AS billed_line_ids,
-        unnest($20::text[]) AS invoice_id
+        unnest($9::text::text[]) AS subscription_item_id,
+        unnest($10::text::text[]) AS kind,
+        unnest($11::text::timestamptz[]) AS period_start,
+        unnest($12::text::timestamptz[]) AS period_end,
+        unnest($13::text::int[]) AS revision,
+        unnest($14::text::numeric[]) AS quantity,
+        unnest($15::text::numeric[]) AS amount,
+        unnest($16::text::bigint[]) AS billed_minor,
+        unnest($17::text::bigint[]) AS amount_minor,
+        unnest($18::text::bigint[]) AS difference_minor,
+        unnest($19::text::text[]) AS billed_line_ids,
+        unnest($20::text::text[]) AS invoice_id
 ), totals AS (
     UPDATE usage_totals t
     SET billed_amount = r.amount, version = t.version + 1
@@ -179,18 +180,18 @@ async def insert_rerated_charges(
         reason,
         actor,
         rerated_at,
-        subscription_item_ids,
-        kinds,
-        period_starts,
-        period_ends,
-        revisions,
-        quantities,
-        amounts,
-        billed_minors,
-        amounts_minor,
-        differences_minor,
-        billed_line_ids,
-        invoice_ids,
+        array_text(subscription_item_ids),
+        array_text(kinds),
+        array_text(period_starts),
+        array_text(period_ends),
+        array_text(revisions),
+        array_text(quantities),
+        array_text(amounts),
+        array_text(billed_minors),
+        array_text(amounts_minor),
+        array_text(differences_minor),
+        array_text(billed_line_ids),
+        array_text(invoice_ids),
     )
 
 

@@ -83,12 +83,28 @@ CREATE TABLE rerated_charges (
 );
 CREATE INDEX rerated_charges_by_cycle ON rerated_charges (tenant_id, cycle_id);
 
+-- Of a line, what corrections have nothing of to give back: discounts took it off, its invoice was withdrawn, or it was
+-- written off, the line's part of what is due of it.
+CREATE FUNCTION uncharged_minor(
+    invoice_state text, due_minor bigint, of_minor bigint, amount_minor bigint, discount_minor bigint
+) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE invoice_state
+        WHEN 'void' THEN amount_minor
+        WHEN 'uncollectible' THEN
+            discount_minor + round((amount_minor - discount_minor)::numeric * due_minor / of_minor)::bigint
+        ELSE discount_minor
+    END
+$$;
+GRANT EXECUTE ON FUNCTION uncharged_minor(text, bigint, bigint, bigint, bigint) TO corebilling_app, corebilling_worker;
+
 CALL isolate_tenant('usage_corrections');
 CALL isolate_tenant('rerated_charges');
 GRANT SELECT, INSERT ON usage_corrections, rerated_charges TO corebilling_app;
 GRANT SELECT ON rerated_charges TO corebilling_worker;
 
 -- migrate:down
+DROP FUNCTION uncharged_minor(text, bigint, bigint, bigint, bigint);
 DROP TABLE rerated_charges;
 DROP FUNCTION kept_usage(text, text, timestamptz, timestamptz, boolean);
 DROP TABLE usage_corrections;

@@ -2,7 +2,8 @@
 -- nullable: corrected_price_id
 -- What a cycle's fees and usage are billed with: as they were rated, with the price that one was corrected to since, all
 -- usage of the period so far, and what invoices hold of it, also those over several subscriptions. Those withdrawn count
--- too, unless they were issued again: what was let go is not asked for again.
+-- too, unless they were issued again: what was let go is not asked for again. `rated_minor` is without corrections that
+-- keep the discounts of what they correct.
 SELECT
     c.subscription_item_id, c.kind, c.price_id, c.description, c.period_start, c.period_end, c.currency, c.basis,
     (c.by_record IS NOT NULL)::boolean AS by_record, (c.price_override_id IS NOT NULL)::boolean AS negotiated,
@@ -25,7 +26,7 @@ SELECT
     coalesce(l.amount_minor, 0)::bigint AS billed_minor, coalesce(l.uncharged_minor, 0)::bigint AS uncharged_minor,
     coalesce(l.rated_minor, 0)::bigint AS rated_minor,
     coalesce(l.rated_uncharged_minor, 0)::bigint AS rated_uncharged_minor,
-    coalesce(l.line_ids, '{}')::text[] AS line_ids, coalesce(l.quantity, 0)::numeric AS invoiced_quantity
+    coalesce(l.line_ids, '{}')::text[] AS line_ids
 FROM charges c
 JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 LEFT JOIN usage_totals t ON t.tenant_id = c.tenant_id AND t.subscription_item_id = c.subscription_item_id
@@ -33,15 +34,16 @@ LEFT JOIN usage_totals t ON t.tenant_id = c.tenant_id AND t.subscription_item_id
 LEFT JOIN LATERAL (
     SELECT
         sum(n.amount_minor) AS amount_minor, sum(n.uncharged_minor) AS uncharged_minor,
-        sum(n.amount_minor) FILTER (WHERE n.charge_id IS NOT NULL) AS rated_minor,
-        sum(n.uncharged_minor) FILTER (WHERE n.charge_id IS NOT NULL) AS rated_uncharged_minor,
-        array_agg(n.id ORDER BY n.id) AS line_ids,
-        sum(n.quantity) FILTER (WHERE n.type IN ('usage', 'adjustment')) AS quantity
+        sum(n.amount_minor) FILTER (WHERE NOT n.keeps_discounts) AS rated_minor,
+        sum(n.uncharged_minor) FILTER (WHERE NOT n.keeps_discounts) AS rated_uncharged_minor,
+        array_agg(n.id ORDER BY n.id) AS line_ids
     FROM (
         SELECT
-            n.id, n.type, n.quantity, n.amount_minor, n.charge_id,
-            -- Discounts took it off, or it was withdrawn.
-            CASE v.state WHEN 'void' THEN n.amount_minor ELSE n.discount_minor END AS uncharged_minor
+            n.id, n.amount_minor,
+            uncharged_minor(
+                v.state, v.amount_due_minor, v.total_minor - v.credited_minor, n.amount_minor, n.discount_minor
+            ) AS uncharged_minor,
+            coalesce(n.evidence ? 'rated_minor', false) AS keeps_discounts
         FROM (
             SELECT o.id FROM invoices o WHERE o.tenant_id = i.tenant_id AND o.subscription_id = i.subscription_id
             UNION

@@ -254,6 +254,8 @@ async def test_only_invoiced_cycles_are_rated_again(platform: Platform):
     await void(platform, invoice["id"])
     refusal = await refused(rerate(platform, made.cycle_id, made.tokens.id, dearer))
     assert (refusal.reason, refusal.facts["state"]) == ("CYCLE_NOT_RERATABLE", "invoiced")
+    assert "was voided" in refusal.message
+    assert "CreateInvoice" in refusal.message
 
 
 async def test_a_paid_invoice_stays_as_it_is(platform: Platform):

@@ -1,12 +1,15 @@
 """What is corrected had been discounted, or withdrawn: only what was charged is given back, on any path."""
 
 import pytest
+from billing.catalog.v1 import catalog_pb2
 from billing.invoice.v1 import invoice_pb2
 from billing.subscription.v1 import subscription_pb2
 
 from tests.rpc.test_reconcile import books
 from tests.rpc.test_rerating import START, Contract, agreed
+from tests.rpc.test_write_off import write_off
 from tests.support.bundle import as_fields, bundle_of, differences
+from tests.support.catalog import subscribe
 from tests.support.correction import correct, rerate, retract
 from tests.support.invoice import invoices_of
 from tests.support.money import balances, coupon, pay, redeem, void
@@ -126,3 +129,49 @@ async def test_what_was_withdrawn_is_not_given_back(platform: Platform):
     await platform.pass_time(days=31)
     assert await charged(platform) == FEE
     assert (await balances(platform))["REVENUE"] == -FEE
+
+
+@pytest.mark.parametrize(("paid", "given_back"), [(0, 0), (10620, 10000)], ids=["nothing", "a fifth"])
+async def test_what_was_written_off_is_not_given_back(platform: Platform, paid: int, given_back: int):
+    """Of 531.00, of which 500.00 are for usage that is taken back then: what was paid of it is."""
+    made = await agreed(platform)
+    await use(platform, made.subscription_id, 500, START, key="first")
+    await platform.pass_time(**A_MONTH)
+    (first,) = await invoices_of(platform)
+    if paid:
+        await pay(platform, first.id, paid)
+    await write_off(platform, first.id)
+    books_before = await balances(platform)
+    await retract(platform, "first")
+    await platform.pass_time(days=31)
+    second = (await invoices_of(platform))[-1]
+    (line,) = (one for one in second.lines if one.amount_minor < 0)
+    assert (line.amount_minor, line.discount_minor) == (-50000, given_back - 50000)
+    assert (second.subtotal_minor - second.discount_minor) == FEE - given_back
+    (event,) = [one for one in await platform.events("invoice.generated") if one.invoice_id == second.id]
+    assert event.total_minor == second.total_minor
+    books_now = await balances(platform)
+    assert books_now["BAD_DEBT"] == books_before["BAD_DEBT"] == first.total_minor - paid
+    assert books_now["REVENUE"] == books_before["REVENUE"] - FEE + given_back
+    assert differences(as_fields(await bundle_of(platform, second.id))) == []
+
+
+async def test_a_price_that_was_free_is_corrected_with_the_discounts_in_force(platform: Platform):
+    """Nothing had been rated that they could follow. What is corrected next keeps them."""
+    made = await discounted(platform, "10")
+    free = await made.price(platform, "free", unit_amount="0")
+    created = await subscribe(platform, catalog_pb2.Price(id=free), customer_id=made.customer_id)
+    await use(platform, created.id, 100, START)
+    await platform.pass_time(**A_MONTH)
+    (cycle,) = await platform.rows(
+        "SELECT id FROM billing_cycles WHERE subscription_id = $1 AND state = 'invoiced'", created.id
+    )
+    one = await made.price(platform, "one", unit_amount="1")
+    answer = await rerate(platform, cycle["id"], free, one)
+    (line,) = answer.invoice.lines
+    assert (line.amount_minor, line.discount_minor, line.evidence.rated_minor) == (10000, 1000, 0)
+    assert [used.percent for used in answer.invoice.discounts] == ["10"]
+    half = await made.price(platform, "half", unit_amount="0.5")
+    (line,) = (await rerate(platform, cycle["id"], one, half)).invoice.lines
+    assert (line.amount_minor, line.discount_minor, line.evidence.rated_minor) == (-5000, -500, 10000)
+    assert await charged(platform) == (FEE + 5000) * 9 // 10

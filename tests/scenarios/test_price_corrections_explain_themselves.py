@@ -103,7 +103,7 @@ async def test_a_corrected_price_is_explained_by_its_tiers_and_what_had_been_bil
 
 async def test_what_a_correction_comes_to_is_worked_out_from_its_evidence_alone(platform: Platform):
     made, correction = await corrected(platform)
-    again = await made.price(platform, "again", unit_amount="0.335", maximum_amount="2")
+    again = await made.price(platform, "again", unit_amount="0.335", included_quantity="2")
     tiered = correction.lines[0].price_id
     second = (await rerate(platform, made.cycle_id, tiered, again)).invoice
     for one in (correction, second):

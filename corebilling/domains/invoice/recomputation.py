@@ -82,7 +82,7 @@ def exact_line(line: pb.InvoiceLine, charge: rating_pb2.Charge | None, currency:
 def _settled_discount(line: pb.InvoiceLine) -> int | None:
     """What a line that corrects others does not charge, or give back: that part of it was never charged."""
     told = line.evidence
-    if told.rated_minor:
+    if told.rated_minor > 0:
         by_now_minor = told.invoiced_minor + line.amount_minor
         now_minor = uncharged_of(by_now_minor, told.rated_minor, told.rated_uncharged_minor)
         return now_minor - told.uncharged_minor

@@ -21,6 +21,7 @@ from corebilling.domains.invoice.making import InvoiceMaker
 from corebilling.domains.invoice.model import InvoiceState, check_line
 from corebilling.domains.rating.prices import price_of
 from corebilling.domains.rating.rerating import Rerated, charges_at, check_correction, negotiated, rate_again
+from corebilling.domains.schedule.model import CycleState
 from corebilling.domains.schedule.rows import find_cycle
 from corebilling.errors import FailedPrecondition, NotFound
 from corebilling.events import outbox
@@ -139,12 +140,21 @@ async def _check_invoiced(tx: Transaction, cycle: BillingCycle) -> None:
     invoice = await invoice_sql.find_cycle_invoice(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
     if invoice is None or invoice.state not in (InvoiceState.OPEN, InvoiceState.PAID):
         state = invoice.state if invoice else cycle.state
-        found = f"The cycle's invoice is {state}" if invoice else f"The cycle is {state}, without an invoice"
         raise FailedPrecondition(
             "CYCLE_NOT_RERATABLE",
-            f"{found}: only one whose invoice is open or paid is rated again.",
+            _NOT_RERATABLE.get(state, _NOT_INVOICED),
             {"cycle_id": cycle.id, "state": state},
         )
+
+
+_NOT_INVOICED = "The cycle is not invoiced yet; rate it again once it is."
+_NOT_RERATABLE: dict[str, str] = {
+    CycleState.INVOICED: "The cycle's invoice was voided, or had nothing on it: there is nothing to correct. "
+    "Invoice what is due with CreateInvoice.",
+    InvoiceState.DRAFT: "The cycle's invoice is a draft; rate the cycle again once it is finalized.",
+    InvoiceState.UNCOLLECTIBLE: "The cycle's invoice was written off: nothing of it is given back. "
+    "Rate the cycle again if it is paid all the same.",
+}
 
 
 def _check_commitment(cycle: BillingCycle) -> None:
@@ -201,14 +211,20 @@ def _line(one: Rerated, corrected: Price, subscription_id: str, tax_category: st
         tax_category=tax_category,
         subscription_id=subscription_id,
         settled_discount_minor=one.discount_minor,
-        evidence={
-            "invoiced_minor": charge.billed_minor,
-            "uncharged_minor": charge.uncharged_minor,
-            "rated_minor": charge.rated_minor,
-            "rated_uncharged_minor": charge.rated_uncharged_minor,
-            "rerated_revision": charge.revision + 1,
-        },
+        evidence={**_discounted(one), "rerated_revision": charge.revision + 1},
     )
+
+
+def _discounted(one: Rerated) -> dict[str, int]:
+    """What the line's discount follows from, if it is not that of the discounts in force."""
+    charge = one.charge
+    if one.discount_minor is None:
+        return {}
+    before = {"invoiced_minor": charge.billed_minor, "uncharged_minor": charge.uncharged_minor}
+    if charge.rated_minor <= 0:
+        return before
+    rated = {"rated_minor": charge.rated_minor, "rated_uncharged_minor": charge.rated_uncharged_minor}
+    return before | rated
 
 
 def _rows(

@@ -9,7 +9,7 @@ from billing_db.rerating import ListBilledChargesRow
 
 from corebilling.domains.rating.model import ChargeKind
 from corebilling.errors import FailedPrecondition, InvalidArgument
-from corebilling.values.discount import uncharged_of
+from corebilling.values.discount import uncharged_of, uncharged_part
 from corebilling.values.money import exact_amount, minor_units
 from corebilling.values.price import BY_RECORD, Price, PriceModel, Rated, prorate, rate
 from corebilling.values.price_together import rate_served
@@ -22,7 +22,8 @@ class Rerated:
     """A charge, and what it comes to with the corrected price: exactly, and as it is owed.
 
     `difference_minor` is what that is more than was invoiced of it, `discount_minor` what of this is neither
-    charged nor given back: the part of it that was never charged of what had been rated.
+    charged nor given back: the part of it that was never charged of what had been rated. None: it is new, as
+    nothing had been rated that it could follow, and has the discounts in force.
     """
 
     charge: ListBilledChargesRow
@@ -30,7 +31,7 @@ class Rerated:
     amount: Decimal
     amount_minor: int
     difference_minor: int
-    discount_minor: int
+    discount_minor: int | None
 
 
 def check_correction(wrong: Price, right: Price, *, same_interval: bool) -> None:
@@ -116,8 +117,18 @@ def rate_again(charge: ListBilledChargesRow, price: Price) -> Rerated:
         exact_amount(rated.amount),
         amount_minor,
         amount_minor - charge.billed_minor,
-        uncharged_of(amount_minor, charge.rated_minor, charge.rated_uncharged_minor) - charge.uncharged_minor,
+        _discount(charge, amount_minor),
     )
+
+
+def _discount(charge: ListBilledChargesRow, amount_minor: int) -> int | None:
+    if charge.rated_minor > 0:
+        now_minor = uncharged_of(amount_minor, charge.rated_minor, charge.rated_uncharged_minor)
+        return now_minor - charge.uncharged_minor
+    if amount_minor < charge.billed_minor:
+        taken_minor = charge.billed_minor - amount_minor
+        return -uncharged_part(taken_minor, charge.billed_minor, charge.uncharged_minor)
+    return None
 
 
 def corrected(

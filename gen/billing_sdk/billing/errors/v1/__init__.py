@@ -617,7 +617,7 @@ class ErrorReason(betterproto2.Enum):
     CYCLE_NOT_RERATABLE = 244
     """
     FAILED_PRECONDITION {cycle_id, state}. Only a cycle whose invoice is open or paid is rated again; before, there is
-    nothing to correct: finalize the invoice, or issue it again.
+    nothing to correct: wait for it, or finalize it. Of one that was voided, invoice what is due with CreateInvoice.
     """
 
     RERATING_PRICE_UNUSED = 245
@@ -628,8 +628,8 @@ class ErrorReason(betterproto2.Enum):
 
     RERATING_PRICE_INVALID = 246
     """
-    INVALID_ARGUMENT {price_id, corrected_price_id, detail}. The corrected price is another one, metered or not and
-    charged once or not as the first one is.
+    INVALID_ARGUMENT {price_id, corrected_price_id, detail}. The corrected price is another one, metered or not,
+    charged once or not, and per interval as the first one is.
     """
 
     RERATING_PRICED_TOGETHER = 247
