@@ -109,7 +109,7 @@ oracle: $(INSTALLED) ## compare random customers' years with a naive reckoning; 
 .PHONY: walks
 walks: export SEED ?= $(shell date +%s)
 walks: export WALKS ?= 50
-walks: $(INSTALLED) ## take random walks through all calls about money; SEED=n, WALKS=50, STEPS=40
+walks: $(INSTALLED) ## take random walks through all calls about money, and corrections beside what was right at once; SEED=n, WALKS=50, STEPS=40
 	pytest -q -m long --show-capture=no tests/walks/test_walks.py
 
 .PHONY: up

@@ -1,5 +1,7 @@
 import signal
 
+from hypothesis import HealthCheck, settings
+
 from tests.support.kafka import kafka
 from tests.support.nats import nats
 from tests.support.platform import platform
@@ -30,3 +32,9 @@ __all__ = [
 
 # Children inherit that it is ignored, as in jobs that a shell runs in the background: Ctrl-C must reach them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Examples do not depend on the day or on how busy the machine is.
+settings.register_profile(
+    "corebilling", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("corebilling")

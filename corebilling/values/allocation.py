@@ -60,6 +60,8 @@ def apportion(whole: int, targets: Sequence[Fraction]) -> list[int]:
     Raises:
         ValueError: The whole is no neighbour of the targets' sum.
     """
+    if not targets and not whole:
+        return []
     if abs(whole - sum(targets, Fraction(0))) >= 1:
         raise ValueError(f"{whole} is not the rounded sum of {list(map(str, targets))}")
     parts = [round_number(target, Rounding.DOWN) for target in targets]

@@ -7,6 +7,7 @@ of a cent three times is a cent.
 from decimal import Context, Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 
 from corebilling.values.currency import EXPONENTS
 
@@ -21,6 +22,7 @@ lines still add up to what rows and messages hold.
 It is kept wherever amounts and quantities come in, since afterwards nothing can be refused any more: a
 price's `max_quantity` says what that means for quantities."""
 
+_KNOWN_FRACTIONS = 4096
 _AMOUNT_SCALE = 10**AMOUNT_DECIMALS
 # Above all digits that a product of two 20-digit numbers with these decimals can have.
 _WIDE = Context(prec=AMOUNT_DECIMALS + 80)
@@ -72,6 +74,24 @@ def round_to(number: Decimal | Fraction, decimals: int, rounding: Rounding = Rou
     return Fraction(round_number(Fraction(number) * scale, rounding)) / scale
 
 
+def exact(number: Decimal | Fraction) -> Fraction:
+    """The number as a fraction. Those of decimals are remembered: prices come again with each invoice."""
+    return _fraction(number) if isinstance(number, Decimal) else number
+
+
+_fraction = lru_cache(maxsize=_KNOWN_FRACTIONS)(Fraction)
+
+
+def plus(one: Decimal, other: Decimal) -> Decimal:
+    """The exact sum of two amounts, without trailing zeros."""
+    return _WIDE.normalize(_WIDE.add(one, other))
+
+
+def minus(one: Decimal, other: Decimal) -> Decimal:
+    """The exact difference of two amounts, without trailing zeros."""
+    return _WIDE.normalize(_WIDE.subtract(one, other))
+
+
 def exact_amount(amount: Fraction) -> Decimal:
     """The amount in major units as a decimal, without trailing zeros."""
     numerator, denominator = amount.as_integer_ratio()
@@ -94,12 +114,14 @@ def major_units(amount_minor: int, currency: str) -> Decimal:
 
 def to_minor(amount: Decimal | Fraction, exponent: int, rounding: Rounding = Rounding.HALF_UP) -> int:
     """The amount in units of which 10^exponent are a major one."""
-    return round_number(exact_minor(amount, exponent), rounding)
+    numerator, denominator = amount.as_integer_ratio()
+    return _rounded_quotient(numerator * 10**exponent, denominator, rounding)
 
 
 def exact_minor(amount: Decimal | Fraction, exponent: int) -> Fraction:
     """The amount in such units, not rounded."""
-    return Fraction(amount) * Fraction(10) ** exponent
+    scale: int = 10**exponent
+    return exact(amount) * scale
 
 
 def from_minor(amount_minor: int, exponent: int) -> Decimal:

@@ -24,7 +24,7 @@ from fractions import Fraction
 from math import ceil
 from typing import Protocol
 
-from corebilling.values.money import exact_amount
+from corebilling.values.money import exact, plus
 from corebilling.values.price_matrix import Cell
 from corebilling.values.price_percentage import Percentage
 
@@ -92,7 +92,7 @@ class Price:
     """Whether the first tier's flat amount is due even when there is nothing to charge for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
 class TierCharge:
     """The part of a quantity that fell into one tier, and its exact price.
 
@@ -156,7 +156,7 @@ def rate(
         final: Whether the period is over: the minimum is due only then.
         share: The part of its full length that the period ran. Cap and minimum are due for that part.
     """
-    used = rate_tiers(price, Fraction(quantity), None if tier_quantity is None else Fraction(tier_quantity))
+    used = rate_tiers(price, exact(quantity), None if tier_quantity is None else exact(tier_quantity))
     return settle(price, used, final=final, share=share)
 
 
@@ -232,38 +232,46 @@ def settle(
     amount = used.amount
 
     def add(kind: StepKind, change: Fraction) -> Fraction:
-        if change:
-            steps.append(Step(kind, change))
+        if not change:
+            return amount
+        steps.append(Step(kind, change))
         return amount + change
 
-    amount = add(StepKind.PERCENT_DISCOUNT, -amount * Fraction(price.discount_percent) / 100)
+    if price.discount_percent:
+        amount = add(StepKind.PERCENT_DISCOUNT, -amount * exact(price.discount_percent) / 100)
     if price.maximum_amount is not None:
-        room = max(Fraction(price.maximum_amount) * share - billed, _NOTHING)
+        room = max(exact(price.maximum_amount) * share - billed, _NOTHING)
         amount = add(StepKind.CAP, min(room - amount, _NOTHING))
     if price.minimum_amount is not None and final:
-        missing = Fraction(price.minimum_amount) * share - billed - amount
+        missing = exact(price.minimum_amount) * share - billed - amount
         amount = add(StepKind.MINIMUM, max(missing, _NOTHING))
     return Rated(amount, used.tiers, tuple(steps))
 
 
 def rate_tiers(price: Price, quantity: Fraction, tier_quantity: Fraction | None = None) -> Rated:
     """What the tiers charge for the quantity, before any discount, cap and minimum."""
-    included = Fraction(price.included_quantity)
+    included = exact(price.included_quantity)
+    beyond = quantity - included if included else quantity
+    charged = beyond if beyond.numerator > 0 else _NOTHING
     if price.model is PriceModel.FLAT:
         charges: tuple[TierCharge, ...] = (_tier_charge(price, tiers_of(price)[0], Decimal(0), _NOTHING),)
-    elif quantity <= included and not price.zero_usage_flat_fee:
+    elif not charged and not price.zero_usage_flat_fee:
         charges = ()
     elif price.model is PriceModel.VOLUME:
         reached = quantity if tier_quantity is None else tier_quantity
-        charges = (_reached(price, max(quantity - included, _NOTHING), reached - included),)
+        charges = (_reached(price, charged, reached - included),)
     else:
-        charges = _entered(price, max(quantity - included, _NOTHING))
+        charges = _entered(price, charged)
     if included:
         charges = (
             _included(price, min(quantity, included)),
             *(one for one in charges if one.units or one.amount),
         )
-    return Rated(sum((tier.amount for tier in charges), _NOTHING), charges)
+    return Rated(_sum([tier.amount for tier in charges]), charges)
+
+
+def _sum(amounts: Sequence[Fraction]) -> Fraction:
+    return sum(amounts[1:], amounts[0]) if amounts else _NOTHING
 
 
 class Tiered(Protocol):
@@ -300,11 +308,12 @@ def _entered(price: Price, units: Fraction) -> tuple[TierCharge, ...]:
     charges: list[TierCharge] = []
     tiers, start = tiers_of(price), Decimal(0)
     for position, tier in enumerate(tiers):
-        if charges and units <= start:
-            break
         last = tier.up_to is None or position == len(tiers) - 1
-        end = units if last or tier.up_to is None else min(units, Fraction(tier.up_to))
-        charges.append(_tier_charge(price, tier, start, end - Fraction(start)))
+        entered_last = last or tier.up_to is None or units <= exact(tier.up_to)
+        end = units if entered_last or tier.up_to is None else exact(tier.up_to)
+        charges.append(_tier_charge(price, tier, start, end - exact(start) if start else end))
+        if entered_last:
+            break
         start = tier.up_to or start
     return tuple(charges)
 
@@ -313,7 +322,7 @@ def _reached(price: Price, units: Fraction, tier_units: Fraction) -> TierCharge:
     """All units, in the tier that so many of them reach."""
     start = Decimal(0)
     for tier in price.tiers[:-1]:
-        if tier.up_to is None or tier_units <= tier.up_to:
+        if tier.up_to is None or tier_units <= exact(tier.up_to):
             return _tier_charge(price, tier, start, units)
         start = tier.up_to
     return _tier_charge(price, price.tiers[-1], start, units)
@@ -321,11 +330,14 @@ def _reached(price: Price, units: Fraction, tier_units: Fraction) -> TierCharge:
 
 def tier_amount(tier: Tier, inside: Fraction, unit_size: Decimal) -> tuple[Fraction, Fraction]:
     """How many times a tier that holds so much is charged, and what it comes to."""
-    units = inside / Fraction(tier.block_size or unit_size)
+    size = exact(tier.block_size or unit_size)
+    units = inside if size == 1 else inside / size
     if tier.block_size is not None:
         units = Fraction(ceil(units))
-    amount = Fraction(tier.unit_amount) * units + Fraction(tier.flat_amount)
-    return units, amount if tier.maximum_amount is None else min(amount, Fraction(tier.maximum_amount))
+    amount = exact(tier.unit_amount) * units
+    if tier.flat_amount:
+        amount += exact(tier.flat_amount)
+    return units, amount if tier.maximum_amount is None else min(amount, exact(tier.maximum_amount))
 
 
 def _tier_charge(price: Price, tier: Tier, start: Decimal, inside: Fraction) -> TierCharge:
@@ -343,12 +355,7 @@ def _tier_charge(price: Price, tier: Tier, start: Decimal, inside: Fraction) -> 
 
 
 def _beyond_included(price: Price, bound: Decimal) -> Decimal:
-    # Decimals would be rounded to 28 digits; bounds may have 32.
-    return (
-        exact_amount(Fraction(bound) + Fraction(price.included_quantity))
-        if price.included_quantity
-        else bound
-    )
+    return plus(bound, price.included_quantity) if price.included_quantity else bound
 
 
 def _included(price: Price, inside: Fraction) -> TierCharge:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import reduce
 
 from corebilling.values.aggregation import Aggregation
-from corebilling.values.money import exact_amount
+from corebilling.values.money import plus
 from corebilling.values.price import Price, Rated, rate
 
 _WHOLE = Fraction(1)
@@ -47,7 +48,7 @@ class Together:
         quantities = [part.quantity for part in self.parts]
         if self.aggregation == Aggregation.MAX:
             return max(quantities, default=Decimal(0))
-        return exact_amount(sum(map(Fraction, quantities), Fraction(0)))
+        return reduce(plus, quantities, Decimal(0))
 
     @property
     def share(self) -> Fraction:

@@ -105,6 +105,8 @@ def tax_lines(
     rows: list[TaxRow] = []
     for group in groups:
         exact = [row for line in group for row in _exact_rows(line, multiples[line.rates])]
+        if not exact:
+            continue
         tax = sum((row.tax for row in exact), Fraction(0))
         if behavior is TaxBehavior.INCLUSIVE and inclusive_rounding is InclusiveRounding.NET:
             gross = sum((line.amount for line in group), Fraction(0))

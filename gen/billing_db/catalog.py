@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, Json, RowNotFound
+from .connection import Connection, Json, RowNotFound, array_text
 from .models import Meter, Plan, PlanItem, Price, Product
 
 INSERT_PRODUCT: Final = """-- name: InsertProduct :one
@@ -298,9 +298,9 @@ INSERT INTO plan_items (tenant_id, plan_id, position, price_id, quantity)
 SELECT $1, $2, i.position, i.price_id, nullif(i.quantity, '')::numeric
 FROM (
     SELECT
-        unnest($3::int[]) AS position,
-        unnest($4::text[]) AS price_id,
-        unnest($5::text[]) AS quantity
+        unnest($3::text::int[]) AS position,
+        unnest($4::text::text[]) AS price_id,
+        unnest($5::text::text[]) AS quantity
 ) i
 """
 
@@ -315,7 +315,14 @@ async def insert_plan_items(
     quantities: Sequence[str],
 ) -> None:
     """In the order given; the arrays run in parallel, and '' is no quantity."""
-    await conn.execute(INSERT_PLAN_ITEMS, tenant_id, plan_id, positions, price_ids, quantities)
+    await conn.execute(
+        INSERT_PLAN_ITEMS,
+        tenant_id,
+        plan_id,
+        array_text(positions),
+        array_text(price_ids),
+        array_text(quantities),
+    )
 
 
 FIND_PLAN: Final = """-- name: FindPlan :one

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeAlias
 
+import orjson
+
 Json: TypeAlias = Any
 """What a jsonb column holds, decoded: dict, list, str, int, float, bool or None."""
 
@@ -27,6 +29,24 @@ class Connection(Protocol):
     async def copy_records_to_table(
         self, table_name: str, /, *, records: Iterable[Sequence[Any]], columns: Sequence[str]
     ) -> str: ...
+
+
+def array_text(values: Sequence[Any]) -> str:
+    """The array as Postgres reads it: JSON writes it alike, but for brackets and what takes a backslash."""
+    try:
+        text = orjson.dumps(list(values), default=str).decode()
+    except orjson.JSONEncodeError:
+        text = ""  # An integer of more than 64 bits, which is for Postgres to refuse.
+    if text and "\\" not in text:
+        return f"{{{text[1:-1]}}}"
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def rows_affected(tag: str) -> int:

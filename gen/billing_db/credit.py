@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Sequence
 from typing import Final
 
-from .connection import Connection, RowNotFound
+from .connection import Connection, RowNotFound, array_text
 from .models import Credit
 
 INSERT_CREDIT: Final = """-- name: InsertCredit :one
@@ -161,9 +161,9 @@ UPDATE credits AS c
 SET remaining_minor = u.remaining_minor, version = u.version
 FROM (
     SELECT
-        unnest($2::text[]) AS id,
-        unnest($3::bigint[]) AS remaining_minor,
-        unnest($4::bigint[]) AS version
+        unnest($2::text::text[]) AS id,
+        unnest($3::text::bigint[]) AS remaining_minor,
+        unnest($4::text::bigint[]) AS version
 ) u
 WHERE c.tenant_id = $1 AND c.id = u.id
 """
@@ -178,4 +178,10 @@ async def mark_credits(
     versions: Sequence[int],
 ) -> None:
     """Writes what invoices left of credits; the arrays run in parallel."""
-    await conn.execute(MARK_CREDITS, tenant_id, ids, remaining_minor, versions)
+    await conn.execute(
+        MARK_CREDITS,
+        tenant_id,
+        array_text(ids),
+        array_text(remaining_minor),
+        array_text(versions),
+    )

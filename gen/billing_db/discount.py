@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, RowNotFound
+from .connection import Connection, RowNotFound, array_text
 from .models import Coupon, Discount
 
 INSERT_COUPON: Final = """-- name: InsertCoupon :one
@@ -269,9 +269,9 @@ SET remaining_invoices = u.remaining_invoices, version = u.version,
     ended_at = CASE u.remaining_invoices WHEN 0 THEN $1::timestamptz END
 FROM (
     SELECT
-        unnest($3::text[]) AS id,
-        unnest($4::int[]) AS remaining_invoices,
-        unnest($5::bigint[]) AS version
+        unnest($3::text::text[]) AS id,
+        unnest($4::text::int[]) AS remaining_invoices,
+        unnest($5::text::bigint[]) AS version
 ) u
 WHERE d.tenant_id = $2 AND d.id = u.id
 """
@@ -287,7 +287,14 @@ async def mark_discounts(
     versions: Sequence[int],
 ) -> None:
     """Writes what invoices left of discounts; the arrays run in parallel. Those that are for no more have ended."""
-    await conn.execute(MARK_DISCOUNTS, used_at, tenant_id, ids, remaining_invoices, versions)
+    await conn.execute(
+        MARK_DISCOUNTS,
+        used_at,
+        tenant_id,
+        array_text(ids),
+        array_text(remaining_invoices),
+        array_text(versions),
+    )
 
 
 LIST_RESTORABLE_DISCOUNTS: Final = """-- name: ListRestorableDiscounts :many

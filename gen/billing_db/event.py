@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .connection import Connection, RowNotFound
+from .connection import Connection, RowNotFound, array_text
 from .models import BillingEvent, EventWatermark
 
 FIND_EVENT: Final = """-- name: FindEvent :one
@@ -223,8 +223,8 @@ async def get_log_end(conn: Connection) -> GetLogEndRow:
 LIST_NEW_EVENTS: Final = """-- name: ListNewEvents :many
 SELECT e.shard, e.epoch, e.xid, e.seq, e.id, e.subject, e.tenant_id, e.resource_id, e.resource_version, e.ordering_key, e.payload_type, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent, e.created_at
 FROM ROWS FROM (
-    unnest($1::text[]), unnest($2::int[]), unnest($3::bigint[]),
-    unnest($4::bigint[])
+    unnest($1::text::text[]), unnest($2::text::int[]), unnest($3::text::bigint[]),
+    unnest($4::text::bigint[])
 ) AS c (tenant_id, epoch, xid, seq)
 CROSS JOIN LATERAL (
     SELECT shard, epoch, xid, seq, id, subject, tenant_id, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id, causation_id, actor, traceparent, created_at FROM billing_events b
@@ -248,7 +248,14 @@ async def list_new_events(
     """What came to the log after a position per tenant, at most a quota each, in order; nothing that a running
     transaction could still precede. For the reader that serves those who watch: it knows the tenants.
     """
-    rows = await conn.fetch(LIST_NEW_EVENTS, tenant_ids, epochs, xids, seqs, quota)
+    rows = await conn.fetch(
+        LIST_NEW_EVENTS,
+        array_text(tenant_ids),
+        array_text(epochs),
+        array_text(xids),
+        array_text(seqs),
+        quota,
+    )
     return [BillingEvent(*row) for row in rows]
 
 

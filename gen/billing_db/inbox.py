@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .connection import Connection, RowNotFound, rows_affected
+from .connection import Connection, RowNotFound, array_text, rows_affected
 from .models import BillingEvent, EventHandlerFailure
 
 INSERT_WATERMARKS: Final = """-- name: InsertWatermarks :exec
@@ -14,7 +14,7 @@ SELECT
     h.handler, s.shard,
     (CASE WHEN k.others THEN s.epoch ELSE 0 END), (CASE WHEN k.others THEN s.xid ELSE 0 END),
     (CASE WHEN k.others THEN s.seq ELSE 0 END)
-FROM unnest($1::text[]) AS h (handler)
+FROM unnest($1::text::text[]) AS h (handler)
 CROSS JOIN outbox_shards s
 CROSS JOIN (SELECT EXISTS (SELECT FROM event_watermarks) AS others) k
 ON CONFLICT DO NOTHING
@@ -25,7 +25,7 @@ async def insert_watermarks(conn: Connection, *, handlers: Sequence[str]) -> Non
     """The first handlers of an installation begin at the beginning, though a dispatcher may have been faster to
     start. A handler that joins them later begins at the cursors: what was dispatched before reaches it by replay.
     """
-    await conn.execute(INSERT_WATERMARKS, handlers)
+    await conn.execute(INSERT_WATERMARKS, array_text(handlers))
 
 
 LIST_WATERMARKS: Final = """-- name: ListWatermarks :many

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, Json, RowNotFound
+from .connection import Connection, Json, RowNotFound, array_text
 from .models import BillingCycle, CreditNote, Invoice, InvoiceLine, InvoicePayment
 
 CLAIM_RATED_CYCLES: Final = """-- name: ClaimRatedCycles :many
@@ -71,9 +71,9 @@ INSERT INTO invoice_cycles (tenant_id, invoice_id, cycle_id, subscription_id)
 SELECT $1, n.invoice_id, n.cycle_id, n.subscription_id
 FROM (
     SELECT
-        unnest($2::text[]) AS invoice_id,
-        unnest($3::text[]) AS cycle_id,
-        unnest($4::text[]) AS subscription_id
+        unnest($2::text::text[]) AS invoice_id,
+        unnest($3::text::text[]) AS cycle_id,
+        unnest($4::text::text[]) AS subscription_id
 ) n
 """
 
@@ -87,7 +87,13 @@ async def insert_invoice_cycles(
     subscription_ids: Sequence[str],
 ) -> None:
     """The cycles that consolidated invoices are over. The arrays run in parallel."""
-    await conn.execute(INSERT_INVOICE_CYCLES, tenant_id, invoice_ids, cycle_ids, subscription_ids)
+    await conn.execute(
+        INSERT_INVOICE_CYCLES,
+        tenant_id,
+        array_text(invoice_ids),
+        array_text(cycle_ids),
+        array_text(subscription_ids),
+    )
 
 
 VOID_INVOICE_CYCLES: Final = """-- name: VoidInvoiceCycles :exec
@@ -136,26 +142,26 @@ WITH written AS (
         $29, n.version
     FROM (
         SELECT
-            unnest($30::text[]) AS id,
-            unnest($31::text[]) AS customer_id,
-            unnest($32::text[]) AS subscription_id,
-            unnest($33::text[]) AS cycle_id,
-            unnest($34::text[]) AS state,
-            unnest($35::text[]) AS number,
-            unnest($36::text[]) AS currency,
-            unnest($37::bigint[]) AS subtotal_minor,
-            unnest($38::bigint[]) AS discount_minor,
-            unnest($39::bigint[]) AS credit_minor,
-            unnest($40::bigint[]) AS tax_minor,
-            unnest($41::bigint[]) AS total_minor,
-            unnest($42::bigint[]) AS prepaid_minor,
-            unnest($43::text[]) AS tax_behavior,
+            unnest($30::text::text[]) AS id,
+            unnest($31::text::text[]) AS customer_id,
+            unnest($32::text::text[]) AS subscription_id,
+            unnest($33::text::text[]) AS cycle_id,
+            unnest($34::text::text[]) AS state,
+            unnest($35::text::text[]) AS number,
+            unnest($36::text::text[]) AS currency,
+            unnest($37::text::bigint[]) AS subtotal_minor,
+            unnest($38::text::bigint[]) AS discount_minor,
+            unnest($39::text::bigint[]) AS credit_minor,
+            unnest($40::text::bigint[]) AS tax_minor,
+            unnest($41::text::bigint[]) AS total_minor,
+            unnest($42::text::bigint[]) AS prepaid_minor,
+            unnest($43::text::text[]) AS tax_behavior,
             jsonb_array_elements($44::jsonb) AS evidence,
-            unnest($45::text[]) AS description,
-            unnest($46::text[]) AS replaces_invoice_id,
-            unnest($47::timestamptz[]) AS period_start,
-            unnest($48::timestamptz[]) AS period_end,
-            unnest($49::bigint[]) AS version
+            unnest($45::text::text[]) AS description,
+            unnest($46::text::text[]) AS replaces_invoice_id,
+            unnest($47::text::timestamptz[]) AS period_start,
+            unnest($48::text::timestamptz[]) AS period_end,
+            unnest($49::text::bigint[]) AS version
     ) n
 )
 INSERT INTO invoice_lines (
@@ -171,27 +177,27 @@ SELECT
     nullif(l.evidence, 'null'::jsonb)
 FROM (
     SELECT
-        unnest($2::text[]) AS id,
-        unnest($3::text[]) AS invoice_id,
-        unnest($4::int[]) AS position,
-        unnest($5::text[]) AS type,
-        unnest($6::text[]) AS description,
-        unnest($7::timestamptz[]) AS period_start,
-        unnest($8::timestamptz[]) AS period_end,
-        unnest($9::numeric[]) AS quantity,
-        unnest($10::text[]) AS unit_amount,
-        unnest($11::numeric[]) AS unit_size,
-        unnest($12::bigint[]) AS amount_minor,
-        unnest($13::text[]) AS price_id,
-        unnest($14::text[]) AS subscription_item_id,
-        unnest($15::bigint[]) AS discount_minor,
-        unnest($16::bigint[]) AS credit_minor,
-        unnest($17::bigint[]) AS tax_minor,
-        unnest($18::text[]) AS tax_category,
-        unnest($19::text[]) AS tax_exemption,
-        unnest($20::text[]) AS subscription_id,
+        unnest($2::text::text[]) AS id,
+        unnest($3::text::text[]) AS invoice_id,
+        unnest($4::text::int[]) AS position,
+        unnest($5::text::text[]) AS type,
+        unnest($6::text::text[]) AS description,
+        unnest($7::text::timestamptz[]) AS period_start,
+        unnest($8::text::timestamptz[]) AS period_end,
+        unnest($9::text::numeric[]) AS quantity,
+        unnest($10::text::text[]) AS unit_amount,
+        unnest($11::text::numeric[]) AS unit_size,
+        unnest($12::text::bigint[]) AS amount_minor,
+        unnest($13::text::text[]) AS price_id,
+        unnest($14::text::text[]) AS subscription_item_id,
+        unnest($15::text::bigint[]) AS discount_minor,
+        unnest($16::text::bigint[]) AS credit_minor,
+        unnest($17::text::bigint[]) AS tax_minor,
+        unnest($18::text::text[]) AS tax_category,
+        unnest($19::text::text[]) AS tax_exemption,
+        unnest($20::text::text[]) AS subscription_id,
         jsonb_array_elements($21::jsonb) AS evidence,
-        unnest($22::text[]) AS charge_id,
+        unnest($22::text::text[]) AS charge_id,
         jsonb_array_elements($23::jsonb) AS taxes,
         -- One document, for the driver takes lists of lists for arrays of two dimensions.
         jsonb_array_elements($24::jsonb) AS tiers,
@@ -260,27 +266,27 @@ async def insert_invoices(
     await conn.execute(
         INSERT_INVOICES,
         tenant_id,
-        line_ids,
-        line_invoice_ids,
-        line_positions,
-        line_types,
-        line_descriptions,
-        line_period_starts,
-        line_period_ends,
-        line_quantities,
-        line_unit_amounts,
-        line_unit_sizes,
-        line_amounts_minor,
-        line_price_ids,
-        line_item_ids,
-        line_discounts_minor,
-        line_credits_minor,
-        line_taxes_minor,
-        line_tax_categories,
-        line_tax_exemptions,
-        line_subscription_ids,
+        array_text(line_ids),
+        array_text(line_invoice_ids),
+        array_text(line_positions),
+        array_text(line_types),
+        array_text(line_descriptions),
+        array_text(line_period_starts),
+        array_text(line_period_ends),
+        array_text(line_quantities),
+        array_text(line_unit_amounts),
+        array_text(line_unit_sizes),
+        array_text(line_amounts_minor),
+        array_text(line_price_ids),
+        array_text(line_item_ids),
+        array_text(line_discounts_minor),
+        array_text(line_credits_minor),
+        array_text(line_taxes_minor),
+        array_text(line_tax_categories),
+        array_text(line_tax_exemptions),
+        array_text(line_subscription_ids),
         line_evidence,
-        line_charge_ids,
+        array_text(line_charge_ids),
         line_taxes,
         line_tiers,
         line_steps,
@@ -288,26 +294,26 @@ async def insert_invoices(
         finalized_at,
         due_at,
         created_at,
-        ids,
-        customer_ids,
-        subscription_ids,
-        cycle_ids,
-        states,
-        numbers,
-        currencies,
-        subtotals_minor,
-        discounts_minor,
-        credits_minor,
-        taxes_minor,
-        totals_minor,
-        prepaid_minor,
-        tax_behaviors,
+        array_text(ids),
+        array_text(customer_ids),
+        array_text(subscription_ids),
+        array_text(cycle_ids),
+        array_text(states),
+        array_text(numbers),
+        array_text(currencies),
+        array_text(subtotals_minor),
+        array_text(discounts_minor),
+        array_text(credits_minor),
+        array_text(taxes_minor),
+        array_text(totals_minor),
+        array_text(prepaid_minor),
+        array_text(tax_behaviors),
         evidence,
-        descriptions,
-        replaced_invoice_ids,
-        period_starts,
-        period_ends,
-        versions,
+        array_text(descriptions),
+        array_text(replaced_invoice_ids),
+        array_text(period_starts),
+        array_text(period_ends),
+        array_text(versions),
     )
 
 
@@ -316,8 +322,8 @@ SELECT l.subscription_id::text AS subscription_id, l.period_start, (l.type = 'tr
     sum(l.amount_minor)::bigint AS amount_minor
 FROM (
     SELECT
-        unnest($1::text[]) AS subscription_id,
-        unnest($2::timestamptz[]) AS since
+        unnest($1::text::text[]) AS subscription_id,
+        unnest($2::text::timestamptz[]) AS since
 ) n
 CROSS JOIN LATERAL (
     SELECT i.id FROM invoices i
@@ -355,7 +361,7 @@ async def list_invoiced_periods(
     since a time of each. Invoices that were issued again count once, and voided ones stay: what was given up as a whole
     is not asked for by another name.
     """
-    rows = await conn.fetch(LIST_INVOICED_PERIODS, subscription_ids, since, tenant_id)
+    rows = await conn.fetch(LIST_INVOICED_PERIODS, array_text(subscription_ids), array_text(since), tenant_id)
     return [ListInvoicedPeriodsRow(*row) for row in rows]
 
 
@@ -370,9 +376,9 @@ SELECT n.subscription_id::text AS subscription_id, n.subscription_item_id::text 
     )::bigint AS uncharged_minor
 FROM (
     SELECT
-        unnest($1::text[]) AS subscription_id,
-        unnest($2::text[]) AS subscription_item_id,
-        unnest($3::timestamptz[]) AS period_start
+        unnest($1::text::text[]) AS subscription_id,
+        unnest($2::text::text[]) AS subscription_item_id,
+        unnest($3::text::timestamptz[]) AS period_start
 ) n
 CROSS JOIN LATERAL (
     SELECT i.id FROM invoices i
@@ -417,7 +423,13 @@ async def list_invoiced_before(
     of that is not to be given back: discounts took it off, credit notes gave it back, or the invoice was withdrawn or
     written off. Those that were issued again count once. The arrays run in parallel.
     """
-    rows = await conn.fetch(LIST_INVOICED_BEFORE, subscription_ids, item_ids, period_starts, tenant_id)
+    rows = await conn.fetch(
+        LIST_INVOICED_BEFORE,
+        array_text(subscription_ids),
+        array_text(item_ids),
+        array_text(period_starts),
+        tenant_id,
+    )
     return [ListInvoicedBeforeRow(*row) for row in rows]
 
 
@@ -425,8 +437,8 @@ LIST_COMMITTED_PERIODS: Final = """-- name: ListCommittedPeriods :many
 SELECT DISTINCT c.subscription_id, c.full_period_start, c.full_period_end, c.minimum_minor::bigint AS minimum_minor
 FROM (
     SELECT
-        unnest($1::text[]) AS subscription_id,
-        unnest($2::timestamptz[]) AS instant
+        unnest($1::text::text[]) AS subscription_id,
+        unnest($2::text::timestamptz[]) AS instant
 ) n
 JOIN billing_cycles c ON c.tenant_id = $3 AND c.subscription_id = n.subscription_id
 WHERE c.minimum_minor > 0 AND c.full_period_start <= n.instant AND c.full_period_end > n.instant
@@ -452,7 +464,12 @@ async def list_committed_periods(
     tenant_id: str,
 ) -> list[ListCommittedPeriodsRow]:
     """The periods with a minimum, of some subscriptions, that some times lie in. The arrays run in parallel."""
-    rows = await conn.fetch(LIST_COMMITTED_PERIODS, subscription_ids, instants, tenant_id)
+    rows = await conn.fetch(
+        LIST_COMMITTED_PERIODS,
+        array_text(subscription_ids),
+        array_text(instants),
+        tenant_id,
+    )
     return [ListCommittedPeriodsRow(*row) for row in rows]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, RowNotFound
+from .connection import Connection, RowNotFound, array_text
 from .models import LedgerAccount, LedgerJournal, RevenueDeferral, RevenueRecognition
 
 LIST_ACCOUNTS: Final = """-- name: ListAccounts :many
@@ -24,9 +24,9 @@ INSERT INTO ledger_accounts (tenant_id, id, type, currency)
 SELECT $1, n.id, n.type, n.currency
 FROM (
     SELECT
-        unnest($2::text[]) AS id,
-        unnest($3::text[]) AS type,
-        unnest($4::text[]) AS currency
+        unnest($2::text::text[]) AS id,
+        unnest($3::text::text[]) AS type,
+        unnest($4::text::text[]) AS currency
 ) n
 ON CONFLICT ON CONSTRAINT ledger_accounts_once DO NOTHING
 """
@@ -41,7 +41,7 @@ async def insert_accounts(
     currencies: Sequence[str],
 ) -> None:
     """Those that are missing; another transaction may be making the same. The arrays run in parallel."""
-    await conn.execute(INSERT_ACCOUNTS, tenant_id, ids, types, currencies)
+    await conn.execute(INSERT_ACCOUNTS, tenant_id, array_text(ids), array_text(types), array_text(currencies))
 
 
 INSERT_JOURNALS: Final = """-- name: InsertJournals :many
@@ -54,12 +54,12 @@ WITH posted AS (
         n.posted_at, $2
     FROM (
         SELECT
-            unnest($3::text[]) AS id,
-            unnest($4::text[]) AS source_type,
-            unnest($5::text[]) AS source_id,
-            unnest($6::text[]) AS customer_id,
-            unnest($7::text[]) AS reverses_journal_id,
-            unnest($8::timestamptz[]) AS posted_at
+            unnest($3::text::text[]) AS id,
+            unnest($4::text::text[]) AS source_type,
+            unnest($5::text::text[]) AS source_id,
+            unnest($6::text::text[]) AS customer_id,
+            unnest($7::text::text[]) AS reverses_journal_id,
+            unnest($8::text::timestamptz[]) AS posted_at
     ) n
     ON CONFLICT ON CONSTRAINT ledger_journals_once DO NOTHING
     RETURNING id, posted_at
@@ -71,12 +71,12 @@ WITH posted AS (
         $1, p.id, e.position, e.account_id, e.direction, e.currency, e.amount_minor, p.posted_at
     FROM posted p JOIN (
         SELECT
-            unnest($9::text[]) AS journal_id,
-            unnest($10::int[]) AS position,
-            unnest($11::text[]) AS account_id,
-            unnest($12::text[]) AS direction,
-            unnest($13::text[]) AS currency,
-            unnest($14::bigint[]) AS amount_minor
+            unnest($9::text::text[]) AS journal_id,
+            unnest($10::text::int[]) AS position,
+            unnest($11::text::text[]) AS account_id,
+            unnest($12::text::text[]) AS direction,
+            unnest($13::text::text[]) AS currency,
+            unnest($14::text::bigint[]) AS amount_minor
     ) e ON e.journal_id = p.id
 )
 SELECT p.id FROM posted p
@@ -108,18 +108,18 @@ async def insert_journals(
         INSERT_JOURNALS,
         tenant_id,
         created_at,
-        ids,
-        source_types,
-        source_ids,
-        customer_ids,
-        reverses_journal_ids,
-        posted_at,
-        entry_journal_ids,
-        entry_positions,
-        entry_account_ids,
-        entry_directions,
-        entry_currencies,
-        entry_amounts_minor,
+        array_text(ids),
+        array_text(source_types),
+        array_text(source_ids),
+        array_text(customer_ids),
+        array_text(reverses_journal_ids),
+        array_text(posted_at),
+        array_text(entry_journal_ids),
+        array_text(entry_positions),
+        array_text(entry_account_ids),
+        array_text(entry_directions),
+        array_text(entry_currencies),
+        array_text(entry_amounts_minor),
     )
     return [row[0] for row in rows]
 
@@ -517,14 +517,14 @@ SELECT
     $2, $3, n.deferred_minor, n.deferred_minor, n.recognized_until, $4
 FROM (
     SELECT
-        unnest($5::text[]) AS invoice_line_id,
-        unnest($6::text[]) AS invoice_id,
-        unnest($7::text[]) AS customer_id,
-        unnest($8::text[]) AS currency,
-        unnest($9::timestamptz[]) AS period_start,
-        unnest($10::timestamptz[]) AS period_end,
-        unnest($11::bigint[]) AS deferred_minor,
-        unnest($12::timestamptz[]) AS recognized_until
+        unnest($5::text::text[]) AS invoice_line_id,
+        unnest($6::text::text[]) AS invoice_id,
+        unnest($7::text::text[]) AS customer_id,
+        unnest($8::text::text[]) AS currency,
+        unnest($9::text::timestamptz[]) AS period_start,
+        unnest($10::text::timestamptz[]) AS period_end,
+        unnest($11::text::bigint[]) AS deferred_minor,
+        unnest($12::text::timestamptz[]) AS recognized_until
 ) n
 """
 
@@ -552,14 +552,14 @@ async def insert_deferrals(
         grain,
         timezone,
         created_at,
-        invoice_line_ids,
-        invoice_ids,
-        customer_ids,
-        currencies,
-        period_starts,
-        period_ends,
-        deferred_minor,
-        recognized_until,
+        array_text(invoice_line_ids),
+        array_text(invoice_ids),
+        array_text(customer_ids),
+        array_text(currencies),
+        array_text(period_starts),
+        array_text(period_ends),
+        array_text(deferred_minor),
+        array_text(recognized_until),
     )
 
 
@@ -629,11 +629,11 @@ SET recognized_minor = u.recognized_minor, reversed_minor = u.reversed_minor, re
     recognized_until = u.recognized_until
 FROM (
     SELECT
-        unnest($2::text[]) AS invoice_line_id,
-        unnest($3::bigint[]) AS recognized_minor,
-        unnest($4::bigint[]) AS reversed_minor,
-        unnest($5::bigint[]) AS remaining_minor,
-        unnest($6::timestamptz[]) AS recognized_until
+        unnest($2::text::text[]) AS invoice_line_id,
+        unnest($3::text::bigint[]) AS recognized_minor,
+        unnest($4::text::bigint[]) AS reversed_minor,
+        unnest($5::text::bigint[]) AS remaining_minor,
+        unnest($6::text::timestamptz[]) AS recognized_until
 ) u
 WHERE d.tenant_id = $1 AND d.invoice_line_id = u.invoice_line_id
 """
@@ -653,11 +653,11 @@ async def mark_deferrals(
     await conn.execute(
         MARK_DEFERRALS,
         tenant_id,
-        invoice_line_ids,
-        recognized_minor,
-        reversed_minor,
-        remaining_minor,
-        recognized_until,
+        array_text(invoice_line_ids),
+        array_text(recognized_minor),
+        array_text(reversed_minor),
+        array_text(remaining_minor),
+        array_text(recognized_until),
     )
 
 
@@ -666,10 +666,10 @@ INSERT INTO revenue_recognitions (tenant_id, invoice_line_id, period_start, peri
 SELECT $1, n.invoice_line_id, n.period_start, n.period_end, n.amount_minor
 FROM (
     SELECT
-        unnest($2::text[]) AS invoice_line_id,
-        unnest($3::timestamptz[]) AS period_start,
-        unnest($4::timestamptz[]) AS period_end,
-        unnest($5::bigint[]) AS amount_minor
+        unnest($2::text::text[]) AS invoice_line_id,
+        unnest($3::text::timestamptz[]) AS period_start,
+        unnest($4::text::timestamptz[]) AS period_end,
+        unnest($5::text::bigint[]) AS amount_minor
 ) n
 """
 
@@ -687,10 +687,10 @@ async def insert_recognitions(
     await conn.execute(
         INSERT_RECOGNITIONS,
         tenant_id,
-        invoice_line_ids,
-        period_starts,
-        period_ends,
-        amounts_minor,
+        array_text(invoice_line_ids),
+        array_text(period_starts),
+        array_text(period_ends),
+        array_text(amounts_minor),
     )
 
 
@@ -716,9 +716,9 @@ INSERT INTO ledger_dues (tenant_id, kind, source_id, customer_id, sandbox, due_a
 SELECT $1, $2, n.source_id, n.customer_id, $3, n.due_at
 FROM (
     SELECT
-        unnest($4::text[]) AS source_id,
-        unnest($5::text[]) AS customer_id,
-        unnest($6::timestamptz[]) AS due_at
+        unnest($4::text::text[]) AS source_id,
+        unnest($5::text::text[]) AS customer_id,
+        unnest($6::text::timestamptz[]) AS due_at
 ) n
 ON CONFLICT (tenant_id, kind, source_id) DO UPDATE SET due_at = EXCLUDED.due_at, failed_attempts = 0
 """
@@ -735,7 +735,15 @@ async def upsert_dues(
     due_at: Sequence[datetime.datetime],
 ) -> None:
     """When something falls due, or falls due next. The arrays run in parallel."""
-    await conn.execute(UPSERT_DUES, tenant_id, kind, sandbox, source_ids, customer_ids, due_at)
+    await conn.execute(
+        UPSERT_DUES,
+        tenant_id,
+        kind,
+        sandbox,
+        array_text(source_ids),
+        array_text(customer_ids),
+        array_text(due_at),
+    )
 
 
 DELETE_DUES: Final = """-- name: DeleteDues :exec

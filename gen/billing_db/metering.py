@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, Json
+from .connection import Connection, Json, array_text
 
 LIST_UNIQUE_COUNTS: Final = """-- name: ListUniqueCounts :many
 SELECT n.number::int AS number, count(DISTINCT r.properties ->> m.unique_property)::bigint AS quantity
 FROM (
     SELECT
         unnest($1::text[]) AS subscription_item_id,
-        unnest($2::timestamptz[]) AS period_start,
+        unnest($2::text::timestamptz[]) AS period_start,
         generate_series(1, cardinality($1::text[])) AS number
 ) n
 JOIN subscription_items i ON i.tenant_id = $3 AND i.id = n.subscription_item_id
@@ -44,7 +44,7 @@ async def list_unique_counts(
     """What is rated by single records. Several items' periods at once: the arrays run in parallel, and a row's number
     counts from 1 into them. Records that a meter's filters leave out have no `rated_from`.
     """
-    rows = await conn.fetch(LIST_UNIQUE_COUNTS, subscription_item_ids, period_starts, tenant_id)
+    rows = await conn.fetch(LIST_UNIQUE_COUNTS, subscription_item_ids, array_text(period_starts), tenant_id)
     return [ListUniqueCountsRow(*row) for row in rows]
 
 
@@ -53,7 +53,7 @@ SELECT n.number::int AS number, l.quantity::numeric AS quantity
 FROM (
     SELECT
         unnest($1::text[]) AS subscription_item_id,
-        unnest($2::timestamptz[]) AS period_start,
+        unnest($2::text::timestamptz[]) AS period_start,
         generate_series(1, cardinality($1::text[])) AS number
 ) n
 CROSS JOIN LATERAL (
@@ -82,7 +82,12 @@ async def list_latest_quantities(
     period_starts: Sequence[datetime.datetime],
     tenant_id: str,
 ) -> list[ListLatestQuantitiesRow]:
-    rows = await conn.fetch(LIST_LATEST_QUANTITIES, subscription_item_ids, period_starts, tenant_id)
+    rows = await conn.fetch(
+        LIST_LATEST_QUANTITIES,
+        subscription_item_ids,
+        array_text(period_starts),
+        tenant_id,
+    )
     return [ListLatestQuantitiesRow(*row) for row in rows]
 
 
@@ -95,8 +100,8 @@ SELECT
 FROM (
     SELECT
         unnest($1::text[]) AS subscription_item_id,
-        unnest($2::timestamptz[]) AS starts_at,
-        unnest($3::timestamptz[]) AS ends_at,
+        unnest($2::text::timestamptz[]) AS starts_at,
+        unnest($3::text::timestamptz[]) AS ends_at,
         generate_series(1, cardinality($1::text[])) AS number
 ) n
 JOIN subscription_items i ON i.tenant_id = $4 AND i.id = n.subscription_item_id
@@ -153,7 +158,13 @@ async def list_held_levels(
     """Levels by the seconds that each was held, over a span of time. A level belongs to the subscription and its meter,
     whichever item served then: the first one of a span is what was held before it.
     """
-    rows = await conn.fetch(LIST_HELD_LEVELS, subscription_item_ids, starts_at, ends_at, tenant_id)
+    rows = await conn.fetch(
+        LIST_HELD_LEVELS,
+        subscription_item_ids,
+        array_text(starts_at),
+        array_text(ends_at),
+        tenant_id,
+    )
     return [ListHeldLevelsRow(*row) for row in rows]
 
 
@@ -167,9 +178,9 @@ SELECT
     m.aggregation, m.transform, 0, 0, 0, false, false
 FROM (
     SELECT
-        unnest($2::text[]) AS subscription_item_id,
-        unnest($3::timestamptz[]) AS period_start,
-        unnest($4::timestamptz[]) AS full_period_end
+        unnest($2::text::text[]) AS subscription_item_id,
+        unnest($3::text::timestamptz[]) AS period_start,
+        unnest($4::text::timestamptz[]) AS full_period_end
 ) n
 JOIN subscription_items i ON i.tenant_id = $1 AND i.id = n.subscription_item_id
 JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
@@ -194,9 +205,9 @@ async def insert_unused_totals(
     await conn.execute(
         INSERT_UNUSED_TOTALS,
         tenant_id,
-        subscription_item_ids,
-        period_starts,
-        full_period_ends,
+        array_text(subscription_item_ids),
+        array_text(period_starts),
+        array_text(full_period_ends),
     )
 
 
@@ -228,7 +239,7 @@ FROM (
     FROM (
         SELECT
             unnest($1::text[]) AS subscription_item_id,
-            unnest($2::timestamptz[]) AS period_start,
+            unnest($2::text::timestamptz[]) AS period_start,
             generate_series(1, cardinality($1::text[])) AS number
     ) n
     JOIN subscription_items i ON i.tenant_id = $3 AND i.id = n.subscription_item_id
@@ -270,7 +281,13 @@ async def list_cell_quantities(
     """Of matrix prices: what fell into each cell, by its position from 1; 0 is what no cell holds. Grouped by the values of
     the price's dimensions first, and then looked up, not each record.
     """
-    rows = await conn.fetch(LIST_CELL_QUANTITIES, subscription_item_ids, period_starts, tenant_id, price_ids)
+    rows = await conn.fetch(
+        LIST_CELL_QUANTITIES,
+        subscription_item_ids,
+        array_text(period_starts),
+        tenant_id,
+        price_ids,
+    )
     return [ListCellQuantitiesRow(*row) for row in rows]
 
 
@@ -299,7 +316,7 @@ FROM (
             FROM (
                 SELECT
                     unnest($1::text[]) AS subscription_item_id,
-                    unnest($2::timestamptz[]) AS period_start,
+                    unnest($2::text::timestamptz[]) AS period_start,
                     generate_series(1, cardinality($1::text[])) AS number
             ) n
             JOIN subscription_items i ON i.tenant_id = $3 AND i.id = n.subscription_item_id
@@ -340,5 +357,5 @@ async def list_transactions(
     their number or their amount; `paid` and `free` are sums. Where a transaction has no least or most that it costs, all
     that are not free stand together.
     """
-    rows = await conn.fetch(LIST_TRANSACTIONS, subscription_item_ids, period_starts, tenant_id)
+    rows = await conn.fetch(LIST_TRANSACTIONS, subscription_item_ids, array_text(period_starts), tenant_id)
     return [ListTransactionsRow(*row) for row in rows]

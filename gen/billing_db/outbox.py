@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .connection import Connection, RowNotFound
+from .connection import Connection, RowNotFound, array_text
 from .models import BillingEvent, OutboxFailure
 
 INSERT_EVENTS: Final = """-- name: InsertEvents :exec
@@ -17,11 +17,11 @@ SELECT
     u.shard, u.id, u.subject, $1::text, u.resource_id, u.resource_version, u.ordering_key,
     u.payload_type, u.payload, u.correlation_id, u.causation_id, u.actor, u.traceparent, $2::timestamptz
 FROM ROWS FROM (
-    unnest($3::int[]), unnest($4::text[]), unnest($5::text[]),
-    unnest($6::text[]), unnest($7::bigint[]),
-    unnest($8::text[]), unnest($9::text[]),
-    unnest($10::bytea[]), unnest($11::text[]),
-    unnest($12::text[]), unnest($13::text[]), unnest($14::text[])
+    unnest($3::text::int[]), unnest($4::text::text[]), unnest($5::text::text[]),
+    unnest($6::text::text[]), unnest($7::text::bigint[]),
+    unnest($8::text::text[]), unnest($9::text::text[]),
+    unnest($10::bytea[]), unnest($11::text::text[]),
+    unnest($12::text::text[]), unnest($13::text::text[]), unnest($14::text::text[])
 ) AS u (
     shard, id, subject, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id,
     causation_id, actor, traceparent
@@ -52,18 +52,18 @@ async def insert_events(
         INSERT_EVENTS,
         tenant_id,
         created_at,
-        shards,
-        ids,
-        subjects,
-        resource_ids,
-        resource_versions,
-        ordering_keys,
-        payload_types,
+        array_text(shards),
+        array_text(ids),
+        array_text(subjects),
+        array_text(resource_ids),
+        array_text(resource_versions),
+        array_text(ordering_keys),
+        array_text(payload_types),
         payloads,
-        correlation_ids,
-        causation_ids,
-        actors,
-        traceparents,
+        array_text(correlation_ids),
+        array_text(causation_ids),
+        array_text(actors),
+        array_text(traceparents),
     )
 
 
@@ -76,11 +76,11 @@ SELECT
     u.shard, u.id, u.subject, $1::text, u.resource_id, u.resource_version, u.ordering_key,
     u.payload_type, u.payload, u.correlation_id, u.causation_id, u.actor, u.traceparent, $2::timestamptz
 FROM ROWS FROM (
-    unnest($3::int[]), unnest($4::text[]), unnest($5::text[]),
-    unnest($6::text[]), unnest($7::bigint[]),
-    unnest($8::text[]), unnest($9::text[]),
-    unnest($10::bytea[]), unnest($11::text[]),
-    unnest($12::text[]), unnest($13::text[]), unnest($14::text[])
+    unnest($3::text::int[]), unnest($4::text::text[]), unnest($5::text::text[]),
+    unnest($6::text::text[]), unnest($7::text::bigint[]),
+    unnest($8::text::text[]), unnest($9::text::text[]),
+    unnest($10::bytea[]), unnest($11::text::text[]),
+    unnest($12::text::text[]), unnest($13::text::text[]), unnest($14::text::text[])
 ) AS u (
     shard, id, subject, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id,
     causation_id, actor, traceparent
@@ -116,18 +116,18 @@ async def insert_new_events(
         INSERT_NEW_EVENTS,
         tenant_id,
         created_at,
-        shards,
-        ids,
-        subjects,
-        resource_ids,
-        resource_versions,
-        ordering_keys,
-        payload_types,
+        array_text(shards),
+        array_text(ids),
+        array_text(subjects),
+        array_text(resource_ids),
+        array_text(resource_versions),
+        array_text(ordering_keys),
+        array_text(payload_types),
         payloads,
-        correlation_ids,
-        causation_ids,
-        actors,
-        traceparents,
+        array_text(correlation_ids),
+        array_text(causation_ids),
+        array_text(actors),
+        array_text(traceparents),
     )
 
 
@@ -237,8 +237,8 @@ async def get_log_epoch(conn: Connection) -> int:
 LIST_PENDING_EVENTS: Final = """-- name: ListPendingEvents :many
 SELECT e.shard, e.epoch, e.xid, e.seq, e.id, e.subject, e.tenant_id, e.resource_id, e.resource_version, e.ordering_key, e.payload_type, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent, e.created_at
 FROM ROWS FROM (
-    unnest($1::int[]), unnest($2::int[]), unnest($3::bigint[]),
-    unnest($4::bigint[])
+    unnest($1::text::int[]), unnest($2::text::int[]), unnest($3::text::bigint[]),
+    unnest($4::text::bigint[])
 ) AS c (shard, epoch, xid, seq)
 CROSS JOIN LATERAL (
     SELECT shard, epoch, xid, seq, id, subject, tenant_id, resource_id, resource_version, ordering_key, payload_type, payload, correlation_id, causation_id, actor, traceparent, created_at FROM billing_events b
@@ -264,15 +264,23 @@ async def list_pending_events(
     precede is read: below the oldest running transaction id, what is not visible has been rolled back. Of an
     earlier epoch everything has ended.
     """
-    rows = await conn.fetch(LIST_PENDING_EVENTS, shards, epochs, xids, seqs, log_epoch, quota)
+    rows = await conn.fetch(
+        LIST_PENDING_EVENTS,
+        array_text(shards),
+        array_text(epochs),
+        array_text(xids),
+        array_text(seqs),
+        log_epoch,
+        quota,
+    )
     return [BillingEvent(*row) for row in rows]
 
 
 MARK_SHARDS_DISPATCHED: Final = """-- name: MarkShardsDispatched :many
 UPDATE outbox_shards s SET epoch = u.epoch, xid = u.xid, seq = u.seq
 FROM ROWS FROM (
-    unnest($2::int[]), unnest($3::bigint[]), unnest($4::int[]),
-    unnest($5::bigint[]), unnest($6::bigint[])
+    unnest($2::text::int[]), unnest($3::text::bigint[]), unnest($4::text::int[]),
+    unnest($5::text::bigint[]), unnest($6::text::bigint[])
 ) AS u (shard, lease_epoch, epoch, xid, seq)
 WHERE s.shard = u.shard AND s.owner = $1::text AND s.lease_epoch = u.lease_epoch
 RETURNING s.shard
@@ -290,7 +298,15 @@ async def mark_shards_dispatched(
     seqs: Sequence[int],
 ) -> list[int]:
     """Moves the cursors of a round in one statement; a shard whose lease went to another does not come back."""
-    rows = await conn.fetch(MARK_SHARDS_DISPATCHED, owner, shards, lease_epochs, epochs, xids, seqs)
+    rows = await conn.fetch(
+        MARK_SHARDS_DISPATCHED,
+        owner,
+        array_text(shards),
+        array_text(lease_epochs),
+        array_text(epochs),
+        array_text(xids),
+        array_text(seqs),
+    )
     return [row[0] for row in rows]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, Json, RowNotFound
+from .connection import Connection, Json, RowNotFound, array_text
 from .models import Feature, Quota
 
 UPSERT_QUOTA: Final = """-- name: UpsertQuota :one
@@ -176,8 +176,8 @@ SELECT
     coalesce(sum(t.quantity_sum), 0)::numeric AS quantity_sum, coalesce(max(t.quantity_max), 0)::numeric AS quantity_max
 FROM (
     SELECT
-        unnest($1::text[]) AS subscription_id, unnest($2::text[]) AS meter_code,
-        unnest($3::timestamptz[]) AS start_at, unnest($4::timestamptz[]) AS end_at,
+        unnest($1::text::text[]) AS subscription_id, unnest($2::text::text[]) AS meter_code,
+        unnest($3::timestamptz[]) AS start_at, unnest($4::text::timestamptz[]) AS end_at,
         generate_series(1, cardinality($3::timestamptz[])) AS number
 ) n
 LEFT JOIN usage_totals t ON t.tenant_id = $5 AND t.subscription_id = n.subscription_id
@@ -208,7 +208,14 @@ async def list_use_of_periods(
     """What subscriptions used in their billing periods, over all the items that followed one another in each. The arrays
     run in parallel; numbers count from 1 into them, and '' is every meter.
     """
-    rows = await conn.fetch(LIST_USE_OF_PERIODS, subscription_ids, meter_codes, starts, ends, tenant_id)
+    rows = await conn.fetch(
+        LIST_USE_OF_PERIODS,
+        array_text(subscription_ids),
+        array_text(meter_codes),
+        starts,
+        array_text(ends),
+        tenant_id,
+    )
     return [ListUseOfPeriodsRow(*row) for row in rows]
 
 
@@ -218,8 +225,8 @@ SELECT
     coalesce(sum(u.quantity_sum), 0)::numeric AS quantity_sum, coalesce(max(u.quantity_max), 0)::numeric AS quantity_max
 FROM (
     SELECT
-        unnest($1::text[]) AS subject_id, unnest($2::text[]) AS meter_code,
-        unnest($3::timestamptz[]) AS start_at, unnest($4::timestamptz[]) AS end_at,
+        unnest($1::text::text[]) AS subject_id, unnest($2::text::text[]) AS meter_code,
+        unnest($3::timestamptz[]) AS start_at, unnest($4::text::timestamptz[]) AS end_at,
         generate_series(1, cardinality($3::timestamptz[])) AS number
 ) n
 CROSS JOIN LATERAL (
@@ -255,7 +262,14 @@ async def list_use_of_hours(
     tenant_id: str,
 ) -> list[ListUseOfHoursRow]:
     """What subscriptions, or all of customers' subscriptions, used in these hours; the arrays as above."""
-    rows = await conn.fetch(LIST_USE_OF_HOURS, subject_ids, meter_codes, starts, ends, tenant_id)
+    rows = await conn.fetch(
+        LIST_USE_OF_HOURS,
+        array_text(subject_ids),
+        array_text(meter_codes),
+        starts,
+        array_text(ends),
+        tenant_id,
+    )
     return [ListUseOfHoursRow(*row) for row in rows]
 
 
@@ -264,7 +278,7 @@ SELECT c.quota_id, c.period_start, c.used
 FROM quota_counters c
 WHERE c.tenant_id = $1
     AND (c.quota_id, c.period_start) IN (
-        SELECT unnest($2::text[]), unnest($3::timestamptz[])
+        SELECT unnest($2::text::text[]), unnest($3::text::timestamptz[])
     )
 """
 
@@ -286,7 +300,7 @@ async def list_counters(
     starts: Sequence[datetime.datetime],
 ) -> list[ListCountersRow]:
     """What the tenant used of its own quotas in periods that begin then; the arrays run in parallel."""
-    rows = await conn.fetch(LIST_COUNTERS, tenant_id, quota_ids, starts)
+    rows = await conn.fetch(LIST_COUNTERS, tenant_id, array_text(quota_ids), array_text(starts))
     return [ListCountersRow(*row) for row in rows]
 
 
@@ -295,8 +309,8 @@ INSERT INTO quota_counters AS c (tenant_id, quota_id, period_start, period_end, 
 SELECT $1, n.quota_id, n.period_start, n.period_end, n.used
 FROM (
     SELECT
-        unnest($2::text[]) AS quota_id, unnest($3::timestamptz[]) AS period_start,
-        unnest($4::timestamptz[]) AS period_end, unnest($5::numeric[]) AS used
+        unnest($2::text::text[]) AS quota_id, unnest($3::text::timestamptz[]) AS period_start,
+        unnest($4::text::timestamptz[]) AS period_end, unnest($5::text::numeric[]) AS used
 ) n
 ORDER BY n.quota_id, n.period_start
 ON CONFLICT (tenant_id, quota_id, period_start) DO UPDATE SET
@@ -330,7 +344,15 @@ async def count_use(
     """Adds what a batch used of the tenant's quotas, and tells what that comes to. The rows stay locked until the
     commit: the last statement of the batch, in the order of ids, so that two batches cannot deadlock.
     """
-    rows = await conn.fetch(COUNT_USE, tenant_id, quota_ids, starts, ends, used, largest)
+    rows = await conn.fetch(
+        COUNT_USE,
+        tenant_id,
+        array_text(quota_ids),
+        array_text(starts),
+        array_text(ends),
+        array_text(used),
+        largest,
+    )
     return [CountUseRow(*row) for row in rows]
 
 
@@ -341,9 +363,9 @@ SELECT
     $2::timestamptz
 FROM (
     SELECT
-        unnest($3::text[]) AS quota_id, unnest($4::text[]) AS subject_id,
-        unnest($5::timestamptz[]) AS period_start, unnest($6::text[]) AS kind,
-        unnest($7::numeric[]) AS at_quantity
+        unnest($3::text::text[]) AS quota_id, unnest($4::text::text[]) AS subject_id,
+        unnest($5::text::timestamptz[]) AS period_start, unnest($6::text::text[]) AS kind,
+        unnest($7::text::numeric[]) AS at_quantity
 ) n
 JOIN quotas q ON q.tenant_id = $1 AND q.id = n.quota_id
 ORDER BY n.quota_id, n.subject_id, n.period_start, n.kind, n.at_quantity
@@ -381,11 +403,11 @@ async def insert_notices(
         INSERT_NOTICES,
         tenant_id,
         created_at,
-        quota_ids,
-        subject_ids,
-        starts,
-        kinds,
-        at_quantities,
+        array_text(quota_ids),
+        array_text(subject_ids),
+        array_text(starts),
+        array_text(kinds),
+        array_text(at_quantities),
     )
     return [InsertNoticesRow(*row) for row in rows]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, Json, RowNotFound
+from .connection import Connection, Json, RowNotFound, array_text
 from .models import BillingCycle, Charge, Price
 
 CLAIM_CLOSED_CYCLES: Final = """-- name: ClaimClosedCycles :many
@@ -30,7 +30,7 @@ async def claim_closed_cycles(conn: Connection, *, tenant_id: str, ids: Sequence
 
 MARK_CYCLE_MINIMUMS: Final = """-- name: MarkCycleMinimums :exec
 UPDATE billing_cycles c SET minimum_minor = n.minimum_minor
-FROM (SELECT unnest($2::text[]) AS id, unnest($3::bigint[]) AS minimum_minor) n
+FROM (SELECT unnest($2::text::text[]) AS id, unnest($3::text::bigint[]) AS minimum_minor) n
 WHERE c.tenant_id = $1 AND c.id = n.id
 """
 
@@ -43,7 +43,7 @@ async def mark_cycle_minimums(
     minimums_minor: Sequence[int],
 ) -> None:
     """What the full periods of some cycles come to at least. The arrays run in parallel."""
-    await conn.execute(MARK_CYCLE_MINIMUMS, tenant_id, ids, minimums_minor)
+    await conn.execute(MARK_CYCLE_MINIMUMS, tenant_id, array_text(ids), array_text(minimums_minor))
 
 
 LIST_RATED_ITEMS: Final = """-- name: ListRatedItems :many
@@ -53,7 +53,7 @@ SELECT
     s.ended_at, s.commitments
 FROM (
     SELECT
-        unnest($1::text[]) AS subscription_id, unnest($2::timestamptz[]) AS since
+        unnest($1::text::text[]) AS subscription_id, unnest($2::text::timestamptz[]) AS since
 ) n
 JOIN subscription_items i ON i.tenant_id = $3 AND i.subscription_id = n.subscription_id
 JOIN subscriptions s ON s.tenant_id = i.tenant_id AND s.id = i.subscription_id
@@ -101,7 +101,13 @@ async def list_rated_items(
     """Of several subscriptions at once, each subscription's in its own order. Those that served or were billed since then
     (the arrays run in parallel), that a pause holds, or that are named; one-time items until they are charged.
     """
-    rows = await conn.fetch(LIST_RATED_ITEMS, subscription_ids, since, tenant_id, item_ids)
+    rows = await conn.fetch(
+        LIST_RATED_ITEMS,
+        array_text(subscription_ids),
+        array_text(since),
+        tenant_id,
+        item_ids,
+    )
     return [ListRatedItemsRow(*row) for row in rows]
 
 
@@ -198,17 +204,17 @@ FROM (
         n.period_end AS rated_end, s.ended_at
     FROM (
         SELECT
-            unnest($1::text[]) AS subscription_id,
-            unnest($2::timestamptz[]) AS period_start,
-            unnest($3::timestamptz[]) AS full_period_start,
-            unnest($4::timestamptz[]) AS period_end
+            unnest($1::text::text[]) AS subscription_id,
+            unnest($2::text::timestamptz[]) AS period_start,
+            unnest($3::text::timestamptz[]) AS full_period_start,
+            unnest($4::text::timestamptz[]) AS period_end
     ) n
     JOIN subscriptions s ON s.tenant_id = $5 AND s.id = n.subscription_id
     JOIN usage_totals u ON u.tenant_id = s.tenant_id AND u.subscription_id = s.id AND NOT u.excluded
         AND (
             u.unrated
-            -- Invoices of thresholds have some of it.
-            OR u.billed_quantity <> 0 AND u.period_start >= n.full_period_start AND u.period_start < n.period_end
+            -- Invoices of thresholds have some of it; of what was taken back since, maybe an amount alone.
+            OR (u.billed_quantity <> 0 OR u.billed_amount <> 0) AND u.period_start >= n.full_period_start AND u.period_start < n.period_end
             -- The level that it opened with may be another one now.
             OR u.aggregation = 'time_weighted' AND EXISTS (
                 SELECT FROM usage_totals e
@@ -285,10 +291,10 @@ async def list_unbilled_usage(
     """
     rows = await conn.fetch(
         LIST_UNBILLED_USAGE,
-        subscription_ids,
-        period_starts,
-        full_period_starts,
-        period_ends,
+        array_text(subscription_ids),
+        array_text(period_starts),
+        array_text(full_period_starts),
+        array_text(period_ends),
         tenant_id,
     )
     return [ListUnbilledUsageRow(*row) for row in rows]
@@ -337,21 +343,21 @@ WITH rated AS (
         n.by_record, n.basis, $2
     FROM (
         SELECT
-            unnest($3::text[]) AS id,
-            unnest($4::text[]) AS cycle_id,
-            unnest($5::text[]) AS subscription_item_id,
-            unnest($6::text[]) AS kind,
-            unnest($7::text[]) AS price_id,
-            unnest($8::text[]) AS price_override_id,
-            unnest($9::text[]) AS description,
-            unnest($10::timestamptz[]) AS period_start,
-            unnest($11::timestamptz[]) AS period_end,
-            unnest($12::numeric[]) AS quantity,
-            unnest($13::text[]) AS unit_amount,
-            unnest($14::numeric[]) AS unit_size,
-            unnest($15::text[]) AS currency,
-            unnest($16::numeric[]) AS amount,
-            unnest($17::numeric[]) AS amount_before,
+            unnest($3::text::text[]) AS id,
+            unnest($4::text::text[]) AS cycle_id,
+            unnest($5::text::text[]) AS subscription_item_id,
+            unnest($6::text::text[]) AS kind,
+            unnest($7::text::text[]) AS price_id,
+            unnest($8::text::text[]) AS price_override_id,
+            unnest($9::text::text[]) AS description,
+            unnest($10::text::timestamptz[]) AS period_start,
+            unnest($11::text::timestamptz[]) AS period_end,
+            unnest($12::text::numeric[]) AS quantity,
+            unnest($13::text::text[]) AS unit_amount,
+            unnest($14::text::numeric[]) AS unit_size,
+            unnest($15::text::text[]) AS currency,
+            unnest($16::text::numeric[]) AS amount,
+            unnest($17::text::numeric[]) AS amount_before,
             -- One document, for the driver takes lists of lists for arrays of two dimensions.
             jsonb_array_elements($18::jsonb) AS tiers,
             jsonb_array_elements($19::jsonb) AS steps,
@@ -399,21 +405,21 @@ async def insert_charges(
         INSERT_CHARGES,
         tenant_id,
         created_at,
-        ids,
-        cycle_ids,
-        subscription_item_ids,
-        kinds,
-        price_ids,
-        price_override_ids,
-        descriptions,
-        period_starts,
-        period_ends,
-        quantities,
-        unit_amounts,
-        unit_sizes,
-        currencies,
-        amounts,
-        amounts_before,
+        array_text(ids),
+        array_text(cycle_ids),
+        array_text(subscription_item_ids),
+        array_text(kinds),
+        array_text(price_ids),
+        array_text(price_override_ids),
+        array_text(descriptions),
+        array_text(period_starts),
+        array_text(period_ends),
+        array_text(quantities),
+        array_text(unit_amounts),
+        array_text(unit_sizes),
+        array_text(currencies),
+        array_text(amounts),
+        array_text(amounts_before),
         tiers,
         steps,
         by_record,
@@ -426,8 +432,8 @@ UPDATE usage_totals t
 SET billed_count = t.record_count, unrated = false, version = t.version + 1
 FROM (
     SELECT
-        unnest($2::text[]) AS subscription_item_id,
-        unnest($3::timestamptz[]) AS period_start
+        unnest($2::text::text[]) AS subscription_item_id,
+        unnest($3::text::timestamptz[]) AS period_start
 ) u
 WHERE t.tenant_id = $1 AND t.subscription_item_id = u.subscription_item_id
     AND t.period_start = u.period_start
@@ -442,7 +448,12 @@ async def mark_usage_unchanged(
     period_starts: Sequence[datetime.datetime],
 ) -> None:
     """Totals that changed and are billed right all the same; the arrays run in parallel."""
-    await conn.execute(MARK_USAGE_UNCHANGED, tenant_id, subscription_item_ids, period_starts)
+    await conn.execute(
+        MARK_USAGE_UNCHANGED,
+        tenant_id,
+        array_text(subscription_item_ids),
+        array_text(period_starts),
+    )
 
 
 LIST_CHARGES: Final = """-- name: ListCharges :many

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .connection import Connection, Json, RowNotFound, rows_affected
+from .connection import Connection, Json, RowNotFound, array_text, rows_affected
 from .models import Replay
 
 FIND_REPLAY: Final = """-- name: FindReplay :one
@@ -497,8 +497,8 @@ SELECT
         ELSE 'handled'
     END)::text AS standing
 FROM ROWS FROM (
-    unnest($1::text[]), unnest($2::int[]), unnest($3::int[]),
-    unnest($4::bigint[]), unnest($5::bigint[])
+    unnest($1::text::text[]), unnest($2::text::int[]), unnest($3::text::int[]),
+    unnest($4::text::bigint[]), unnest($5::text::bigint[])
 ) WITH ORDINALITY AS u (handler, shard, epoch, xid, seq, place)
 LEFT JOIN event_watermarks w ON w.handler = u.handler AND w.shard = u.shard
 LEFT JOIN event_handler_failures f
@@ -527,7 +527,15 @@ async def list_run_standings(
     tenant_id: str,
 ) -> list[ListRunStandingsRow]:
     """Where (event, handler) pairs stand, in the order of the arrays: on the way, in the state of a failure, or handled."""
-    rows = await conn.fetch(LIST_RUN_STANDINGS, handlers, shards, epochs, xids, seqs, tenant_id)
+    rows = await conn.fetch(
+        LIST_RUN_STANDINGS,
+        array_text(handlers),
+        array_text(shards),
+        array_text(epochs),
+        array_text(xids),
+        array_text(seqs),
+        tenant_id,
+    )
     return [ListRunStandingsRow(*row) for row in rows]
 
 
@@ -540,9 +548,9 @@ SELECT
     $1::text, u.handler, u.shard, u.epoch, u.xid, u.seq, u.event_id, u.ordering_key, 'failed',
     $2::timestamptz, $2::timestamptz, $3::text, true
 FROM ROWS FROM (
-    unnest($4::text[]), unnest($5::int[]), unnest($6::int[]),
-    unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::text[]),
-    unnest($10::text[])
+    unnest($4::text::text[]), unnest($5::text::int[]), unnest($6::text::int[]),
+    unnest($7::text::bigint[]), unnest($8::text::bigint[]), unnest($9::text::text[]),
+    unnest($10::text::text[])
 ) AS u (handler, shard, epoch, xid, seq, event_id, ordering_key)
 ON CONFLICT DO NOTHING
 """
@@ -568,13 +576,13 @@ async def insert_replay_runs(
         tenant_id,
         now,
         replay_id,
-        handlers,
-        shards,
-        epochs,
-        xids,
-        seqs,
-        event_ids,
-        ordering_keys,
+        array_text(handlers),
+        array_text(shards),
+        array_text(epochs),
+        array_text(xids),
+        array_text(seqs),
+        array_text(event_ids),
+        array_text(ordering_keys),
     )
     return rows_affected(tag)
 
@@ -583,8 +591,8 @@ REVIVE_DEAD_LETTERS: Final = """-- name: ReviveDeadLetters :execrows
 WITH dead AS (
     SELECT f.tenant_id, f.handler, f.shard, f.epoch, f.xid, f.seq, f.replay_id
     FROM ROWS FROM (
-        unnest($3::text[]), unnest($4::int[]), unnest($5::int[]),
-        unnest($6::bigint[]), unnest($7::bigint[])
+        unnest($3::text::text[]), unnest($4::text::int[]), unnest($5::text::int[]),
+        unnest($6::text::bigint[]), unnest($7::text::bigint[])
     ) AS u (handler, shard, epoch, xid, seq)
     JOIN event_handler_failures f
         ON f.tenant_id = $8::text AND f.handler = u.handler AND f.shard = u.shard
@@ -625,11 +633,11 @@ async def revive_dead_letters(
         REVIVE_DEAD_LETTERS,
         now,
         replay_id,
-        handlers,
-        shards,
-        epochs,
-        xids,
-        seqs,
+        array_text(handlers),
+        array_text(shards),
+        array_text(epochs),
+        array_text(xids),
+        array_text(seqs),
         tenant_id,
     )
     return rows_affected(tag)
@@ -638,7 +646,7 @@ async def revive_dead_letters(
 UPSERT_EVENT_REPLAYS: Final = """-- name: UpsertEventReplays :exec
 INSERT INTO event_replays (tenant_id, event_id, last_replayed_at)
 SELECT $1::text, u.event_id, $2::timestamptz
-FROM unnest($3::text[]) AS u (event_id)
+FROM unnest($3::text::text[]) AS u (event_id)
 ON CONFLICT (tenant_id, event_id) DO UPDATE
 SET last_replayed_at = greatest(event_replays.last_replayed_at, EXCLUDED.last_replayed_at)
 """
@@ -651,7 +659,7 @@ async def upsert_event_replays(
     now: datetime.datetime,
     event_ids: Sequence[str],
 ) -> None:
-    await conn.execute(UPSERT_EVENT_REPLAYS, tenant_id, now, event_ids)
+    await conn.execute(UPSERT_EVENT_REPLAYS, tenant_id, now, array_text(event_ids))
 
 
 FIND_LAST_REPLAY: Final = """-- name: FindLastReplay :one

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, Json
+from .connection import Connection, Json, array_text
 from .models import ReratedCharge
 
 LIST_BILLED_CHARGES: Final = """-- name: ListBilledCharges :many
@@ -111,18 +111,18 @@ async def list_billed_charges(
 INSERT_RERATED_CHARGES: Final = """-- name: InsertReratedCharges :exec
 WITH rerated AS (
     SELECT
-        unnest($9::text[]) AS subscription_item_id,
-        unnest($10::text[]) AS kind,
-        unnest($11::timestamptz[]) AS period_start,
-        unnest($12::timestamptz[]) AS period_end,
-        unnest($13::int[]) AS revision,
-        unnest($14::numeric[]) AS quantity,
-        unnest($15::numeric[]) AS amount,
-        unnest($16::bigint[]) AS billed_minor,
-        unnest($17::bigint[]) AS amount_minor,
-        unnest($18::bigint[]) AS difference_minor,
-        unnest($19::text[]) AS billed_line_ids,
-        unnest($20::text[]) AS invoice_id
+        unnest($9::text::text[]) AS subscription_item_id,
+        unnest($10::text::text[]) AS kind,
+        unnest($11::text::timestamptz[]) AS period_start,
+        unnest($12::text::timestamptz[]) AS period_end,
+        unnest($13::text::int[]) AS revision,
+        unnest($14::text::numeric[]) AS quantity,
+        unnest($15::text::numeric[]) AS amount,
+        unnest($16::text::bigint[]) AS billed_minor,
+        unnest($17::text::bigint[]) AS amount_minor,
+        unnest($18::text::bigint[]) AS difference_minor,
+        unnest($19::text::text[]) AS billed_line_ids,
+        unnest($20::text::text[]) AS invoice_id
 ), totals AS (
     UPDATE usage_totals t
     SET billed_amount = r.amount, version = t.version + 1
@@ -181,18 +181,18 @@ async def insert_rerated_charges(
         reason,
         actor,
         rerated_at,
-        subscription_item_ids,
-        kinds,
-        period_starts,
-        period_ends,
-        revisions,
-        quantities,
-        amounts,
-        billed_minors,
-        amounts_minor,
-        differences_minor,
-        billed_line_ids,
-        invoice_ids,
+        array_text(subscription_item_ids),
+        array_text(kinds),
+        array_text(period_starts),
+        array_text(period_ends),
+        array_text(revisions),
+        array_text(quantities),
+        array_text(amounts),
+        array_text(billed_minors),
+        array_text(amounts_minor),
+        array_text(differences_minor),
+        array_text(billed_line_ids),
+        array_text(invoice_ids),
     )
 
 

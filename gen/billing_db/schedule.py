@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, Json, RowNotFound, rows_affected
+from .connection import Connection, Json, RowNotFound, array_text, rows_affected
 from .models import BillingCycle, TestClock
 
 INSERT_BILLING_CYCLE: Final = """-- name: InsertBillingCycle :exec
@@ -71,8 +71,8 @@ SELECT
     $2::timestamptz
 FROM (
     SELECT
-        unnest($3::text[]) AS id,
-        unnest($4::text[]) AS subscription_id
+        unnest($3::text::text[]) AS id,
+        unnest($4::text::text[]) AS subscription_id
 ) n
 JOIN subscriptions s ON s.tenant_id = $5 AND s.id = n.subscription_id
 CROSS JOIN LATERAL (
@@ -110,7 +110,15 @@ async def insert_closing_cycles(
     as of now. The customers are locked, so there is one at a time; without a grace the next may start at the same
     instant, hence the microsecond.
     """
-    await conn.execute(INSERT_CLOSING_CYCLES, sandbox, due_at, ids, subscription_ids, tenant_id, now)
+    await conn.execute(
+        INSERT_CLOSING_CYCLES,
+        sandbox,
+        due_at,
+        array_text(ids),
+        array_text(subscription_ids),
+        tenant_id,
+        now,
+    )
 
 
 INSERT_PROGRESSIVE_CYCLE: Final = """-- name: InsertProgressiveCycle :many
@@ -549,7 +557,7 @@ MARK_BILLING_CYCLES_CLOSED: Final = """-- name: MarkBillingCyclesClosed :execrow
 UPDATE billing_cycles c
 SET state = 'closed', due_at = NULL, closed_at = $1::timestamptz, failed_attempts = 0,
     version = u.version
-FROM (SELECT unnest($3::text[]) AS id, unnest($4::bigint[]) AS version) u
+FROM (SELECT unnest($3::text::text[]) AS id, unnest($4::text::bigint[]) AS version) u
 WHERE c.tenant_id = $2 AND c.id = u.id AND c.state = 'grace'
 """
 
@@ -562,7 +570,13 @@ async def mark_billing_cycles_closed(
     ids: Sequence[str],
     versions: Sequence[int],
 ) -> int:
-    tag = await conn.execute(MARK_BILLING_CYCLES_CLOSED, closed_at, tenant_id, ids, versions)
+    tag = await conn.execute(
+        MARK_BILLING_CYCLES_CLOSED,
+        closed_at,
+        tenant_id,
+        array_text(ids),
+        array_text(versions),
+    )
     return rows_affected(tag)
 
 
@@ -572,9 +586,9 @@ SELECT
     t.transform, t.record_count, t.quantity_sum, t.quantity_max, coalesce(t.quantity_min, 0)::numeric AS quantity_min
 FROM (
     SELECT
-        unnest($1::text[]) AS subscription_id,
-        unnest($2::timestamptz[]) AS period_start,
-        unnest($3::timestamptz[]) AS period_end
+        unnest($1::text::text[]) AS subscription_id,
+        unnest($2::text::timestamptz[]) AS period_start,
+        unnest($3::text::timestamptz[]) AS period_end
 ) u
 JOIN usage_totals t
     ON t.tenant_id = $4 AND t.subscription_id = u.subscription_id
@@ -611,7 +625,13 @@ async def list_usage_summaries(
     """What the usage of some cycles came to, per metered item: of those too that began within the cycle's period.
     `period_start` is the cycle's.
     """
-    rows = await conn.fetch(LIST_USAGE_SUMMARIES, subscription_ids, period_starts, period_ends, tenant_id)
+    rows = await conn.fetch(
+        LIST_USAGE_SUMMARIES,
+        array_text(subscription_ids),
+        array_text(period_starts),
+        array_text(period_ends),
+        tenant_id,
+    )
     return [ListUsageSummariesRow(*row) for row in rows]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from .connection import Connection, Json, RowNotFound
+from .connection import Connection, Json, RowNotFound, array_text
 from .models import Subscription, SubscriptionChange, SubscriptionItem
 
 INSERT_SUBSCRIPTION: Final = """-- name: InsertSubscription :one
@@ -93,11 +93,11 @@ SELECT $1, i.id, $2, i.position, i.price_id, m.code, m.aggregation,
     $3::timestamptz, i.billed_from
 FROM (
     SELECT
-        unnest($4::text[]) AS id,
-        unnest($5::int[]) AS position,
-        unnest($6::text[]) AS price_id,
-        unnest($7::text[]) AS quantity,
-        unnest($8::timestamptz[]) AS billed_from
+        unnest($4::text::text[]) AS id,
+        unnest($5::text::int[]) AS position,
+        unnest($6::text::text[]) AS price_id,
+        unnest($7::text::text[]) AS quantity,
+        unnest($8::text::timestamptz[]) AS billed_from
 ) i
 JOIN prices p ON p.tenant_id = $1 AND p.id = i.price_id
 JOIN subscriptions s ON s.tenant_id = p.tenant_id AND s.id = $2
@@ -131,11 +131,11 @@ async def insert_subscription_items(
         tenant_id,
         subscription_id,
         starts_at,
-        ids,
-        positions,
-        price_ids,
-        quantities,
-        billed_from,
+        array_text(ids),
+        array_text(positions),
+        array_text(price_ids),
+        array_text(quantities),
+        array_text(billed_from),
     )
     return [SubscriptionItem(*row) for row in rows]
 
@@ -255,7 +255,7 @@ async def list_subscription_items(
 
 MARK_ITEM_POSITIONS: Final = """-- name: MarkItemPositions :exec
 UPDATE subscription_items i SET position = n.position
-FROM (SELECT unnest($2::text[]) AS id, unnest($3::int[]) AS position) n
+FROM (SELECT unnest($2::text::text[]) AS id, unnest($3::text::int[]) AS position) n
 WHERE i.tenant_id = $1 AND i.id = n.id
 """
 
@@ -268,7 +268,7 @@ async def mark_item_positions(
     positions: Sequence[int],
 ) -> None:
     """Where items that stay stand among those that a change adds; the arrays run in parallel."""
-    await conn.execute(MARK_ITEM_POSITIONS, tenant_id, ids, positions)
+    await conn.execute(MARK_ITEM_POSITIONS, tenant_id, array_text(ids), array_text(positions))
 
 
 END_SUBSCRIPTION_ITEMS: Final = """-- name: EndSubscriptionItems :exec

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from .connection import Connection, Json, RowNotFound
+from .connection import Connection, Json, RowNotFound, array_text
 from .models import UsageTotal
 
 LIST_USAGE_ITEMS: Final = """-- name: ListUsageItems :many
@@ -125,7 +125,7 @@ FROM (
     SELECT
         unnest($1::text[]::uuid[]) AS key, unnest($2::text[]::numeric[]) AS quantity,
         unnest($3::bigint[]) AS recorded_us,
-        unnest($4::text[]) AS source,
+        unnest($4::text::text[]) AS source,
         nullif(jsonb_array_elements($5::jsonb), 'null') AS properties,
         generate_series(1, cardinality($3::bigint[])) AS number
 ) i
@@ -150,7 +150,7 @@ async def list_repeated_usage(
         keys,
         quantities,
         recorded_us,
-        sources,
+        array_text(sources),
         properties,
         tenant_id,
     )
@@ -710,8 +710,8 @@ SELECT t.tenant_id, t.subscription_item_id, t.period_start, t.period_end, t.subs
 FROM usage_totals t
 JOIN (
     SELECT
-        unnest($1::text[]) AS subscription_item_id,
-        unnest($2::timestamptz[]) AS period_start
+        unnest($1::text::text[]) AS subscription_item_id,
+        unnest($2::text::timestamptz[]) AS period_start
 ) n ON n.subscription_item_id = t.subscription_item_id AND n.period_start = t.period_start
 WHERE t.tenant_id = $3
 """
@@ -725,7 +725,12 @@ async def list_usage_totals_of(
     tenant_id: str,
 ) -> list[UsageTotal]:
     """Those of some items and periods; the arrays run in parallel."""
-    rows = await conn.fetch(LIST_USAGE_TOTALS_OF, subscription_item_ids, period_starts, tenant_id)
+    rows = await conn.fetch(
+        LIST_USAGE_TOTALS_OF,
+        array_text(subscription_item_ids),
+        array_text(period_starts),
+        tenant_id,
+    )
     return [UsageTotal(*row) for row in rows]
 
 

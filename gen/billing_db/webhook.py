@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .connection import Connection, RowNotFound
+from .connection import Connection, RowNotFound, array_text
 from .models import BillingEvent, Webhook, WebhookDelivery, WebhookDeliveryAttempt
 
 INSERT_WEBHOOK: Final = """-- name: InsertWebhook :one
@@ -247,7 +247,7 @@ SELECT
     w.id, e.event_id, e.subject, 'pending', $1::timestamptz, $1::timestamptz
 FROM webhooks AS w
 JOIN ROWS FROM (
-    unnest($2::text[]), unnest($3::text[]), unnest($4::text[])
+    unnest($2::text::text[]), unnest($3::text::text[]), unnest($4::text::text[])
 ) WITH ORDINALITY AS e (event_id, subject, filters, place) ON w.filters && string_to_array(e.filters, ' ')
 WHERE w.tenant_id = $5::text AND w.enabled AND w.deleted_at IS NULL
 ORDER BY e.place
@@ -268,7 +268,14 @@ async def insert_deliveries(
     spaces. The id begins with the event's time and derives from event and endpoint, so that handling the event again
     makes the same one.
     """
-    await conn.execute(INSERT_DELIVERIES, now, event_ids, subjects, filters, tenant_id)
+    await conn.execute(
+        INSERT_DELIVERIES,
+        now,
+        array_text(event_ids),
+        array_text(subjects),
+        array_text(filters),
+        tenant_id,
+    )
 
 
 INSERT_DELIVERY: Final = """-- name: InsertDelivery :one
@@ -365,7 +372,7 @@ WITH RECURSIVE lane AS (
             AND mod(hashtext(l.webhook_id) & 2147483647, $4::int) = $5::int
         ) AS due
     FROM lane AS l
-    LEFT JOIN unnest($6::text[]) AS c (webhook_id) ON c.webhook_id = l.webhook_id
+    LEFT JOIN unnest($6::text::text[]) AS c (webhook_id) ON c.webhook_id = l.webhook_id
 )
 SELECT f.tenant_id::text AS tenant_id, f.webhook_id::text AS webhook_id, f.due::boolean AS due,
     f.urgent::boolean AS urgent,
@@ -402,7 +409,7 @@ async def list_due_lanes(
     stepped over `limit_rows`, the last row tells where to go on, due or not. Urgent is what someone asked for: it
     is found although the lane is closed.
     """
-    rows = await conn.fetch(LIST_DUE_LANES, limit_rows, after, now, workers, place, closed)
+    rows = await conn.fetch(LIST_DUE_LANES, limit_rows, after, now, workers, place, array_text(closed))
     return [ListDueLanesRow(*row) for row in rows]
 
 
@@ -410,7 +417,7 @@ CLAIM_DELIVERIES: Final = """-- name: ClaimDeliveries :many
 WITH due AS (
     SELECT q.tenant_id, q.id
     FROM ROWS FROM (
-        unnest($2::text[]), unnest($3::text[]), unnest($4::int[])
+        unnest($2::text::text[]), unnest($3::text::text[]), unnest($4::text::int[])
     ) AS lane (tenant_id, webhook_id, room)
     CROSS JOIN LATERAL (
         SELECT d.tenant_id, d.id FROM webhook_deliveries AS d
@@ -454,7 +461,14 @@ async def claim_deliveries(
     """Of each endpoint as many as there is room for, longest due first. SKIP LOCKED, so that workers take different
     ones. Whoever does not record an outcome before `leased_until` has died, and another claims the delivery again.
     """
-    rows = await conn.fetch(CLAIM_DELIVERIES, leased_until, tenant_ids, webhook_ids, rooms, now)
+    rows = await conn.fetch(
+        CLAIM_DELIVERIES,
+        leased_until,
+        array_text(tenant_ids),
+        array_text(webhook_ids),
+        array_text(rooms),
+        now,
+    )
     return [ClaimDeliveriesRow(*row) for row in rows]
 
 
@@ -472,7 +486,7 @@ async def list_lane_webhooks(conn: Connection, *, tenant_id: str, ids: Sequence[
 LIST_CLAIMED_EVENTS: Final = """-- name: ListClaimedEvents :many
 SELECT e.shard, e.epoch, e.xid, e.seq, e.id, e.subject, e.tenant_id, e.resource_id, e.resource_version, e.ordering_key, e.payload_type, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent, e.created_at
 FROM ROWS FROM (
-    unnest($1::text[]), unnest($2::text[])
+    unnest($1::text::text[]), unnest($2::text::text[])
 ) AS claimed (tenant_id, id)
 CROSS JOIN LATERAL (
     SELECT l.shard, l.epoch, l.xid, l.seq FROM billing_events AS l
@@ -490,7 +504,7 @@ async def list_claimed_events(
     ids: Sequence[str],
 ) -> list[BillingEvent]:
     """Across tenants: the events of claimed deliveries. A replay repeats an event's id: any of its rows will do."""
-    rows = await conn.fetch(LIST_CLAIMED_EVENTS, tenant_ids, ids)
+    rows = await conn.fetch(LIST_CLAIMED_EVENTS, array_text(tenant_ids), array_text(ids))
     return [BillingEvent(*row) for row in rows]
 
 
@@ -500,12 +514,12 @@ WITH ended AS (
         u.tenant_id, u.delivery_id, u.attempt, u.state, u.next_attempt_at, u.started_at,
         u.duration_ms, u.status_code, u.error, u.response
     FROM ROWS FROM (
-        unnest($1::text[]), unnest($2::text[]),
-        unnest($3::int[]),
-        unnest($4::text[]), unnest($5::timestamptz[]),
-        unnest($6::timestamptz[]), unnest($7::int[]),
-        unnest($8::int[]), unnest($9::text[]),
-        unnest($10::text[])
+        unnest($1::text::text[]), unnest($2::text::text[]),
+        unnest($3::text::int[]),
+        unnest($4::text::text[]), unnest($5::text::timestamptz[]),
+        unnest($6::text::timestamptz[]), unnest($7::text::int[]),
+        unnest($8::text::int[]), unnest($9::text::text[]),
+        unnest($10::text::text[])
     ) AS u (
         tenant_id, delivery_id, attempt, state, next_attempt_at, started_at, duration_ms, status_code,
         error, response
@@ -566,16 +580,16 @@ async def record_attempts(
     """
     rows = await conn.fetch(
         RECORD_ATTEMPTS,
-        tenant_ids,
-        delivery_ids,
-        attempts,
-        states,
-        next_attempts_at,
-        started_at,
-        durations_ms,
-        status_codes,
-        errors,
-        responses,
+        array_text(tenant_ids),
+        array_text(delivery_ids),
+        array_text(attempts),
+        array_text(states),
+        array_text(next_attempts_at),
+        array_text(started_at),
+        array_text(durations_ms),
+        array_text(status_codes),
+        array_text(errors),
+        array_text(responses),
         now,
     )
     return [RecordAttemptsRow(*row) for row in rows]

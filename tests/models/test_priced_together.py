@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corebilling.domains.rating.charging import decide_charges
@@ -71,7 +71,6 @@ def together(aggregation: str, used: Sequence[Decimal]) -> Decimal:
     return max(used) if aggregation == "max" else exact_amount(sum(map(Fraction, used), Fraction(0)))
 
 
-@settings(deadline=None)
 @given(prices, st.lists(moments, max_size=5), quantities, aggregations, grains)
 def test_pauses_of_no_length_change_nothing_of_what_is_billed(price, cuts, used, aggregation, grain):
     items = followers(price, cuts, aggregation)
@@ -96,7 +95,6 @@ def test_pauses_of_no_length_change_nothing_of_what_is_billed(price, cuts, used,
         so_far = exact_amount(Fraction(so_far) + Fraction(charge.amount))
 
 
-@settings(deadline=None)
 @given(st.lists(moments, max_size=5), quantities, grains, st.timedeltas(timedelta(0), timedelta(days=3)))
 def test_however_often_it_pauses_cap_and_minimum_are_due_for_what_was_served(cuts, used, grain, pause):
     for price in (replace(PLAIN, maximum_amount=Decimal(4)), replace(PLAIN, minimum_amount=Decimal(500))):
@@ -120,7 +118,6 @@ def served_share(items: Sequence[PricedItem], terms: Proration) -> Fraction:
     return min(sum((terms.share(span, MARCH).factor for span in spans), Fraction(0)), Fraction(1))
 
 
-@settings(deadline=None)
 @given(prices, st.lists(moments, max_size=3), moments, quantities, aggregations)
 def test_a_period_invoiced_in_parts_goes_on_where_it_stopped(price, cuts, at, used, aggregation):
     items = followers(price, cuts, aggregation)
@@ -141,7 +138,6 @@ def test_a_period_invoiced_in_parts_goes_on_where_it_stopped(price, cuts, at, us
         assert -TINY < total(parts) - total(whole) < TINY
 
 
-@settings(deadline=None)
 @given(prices, st.lists(moments, max_size=3), quantities, quantities, aggregations)
 def test_late_usage_of_any_of_them_comes_to_what_it_would_have_cost_in_time(
     price, cuts, used, more, aggregation
@@ -176,7 +172,6 @@ def test_late_usage_of_any_of_them_comes_to_what_it_would_have_cost_in_time(
     assert -TINY < total(in_time + too_late) - total(at_once) < TINY
 
 
-@settings(deadline=None)
 @given(prices, st.lists(moments, max_size=4), quantities, aggregations)
 def test_running_amounts_add_up_to_what_all_used_together(price, cuts, used, aggregation):
     items = followers(price, cuts, aggregation)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corebilling.domains.rating.charging import decide_charges
@@ -84,7 +84,6 @@ def test_a_period_invoiced_in_parts_costs_what_it_costs_at_once(at, amount):
     assert [charge.period for charge in rest if charge.kind is ChargeKind.USAGE] == [MARCH]
 
 
-@settings(deadline=None)
 @given(
     cuts=st.sets(moments, max_size=4),
     amount=st.decimals(0, 1000, places=3),

@@ -16,7 +16,7 @@ from corebilling.domains.invoice.bundle_reading import Unreadable, fraction, num
 from corebilling.domains.invoice.verification import verify
 from tests.support.random_bundle import bundles
 
-SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60)
+SLOW = settings(suppress_health_check=list(HealthCheck), max_examples=60)
 
 FIGURES = {
     "amount",

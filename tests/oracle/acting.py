@@ -30,7 +30,9 @@ from tests.oracle.world import (
     Redeem,
     Resume,
     Subscribe,
+    Threshold,
     Use,
+    Watch,
 )
 
 
@@ -59,6 +61,7 @@ async def act(shop: Shop, account: Account, action: Action) -> None:
                     items=_items(account, action.items),
                     trial_days=action.trial_days,
                     minimum_commitment_minor=action.commitment_minor,
+                    spend_thresholds=_thresholds(action.thresholds),
                     start_at=timestamp(action.start_at),
                 )
             )
@@ -75,6 +78,14 @@ async def act(shop: Shop, account: Account, action: Action) -> None:
                     at_period_end=action.at_period_end,
                     effective_at=timestamp(action.effective_at) if action.effective_at else None,
                     minimum_commitment_minor=action.commitment_minor,
+                )
+            )
+        case Watch():
+            await subscriptions.SetSpendThresholds(
+                subscription_service_pb2.SetSpendThresholdsRequest(
+                    request_id=new_id("req"),
+                    subscription_id=name,
+                    spend_thresholds=_thresholds(action.thresholds),
                 )
             )
         case Pause():
@@ -187,6 +198,10 @@ def record(account: Account, use: Use) -> usage_pb2.UsageRecord:
         recorded_at=timestamp(use.at),
         properties=dict(use.properties),
     )
+
+
+def _thresholds(wanted: Sequence[Threshold]) -> list[subscription_pb2.SpendThreshold]:
+    return [subscription_pb2.SpendThreshold(**vars(one)) for one in wanted]
 
 
 def _items(account: Account, items: Sequence[Item]) -> list[subscription_service_pb2.NewSubscriptionItem]:

@@ -1,5 +1,6 @@
 """What a part of a period is charged: fees, usage, late usage, and what is lacking to a commitment."""
 
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 
@@ -48,6 +49,49 @@ class Charging:
         made = [line for line, _ in lines]
         categorized += [(line, "") for line in self._true_ups(part, made)]
         return categorized
+
+    def spent_minor(self, part: Part, at: datetime) -> tuple[int, bool]:
+        """What usage of a running period comes to, and whether this is more than was invoiced of it."""
+        added = sum((after - before for _, before, after in self._so_far(part, at)), Fraction(0))
+        invoiced = [run.charged.get(part.whole.start, Fraction(0)) for run in self.contract.runs]
+        return self._minor(sum(invoiced, added)), added > 0
+
+    def lines_so_far(self, part: Part, at: datetime) -> list[tuple[Line, str]]:
+        """The usage of a running period that no invoice has yet, with the tax categories."""
+        so_far = Span(part.whole.start, at).meets(self.contract.service)
+        lines = []
+        for run, before, after in self._so_far(part, at):
+            used, start = self.used_of(run, part.whole), part.whole.start
+            quantity, amount = run.ahead.get(start, (Fraction(0), Fraction(0)))
+            amount_minor = self._minor(after) - self._minor(before)
+            lines.append((_line("usage", run, run.served.meets(so_far), used - quantity, amount_minor), run))
+            run.ahead[start] = used, amount + after - before
+            run.charged[start] = amount + after - before
+        since = {id(run): number for number, run in enumerate(self.contract.runs)}
+        lines.sort(key=lambda one: (one[1].place, one[0].start, since[id(one[1])]))
+        return [(line, run.price.tax_category) for line, run in lines]
+
+    def _so_far(self, part: Part, at: datetime) -> list[tuple[Run, Fraction, Fraction]]:
+        """Items that were used since their last invoice, in the order that they served in: what all of their
+        price came to without that, and with it. No minimum is due yet."""
+        found = []
+        beside: dict[Price, list[tuple[Run, Fraction]]] = {}
+        for run in sorted(self.contract.runs, key=lambda run: run.served.start):
+            begun = max(run.served.start, self.contract.anchor)
+            if not (run.tells_so_far and begun < at and run.served.end >= part.whole.start):
+                continue
+            settled = part.whole.start in run.billed
+            used = run.billed[part.whole.start] if settled else self.used_of(run, part.whole)
+            if not used and part.whole.start not in run.charged:
+                continue
+            others = beside.setdefault(run.price, []) if run.aggregation in TOGETHER else []
+            before = self._amount_of(run.price, others, part.whole, final=False)
+            others.append((run, used))
+            after = self._amount_of(run.price, others, part.whole, final=False)
+            quantity, amount = run.ahead.get(part.whole.start, (Fraction(0), Fraction(0)))
+            if not settled and used != quantity:
+                found.append((run, before + amount, after))
+        return found
 
     def _true_ups(self, part: Part, lines: list[Line]) -> list[Line]:
         """What this period, if it ends here, and those whose usage came late lack to what was committed."""
@@ -135,12 +179,15 @@ class Charging:
         if goes_on or (not serves and not (at_once and part.span.start <= begun < part.span.end)):
             return None
         before = self._comes_to(run, part.whole)
+        ahead, charged = run.ahead.get(part.whole.start, (Fraction(0), Fraction(0)))
         used = self.used_of(run, part.whole)
         run.bill(part.whole, used)
         after = self._comes_to(run, part.whole)
-        if self._charged(run, part.whole) != [run] and not used and before == after:
+        run.charged[part.whole.start] = after - before
+        if self._charged(run, part.whole) != [run] and not used and before == after and not ahead:
             return None
-        return _line("usage", run, run.served.meets(so_far), used, self._minor(after) - self._minor(before))
+        amount_minor = self._minor(after) - self._minor(before + charged)
+        return _line("usage", run, run.served.meets(so_far), used - ahead, amount_minor)
 
     def _late_lines(self, run: Run) -> list[Line]:
         """What settled periods of the item turned out to cost more, or less."""
@@ -155,6 +202,7 @@ class Charging:
             before = self._comes_to(run, period)
             run.bill(period, used)
             after = self._comes_to(run, period)
+            run.charged[period.start] = run.charged.get(period.start, Fraction(0)) + after - before
             if used == billed and after == before:
                 continue
             amount_minor = self._minor(after - before) if ahead else self._minor(after) - self._minor(before)
@@ -189,15 +237,24 @@ class Charging:
 
     def _comes_to(self, run: Run, whole: Span) -> Fraction:
         """What they come to, as if it had been one item all along."""
-        runs = self._charged(run, whole)
-        if not runs:
+        charged = [(one, one.billed[whole.start]) for one in self._charged(run, whole)]
+        return self._amount_of(run.price, charged, whole)
+
+    def _amount_of(
+        self, price: Price, used: list[tuple[Run, Fraction]], whole: Span, *, final: bool = True
+    ) -> Fraction:
+        """What quantities of items of one price come to in a period."""
+        if not used:
             return Fraction(0)
-        quantities = [one.billed[whole.start] for one in runs]
-        quantity = max(quantities) if run.aggregation == "max" else sum(quantities, Fraction(0))
+        first = used[0][0]
+        quantities = [quantity for _, quantity in used]
+        quantity = max(quantities) if first.aggregation == "max" else sum(quantities, Fraction(0))
         service = whole.meets(self.contract.service)
-        shares = [self._share(one.served.meets(service), whole) for one in runs]
-        price = self._terms(run.price, whole)
-        amount = amount_of_records(run, whole) if run.by_record else amount_of(price, quantity)
+        shares = [self._share(one.served.meets(service), whole) for one, _ in used]
+        price = self._terms(price, whole)
+        amount = amount_of_records(first, whole) if first.by_record else amount_of(price, quantity)
+        if not final:
+            price = replace(price, minimum_amount="")
         return period_amount(price, amount, min(sum(shares, Fraction(0)), Fraction(1)))
 
 

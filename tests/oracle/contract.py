@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from tests.oracle.metering import Run
 from tests.oracle.times import BEGINNING, FOREVER, Span, boundary, period_at
-from tests.oracle.world import Cancel, Change, Customer, Item, Seller, Subscribe
+from tests.oracle.world import Cancel, Change, Customer, Item, Seller, Subscribe, Threshold, Watch
 
 GRACE = timedelta(hours=1)
 INSTANT = timedelta(microseconds=1)
@@ -35,6 +35,7 @@ class Contract:
         self.ends_at = FOREVER
         self.ends_with_period = False
         self.commitments: list[tuple[int, Span]] = []
+        self.thresholds: tuple[Threshold, ...] = ()
 
     @property
     def service(self) -> Span:
@@ -94,6 +95,7 @@ class Contract:
         self.state = "created" if start > self.now else "trialing" if trial else "active"
         always = Span(BEGINNING, FOREVER)
         self.commitments = [(action.commitment_minor, always)]
+        self.thresholds = action.thresholds
         self.runs = [
             Run(item.price, item.quantity, place, always, always) for place, item in enumerate(action.items)
         ]
@@ -162,6 +164,12 @@ class Contract:
             rest = Part(Span(at, part.span.end), part.whole, trial=False)
             part.span, part.closes_at = Span(part.span.start, at), at
             self.parts.append(rest)
+
+    def watch(self, action: Watch) -> bool:
+        if self.state == "none":
+            return False
+        self.thresholds = action.thresholds
+        return True
 
     def _committed_until(self, at: datetime) -> list[tuple[int, Span]]:
         """What was to begin later never does."""

@@ -25,8 +25,10 @@ from tests.oracle.world import (
     Seller,
     Subscribe,
     TaxRate,
+    Threshold,
     Use,
     Visit,
+    Watch,
 )
 
 YEAR = timedelta(days=366)
@@ -175,7 +177,8 @@ class _LifeOf:
         start = begin + self.schedule.starts_after
         self.anchor = start + timedelta(days=self.schedule.trial_days)
         minimum = self.minimum() if self.chance.random() < 0.2 else 0
-        subscribe = Subscribe(self.items(), start, self.schedule.trial_days, minimum)
+        thresholds = self.thresholds() if self.chance.random() < 0.25 else ()
+        subscribe = Subscribe(self.items(), start, self.schedule.trial_days, minimum, thresholds)
         before = self.negotiation(begin) if self.chance.random() < 0.1 else []
         visits = [Visit(begin, (*self.money(begin, 0.5), *before, subscribe, *self.usage(begin)))]
         ends = self.chance.choice((None, self.chance.randrange(1, len(later) + 1)))
@@ -189,6 +192,8 @@ class _LifeOf:
                 actions += self.step(at)
             if self.chance.random() < 0.04:
                 actions += self.negotiation(at)
+            if self.chance.random() < 0.03:
+                actions.append(Watch(self.thresholds()))
             if self.chance.random() < 0.8:
                 actions += self.usage(at)
             actions += self.corrections()
@@ -219,6 +224,15 @@ class _LifeOf:
             back = timedelta(seconds=self.chance.choice((0, 1, 7200, 86_400 * 2, 86_400 * 8)))
             return [replace(change, effective_at=at.replace(microsecond=0) - back)]
         return [change]
+
+    def thresholds(self) -> tuple[Threshold, ...]:
+        scale = {"JPY": 1, "USD": 100, "KWD": 1000}[self.currency]
+        once = [
+            Threshold(self.chance.randrange(1, most * scale))
+            for most in self.chance.choice(((), (20,), (9, 300)))
+        ]
+        again = [Threshold(self.chance.randrange(7 * scale, 200 * scale), recurring=True)]
+        return (*once, *self.chance.choice(([], again, again)))
 
     def minimum(self) -> int:
         """What a period comes to at least, in minor units: now and then it makes a difference."""

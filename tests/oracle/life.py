@@ -9,10 +9,11 @@ from fractions import Fraction
 
 from tests.oracle import invoicing
 from tests.oracle.charging import Charging
-from tests.oracle.contract import GRACE, Contract, Part
+from tests.oracle.contract import GRACE, INSTANT, Contract, Part
 from tests.oracle.metering import BY_RECORD, Record
 from tests.oracle.negotiation import Negotiated, negotiate
 from tests.oracle.prices import number
+from tests.oracle.thresholds import level_reached
 from tests.oracle.times import FOREVER, Span
 from tests.oracle.world import (
     Action,
@@ -30,6 +31,7 @@ from tests.oracle.world import (
     Seller,
     Subscribe,
     Use,
+    Watch,
     Year,
 )
 
@@ -49,13 +51,21 @@ class Life:
         self.invoices: list[Invoice] = []
         self.charging = Charging(self.contract, self.negotiated, self.invoices)
         self.answers: list[bool] = []
+        self.used_more = False
+        """At this visit, in a way that may come to a threshold."""
+        self.reached: dict[Span, int] = {}
+        """The last threshold that periods were invoiced at."""
 
     def live(self) -> Year:
         for visit in self.customer.visits:
             self._pass_time(visit.at)
+            self.used_more = False
             for action in visit.actions:
                 self.answers.append(self._act(action))
+            reached = self._reached() if self.used_more else None
             self._pass_time(visit.at)
+            if reached:
+                self._invoice_so_far(reached)
         self._pass_time(self.seller.ends)
         granted = sorted((one for one in self.credits if one.granted >= 0), key=lambda one: one.granted)
         return Year(
@@ -87,7 +97,28 @@ class Life:
     def _close(self, part: Part) -> None:
         part.settled = True
         if not part.trial and (lines := self.charging.lines_of(part)):
-            self._invoice(part, lines)
+            self._invoice(part.span, lines)
+
+    def _reached(self) -> Part | None:
+        """The running part, if its period has come to a threshold at which it was not invoiced yet."""
+        if self.contract.state not in ("active", "paused"):
+            return None
+        part = self.contract.parts[-1]
+        at = self._behind_start(part)
+        spent_minor, is_more = self.charging.spent_minor(part, at)
+        level_minor = level_reached(self.contract.thresholds, spent_minor)
+        if at >= part.span.end or not is_more or level_minor <= self.reached.get(part.whole, 0):
+            return None
+        self.reached[part.whole] = level_minor
+        return part
+
+    def _behind_start(self, part: Part) -> datetime:
+        return max(self.contract.now, part.span.start + INSTANT)
+
+    def _invoice_so_far(self, part: Part) -> None:
+        at = self._behind_start(part)
+        if lines := self.charging.lines_so_far(part, at):
+            self._invoice(Span(part.whole.start, at), lines)
 
     def _act(self, action: Action) -> bool:
         if not isinstance(action, Use | Correct | Negotiate | Grant | Redeem):
@@ -97,6 +128,8 @@ class Life:
                 return self.contract.subscribe(action)
             case Change():
                 return self.contract.change(action)
+            case Watch():
+                return self.contract.watch(action)
             case Pause():
                 return self.contract.pause()
             case Resume():
@@ -150,6 +183,7 @@ class Life:
             if run.price.meter == action.meter and run.served.start <= action.at < run.served.end:
                 record = Record(action.at, number(action.quantity), action.properties)
                 run.records.append(record)
+                self.used_more |= run.tells_so_far and action.at >= self.contract.anchor
                 self._open_closing_part()
                 return record
         return None
@@ -163,6 +197,7 @@ class Life:
         if record.quantity is None:
             return not action.quantity
         record.quantity = number(action.quantity) if action.quantity else None
+        self.used_more |= bool(action.quantity) and run.tells_so_far and record.at >= self.contract.anchor
         self._open_closing_part()
         return True
 
@@ -197,7 +232,7 @@ class Life:
                     Fraction(uncharged_minor * taken_minor, invoiced_minor)
                 )
 
-    def _invoice(self, part: Part, lines: list[tuple[Line, str]]) -> None:
+    def _invoice(self, span: Span, lines: list[tuple[Line, str]]) -> None:
         """Of lines with their tax categories."""
         amounts = [invoicing.Amounts(line.price, category, line.amount_minor) for line, category in lines]
         for (line, _), one in zip(lines, amounts, strict=True):
@@ -211,8 +246,8 @@ class Life:
             due_minor, prepaid_minor = 0, prepaid_minor + due_minor
         self.invoices.append(
             Invoice(
-                start=part.span.start,
-                end=part.span.end,
+                start=span.start,
+                end=span.end,
                 lines=tuple(
                     Line(
                         line.kind,

@@ -35,7 +35,11 @@ class Run:
     fee: Span
     records: list[Record] = field(default_factory=list)
     billed: dict[datetime, Fraction] = field(default_factory=dict)
-    """By the beginning of the period that the usage lies in."""
+    """By the beginning of the period that the usage lies in, once that is invoiced."""
+    ahead: dict[datetime, tuple[Fraction, Fraction]] = field(default_factory=dict)
+    """What earlier invoices, of thresholds, have of the period's quantity and amount, likewise."""
+    charged: dict[datetime, Fraction] = field(default_factory=dict)
+    """What all invoices charged for it, before rounding."""
     looked_at: dict[datetime, list[Record]] = field(default_factory=dict)
     """The records that were billed by a price for single ones, likewise."""
     charged_once: bool = False
@@ -52,6 +56,11 @@ class Run:
     @property
     def by_record(self) -> bool:
         return bool(self.price.percentage or self.price.matrix)
+
+    @property
+    def tells_so_far(self) -> bool:
+        """Whether what was used has a price before the period is over: not where single records count."""
+        return bool(self.price.meter) and not (self.by_record or self.aggregation in BY_RECORD)
 
     def bill(self, period: Span, used: Fraction) -> None:
         self.billed[period.start] = used

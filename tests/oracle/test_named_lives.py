@@ -11,6 +11,7 @@ from tests.oracle.world import (
     Action,
     Cancel,
     Change,
+    Correct,
     Customer,
     Item,
     Pause,
@@ -18,9 +19,11 @@ from tests.oracle.world import (
     Resume,
     Seller,
     Subscribe,
+    Threshold,
     Tier,
     Use,
     Visit,
+    Watch,
 )
 from tests.support.platform import Platform
 
@@ -31,10 +34,15 @@ FEE = Price("fee", "flat", unit_amount="31")
 OTHER = Price("other", "flat", unit_amount="62")
 USED = Price("used", "graduated", meter="requests", tiers=(Tier("10", "2", "3"), Tier("", "1")))
 LEAST = Price("least", "per_unit", meter="requests", unit_amount="1", minimum_amount="58")
+CALLS = Price("calls", "per_unit", meter="jobs", unit_amount="20")
+CAPPED = Price("capped", "per_unit", meter="requests", unit_amount="1", maximum_amount="31")
 SETUP = Price("setup", "per_unit", unit_amount="9.995", one_time=True)
-PRICES = (FEE, OTHER, USED, LEAST, SETUP)
+PRICES = (FEE, OTHER, USED, LEAST, CALLS, CAPPED, SETUP)
 ITEMS = (Item(FEE, "1"), Item(USED))
 OTHER_ITEMS = (Item(OTHER, "1"), Item(USED))
+BOTH = Change((Item(USED), Item(CALLS)))
+AT_TEN = Watch((Threshold(1000),))
+AT_EACH_TEN = Watch((Threshold(1000, recurring=True),))
 SET_UP = (*ITEMS, Item(SETUP, "3"))
 
 
@@ -84,6 +92,53 @@ LIVES = {
         at(START + DAY, Use("requests", "4", START + DAY)),
         at(RENEWAL - 30 * MINUTE, now(OTHER_ITEMS)),
         at(RENEWAL + 20 * MINUTE, now(ITEMS)),
+    ],
+    "at a threshold, and again in the next period": [
+        at(START + DAY, AT_TEN, Use("requests", "3.499", START)),
+        at(START + 2 * DAY, Use("requests", "0.001", START + DAY)),
+        at(START + 3 * DAY, Use("requests", "40", START + DAY)),
+        at(RENEWAL + 30 * MINUTE, Use("requests", "40", RENEWAL)),
+        at(RENEWAL + DAY, Use("requests", "2", RENEWAL - DAY)),
+    ],
+    "at thresholds before and after a pause": [
+        at(START + DAY, AT_EACH_TEN, Use("requests", "8", START)),
+        at(START + 2 * DAY, Pause()),
+        at(START + 3 * DAY, Resume(), Use("requests", "8", START + 3 * DAY)),
+        at(START + 4 * DAY, Use("requests", "8", START + DAY)),
+    ],
+    "at thresholds before and after a pause, with a cap": [
+        at(START, AT_EACH_TEN, Change((Item(CAPPED),))),
+        at(START + DAY, Use("requests", "12", START)),
+        at(START + 2 * DAY, Pause()),
+        at(START + 3 * DAY, Resume(), Use("requests", "12", START + 3 * DAY)),
+        at(START + 4 * DAY, Use("requests", "30", START + 4 * DAY)),
+        at(START + 5 * DAY, Cancel()),
+    ],
+    "at a threshold, of a price that is replaced": [
+        at(START + DAY, AT_EACH_TEN, Use("requests", "8", START)),
+        at(START + 2 * DAY, Use("requests", "1", START), Change((Item(LEAST),))),
+        at(START + 3 * DAY, Use("requests", "30", START + 3 * DAY), Use("requests", "5", START + DAY)),
+        at(START + 4 * DAY, now((Item(CAPPED),)), Use("requests", "30", START + 4 * DAY)),
+        at(START + 5 * DAY, Use("requests", "7", START + 3 * DAY)),
+    ],
+    "at a threshold, in the instant of an invoice at once": [
+        at(START + DAY, AT_TEN),
+        at(START + 2 * DAY, Use("requests", "30", START), now((Item(OTHER, "1"), Item(CALLS)))),
+        at(START + 3 * DAY, Use("jobs", "1", START + 3 * DAY)),
+    ],
+    "at a threshold, and all of it taken back": [
+        at(START + DAY, AT_TEN, Use("requests", "8", START)),
+        at(START + 2 * DAY, Correct(0)),
+    ],
+    "at a threshold, and taken back with another one": [
+        at(START, BOTH, AT_EACH_TEN),
+        at(START + DAY, Use("requests", "8", START)),
+        at(START + 2 * DAY, Correct(0, "0"), Use("jobs", "1", START), Use("jobs", "1", START + DAY)),
+    ],
+    "at a threshold in the hour after a period, and in the instant of cancellation": [
+        at(RENEWAL + 30 * MINUTE, AT_TEN, Use("requests", "40", RENEWAL - DAY)),
+        at(RENEWAL + 40 * MINUTE, Use("requests", "40", RENEWAL)),
+        at(RENEWAL + DAY, Use("requests", "40", RENEWAL + DAY), Cancel()),
     ],
     "set up in the instant of renewal, and in that of cancellation": [
         at(RENEWAL, Change(SET_UP)),

@@ -98,11 +98,20 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Threshold:
+    """What a period's usage comes to when it is invoiced at once; a recurring one again and again."""
+
+    amount_minor: int
+    recurring: bool = False
+
+
+@dataclass(frozen=True)
 class Subscribe:
     items: tuple[Item, ...]
     start_at: datetime
     trial_days: int = 0
     commitment_minor: int = 0
+    thresholds: tuple[Threshold, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,13 @@ class Change:
     at_period_end: bool = False
     effective_at: datetime | None = None
     commitment_minor: int | None = None
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Has usage invoiced at these thresholds, and at no others any more."""
+
+    thresholds: tuple[Threshold, ...]
 
 
 @dataclass(frozen=True)
@@ -178,7 +194,7 @@ class Grant:
     priority: int = 0
 
 
-Action = Subscribe | Change | Pause | Resume | Cancel | Use | Correct | Negotiate | Redeem | Grant
+Action = Subscribe | Change | Watch | Pause | Resume | Cancel | Use | Correct | Negotiate | Redeem | Grant
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from corebilling.domains.rating.service import RatingService
 from corebilling.mapping import timestamp
 from corebilling.values.caller import Caller
 from corebilling.values.ids import new_id
-from tests.support import reporting
+from tests.support import correction, reporting
 from tests.support.app import refused
 from tests.support.catalog import (
     change,
@@ -224,6 +224,30 @@ async def test_thresholds_count_towards_a_commitment_and_not_in_a_trial(platform
     assert first.subtotal_minor == 1134
     assert first.subtotal_minor + last.subtotal_minor == 10_000
     assert last.lines[-1].evidence.lines_minor == 1134 + 2000
+
+
+async def test_a_flat_amount_is_billed_once_though_all_usage_was_taken_back_within_the_period(
+    platform: Platform,
+) -> None:
+    """A threshold that other usage reaches gives back what was used, but not what even no usage costs."""
+    _, tokens = await prices(platform)
+    metered = {"usage": catalog_pb2.PRICE_USAGE_METERED, "meter_id": (await new_meter(platform, "calls")).id}
+    calls = await new_price(
+        platform, tokens.product_id, "calls", model=catalog_pb2.PRICE_MODEL_PER_UNIT, **metered
+    )
+    made = await subscribe(
+        platform, tokens, calls, spend_thresholds=[Threshold(amount_minor=500, recurring=True)]
+    )
+    first = reporting.usage_record(platform, made.id, "800", platform.clock.now())
+    await reporting.use_batch(platform, [first])
+    await platform.drain()
+    await correction.correct(platform, first.idempotency_key, "0")
+    second = reporting.usage_record(platform, made.id, "1", platform.clock.now(), meter="calls")
+    await reporting.use_batch(platform, [second])
+    await platform.drain()
+    await platform.pass_time(days=32)
+    amounts = [[line.amount_minor for line in one.lines] for one in await invoices_of(platform, made.id)]
+    assert amounts == [[150 + 984], [-984, 2000], [0, 0]]
 
 
 async def test_thresholds_can_be_set_and_taken_away(platform: Platform) -> None:

@@ -3,9 +3,10 @@
 import importlib
 import subprocess
 import sys
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal
 from pathlib import Path
+from random import Random
 from types import ModuleType
 
 import asyncpg
@@ -91,6 +92,16 @@ UPDATE ledger_entries SET note = sqlc.narg(note) WHERE tenant_id = @tenant_id;
 
 -- name: DeleteLedgerEntries :exec
 DELETE FROM ledger_entries;
+
+-- name: ListUnnested :many
+SELECT
+    unnest(@texts::text[])::text AS text, unnest(@numbers::bigint[])::bigint AS number,
+    unnest(@quantities::numeric[])::numeric AS quantity, unnest(@times::timestamptz[])::timestamptz AS time,
+    unnest(@raw::bytea[])::bytea AS raw;
+
+-- name: CountUnnested :one
+SELECT (count(*) FILTER (WHERE u.id = ANY (@ids::text[])))::bigint AS known
+FROM unnest(@ids::text[]) AS u (id);
 
 -- name: CopyLedgerEntries :copyfrom
 INSERT INTO ledger_entries (tenant_id, id, quantity, at) VALUES (@tenant_id, @id, @quantity, @at);
@@ -270,6 +281,14 @@ def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
     assert "entry.sql: Second: " in run.stderr
 
 
+def test_arrays_that_are_only_unnested_are_written_out(generated: Path) -> None:
+    text = (generated / "generated_db" / "entry.py").read_text()
+    assert "unnest($1::text::text[])" in text
+    assert "array_text(texts)" in text
+    assert "unnest($5::bytea[])" in text
+    assert "unnest($1::text[]) AS u (id)" in text, "it is looked through for each row as well"
+
+
 @pytest.fixture
 def entry(generated: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(generated))
@@ -285,6 +304,37 @@ async def test_generated_functions_run_on_postgres(entry: ModuleType, postgres_u
         await written_rows_are_read_back(entry, conn, now)
     finally:
         await conn.execute("DROP SCHEMA IF EXISTS sqlc_gen CASCADE")
+        await conn.close()
+
+
+def random_row(chance: Random) -> tuple[str, int, Decimal, datetime, bytes]:
+    characters = "aé日\U0001f600 \\\"',{}\n\t\x01\x7f\u2028"
+    text = "".join(chance.choices(characters, k=chance.randrange(6)))
+    number = chance.choice([0, 1, -(2**63), 2**63 - 1, chance.getrandbits(40)])
+    quantity = Decimal(chance.getrandbits(80) - 2**79).scaleb(-chance.randrange(13), Context(prec=50))
+    time = datetime(1, 1, 2, tzinfo=UTC) + timedelta(microseconds=chance.getrandbits(57))
+    return text, number, quantity, time, text.encode()
+
+
+async def test_arrays_arrive_as_they_were_sent(entry: ModuleType, postgres_url: str) -> None:
+    chance = Random(1)
+    conn = await asyncpg.connect(postgres_url)
+    try:
+        for length in (0, 1, 2, *[20] * 50):
+            rows = [random_row(chance) for _ in range(length)]
+            texts, numbers, quantities, times, raw = zip(*rows, strict=True) if rows else [()] * 5
+            found = await entry.list_unnested(
+                conn, texts=texts, numbers=numbers, quantities=quantities, times=times, raw=raw
+            )
+            assert [(one.text, one.number, one.quantity, one.time, one.raw) for one in found] == rows
+        for text in ("", "NULL", "null", "{a,b}", "\\", '"'):
+            (one,) = await entry.list_unnested(
+                conn, texts=[text], numbers=[], quantities=[], times=[], raw=[]
+            )
+            assert one.text == text
+        with pytest.raises(asyncpg.NumericValueOutOfRangeError):
+            await entry.list_unnested(conn, texts=[], numbers=[2**63], quantities=[], times=[], raw=[])
+    finally:
         await conn.close()
 
 

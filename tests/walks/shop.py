@@ -107,6 +107,7 @@ async def open_shop(platform: Platform, chance: Random) -> Shop:
     await tax_rate(platform, "19")
     await tax_rate(platform, "1.375", name="City", region="BE", compound=True)
     await coupon(platform, "TENTH", percent="10")
+    await coupon(platform, "THIRD", percent="33.333")
     await coupon(platform, "ONCE", percent="33.333", duration=discount_pb2.DISCOUNT_DURATION_ONCE)
     for currency in CURRENCIES:
         await coupon(platform, f"FIXED-{currency}", amount_minor=500, currency=currency)

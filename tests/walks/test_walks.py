@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.platform import Platform
 from tests.walks.shop import open_shop
+from tests.walks.twins import Twins
 from tests.walks.walk import Walk
 
 SEED = int(os.environ.get("SEED", "1"))
@@ -32,9 +33,22 @@ async def test_many_walks(platform: Platform, seed: int) -> None:
     await take(platform, seed, STEPS)
 
 
-async def take(platform: Platform, seed: int, steps: int) -> None:
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_what_is_put_right_comes_to_what_it_would_have_from_the_start(
+    platform: Platform, seed: int
+) -> None:
+    await take(platform, seed, 16, Twins)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(SEED, SEED + WALKS))
+async def test_many_twins(platform: Platform, seed: int) -> None:
+    await take(platform, seed, STEPS, Twins)
+
+
+async def take(platform: Platform, seed: int, steps: int, kind: type[Walk | Twins] = Walk) -> None:
     chance = Random(seed)
-    walk = Walk(platform, chance, await open_shop(platform, chance))
+    walk = kind(platform, chance, await open_shop(platform, chance))
     try:
         await walk.go(steps)
     except (AssertionError, grpc.aio.AioRpcError) as error:

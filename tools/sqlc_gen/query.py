@@ -9,6 +9,7 @@ from typing import Any
 from sqlc_gen.schema import Column, QueryError, Schema, is_guessed, is_unknown, is_void, read_column, snake
 
 COMMANDS = (":one", ":many", ":exec", ":execrows", ":copyfrom", ":batchexec")
+_ROW_BY_ROW = (":copyfrom", ":batchexec")
 # A verb that says the row may be absent: nothing found, nothing to claim, precondition not met.
 _MAY_BE_ABSENT = ("Find", "Mark", "Claim", "Try")
 _NULLABLE_COMMENT = "nullable:"
@@ -27,6 +28,8 @@ class Query:
     params: tuple[Column, ...]
     columns: tuple[Column, ...]
     insert_into: str
+    written_out: frozenset[str] = frozenset()
+    """Array parameters that are sent as their text."""
 
     @property
     def function(self) -> str:
@@ -64,7 +67,23 @@ def checked_query(raw: Any, schema: Schema) -> Query:
         schema.python_type(column, parameter=False)
     for param in query.params:
         schema.python_type(param, parameter=True)
-    return query
+    return query if query.command in _ROW_BY_ROW else _with_arrays_written_out(query)
+
+
+def _with_arrays_written_out(query: Query) -> Query:
+    """Arrays that are only unnested go as text, which Postgres takes apart itself.
+
+    The driver examines each element of an array several times, and takes five times as long. Elsewhere, as
+    in `= ANY`, Postgres might take the text apart anew for each row.
+    """
+    text, written_out = query.text, set()
+    for number, param in enumerate(query.params, start=1):
+        unnested = re.compile(rf"\bunnest\(\s*\${number}::([\w ]+\[\])\s*\)")
+        only_unnested = len(unnested.findall(text)) == len(re.findall(rf"\${number}\b", text))
+        if only_unnested and param.is_array and not param.nullable and param.type != "bytea":
+            text = unnested.sub(rf"unnest(${number}::text::\1)", text)
+            written_out.add(param.name)
+    return replace(query, text=text, written_out=frozenset(written_out))
 
 
 def _split_comment(lines: list[str]) -> tuple[tuple[str, ...], set[str] | None]:

@@ -14,7 +14,7 @@ def render(source: str, queries: list[Query], schema: Schema) -> str:
     body = "\n\n".join(part for query in queries for part in _parts(query, schema))
     models = [table.class_name for table in schema.tables.values()]
     local = {
-        "connection": ["Connection", "Json", "RowNotFound", "rows_affected"],
+        "connection": ["Connection", "Json", "RowNotFound", "array_text", "rows_affected"],
         "models": models + [pascal(name) for name in schema.enums],
     }
     return f"{layout.header(source)}\n{layout.imports(body, local)}\n{body}"
@@ -118,7 +118,11 @@ def _execrows(query: Query) -> _Body:
 
 
 def _arguments(query: Query) -> list[str]:
-    return [query.constant, *(param.field for param in query.params)]
+    fields = (
+        f"array_text({param.field})" if param.name in query.written_out else param.field
+        for param in query.params
+    )
+    return [query.constant, *fields]
 
 
 def _copyfrom(query: Query) -> _Body:

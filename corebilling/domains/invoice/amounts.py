@@ -35,7 +35,7 @@ from corebilling.values.tax import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
 class AmountLine:
     """An amount, rounded once, and what it is taxed with; an exemption says why it is not taxed at all.
 
@@ -64,7 +64,7 @@ class Terms:
     rounding: Rounding = Rounding.HALF_UP
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
 class LineResult:
     """What became of a line.
 

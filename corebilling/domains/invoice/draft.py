@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from billing.invoice.v1 import invoice_pb2 as pb
@@ -19,11 +18,11 @@ from corebilling.domains.invoice.reckoning import ReckonedLine, Reckoning
 from corebilling.mapping import decimal_text, enum_number, moment_object, to_message
 from corebilling.values.credit import CreditUse
 from corebilling.values.ids import new_id
-from corebilling.values.money import exact_amount, minor_units
+from corebilling.values.money import exact_amount, minor_units, plus
 from corebilling.values.tax import TaxRow
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
 class DraftLine:
     """A line not written yet, its amount rounded once; fields are named as in `InvoiceLine`."""
 
@@ -48,7 +47,7 @@ class DraftLine:
     """Its discount where earlier lines decide it; None: the discounts in force do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
 class Occasion:
     """What an invoice is made for."""
 
@@ -123,7 +122,7 @@ def _rounded(charge: Charge) -> int:
     before = charge.amount_before
     if not before:
         return minor_units(charge.amount, charge.currency)
-    so_far = minor_units(Fraction(before) + Fraction(charge.amount), charge.currency)
+    so_far = minor_units(plus(before, charge.amount), charge.currency)
     return so_far - minor_units(before, charge.currency)
 
 

@@ -30,7 +30,7 @@ from corebilling.domains.rating.model import evidence as shown_tiers
 from corebilling.domains.rating.rerating import corrected, corrected_minor
 from corebilling.errors import BillingError
 from corebilling.mapping import decimal_text
-from corebilling.values.money import exact_amount
+from corebilling.values.money import exact_amount, minus, plus
 from corebilling.values.price import (
     BY_RECORD,
     Price,
@@ -136,7 +136,7 @@ def _recharged_fee(charge: rating_pb2.Charge, terms: Price, quantity: Decimal) -
         return part
     amount_before = exact_amount(whole.amount * before)
     so_far = exact_amount(whole.amount * (before + share))
-    amount = exact_amount(Fraction(so_far) - Fraction(amount_before))
+    amount = minus(so_far, amount_before)
     return replace(part, share_before=before, amount=amount, amount_before=amount_before)
 
 
@@ -182,7 +182,7 @@ def _recharged_late(evidence: bundle_pb2.LineEvidence, terms: Price, share: Frac
     charge = evidence.charge
     before = number(charge.basis.quantity_before, f"quantity before charge {charge.id}")
     added = number(charge.quantity, f"quantity of charge {charge.id}")
-    after = exact_amount(Fraction(before) + Fraction(added))
+    after = plus(before, added)
     old, rated = rate(terms, before, share=share), rate_increase(terms, before, after, share=share)
     made = _recharged(terms, rated, share)
     if not before and not any(_before(evidence)):
@@ -201,7 +201,7 @@ def _billed_before(evidence: bundle_pb2.LineEvidence) -> Fraction:
 def _on_top(made: Recharged, new: Fraction, old: Fraction) -> Recharged:
     """Cut to its decimals together with what was charged before."""
     amount_before = exact_amount(old)
-    amount = exact_amount(Fraction(exact_amount(new)) - Fraction(amount_before))
+    amount = minus(exact_amount(new), amount_before)
     return replace(made, amount=amount, amount_before=amount_before)
 
 

@@ -145,7 +145,7 @@ def decide(
         usage[row.subscription_item_id] = _quantity(row, measured)
         if looked_at is not None:
             records[row.subscription_item_id] = looked_at
-        elif row.billed_quantity:
+        elif _is_invoiced(row):
             invoiced[row.subscription_item_id] = InvoicedUsage(row.billed_quantity, row.billed_amount)
     so_far = Period(taken.full_period.start, taken.period.end)
     for meter_code, quantity in assumed.items():
@@ -189,11 +189,16 @@ def _decide_progressive(taken: TakenIn, grain: Grain) -> list[Charge]:
         {
             row.subscription_item_id: InvoicedUsage(row.billed_quantity, row.billed_amount)
             for row in taken.own
-            if row.billed_quantity
+            if _is_invoiced(row)
         },
         Proration(grain, taken.contract.timezone),
         service=taken.contract.service,
     )
+
+
+def _is_invoiced(row: rating_sql.ListUnbilledUsageRow) -> bool:
+    """Whether invoices have some of it: where all was taken back, what nothing costs, as a flat amount."""
+    return bool(row.billed_quantity or row.billed_amount)
 
 
 def _adjusts(charge: Charge) -> bool:

@@ -42,7 +42,7 @@ class Negotiated:
     valid: Period
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
 class PricedItem:
     """A subscription item; a metered one has no quantity of its own.
 
@@ -123,7 +123,7 @@ class Due:
     share: Fraction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
 class Basis:
     """What a charge was worked out from, beside its price and quantity: kept as its evidence.
 
@@ -139,7 +139,7 @@ class Basis:
     together_before: Together | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
 class Charge:
     """What one price comes to in one cycle. `amount` is exact, in major units of the price's currency.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
+from functools import reduce
 
 from billing.event.v1 import event_pb2 as eventv1
 from billing.rating.v1 import rating_events_pb2 as events
@@ -33,7 +33,7 @@ from corebilling.domains.schedule.rows import find_cycle
 from corebilling.events import outbox
 from corebilling.mapping import decimal_text, instant, to_message
 from corebilling.values.aggregation import Aggregation
-from corebilling.values.money import exact_amount
+from corebilling.values.money import exact_amount, plus
 from corebilling.values.period import Period
 from corebilling.values.price import (
     BY_RECORD,
@@ -321,7 +321,7 @@ async def _mark_minimums(tx: Transaction, rated: Mapping[str, RatedCycle]) -> No
 def _announce_completed(
     tx: Transaction, cycle: models.BillingCycle, charges: Sequence[models.Charge], cause: eventv1.Event
 ) -> None:
-    amount = sum((Fraction(charge.amount) for charge in charges), Fraction(0))
+    amount = reduce(plus, (charge.amount for charge in charges), Decimal(0))
     outbox.append(
         tx,
         events.RatingCompleted(
@@ -330,7 +330,7 @@ def _announce_completed(
             customer_id=cycle.customer_id,
             charge_count=len(charges),
             currency=charges[0].currency if charges else "",
-            amount=decimal_text(exact_amount(amount)),
+            amount=decimal_text(amount),
         ),
         resource_id=cycle.id,
         resource_version=cycle.version,

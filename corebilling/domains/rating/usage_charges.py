@@ -25,7 +25,7 @@ from corebilling.domains.rating.model import (
     touches,
     with_amounts,
 )
-from corebilling.values.money import exact_amount
+from corebilling.values.money import exact_amount, minus, plus
 from corebilling.values.period import Period
 from corebilling.values.price import (
     BY_RECORD,
@@ -113,7 +113,7 @@ class Books:
         charge = self._usage_charge(item, served, quantity, rated, basis)
         # Cut to its decimals together with what was charged before: all of them add up to what all come to.
         amount_before = exact_amount(old.amount)
-        amount = exact_amount(Fraction(exact_amount(new.amount)) - Fraction(amount_before))
+        amount = minus(exact_amount(new.amount), amount_before)
         charge = replace(charge, amount=amount, amount_before=amount_before)
         if invoiced is None:
             return charge
@@ -149,7 +149,7 @@ class Books:
             state[item.price.id, late.full_period] = after
             old, new = before.rated(item.price), after.rated(item.price)
             basis = replace(basis, together=after, together_before=before)
-        added = exact_amount(Fraction(late.quantity) - Fraction(late.billed_quantity))
+        added = minus(late.quantity, late.billed_quantity)
         ahead = late.period.start >= self.period.start
         when = "corrected usage" if added < 0 else "usage ahead" if ahead else "late usage"
         description = f"{item.price.description} ({when})"
@@ -160,7 +160,7 @@ class Books:
             return charge  # Nothing of it was on an invoice.
         # Cut to its decimals, and rounded, together with what was charged before.
         amount_before = exact_amount(old.amount)
-        amount = exact_amount(Fraction(exact_amount(new.amount)) - Fraction(amount_before))
+        amount = minus(exact_amount(new.amount), amount_before)
         return replace(charge, amount=amount, amount_before=amount_before)
 
     def _before(
@@ -209,9 +209,9 @@ def _rest(charge: Charge, now: Rated, before: Rated, invoiced: InvoicedUsage) ->
     left = difference(now, before)
     return replace(
         charge,
-        quantity=exact_amount(Fraction(charge.quantity) - Fraction(invoiced.quantity)),
-        amount=exact_amount(Fraction(charge.amount) - Fraction(invoiced.amount)),
-        amount_before=exact_amount(Fraction(charge.amount_before) + Fraction(invoiced.amount)),
+        quantity=minus(charge.quantity, invoiced.quantity),
+        amount=minus(charge.amount, invoiced.amount),
+        amount_before=plus(charge.amount_before, invoiced.amount),
         tiers=evidence(charge.price, left),
         steps=left.steps,
     )
