@@ -154,7 +154,7 @@ def _not_reratable(cycle: BillingCycle, state: str) -> FailedPrecondition:
 
 _NOT_INVOICED = "The cycle is not invoiced yet; rate it again once it is."
 _NOT_RERATABLE: dict[str, str] = {
-    CycleState.RATED: "What was rated of the period is on its way to an invoice; rate it again once that is there.",
+    CycleState.RATED: "Usage of the period is on its way to an invoice; rate it again once that is there.",
     CycleState.INVOICED: "The cycle's invoice was voided, or had nothing on it: there is nothing to correct. "
     "Invoice what is due with CreateInvoice.",
     InvoiceState.DRAFT: "The cycle's invoice is a draft; rate the cycle again once it is finalized.",
