@@ -37,8 +37,6 @@ from tests.walks.wishes import Wishes
 
 MISPRICED = (("fee", "dear_fee"), ("dear_fee", "fee"), ("sum", "other_sum"), ("other_sum", "sum"))
 """At which price the one buys, and at which the other."""
-MAYBE_FREE = "other_sum"
-"""Unused it costs nothing; of nothing no part was discounted that a corrected price could keep."""
 CORRECTABLE = ("sum", "count", "max", "average", "blocks")
 """Meters whose records can be corrected."""
 QUANTITIES = ("0", "1", "7", "12.345", "400")
@@ -97,8 +95,6 @@ class Twins:
         )
         coupons = chance.sample(["TENTH", "THIRD"], chance.choice([0, 1, 1, 2]))
         self.mispriced = chance.choice([None, None, *MISPRICED])
-        if self.mispriced and self.mispriced[0] == MAYBE_FREE:
-            coupons = []
         others = [code for code in self.shop.sold_in(self.currency) if code not in chain(*MISPRICED)]
         self.codes = chance.sample(others, chance.randint(1, 3))
         self.codes.append(
