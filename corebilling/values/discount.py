@@ -64,16 +64,16 @@ def uncharged_part(taken_minor: int, invoiced_minor: int, uncharged_minor: int) 
     Args:
         taken_minor: Above zero.
         invoiced_minor: What it is taken back from, as it is by now.
-        uncharged_minor: What of that was discounted, or withdrawn.
+        uncharged_minor: What of that was discounted, given back, or withdrawn.
     """
     return uncharged_of(min(taken_minor, invoiced_minor), invoiced_minor, uncharged_minor)
 
 
 def uncharged_of(amount_minor: int, invoiced_minor: int, uncharged_minor: int) -> int:
-    """What of an amount is not charged, if so much of what was invoiced was not."""
+    """What of an amount is not charged, if so much of what was invoiced was not: all of it at most."""
     if invoiced_minor <= 0:
         return 0
-    return round_number(Fraction(uncharged_minor * amount_minor, invoiced_minor))
+    return round_number(Fraction(min(uncharged_minor, invoiced_minor) * amount_minor, invoiced_minor))
 
 
 def apply_discounts(

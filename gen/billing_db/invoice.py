@@ -369,7 +369,10 @@ LIST_INVOICED_BEFORE: Final = """-- name: ListInvoicedBefore :many
 SELECT n.subscription_id::text AS subscription_id, n.subscription_item_id::text AS subscription_item_id,
     n.period_start::timestamptz AS period_start, sum(l.amount_minor)::bigint AS amount_minor,
     sum(
-        uncharged_minor(i.state, i.amount_due_minor, i.total_minor - i.credited_minor, l.amount_minor, l.discount_minor)
+        uncharged_minor(
+            i.state, i.amount_due_minor, i.total_minor - i.credited_minor, l.amount_minor, l.discount_minor,
+            CASE i.credited_minor WHEN 0 THEN 0 ELSE credited_minor(i.tenant_id, i.id, l.id) END
+        )
     )::bigint AS uncharged_minor
 FROM (
     SELECT
@@ -417,8 +420,8 @@ async def list_invoiced_before(
     tenant_id: str,
 ) -> list[ListInvoicedBeforeRow]:
     """What lines of some items ('' stands for true-ups) came to on all invoices, by the period that they begin in, and what
-    of that was never charged: discounts took it off, or the invoice was withdrawn or written off. Those that were issued
-    again count once. The arrays run in parallel.
+    of that is not to be given back: discounts took it off, credit notes gave it back, or the invoice was withdrawn or
+    written off. Those that were issued again count once. The arrays run in parallel.
     """
     rows = await conn.fetch(
         LIST_INVOICED_BEFORE,

@@ -47,7 +47,8 @@ LEFT JOIN LATERAL (
         SELECT
             n.id, n.amount_minor,
             uncharged_minor(
-                v.state, v.amount_due_minor, v.total_minor - v.credited_minor, n.amount_minor, n.discount_minor
+                v.state, v.amount_due_minor, v.total_minor - v.credited_minor, n.amount_minor, n.discount_minor,
+                CASE v.credited_minor WHEN 0 THEN 0 ELSE credited_minor(v.tenant_id, v.id, n.id) END
             ) AS uncharged_minor,
             coalesce(n.evidence ? 'rated_minor', false) AS keeps_discounts
         FROM (

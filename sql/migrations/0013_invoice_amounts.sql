@@ -201,7 +201,7 @@ GRANT SELECT, INSERT, UPDATE ON coupons, discounts, credits, tax_terms, tax_rate
     TO corebilling_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tax_exemptions TO corebilling_app;
 GRANT SELECT, INSERT ON credit_notes TO corebilling_app;
-GRANT SELECT ON coupons, tax_terms, tax_rates, tax_exemptions TO corebilling_worker;
+GRANT SELECT ON coupons, tax_terms, tax_rates, tax_exemptions, credit_notes TO corebilling_worker;
 GRANT SELECT, UPDATE ON discounts TO corebilling_worker;
 -- What an invoice below zero becomes.
 GRANT SELECT, INSERT, UPDATE ON credits TO corebilling_worker;

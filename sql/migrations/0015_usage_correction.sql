@@ -83,20 +83,38 @@ CREATE TABLE rerated_charges (
 );
 CREATE INDEX rerated_charges_by_cycle ON rerated_charges (tenant_id, cycle_id);
 
--- Of a line, what corrections have nothing of to give back: discounts took it off, its invoice was withdrawn, or it was
--- written off, the line's part of what is due of it.
+-- What credit notes took of a line's amount.
+CREATE FUNCTION credited_minor(of_tenant text, of_invoice text, of_line text) RETURNS bigint
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce(sum((item.value->>'amount_minor')::bigint), 0)::bigint
+    FROM credit_notes n CROSS JOIN LATERAL jsonb_array_elements(n.items) item
+    WHERE n.tenant_id = of_tenant AND n.invoice_id = of_invoice AND item.value->>'invoice_line_id' = of_line
+$$;
+
+-- Of a line, what corrections have nothing of to give back: discounts took it off, credit notes gave it back, its
+-- invoice was withdrawn, or it was written off, the line's part of what is due of it.
 CREATE FUNCTION uncharged_minor(
-    invoice_state text, due_minor bigint, of_minor bigint, amount_minor bigint, discount_minor bigint
+    invoice_state text, due_minor bigint, of_minor bigint, amount_minor bigint, discount_minor bigint,
+    credited_minor bigint
 ) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE invoice_state
         WHEN 'void' THEN amount_minor
         WHEN 'uncollectible' THEN
-            discount_minor + round((amount_minor - discount_minor)::numeric * due_minor / of_minor)::bigint
-        ELSE discount_minor
+            gone.minor + round((amount_minor - gone.minor)::numeric * due_minor / of_minor)::bigint
+        ELSE gone.minor
     END
+    FROM (
+        SELECT CASE credited_minor
+            WHEN 0 THEN discount_minor
+            ELSE discount_minor
+                + round((amount_minor - discount_minor)::numeric * credited_minor / amount_minor)::bigint
+        END AS minor
+    ) gone
 $$;
-GRANT EXECUTE ON FUNCTION uncharged_minor(text, bigint, bigint, bigint, bigint) TO corebilling_app, corebilling_worker;
+GRANT EXECUTE ON FUNCTION credited_minor(text, text, text) TO corebilling_app, corebilling_worker;
+GRANT EXECUTE ON FUNCTION uncharged_minor(text, bigint, bigint, bigint, bigint, bigint)
+    TO corebilling_app, corebilling_worker;
 
 CALL isolate_tenant('usage_corrections');
 CALL isolate_tenant('rerated_charges');
@@ -104,7 +122,8 @@ GRANT SELECT, INSERT ON usage_corrections, rerated_charges TO corebilling_app;
 GRANT SELECT ON rerated_charges TO corebilling_worker;
 
 -- migrate:down
-DROP FUNCTION uncharged_minor(text, bigint, bigint, bigint, bigint);
+DROP FUNCTION uncharged_minor(text, bigint, bigint, bigint, bigint, bigint);
+DROP FUNCTION credited_minor(text, text, text);
 DROP TABLE rerated_charges;
 DROP FUNCTION kept_usage(text, text, timestamptz, timestamptz, boolean);
 DROP TABLE usage_corrections;

@@ -1,18 +1,20 @@
 """What is corrected had been discounted, or withdrawn: only what was charged is given back, on any path."""
 
+from decimal import Decimal
+
 import pytest
 from billing.catalog.v1 import catalog_pb2
 from billing.invoice.v1 import invoice_pb2
 from billing.subscription.v1 import subscription_pb2
 
 from tests.rpc.test_reconcile import books
-from tests.rpc.test_rerating import START, Contract, agreed
+from tests.rpc.test_rerating import START, Contract, agreed, invoiced
 from tests.rpc.test_write_off import write_off
 from tests.support.bundle import as_fields, bundle_of, differences
 from tests.support.catalog import subscribe
 from tests.support.correction import correct, rerate, retract
 from tests.support.invoice import invoices_of
-from tests.support.money import balances, coupon, pay, redeem, void
+from tests.support.money import balances, coupon, give_back, pay, redeem, void
 from tests.support.platform import Platform
 from tests.support.reporting import use
 
@@ -175,3 +177,52 @@ async def test_a_price_that_was_free_is_corrected_with_the_discounts_in_force(pl
     (line,) = (await rerate(platform, cycle["id"], one, half)).invoice.lines
     assert (line.amount_minor, line.discount_minor, line.evidence.rated_minor) == (-5000, -500, 10000)
     assert await charged(platform) == (FEE + 5000) * 9 // 10
+
+
+@pytest.mark.parametrize("percent", ["0", "10"])
+@pytest.mark.parametrize(("noted", "left"), [(50000, "0"), (25000, "0.5"), (100, "0.998")])
+async def test_what_a_credit_note_gave_back_is_not_given_back_again(
+    platform: Platform, noted: int, left: str, percent: str
+):
+    made = await discounted(platform, percent) if percent != "0" else await agreed(platform)
+    await use(platform, made.subscription_id, 500, START, key="first")
+    await platform.pass_time(**A_MONTH)
+    (first,) = await invoices_of(platform)
+    await give_back(platform, first.id, **{first.lines[1].id: noted})
+    rest = (100 - Decimal(percent)) / 100 * Decimal(left)
+    for quantity, taken_back in (("300", 20000), ("0", 30000)):
+        await correct(platform, "first", quantity)
+        await platform.pass_time(days=31)
+        second = (await invoices_of(platform))[-1]
+        line = second.lines[-1]
+        assert line.amount_minor == -taken_back
+        assert line.amount_minor - line.discount_minor == -taken_back * rest
+    assert (await books(platform)).balanced
+
+
+async def test_a_corrected_price_keeps_what_a_credit_note_gave_back_of_each_unit(platform: Platform):
+    made = await invoiced(platform, 500)
+    (first,) = await invoices_of(platform)
+    await give_back(platform, first.id, **{first.lines[1].id: 5000})
+    half, thrice = [await made.price(platform, code, unit_amount=code) for code in ("0.5", "3")]
+    price_id, nets = made.tokens.id, []
+    for corrected in (half, thrice, made.tokens.id):
+        (line,) = (await rerate(platform, made.cycle_id, price_id, corrected)).invoice.lines
+        nets.append(line.amount_minor - line.discount_minor)
+        price_id = corrected
+    # A tenth of what is charged stays given back.
+    assert nets == [-22500, 112500, -90000]
+
+
+async def test_a_credit_note_that_comes_after_a_correction_asks_nothing_back(platform: Platform):
+    """It gives back what was given back: the next correction gives nothing more, and charges nothing."""
+    await invoiced(platform, 500)
+    (first,) = await invoices_of(platform)
+    await correct(platform, "first", "250")
+    await platform.pass_time(days=31)
+    await give_back(platform, first.id, **{first.lines[1].id: 50000})
+    await retract(platform, "first")
+    await platform.pass_time(days=31)
+    line = (await invoices_of(platform))[-1].lines[-1]
+    assert (line.amount_minor, line.discount_minor) == (-25000, -25000)
+    assert await charged(platform) == 3 * FEE + 25000

@@ -1,8 +1,8 @@
 """Lines below zero give back no more than was charged.
 
-What discounts took off, or was withdrawn or written off with its invoice, was never charged. A line that
-takes an amount back has its part of that for a discount below zero, and comes to what the customer is to have
-again.
+What discounts took off, credit notes gave back, or was withdrawn or written off with its invoice, is not
+given back. A line that takes an amount back has its part of that for a discount below zero, and comes to what
+the customer is to have again.
 """
 
 from collections.abc import Iterable, Sequence

@@ -927,7 +927,8 @@ class InvoiceLineEvidence(betterproto2.Message):
     invoiced_minor: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
     """
     Of a line that gives back some of what was never charged: what earlier lines of the same came to, and what of that
-    discounts took off, or was withdrawn with its invoice. The line's `discount_minor` is its part of that, below zero.
+    discounts took off, credit notes gave back, or was withdrawn or written off with its invoice. The line's
+    `discount_minor` is its part of that, below zero.
     """
 
     uncharged_minor: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
