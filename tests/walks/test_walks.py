@@ -33,11 +33,11 @@ async def test_many_walks(platform: Platform, seed: int) -> None:
     await take(platform, seed, STEPS)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [11, 14])
 async def test_what_is_put_right_comes_to_what_it_would_have_from_the_start(
     platform: Platform, seed: int
 ) -> None:
-    await take(platform, seed, 16, Twins)
+    await take(platform, seed, 25, Twins)
 
 
 @pytest.mark.long

@@ -37,8 +37,6 @@ from tests.walks.wishes import Wishes
 
 MISPRICED = (("fee", "dear_fee"), ("dear_fee", "fee"), ("sum", "other_sum"), ("other_sum", "sum"))
 """At which price the one buys, and at which the other."""
-MAYBE_FREE = "other_sum"
-"""Unused it costs nothing; of nothing no part was discounted that a corrected price could keep."""
 CORRECTABLE = ("sum", "count", "max", "average", "blocks")
 """Meters whose records can be corrected."""
 QUANTITIES = ("0", "1", "7", "12.345", "400")
@@ -68,15 +66,14 @@ class Twins:
     subscriptions: list[str] = field(default_factory=list)
     mispriced: tuple[str, str] | None = None
     codes: list[str] = field(default_factory=list)
-    """Of the prices bought at first but for the one that is mispriced."""
+    """Of the prices bought at first but for the one that is mispriced; one can be used."""
+    meters: list[str] = field(default_factory=list)
     currency: str = ""
     wrong: list[Wrong] = field(default_factory=list)
 
     async def go(self, steps: int) -> None:
         await self.begin()
-        actions = (
-            [self.use] * 5 + [self.think_again] * 2 + [self.let_time_pass] * 3 + [self.reach_a_boundary] * 2
-        )
+        actions = [self.use] * 5 + [self.think_again] + [self.let_time_pass] * 3 + [self.reach_a_boundary] * 2
         if not self.mispriced:
             actions += [self.change] * 2
         for _ in range(steps):
@@ -98,10 +95,11 @@ class Twins:
         )
         coupons = chance.sample(["TENTH", "THIRD"], chance.choice([0, 1, 1, 2]))
         self.mispriced = chance.choice([None, None, *MISPRICED])
-        if self.mispriced and self.mispriced[0] == MAYBE_FREE:
-            coupons = []
         others = [code for code in self.shop.sold_in(self.currency) if code not in chain(*MISPRICED)]
-        self.codes = chance.sample(others, chance.randint(1, 4))
+        self.codes = chance.sample(others, chance.randint(1, 3))
+        self.codes.append(
+            chance.choice([code for code in CORRECTABLE if code in others and code not in self.codes])
+        )
         wishes = Wishes(self.platform, chance, self.shop)
         drawn: dict[str, tuple[float, Callable[[], Any]]] = {
             "trial_days": (0.2, lambda: chance.choice([1, 5])),
@@ -116,6 +114,9 @@ class Twins:
             for code in coupons:
                 await money.redeem(self.platform, code, customer.id)
             codes = [*self.codes, self.mispriced[place]] if self.mispriced else self.codes
+            self.meters = [
+                code.removeprefix("other_") for code in codes if code in (*self.shop.meters, "other_sum")
+            ]
             request = rpc.CreateSubscriptionRequest(
                 request_id=new_id("req"), customer_id=customer.id, items=self.items(codes), **chosen
             )
@@ -130,7 +131,7 @@ class Twins:
         """Several records, each at a time of its own: which of two is later must not be left to chance."""
         now = self.platform.clock.now()
         for number in range(self.chance.choice([1, 2, 4])):
-            meter = self.chance.choice(["sum", "sum", *self.shop.meters])
+            meter = self.chance.choice(self.meters)
             back = self.chance.choice([timedelta(), timedelta(), timedelta(days=3), timedelta(days=30)])
             way = self.chance.choice(["right", "forgotten", "too much", "mistaken"])
             if meter not in CORRECTABLE and way != "forgotten":
