@@ -102,7 +102,7 @@ LIES: dict[str, tuple[Callable[[Fields], object], str]] = {
         "start",
     ),
     "the first record that was there": (
-        lambda b: charge(b, 2)["charge"]["basis"].update(first_recorded_at="2026-01-01T00:00:00Z"),
+        lambda b: charge(b, 2)["charge"]["basis"].update(first_recorded_at="2026-12-01T00:00:00Z"),
         "first record when rated",
     ),
     "what is left of a credit": (lambda b: more(b["credits"][0], "remaining_minor", 10_000), "left of"),

@@ -92,12 +92,18 @@ def _total(part: str, evidence: bundle_pb2.LineEvidence, records: _Records) -> I
     if total.quantity:
         quantity = number(total.quantity, "quantity of a total")
         yield check.of("quantity of the total", quantity, _quantity(evidence, counted))
-    if (
-        records and not total.filtered_count
-    ):  # Of those that filters leave out, too, the total knows the time.
+    yield from _times(check, "record", total, records)
+
+
+def _times(
+    check: Checking, of: str, stated: usage_pb2.UsageTotal | rating_pb2.ChargeBasis, records: _Records
+) -> Iterator[Check]:
+    """They hold all records, and those that filters leave out, which may lie before and after."""
+    if records:
         times = [moment(one.recorded_at) for one in records]
-        yield check.of("first record", moment(total.first_recorded_at), min(times))
-        yield check.of("last record", moment(total.last_recorded_at), max(times))
+        first, last = moment(stated.first_recorded_at), moment(stated.last_recorded_at)
+        yield check.of(f"first {of}", first, min(first, *times))
+        yield check.of(f"last {of}", last, max(last, *times))
 
 
 def _by_then(part: str, evidence: bundle_pb2.LineEvidence, records: _Records) -> Iterator[Check]:
@@ -111,10 +117,7 @@ def _by_then(part: str, evidence: bundle_pb2.LineEvidence, records: _Records) ->
         return  # Some were on their way while the line was rated: the parts show what they are billed with.
     check = Checking(part, "records")
     yield check.of("records when rated", charge.basis.record_count, len(by_then))
-    if by_then and not total.filtered_count:
-        times = [moment(one.recorded_at) for one in by_then]
-        yield check.of("first record when rated", moment(charge.basis.first_recorded_at), min(times))
-        yield check.of("last record when rated", moment(charge.basis.last_recorded_at), max(times))
+    yield from _times(check, "record when rated", charge.basis, by_then)
     quantity = _quantity(evidence, by_then)
     if quantity is not None:
         before = number(charge.basis.quantity_before, "quantity before")
