@@ -67,6 +67,7 @@ class Life:
             self.used_more = False
             for action in visit.actions:
                 self.answers.append(self._act(action))
+            self.contract.catch_up()
             reached = self._reached() if self.used_more else None
             self._pass_time(visit.at)
             if reached:
