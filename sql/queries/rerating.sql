@@ -26,7 +26,9 @@ SELECT
     coalesce(l.amount_minor, 0)::bigint AS billed_minor, coalesce(l.uncharged_minor, 0)::bigint AS uncharged_minor,
     coalesce(l.rated_minor, 0)::bigint AS rated_minor,
     coalesce(l.rated_uncharged_minor, 0)::bigint AS rated_uncharged_minor,
-    coalesce(l.line_ids, '{}')::text[] AS line_ids
+    coalesce(l.line_ids, '{}')::text[] AS line_ids,
+    -- Usage that came late was rated, and is on its way to an invoice.
+    (c.kind = 'usage' AND coalesce(t.billed_quantity <> l.used_quantity, false))::boolean AS awaits_invoice
 FROM charges c
 JOIN subscription_items i ON i.tenant_id = c.tenant_id AND i.id = c.subscription_item_id
 LEFT JOIN usage_totals t ON t.tenant_id = c.tenant_id AND t.subscription_item_id = c.subscription_item_id
@@ -36,10 +38,11 @@ LEFT JOIN LATERAL (
         sum(n.amount_minor) AS amount_minor, sum(n.uncharged_minor) AS uncharged_minor,
         sum(n.amount_minor) FILTER (WHERE NOT n.keeps_discounts) AS rated_minor,
         sum(n.uncharged_minor) FILTER (WHERE NOT n.keeps_discounts) AS rated_uncharged_minor,
-        array_agg(n.id ORDER BY n.id) AS line_ids
+        array_agg(n.id ORDER BY n.id) AS line_ids,
+        sum(n.quantity) FILTER (WHERE n.type IN ('usage', 'adjustment')) AS used_quantity
     FROM (
         SELECT
-            n.id, n.amount_minor,
+            n.id, n.type, n.quantity, n.amount_minor,
             uncharged_minor(
                 v.state, v.amount_due_minor, v.total_minor - v.credited_minor, n.amount_minor, n.discount_minor,
                 CASE v.credited_minor WHEN 0 THEN 0 ELSE credited_minor(v.tenant_id, v.id, n.id) END

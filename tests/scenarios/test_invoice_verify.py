@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from billing.catalog.v1 import catalog_pb2, catalog_service_pb2
 from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from billing.customer.v1 import customer_service_pb2
 from billing.invoice.v1 import bundle_pb2, invoice_pb2
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
@@ -626,3 +627,28 @@ async def test_records_ahead_of_the_clock_stay_with_an_item_that_is_ended(platfo
     )
     assert [one.quantity for one in explained.records] == ["7"]
     assert differences(as_fields(await bundle_of(platform, made.id))) == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "count"), [("DAY", 1), ("DAY", 10), ("WEEK", 2), ("MONTH", 1), ("MONTH", 3), ("YEAR", 1)]
+)
+async def test_periods_of_any_interval_come_out(platform: Platform, unit: str, count: int) -> None:
+    """Where clocks change and months are short, by the customer's; the first one is a part of one."""
+    product, meter = await new_product(platform), await new_meter(platform)
+    terms: Any = {"interval_unit": f"INTERVAL_UNIT_{unit}", "interval_count": count}
+    fee = await new_price(platform, product.id, "fee", **terms)
+    tokens = await metered_price(platform, product.id, meter.id, **terms)
+    details = customer_service_pb2.CustomerDetails(name="Ada", timezone="Europe/Berlin")
+    ada = await new_customer(platform, details=details)
+    day = {"billing_day": 31} if unit in ("MONTH", "YEAR") else {}
+    subscription = await subscribe(platform, fee, tokens, customer_id=ada.id, **day)
+    await reporting.use(platform, subscription.id, 3)
+    for _ in range(4):
+        await platform.pass_time(days=count * {"DAY": 1, "WEEK": 7, "MONTH": 31, "YEAR": 366}[unit])
+    await platform.pass_time(hours=2)
+    invoices = await invoices_of(platform, subscription.id)
+    assert len(invoices) >= 4
+    for one in invoices:
+        fields = as_fields(await bundle_of(platform, one.id))
+        assert differences(fields) == []
+        assert differences(fields, lambda b: charge(b, 0)["price"].update(interval_count=count + 1))

@@ -11,7 +11,7 @@ from billing.subscription.v1 import subscription_pb2
 from corebilling.values.ids import new_id
 from corebilling.values.page import encode_page_token
 from tests.rpc.test_reconcile import books
-from tests.rpc.test_rerating import START, agreed
+from tests.rpc.test_rerating import START, agreed, invoiced
 from tests.scenarios.test_usage_is_billed_to_the_end import ADJUSTMENT
 from tests.support.app import refused
 from tests.support.bundle import as_fields, bundle_of, differences
@@ -137,3 +137,24 @@ async def test_a_page_token_that_no_list_gave_is_refused(platform: Platform, rev
     )
     refusal = await refused(platform.stub(InvoiceServiceStub).ListReratedCharges(request))
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID")
+
+
+async def test_usage_on_its_way_to_an_invoice_is_awaited(platform: Platform):
+    """Its next cycle is rated, and not invoiced yet: the late usage would be charged by both."""
+    made = await invoiced(platform)
+    await use(platform, made.subscription_id, 3, START)
+    await platform.drain()
+    platform.clock.advance(days=31)
+    for _ in range(10):
+        await platform.app.scheduler.run_once()
+        if await platform.rows("SELECT FROM billing_cycles WHERE state = 'rated'"):
+            break
+        await platform.app.dispatcher.run_once()
+    dearer = await made.price(platform, "dearer", unit_amount="2")
+    for call in (rerate, preview):
+        refusal = await refused(call(platform, made.cycle_id, made.tokens.id, dearer))
+        assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "CYCLE_NOT_RERATABLE")
+        assert refusal.facts == {"cycle_id": made.cycle_id, "state": "rated"}
+    await platform.drain()
+    (charge,) = (await rerate(platform, made.cycle_id, made.tokens.id, dearer)).charges
+    assert (charge.billed_minor, charge.amount_minor) == (800, 1600)

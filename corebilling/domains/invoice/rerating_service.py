@@ -110,6 +110,8 @@ async def _decide(
             raise NotFound("PRICE_NOT_FOUND", "There is no such price.", {"price_id": price_id})
     rows = await rerating_sql.list_billed_charges(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
     charges = charges_at(request.price_id, rows, cycle.id)
+    if any(one.awaits_invoice for one in charges):
+        raise _not_reratable(cycle, CycleState.RATED)
     wrong, corrected = (price_of(found[price_id], charges[0].currency) for price_id in wanted)
     intervals = {(found[price_id].interval_unit, found[price_id].interval_count) for price_id in wanted}
     check_correction(wrong, corrected, same_interval=len(intervals) == 1)
@@ -139,16 +141,20 @@ def _check_whole(cycle: BillingCycle) -> None:
 async def _check_invoiced(tx: Transaction, cycle: BillingCycle) -> None:
     invoice = await invoice_sql.find_cycle_invoice(tx, tenant_id=tx.tenant_id, cycle_id=cycle.id)
     if invoice is None or invoice.state not in (InvoiceState.OPEN, InvoiceState.PAID):
-        state = invoice.state if invoice else cycle.state
-        raise FailedPrecondition(
-            "CYCLE_NOT_RERATABLE",
-            _NOT_RERATABLE.get(state, _NOT_INVOICED),
-            {"cycle_id": cycle.id, "state": state},
-        )
+        raise _not_reratable(cycle, invoice.state if invoice else cycle.state)
+
+
+def _not_reratable(cycle: BillingCycle, state: str) -> FailedPrecondition:
+    return FailedPrecondition(
+        "CYCLE_NOT_RERATABLE",
+        _NOT_RERATABLE.get(state, _NOT_INVOICED),
+        {"cycle_id": cycle.id, "state": state},
+    )
 
 
 _NOT_INVOICED = "The cycle is not invoiced yet; rate it again once it is."
 _NOT_RERATABLE: dict[str, str] = {
+    CycleState.RATED: "Usage of the period is on its way to an invoice; rate it again once that is there.",
     CycleState.INVOICED: "The cycle's invoice was voided, or had nothing on it: there is nothing to correct. "
     "Invoice what is due with CreateInvoice.",
     InvoiceState.DRAFT: "The cycle's invoice is a draft; rate the cycle again once it is finalized.",
