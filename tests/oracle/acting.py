@@ -10,6 +10,8 @@ from billing.credit.v1 import credit_pb2, credit_service_pb2
 from billing.credit.v1.credit_service_pb2_grpc import CreditServiceStub
 from billing.discount.v1 import discount_pb2, discount_service_pb2
 from billing.discount.v1.discount_service_pb2_grpc import DiscountServiceStub
+from billing.invoice.v1 import invoice_service_pb2
+from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from billing.usage.v1 import usage_pb2, usage_service_pb2
@@ -28,6 +30,7 @@ from tests.oracle.world import (
     Negotiate,
     Pause,
     Redeem,
+    Rerate,
     Resume,
     Subscribe,
     Threshold,
@@ -111,6 +114,8 @@ async def act(shop: Shop, account: Account, action: Action) -> None:
             )
         case Correct():
             await _correct(shop, account, action)
+        case Rerate():
+            await _rerate(shop, account, action)
         case Negotiate():
             await _negotiate(shop, account, action)
         case Grant():
@@ -130,6 +135,23 @@ async def _correct(shop: Shop, account: Account, action: Correct) -> None:
         await usage.CorrectUsage(usage_service_pb2.CorrectUsageRequest(quantity=action.quantity, **terms))
     else:
         await usage.RetractUsage(usage_service_pb2.RetractUsageRequest(**terms))
+
+
+async def _rerate(shop: Shop, account: Account, action: Rerate) -> None:
+    invoices = shop.stub(InvoiceServiceStub)
+    listed = await invoices.ListInvoices(
+        invoice_service_pb2.ListInvoicesRequest(customer_id=account.id, page_size=action.back + 1)
+    )
+    cycles = [invoice.cycle_id for invoice in listed.invoices]
+    await invoices.RerateCycle(
+        invoice_service_pb2.RerateCycleRequest(
+            request_id=new_id("req"),
+            cycle_id=cycles[action.back] if action.back < len(cycles) else "none",
+            price_id=account.prices[action.wrong],
+            corrected_price_id=account.prices[action.right],
+            reason="the price list was wrong",
+        )
+    )
 
 
 async def _negotiate(shop: Shop, account: Account, action: Negotiate) -> None:

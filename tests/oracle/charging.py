@@ -1,6 +1,6 @@
 """What a part of a period is charged: fees, usage, late usage, and what is lacking to a commitment."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
@@ -15,6 +15,24 @@ from tests.oracle.world import Invoice, Line, Price
 EXPONENTS = {"JPY": 0, "USD": 2, "EUR": 2, "KWD": 3}
 
 
+@dataclass(frozen=True)
+class Charge:
+    """A line to be, of an item and at a price; of none if it is what lacks to a commitment.
+
+    What `corrects` a price may have a discount that follows from earlier ones.
+    """
+
+    line: Line
+    run: Run | None = None
+    price: Price | None = None
+    discount_minor: int | None = None
+    corrects: bool = False
+
+    @property
+    def category(self) -> str:
+        return self.price.tax_category if self.price else ""
+
+
 class Charging:
     """Of a subscription, by what was negotiated and invoiced so far."""
 
@@ -25,8 +43,7 @@ class Charging:
         self.minimums: dict[Span, int] = {}
         """What settled periods come to at least."""
 
-    def lines_of(self, part: Part) -> list[tuple[Line, str]]:
-        """With their tax categories."""
+    def charges_of(self, part: Part) -> list[Charge]:
         recurring = [run for run in self.contract.runs if not run.price.one_time]
         due = [run.fee.meets(part.span) for run in recurring if _overlap(run.fee, part.span)]
         last = max((span.end for span in due), default=part.span.end)
@@ -44,32 +61,33 @@ class Charging:
                     lines.append((usage, run))
         since = {id(run): number for number, run in enumerate(self.contract.runs)}
         lines.sort(key=lambda one: (one[1].place, one[0].start, since[id(one[1])]))
-        lines += sorted(adjustments, key=lambda one: (one[0].start, one[1].place))
-        categorized = [(line, run.price.tax_category) for line, run in lines]
-        made = [line for line, _ in lines]
-        categorized += [(line, "") for line in self._true_ups(part, made)]
-        return categorized
+        charges = [Charge(line, run, run.price) for line, run in lines]
+        late = sorted(adjustments, key=lambda one: (one[0].start, one[1].place))
+        charges += [
+            Charge(line, run, run.corrected.get(("usage", line.start), run.price)) for line, run in late
+        ]
+        return charges + [Charge(line) for line in self._true_ups(part, [one.line for one in charges])]
 
     def spent_minor(self, part: Part, at: datetime) -> tuple[int, bool]:
         """What usage of a running period comes to, and whether this is more than was invoiced of it."""
         added = sum((after - before for _, before, after in self._so_far(part, at)), Fraction(0))
         invoiced = [run.charged.get(part.whole.start, Fraction(0)) for run in self.contract.runs]
-        return self._minor(sum(invoiced, added)), added > 0
+        return self.minor(sum(invoiced, added)), added > 0
 
-    def lines_so_far(self, part: Part, at: datetime) -> list[tuple[Line, str]]:
-        """The usage of a running period that no invoice has yet, with the tax categories."""
+    def charges_so_far(self, part: Part, at: datetime) -> list[Charge]:
+        """The usage of a running period that no invoice has yet."""
         so_far = Span(part.whole.start, at).meets(self.contract.service)
         lines = []
         for run, before, after in self._so_far(part, at):
             used, start = self.used_of(run, part.whole), part.whole.start
             quantity, amount = run.ahead.get(start, (Fraction(0), Fraction(0)))
-            amount_minor = self._minor(after) - self._minor(before)
+            amount_minor = self.minor(after) - self.minor(before)
             lines.append((_line("usage", run, run.served.meets(so_far), used - quantity, amount_minor), run))
             run.ahead[start] = used, amount + after - before
             run.charged[start] = amount + after - before
         since = {id(run): number for number, run in enumerate(self.contract.runs)}
         lines.sort(key=lambda one: (one[1].place, one[0].start, since[id(one[1])]))
-        return [(line, run.price.tax_category) for line, run in lines]
+        return [Charge(line, run, run.price) for line, run in lines]
 
     def _so_far(self, part: Part, at: datetime) -> list[tuple[Run, Fraction, Fraction]]:
         """Items that were used since their last invoice, in the order that they served in: what all of their
@@ -98,6 +116,8 @@ class Charging:
         late = [line.start for line in lines if line.kind == "adjustment"]
         periods = sorted(one for one in self.minimums if any(one.start <= at < one.end for at in late))
         minimum_minor = self._minimum(part)
+        ever = any(minor for minor, _ in self.contract.commitments)
+        part.committed = bool(minimum_minor) or (ever and part.span.end < part.whole.end)
         if minimum_minor:
             self.minimums[part.whole] = minimum_minor
             periods = [*(one for one in periods if one != part.whole), part.whole]
@@ -122,15 +142,15 @@ class Charging:
         if self.contract.seller.grain == "none":
             last = max((span.end for _, span in spans), default=served.end)
             return sum(minor for minor, span in spans if span.start < span.end == last)
-        shares = [minor * self._share(span, part.whole) for minor, span in spans]
+        shares = [minor * self.share(span, part.whole) for minor, span in spans]
         return rounded(sum(shares, Fraction(0)))
 
-    def _share(self, span: Span, whole: Span) -> Fraction:
+    def share(self, span: Span, whole: Span) -> Fraction:
         return share(
             span, whole, self.contract.seller.grain, self.contract.customer.timezone, self.contract.ends_at
         )
 
-    def _minor(self, amount: Fraction) -> int:
+    def minor(self, amount: Fraction) -> int:
         return rounded(amount * 10 ** EXPONENTS[self.contract.customer.currency])
 
     def _fee_line(self, run: Run, part: Part, last: datetime) -> Line | None:
@@ -143,19 +163,23 @@ class Charging:
         if not _overlap(run.fee, part.span):
             return None
         span = run.fee.meets(part.span)
-        before = Fraction(0)
-        if self.contract.seller.grain == "none":
-            served = Fraction(span.end == last)
-        else:
-            served = self._share(span, part.whole)
-            earlier = Span(max(part.whole.start, self.contract.anchor), part.span.start)
-            if earlier.start < earlier.end:
-                before = self._share(run.fee.meets(earlier), part.whole)
+        if self.contract.seller.grain == "none" and span.end != last:
+            return None
+        before, served = self.shares(run, span, part)
         if not served:
             return None
-        whole = amount_of(self._terms(run.price, part.whole), number(run.quantity or "1"))
-        amount_minor = self._minor(whole * (before + served)) - self._minor(whole * before)
+        whole = amount_of(self.terms(run.price, part.whole), number(run.quantity or "1"))
+        amount_minor = self.minor(whole * (before + served)) - self.minor(whole * before)
         return _line("recurring", run, span, _fee_quantity(run), amount_minor)
+
+    def shares(self, run: Run, span: Span, part: Part) -> tuple[Fraction, Fraction]:
+        """Of the full period, what is due for earlier parts of an item's fee, and for this."""
+        if self.contract.seller.grain == "none":
+            return Fraction(0), Fraction(span.start < span.end)
+        before, earlier = Fraction(0), Span(max(part.whole.start, self.contract.anchor), part.span.start)
+        if earlier.start < earlier.end:
+            before = self.share(run.fee.meets(earlier), part.whole)
+        return before, self.share(span, part.whole)
 
     def _line_once(self, run: Run, part: Part) -> Line | None:
         """In full with the first invoice since it was asked for, unless that was taken back at once."""
@@ -166,7 +190,7 @@ class Charging:
         run.charged_once = True
         price = terms_of(run.price, self.negotiated, begins)
         amount = amount_of(price, number(run.quantity or "1"))
-        return _line("one_time", run, Span(begins, begins), _fee_quantity(run), self._minor(amount))
+        return _line("one_time", run, Span(begins, begins), _fee_quantity(run), self.minor(amount))
 
     def _usage_line(self, run: Run, part: Part) -> Line | None:
         """All that was used of the item in the period, where the last of it is billed."""
@@ -182,12 +206,19 @@ class Charging:
         ahead, charged = run.ahead.get(part.whole.start, (Fraction(0), Fraction(0)))
         used = self.used_of(run, part.whole)
         run.bill(part.whole, used)
+        if self._has_others(run, part.whole):
+            run.together.add(part.whole.start)
         after = self._comes_to(run, part.whole)
         run.charged[part.whole.start] = after - before
         if self._charged(run, part.whole) != [run] and not used and before == after and not ahead:
             return None
-        amount_minor = self._minor(after) - self._minor(before + charged)
+        amount_minor = self.minor(after) - self.minor(before + charged)
         return _line("usage", run, run.served.meets(so_far), used - ahead, amount_minor)
+
+    def _has_others(self, run: Run, whole: Span) -> bool:
+        """Whether items of its price, that it can be priced together with, served as late as that."""
+        same = [other for other in self.contract.runs if other is not run and other.price == run.price]
+        return run.aggregation in TOGETHER and any(other.served.end >= whole.start for other in same)
 
     def _late_lines(self, run: Run) -> list[Line]:
         """What settled periods of the item turned out to cost more, or less."""
@@ -205,11 +236,12 @@ class Charging:
             run.charged[period.start] = run.charged.get(period.start, Fraction(0)) + after - before
             if used == billed and after == before:
                 continue
-            amount_minor = self._minor(after - before) if ahead else self._minor(after) - self._minor(before)
-            found.append(_line("adjustment", run, run.served.meets(period), used - billed, amount_minor))
+            amount_minor = self.minor(after - before) if ahead else self.minor(after) - self.minor(before)
+            line = _line("adjustment", run, run.served.meets(period), used - billed, amount_minor)
+            found.append(replace(line, price=run.corrected.get(("usage", line.start), run.price).code))
         return found
 
-    def _terms(self, price: Price, whole: Span) -> Price:
+    def terms(self, price: Price, whole: Span) -> Price:
         """The price with the amounts that are in force when it is first served in a period."""
         begun = max(whole.start, self.contract.anchor)
         served = [run.served for run in self.contract.runs if run.price == price and run.served.end > begun]
@@ -237,6 +269,9 @@ class Charging:
 
     def _comes_to(self, run: Run, whole: Span) -> Fraction:
         """What they come to, as if it had been one item all along."""
+        corrected = run.corrected.get(("usage", run.served.meets(whole.meets(self.contract.service)).start))
+        if corrected:
+            return self._amount_of(corrected, [(run, run.billed[whole.start])], whole)
         charged = [(one, one.billed[whole.start]) for one in self._charged(run, whole)]
         return self._amount_of(run.price, charged, whole)
 
@@ -250,8 +285,8 @@ class Charging:
         quantities = [quantity for _, quantity in used]
         quantity = max(quantities) if first.aggregation == "max" else sum(quantities, Fraction(0))
         service = whole.meets(self.contract.service)
-        shares = [self._share(one.served.meets(service), whole) for one, _ in used]
-        price = self._terms(price, whole)
+        shares = [self.share(one.served.meets(service), whole) for one, _ in used]
+        price = self.terms(price, whole)
         amount = amount_of_records(first, whole) if first.by_record else amount_of(price, quantity)
         if not final:
             price = replace(price, minimum_amount="")

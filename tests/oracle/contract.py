@@ -20,6 +20,8 @@ class Part:
     trial: bool
     closes_at: datetime | None = None
     settled: bool = False
+    committed: bool = False
+    """It was held to a minimum, or is a part of a period that may be."""
 
 
 class Contract:

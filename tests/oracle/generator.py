@@ -21,6 +21,7 @@ from tests.oracle.world import (
     Pause,
     Price,
     Redeem,
+    Rerate,
     Resume,
     Seller,
     Subscribe,
@@ -197,6 +198,8 @@ class _LifeOf:
             if self.chance.random() < 0.8:
                 actions += self.usage(at)
             actions += self.corrections()
+            if self.chance.random() < 0.07:
+                actions += self.rerating()
             actions += self.money(at, 0.08)
             if actions:
                 visits.append(Visit(at, tuple(actions)))
@@ -285,6 +288,13 @@ class _LifeOf:
             quantity = self.chance.choice(("", "", "0", "2.5", "7", "120"))
             made.append(Correct(max(0, self.reported - back), quantity))
         return made
+
+    def rerating(self) -> list[Action]:
+        """At another price of the same kind, as a rule."""
+        kinds = [self.licensed, self.licensed, self.once, *self.metered.values()]
+        prices = self.chance.choice([kind for kind in kinds if kind])
+        wrong, right = self.chance.choice(prices), self.chance.choice((*prices, self.licensed[0]))
+        return [Rerate(self.chance.choice((0, 0, 0, 1, 2)), wrong, right)]
 
     def moment(self, at: datetime) -> datetime:
         """Now, some time ago or minutes ahead, or next to a boundary."""

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from tests.oracle import invoicing
-from tests.oracle.charging import Charging
+from tests.oracle.charging import Charge, Charging
 from tests.oracle.contract import GRACE, INSTANT, Contract, Part
 from tests.oracle.metering import BY_RECORD, Record
 from tests.oracle.negotiation import Negotiated, negotiate
 from tests.oracle.prices import number
+from tests.oracle.rerating import Booked, rerate
 from tests.oracle.thresholds import level_reached
 from tests.oracle.times import FOREVER, Span
 from tests.oracle.world import (
@@ -27,6 +28,7 @@ from tests.oracle.world import (
     Negotiate,
     Pause,
     Redeem,
+    Rerate,
     Resume,
     Seller,
     Subscribe,
@@ -49,6 +51,9 @@ class Life:
         self.discounts: list[invoicing.Discount] = []
         self.credits: list[invoicing.Credit] = []
         self.invoices: list[Invoice] = []
+        self.invoiced: dict[int, Part] = {}
+        """What invoices are about, by their place: not those of thresholds and corrections."""
+        self.booked: list[Booked] = []
         self.charging = Charging(self.contract, self.negotiated, self.invoices)
         self.answers: list[bool] = []
         self.used_more = False
@@ -62,6 +67,7 @@ class Life:
             self.used_more = False
             for action in visit.actions:
                 self.answers.append(self._act(action))
+            self.contract.catch_up()
             reached = self._reached() if self.used_more else None
             self._pass_time(visit.at)
             if reached:
@@ -96,8 +102,9 @@ class Life:
 
     def _close(self, part: Part) -> None:
         part.settled = True
-        if not part.trial and (lines := self.charging.lines_of(part)):
-            self._invoice(part.span, lines)
+        if not part.trial and (charges := self.charging.charges_of(part)):
+            self.invoiced[len(self.invoices)] = part
+            self._invoice(part.span, charges)
 
     def _reached(self) -> Part | None:
         """The running part, if its period has come to a threshold at which it was not invoiced yet."""
@@ -117,11 +124,19 @@ class Life:
 
     def _invoice_so_far(self, part: Part) -> None:
         at = self._behind_start(part)
-        if lines := self.charging.lines_so_far(part, at):
-            self._invoice(Span(part.whole.start, at), lines)
+        if charges := self.charging.charges_so_far(part, at):
+            self._invoice(Span(part.whole.start, at), charges)
+
+    def _rerate(self, action: Rerate) -> bool:
+        place = len(self.invoices) - 1 - action.back
+        part = self.invoiced.get(place)
+        charges = rerate(self.charging, self.booked, place, part, action) if part else None
+        if part and charges:
+            self._invoice(part.span, charges)
+        return charges is not None
 
     def _act(self, action: Action) -> bool:
-        if not isinstance(action, Use | Correct | Negotiate | Grant | Redeem):
+        if not isinstance(action, Use | Correct | Rerate | Negotiate | Grant | Redeem):
             self.contract.catch_up()
         match action:
             case Subscribe():
@@ -141,6 +156,8 @@ class Life:
                 return self.reported[-1] is not None
             case Correct():
                 return self._correct(action)
+            case Rerate():
+                return self._rerate(action)
             case Negotiate():
                 known = self.contract.state != "none" or not action.for_subscription
                 return known and negotiate(self.negotiated, action, self.contract.now)
@@ -214,15 +231,18 @@ class Life:
             none = Span(self.contract.now, self.contract.now)
             self.contract.parts.append(Part(none, none, trial=False, closes_at=self.contract.now + GRACE))
 
-    def _give_back(self, line: Line, one: invoicing.Amounts) -> None:
+    def _give_back(self, charge: Charge, one: invoicing.Amounts) -> None:
         """What is taken back had been discounted: that part of it was never charged."""
+        line = charge.line
+        if charge.corrects:
+            one.corrects, one.discount_minor = charge.discount_minor is not None, charge.discount_minor or 0
+            return
         earlier = [
             done
-            for invoice in self.invoices
-            for done in invoice.lines
-            if (done.price, done.start) == (line.price, line.start)
+            for done in self.booked
+            if (done.charge.run is charge.run and done.charge.line.start == line.start)
         ]
-        invoiced_minor = sum(done.amount_minor for done in earlier)
+        invoiced_minor = sum(done.charge.line.amount_minor for done in earlier)
         if line.amount_minor < 0 and invoiced_minor:
             taken_minor = min(-line.amount_minor, invoiced_minor)
             uncharged_minor = sum(done.discount_minor for done in earlier)
@@ -232,11 +252,14 @@ class Life:
                     Fraction(uncharged_minor * taken_minor, invoiced_minor)
                 )
 
-    def _invoice(self, span: Span, lines: list[tuple[Line, str]]) -> None:
-        """Of lines with their tax categories."""
-        amounts = [invoicing.Amounts(line.price, category, line.amount_minor) for line, category in lines]
-        for (line, _), one in zip(lines, amounts, strict=True):
-            self._give_back(line, one)
+    def _invoice(self, span: Span, charges: list[Charge]) -> None:
+        lines = [charge.line for charge in charges]
+        amounts = [
+            invoicing.Amounts(charge.line.price, charge.category, charge.line.amount_minor)
+            for charge in charges
+        ]
+        for charge, one in zip(charges, amounts, strict=True):
+            self._give_back(charge, one)
         totals = invoicing.settle(
             amounts, self.customer, self.seller, self.discounts, self.credits, self.contract.now
         )
@@ -244,6 +267,10 @@ class Life:
         if due_minor < 0:
             self.credits.append(invoicing.given_back(-due_minor, self.contract.now))
             due_minor, prepaid_minor = 0, prepaid_minor + due_minor
+        self.booked += [
+            Booked(len(self.invoices), charge, one.discount_minor)
+            for charge, one in zip(charges, amounts, strict=True)
+        ]
         self.invoices.append(
             Invoice(
                 start=span.start,
@@ -260,9 +287,9 @@ class Life:
                         one.credit_minor,
                         one.tax_minor,
                     )
-                    for (line, _), one in zip(lines, amounts, strict=True)
+                    for line, one in zip(lines, amounts, strict=True)
                 ),
-                subtotal_minor=sum(line.amount_minor for line, _ in lines),
+                subtotal_minor=sum(line.amount_minor for line in lines),
                 discount_minor=totals.discount_minor,
                 credit_minor=totals.credit_minor,
                 tax_minor=totals.tax_minor,

@@ -42,6 +42,10 @@ class Run:
     """What all invoices charged for it, before rounding."""
     looked_at: dict[datetime, list[Record]] = field(default_factory=dict)
     """The records that were billed by a price for single ones, likewise."""
+    corrected: dict[tuple[str, datetime], Price] = field(default_factory=dict)
+    """The prices that lines are rated with by now, by their kind and beginning."""
+    together: set[datetime] = field(default_factory=set)
+    """The periods whose usage was priced together with that of others."""
     charged_once: bool = False
     """What is due but once was."""
 

@@ -16,6 +16,8 @@ from tests.oracle.world import (
     Item,
     Pause,
     Price,
+    Redeem,
+    Rerate,
     Resume,
     Seller,
     Subscribe,
@@ -139,6 +141,37 @@ LIVES = {
         at(RENEWAL + 30 * MINUTE, AT_TEN, Use("requests", "40", RENEWAL - DAY)),
         at(RENEWAL + 40 * MINUTE, Use("requests", "40", RENEWAL)),
         at(RENEWAL + DAY, Use("requests", "40", RENEWAL + DAY), Cancel()),
+    ],
+    "rated again: a fee, and what is charged once": [
+        at(START + DAY, Change(SET_UP), Redeem(percent="33.333")),
+        at(RENEWAL + DAY, Rerate(0, FEE, OTHER), Rerate(0, SETUP, FEE), Rerate(1, FEE, OTHER)),
+        at(RENEWAL + 2 * DAY, Rerate(1, FEE, OTHER), Rerate(1, OTHER, FEE), Rerate(0, OTHER, FEE)),
+    ],
+    "rated again: usage, before more of it comes late and some is taken back": [
+        at(START + DAY, Redeem(percent="10"), Use("requests", "8", START)),
+        at(RENEWAL + 2 * DAY, Rerate(0, USED, LEAST), Use("requests", "30", RENEWAL - DAY)),
+        at(RENEWAL + 9 * DAY, Rerate(1, LEAST, CAPPED), Correct(0)),
+    ],
+    "rated again: usage that thresholds billed in part": [
+        at(START + DAY, AT_EACH_TEN, Use("requests", "8", START)),
+        at(START + 2 * DAY, Use("requests", "30", START)),
+        at(RENEWAL + 2 * DAY, Rerate(1, USED, LEAST), Rerate(0, USED, LEAST)),
+    ],
+    "rated again: usage before and after a pause": [
+        at(START + DAY, Use("requests", "8", START)),
+        at(START + 2 * DAY, Pause()),
+        at(START + 3 * DAY, Resume(), Use("requests", "8", START + 3 * DAY)),
+        at(RENEWAL + 2 * DAY, Rerate(0, USED, LEAST), Rerate(0, FEE, OTHER)),
+    ],
+    "rated again: a part of a fee": [
+        at(START + 9 * DAY, now((Item(FEE, "1"), Item(CALLS)))),
+        at(START + 10 * DAY, Rerate(0, FEE, OTHER), Rerate(0, USED, LEAST)),
+        at(RENEWAL + 2 * DAY, Rerate(0, FEE, OTHER)),
+    ],
+    "rated again: what had been free": [
+        at(START + DAY, Redeem(percent="100", invoices=1)),
+        at(RENEWAL + 2 * DAY, Rerate(0, FEE, OTHER), Redeem(percent="50"), Rerate(1, USED, CAPPED)),
+        at(RENEWAL + 9 * DAY, Rerate(1, CAPPED, USED), Rerate(2, CAPPED, USED)),
     ],
     "set up in the instant of renewal, and in that of cancellation": [
         at(RENEWAL, Change(SET_UP)),

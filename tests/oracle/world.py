@@ -165,6 +165,15 @@ class Correct:
 
 
 @dataclass(frozen=True)
+class Rerate:
+    """Rates what was invoiced so many invoices ago, 0 is the last one, at another price."""
+
+    back: int
+    wrong: Price
+    right: Price
+
+
+@dataclass(frozen=True)
 class Negotiate:
     """Other amounts of a price, those of `terms`: for the customer, or for its subscription alone."""
 
@@ -194,7 +203,9 @@ class Grant:
     priority: int = 0
 
 
-Action = Subscribe | Change | Watch | Pause | Resume | Cancel | Use | Correct | Negotiate | Redeem | Grant
+Action = (
+    Subscribe | Change | Watch | Pause | Resume | Cancel | Use | Correct | Rerate | Negotiate | Redeem | Grant
+)
 
 
 @dataclass(frozen=True)
