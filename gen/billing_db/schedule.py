@@ -87,10 +87,11 @@ WHERE EXISTS (
     JOIN prices p ON p.tenant_id = i.tenant_id AND p.id = i.price_id
     WHERE t.tenant_id = s.tenant_id AND t.subscription_id = s.id AND NOT t.excluded AND t.unrated
         -- Where the total itself shows that it comes to what was billed, there is nothing to close.
-        AND NOT (
-            t.transform IS NULL AND p.model NOT IN ('matrix', 'percentage') AND t.aggregation IN ('sum', 'count', 'max')
-            AND t.billed_quantity =
-                CASE t.aggregation WHEN 'sum' THEN t.quantity_sum WHEN 'count' THEN t.record_count ELSE t.quantity_max END
+        AND (
+            p.model IN ('matrix', 'percentage')
+            OR metered_quantity(
+                t.aggregation, t.transform, t.record_count, t.quantity_sum, t.quantity_max, t.quantity_min
+            ) IS DISTINCT FROM t.billed_quantity
         )
 )
 """

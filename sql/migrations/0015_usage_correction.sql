@@ -69,7 +69,7 @@ CREATE TABLE rerated_charges (
     -- What invoices held, and what the corrected price comes to.
     billed_minor bigint NOT NULL,
     amount_minor bigint NOT NULL,
-    -- What the invoice bears: the difference, less what discounts had taken off what is given back.
+    -- What the invoice bears before discounts: the difference of both.
     difference_minor bigint NOT NULL,
     -- The invoice lines that held what had been billed.
     billed_line_ids text[] NOT NULL,

@@ -88,7 +88,8 @@ FROM (
         AND (
             u.unrated
             -- Invoices of thresholds have some of it; of what was taken back since, maybe an amount alone.
-            OR (u.billed_quantity <> 0 OR u.billed_amount <> 0) AND u.period_start >= n.full_period_start AND u.period_start < n.period_end
+            OR (u.billed_quantity <> 0 OR u.billed_amount <> 0)
+                AND u.period_start >= n.full_period_start AND u.period_start < n.period_end
             -- The level that it opened with may be another one now.
             OR u.aggregation = 'time_weighted' AND EXISTS (
                 SELECT FROM usage_totals e

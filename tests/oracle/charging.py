@@ -228,7 +228,7 @@ class Charging:
             ahead = billed is None and period.start >= self.contract.ends_at
             if ahead:  # Of a period that never came, nothing is due but what was used.
                 run.billed[period.start] = billed = Fraction(0)
-            if billed is None or (used == billed and not run.by_record):
+            if billed is None or (used == billed and not run.records_tell):
                 continue
             before = self._comes_to(run, period)
             run.bill(period, used)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from tests.oracle import invoicing
 from tests.oracle.charging import Charge, Charging
 from tests.oracle.contract import GRACE, INSTANT, Contract, Part
-from tests.oracle.metering import BY_RECORD, Record
+from tests.oracle.metering import Record
 from tests.oracle.negotiation import Negotiated, negotiate
 from tests.oracle.prices import number
 from tests.oracle.rerating import Booked, rerate
@@ -209,7 +209,7 @@ class Life:
         """Of a record that was taken back, only that can be said again."""
         record = self.reported[action.record]
         run = next((run for run in self.contract.runs if any(one is record for one in run.records)), None)
-        if record is None or run is None or run.by_record or run.aggregation in BY_RECORD:
+        if record is None or run is None or run.records_tell:
             return False
         if record.quantity is None:
             return not action.quantity
@@ -224,7 +224,7 @@ class Life:
             return
         if any(
             self.charging.used_of(run, period) != run.billed.get(period.start, 0)
-            or (run.by_record and len(run.standing(period)) != len(run.looked_at.get(period.start, ())))
+            or (run.records_tell and len(run.standing(period)) != len(run.looked_at.get(period.start, ())))
             for run in self.contract.runs
             for period in self.charging.paid_periods(run)
         ):

@@ -41,7 +41,7 @@ class Run:
     charged: dict[datetime, Fraction] = field(default_factory=dict)
     """What all invoices charged for it, before rounding."""
     looked_at: dict[datetime, list[Record]] = field(default_factory=dict)
-    """The records that were billed by a price for single ones, likewise."""
+    """The records that there were when the period was billed, likewise."""
     corrected: dict[tuple[str, datetime], Price] = field(default_factory=dict)
     """The prices that lines are rated with by now, by their kind and beginning."""
     together: set[datetime] = field(default_factory=set)
@@ -62,9 +62,14 @@ class Run:
         return bool(self.price.percentage or self.price.matrix)
 
     @property
+    def records_tell(self) -> bool:
+        """Whether what was used is known of the single records only, and the price of it with it."""
+        return bool(self.price.meter) and (self.by_record or self.aggregation in BY_RECORD)
+
+    @property
     def tells_so_far(self) -> bool:
-        """Whether what was used has a price before the period is over: not where single records count."""
-        return bool(self.price.meter) and not (self.by_record or self.aggregation in BY_RECORD)
+        """Whether what was used has a price before the period is over."""
+        return bool(self.price.meter) and not self.records_tell
 
     def bill(self, period: Span, used: Fraction) -> None:
         self.billed[period.start] = used

@@ -174,6 +174,23 @@ async def test_transform_is_of_the_periods_quantity(
     assert [line.quantity for line in lines if line.type == ADJUSTMENT] == ([late] if late else [])
 
 
+async def test_late_usage_that_the_transform_takes_in_closes_nothing_anew(billing: Billing) -> None:
+    thousands = pb.MeterTransform(divide_by="1000", rounding=pb.QUANTITY_ROUNDING_UP)
+    await billing.meter("bytes", aggregation=pb.AGGREGATION_SUM, transform=thousands)
+    subscription = await billing.subscribe(
+        await billing.customer(), await billing.price("bytes", meter="bytes", unit_amount="1")
+    )
+    await billing.use(subscription.id, "bytes", "1001")
+    await billing.advance(day(5))
+    await billing.cancel(subscription.id)
+    assert [line.quantity for line in await lines_at(billing, subscription.id, day(20))] == ["2"]
+    cycles = await billing.cycles(subscription.id)
+    await billing.use(subscription.id, "bytes", "999", START)
+    assert await billing.cycles(subscription.id) == cycles
+    await billing.use(subscription.id, "bytes", "1", START)
+    assert len(await billing.cycles(subscription.id)) == len(cycles) + 1
+
+
 def day(number: int, month: int = 3) -> datetime:
     return datetime(2026, month, number, tzinfo=UTC)
 
