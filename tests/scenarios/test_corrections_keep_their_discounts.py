@@ -10,6 +10,7 @@ from billing.subscription.v1 import subscription_pb2
 from tests.rpc.test_reconcile import books
 from tests.rpc.test_rerating import START, Contract, agreed, invoiced
 from tests.rpc.test_write_off import write_off
+from tests.support.app import refused
 from tests.support.bundle import as_fields, bundle_of, differences
 from tests.support.catalog import subscribe
 from tests.support.correction import correct, rerate, retract
@@ -214,15 +215,58 @@ async def test_a_corrected_price_keeps_what_a_credit_note_gave_back_of_each_unit
     assert nets == [-22500, 112500, -90000]
 
 
-async def test_a_credit_note_that_comes_after_a_correction_asks_nothing_back(platform: Platform):
-    """It gives back what was given back: the next correction gives nothing more, and charges nothing."""
-    await invoiced(platform, 500)
+@pytest.mark.parametrize("percent", ["0", "33.333"])
+@pytest.mark.parametrize("by", ["usage", "price"])
+async def test_what_a_correction_gave_back_no_credit_note_gives_back_again(
+    platform: Platform, by: str, percent: str
+):
+    """By 250 units of 500, or half of the price: the rest can be given back, and only that."""
+    made = await discounted(platform, percent, duration=1) if percent != "0" else await agreed(platform)
+    await use(platform, made.subscription_id, 500, START, key="first")
+    await platform.pass_time(**A_MONTH)
     (first,) = await invoices_of(platform)
-    await correct(platform, "first", "250")
-    await platform.pass_time(days=31)
-    await give_back(platform, first.id, **{first.lines[1].id: 50000})
+    usage = first.lines[1]
+    if by == "usage":
+        await correct(platform, "first", "250")
+        await platform.pass_time(days=31)
+        line = (await invoices_of(platform))[-1].lines[-1]
+    else:
+        (cycle,) = await platform.rows("SELECT id FROM billing_cycles WHERE state = 'invoiced'")
+        half = await made.price(platform, "half", unit_amount="0.5")
+        (line,) = (await rerate(platform, cycle["id"], made.tokens.id, half)).invoice.lines
+    rest = usage.amount_minor - usage.discount_minor + line.amount_minor - line.discount_minor
+    more = await refused(give_back(platform, first.id, **{usage.id: 25002}))
+    assert (more.code, more.reason) == ("INVALID_ARGUMENT", "CREDIT_EXCEEDS_INVOICE")
+    assert more.facts["line_id"] == usage.id
+    assert 24999 <= int(more.facts["creditable_minor"]) <= 25001
+    await give_back(platform, first.id, **{usage.id: 5001})
+    note = (await give_back(platform, first.id)).credit_note
+    fee = first.lines[0]
+    taken = round((usage.amount_minor - usage.discount_minor) * Decimal(5001) / usage.amount_minor)
+    assert abs(note.subtotal_minor - (fee.amount_minor - fee.discount_minor) - (rest - taken)) <= 1
+    again = await refused(give_back(platform, first.id))
+    assert (again.code, again.reason) == ("INVALID_ARGUMENT", "CREDIT_EXCEEDS_INVOICE")
     await retract(platform, "first")
     await platform.pass_time(days=31)
-    line = (await invoices_of(platform))[-1].lines[-1]
-    assert (line.amount_minor, line.discount_minor) == (-25000, -25000)
-    assert await charged(platform) == 3 * FEE + 25000
+    last = (await invoices_of(platform))[-1].lines[-1]
+    if by == "usage":
+        assert last.amount_minor - last.discount_minor == 0
+
+
+async def test_what_a_withdrawn_correction_gave_back_a_credit_note_may(platform: Platform):
+    await invoiced(platform, 500)
+    await correct(platform, "first", "480")
+    await platform.pass_time(days=31)
+    first, second = await invoices_of(platform)
+    await void(platform, second.id)
+    assert (await give_back(platform, first.id)).credit_note.subtotal_minor == FEE + 50000
+
+
+async def test_what_a_credit_note_took_back_of_a_correction_can_be_given_back_again(platform: Platform):
+    """A note over all of the invoice that takes 20 units of 500 back, then one over all of theirs."""
+    await invoiced(platform, 500)
+    await correct(platform, "first", "480")
+    await platform.pass_time(days=31)
+    first, second = await invoices_of(platform)
+    assert (await give_back(platform, second.id)).credit_note.subtotal_minor == FEE - 2000
+    assert (await give_back(platform, first.id)).credit_note.subtotal_minor == FEE + 50000

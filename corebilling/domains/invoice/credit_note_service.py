@@ -16,6 +16,7 @@ from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.credit.service import NewCredit, give_back, grant
 from corebilling.domains.invoice import records
+from corebilling.domains.invoice.crediting import Room, room_of
 from corebilling.domains.invoice.model import (
     Crediting,
     InvoiceState,
@@ -62,14 +63,15 @@ class CreditNoteService:
 
         Raises:
             FailedPrecondition: INVOICE_NOT_CREDITABLE.
-            InvalidArgument: CREDIT_EXCEEDS_INVOICE, also when nothing is left.
+            InvalidArgument: CREDIT_EXCEEDS_INVOICE, also when nothing is left, or corrections gave it back.
         """
         invoice = await records.find_locked(tx, request.invoice_id)
         lines = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=invoice.id)
         earlier = await invoice_sql.list_credit_notes_of_invoice(
             tx, tenant_id=tx.tenant_id, invoice_id=invoice.id
         )
-        note = _decide_note(invoice, lines, earlier, request)
+        notes = _notes(earlier)
+        note = _decide_note(invoice, lines, notes, await room_of(tx, lines, notes), request)
         crediting = decide_crediting(
             InvoiceState(invoice.state),
             amount_due_minor=invoice.amount_due_minor,
@@ -146,31 +148,36 @@ class CreditNoteService:
             await self._ledger.post(tx, [posting])
 
 
-def _decide_note(
-    invoice: Invoice,
-    lines: Sequence[InvoiceLine],
-    earlier: Sequence[CreditNoteRow],
-    request: rpc.IssueCreditNoteRequest,
-) -> CreditNote:
-    invoiced = _invoiced(invoice, lines)
-    notes = [
+def _notes(rows: Sequence[CreditNoteRow]) -> list[CreditNote]:
+    return [
         CreditNote(
             {item["invoice_line_id"]: int(item["amount_minor"]) for item in row.items},
             row.discount_minor,
             row.tax_minor,
         )
-        for row in earlier
+        for row in rows
     ]
+
+
+def _decide_note(
+    invoice: Invoice,
+    lines: Sequence[InvoiceLine],
+    earlier: Sequence[CreditNote],
+    room: Room,
+    request: rpc.IssueCreditNoteRequest,
+) -> CreditNote:
+    invoiced = _invoiced(invoice, lines)
     items = {item.invoice_line_id: item.amount_minor for item in request.items}
     if len(items) < len(request.items):
         raise InvalidArgument("REQUEST_INVALID", "Name each line of the invoice once.")
     if not items:
-        items = {line_id: left for line_id, left in creditable(invoiced, notes).items() if left}
-    note = credit_invoice(invoiced, notes, items)
+        items = room.fit(creditable(invoiced, earlier))
+    note = credit_invoice(invoiced, earlier, items)
+    room.check(items)
     if not note.total_minor:
         raise InvalidArgument(
             "CREDIT_EXCEEDS_INVOICE",
-            "The invoice charged nothing for this that no other note gave back.",
+            "The invoice charged nothing for this that no other note or correction gave back.",
             {"line_id": "", "creditable_minor": "0"},
         )
     return note

@@ -15,7 +15,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice.draft import Draft, DraftLine
 from corebilling.values.discount import uncharged_part
 
-_Same = tuple[str, str, datetime]
+Same = tuple[str, str, datetime]
 """What lines are of: a subscription, its item ('' of true-ups), and when their period begins."""
 
 
@@ -30,7 +30,7 @@ class _Invoiced:
 class Invoiced:
     """What invoices have of what is given back: `settle` a draft's lines, then `add` the draft."""
 
-    def __init__(self, known: dict[_Same, _Invoiced]) -> None:
+    def __init__(self, known: dict[Same, _Invoiced]) -> None:
         self._known = known
 
     def settle(self, lines: Sequence[DraftLine]) -> list[DraftLine]:
@@ -77,5 +77,5 @@ def _gives_back(line: DraftLine) -> bool:
     return line.amount_minor < 0
 
 
-def _same(line: DraftLine) -> _Same:
+def _same(line: DraftLine) -> Same:
     return line.subscription_id, line.subscription_item_id, line.period_start

@@ -292,8 +292,8 @@ class ErrorReason(betterproto2.Enum):
 
     CREDIT_EXCEEDS_INVOICE = 165
     """
-    INVALID_ARGUMENT {line_id, creditable_minor}. A credit note gives back at most what no other gave back; ask
-    for less.
+    INVALID_ARGUMENT {line_id, creditable_minor}. A credit note gives back at most what no other, and no correction, gave
+    back; ask for less.
     """
 
     INVOICE_HAS_CREDIT_NOTES = 166

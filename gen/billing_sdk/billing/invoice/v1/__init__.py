@@ -1118,7 +1118,7 @@ class IssueCreditNoteRequest(betterproto2.Message):
 
     items: "list[CreditNoteItem]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    Empty: all that is left of the invoice.
+    Empty: all that is left of the invoice, less what corrections gave back of it.
     """
 
     reason: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)

@@ -1,0 +1,99 @@
+"""What credit notes may give back where corrections gave back some already: the rest of what was charged."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from billing_db import invoice as invoice_sql
+from billing_db.models import InvoiceLine
+
+from corebilling.db.transaction import Transaction
+from corebilling.domains.invoice.giving_back import Same
+from corebilling.errors import InvalidArgument
+from corebilling.values.credit_note import CreditNote
+from corebilling.values.money import round_number
+
+
+class Room:
+    """What is left of what all invoices charged, by what it was charged for: `fit` items, or `check` them."""
+
+    def __init__(
+        self, lines: Sequence[InvoiceLine], earlier: Sequence[CreditNote], charged: Mapping[Same, int]
+    ) -> None:
+        self._lines = lines
+        self._earlier = earlier
+        self._charged = charged
+
+    def fit(self, items: Mapping[str, int]) -> dict[str, int]:
+        """As much of the items as may be given back; what takes back again makes room for the others."""
+        room, fitting = dict(self._charged), {}
+        for line in sorted(self._lines, key=lambda line: items.get(line.id, 0) > 0):
+            amount_minor, same = items.get(line.id, 0), _same(line)
+            if same in room and amount_minor > 0:
+                amount_minor = min(amount_minor, _most(line, room[same]))
+            if amount_minor:
+                fitting[line.id] = amount_minor
+                if same in room:
+                    room[same] -= self._charge(line, amount_minor)
+        return fitting
+
+    def check(self, items: Mapping[str, int]) -> None:
+        """Raises: InvalidArgument: CREDIT_EXCEEDS_INVOICE when corrections gave back some of it."""
+        taken: dict[Same, int] = defaultdict(int)
+        for line in self._lines:
+            taken[_same(line)] += self._charge(line, items.get(line.id, 0))
+        for line in self._lines:
+            same = _same(line)
+            if same in self._charged and taken[same] > max(0, self._charged[same]):
+                raise _gave_back(line.id, self.fit(items).get(line.id, 0))
+
+    def _charge(self, line: InvoiceLine, part_minor: int) -> int:
+        """What a further part of the line's amount was charged with: as corrections will see it."""
+        before_minor = sum(note.items.get(line.id, 0) for note in self._earlier)
+        return _charge(line, before_minor + part_minor) - _charge(line, before_minor)
+
+
+async def room_of(tx: Transaction, lines: Sequence[InvoiceLine], earlier: Sequence[CreditNote]) -> Room:
+    """Reads what all invoices charged for the same as the lines."""
+    known = {_same(line) for line in lines if line.subscription_id}
+    rows = await invoice_sql.list_invoiced_before(
+        tx,
+        tenant_id=tx.tenant_id,
+        subscription_ids=[subscription_id for subscription_id, _, _ in known],
+        item_ids=[item_id for _, item_id, _ in known],
+        period_starts=[start for _, _, start in known],
+    )
+    charged = {
+        (row.subscription_id, row.subscription_item_id, row.period_start): row.amount_minor
+        - row.uncharged_minor
+        for row in rows
+    }
+    return Room(lines, earlier, charged)
+
+
+def _same(line: InvoiceLine) -> Same:
+    return line.subscription_id or "", line.subscription_item_id or "", line.period_start
+
+
+def _charge(line: InvoiceLine, part_minor: int) -> int:
+    """Of a part of the line's amount, what discounts left: as `uncharged_minor` in SQL rounds it."""
+    if not part_minor:
+        return 0
+    return round_number(Fraction((line.amount_minor - line.discount_minor) * part_minor, line.amount_minor))
+
+
+def _most(line: InvoiceLine, room_minor: int) -> int:
+    """How much of the line's amount was charged with no more than that."""
+    charged_minor = line.amount_minor - line.discount_minor
+    if charged_minor <= 0:
+        return line.amount_minor
+    return max(0, room_minor) * line.amount_minor // charged_minor
+
+
+def _gave_back(line_id: str, left_minor: int) -> InvalidArgument:
+    return InvalidArgument(
+        "CREDIT_EXCEEDS_INVOICE",
+        "Corrections of its usage or price gave back some of what the line charged; a credit note gives back "
+        "the rest at most.",
+        {"line_id": line_id, "creditable_minor": str(left_minor)},
+    )
