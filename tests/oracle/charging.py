@@ -100,7 +100,7 @@ class Charging:
                 continue
             settled = part.whole.start in run.billed
             used = run.billed[part.whole.start] if settled else self.used_of(run, part.whole)
-            if not used and part.whole.start not in run.charged:
+            if not run.was_used(part.whole) and part.whole.start not in run.charged:
                 continue
             others = beside.setdefault(run.price, []) if run.aggregation in TOGETHER else []
             before = self._amount_of(run.price, others, part.whole, final=False)

@@ -75,6 +75,10 @@ class Run:
         self.billed[period.start] = used
         self.looked_at[period.start] = self.standing(period)
 
+    def was_used(self, period: Span) -> bool:
+        """Also if all of it came to nothing, or was taken back."""
+        return any(period.start <= one.at < period.end for one in self.records)
+
     def standing(self, period: Span) -> list[Record]:
         return [
             one for one in self.records if period.start <= one.at < period.end and one.quantity is not None
