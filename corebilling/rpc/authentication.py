@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from billing_db import access as access_sql
@@ -14,9 +14,11 @@ from corebilling.rpc.call import Behaviour, Call, Credential
 from corebilling.rpc.method import Method
 from corebilling.rpc.remembering import Remembering
 from corebilling.values.api_key import api_key_id
+from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
 
 _BEARER = "bearer "
+_NOTED_EVERY = timedelta(minutes=1)
 
 
 class KeyHasher(Protocol):
@@ -102,8 +104,21 @@ class Authentication:
             return None
         if not hmac.compare_digest(row.secret_hash, self._hasher.hash_api_key(text)):
             return None
-        credential = Credential(row.tenant_id, key_id, row.role, self._permissions[row.role])
-        return _Verified(credential, row.tenant_status, row.expires_at)
+        await self._note_use(row.tenant_id, key_id, row.last_used_at)
+        permissions = self._permissions[row.role]
+        if row.scopes:  # Of a role that was narrowed since, what it still has.
+            permissions &= frozenset(row.scopes)
+        return _Verified(
+            Credential(row.tenant_id, key_id, row.role, permissions), row.tenant_status, row.expires_at
+        )
+
+    async def _note_use(self, tenant_id: str, key_id: str, last_used_at: datetime | None) -> None:
+        now = self._clock.now()
+        if last_used_at is not None and now - last_used_at < _NOTED_EVERY:
+            return
+        caller = Caller(tenant_id, actor=key_id, role="", permissions=frozenset())
+        async with self._database.transaction(caller) as tx:
+            await access_sql.mark_api_key_used(tx, tenant_id=tenant_id, id=key_id, used_at=now)
 
 
 def _key_text(header: Callable[[str], str | bytes | None]) -> str:

@@ -21,6 +21,10 @@ class ApiKey:
     created_at: datetime.datetime
     expires_at: datetime.datetime | None
     revoked_at: datetime.datetime | None
+    scopes: list[str]
+    last_used_at: datetime.datetime | None
+    replaced_by: str | None
+    version: int
 
 
 @dataclass(slots=True)

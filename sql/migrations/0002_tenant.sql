@@ -84,6 +84,13 @@ CREATE TABLE api_keys (
     created_at timestamptz NOT NULL,
     expires_at timestamptz,
     revoked_at timestamptz,
+    -- The permissions that it is limited to, of those of its role; none: all of them.
+    scopes text[] NOT NULL,
+    -- By and large: so that using a key seldom writes.
+    last_used_at timestamptz,
+    -- The key that took its place.
+    replaced_by text,
+    version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),
     CHECK (role <> 'platform_admin' OR tenant_id = 'ten_platform')
 );
@@ -96,11 +103,11 @@ GRANT SELECT, INSERT, UPDATE ON api_keys TO corebilling_app;
 
 CREATE FUNCTION find_api_key(key_id text)
 RETURNS TABLE (
-    tenant_id text, tenant_status text, role text, secret_hash bytea, expires_at timestamptz,
-    revoked_at timestamptz
+    tenant_id text, tenant_status text, role text, scopes text[], secret_hash bytea, expires_at timestamptz,
+    revoked_at timestamptz, last_used_at timestamptz
 )
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-    SELECT k.tenant_id, t.status, k.role, k.secret_hash, k.expires_at, k.revoked_at
+    SELECT k.tenant_id, t.status, k.role, k.scopes, k.secret_hash, k.expires_at, k.revoked_at, k.last_used_at
     FROM public.api_keys k JOIN public.tenants t ON t.id = k.tenant_id WHERE k.id = key_id
 $$;
 REVOKE ALL ON FUNCTION find_api_key(text) FROM PUBLIC;

@@ -1,17 +1,19 @@
 -- name: FindCredential :one
 -- The only query without a tenant: it is what tells whose call this is.
--- nullable: expires_at, revoked_at
+-- nullable: expires_at, revoked_at, last_used_at
 SELECT
     k.tenant_id::text AS tenant_id, k.tenant_status::text AS tenant_status, k.role::text AS role,
-    k.secret_hash::bytea AS secret_hash, k.expires_at::timestamptz AS expires_at,
-    k.revoked_at::timestamptz AS revoked_at
-FROM find_api_key(sqlc.arg(id)::text) AS k (tenant_id, tenant_status, role, secret_hash, expires_at, revoked_at);
+    k.scopes::text[] AS scopes, k.secret_hash::bytea AS secret_hash, k.expires_at::timestamptz AS expires_at,
+    k.revoked_at::timestamptz AS revoked_at, k.last_used_at::timestamptz AS last_used_at
+FROM find_api_key(sqlc.arg(id)::text) AS k (
+    tenant_id, tenant_status, role, scopes, secret_hash, expires_at, revoked_at, last_used_at
+);
 
 -- name: InsertApiKey :one
-INSERT INTO api_keys (tenant_id, id, name, role, prefix, secret_hash, created_at, expires_at)
+INSERT INTO api_keys (tenant_id, id, name, role, scopes, prefix, secret_hash, created_at, expires_at)
 VALUES (
-    sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(name), sqlc.arg(role), sqlc.arg(prefix), sqlc.arg(secret_hash),
-    sqlc.arg(created_at), sqlc.narg(expires_at)
+    sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(name), sqlc.arg(role), sqlc.arg(scopes)::text[], sqlc.arg(prefix),
+    sqlc.arg(secret_hash), sqlc.arg(created_at), sqlc.narg(expires_at)
 )
 RETURNING *;
 
@@ -25,8 +27,20 @@ WHERE tenant_id = sqlc.arg(tenant_id) AND (sqlc.arg(after)::text = '' OR id < sq
 ORDER BY id DESC
 LIMIT sqlc.arg(limit_rows)::int;
 
+-- name: MarkApiKeyUsed :exec
+-- At most once a minute, of all processes together.
+UPDATE api_keys SET last_used_at = sqlc.arg(used_at)::timestamptz
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
+    AND (last_used_at IS NULL OR last_used_at <= sqlc.arg(used_at)::timestamptz - interval '1 minute');
+
+-- name: MarkApiKeyRotated :one
+UPDATE api_keys
+SET replaced_by = sqlc.arg(replaced_by)::text, expires_at = sqlc.arg(expires_at)::timestamptz, version = version + 1
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
+RETURNING *;
+
 -- name: MarkApiKeyRevoked :one
-UPDATE api_keys SET revoked_at = sqlc.arg(revoked_at)::timestamptz
+UPDATE api_keys SET revoked_at = sqlc.arg(revoked_at)::timestamptz, version = version + 1
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND revoked_at IS NULL
 RETURNING *;
 

@@ -1,13 +1,17 @@
 """API keys: who may do what, for how long.
 
+usable -> rotated (ends with the overlap) -> revoked
 usable -> revoked
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from corebilling.errors import InvalidArgument
+from corebilling.errors import FailedPrecondition, InvalidArgument
+
+DEFAULT_OVERLAP = timedelta(days=1)
+"""How long a rotated key works on."""
 
 
 class Role(StrEnum):
@@ -69,6 +73,50 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     Role.PLATFORM_ADMIN: _READS | _OPERATIONS | _BILLING | _OWNERSHIP | _PLATFORM,
 }
 """What each role may do: the permissions that methods declare."""
+
+
+def check_scopes(role: str, scopes: Iterable[str]) -> list[str]:
+    """The scopes, in order.
+
+    Raises:
+        InvalidArgument: REQUEST_INVALID when the role lacks one of them.
+    """
+    wanted = sorted(scopes)
+    if beyond := [scope for scope in wanted if scope not in PERMISSIONS[role]]:
+        raise InvalidArgument(
+            "REQUEST_INVALID",
+            f"A key's scopes are permissions of its role, as in {min(PERMISSIONS[role])}.",
+            violations=tuple(
+                ("scopes", f"{scope!r} is no permission of the role {role}") for scope in beyond
+            ),
+        )
+    return wanted
+
+
+def decide_rotation(
+    api_key_id: str,
+    *,
+    revoked: bool,
+    replaced: bool,
+    expires_at: datetime | None,
+    overlap: timedelta,
+    now: datetime,
+) -> datetime:
+    """When a key ends whose place another one takes.
+
+    Raises:
+        FailedPrecondition: API_KEY_NOT_ROTATABLE when it is revoked, rotated before, or has expired.
+    """
+    expired = expires_at is not None and expires_at <= now
+    status = "revoked" if revoked else "rotated" if replaced else "expired" if expired else ""
+    if status:
+        raise FailedPrecondition(
+            "API_KEY_NOT_ROTATABLE",
+            f"The API key is {status}; create a new one.",
+            {"api_key_id": api_key_id, "status": status},
+        )
+    ends_at = now + overlap
+    return ends_at if expires_at is None else min(ends_at, expires_at)
 
 
 def check_expiry(expires_at: datetime | None, now: datetime) -> datetime | None:

@@ -1,5 +1,6 @@
 """Use cases of API keys."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -8,17 +9,21 @@ from billing.access.v1 import api_key_events_pb2 as events
 from billing.access.v1 import api_key_pb2
 from billing_db import access as access_sql
 from billing_db.models import ApiKey
+from google.protobuf.message import Message
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.access.model import Role, check_expiry
+from corebilling.domains.access.model import (
+    DEFAULT_OVERLAP,
+    Role,
+    check_expiry,
+    check_scopes,
+    decide_rotation,
+)
 from corebilling.errors import NotFound
 from corebilling.events import outbox
-from corebilling.mapping import enum_text, instant, to_message
+from corebilling.mapping import enum_text, instant, timestamp, to_message
 from corebilling.values.api_key import new_api_key
 from corebilling.values.page import decode_page_token, next_page, page_limit
-
-# An API key has two states, and each its version.
-_CREATED, _REVOKED = 1, 2
 
 
 class KeyHasher(Protocol):
@@ -28,7 +33,7 @@ class KeyHasher(Protocol):
 
 
 class AccessService:
-    """Creates, lists and revokes API keys."""
+    """Creates, shows, rotates and revokes API keys."""
 
     def __init__(self, hasher: KeyHasher) -> None:
         self._hasher = hasher
@@ -36,12 +41,13 @@ class AccessService:
     async def create_api_key(
         self, tx: Transaction, request: rpc.CreateApiKeyRequest
     ) -> rpc.CreateApiKeyResponse:
-        expires_at = check_expiry(
-            instant(request.expires_at) if request.HasField("expires_at") else None, tx.now
-        )
         role = enum_text(api_key_pb2.Role, request.role)
-        row, text = await self._add_key(tx, request.name, role, expires_at)
+        scopes = check_scopes(role, request.scopes)
+        row, text = await self._add_key(tx, request.name, role, scopes, _expiry(tx, request))
         return rpc.CreateApiKeyResponse(api_key=_message(row), secret=text)
+
+    async def get_api_key(self, tx: Transaction, request: rpc.GetApiKeyRequest) -> rpc.GetApiKeyResponse:
+        return rpc.GetApiKeyResponse(api_key=_message(await _find(tx, request.api_key_id)))
 
     async def list_api_keys(
         self, tx: Transaction, request: rpc.ListApiKeysRequest
@@ -51,6 +57,34 @@ class AccessService:
         rows = await access_sql.list_api_keys(tx, tenant_id=tx.tenant_id, after=after, limit_rows=limit + 1)
         page, token = next_page(rows, limit, key=lambda row: row.id)
         return rpc.ListApiKeysResponse(api_keys=map(_message, page), next_page_token=token)
+
+    async def rotate_api_key(
+        self, tx: Transaction, request: rpc.RotateApiKeyRequest
+    ) -> rpc.RotateApiKeyResponse:
+        """Raises:
+        NotFound: API_KEY_NOT_FOUND.
+        FailedPrecondition: API_KEY_NOT_ROTATABLE.
+        """
+        await tx.lock(request.api_key_id)
+        old = await _find(tx, request.api_key_id)
+        ends_at = decide_rotation(
+            old.id,
+            revoked=old.revoked_at is not None,
+            replaced=old.replaced_by is not None,
+            expires_at=old.expires_at,
+            overlap=request.overlap.ToTimedelta() if request.HasField("overlap") else DEFAULT_OVERLAP,
+            now=tx.now,
+        )
+        row, text = await self._add_key(tx, old.name, old.role, old.scopes, _expiry(tx, request))
+        rotated = await access_sql.mark_api_key_rotated(
+            tx, tenant_id=tx.tenant_id, id=old.id, replaced_by=row.id, expires_at=ends_at
+        )
+        assert rotated is not None, "it is locked"
+        announced = events.ApiKeyRotated(
+            api_key_id=old.id, replaced_by=row.id, expires_at=timestamp(ends_at)
+        )
+        _announce(tx, rotated, announced)
+        return rpc.RotateApiKeyResponse(api_key=_message(row), secret=text, rotated=_message(rotated))
 
     async def revoke_api_key(
         self, tx: Transaction, request: rpc.RevokeApiKeyRequest
@@ -62,7 +96,7 @@ class AccessService:
         )
         if revoked is None:
             return rpc.RevokeApiKeyResponse(api_key=_message(await _find(tx, request.api_key_id)))
-        _announce(tx, revoked, events.ApiKeyRevoked(api_key_id=revoked.id), _REVOKED)
+        _announce(tx, revoked, events.ApiKeyRevoked(api_key_id=revoked.id))
         return rpc.RevokeApiKeyResponse(api_key=_message(revoked))
 
     async def ensure_platform_key(self, tx: Transaction, *, always: bool = False) -> str | None:
@@ -76,11 +110,11 @@ class AccessService:
         role = Role.PLATFORM_ADMIN
         if not always and await access_sql.has_usable_key(tx, tenant_id=tx.tenant_id, role=role, now=tx.now):
             return None
-        _, text = await self._add_key(tx, "First platform key", role, None)
+        _, text = await self._add_key(tx, "First platform key", role, [], None)
         return text
 
     async def _add_key(
-        self, tx: Transaction, name: str, role: str, expires_at: datetime | None
+        self, tx: Transaction, name: str, role: str, scopes: Sequence[str], expires_at: datetime | None
     ) -> tuple[ApiKey, str]:
         """The key's row, and its text: what is known here and nowhere else."""
         key = new_api_key()
@@ -90,14 +124,21 @@ class AccessService:
             id=key.id,
             name=name,
             role=role,
+            scopes=scopes,
             prefix=key.prefix,
             secret_hash=self._hasher.hash_api_key(key.text),
             created_at=tx.now,
             expires_at=expires_at,
         )
         announced = events.ApiKeyCreated(api_key_id=row.id, role=_message(row).role)
-        _announce(tx, row, announced, _CREATED)
+        _announce(tx, row, announced)
         return row, key.text
+
+
+def _expiry(
+    tx: Transaction, request: rpc.CreateApiKeyRequest | rpc.RotateApiKeyRequest
+) -> datetime | None:
+    return check_expiry(instant(request.expires_at) if request.HasField("expires_at") else None, tx.now)
 
 
 async def _find(tx: Transaction, api_key_id: str) -> ApiKey:
@@ -107,10 +148,8 @@ async def _find(tx: Transaction, api_key_id: str) -> ApiKey:
     return row
 
 
-def _announce(
-    tx: Transaction, row: ApiKey, payload: events.ApiKeyCreated | events.ApiKeyRevoked, version: int
-) -> None:
-    outbox.append(tx, payload, resource_id=row.id, resource_version=version, ordering_key=row.id)
+def _announce(tx: Transaction, row: ApiKey, payload: Message) -> None:
+    outbox.append(tx, payload, resource_id=row.id, resource_version=row.version, ordering_key=row.id)
 
 
 def _message(row: ApiKey) -> api_key_pb2.ApiKey:

@@ -17,8 +17,16 @@ class AccessServicer(AccessServiceServicer):
     ) -> rpc.CreateApiKeyResponse:
         return await self._door.write(request, self._access.create_api_key)
 
+    async def GetApiKey(self, request: rpc.GetApiKeyRequest, context: Context) -> rpc.GetApiKeyResponse:
+        return await self._door.read(request, self._access.get_api_key)
+
     async def ListApiKeys(self, request: rpc.ListApiKeysRequest, context: Context) -> rpc.ListApiKeysResponse:
         return await self._door.read(request, self._access.list_api_keys)
+
+    async def RotateApiKey(
+        self, request: rpc.RotateApiKeyRequest, context: Context
+    ) -> rpc.RotateApiKeyResponse:
+        return await self._door.write(request, self._access.rotate_api_key)
 
     async def RevokeApiKey(
         self, request: rpc.RevokeApiKeyRequest, context: Context

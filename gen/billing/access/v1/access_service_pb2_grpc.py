@@ -40,10 +40,20 @@ class AccessServiceStub:
                 request_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.CreateApiKeyRequest.SerializeToString,
                 response_deserializer=billing_dot_access_dot_v1_dot_access__service__pb2.CreateApiKeyResponse.FromString,
                 _registered_method=True)
+        self.GetApiKey = channel.unary_unary(
+                '/billing.access.v1.AccessService/GetApiKey',
+                request_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.GetApiKeyRequest.SerializeToString,
+                response_deserializer=billing_dot_access_dot_v1_dot_access__service__pb2.GetApiKeyResponse.FromString,
+                _registered_method=True)
         self.ListApiKeys = channel.unary_unary(
                 '/billing.access.v1.AccessService/ListApiKeys',
                 request_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.ListApiKeysRequest.SerializeToString,
                 response_deserializer=billing_dot_access_dot_v1_dot_access__service__pb2.ListApiKeysResponse.FromString,
+                _registered_method=True)
+        self.RotateApiKey = channel.unary_unary(
+                '/billing.access.v1.AccessService/RotateApiKey',
+                request_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.RotateApiKeyRequest.SerializeToString,
+                response_deserializer=billing_dot_access_dot_v1_dot_access__service__pb2.RotateApiKeyResponse.FromString,
                 _registered_method=True)
         self.RevokeApiKey = channel.unary_unary(
                 '/billing.access.v1.AccessService/RevokeApiKey',
@@ -63,8 +73,21 @@ class AccessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetApiKey(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListApiKeys(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateApiKey(self, request, context):
+        """Makes a new key that may do the same; the old one works on for the overlap, so that callers can change over.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -84,10 +107,20 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     request_deserializer=billing_dot_access_dot_v1_dot_access__service__pb2.CreateApiKeyRequest.FromString,
                     response_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.CreateApiKeyResponse.SerializeToString,
             ),
+            'GetApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetApiKey,
+                    request_deserializer=billing_dot_access_dot_v1_dot_access__service__pb2.GetApiKeyRequest.FromString,
+                    response_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.GetApiKeyResponse.SerializeToString,
+            ),
             'ListApiKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.ListApiKeys,
                     request_deserializer=billing_dot_access_dot_v1_dot_access__service__pb2.ListApiKeysRequest.FromString,
                     response_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.ListApiKeysResponse.SerializeToString,
+            ),
+            'RotateApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateApiKey,
+                    request_deserializer=billing_dot_access_dot_v1_dot_access__service__pb2.RotateApiKeyRequest.FromString,
+                    response_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.RotateApiKeyResponse.SerializeToString,
             ),
             'RevokeApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeApiKey,
@@ -134,6 +167,33 @@ class AccessService:
             _registered_method=True)
 
     @staticmethod
+    def GetApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.access.v1.AccessService/GetApiKey',
+            billing_dot_access_dot_v1_dot_access__service__pb2.GetApiKeyRequest.SerializeToString,
+            billing_dot_access_dot_v1_dot_access__service__pb2.GetApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListApiKeys(request,
             target,
             options=(),
@@ -150,6 +210,33 @@ class AccessService:
             '/billing.access.v1.AccessService/ListApiKeys',
             billing_dot_access_dot_v1_dot_access__service__pb2.ListApiKeysRequest.SerializeToString,
             billing_dot_access_dot_v1_dot_access__service__pb2.ListApiKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.access.v1.AccessService/RotateApiKey',
+            billing_dot_access_dot_v1_dot_access__service__pb2.RotateApiKeyRequest.SerializeToString,
+            billing_dot_access_dot_v1_dot_access__service__pb2.RotateApiKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,7 +35,10 @@ class AccessServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AccessServiceAsyncStub: ...
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateApiKeyRequest, _access_service_pb2.CreateApiKeyResponse]
     """The response holds the key; it is shown this once."""
+    GetApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GetApiKeyRequest, _access_service_pb2.GetApiKeyResponse]
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]
+    RotateApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RotateApiKeyRequest, _access_service_pb2.RotateApiKeyResponse]
+    """Makes a new key that may do the same; the old one works on for the overlap, so that callers can change over."""
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]
     """Takes effect everywhere within seconds."""
 
@@ -46,7 +49,10 @@ class AccessServiceAsyncStub(AccessServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateApiKeyRequest, _access_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     """The response holds the key; it is shown this once."""
+    GetApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GetApiKeyRequest, _access_service_pb2.GetApiKeyResponse]  # type: ignore[assignment]
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
+    RotateApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RotateApiKeyRequest, _access_service_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
+    """Makes a new key that may do the same; the old one works on for the overlap, so that callers can change over."""
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
     """Takes effect everywhere within seconds."""
 
@@ -62,11 +68,26 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         """The response holds the key; it is shown this once."""
 
     @_abc_1.abstractmethod
+    def GetApiKey(
+        self,
+        request: _access_service_pb2.GetApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.GetApiKeyResponse, _abc.Awaitable[_access_service_pb2.GetApiKeyResponse]]: ...
+
+    @_abc_1.abstractmethod
     def ListApiKeys(
         self,
         request: _access_service_pb2.ListApiKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ListApiKeysResponse, _abc.Awaitable[_access_service_pb2.ListApiKeysResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RotateApiKey(
+        self,
+        request: _access_service_pb2.RotateApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.RotateApiKeyResponse, _abc.Awaitable[_access_service_pb2.RotateApiKeyResponse]]:
+        """Makes a new key that may do the same; the old one works on for the overlap, so that callers can change over."""
 
     @_abc_1.abstractmethod
     def RevokeApiKey(

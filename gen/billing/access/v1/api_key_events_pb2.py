@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from billing.access.v1 import api_key_pb2 as billing_dot_access_dot_v1_dot_api__key__pb2
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/access/v1/api_key_events.proto\x12\x11\x62illing.access.v1\x1a\x1f\x62illing/access/v1/api_key.proto\x1a billing/options/v1/options.proto\"q\n\rApiKeyCreated\x12\x1c\n\napi_key_id\x18\x01 \x01(\tR\x08\x61piKeyId\x12+\n\x04role\x18\x02 \x01(\x0e\x32\x17.billing.access.v1.RoleR\x04role:\x15\xaa\xbb\x18\x11\n\x0f\x61pi_key.created\"D\n\rApiKeyRevoked\x12\x1c\n\napi_key_id\x18\x01 \x01(\tR\x08\x61piKeyId:\x15\xaa\xbb\x18\x11\n\x0f\x61pi_key.revokedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/access/v1/api_key_events.proto\x12\x11\x62illing.access.v1\x1a\x1f\x62illing/access/v1/api_key.proto\x1a billing/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"q\n\rApiKeyCreated\x12\x1c\n\napi_key_id\x18\x01 \x01(\tR\x08\x61piKeyId\x12+\n\x04role\x18\x02 \x01(\x0e\x32\x17.billing.access.v1.RoleR\x04role:\x15\xaa\xbb\x18\x11\n\x0f\x61pi_key.created\"\xa0\x01\n\rApiKeyRotated\x12\x1c\n\napi_key_id\x18\x01 \x01(\tR\x08\x61piKeyId\x12\x1f\n\x0breplaced_by\x18\x02 \x01(\tR\nreplacedBy\x12\x39\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt:\x15\xaa\xbb\x18\x11\n\x0f\x61pi_key.rotated\"D\n\rApiKeyRevoked\x12\x1c\n\napi_key_id\x18\x01 \x01(\tR\x08\x61piKeyId:\x15\xaa\xbb\x18\x11\n\x0f\x61pi_key.revokedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +36,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_APIKEYCREATED']._loaded_options = None
   _globals['_APIKEYCREATED']._serialized_options = b'\252\273\030\021\n\017api_key.created'
+  _globals['_APIKEYROTATED']._loaded_options = None
+  _globals['_APIKEYROTATED']._serialized_options = b'\252\273\030\021\n\017api_key.rotated'
   _globals['_APIKEYREVOKED']._loaded_options = None
   _globals['_APIKEYREVOKED']._serialized_options = b'\252\273\030\021\n\017api_key.revoked'
-  _globals['_APIKEYCREATED']._serialized_start=128
-  _globals['_APIKEYCREATED']._serialized_end=241
-  _globals['_APIKEYREVOKED']._serialized_start=243
-  _globals['_APIKEYREVOKED']._serialized_end=311
+  _globals['_APIKEYCREATED']._serialized_start=161
+  _globals['_APIKEYCREATED']._serialized_end=274
+  _globals['_APIKEYROTATED']._serialized_start=277
+  _globals['_APIKEYROTATED']._serialized_end=437
+  _globals['_APIKEYREVOKED']._serialized_start=439
+  _globals['_APIKEYREVOKED']._serialized_end=507
 # @@protoc_insertion_point(module_scope)

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62illing/access/v1/api_key.proto\x12\x11\x62illing.access.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\x02\n\x06\x41piKey\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12+\n\x04role\x18\x04 \x01(\x0e\x32\x17.billing.access.v1.RoleR\x04role\x12\x16\n\x06prefix\x18\x05 \x01(\tR\x06prefix\x12\x39\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x39\n\nrevoked_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\trevokedAt*\x81\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n\nROLE_OWNER\x10\x01\x12\x16\n\x12ROLE_BILLING_ADMIN\x10\x02\x12\x11\n\rROLE_OPERATOR\x10\x03\x12\x0f\n\x0bROLE_VIEWER\x10\x04\x12\x17\n\x13ROLE_PLATFORM_ADMIN\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62illing/access/v1/api_key.proto\x12\x11\x62illing.access.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x03\n\x06\x41piKey\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12+\n\x04role\x18\x04 \x01(\x0e\x32\x17.billing.access.v1.RoleR\x04role\x12\x16\n\x06prefix\x18\x05 \x01(\tR\x06prefix\x12\x39\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x39\n\nrevoked_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\trevokedAt\x12\x16\n\x06scopes\x18\t \x03(\tR\x06scopes\x12<\n\x0clast_used_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nlastUsedAt\x12\x1f\n\x0breplaced_by\x18\x0b \x01(\tR\nreplacedBy*\x81\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n\nROLE_OWNER\x10\x01\x12\x16\n\x12ROLE_BILLING_ADMIN\x10\x02\x12\x11\n\rROLE_OPERATOR\x10\x03\x12\x0f\n\x0bROLE_VIEWER\x10\x04\x12\x17\n\x13ROLE_PLATFORM_ADMIN\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.access.v1.api_key_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=410
-  _globals['_ROLE']._serialized_end=539
+  _globals['_ROLE']._serialized_start=529
+  _globals['_ROLE']._serialized_end=658
   _globals['_APIKEY']._serialized_start=88
-  _globals['_APIKEY']._serialized_end=407
+  _globals['_APIKEY']._serialized_end=526
 # @@protoc_insertion_point(module_scope)

@@ -8,13 +8,18 @@ __all__ = (
     "ApiKey",
     "ApiKeyCreated",
     "ApiKeyRevoked",
+    "ApiKeyRotated",
     "CreateApiKeyRequest",
     "CreateApiKeyResponse",
+    "GetApiKeyRequest",
+    "GetApiKeyResponse",
     "ListApiKeysRequest",
     "ListApiKeysResponse",
     "RevokeApiKeyRequest",
     "RevokeApiKeyResponse",
     "Role",
+    "RotateApiKeyRequest",
+    "RotateApiKeyResponse",
 )
 
 import datetime
@@ -103,6 +108,23 @@ class ApiKey(betterproto2.Message):
         8, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
 
+    scopes: "list[str]" = betterproto2.field(9, betterproto2.TYPE_STRING, repeated=True)
+    """
+    The permissions that the key is limited to, of those of its role; empty: all of them.
+    """
+
+    last_used_at: "datetime.datetime | None" = betterproto2.field(
+        10, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    By and large: it is noted once a minute at most.
+    """
+
+    replaced_by: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+    """
+    The key that took its place when it was rotated.
+    """
+
 
 default_message_pool.register_message("billing.access.v1", "ApiKey", ApiKey)
 
@@ -126,6 +148,26 @@ default_message_pool.register_message("billing.access.v1", "ApiKeyRevoked", ApiK
 
 
 @dataclass(eq=False, repr=False)
+class ApiKeyRotated(betterproto2.Message):
+    api_key_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    replaced_by: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    The new key.
+    """
+
+    expires_at: "datetime.datetime | None" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When this one ends.
+    """
+
+
+default_message_pool.register_message("billing.access.v1", "ApiKeyRotated", ApiKeyRotated)
+
+
+@dataclass(eq=False, repr=False)
 class CreateApiKeyRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -138,6 +180,11 @@ class CreateApiKeyRequest(betterproto2.Message):
     expires_at: "datetime.datetime | None" = betterproto2.field(
         5, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
+
+    scopes: "list[str]" = betterproto2.field(6, betterproto2.TYPE_STRING, repeated=True)
+    """
+    As in `invoice.read`: the permissions of the role that the key is limited to; empty: all of them.
+    """
 
 
 default_message_pool.register_message("billing.access.v1", "CreateApiKeyRequest", CreateApiKeyRequest)
@@ -154,6 +201,24 @@ class CreateApiKeyResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.access.v1", "CreateApiKeyResponse", CreateApiKeyResponse)
+
+
+@dataclass(eq=False, repr=False)
+class GetApiKeyRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    api_key_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.access.v1", "GetApiKeyRequest", GetApiKeyRequest)
+
+
+@dataclass(eq=False, repr=False)
+class GetApiKeyResponse(betterproto2.Message):
+    api_key: "ApiKey | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("billing.access.v1", "GetApiKeyResponse", GetApiKeyResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -198,6 +263,53 @@ class RevokeApiKeyResponse(betterproto2.Message):
 default_message_pool.register_message("billing.access.v1", "RevokeApiKeyResponse", RevokeApiKeyResponse)
 
 
+@dataclass(eq=False, repr=False)
+class RotateApiKeyRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    api_key_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    overlap: "datetime.timedelta | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Duration, optional=True
+    )
+    """
+    How long the old key works on, unless it expires before; a day if not given, 30 at most. None: zero.
+    """
+
+    expires_at: "datetime.datetime | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    Of the new key; it does not expire if not given.
+    """
+
+
+default_message_pool.register_message("billing.access.v1", "RotateApiKeyRequest", RotateApiKeyRequest)
+
+
+@dataclass(eq=False, repr=False)
+class RotateApiKeyResponse(betterproto2.Message):
+    api_key: "ApiKey | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    The new key.
+    """
+
+    secret: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    The credential; empty when the response is repeated.
+    """
+
+    rotated: "ApiKey | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    The old one, with the moment that it ends at.
+    """
+
+
+default_message_pool.register_message("billing.access.v1", "RotateApiKeyResponse", RotateApiKeyResponse)
+
+
 class AccessServiceStub:
     """
     API keys of a tenant.
@@ -217,12 +329,31 @@ class AccessServiceStub:
             CreateApiKeyResponse.FromString,
         )(message)
 
+    def get_api_key(self, message: "GetApiKeyRequest") -> "GetApiKeyResponse":
+
+        return self._channel.unary_unary(
+            "/billing.access.v1.AccessService/GetApiKey",
+            GetApiKeyRequest.SerializeToString,
+            GetApiKeyResponse.FromString,
+        )(message)
+
     def list_api_keys(self, message: "ListApiKeysRequest") -> "ListApiKeysResponse":
 
         return self._channel.unary_unary(
             "/billing.access.v1.AccessService/ListApiKeys",
             ListApiKeysRequest.SerializeToString,
             ListApiKeysResponse.FromString,
+        )(message)
+
+    def rotate_api_key(self, message: "RotateApiKeyRequest") -> "RotateApiKeyResponse":
+        """
+        Makes a new key that may do the same; the old one works on for the overlap, so that callers can change over.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.access.v1.AccessService/RotateApiKey",
+            RotateApiKeyRequest.SerializeToString,
+            RotateApiKeyResponse.FromString,
         )(message)
 
     def revoke_api_key(self, message: "RevokeApiKeyRequest") -> "RevokeApiKeyResponse":

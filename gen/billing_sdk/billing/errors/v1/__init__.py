@@ -32,7 +32,7 @@ class ErrorReason(betterproto2.Enum):
 
     PERMISSION_MISSING = 3
     """
-    PERMISSION_DENIED {permission}. The caller's role lacks the permission; use a key that has it.
+    PERMISSION_DENIED {permission}. The caller's role, or its scopes, lack the permission; use a key that has it.
     """
 
     TENANT_MISMATCH = 4
@@ -145,6 +145,12 @@ class ErrorReason(betterproto2.Enum):
     API_KEY_NOT_FOUND = 110
     """
     NOT_FOUND {api_key_id}.
+    """
+
+    API_KEY_NOT_ROTATABLE = 111
+    """
+    FAILED_PRECONDITION {api_key_id, status}. A key that was revoked, rotated or has expired is not rotated; create a
+    new one.
     """
 
     CUSTOMER_NOT_FOUND = 120
@@ -688,6 +694,7 @@ class ErrorReason(betterproto2.Enum):
             101: "ERROR_REASON_TENANT_SLUG_TAKEN",
             102: "ERROR_REASON_TENANT_CLOCK_INVALID",
             110: "ERROR_REASON_API_KEY_NOT_FOUND",
+            111: "ERROR_REASON_API_KEY_NOT_ROTATABLE",
             120: "ERROR_REASON_CUSTOMER_NOT_FOUND",
             121: "ERROR_REASON_CUSTOMER_EXTERNAL_ID_TAKEN",
             122: "ERROR_REASON_CURRENCY_UNKNOWN",
@@ -817,6 +824,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TENANT_SLUG_TAKEN": 101,
             "ERROR_REASON_TENANT_CLOCK_INVALID": 102,
             "ERROR_REASON_API_KEY_NOT_FOUND": 110,
+            "ERROR_REASON_API_KEY_NOT_ROTATABLE": 111,
             "ERROR_REASON_CUSTOMER_NOT_FOUND": 120,
             "ERROR_REASON_CUSTOMER_EXTERNAL_ID_TAKEN": 121,
             "ERROR_REASON_CURRENCY_UNKNOWN": 122,
