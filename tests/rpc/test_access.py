@@ -125,6 +125,114 @@ async def test_key_that_has_expired_already_is_not_created(app: App) -> None:
     assert (refusal.reason, refusal.fields) == ("REQUEST_INVALID", ("expires_at",))
 
 
+def rotation(key_id: str, **fields: Any) -> rpc.RotateApiKeyRequest:
+    return rpc.RotateApiKeyRequest(request_id=new_id("req"), api_key_id=key_id, **fields)
+
+
+async def test_rotated_key_works_on_for_the_overlap(app: App) -> None:
+    created = await access(app).CreateApiKey(creation(scopes=["customer.read", "api_key.read"]))
+    old = created.api_key
+    answer = await access(app).RotateApiKey(rotation(old.id, overlap=timedelta(hours=2)))
+    assert (answer.rotated.id, answer.rotated.replaced_by) == (old.id, answer.api_key.id)
+    assert instant(answer.rotated.expires_at) == app.clock.now() + timedelta(hours=2)
+    assert (answer.api_key.name, answer.api_key.role) == (old.name, old.role)
+    assert answer.api_key.scopes == old.scopes == ["api_key.read", "customer.read"]
+    assert not answer.api_key.HasField("expires_at")
+    shown = await access(app).GetApiKey(rpc.GetApiKeyRequest(api_key_id=old.id))
+    assert shown.api_key == answer.rotated
+    for key in (created.secret, answer.secret):
+        await list_customers(app, key)
+    app.clock.advance(hours=2)
+    await list_customers(app, answer.secret)
+    refusal = await refused(list_customers(app, created.secret))
+    assert (refusal.code, refusal.reason) == ("UNAUTHENTICATED", "CREDENTIAL_INVALID")
+    events = await app.database.admin(
+        "SELECT subject, resource_version FROM billing_events WHERE resource_id = $1 ORDER BY resource_version",
+        old.id,
+    )
+    assert [tuple(event) for event in events] == [("api_key.created", 1), ("api_key.rotated", 2)]
+
+
+async def test_repeated_rotation_returns_the_first_new_key_without_its_secret(app: App) -> None:
+    key_id = (await access(app).CreateApiKey(creation())).api_key.id
+    request = rotation(key_id)
+    first, again = [await access(app).RotateApiKey(request) for _ in range(2)]
+    assert again.api_key == first.api_key
+    assert instant(first.rotated.expires_at) == app.clock.now() + timedelta(days=1)
+    assert (first.secret != "", again.secret) == (True, "")
+
+
+async def test_rotated_key_ends_no_later_than_it_would_have(app: App) -> None:
+    expires_at = app.clock.now() + timedelta(hours=1)
+    created = await access(app).CreateApiKey(creation(expires_at=timestamp(expires_at)))
+    answer = await access(app).RotateApiKey(rotation(created.api_key.id))
+    assert instant(answer.rotated.expires_at) == expires_at
+
+
+@pytest.mark.parametrize("status", ["revoked", "rotated", "expired"])
+async def test_what_is_over_is_not_rotated(app: App, status: str) -> None:
+    expires_at = app.clock.now() + timedelta(hours=1)
+    key_id = (await access(app).CreateApiKey(creation(expires_at=timestamp(expires_at)))).api_key.id
+    if status == "revoked":
+        await access(app).RevokeApiKey(rpc.RevokeApiKeyRequest(request_id="r", api_key_id=key_id))
+    elif status == "rotated":
+        await access(app).RotateApiKey(rotation(key_id))
+    else:
+        app.clock.advance(hours=1)
+    refusal = await refused(access(app).RotateApiKey(rotation(key_id)))
+    assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "API_KEY_NOT_ROTATABLE")
+    assert refusal.facts == {"api_key_id": key_id, "status": status}
+
+
+async def test_scopes_limit_what_a_role_may_do(app: App) -> None:
+    scoped = await access(app).CreateApiKey(creation(role=pb.ROLE_OWNER, scopes=["customer.read"]))
+    await list_customers(app, scoped.secret)
+    refusal = await refused(create_customer(app, scoped.secret))
+    assert (refusal.code, refusal.reason) == ("PERMISSION_DENIED", "PERMISSION_MISSING")
+    assert refusal.facts == {"permission": "customer.write"}
+
+
+@pytest.mark.parametrize("scope", ["customer.write", "customer", "*", "tenant.write"])
+async def test_scope_that_the_role_lacks_is_refused(app: App, scope: str) -> None:
+    refusal = await refused(access(app).CreateApiKey(creation(scopes=["customer.read", scope])))
+    assert (refusal.reason, refusal.fields) == ("REQUEST_INVALID", ("scopes",))
+
+
+async def test_nobody_makes_a_key_that_may_do_more_than_they(app: App) -> None:
+    own = ["api_key.write", "customer.read"]
+    scoped = await access(app).CreateApiKey(creation(role=pb.ROLE_OWNER, scopes=own))
+    made = await access(app, scoped.secret).CreateApiKey(creation(scopes=["customer.read"]))
+    await list_customers(app, made.secret)
+    tenant_key = api_key_id(app.tenant_key)
+    assert tenant_key is not None
+    for call in (
+        access(app, scoped.secret).CreateApiKey(creation(role=pb.ROLE_OWNER)),
+        access(app, scoped.secret).CreateApiKey(creation(scopes=["invoice.read"])),
+        access(app, scoped.secret).RotateApiKey(rotation(tenant_key)),
+    ):
+        refusal = await refused(call)
+        assert (refusal.code, refusal.reason) == ("PERMISSION_DENIED", "PERMISSION_MISSING")
+
+
+async def test_last_use_is_noted_once_a_minute(app: App) -> None:
+    created = await access(app).CreateApiKey(creation())
+
+    async def used_at() -> object:
+        key = await access(app).GetApiKey(rpc.GetApiKeyRequest(api_key_id=created.api_key.id))
+        return instant(key.api_key.last_used_at) if key.api_key.HasField("last_used_at") else None
+
+    assert await used_at() is None
+    await list_customers(app, created.secret)
+    first = app.clock.now()
+    assert await used_at() == first
+    app.clock.advance(seconds=CACHE_S)
+    await list_customers(app, created.secret)
+    assert await used_at() == first
+    app.clock.advance(seconds=60)
+    await list_customers(app, created.secret)
+    assert await used_at() == app.clock.now()
+
+
 async def test_unknown_key_to_revoke_is_not_found(app: App) -> None:
     refusal = await refused(
         access(app).RevokeApiKey(rpc.RevokeApiKeyRequest(request_id="r", api_key_id="key_none"))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from corebilling.errors import FailedPrecondition, InvalidArgument
+from corebilling.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 
 DEFAULT_OVERLAP = timedelta(days=1)
 """How long a rotated key works on."""
@@ -91,6 +91,26 @@ def check_scopes(role: str, scopes: Iterable[str]) -> list[str]:
             ),
         )
     return wanted
+
+
+def check_within(wanted: frozenset[str], own: frozenset[str]) -> None:
+    """Nobody makes a key that may do more than they may themselves.
+
+    Raises:
+        PermissionDenied: PERMISSION_MISSING, with the first one that they lack.
+    """
+    if beyond := wanted - own:
+        raise PermissionDenied(
+            "PERMISSION_MISSING",
+            f"A key may do no more than the one that makes it, which lacks the permission {min(beyond)}; limit "
+            "the new key's scopes, or use a key that has it.",
+            {"permission": min(beyond)},
+        )
+
+
+def allowed(role: str, scopes: Iterable[str]) -> frozenset[str]:
+    """What a key may do; its role may have been narrowed since."""
+    return PERMISSIONS[role] & (frozenset(scopes) or PERMISSIONS[role])
 
 
 def decide_rotation(

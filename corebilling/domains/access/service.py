@@ -15,8 +15,10 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.access.model import (
     DEFAULT_OVERLAP,
     Role,
+    allowed,
     check_expiry,
     check_scopes,
+    check_within,
     decide_rotation,
 )
 from corebilling.errors import NotFound
@@ -41,8 +43,10 @@ class AccessService:
     async def create_api_key(
         self, tx: Transaction, request: rpc.CreateApiKeyRequest
     ) -> rpc.CreateApiKeyResponse:
+        """Raises what `check_scopes`, `check_within` and `check_expiry` do."""
         role = enum_text(api_key_pb2.Role, request.role)
         scopes = check_scopes(role, request.scopes)
+        check_within(allowed(role, scopes), tx.caller.permissions)
         row, text = await self._add_key(tx, request.name, role, scopes, _expiry(tx, request))
         return rpc.CreateApiKeyResponse(api_key=_message(row), secret=text)
 
@@ -61,10 +65,7 @@ class AccessService:
     async def rotate_api_key(
         self, tx: Transaction, request: rpc.RotateApiKeyRequest
     ) -> rpc.RotateApiKeyResponse:
-        """Raises:
-        NotFound: API_KEY_NOT_FOUND.
-        FailedPrecondition: API_KEY_NOT_ROTATABLE.
-        """
+        """Raises what `check_within` and `decide_rotation` do."""
         await tx.lock(request.api_key_id)
         old = await _find(tx, request.api_key_id)
         ends_at = decide_rotation(
@@ -75,6 +76,7 @@ class AccessService:
             overlap=request.overlap.ToTimedelta() if request.HasField("overlap") else DEFAULT_OVERLAP,
             now=tx.now,
         )
+        check_within(allowed(old.role, old.scopes), tx.caller.permissions)
         row, text = await self._add_key(tx, old.name, old.role, old.scopes, _expiry(tx, request))
         rotated = await access_sql.mark_api_key_rotated(
             tx, tenant_id=tx.tenant_id, id=old.id, replaced_by=row.id, expires_at=ends_at
