@@ -69,6 +69,20 @@ def uncharged_part(taken_minor: int, invoiced_minor: int, uncharged_minor: int) 
     return uncharged_of(min(taken_minor, invoiced_minor), invoiced_minor, uncharged_minor)
 
 
+def uncharged_now(amount_minor: int, rated_minor: int, uncharged_minor: int, credit_minor: int) -> int:
+    """What of an amount is not charged, once that takes the place of what was rated.
+
+    Discounts were so much of each unit, and are of more units too; a credit was a sum that is not exceeded.
+
+    Args:
+        rated_minor: Above zero.
+        uncharged_minor: What of that was not charged.
+        credit_minor: What of this was paid by credits.
+    """
+    discounted_minor = uncharged_of(amount_minor, rated_minor, uncharged_minor - credit_minor)
+    return discounted_minor + uncharged_of(min(amount_minor, rated_minor), rated_minor, credit_minor)
+
+
 def uncharged_of(amount_minor: int, invoiced_minor: int, uncharged_minor: int) -> int:
     """What of an amount is not charged, if so much of what was invoiced was not: all of it at most."""
     if invoiced_minor <= 0:

@@ -370,10 +370,13 @@ SELECT n.subscription_id::text AS subscription_id, n.subscription_item_id::text 
     n.period_start::timestamptz AS period_start, sum(l.amount_minor)::bigint AS amount_minor,
     sum(
         uncharged_minor(
-            i.state, i.amount_due_minor, i.total_minor - i.credited_minor, l.amount_minor, l.discount_minor,
+            i.state, i.amount_due_minor, i.total_minor - i.credited_minor, l.amount_minor,
+            l.discount_minor + l.credit_minor,
             CASE i.credited_minor WHEN 0 THEN 0 ELSE credited_minor(i.tenant_id, i.id, l.id) END
         )
-    )::bigint AS uncharged_minor
+    )::bigint AS uncharged_minor,
+    ((array_agg(l.taxes ORDER BY l.id DESC) FILTER (WHERE l.amount_minor > 0))[1])::jsonb AS taxes,
+    ((array_agg(l.tax_exemption ORDER BY l.id DESC) FILTER (WHERE l.amount_minor > 0))[1])::text AS tax_exemption
 FROM (
     SELECT
         unnest($1::text::text[]) AS subscription_id,
@@ -409,6 +412,8 @@ class ListInvoicedBeforeRow:
     period_start: datetime.datetime
     amount_minor: int
     uncharged_minor: int
+    taxes: Json | None
+    tax_exemption: str | None
 
 
 async def list_invoiced_before(
@@ -419,9 +424,10 @@ async def list_invoiced_before(
     period_starts: Sequence[datetime.datetime],
     tenant_id: str,
 ) -> list[ListInvoicedBeforeRow]:
-    """What lines of some items ('' stands for true-ups) came to on all invoices, by the period that they begin in, and what
-    of that is not to be given back: discounts took it off, credit notes gave it back, or the invoice was withdrawn or
-    written off. Those that were issued again count once. The arrays run in parallel.
+    """What lines of some items ('' stands for true-ups) came to on all invoices, by the period that they begin in, what of
+    that is not to be given back: discounts and credits took it off, credit notes gave it back, or the invoice was
+    withdrawn or written off; and how the newest that charged something was taxed. Those that were issued again count
+    once. The arrays run in parallel.
     """
     rows = await conn.fetch(
         LIST_INVOICED_BEFORE,

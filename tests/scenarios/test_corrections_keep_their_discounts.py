@@ -253,13 +253,18 @@ async def test_what_a_correction_gave_back_no_credit_note_gives_back_again(
         assert last.amount_minor - last.discount_minor == 0
 
 
-async def test_what_a_withdrawn_correction_gave_back_a_credit_note_may(platform: Platform):
+async def test_neither_a_correction_nor_what_it_corrects_is_withdrawn(platform: Platform):
+    """The one would be lost, the other given back twice. What nothing corrects may be."""
     await invoiced(platform, 500)
     await correct(platform, "first", "480")
     await platform.pass_time(days=31)
     first, second = await invoices_of(platform)
-    await void(platform, second.id)
-    assert (await give_back(platform, first.id)).credit_note.subtotal_minor == FEE + 50000
+    for invoice in (first, second):
+        refusal = await refused(void(platform, invoice.id))
+        assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "INVOICE_HAS_CORRECTIONS")
+    await platform.pass_time(days=31)
+    third = (await invoices_of(platform))[-1]
+    assert (await void(platform, third.id)).state == invoice_pb2.INVOICE_STATE_VOID
 
 
 async def test_what_a_credit_note_took_back_of_a_correction_can_be_given_back_again(platform: Platform):

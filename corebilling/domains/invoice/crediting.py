@@ -1,4 +1,4 @@
-"""What credit notes may give back where corrections gave back some already: the rest of what was charged."""
+"""What may be given back, or withdrawn, where corrections gave back some: the rest of what was charged."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,16 @@ from billing_db.models import InvoiceLine
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice.giving_back import Same
-from corebilling.errors import InvalidArgument
+from corebilling.errors import FailedPrecondition, InvalidArgument
 from corebilling.values.credit_note import CreditNote
 from corebilling.values.money import round_number
 
 
 class Room:
-    """What is left of what all invoices charged, by what it was charged for: `fit` items, or `check` them."""
+    """What is left of what all invoices charged, by what it was charged for: `fit` items, or `check` them.
+
+    Items are amounts of lines, by the line's id, as of a credit note.
+    """
 
     def __init__(
         self, lines: Sequence[InvoiceLine], earlier: Sequence[CreditNote], charged: Mapping[Same, int]
@@ -47,6 +50,32 @@ class Room:
             if same in self._charged and taken[same] > max(0, self._charged[same]):
                 raise _gave_back(line.id, self.fit(items).get(line.id, 0))
 
+    def check_all(self) -> None:
+        """For all of the lines at once, as when their invoice is withdrawn.
+
+        Raises:
+            FailedPrecondition: INVOICE_HAS_CORRECTIONS when corrections gave back some of it, or it is where
+                they did.
+        """
+        gave = next(
+            (line for line in self._lines if _same(line) in self._charged and _charged(line) < 0), None
+        )
+        if gave is not None:
+            raise _has_corrections(
+                gave,
+                "It gives back what was corrected, which would be lost; issue it again, or credit its other "
+                "lines with a credit note.",
+            )
+        taken: dict[Same, int] = defaultdict(int)
+        for line in self._lines:
+            taken[_same(line)] += _charged(line)
+        for line in self._lines:
+            if taken[_same(line)] > self._charged.get(_same(line), taken[_same(line)]):
+                raise _has_corrections(
+                    line,
+                    "Corrections gave back some of what it charged; give back the rest with a credit note.",
+                )
+
     def _charge(self, line: InvoiceLine, part_minor: int) -> int:
         """What a further part of the line's amount was charged with: as corrections will see it."""
         before_minor = sum(note.items.get(line.id, 0) for note in self._earlier)
@@ -76,18 +105,27 @@ def _same(line: InvoiceLine) -> Same:
 
 
 def _charge(line: InvoiceLine, part_minor: int) -> int:
-    """Of a part of the line's amount, what discounts left: as `uncharged_minor` in SQL rounds it."""
+    """Of a part of the line's amount, what it was charged with: as `uncharged_minor` in SQL rounds it."""
     if not part_minor:
         return 0
-    return round_number(Fraction((line.amount_minor - line.discount_minor) * part_minor, line.amount_minor))
+    return round_number(Fraction(_charged(line) * part_minor, line.amount_minor))
+
+
+def _charged(line: InvoiceLine) -> int:
+    """What discounts, and credits before tax, left of it."""
+    return line.amount_minor - line.discount_minor - line.credit_minor
 
 
 def _most(line: InvoiceLine, room_minor: int) -> int:
     """How much of the line's amount was charged with no more than that."""
-    charged_minor = line.amount_minor - line.discount_minor
+    charged_minor = _charged(line)
     if charged_minor <= 0:
         return line.amount_minor
     return max(0, room_minor) * line.amount_minor // charged_minor
+
+
+def _has_corrections(line: InvoiceLine, message: str) -> FailedPrecondition:
+    return FailedPrecondition("INVOICE_HAS_CORRECTIONS", message, {"line_id": line.id})
 
 
 def _gave_back(line_id: str, left_minor: int) -> InvalidArgument:

@@ -14,12 +14,12 @@ from billing_db.models import BillingCycle, Charge, Invoice, InvoiceLine
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice.amounts import InvoiceAmounts, LineResult, Terms
 from corebilling.domains.invoice.model import InvoiceState, check_total
-from corebilling.domains.invoice.reckoning import ReckonedLine, Reckoning
+from corebilling.domains.invoice.reckoning import ReckonedLine, Reckoning, Settled
 from corebilling.mapping import decimal_text, enum_number, moment_object, to_message
 from corebilling.values.credit import CreditUse
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount, minor_units, plus
-from corebilling.values.tax import TaxRow
+from corebilling.values.tax import TaxRate, TaxRow
 
 
 @dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
@@ -43,8 +43,8 @@ class DraftLine:
     evidence: dict[str, Any] | None = None
     charge_id: str = ""
     by_record: Any = None
-    settled_discount_minor: int | None = None
-    """Its discount where earlier lines decide it; None: the discounts in force do."""
+    settled: Settled | None = None
+    """None: the discounts and taxes in force decide."""
 
 
 @dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
@@ -147,10 +147,16 @@ def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
             evidence=row.evidence,
             charge_id=row.charge_id or "",
             by_record=row.by_record,
-            settled_discount_minor=row.discount_minor if "invoiced_minor" in (row.evidence or {}) else None,
+            settled=_settled(row),
         )
         for row in rows
     ]
+
+
+def _settled(row: InvoiceLine) -> Settled | None:
+    if "invoiced_minor" not in (row.evidence or {}):
+        return None
+    return Settled(row.discount_minor, row.taxes, row.tax_exemption or "")
 
 
 def new_draft(
@@ -167,7 +173,7 @@ def new_draft(
             line.price_id,
             line.tax_category,
             line.subscription_id,
-            line.settled_discount_minor,
+            line.settled,
         )
         for line in lines
     ]
@@ -371,9 +377,9 @@ def _taxes_by_line(reckoning: Reckoning, amounts: InvoiceAmounts) -> list[list[d
 
 
 def _taxes_by_rate(reckoning: Reckoning, rows: Sequence[TaxRow]) -> list[dict[str, Any]]:
-    by_rate: dict[str, list[TaxRow]] = {}
+    by_rate: dict[TaxRate, list[TaxRow]] = {}
     for row in rows:
-        by_rate.setdefault(row.rate.id, []).append(row)
+        by_rate.setdefault(row.rate, []).append(row)
     return [_tax(reckoning, same) for same in by_rate.values()]
 
 

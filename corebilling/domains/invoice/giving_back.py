@@ -1,18 +1,20 @@
 """Lines below zero give back no more than was charged.
 
-What discounts took off, credit notes gave back, or was withdrawn or written off with its invoice, is not
-given back. A line that takes an amount back has its part of that for a discount below zero, and comes to what
-the customer is to have again.
+What discounts and credits took off, credit notes gave back, or was withdrawn or written off with its invoice,
+is not given back. A line that takes an amount back has its part of that for a discount below zero, comes to
+what the customer is to have again, and is taxed as what was charged had been.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from billing_db import invoice as invoice_sql
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice.draft import Draft, DraftLine
+from corebilling.domains.invoice.reckoning import Settled
 from corebilling.values.discount import uncharged_part
 
 Same = tuple[str, str, datetime]
@@ -21,10 +23,12 @@ Same = tuple[str, str, datetime]
 
 @dataclass(slots=True)
 class _Invoiced:
-    """What lines of the same came to, and what of that was never charged."""
+    """What lines of the same came to, what of that was never charged, and how the newest was taxed."""
 
     amount_minor: int = 0
     uncharged_minor: int = 0
+    taxes: Sequence[Mapping[str, Any]] | None = None
+    exemption: str = ""
 
 
 class Invoiced:
@@ -41,7 +45,7 @@ class Invoiced:
             invoiced = self._known.get(_same(line))
             if invoiced is not None:
                 invoiced.amount_minor += line.amount_minor
-                invoiced.uncharged_minor += result.discount_minor
+                invoiced.uncharged_minor += result.discount_minor + result.credit_minor
 
     def _settled(self, line: DraftLine) -> DraftLine:
         before = self._known[_same(line)]
@@ -53,7 +57,7 @@ class Invoiced:
             "invoiced_minor": before.amount_minor,
             "uncharged_minor": before.uncharged_minor,
         }
-        return replace(line, settled_discount_minor=-part_minor, evidence=evidence)
+        return replace(line, settled=Settled(-part_minor, before.taxes, before.exemption), evidence=evidence)
 
 
 async def load(tx: Transaction, lines: Iterable[DraftLine]) -> Invoiced:
@@ -69,7 +73,7 @@ async def load(tx: Transaction, lines: Iterable[DraftLine]) -> Invoiced:
         )
         for row in rows:
             same = (row.subscription_id, row.subscription_item_id, row.period_start)
-            known[same] = _Invoiced(row.amount_minor, row.uncharged_minor)
+            known[same] = _Invoiced(row.amount_minor, row.uncharged_minor, row.taxes, row.tax_exemption or "")
     return Invoiced(known)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from billing.credit.v1 import credit_events_pb2 as credit_events
 from billing.discount.v1 import discount_events_pb2 as discount_events
@@ -37,6 +37,18 @@ DEFAULT_RATE = "default"
 """The id of the platform's own rate, for tenants without any."""
 
 
+@dataclass(slots=True)
+class Settled:
+    """What earlier lines decide of one that corrects them: what is taken off, and how it is taxed.
+
+    `taxes` is as lines keep it; None, where nothing was taxed yet: as all lines are by now.
+    """
+
+    discount_minor: int
+    taxes: Sequence[Mapping[str, Any]] | None
+    exemption: str = ""
+
+
 @dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
 class ReckonedLine:
     """A line's amount, and what discounts and taxes go by."""
@@ -45,7 +57,7 @@ class ReckonedLine:
     price_id: str
     tax_category: str
     subscription_id: str
-    settled_discount_minor: int | None = None
+    settled: Settled | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +79,7 @@ class Reckoning:
     tax_terms: TaxTerm | None
     rates: Mapping[str, Sequence[JurisdictionRate]]
     """By country."""
-    rate_names: Mapping[str, str]
+    rate_names: dict[str, str]
     default_rates: tuple[TaxRate, ...]
     customers: Mapping[str, tax_sql.ListTaxedCustomersRow]
     discounts: Mapping[str, Sequence[discount_sql.ListDiscountsInForceRow]]
@@ -95,12 +107,14 @@ class Reckoning:
         ]
         return work_out(
             [
-                AmountLine(
+                self._settled(str(place), line, line.settled)
+                if line.settled and line.settled.taxes is not None
+                else AmountLine(
                     str(place),
                     line.amount_minor,
                     rates[line.tax_category],
                     customer.exemption or "",
-                    line.settled_discount_minor,
+                    line.settled.discount_minor if line.settled else None,
                 )
                 for place, line in enumerate(lines)
             ],
@@ -156,6 +170,13 @@ class Reckoning:
                 ordering_key=change.customer_id,
                 cause=causes.get(change.invoice_id),
             )
+
+    def _settled(self, place: str, line: ReckonedLine, settled: Settled) -> AmountLine:
+        """Taxed by the rates of then, which need not be in force any more."""
+        taxes = settled.taxes or ()
+        self.rate_names.update({tax["tax_rate_id"]: tax["name"] for tax in taxes})
+        rates = tuple(TaxRate(tax["tax_rate_id"], Decimal(tax["percent"]), tax["compound"]) for tax in taxes)
+        return AmountLine(place, line.amount_minor, rates, settled.exemption, settled.discount_minor)
 
     def _note(self, invoice: Invoice, resource_id: str, version: int, payload: Message) -> None:
         self.changes.append(_Change(invoice.id, resource_id, version, invoice.customer_id, payload))

@@ -23,7 +23,7 @@ from corebilling.domains.invoice.bundle_reading import (
 )
 from corebilling.values.credit import Credit, CreditApplication, CreditKind
 from corebilling.values.currency import EXPONENTS
-from corebilling.values.discount import Discount, DiscountKind, uncharged_of, uncharged_part
+from corebilling.values.discount import Discount, DiscountKind, uncharged_now, uncharged_part
 from corebilling.values.money import exact_minor, minor_units
 from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
 
@@ -84,7 +84,9 @@ def _settled_discount(line: pb.InvoiceLine) -> int | None:
     told = line.evidence
     if told.rated_minor > 0:
         by_now_minor = told.invoiced_minor + line.amount_minor
-        now_minor = uncharged_of(by_now_minor, told.rated_minor, told.rated_uncharged_minor)
+        now_minor = uncharged_now(
+            by_now_minor, told.rated_minor, told.rated_uncharged_minor, told.rated_credit_minor
+        )
         return now_minor - told.uncharged_minor
     if line.amount_minor >= 0 or not told.invoiced_minor:
         return None

@@ -15,10 +15,12 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.credit.service import give_back
 from corebilling.domains.customer.rows import find_customer
 from corebilling.domains.invoice import ahead, draft, reckoning, records
+from corebilling.domains.invoice.crediting import room_of
 from corebilling.domains.invoice.finalizing import Finalizer
 from corebilling.domains.invoice.making import InvoiceMaker
 from corebilling.domains.invoice.model import (
     InvoiceState,
+    StatusChange,
     check_line,
     decide_void,
 )
@@ -95,14 +97,18 @@ class InvoiceService:
 
     async def void_invoice(self, tx: Transaction, request: rpc.VoidInvoiceRequest) -> rpc.VoidInvoiceResponse:
         invoice = await records.find_locked(tx, request.invoice_id)
-        invoice = await self._void(tx, invoice, (await tenant_profile(tx)).now)
+        change = _decide_void(invoice)
+        lines = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=invoice.id)
+        (await room_of(tx, lines, earlier=())).check_all()
+        invoice = await self._void(tx, invoice, change, (await tenant_profile(tx)).now)
         return rpc.VoidInvoiceResponse(invoice=await records.message(tx, invoice))
 
     async def reissue_invoice(
         self, tx: Transaction, request: rpc.ReissueInvoiceRequest
     ) -> rpc.ReissueInvoiceResponse:
         tenant = await tenant_profile(tx)
-        voided = await self._void(tx, await records.find_locked(tx, request.invoice_id), tenant.now)
+        found = await records.find_locked(tx, request.invoice_id)
+        voided = await self._void(tx, found, _decide_void(found), tenant.now)
         rows = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=voided.id)
         occasion = draft.Occasion(
             customer_id=voided.customer_id,
@@ -123,13 +129,8 @@ class InvoiceService:
             voided=await records.message(tx, voided), invoice=await records.message(tx, invoice)
         )
 
-    async def _void(self, tx: Transaction, invoice: Invoice, now: datetime) -> Invoice:
+    async def _void(self, tx: Transaction, invoice: Invoice, change: StatusChange, now: datetime) -> Invoice:
         """Withdraws an invoice; what it used of discounts and credits can be used again."""
-        change = decide_void(
-            InvoiceState(invoice.state),
-            amount_paid_minor=invoice.amount_paid_minor,
-            credited_minor=invoice.credited_minor,
-        )
         await self._ledger.reverse(
             tx,
             posted=Source.INVOICE_FINALIZED,
@@ -153,6 +154,14 @@ class InvoiceService:
         await invoice_sql.void_invoice_cycles(tx, tenant_id=tx.tenant_id, invoice_id=invoice.id)
         voided = events.InvoiceVoided(invoice_id=invoice.id, number=invoice.number or "")
         return await records.save(tx, invoice, [records.status_changed(invoice, change), voided])
+
+
+def _decide_void(invoice: Invoice) -> StatusChange:
+    return decide_void(
+        InvoiceState(invoice.state),
+        amount_paid_minor=invoice.amount_paid_minor,
+        credited_minor=invoice.credited_minor,
+    )
 
 
 def _one_time_line(item: rpc.OneTimeItem, currency: str, now: datetime) -> draft.DraftLine:

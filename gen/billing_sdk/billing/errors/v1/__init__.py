@@ -306,6 +306,12 @@ class ErrorReason(betterproto2.Enum):
     FAILED_PRECONDITION {state}. Only invoices that are open or paid are given back by credit notes.
     """
 
+    INVOICE_HAS_CORRECTIONS = 168
+    """
+    FAILED_PRECONDITION {line_id}. Corrections gave back some of what the invoice charged: give back the rest with a
+    credit note. Or it gives back what was corrected, which would be lost: issue it again, or credit its other lines.
+    """
+
     JOURNAL_NOT_FOUND = 170
     """
     NOT_FOUND {journal_id}.
@@ -719,6 +725,7 @@ class ErrorReason(betterproto2.Enum):
             165: "ERROR_REASON_CREDIT_EXCEEDS_INVOICE",
             166: "ERROR_REASON_INVOICE_HAS_CREDIT_NOTES",
             167: "ERROR_REASON_INVOICE_NOT_CREDITABLE",
+            168: "ERROR_REASON_INVOICE_HAS_CORRECTIONS",
             170: "ERROR_REASON_JOURNAL_NOT_FOUND",
             171: "ERROR_REASON_BALANCE_OUT_OF_RANGE",
             180: "ERROR_REASON_WEBHOOK_NOT_FOUND",
@@ -848,6 +855,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_CREDIT_EXCEEDS_INVOICE": 165,
             "ERROR_REASON_INVOICE_HAS_CREDIT_NOTES": 166,
             "ERROR_REASON_INVOICE_NOT_CREDITABLE": 167,
+            "ERROR_REASON_INVOICE_HAS_CORRECTIONS": 168,
             "ERROR_REASON_JOURNAL_NOT_FOUND": 170,
             "ERROR_REASON_BALANCE_OUT_OF_RANGE": 171,
             "ERROR_REASON_WEBHOOK_NOT_FOUND": 180,

@@ -927,7 +927,8 @@ class InvoiceLineEvidence(betterproto2.Message):
     invoiced_minor: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
     """
     Of a line that gives back some of what was never charged: what earlier lines of the same came to, and what of that
-    discounts took off, credit notes gave back, or was withdrawn or written off with its invoice. The line's
+    discounts, and credits before tax, took off, credit notes gave back, or was withdrawn or written off with its
+    invoice. The line is taxed as the newest of these that charged something. The line's
     `discount_minor` is its part of that, below zero.
     """
 
@@ -936,7 +937,8 @@ class InvoiceLineEvidence(betterproto2.Message):
     rated_minor: "int" = betterproto2.field(9, betterproto2.TYPE_INT64)
     """
     Of a price correction: what rating had charged of the same, and what of that was never charged. All that is rated
-    by now keeps that part; the line's `discount_minor` is what this adds to the uncharged of earlier lines.
+    by now keeps that part, of credits at most what they paid; the line's `discount_minor` is what this adds to the
+    uncharged of earlier lines.
     """
 
     rated_uncharged_minor: "int" = betterproto2.field(10, betterproto2.TYPE_INT64)
@@ -944,6 +946,11 @@ class InvoiceLineEvidence(betterproto2.Message):
     rerated_revision: "int" = betterproto2.field(11, betterproto2.TYPE_INT32)
     """
     Of a price correction: which one of its charge it is, see ReratedCharge.
+    """
+
+    rated_credit_minor: "int" = betterproto2.field(12, betterproto2.TYPE_INT64)
+    """
+    Of `rated_uncharged_minor`, what credits before tax paid.
     """
 
 
