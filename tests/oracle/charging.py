@@ -199,8 +199,8 @@ class Charging:
         serves = run.served.end > part.span.start and _overlap(run.served, so_far)
         # Taken back in the instant that it was added in: what was used in that is billed all the same.
         begun = max(run.served.start, self.contract.starts_at)
-        at_once = run.served.end == begun and bool(run.records)
-        if goes_on or (not serves and not (at_once and part.span.start <= begun < part.span.end)):
+        at_once = run.served.end == begun and bool(run.records) and part.span.start <= begun < part.span.end
+        if goes_on or not (serves or at_once or self._used_at_the_end(run, part)):
             return None
         before = self._comes_to(run, part.whole)
         ahead, charged = run.ahead.get(part.whole.start, (Fraction(0), Fraction(0)))
@@ -215,6 +215,12 @@ class Charging:
         amount_minor = self.minor(after) - self.minor(before + charged)
         return _line("usage", run, run.served.meets(so_far), used - ahead, amount_minor)
 
+    def _used_at_the_end(self, run: Run, part: Part) -> bool:
+        """In the instant in which service ended, where the item began no earlier: by the last part of it."""
+        begun = max(run.served.start, part.whole.start, self.contract.anchor)
+        is_last = begun == part.span.end == self.contract.ends_at and part is self.contract.parts[-1]
+        return is_last and run.was_used(part.whole)
+
     def _has_others(self, run: Run, whole: Span) -> bool:
         """Whether items of its price, that it can be priced together with, served as late as that."""
         same = [other for other in self.contract.runs if other is not run and other.price == run.price]
@@ -225,7 +231,8 @@ class Charging:
         found = []
         for period in self.paid_periods(run):
             used, billed = self.used_of(run, period), run.billed.get(period.start)
-            ahead = billed is None and period.start >= self.contract.ends_at
+            came = any(part.whole == period for part in self.contract.parts)
+            ahead = billed is None and period.start >= self.contract.ends_at and not came
             if ahead:  # Of a period that never came, nothing is due but what was used.
                 run.billed[period.start] = billed = Fraction(0)
             if billed is None or (used == billed and not run.records_tell):

@@ -94,7 +94,8 @@ def _line(
     charge = evidence.charge
     yield from _copied(part, invoice, line, evidence)
     made = recharge(evidence, final=not line.evidence.threshold_minor)
-    yield from period_checks(part, charge.basis, evidence.price, made)
+    adjusts_usage = charge.kind == rating_pb2.CHARGE_KIND_ADJUSTMENT
+    yield from period_checks(part, charge.basis, evidence.price, made, adjusts_usage=adjusts_usage)
     check = Checking(part, "amount")
     yield check.of("exact amount", number(charge.amount, "amount"), made.amount)
     yield check.of("amount before", number(charge.amount_before, "amount before"), made.amount_before)
