@@ -19,7 +19,8 @@ EXPONENTS = {"JPY": 0, "USD": 2, "EUR": 2, "KWD": 3}
 class Charge:
     """A line to be, of an item and at a price; of none if it is what lacks to a commitment.
 
-    What `corrects` a price may have a discount that follows from earlier ones.
+    What `corrects` a price may have a discount that follows from earlier ones: what `keeps` it has that of
+    what was rated at first.
     """
 
     line: Line
@@ -27,6 +28,7 @@ class Charge:
     price: Price | None = None
     discount_minor: int | None = None
     corrects: bool = False
+    keeps: bool = False
 
     @property
     def category(self) -> str:
@@ -197,10 +199,7 @@ class Charging:
         so_far = Span(part.whole.start, part.span.end).meets(self.contract.service)
         goes_on = part.span.end < min(part.whole.end, self.contract.ends_at, run.served.end)
         serves = run.served.end > part.span.start and _overlap(run.served, so_far)
-        # Taken back in the instant that it was added in: what was used in that is billed all the same.
-        begun = max(run.served.start, self.contract.starts_at)
-        at_once = run.served.end == begun and bool(run.records) and part.span.start <= begun < part.span.end
-        if goes_on or not (serves or at_once or self._used_at_the_end(run, part)):
+        if goes_on or not (serves or self._used_at_once(run, part)):
             return None
         before = self._comes_to(run, part.whole)
         ahead, charged = run.ahead.get(part.whole.start, (Fraction(0), Fraction(0)))
@@ -215,16 +214,21 @@ class Charging:
         amount_minor = self.minor(after) - self.minor(before + charged)
         return _line("usage", run, run.served.meets(so_far), used - ahead, amount_minor)
 
-    def _used_at_the_end(self, run: Run, part: Part) -> bool:
-        """In the instant in which service ended, where the item began no earlier: by the last part of it."""
+    def _used_at_once(self, run: Run, part: Part) -> bool:
+        """In the instant that the item, or its period, began in, though that, or service, ended with it."""
         begun = max(run.served.start, part.whole.start, self.contract.anchor)
+        taken_back = run.served.end == begun and part.span.start <= begun < part.span.end
         is_last = begun == part.span.end == self.contract.ends_at and part is self.contract.parts[-1]
-        return is_last and run.was_used(part.whole)
+        return (taken_back or is_last) and run.was_used(part.whole)
 
     def _has_others(self, run: Run, whole: Span) -> bool:
-        """Whether items of its price, that it can be priced together with, served as late as that."""
+        """Whether items of its price, that it can be priced together with, served in it, up to its edges."""
         same = [other for other in self.contract.runs if other is not run and other.price == run.price]
-        return run.aggregation in TOGETHER and any(other.served.end >= whole.start for other in same)
+        return run.aggregation in TOGETHER and any(
+            (other.served.end >= whole.start and other.served.start <= whole.end)
+            or whole.start in other.billed
+            for other in same
+        )
 
     def _late_lines(self, run: Run) -> list[Line]:
         """What settled periods of the item turned out to cost more, or less."""

@@ -19,6 +19,7 @@ from tests.scenarios.test_usage_is_billed_to_the_end import (
     ADJUSTMENT,
     PERIOD_END,
     RECURRING,
+    START,
     USAGE,
     cancel,
     contract,
@@ -180,8 +181,8 @@ async def test_it_is_what_the_meter_makes_of_it(
 ):
     _, price = await contract(platform, aggregation)
     made = await subscribe(platform, price, billing_day=billing_day)
-    for one in (3, 4):
-        await use(platform, made.id, one)
+    for one in (3, 4):  # The later one by a breath, which is what the latest goes by.
+        await use(platform, made.id, one, START + timedelta(microseconds=one))
     await cancel(platform, made.id)
     await platform.pass_time(days=1)
     assert [[line[:2] for line in lines] for lines in await lines_of(platform)] == [[(USAGE, quantity)]]
