@@ -357,15 +357,16 @@ def _discounts(reckoning: Reckoning, customer_id: str, amounts: InvoiceAmounts) 
     for step in amounts.discounts:
         if not step.amount_minor:
             continue
-        coupon_id, name = reckoning.discount_name(customer_id, step.discount.id)
+        row = reckoning.discount(customer_id, step.discount.id)
         kept.append(
             {
                 "discount_id": step.discount.id,
-                "coupon_id": coupon_id,
-                "name": name,
+                "coupon_id": row.coupon_id,
+                "name": row.name,
                 "kind": f"DISCOUNT_KIND_{step.discount.kind.upper()}",
                 "percent": decimal_text(step.discount.percent),
                 "amount_minor": step.amount_minor,
+                "subscription_id": row.subscription_id or "",
             }
         )
     return kept
