@@ -19,7 +19,8 @@ EXPONENTS = {"JPY": 0, "USD": 2, "EUR": 2, "KWD": 3}
 class Charge:
     """A line to be, of an item and at a price; of none if it is what lacks to a commitment.
 
-    What `corrects` a price may have a discount that follows from earlier ones.
+    What `corrects` a price may have a discount that follows from earlier ones: what `keeps` it has that of
+    what was rated at first.
     """
 
     line: Line
@@ -27,6 +28,7 @@ class Charge:
     price: Price | None = None
     discount_minor: int | None = None
     corrects: bool = False
+    keeps: bool = False
 
     @property
     def category(self) -> str:
@@ -197,9 +199,9 @@ class Charging:
         so_far = Span(part.whole.start, part.span.end).meets(self.contract.service)
         goes_on = part.span.end < min(part.whole.end, self.contract.ends_at, run.served.end)
         serves = run.served.end > part.span.start and _overlap(run.served, so_far)
-        # Taken back in the instant that it was added in: what was used in that is billed all the same.
-        begun = max(run.served.start, self.contract.starts_at)
-        at_once = run.served.end == begun and bool(run.records)
+        # Taken back in the instant that it, or the period, began in: what was used is billed all the same.
+        begun = max(run.served.start, part.whole.start, self.contract.anchor)
+        at_once = run.served.end == begun and run.was_used(part.whole)
         if goes_on or (not serves and not (at_once and part.span.start <= begun < part.span.end)):
             return None
         before = self._comes_to(run, part.whole)
@@ -216,9 +218,13 @@ class Charging:
         return _line("usage", run, run.served.meets(so_far), used - ahead, amount_minor)
 
     def _has_others(self, run: Run, whole: Span) -> bool:
-        """Whether items of its price, that it can be priced together with, served as late as that."""
+        """Whether items of its price, that it can be priced together with, served in it, up to its edges."""
         same = [other for other in self.contract.runs if other is not run and other.price == run.price]
-        return run.aggregation in TOGETHER and any(other.served.end >= whole.start for other in same)
+        return run.aggregation in TOGETHER and any(
+            (other.served.end >= whole.start and other.served.start <= whole.end)
+            or whole.start in other.billed
+            for other in same
+        )
 
     def _late_lines(self, run: Run) -> list[Line]:
         """What settled periods of the item turned out to cost more, or less."""

@@ -234,23 +234,39 @@ class Life:
     def _give_back(self, charge: Charge, one: invoicing.Amounts) -> None:
         """What is taken back had been discounted: that part of it was never charged."""
         line = charge.line
-        if charge.corrects:
-            one.corrects, one.discount_minor = charge.discount_minor is not None, charge.discount_minor or 0
-            return
         earlier = [
             done
             for done in self.booked
             if (done.charge.run is charge.run and done.charge.line.start == line.start)
         ]
+        taxed = [done.category for done in earlier if done.charge.line.amount_minor > 0]
+        if charge.corrects:
+            one.corrects, one.discount_minor = charge.discount_minor is not None, charge.discount_minor or 0
+            if one.corrects and taxed:
+                one.category = taxed[-1]
+            return
         invoiced_minor = sum(done.charge.line.amount_minor for done in earlier)
         if line.amount_minor < 0 and invoiced_minor:
             taken_minor = min(-line.amount_minor, invoiced_minor)
-            uncharged_minor = sum(done.discount_minor for done in earlier)
+            uncharged_minor = sum(done.uncharged_minor for done in earlier)
             one.corrects = True
+            one.category = taxed[-1] if taxed else one.category
             if invoiced_minor > 0:
                 one.discount_minor = -invoicing.rounded(
                     Fraction(uncharged_minor * taken_minor, invoiced_minor)
                 )
+
+    def _take_the_place(
+        self, charge: Charge, one: invoicing.Amounts, lowered: list[invoicing.Amounts]
+    ) -> None:
+        """A commitment makes up for what is taken back: with the discounts of that, if it is no more."""
+        taken_minor = -sum(other.amount_minor for other in lowered)
+        if 0 < charge.line.amount_minor <= taken_minor:
+            off_minor = -sum(other.discount_minor for other in lowered)
+            one.corrects = True
+            one.discount_minor = invoicing.rounded(
+                Fraction(off_minor * charge.line.amount_minor, taken_minor)
+            )
 
     def _invoice(self, span: Span, charges: list[Charge]) -> None:
         lines = [charge.line for charge in charges]
@@ -260,6 +276,17 @@ class Life:
         ]
         for charge, one in zip(charges, amounts, strict=True):
             self._give_back(charge, one)
+        for charge, one in zip(charges, amounts, strict=True):
+            if charge.line.kind == "true_up":
+                self._take_the_place(
+                    charge,
+                    one,
+                    [
+                        other
+                        for lower, other in zip(charges, amounts, strict=True)
+                        if other.corrects and charge.line.start <= lower.line.start < charge.line.end
+                    ],
+                )
         totals = invoicing.settle(
             amounts, self.customer, self.seller, self.discounts, self.credits, self.contract.now
         )
@@ -268,7 +295,13 @@ class Life:
             self.credits.append(invoicing.given_back(-due_minor, self.contract.now))
             due_minor, prepaid_minor = 0, prepaid_minor + due_minor
         self.booked += [
-            Booked(len(self.invoices), charge, one.discount_minor)
+            Booked(
+                len(self.invoices),
+                charge,
+                one.discount_minor + one.credit_minor,
+                one.credit_minor,
+                one.category,
+            )
             for charge, one in zip(charges, amounts, strict=True)
         ]
         self.invoices.append(

@@ -43,7 +43,7 @@ class Room:
         return fitting
 
     def check(self, items: Mapping[str, int]) -> None:
-        """Raises: InvalidArgument: CREDIT_EXCEEDS_INVOICE when corrections gave back some of it."""
+        """Raises InvalidArgument: CREDIT_EXCEEDS_INVOICE when corrections gave back some of it."""
         taken: dict[Same, int] = defaultdict(int)
         for line in self._lines:
             taken[_same(line)] += self._charge(line, items.get(line.id, 0))
@@ -52,22 +52,8 @@ class Room:
             if same in self._charged and taken[same] > max(0, self._charged[same]):
                 raise _gave_back(line.id, self.fit(items).get(line.id, 0))
 
-    def check_all(self) -> None:
-        """For all of the lines at once, as when their invoice is withdrawn.
-
-        Raises:
-            FailedPrecondition: INVOICE_HAS_CORRECTIONS when corrections gave back some of it, or it is where
-                they did.
-        """
-        gave = next(
-            (line for line in self._lines if _same(line) in self._charged and _charged(line) < 0), None
-        )
-        if gave is not None:
-            raise _has_corrections(
-                gave,
-                "It gives back what was corrected, which would be lost; issue it again, or credit its other "
-                "lines with a credit note.",
-            )
+    def check_uncorrected(self) -> None:
+        """Raises FailedPrecondition: INVOICE_HAS_CORRECTIONS when corrections gave back some of it."""
         taken: dict[Same, int] = defaultdict(int)
         for line in self._lines:
             taken[_same(line)] += _charged(line)
@@ -75,7 +61,18 @@ class Room:
             if taken[_same(line)] > self._charged.get(_same(line), taken[_same(line)]):
                 raise _has_corrections(
                     line,
-                    "Corrections gave back some of what it charged; give back the rest with a credit note.",
+                    "Corrections gave back some of what the invoice charged; give back the rest with a "
+                    "credit note.",
+                )
+
+    def check_corrects_nothing(self) -> None:
+        """Raises FailedPrecondition: INVOICE_HAS_CORRECTIONS when it gives some back itself."""
+        for line in self._lines:
+            if _same(line) in self._charged and _charged(line) < 0:
+                raise _has_corrections(
+                    line,
+                    "The invoice gives back what was corrected, which would be lost; issue it again, or give "
+                    "back its other lines with a credit note.",
                 )
 
     def left_of(self, total_minor: int) -> int:

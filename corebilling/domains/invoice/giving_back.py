@@ -15,7 +15,8 @@ from billing_db import invoice as invoice_sql
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice.draft import Draft, DraftLine
 from corebilling.domains.invoice.reckoning import Settled
-from corebilling.values.discount import uncharged_part
+from corebilling.domains.invoice.true_up import TRUE_UP
+from corebilling.values.discount import uncharged_of, uncharged_part
 
 Same = tuple[str, str, datetime]
 """What lines are of: a subscription, its item ('' of true-ups), and when their period begins."""
@@ -38,7 +39,8 @@ class Invoiced:
         self._known = known
 
     def settle(self, lines: Sequence[DraftLine]) -> list[DraftLine]:
-        return [self._settled(line) if _gives_back(line) else line for line in lines]
+        settled = [self._settled(line) if _gives_back(line) else line for line in lines]
+        return [_instead(line, settled) if _trues_up(line) else line for line in settled]
 
     def add(self, made: Draft) -> None:
         for line, result in zip(made.lines, made.results, strict=True):
@@ -75,6 +77,33 @@ async def load(tx: Transaction, lines: Iterable[DraftLine]) -> Invoiced:
             same = (row.subscription_id, row.subscription_item_id, row.period_start)
             known[same] = _Invoiced(row.amount_minor, row.uncharged_minor, row.taxes, row.tax_exemption or "")
     return Invoiced(known)
+
+
+def _instead(line: DraftLine, lines: Sequence[DraftLine]) -> DraftLine:
+    """A true-up that only takes the place of what is taken back has the discounts of that."""
+    taken = [
+        one
+        for one in lines
+        if one.settled is not None
+        and one.subscription_id == line.subscription_id
+        and line.period_start <= one.period_start < line.period_end
+    ]
+    taken_minor = -sum(one.amount_minor for one in taken)
+    if taken_minor < line.amount_minor:
+        return line
+    never_minor = -sum(one.settled.discount_minor for one in taken if one.settled)
+    discount_minor = uncharged_of(line.amount_minor, taken_minor, never_minor)
+    evidence = {
+        **(line.evidence or {}),
+        "invoiced_minor": 0,
+        "rated_minor": taken_minor,
+        "rated_uncharged_minor": never_minor,
+    }
+    return replace(line, settled=Settled(discount_minor, None), evidence=evidence)
+
+
+def _trues_up(line: DraftLine) -> bool:
+    return line.type == TRUE_UP and line.amount_minor > 0
 
 
 def _gives_back(line: DraftLine) -> bool:

@@ -102,7 +102,9 @@ class InvoiceService:
         invoice = await records.find_locked(tx, request.invoice_id)
         change = _decide_void(invoice)
         lines = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=invoice.id)
-        (await room_of(tx, lines, earlier=())).check_all()
+        room = await room_of(tx, lines, earlier=())
+        room.check_uncorrected()
+        room.check_corrects_nothing()
         invoice = await self._void(tx, invoice, change, (await tenant_profile(tx)).now)
         return rpc.VoidInvoiceResponse(invoice=await records.message(tx, invoice))
 
@@ -111,8 +113,10 @@ class InvoiceService:
     ) -> rpc.ReissueInvoiceResponse:
         tenant = await tenant_profile(tx)
         found = await records.find_locked(tx, request.invoice_id)
-        voided = await self._void(tx, found, _decide_void(found), tenant.now)
-        rows = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=voided.id)
+        change = _decide_void(found)
+        rows = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=found.id)
+        (await room_of(tx, rows, earlier=())).check_uncorrected()
+        voided = await self._void(tx, found, change, tenant.now)
         occasion = draft.Occasion(
             customer_id=voided.customer_id,
             currency=voided.currency,
