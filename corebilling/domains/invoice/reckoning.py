@@ -28,12 +28,9 @@ from corebilling.domains.tax.service import jurisdiction_rate
 from corebilling.events import outbox
 from corebilling.values.credit import CreditApplication
 from corebilling.values.discount import Discount, DiscountKind
-from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
+from corebilling.values.tax import DEFAULT_RATE, TaxBehavior, TaxRate, TaxRounding
 
 R = TypeVar("R", discount_sql.ListDiscountsInForceRow, CreditRow)
-
-DEFAULT_RATE = "default"
-"""The id of the platform's own rate, for tenants without any."""
 
 
 @dataclass(slots=True)
@@ -197,10 +194,9 @@ class Reckoning:
     def rate_name(self, rate_id: str) -> str:
         return self.rate_names.get(rate_id, "Tax")
 
-    def discount_name(self, customer_id: str, discount_id: str) -> tuple[str, str]:
-        """The coupon's id, and what it is called."""
-        row = next(row for row in self.discounts[customer_id] if row.id == discount_id)
-        return row.coupon_id, row.name
+    def discount(self, customer_id: str, discount_id: str) -> discount_sql.ListDiscountsInForceRow:
+        """One that is in force."""
+        return next(row for row in self.discounts[customer_id] if row.id == discount_id)
 
 
 async def load(

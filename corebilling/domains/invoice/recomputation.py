@@ -108,10 +108,12 @@ def _settled_discount(line: pb.InvoiceLine) -> int | None:
 
 
 def _rates(line: pb.InvoiceLine) -> tuple[TaxRate, ...]:
-    return tuple(
-        TaxRate(tax.tax_rate_id, number(tax.percent, "percentage of a tax"), tax.compound)
-        for tax in line.taxes
-    )
+    return tuple(tax_rate(tax) for tax in line.taxes)
+
+
+def tax_rate(tax: pb.InvoiceTax) -> TaxRate:
+    """The rate that a tax was worked out with."""
+    return TaxRate(tax.tax_rate_id, number(tax.percent, "percentage of a tax"), tax.compound)
 
 
 def _exemption(line: pb.InvoiceLine) -> str:
@@ -125,9 +127,12 @@ def _discount(
         raise Unreadable(f"The terms of coupon {used.coupon_id} are missing.")
     coupon = coupons[used.coupon_id]
     scope = None
-    if coupon.price_ids:
+    if coupon.price_ids or used.subscription_id:
         scope = frozenset(
-            str(place) for place, line in enumerate(invoice.lines) if line.price_id in coupon.price_ids
+            str(place)
+            for place, line in enumerate(invoice.lines)
+            if (not coupon.price_ids or line.price_id in coupon.price_ids)
+            and used.subscription_id in ("", line.subscription_id)
         )
     return Discount(
         id=used.discount_id,

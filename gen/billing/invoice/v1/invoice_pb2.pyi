@@ -127,20 +127,22 @@ class InvoiceTerms(_message.Message):
     def __init__(self, tax_rounding: _Optional[_Union[_tax_pb2.TaxRounding, str]] = ..., credit_application: _Optional[_Union[_tax_pb2.CreditApplication, str]] = ..., worked_out_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class InvoiceDiscount(_message.Message):
-    __slots__ = ("discount_id", "coupon_id", "name", "kind", "percent", "amount_minor")
+    __slots__ = ("discount_id", "coupon_id", "name", "kind", "percent", "amount_minor", "subscription_id")
     DISCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     COUPON_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PERCENT_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
     discount_id: str
     coupon_id: str
     name: str
     kind: _discount_pb2.DiscountKind
     percent: str
     amount_minor: int
-    def __init__(self, discount_id: _Optional[str] = ..., coupon_id: _Optional[str] = ..., name: _Optional[str] = ..., kind: _Optional[_Union[_discount_pb2.DiscountKind, str]] = ..., percent: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...
+    subscription_id: str
+    def __init__(self, discount_id: _Optional[str] = ..., coupon_id: _Optional[str] = ..., name: _Optional[str] = ..., kind: _Optional[_Union[_discount_pb2.DiscountKind, str]] = ..., percent: _Optional[str] = ..., amount_minor: _Optional[int] = ..., subscription_id: _Optional[str] = ...) -> None: ...
 
 class InvoiceCredit(_message.Message):
     __slots__ = ("credit_id", "kind", "amount_minor", "available_minor", "applied_at")

@@ -846,6 +846,11 @@ class InvoiceDiscount(betterproto2.Message):
 
     amount_minor: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
 
+    subscription_id: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+    """
+    The one whose lines it is for; empty: for those of all.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceDiscount", InvoiceDiscount)
 
