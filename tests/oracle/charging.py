@@ -217,6 +217,25 @@ class Charging:
         amount_minor = self.minor(after) - self.minor(before + charged)
         return _line("usage", run, run.served.meets(so_far), used - ahead, amount_minor)
 
+    def are_same(self, one: Charge, other: Charge) -> bool:
+        """Whether they are of one item and period, or were priced together."""
+        if one.run is None or other.run is None:
+            return one.run is other.run and one.line.start == other.line.start
+        if one.run is other.run and one.line.start == other.line.start:
+            return True
+        whole = self._period_at(other.line.start)
+        together = (
+            one.run.price == other.run.price
+            and whole.start <= one.line.start < whole.end
+            and ("usage", other.line.start) not in other.run.corrected
+        )
+        return together and bool(other.run.price.meter) and self._has_others(other.run, whole)
+
+    def _period_at(self, at: datetime) -> Span:
+        return period_at(
+            self.contract.anchor, self.contract.customer.interval, at, self.contract.customer.timezone
+        )
+
     def _has_others(self, run: Run, whole: Span) -> bool:
         """Whether items of its price, that it can be priced together with, served in it, up to its edges."""
         same = [other for other in self.contract.runs if other is not run and other.price == run.price]

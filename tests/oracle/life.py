@@ -231,14 +231,13 @@ class Life:
             none = Span(self.contract.now, self.contract.now)
             self.contract.parts.append(Part(none, none, trial=False, closes_at=self.contract.now + GRACE))
 
-    def _give_back(self, charge: Charge, one: invoicing.Amounts) -> None:
+    def _give_back(
+        self, charge: Charge, one: invoicing.Amounts, settled: list[tuple[Charge, invoicing.Amounts]]
+    ) -> None:
         """What is taken back had been discounted: that part of it was never charged."""
         line = charge.line
-        earlier = [
-            done
-            for done in self.booked
-            if (done.charge.run is charge.run and done.charge.line.start == line.start)
-        ]
+        earlier = [done for done in self.booked if self.charging.are_same(done.charge, charge)]
+        beside = [other for before, other in settled if self.charging.are_same(before, charge)]
         taxed = [done.category for done in earlier if done.charge.line.amount_minor > 0]
         if charge.corrects:
             one.corrects, one.discount_minor = charge.discount_minor is not None, charge.discount_minor or 0
@@ -246,9 +245,11 @@ class Life:
                 one.category = taxed[-1]
             return
         invoiced_minor = sum(done.charge.line.amount_minor for done in earlier)
+        invoiced_minor += sum(other.amount_minor for other in beside)
         if line.amount_minor < 0 and invoiced_minor:
             taken_minor = min(-line.amount_minor, invoiced_minor)
             uncharged_minor = sum(done.uncharged_minor for done in earlier)
+            uncharged_minor += sum(other.discount_minor for other in beside)
             one.corrects = True
             one.category = taxed[-1] if taxed else one.category
             if invoiced_minor > 0:
@@ -274,8 +275,11 @@ class Life:
             invoicing.Amounts(charge.line.price, charge.category, charge.line.amount_minor)
             for charge in charges
         ]
+        settled: list[tuple[Charge, invoicing.Amounts]] = []
         for charge, one in zip(charges, amounts, strict=True):
-            self._give_back(charge, one)
+            self._give_back(charge, one, settled)
+            if one.corrects and one.amount_minor < 0:
+                settled.append((charge, one))
         for charge, one in zip(charges, amounts, strict=True):
             if charge.line.kind == "true_up":
                 self._take_the_place(

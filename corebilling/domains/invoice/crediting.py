@@ -4,11 +4,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from billing_db import invoice as invoice_sql
 from billing_db.models import InvoiceLine
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.invoice.giving_back import Same
+from corebilling.domains.invoice.giving_back import Same, invoiced_before
 from corebilling.errors import FailedPrecondition, InvalidArgument
 from corebilling.values.credit_note import CreditNote
 from corebilling.values.money import round_number
@@ -81,24 +80,13 @@ class Room:
 
 async def room_of(tx: Transaction, lines: Sequence[InvoiceLine], earlier: Sequence[CreditNote]) -> Room:
     """Reads what all invoices charged for the same as the lines."""
-    known = {_same(line) for line in lines if line.subscription_id}
-    rows = await invoice_sql.list_invoiced_before(
-        tx,
-        tenant_id=tx.tenant_id,
-        subscription_ids=[subscription_id for subscription_id, _, _ in known],
-        item_ids=[item_id for _, item_id, _ in known],
-        period_starts=[start for _, _, start in known],
-    )
-    charged = {
-        (row.subscription_id, row.subscription_item_id, row.period_start): row.amount_minor
-        - row.uncharged_minor
-        for row in rows
-    }
+    before = await invoiced_before(tx, {_same(line) for line in lines if line.subscription_id})
+    charged = {same: one.amount_minor - one.uncharged_minor for same, one in before.items()}
     return Room(lines, earlier, charged)
 
 
 def _same(line: InvoiceLine) -> Same:
-    return line.subscription_id or "", line.subscription_item_id or "", line.period_start
+    return Same(line.subscription_id or "", line.subscription_item_id or "", line.period_start)
 
 
 def _charge(line: InvoiceLine, part_minor: int) -> int:

@@ -15,10 +15,11 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice.amounts import InvoiceAmounts, LineResult, Terms
 from corebilling.domains.invoice.model import InvoiceState, check_total
 from corebilling.domains.invoice.reckoning import ReckonedLine, Reckoning, Settled
-from corebilling.mapping import decimal_text, enum_number, moment_object, to_message
+from corebilling.mapping import decimal_text, enum_number, moment_object, moment_of, to_message
 from corebilling.values.credit import CreditUse
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount, minor_units, plus
+from corebilling.values.period import Period
 from corebilling.values.tax import TaxRate, TaxRow
 
 
@@ -43,6 +44,8 @@ class DraftLine:
     evidence: dict[str, Any] | None = None
     charge_id: str = ""
     by_record: Any = None
+    together: Period | None = None
+    """The full period, of usage that is priced together with that of other items."""
     settled: Settled | None = None
     """None: the discounts and taxes in force decide."""
 
@@ -99,9 +102,17 @@ def charge_lines(
             evidence=_parts(charge, threshold_minor),
             charge_id=charge.id,
             by_record=charge.by_record,
+            together=_together(charge),
         )
         for charge in charges
     ]
+
+
+def _together(charge: Charge) -> Period | None:
+    if "priced_quantity" not in charge.basis:
+        return None
+    full = charge.basis["full_period"]
+    return Period(moment_of(full["start"]), moment_of(full["end"]))
 
 
 def _parts(charge: Charge, threshold_minor: int) -> dict[str, Any] | None:
