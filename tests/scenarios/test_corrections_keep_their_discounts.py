@@ -9,13 +9,12 @@ from billing.subscription.v1 import subscription_pb2
 
 from tests.rpc.test_reconcile import books
 from tests.rpc.test_rerating import START, Contract, agreed, invoiced
-from tests.rpc.test_write_off import write_off
 from tests.support.app import refused
 from tests.support.bundle import as_fields, bundle_of, differences
 from tests.support.catalog import metered_price, new_meter, new_product, pause, resume, subscribe
 from tests.support.correction import correct, rerate, retract
 from tests.support.invoice import invoices_of
-from tests.support.money import balances, coupon, give_back, pay, redeem, void
+from tests.support.money import balances, coupon, give_back, pay, redeem, void, write_off
 from tests.support.platform import Platform
 from tests.support.reporting import use
 

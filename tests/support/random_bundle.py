@@ -207,7 +207,7 @@ def _credit(draw: st.DrawFn, number: int, kind: CreditKind, currency: str) -> mo
 
 def _invoice(made: draft.Draft) -> invoice_pb2.Invoice:
     """As it is once it is final: below zero, it became a credit."""
-    invoice = draft.message(made)
+    invoice = draft.message(made, finalize=False)
     invoice.id = made.invoice.id
     invoice.number = "INV-2026-000001"
     invoice.finalized_at.CopyFrom(timestamp(NOW))

@@ -1,9 +1,11 @@
-"""What may be given back, or withdrawn, where corrections gave back some: the rest of what was charged."""
+"""What may be given back, withdrawn, or written off, where corrections gave back some: the rest of what was
+charged."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
+from billing_db.models import CreditNote as CreditNoteRow
 from billing_db.models import InvoiceLine
 
 from corebilling.db.transaction import Transaction
@@ -72,10 +74,24 @@ class Room:
                     "back its other lines with a credit note.",
                 )
 
+    def left_of(self, total_minor: int) -> int:
+        """Of a total over what notes left of the lines, what corrections left of it; rounded up."""
+        own: dict[Same, int] = defaultdict(int)
+        for line in self._lines:
+            own[_same(line)] += self._charge(line, line.amount_minor - self._noted(line))
+        net_minor = sum(own.values())
+        left_minor = sum(min(minor, self._charged.get(same, minor)) for same, minor in own.items())
+        if left_minor >= net_minor or net_minor <= 0:
+            return total_minor
+        return max(0, -(-total_minor * left_minor // net_minor))
+
     def _charge(self, line: InvoiceLine, part_minor: int) -> int:
         """What a further part of the line's amount was charged with: as corrections will see it."""
-        before_minor = sum(note.items.get(line.id, 0) for note in self._earlier)
+        before_minor = self._noted(line)
         return _charge(line, before_minor + part_minor) - _charge(line, before_minor)
+
+    def _noted(self, line: InvoiceLine) -> int:
+        return sum(note.items.get(line.id, 0) for note in self._earlier)
 
 
 async def room_of(tx: Transaction, lines: Sequence[InvoiceLine], earlier: Sequence[CreditNote]) -> Room:
@@ -83,6 +99,17 @@ async def room_of(tx: Transaction, lines: Sequence[InvoiceLine], earlier: Sequen
     before = await invoiced_before(tx, {_same(line) for line in lines if line.subscription_id})
     charged = {same: one.amount_minor - one.uncharged_minor for same, one in before.items()}
     return Room(lines, earlier, charged)
+
+
+def notes_of(rows: Iterable[CreditNoteRow]) -> list[CreditNote]:
+    return [
+        CreditNote(
+            {item["invoice_line_id"]: int(item["amount_minor"]) for item in row.items},
+            row.discount_minor,
+            row.tax_minor,
+        )
+        for row in rows
+    ]
 
 
 def _same(line: InvoiceLine) -> Same:

@@ -222,7 +222,7 @@ def new_draft(
         credited_minor=0,
         tax_behavior=terms.tax_behavior,
         discounts=_discounts(reckoning, occasion.customer_id, amounts),
-        credits=[_credit(use) for use in (*amounts.credits, *amounts.prepaid)],
+        credits=[credit_object(use) for use in (*amounts.credits, *amounts.prepaid)],
         taxes=_taxes_by_rate(reckoning, amounts.taxes.rows),
         terms=_terms_object(terms),
         description=occasion.description,
@@ -233,8 +233,11 @@ def new_draft(
     return Draft(invoice, lines, amounts.lines, _taxes_by_line(reckoning, amounts), line_ids, cycles)
 
 
-def message(draft: Draft) -> pb.Invoice:
-    """The invoice that this would give; it has neither id nor number."""
+def message(draft: Draft, *, finalize: bool) -> pb.Invoice:
+    """The invoice that this would give, final at once or not; it has neither id nor number."""
+    due_minor, prepaid_minor = draft.invoice.amount_due_minor, draft.invoice.prepaid_minor
+    if finalize and due_minor < 0:  # What a final one gives back is prepaid credit.
+        due_minor, prepaid_minor = 0, prepaid_minor + due_minor
     lines = [
         to_message(
             line,
@@ -249,7 +252,15 @@ def message(draft: Draft) -> pb.Invoice:
         )
         for line, result, taxes in zip(draft.lines, draft.results, draft.taxes, strict=True)
     ]
-    return to_message(draft.invoice, pb.Invoice, id="", version=0, lines=lines)
+    return to_message(
+        draft.invoice,
+        pb.Invoice,
+        id="",
+        version=0,
+        lines=lines,
+        amount_due_minor=due_minor,
+        prepaid_minor=prepaid_minor,
+    )
 
 
 async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
@@ -372,7 +383,8 @@ def _discounts(reckoning: Reckoning, customer_id: str, amounts: InvoiceAmounts) 
     return kept
 
 
-def _credit(use: CreditUse) -> dict[str, Any]:
+def credit_object(use: CreditUse) -> dict[str, Any]:
+    """As rows keep it: an `InvoiceCredit` in JSON."""
     return {
         "credit_id": use.credit.id,
         "kind": f"CREDIT_KIND_{use.credit.kind.upper()}",

@@ -11,7 +11,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from billing.credit.v1 import credit_events_pb2 as credit_events
 from billing.discount.v1 import discount_events_pb2 as discount_events
 from billing.event.v1 import event_pb2 as eventv1
 from billing_db import credit as credit_sql
@@ -22,7 +21,7 @@ from billing_db.models import Invoice, TaxTerm
 from google.protobuf.message import Message
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.credit.service import remaining, write
+from corebilling.domains.credit.service import remaining, take, write
 from corebilling.domains.invoice.amounts import AmountLine, InvoiceAmounts, Terms, work_out
 from corebilling.domains.tax.model import JurisdictionRate, rates_for
 from corebilling.domains.tax.service import jurisdiction_rate
@@ -125,16 +124,7 @@ class Reckoning:
         rows = {row.id: row for row in self.credits.get(invoice.customer_id, ())}
         for use in (*amounts.credits, *amounts.prepaid):
             row = self.used[use.credit.id] = rows[use.credit.id]
-            row.remaining_minor -= use.amount_minor
-            row.version += 1
-            applied = credit_events.CreditApplied(
-                credit_id=row.id,
-                customer_id=row.customer_id,
-                invoice_id=invoice.id,
-                currency=row.currency,
-                amount_minor=use.amount_minor,
-                remaining_minor=row.remaining_minor,
-            )
+            applied = take(row, use.amount_minor, invoice.id)
             self._note(invoice, row.id, row.version, applied)
         given = {step.discount.id for step in amounts.discounts if step.amount_minor}
         for discount in self.discounts.get(invoice.customer_id, ()):

@@ -21,7 +21,7 @@ from corebilling.domains.invoice.bundle_reading import (
     named,
     number,
 )
-from corebilling.values.credit import Credit, CreditApplication, CreditKind
+from corebilling.values.credit import Credit, CreditApplication, CreditKind, usable_credits
 from corebilling.values.currency import EXPONENTS
 from corebilling.values.discount import Discount, DiscountKind, uncharged_now, uncharged_part
 from corebilling.values.money import exact_minor, minor_units
@@ -57,8 +57,22 @@ def reckon(
         ],
         terms,
         discounts=[_discount(invoice, used, terms_of) for used in invoice.discounts],
-        available=[_credit(used, credits_by_id) for used in invoice.credits if used.available_minor],
+        available=[
+            _credit(used, credits_by_id)
+            for used in invoice.credits
+            if used.available_minor and not used.HasField("applied_at")
+        ],
     )
+
+
+def applied_minor(invoice: pb.Invoice, used: pb.InvoiceCredit, credit: credit_pb2.Credit) -> int:
+    """What ApplyCredits takes of a credit: all that it had left, but of the last one, which pays the rest."""
+    at = moment(used.applied_at)
+    usable = usable_credits([_credit(used, {credit.id: credit})], invoice.currency, at)
+    if not usable or usable[0].kind is not CreditKind.PREPAID:
+        return 0
+    pays = invoice.HasField("paid_at") and moment(invoice.paid_at) == at and used.amount_minor > 0
+    return min(used.amount_minor, used.available_minor) if pays else used.available_minor
 
 
 def exact_line(line: pb.InvoiceLine, charge: rating_pb2.Charge | None, currency: str) -> tuple[int, Fraction]:

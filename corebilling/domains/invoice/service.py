@@ -1,8 +1,11 @@
 """Use cases of invoices: read, made by hand, finalized, withdrawn and issued again."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from billing.invoice.v1 import invoice_events_pb2 as events
 from billing.invoice.v1 import invoice_pb2 as pb
@@ -26,8 +29,8 @@ from corebilling.domains.invoice.model import (
 )
 from corebilling.domains.ledger.deferral import check_service
 from corebilling.domains.ledger.deferral_service import DeferralService
-from corebilling.domains.ledger.model import Source
-from corebilling.domains.ledger.service import LedgerService
+from corebilling.domains.ledger.model import Source, application
+from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.mapping import enum_text, instant, to_message
 from corebilling.values.money import minor_units
 from corebilling.values.page import decode_page_token, next_page, page_limit
@@ -143,13 +146,14 @@ class InvoiceService:
             posted_at=now,
         )
         await self._deferrals.void(tx, invoice.id, now)
+        await self._return_applied(tx, invoice, now)
         invoice.state = change.new
         invoice.amount_due_minor = 0
         invoice.voided_at = now
         await give_back(
             tx,
             self._ledger,
-            {use["credit_id"]: int(use["amount_minor"]) for use in invoice.credits},
+            _used(invoice.credits),
             invoice_id=invoice.id,
             occasion_id=invoice.id,
             now=now,
@@ -159,6 +163,14 @@ class InvoiceService:
         voided = events.InvoiceVoided(invoice_id=invoice.id, number=invoice.number or "")
         return await records.save(tx, invoice, [records.status_changed(invoice, change), voided])
 
+    async def _return_applied(self, tx: Transaction, invoice: Invoice, now: datetime) -> None:
+        """Takes back in the books what credits paid once the invoice was open."""
+        applied = _used(use for use in invoice.credits if "applied_at" in use)
+        if applied:
+            entries = application(-applied.total(), invoice.currency)
+            posting = Posting(Source.CREDITS_RETURNED, invoice.id, invoice.customer_id, entries, now)
+            await self._ledger.post(tx, [posting])
+
 
 def _decide_void(invoice: Invoice) -> StatusChange:
     return decide_void(
@@ -166,6 +178,14 @@ def _decide_void(invoice: Invoice) -> StatusChange:
         amount_paid_minor=invoice.amount_paid_minor,
         credited_minor=invoice.credited_minor,
     )
+
+
+def _used(uses: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """What uses of credits, as rows keep them, took of each credit."""
+    used: Counter[str] = Counter()
+    for use in uses:
+        used[use["credit_id"]] += int(use["amount_minor"])
+    return used
 
 
 def _one_time_line(item: rpc.OneTimeItem, currency: str, now: datetime) -> draft.DraftLine:

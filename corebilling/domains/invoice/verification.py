@@ -32,10 +32,10 @@ from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
 from corebilling.domains.invoice.correction_checks import correction_checks
 from corebilling.domains.invoice.period_checks import period_checks
 from corebilling.domains.invoice.recharging import recharge
-from corebilling.domains.invoice.recomputation import exact_line, reckon, tax_rate
+from corebilling.domains.invoice.recomputation import applied_minor, exact_line, reckon, tax_rate
 from corebilling.domains.invoice.record_checks import by_record_checks, record_checks, total_checks
 from corebilling.domains.invoice.settlement_checks import settlement_checks
-from corebilling.domains.ledger.model import Entry, Source, sale, write_off
+from corebilling.domains.ledger.model import Entry, Source, application, sale, write_off
 from corebilling.mapping import decimal_text
 from corebilling.values.commitment import true_up_minor
 from corebilling.values.money import exact_amount
@@ -232,7 +232,9 @@ def _credits(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Itera
         yield check.of(f"customer of {used.credit_id}", credit.customer_id, bundle.invoice.customer_id)
         yield check.of(f"left of {used.credit_id}", credit.remaining_minor, _left(credit))
         if used.available_minor:
-            yield check.of(used.credit_id, used.amount_minor, made.get(used.credit_id, 0))
+            later = used.HasField("applied_at")
+            found = applied_minor(bundle.invoice, used, credit) if later else made.get(used.credit_id, 0)
+            yield check.of(used.credit_id, used.amount_minor, found)
             beyond = max(0, used.available_minor - credit.amount_minor)
             yield check.of(f"beyond what was granted of {used.credit_id}", beyond, 0)
         else:
@@ -275,6 +277,11 @@ def _became_credit(invoice: pb.Invoice, amounts: InvoiceAmounts) -> int:
     return min(0, amounts.due_minor) if invoice.HasField("finalized_at") else 0
 
 
+def _applied(invoice: pb.Invoice) -> int:
+    """What credits paid once it was open."""
+    return sum(used.amount_minor for used in invoice.credits if used.HasField("applied_at"))
+
+
 def _sums(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator[Check]:
     invoice, check = bundle.invoice, Checking("invoice", "sums")
     yield check.of("subtotal_minor", invoice.subtotal_minor, amounts.subtotal_minor)
@@ -282,7 +289,7 @@ def _sums(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator
     yield check.of("credit_minor", invoice.credit_minor, amounts.credit_minor)
     yield check.of("tax_minor", invoice.tax_minor, amounts.tax_minor)
     yield check.of("total_minor", invoice.total_minor, amounts.total_minor)
-    prepaid_minor = amounts.prepaid_minor + _became_credit(invoice, amounts)
+    prepaid_minor = amounts.prepaid_minor + _became_credit(invoice, amounts) + _applied(invoice)
     yield check.of("prepaid_minor", invoice.prepaid_minor, prepaid_minor)
     yield from settlement_checks(bundle, amounts.total_minor, prepaid_minor)
 
@@ -300,6 +307,8 @@ def _journals(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iter
     voided = bundle.invoice.HasField("voided_at")
     yield from _entered(bundle, Source.INVOICE_FINALIZED, sold)
     yield from _entered(bundle, Source.INVOICE_VOIDED, back if voided else {})
+    returned = _by_account(application(-_applied(bundle.invoice), bundle.invoice.currency)) if voided else {}
+    yield from _entered(bundle, Source.CREDITS_RETURNED, returned)
     yield from _entered(bundle, Source.INVOICE_WRITTEN_OFF, _written_off(bundle))
 
 

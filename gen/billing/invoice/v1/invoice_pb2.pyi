@@ -145,16 +145,18 @@ class InvoiceDiscount(_message.Message):
     def __init__(self, discount_id: _Optional[str] = ..., coupon_id: _Optional[str] = ..., name: _Optional[str] = ..., kind: _Optional[_Union[_discount_pb2.DiscountKind, str]] = ..., percent: _Optional[str] = ..., amount_minor: _Optional[int] = ..., subscription_id: _Optional[str] = ...) -> None: ...
 
 class InvoiceCredit(_message.Message):
-    __slots__ = ("credit_id", "kind", "amount_minor", "available_minor")
+    __slots__ = ("credit_id", "kind", "amount_minor", "available_minor", "applied_at")
     CREDIT_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_AT_FIELD_NUMBER: _ClassVar[int]
     credit_id: str
     kind: _credit_pb2.CreditKind
     amount_minor: int
     available_minor: int
-    def __init__(self, credit_id: _Optional[str] = ..., kind: _Optional[_Union[_credit_pb2.CreditKind, str]] = ..., amount_minor: _Optional[int] = ..., available_minor: _Optional[int] = ...) -> None: ...
+    applied_at: _timestamp_pb2.Timestamp
+    def __init__(self, credit_id: _Optional[str] = ..., kind: _Optional[_Union[_credit_pb2.CreditKind, str]] = ..., amount_minor: _Optional[int] = ..., available_minor: _Optional[int] = ..., applied_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class InvoiceTax(_message.Message):
     __slots__ = ("tax_rate_id", "name", "percent", "compound", "taxable_minor", "tax_minor")
