@@ -189,6 +189,17 @@ LIES: dict[str, tuple[Callable[[Fields], object], str]] = {
         lambda b: more(b["credit_notes"][0]["items"][0], "amount_minor", 100_000),
         "items of CN-",
     ),
+    "a note's customer": (lambda b: b["credit_notes"][0].update(customer_id="cus_1"), "customer of CN-"),
+    "a credit's customer": (lambda b: b["credits"][0].update(customer_id="cus_1"), "customer of crd_"),
+    "a coupon's currency": (lambda b: coupon_of(b, "FIVE").update(currency="JPY"), "currency of FIVE"),
+    "a line's subscription": (
+        lambda b: b["invoice"]["lines"][0].update(subscription_id="sub_1"),
+        "subscription",
+    ),
+    "a total's subscription": (
+        lambda b: charge(b, 2)["total"].update(subscription_id="sub_1"),
+        "subscription",
+    ),
     "a rate by another name": (lambda b: b["tax_rates"][0].update(id="txr_1"), "rate of VAT"),
     "all rates left out": (lambda b: b.pop("tax_rates"), "rate of VAT"),
     "another meter": (lambda b: charge(b, 2)["meter"].update(id="mtr_1"), "meter"),

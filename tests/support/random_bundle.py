@@ -248,6 +248,7 @@ def _evidence(line_id: str, row: models.Charge, price: Price) -> bundle_pb2.Line
         evidence.meter.aggregation = catalog_pb2.AGGREGATION_SUM
         evidence.total.CopyFrom(
             usage_pb2.UsageTotal(
+                subscription_id="sub_1",
                 subscription_item_id=row.subscription_item_id,
                 period={"start": timestamp(row.period_start), "end": timestamp(row.period_end)},
                 quantity=billed,
@@ -296,6 +297,7 @@ def _coupon(row: ListDiscountsInForceRow) -> discount_pb2.Coupon:
         kind=f"DISCOUNT_KIND_{row.kind.upper()}",
         percent=decimal_text(row.percent),
         amount_minor=row.amount_minor,
+        currency=row.currency,
         price_ids=row.price_ids,
     )
 
@@ -303,7 +305,12 @@ def _coupon(row: ListDiscountsInForceRow) -> discount_pb2.Coupon:
 def _credits(invoice: invoice_pb2.Invoice, reckoning: Reckoning) -> list[credit_pb2.Credit]:
     held = [to_message(row, credit_pb2.Credit) for row in reckoning.credits["cus_1"]]
     back = [
-        credit_pb2.Credit(id="crd_back", kind=used.kind, amount_minor=-used.amount_minor)
+        credit_pb2.Credit(
+            id="crd_back",
+            customer_id=invoice.customer_id,
+            kind=used.kind,
+            amount_minor=-used.amount_minor,
+        )
         for used in invoice.credits
         if used.credit_id == "crd_back"
     ]

@@ -64,7 +64,7 @@ def record_checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
     yield Checking("records", "records").of("records of the totals", len(bundle.records), used)
 
 
-def total_checks(part: str, evidence: bundle_pb2.LineEvidence) -> Iterator[Check]:
+def total_checks(part: str, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence) -> Iterator[Check]:
     """The total is that of the charge's item and period, and counts as its meter does."""
     charge, total, meter = evidence.charge, evidence.total, evidence.meter
     check = Checking(part, "total")
@@ -73,6 +73,7 @@ def total_checks(part: str, evidence: bundle_pb2.LineEvidence) -> Iterator[Check
         yield check.of("amount without a total", number(charge.amount, "amount"), Decimal(0))
         return
     yield check.of("total", total.subscription_item_id, charge.subscription_item_id)
+    yield check.of("subscription", total.subscription_id, line.subscription_id)
     yield check.of("start", moment(total.period.start), moment(charge.period.start))
     end, charged_until = moment(total.period.end), moment(charge.period.end)
     # It may have gone on after the charge: up to when its item was ended, of which nothing tells.

@@ -59,6 +59,7 @@ def _notes(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
     invoiced, earlier = _invoiced(invoice), list[CreditNote]()
     for note in bundle.credit_notes:
         yield check.of(f"invoice of {note.number}", note.invoice_id, invoice.id)
+        yield check.of(f"customer of {note.number}", note.customer_id, invoice.customer_id)
         yield check.of(f"currency of {note.number}", note.currency, invoice.currency)
         yield check.of(
             f"parts of {note.number}",

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from billing.credit.v1 import credit_pb2
+from billing.discount.v1 import discount_pb2
 from billing.invoice.v1 import bundle_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.ledger.v1 import ledger_pb2
@@ -69,6 +70,8 @@ def _checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
         yield from record_checks(bundle)
     for place, line in enumerate(invoice.lines, start=1):
         part = f"line {place}"
+        if invoice.subscription_id:
+            yield Checking(part, "line").of("subscription", line.subscription_id, invoice.subscription_id)
         evidence = known.pop(line.id, None)
         if line.charge_id and evidence is None:
             yield Checking(part, "evidence").of("charge", line.charge_id, MISSING)
@@ -113,7 +116,7 @@ def _line(
         yield from by_record_checks(part, line, charge, evidence.price)
     yield from _billed(part, line, evidence)
     if charge.kind not in _FEES:
-        yield from total_checks(part, evidence)
+        yield from total_checks(part, line, evidence)
 
 
 def _copied(
@@ -204,11 +207,13 @@ def _discounts(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Ite
     made = {step.discount.id: step.amount_minor for step in amounts.discounts}
     coupons = {coupon.id: coupon for coupon in bundle.coupons}
     for used in bundle.invoice.discounts:
-        check = Checking("invoice", "discounts")
+        check, coupon = Checking("invoice", "discounts"), coupons[used.coupon_id]
         yield check.of(used.name or used.discount_id, used.amount_minor, made[used.discount_id])
-        percent = number(coupons[used.coupon_id].percent, "percentage of a coupon")
+        percent = number(coupon.percent, "percentage of a coupon")
         yield check.of(f"percentage of {used.name}", number(used.percent, "percentage"), percent)
-        yield check.of(f"kind of {used.name}", used.kind, coupons[used.coupon_id].kind)
+        yield check.of(f"kind of {used.name}", used.kind, coupon.kind)
+        if coupon.kind == discount_pb2.DISCOUNT_KIND_FIXED:
+            yield check.of(f"currency of {used.name}", coupon.currency, bundle.invoice.currency)
 
 
 def _credits(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator[Check]:
@@ -224,6 +229,7 @@ def _credits(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Itera
             yield check.of("credit", used.credit_id, MISSING)
             continue
         yield check.of(f"kind of {used.credit_id}", used.kind, credit.kind)
+        yield check.of(f"customer of {used.credit_id}", credit.customer_id, bundle.invoice.customer_id)
         yield check.of(f"left of {used.credit_id}", credit.remaining_minor, _left(credit))
         if used.available_minor:
             later = used.HasField("applied_at")
