@@ -85,7 +85,9 @@ def plain(invoice: pb.Invoice, *more: str) -> pb.Invoice:
             if name in line.DESCRIPTOR.fields_by_name:
                 line.ClearField(name)
     for discount in copy.discounts:
-        discount.ClearField("discount_id")
+        for name in ("discount_id", *more):
+            if name in discount.DESCRIPTOR.fields_by_name:
+                discount.ClearField(name)
     return copy
 
 
