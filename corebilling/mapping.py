@@ -79,6 +79,11 @@ def moment_object(instant: datetime) -> dict[str, int]:
     return {"seconds": since.days * 86_400 + since.seconds, "nanos": since.microseconds * 1000}
 
 
+def moment_of(kept: Mapping[str, int]) -> datetime:
+    """The moment that `moment_object` keeps."""
+    return _EPOCH + timedelta(seconds=kept["seconds"], microseconds=kept["nanos"] // 1000)
+
+
 def decimal_text(number: Decimal) -> str:
     """Plain notation without an exponent or trailing zeros: 1E+3 is '1000', 0.150 is '0.15'."""
     text = format(number, "f")

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import grpc
+import typst
 from billing.branding.v1 import branding_service_pb2, branding_service_pb2_grpc
 from billing.catalog.v1 import catalog_service_pb2, catalog_service_pb2_grpc
 from billing.credit.v1 import credit_service_pb2, credit_service_pb2_grpc
@@ -34,6 +35,7 @@ from google.protobuf import json_format
 from corebilling.client import Client
 from corebilling.commands.clock import advance_clock
 from corebilling.commands.connection import explain
+from corebilling.domains.invoice.printing import missing_scripts
 from corebilling.values.money import major_units
 from examples.month import create_tenant
 from examples.platform import NotStarted, Platform
@@ -336,6 +338,10 @@ def main() -> None:
         sys.exit(f"{error.code().name} {explain(error)}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    for script in missing_scripts(typst.Fonts().families()):
+        step(
+            f"no font for {script}: its letters are missing in the PDFs; docs/money.md says which to install"
+        )
     step("done. Next: make up, and docs/money.md")
 
 

@@ -81,8 +81,8 @@ def _permitted(method: Method, call: Call) -> Credential:
     if not allowed or not (method.tenant_scoped or credential.tenant_id == PLATFORM_TENANT):
         raise PermissionDenied(
             "PERMISSION_MISSING",
-            f"The role {credential.role}, or the key's scopes, lack the permission {method.permission}; use a "
-            "key that has it.",
+            f"The role {credential.role}, or the key's scopes, lack the permission {method.permission}; "
+            "use a key that has it.",
             {"permission": method.permission},
         )
     return credential

@@ -1,9 +1,9 @@
 """Discounts: what is taken off the lines of an invoice, and which units of usage are free.
 
 Percentages come first, then fixed amounts. Each takes off at most what is left of the lines it is for, and
-all together never more than the invoice comes to. Lines below zero, which give something back, are not
-discounted; they only lower what there is to take off from. Lines that correct earlier ones stand apart: they
-have their part of the discounts that those had, see `uncharged_part`.
+all together never more than the invoice comes to. Lines below zero, which make others cheaper, are not
+discounted; they lower what there is to take off from. Lines that correct earlier ones stand apart: they have
+their part of the discounts that those had, see `uncharged_part`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,6 +69,20 @@ def uncharged_part(taken_minor: int, invoiced_minor: int, uncharged_minor: int) 
     return uncharged_of(min(taken_minor, invoiced_minor), invoiced_minor, uncharged_minor)
 
 
+def uncharged_now(amount_minor: int, rated_minor: int, uncharged_minor: int, credit_minor: int) -> int:
+    """What of an amount is not charged, once that takes the place of what was rated.
+
+    Discounts were so much of each unit, and are of more units too; a credit was a sum that is not exceeded.
+
+    Args:
+        rated_minor: Above zero.
+        uncharged_minor: What of that was not charged.
+        credit_minor: What of this was paid by credits.
+    """
+    discounted_minor = uncharged_of(amount_minor, rated_minor, uncharged_minor - credit_minor)
+    return discounted_minor + uncharged_of(min(amount_minor, rated_minor), rated_minor, credit_minor)
+
+
 def uncharged_of(amount_minor: int, invoiced_minor: int, uncharged_minor: int) -> int:
     """What of an amount is not charged, if so much of what was invoiced was not: all of it at most."""
     if invoiced_minor <= 0:
@@ -111,6 +125,7 @@ def _apply(
     scope = [key for key, amount in left.items() if amount > 0 and _covers(discount, key)]
     if discount.kind is DiscountKind.PERCENT:
         part = Fraction(discount.percent) / 100
+        part *= _above_zero([percent_of[key] for key in left if _covers(discount, key)])
         wanted = [min(percent_of[key] * part, Fraction(left[key])) for key in scope]
         asked_minor = round_number(sum(wanted, Fraction(0)), rounding)
     else:
@@ -123,6 +138,12 @@ def _apply(
     parts = apportion(amount_minor, targets)
     by_line = {key: part for key, part in zip(scope, parts, strict=True) if part}
     return Discounted(discount, amount_minor, by_line)
+
+
+def _above_zero(amounts: Sequence[int]) -> Fraction:
+    """The part of amounts above zero that those below zero leave."""
+    above = sum(amount for amount in amounts if amount > 0)
+    return Fraction(max(0, sum(amounts)), above) if above else Fraction(0)
 
 
 def _covers(discount: Discount, line_id: str) -> bool:

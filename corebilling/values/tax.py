@@ -13,6 +13,9 @@ from fractions import Fraction
 from corebilling.values.allocation import apportion
 from corebilling.values.money import Rounding, round_number
 
+DEFAULT_RATE = "default"
+"""The id of the platform's own rate, for tenants without any."""
+
 
 class TaxBehavior(StrEnum):
     EXCLUSIVE = "exclusive"

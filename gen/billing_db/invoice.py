@@ -366,37 +366,45 @@ async def list_invoiced_periods(
 
 
 LIST_INVOICED_BEFORE: Final = """-- name: ListInvoicedBefore :many
-SELECT n.subscription_id::text AS subscription_id, n.subscription_item_id::text AS subscription_item_id,
-    n.period_start::timestamptz AS period_start, sum(l.amount_minor)::bigint AS amount_minor,
+SELECT n.place::int AS place, sum(l.amount_minor)::bigint AS amount_minor,
     sum(
         uncharged_minor(
-            i.state, i.amount_due_minor, i.total_minor - i.credited_minor, l.amount_minor, l.discount_minor,
+            i.state, i.amount_due_minor, i.total_minor - i.credited_minor, l.amount_minor,
+            l.discount_minor + l.credit_minor,
             CASE i.credited_minor WHEN 0 THEN 0 ELSE credited_minor(i.tenant_id, i.id, l.id) END
         )
-    )::bigint AS uncharged_minor
+    )::bigint AS uncharged_minor,
+    ((array_agg(l.taxes ORDER BY l.id DESC) FILTER (WHERE l.amount_minor > 0))[1])::jsonb AS taxes,
+    ((array_agg(l.tax_exemption ORDER BY l.id DESC) FILTER (WHERE l.amount_minor > 0))[1])::text AS tax_exemption
 FROM (
     SELECT
         unnest($1::text::text[]) AS subscription_id,
-        unnest($2::text::text[]) AS subscription_item_id,
-        unnest($3::text::timestamptz[]) AS period_start
+        unnest($2::text[]) AS subscription_item_id,
+        unnest($3::text::text[]) AS price_id,
+        unnest($4::text::timestamptz[]) AS period_start,
+        unnest($5::text::timestamptz[]) AS period_end,
+        generate_subscripts($2::text[], 1) AS place
 ) n
 CROSS JOIN LATERAL (
     SELECT i.id FROM invoices i
-    WHERE i.tenant_id = $4 AND i.subscription_id = n.subscription_id
+    WHERE i.tenant_id = $6 AND i.subscription_id = n.subscription_id
     UNION
     SELECT k.invoice_id FROM invoice_cycles k
-    WHERE k.tenant_id = $4 AND k.subscription_id = n.subscription_id
+    WHERE k.tenant_id = $6 AND k.subscription_id = n.subscription_id
 ) m
-JOIN invoices i ON i.tenant_id = $4 AND i.id = m.id
+JOIN invoices i ON i.tenant_id = $6 AND i.id = m.id
 JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id AND l.subscription_id = n.subscription_id
-    AND l.period_start = n.period_start
-WHERE CASE n.subscription_item_id
-        WHEN '' THEN l.type = 'true_up' ELSE l.subscription_item_id = n.subscription_item_id
+    AND l.period_start >= n.period_start
+WHERE CASE
+        WHEN n.price_id <> '' THEN l.price_id = n.price_id AND l.period_start < n.period_end
+        WHEN n.subscription_item_id <> '' THEN
+            l.subscription_item_id = n.subscription_item_id AND l.period_start = n.period_start
+        ELSE l.type = 'true_up' AND l.period_start = n.period_start
     END
     AND NOT EXISTS (
         SELECT FROM invoices a WHERE a.tenant_id = i.tenant_id AND a.replaces_invoice_id = i.id
     )
-GROUP BY n.subscription_id, n.subscription_item_id, n.period_start
+GROUP BY n.place
 """
 
 
@@ -404,11 +412,11 @@ GROUP BY n.subscription_id, n.subscription_item_id, n.period_start
 class ListInvoicedBeforeRow:
     """A row of `list_invoiced_before`."""
 
-    subscription_id: str
-    subscription_item_id: str
-    period_start: datetime.datetime
+    place: int
     amount_minor: int
     uncharged_minor: int
+    taxes: Json | None
+    tax_exemption: str | None
 
 
 async def list_invoiced_before(
@@ -416,18 +424,23 @@ async def list_invoiced_before(
     *,
     subscription_ids: Sequence[str],
     item_ids: Sequence[str],
+    price_ids: Sequence[str],
     period_starts: Sequence[datetime.datetime],
+    period_ends: Sequence[datetime.datetime],
     tenant_id: str,
 ) -> list[ListInvoicedBeforeRow]:
-    """What lines of some items ('' stands for true-ups) came to on all invoices, by the period that they begin in, and what
-    of that is not to be given back: discounts took it off, credit notes gave it back, or the invoice was withdrawn or
-    written off. Those that were issued again count once. The arrays run in parallel.
+    """What lines came to on all invoices: of an item ('' stands for true-ups), that begin with a period, or of all items of
+    a price, that begin within it. What of that is not to be given back: discounts and credits took it off, credit notes
+    gave it back, or the invoice was withdrawn or written off; and how the newest that charged something was taxed. Those
+    that were issued again count once. The arrays run in parallel; `place` is the first of which the place is 1.
     """
     rows = await conn.fetch(
         LIST_INVOICED_BEFORE,
         array_text(subscription_ids),
-        array_text(item_ids),
+        item_ids,
+        array_text(price_ids),
         array_text(period_starts),
+        array_text(period_ends),
         tenant_id,
     )
     return [ListInvoicedBeforeRow(*row) for row in rows]

@@ -341,7 +341,7 @@ JOIN LATERAL (
     JOIN ledger_accounts a ON a.tenant_id = x.tenant_id AND a.id = x.account_id
     WHERE x.tenant_id = j.tenant_id AND x.journal_id = j.id AND x.currency = $1
 ) e ON e.owed_minor <> 0 OR e.credit_minor <> 0
-LEFT JOIN invoices i ON i.tenant_id = j.tenant_id AND i.id = j.source_id
+LEFT JOIN invoices i ON i.tenant_id = j.tenant_id AND i.id = split_part(j.source_id, '/', 1)
 LEFT JOIN credit_notes n ON n.tenant_id = j.tenant_id AND n.id = j.source_id
 LEFT JOIN LATERAL (
     SELECT paid.number

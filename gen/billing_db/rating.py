@@ -215,7 +215,7 @@ FROM (
             u.unrated
             -- Invoices of thresholds have some of it; of what was taken back since, maybe an amount alone.
             OR (u.billed_quantity <> 0 OR u.billed_amount <> 0)
-                AND u.period_start >= n.full_period_start AND u.period_start < n.period_end
+                AND u.period_start >= n.full_period_start AND u.period_start <= n.period_end
             -- The level that it opened with may be another one now.
             OR u.aggregation = 'time_weighted' AND EXISTS (
                 SELECT FROM usage_totals e
@@ -225,8 +225,9 @@ FROM (
         )
 ) t
 LEFT JOIN LATERAL (
-    -- The part that it begins in; if its item serves in later ones, they bill all of it.
-    SELECT b.full_period_start, b.full_period_end,
+    -- The part that it begins in: in the instant in which service ended, the last one of its period. If its item serves
+    -- in later ones, they bill all of it.
+    SELECT b.period_start, b.full_period_start, b.full_period_end,
         (b.state IN ('rated', 'invoiced') AND b.period_start < t.rated_start AND NOT EXISTS (
             SELECT
             FROM billing_cycles l
@@ -237,7 +238,10 @@ LEFT JOIN LATERAL (
         )) AS rated
     FROM billing_cycles b
     WHERE b.tenant_id = t.tenant_id AND b.subscription_id = t.subscription_id
-        AND b.period_start <= t.period_start AND b.period_end > t.period_start
+        AND b.threshold_minor = 0 AND b.period_start <= t.period_start AND b.full_period_end > t.period_start
+        AND (b.period_end > t.period_start OR b.period_end = t.ended_at)
+    ORDER BY b.period_start DESC
+    LIMIT 1
 ) c ON true
 LEFT JOIN LATERAL (
     SELECT o.corrected_price_id
@@ -247,7 +251,7 @@ LEFT JOIN LATERAL (
     ORDER BY o.revision DESC
     LIMIT 1
 ) r ON c.rated
-WHERE t.period_start >= t.rated_from AND t.period_start < t.rated_end
+WHERE t.period_start >= t.rated_from AND (t.period_start < t.rated_end OR c.period_start = t.rated_start)
     OR coalesce(c.rated, t.period_start >= t.ended_at)
 ORDER BY t.subscription_id, t.period_start, t.subscription_item_id
 """
@@ -286,9 +290,10 @@ async def list_unbilled_usage(
     period_ends: Sequence[datetime.datetime],
     tenant_id: str,
 ) -> list[ListUnbilledUsageRow]:
-    """Of the full periods that some cycles lie in, up to the cycles' ends; and, `settled`, of other periods: of those
-    whose cycles are rated, where it came late, and of those that never come since service ended before, where it was
-    reported ahead of the clock. Whether it comes to another quantity than was billed is for the program to say.
+    """Of the full periods that some cycles lie in, up to the cycles' ends, and of the instant in which service ended with
+    them; and, `settled`, of other periods: of those whose cycles are rated, where it came late, and of those that never
+    come since service ended before, where it was reported ahead of the clock. Whether it comes to another quantity than
+    was billed is for the program to say.
     """
     rows = await conn.fetch(
         LIST_UNBILLED_USAGE,
@@ -370,8 +375,14 @@ WITH rated AS (
 UPDATE usage_totals t
 SET billed_quantity = t.billed_quantity + r.quantity, billed_amount = t.billed_amount + r.amount,
     billed_count = t.record_count, unrated = false, version = t.version + 1
-FROM rated r
-WHERE r.kind IN ('usage', 'adjustment') AND t.tenant_id = $1
+FROM (
+    -- A total is updated once, whatever charges there are of it.
+    SELECT subscription_item_id, period_start, sum(quantity) AS quantity, sum(amount) AS amount
+    FROM rated
+    WHERE kind IN ('usage', 'adjustment')
+    GROUP BY subscription_item_id, period_start
+) r
+WHERE t.tenant_id = $1
     AND t.subscription_item_id = r.subscription_item_id AND t.period_start = r.period_start
 """
 

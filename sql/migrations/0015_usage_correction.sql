@@ -91,10 +91,10 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WHERE n.tenant_id = of_tenant AND n.invoice_id = of_invoice AND item.value->>'invoice_line_id' = of_line
 $$;
 
--- Of a line, what corrections have nothing of to give back: discounts took it off, credit notes gave it back, its
--- invoice was withdrawn, or it was written off, the line's part of what is due of it.
+-- Of a line, what corrections have nothing of to give back: discounts, and credits before tax, took it off, credit
+-- notes gave it back, its invoice was withdrawn, or it was written off, the line's part of what is due of it.
 CREATE FUNCTION uncharged_minor(
-    invoice_state text, due_minor bigint, of_minor bigint, amount_minor bigint, discount_minor bigint,
+    invoice_state text, due_minor bigint, of_minor bigint, amount_minor bigint, taken_off_minor bigint,
     credited_minor bigint
 ) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -106,9 +106,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     END
     FROM (
         SELECT CASE credited_minor
-            WHEN 0 THEN discount_minor
-            ELSE discount_minor
-                + round((amount_minor - discount_minor)::numeric * credited_minor / amount_minor)::bigint
+            WHEN 0 THEN taken_off_minor
+            ELSE taken_off_minor
+                + round((amount_minor - taken_off_minor)::numeric * credited_minor / amount_minor)::bigint
         END AS minor
     ) gone
 $$;

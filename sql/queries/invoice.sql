@@ -164,23 +164,29 @@ GROUP BY l.subscription_id, l.period_start, (l.type = 'true_up')
 ORDER BY l.subscription_id, l.period_start;
 
 -- name: ListInvoicedBefore :many
--- nullable: none
--- What lines of some items ('' stands for true-ups) came to on all invoices, by the period that they begin in, and what
--- of that is not to be given back: discounts took it off, credit notes gave it back, or the invoice was withdrawn or
--- written off. Those that were issued again count once. The arrays run in parallel.
-SELECT n.subscription_id::text AS subscription_id, n.subscription_item_id::text AS subscription_item_id,
-    n.period_start::timestamptz AS period_start, sum(l.amount_minor)::bigint AS amount_minor,
+-- nullable: taxes, tax_exemption
+-- What lines came to on all invoices: of an item ('' stands for true-ups), that begin with a period, or of all items of
+-- a price, that begin within it. What of that is not to be given back: discounts and credits took it off, credit notes
+-- gave it back, or the invoice was withdrawn or written off; and how the newest that charged something was taxed. Those
+-- that were issued again count once. The arrays run in parallel; `place` is the first of which the place is 1.
+SELECT n.place::int AS place, sum(l.amount_minor)::bigint AS amount_minor,
     sum(
         uncharged_minor(
-            i.state, i.amount_due_minor, i.total_minor - i.credited_minor, l.amount_minor, l.discount_minor,
+            i.state, i.amount_due_minor, i.total_minor - i.credited_minor, l.amount_minor,
+            l.discount_minor + l.credit_minor,
             CASE i.credited_minor WHEN 0 THEN 0 ELSE credited_minor(i.tenant_id, i.id, l.id) END
         )
-    )::bigint AS uncharged_minor
+    )::bigint AS uncharged_minor,
+    ((array_agg(l.taxes ORDER BY l.id DESC) FILTER (WHERE l.amount_minor > 0))[1])::jsonb AS taxes,
+    ((array_agg(l.tax_exemption ORDER BY l.id DESC) FILTER (WHERE l.amount_minor > 0))[1])::text AS tax_exemption
 FROM (
     SELECT
         unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
         unnest(sqlc.arg(item_ids)::text[]) AS subscription_item_id,
-        unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start
+        unnest(sqlc.arg(price_ids)::text[]) AS price_id,
+        unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
+        unnest(sqlc.arg(period_ends)::timestamptz[]) AS period_end,
+        generate_subscripts(sqlc.arg(item_ids)::text[], 1) AS place
 ) n
 CROSS JOIN LATERAL (
     SELECT i.id FROM invoices i
@@ -191,14 +197,17 @@ CROSS JOIN LATERAL (
 ) m
 JOIN invoices i ON i.tenant_id = sqlc.arg(tenant_id) AND i.id = m.id
 JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id AND l.subscription_id = n.subscription_id
-    AND l.period_start = n.period_start
-WHERE CASE n.subscription_item_id
-        WHEN '' THEN l.type = 'true_up' ELSE l.subscription_item_id = n.subscription_item_id
+    AND l.period_start >= n.period_start
+WHERE CASE
+        WHEN n.price_id <> '' THEN l.price_id = n.price_id AND l.period_start < n.period_end
+        WHEN n.subscription_item_id <> '' THEN
+            l.subscription_item_id = n.subscription_item_id AND l.period_start = n.period_start
+        ELSE l.type = 'true_up' AND l.period_start = n.period_start
     END
     AND NOT EXISTS (
         SELECT FROM invoices a WHERE a.tenant_id = i.tenant_id AND a.replaces_invoice_id = i.id
     )
-GROUP BY n.subscription_id, n.subscription_item_id, n.period_start;
+GROUP BY n.place;
 
 -- name: ListCommittedPeriods :many
 -- The periods with a minimum, of some subscriptions, that some times lie in. The arrays run in parallel.

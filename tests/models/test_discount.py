@@ -97,3 +97,13 @@ def test_percentages_of_the_remainder_compound_in_the_order_given() -> None:
 def test_a_line_that_gives_something_back_is_not_discounted_and_lowers_what_is() -> None:
     (step,) = apply_discounts({"a": 100, "late": -80}, [fixed("f", 50)])
     assert step.by_line == {"a": 20}
+
+
+def test_a_percentage_is_of_what_lines_below_zero_leave() -> None:
+    """As of volume prices around a pause: 1,100 units are 11.00, as 100.00 and then -89.00."""
+    half = Discount("dis_1", DiscountKind.PERCENT, percent=Decimal(50))
+    (step,) = apply_discounts({"before": 10000, "after": -8900}, [half])
+    assert (step.amount_minor, step.by_line) == (550, {"before": 550})
+    elsewhere = Discount("dis_1", DiscountKind.PERCENT, percent=Decimal(50), lines=frozenset({"before"}))
+    (step,) = apply_discounts({"before": 10000, "after": -8900}, [elsewhere])
+    assert step.amount_minor == 1100

@@ -37,6 +37,33 @@ def test_only_the_drawn_steps_are_taken_and_others_name_both_states(
     assert refused.value.facts == {"from": old, "to": new}
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("draft", "paid", "An invoice that is a draft cannot become paid: finalize it first."),
+        (
+            "paid",
+            "void",
+            (
+                "An invoice that is paid cannot become void: nothing of it is due any more; "
+                "give back what is wrong with IssueCreditNote."
+            ),
+        ),
+        (
+            "void",
+            "void",
+            "An invoice that is void cannot become void: it was withdrawn; make another with CreateInvoice.",
+        ),
+    ],
+)
+def test_a_step_that_there_is_not_is_refused_with_what_to_do_instead(
+    old: str, new: str, message: str
+) -> None:
+    with pytest.raises(FailedPrecondition) as refused:
+        apply_lifecycle(InvoiceState(old), InvoiceState(new))
+    assert refused.value.message == message
+
+
 def test_a_finalized_invoice_is_open_and_due_after_the_agreed_days() -> None:
     final = decide_finalization(InvoiceState.DRAFT, due_minor=100, now=NOW, due_days=30)
     assert (final.opened.new, final.paid) == (InvoiceState.OPEN, None)

@@ -8,7 +8,7 @@ import pytest
 from billing.invoice.v1 import bundle_pb2, invoice_pb2
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from corebilling.commands.invoice_file import bundle_text, read_bundle
@@ -75,6 +75,14 @@ def test_any_figure_that_is_changed_is_found(bundle: bundle_pb2.InvoiceBundle, d
 
 def _changed(value: str | int) -> str | int:
     return value + 1 if isinstance(value, int) else f"{value}.1"
+
+
+@SLOW
+@given(bundles(), st.sampled_from(invoice_pb2.InvoiceState.values()))
+def test_any_other_state_is_found(bundle: bundle_pb2.InvoiceBundle, state: invoice_pb2.InvoiceState) -> None:
+    assume(state not in (invoice_pb2.INVOICE_STATE_UNSPECIFIED, bundle.invoice.state))
+    bundle.invoice.state = state
+    assert [check.figure for check in wrong(bundle)] == ["state"]
 
 
 @SLOW

@@ -19,7 +19,8 @@ EXPONENTS = {"JPY": 0, "USD": 2, "EUR": 2, "KWD": 3}
 class Charge:
     """A line to be, of an item and at a price; of none if it is what lacks to a commitment.
 
-    What `corrects` a price may have a discount that follows from earlier ones.
+    What `corrects` a price may have a discount that follows from earlier ones: what `keeps` it has that of
+    what was rated at first.
     """
 
     line: Line
@@ -27,6 +28,7 @@ class Charge:
     price: Price | None = None
     discount_minor: int | None = None
     corrects: bool = False
+    keeps: bool = False
 
     @property
     def category(self) -> str:
@@ -197,10 +199,7 @@ class Charging:
         so_far = Span(part.whole.start, part.span.end).meets(self.contract.service)
         goes_on = part.span.end < min(part.whole.end, self.contract.ends_at, run.served.end)
         serves = run.served.end > part.span.start and _overlap(run.served, so_far)
-        # Taken back in the instant that it was added in: what was used in that is billed all the same.
-        begun = max(run.served.start, self.contract.starts_at)
-        at_once = run.served.end == begun and bool(run.records)
-        if goes_on or (not serves and not (at_once and part.span.start <= begun < part.span.end)):
+        if goes_on or not (serves or self._used_at_once(run, part)):
             return None
         before = self._comes_to(run, part.whole)
         ahead, charged = run.ahead.get(part.whole.start, (Fraction(0), Fraction(0)))
@@ -215,17 +214,48 @@ class Charging:
         amount_minor = self.minor(after) - self.minor(before + charged)
         return _line("usage", run, run.served.meets(so_far), used - ahead, amount_minor)
 
+    def _used_at_once(self, run: Run, part: Part) -> bool:
+        """In the instant that the item, or its period, began in, though that, or service, ended with it."""
+        begun = max(run.served.start, part.whole.start, self.contract.anchor)
+        taken_back = run.served.end == begun and part.span.start <= begun < part.span.end
+        is_last = begun == part.span.end == self.contract.ends_at and part is self.contract.parts[-1]
+        return (taken_back or is_last) and run.was_used(part.whole)
+
+    def are_same(self, one: Charge, other: Charge) -> bool:
+        """Whether they are of one item and period, or were priced together."""
+        if one.run is None or other.run is None:
+            return one.run is other.run and one.line.start == other.line.start
+        if one.run is other.run and one.line.start == other.line.start:
+            return True
+        whole = self._period_at(other.line.start)
+        together = (
+            one.run.price == other.run.price
+            and whole.start <= one.line.start < whole.end
+            and ("usage", other.line.start) not in other.run.corrected
+        )
+        return together and bool(other.run.price.meter) and self._has_others(other.run, whole)
+
+    def _period_at(self, at: datetime) -> Span:
+        return period_at(
+            self.contract.anchor, self.contract.customer.interval, at, self.contract.customer.timezone
+        )
+
     def _has_others(self, run: Run, whole: Span) -> bool:
-        """Whether items of its price, that it can be priced together with, served as late as that."""
+        """Whether items of its price, that it can be priced together with, served in it, up to its edges."""
         same = [other for other in self.contract.runs if other is not run and other.price == run.price]
-        return run.aggregation in TOGETHER and any(other.served.end >= whole.start for other in same)
+        return run.aggregation in TOGETHER and any(
+            (other.served.end >= whole.start and other.served.start <= whole.end)
+            or whole.start in other.billed
+            for other in same
+        )
 
     def _late_lines(self, run: Run) -> list[Line]:
         """What settled periods of the item turned out to cost more, or less."""
         found = []
         for period in self.paid_periods(run):
             used, billed = self.used_of(run, period), run.billed.get(period.start)
-            ahead = billed is None and period.start >= self.contract.ends_at
+            came = any(part.whole == period for part in self.contract.parts)
+            ahead = billed is None and period.start >= self.contract.ends_at and not came
             if ahead:  # Of a period that never came, nothing is due but what was used.
                 run.billed[period.start] = billed = Fraction(0)
             if billed is None or (used == billed and not run.records_tell):

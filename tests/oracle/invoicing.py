@@ -123,7 +123,8 @@ def _discount(lines: Sequence[Amounts], discounts: Sequence[Discount]) -> int:
     for one in [d for d in in_force if d.percent] + [d for d in in_force if not d.percent]:
         scope = [line for line in lines if line.left_minor > 0 and line.price in (one.prices or {line.price})]
         if one.percent:
-            wanted = [min(line.amount_minor * one.percent / 100, Fraction(line.left_minor)) for line in scope]
+            share = one.percent / 100 * _part_above_zero(lines, one.prices)
+            wanted = [min(line.amount_minor * share, Fraction(line.left_minor)) for line in scope]
             asked = rounded(sum(wanted, Fraction(0)))
         else:
             wanted = [Fraction(line.left_minor) for line in scope]
@@ -140,6 +141,13 @@ def _discount(lines: Sequence[Amounts], discounts: Sequence[Discount]) -> int:
         if one.invoices is not None:
             one.invoices -= 1
     return total_minor
+
+
+def _part_above_zero(lines: Sequence[Amounts], prices: frozenset[str]) -> Fraction:
+    """What lines below zero, of these prices, leave of the others."""
+    amounts = [line.amount_minor for line in lines if line.price in (prices or {line.price})]
+    above = sum(amount for amount in amounts if amount > 0)
+    return Fraction(max(0, sum(amounts)), above or 1)
 
 
 def _draw(ordered: Sequence[Credit], amount_minor: int) -> int:

@@ -231,26 +231,43 @@ class Life:
             none = Span(self.contract.now, self.contract.now)
             self.contract.parts.append(Part(none, none, trial=False, closes_at=self.contract.now + GRACE))
 
-    def _give_back(self, charge: Charge, one: invoicing.Amounts) -> None:
+    def _give_back(
+        self, charge: Charge, one: invoicing.Amounts, settled: list[tuple[Charge, invoicing.Amounts]]
+    ) -> None:
         """What is taken back had been discounted: that part of it was never charged."""
         line = charge.line
+        earlier = [done for done in self.booked if self.charging.are_same(done.charge, charge)]
+        beside = [other for before, other in settled if self.charging.are_same(before, charge)]
+        taxed = [done.category for done in earlier if done.charge.line.amount_minor > 0]
         if charge.corrects:
             one.corrects, one.discount_minor = charge.discount_minor is not None, charge.discount_minor or 0
+            if one.corrects and taxed:
+                one.category = taxed[-1]
             return
-        earlier = [
-            done
-            for done in self.booked
-            if (done.charge.run is charge.run and done.charge.line.start == line.start)
-        ]
         invoiced_minor = sum(done.charge.line.amount_minor for done in earlier)
+        invoiced_minor += sum(other.amount_minor for other in beside)
         if line.amount_minor < 0 and invoiced_minor:
             taken_minor = min(-line.amount_minor, invoiced_minor)
-            uncharged_minor = sum(done.discount_minor for done in earlier)
+            uncharged_minor = sum(done.uncharged_minor for done in earlier)
+            uncharged_minor += sum(other.discount_minor for other in beside)
             one.corrects = True
+            one.category = taxed[-1] if taxed else one.category
             if invoiced_minor > 0:
                 one.discount_minor = -invoicing.rounded(
                     Fraction(uncharged_minor * taken_minor, invoiced_minor)
                 )
+
+    def _take_the_place(
+        self, charge: Charge, one: invoicing.Amounts, lowered: list[invoicing.Amounts]
+    ) -> None:
+        """A commitment makes up for what is taken back: with the discounts of that, if it is no more."""
+        taken_minor = -sum(other.amount_minor for other in lowered)
+        if 0 < charge.line.amount_minor <= taken_minor:
+            off_minor = -sum(other.discount_minor for other in lowered)
+            one.corrects = True
+            one.discount_minor = invoicing.rounded(
+                Fraction(off_minor * charge.line.amount_minor, taken_minor)
+            )
 
     def _invoice(self, span: Span, charges: list[Charge]) -> None:
         lines = [charge.line for charge in charges]
@@ -258,8 +275,22 @@ class Life:
             invoicing.Amounts(charge.line.price, charge.category, charge.line.amount_minor)
             for charge in charges
         ]
+        settled: list[tuple[Charge, invoicing.Amounts]] = []
         for charge, one in zip(charges, amounts, strict=True):
-            self._give_back(charge, one)
+            self._give_back(charge, one, settled)
+            if one.corrects and one.amount_minor < 0:
+                settled.append((charge, one))
+        for charge, one in zip(charges, amounts, strict=True):
+            if charge.line.kind == "true_up":
+                self._take_the_place(
+                    charge,
+                    one,
+                    [
+                        other
+                        for lower, other in zip(charges, amounts, strict=True)
+                        if other.corrects and charge.line.start <= lower.line.start < charge.line.end
+                    ],
+                )
         totals = invoicing.settle(
             amounts, self.customer, self.seller, self.discounts, self.credits, self.contract.now
         )
@@ -268,7 +299,13 @@ class Life:
             self.credits.append(invoicing.given_back(-due_minor, self.contract.now))
             due_minor, prepaid_minor = 0, prepaid_minor + due_minor
         self.booked += [
-            Booked(len(self.invoices), charge, one.discount_minor)
+            Booked(
+                len(self.invoices),
+                charge,
+                one.discount_minor + one.credit_minor,
+                one.credit_minor,
+                one.category,
+            )
             for charge, one in zip(charges, amounts, strict=True)
         ]
         self.invoices.append(

@@ -18,11 +18,16 @@ RATED = ("recurring", "one_time", "usage")
 
 @dataclass(frozen=True)
 class Booked:
-    """A line of an invoice, by its place among those of the customer, and what of it was never charged."""
+    """A line of an invoice, by its place among those of the customer, and what of it was never charged.
+
+    Of that, credits paid `credit_minor`. It was taxed as what is of a category.
+    """
 
     place: int
     charge: Charge
-    discount_minor: int
+    uncharged_minor: int
+    credit_minor: int
+    category: str
 
 
 def rerate(
@@ -72,25 +77,29 @@ def _corrected(
     same = [one for one in booked if one.charge.run is run and one.charge.line.start == line.start]
     invoiced_minor = sum(one.charge.line.amount_minor for one in same)
     difference_minor = amount_minor - invoiced_minor
-    discount_minor = _discount(same, amount_minor)
+    rated = [one for one in same if not one.charge.keeps]
+    discount_minor = _discount(same, rated, amount_minor)
     if not difference_minor and not discount_minor:
         return None
     made = Line("one_time", right.code, line.start, line.end, "1", difference_minor, 0, 0, 0)
-    return Charge(made, run, right, discount_minor, corrects=True)
+    keeps = sum(one.charge.line.amount_minor for one in rated) > 0
+    return Charge(made, run, right, discount_minor, corrects=True, keeps=keeps)
 
 
-def _discount(same: list[Booked], amount_minor: int) -> int | None:
-    """What of it keeps being discounted: the part that was, of what was rated at first.
+def _discount(same: list[Booked], rated: list[Booked], amount_minor: int) -> int | None:
+    """What of it keeps being discounted: the part that was, of what was rated at first. Credits paid no more.
 
     Where that was nothing, what is charged is new; of what is taken back, a part was discounted meanwhile.
     """
     invoiced_minor = sum(one.charge.line.amount_minor for one in same)
-    uncharged_minor = sum(one.discount_minor for one in same)
-    rated = [one for one in same if not one.charge.corrects]
+    uncharged_minor = sum(one.uncharged_minor for one in same)
     rated_minor = sum(one.charge.line.amount_minor for one in rated)
     if rated_minor > 0:
-        part = Fraction(sum(one.discount_minor for one in rated), rated_minor)
-        return rounded(part * amount_minor) - uncharged_minor
+        credit_minor = sum(one.credit_minor for one in rated)
+        off_minor = sum(one.uncharged_minor for one in rated) - credit_minor
+        kept = rounded(Fraction(off_minor * amount_minor, rated_minor))
+        paid = rounded(Fraction(credit_minor * min(amount_minor, rated_minor), rated_minor))
+        return kept + paid - uncharged_minor
     if amount_minor >= invoiced_minor:
         return None
     if invoiced_minor <= 0:

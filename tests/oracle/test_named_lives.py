@@ -71,6 +71,57 @@ LIVES = {
         at(START + 9 * DAY, Pause()),
         at(START + 10 * DAY, Resume(), Use("requests", "4", START + 10 * DAY), Change((Item(LEAST),))),
     ],
+    "used and canceled in one instant, and corrected": [
+        at(START, Use("requests", "4", START), Cancel()),
+        at(START + DAY, Correct(0, "3")),
+    ],
+    "used and canceled in the instant of renewal, and corrected": [
+        at(RENEWAL, Use("requests", "4", RENEWAL), Use("requests", "4", RENEWAL - DAY), Cancel()),
+        at(RENEWAL + DAY, Correct(0, "3"), Correct(1)),
+    ],
+    "used ahead of the clock, and canceled in the instant of renewal": [
+        at(RENEWAL, Use("requests", "4", RENEWAL + MINUTE), Cancel()),
+    ],
+    "used ahead of a period that never comes, and corrected": [
+        at(RENEWAL - MINUTE, Use("requests", "14", RENEWAL + MINUTE), Cancel()),
+        at(RENEWAL + DAY, Correct(0, "3")),
+    ],
+    "used and canceled in the instant of resuming, and corrected": [
+        at(START + DAY, Use("requests", "8", START)),
+        at(START + 2 * DAY, Pause()),
+        at(START + 3 * DAY, Resume(), Use("requests", "8", START + 3 * DAY), Cancel()),
+        at(START + 4 * DAY, Correct(1, "6"), Correct(0, "5")),
+    ],
+    "used, paused and canceled in the instant of resuming, with a minimum": [
+        at(START, Change((Item(LEAST),))),
+        at(START + DAY, Use("requests", "1", START + DAY), Pause()),
+        at(START + 3 * DAY, Resume(), Use("requests", "2", START + 3 * DAY), Pause(), Cancel()),
+    ],
+    "used and canceled in the instant of a change": [
+        at(START + DAY, Use("requests", "8", START)),
+        at(START + 9 * DAY, Change((Item(LEAST),)), Use("requests", "2", START + 9 * DAY), Cancel()),
+    ],
+    "used and canceled in the instant of an invoice at once": [
+        at(START + DAY, Use("requests", "8", START)),
+        at(
+            START + 9 * DAY,
+            now((Item(FEE, "1"), Item(CAPPED))),
+            Use("requests", "2", START + 9 * DAY),
+            Cancel(),
+        ),
+        at(START + 10 * DAY, Correct(1, "50")),
+    ],
+    "used again after an invoice at once, and canceled in the instant of it": [
+        at(START + DAY, Use("requests", "8", START)),
+        at(
+            START + 9 * DAY,
+            now(OTHER_ITEMS),
+            Pause(),
+            Resume(),
+            Use("requests", "8", START + 9 * DAY),
+            Cancel(),
+        ),
+    ],
     "late usage of an unused period with a minimum": [
         at(START, Change((Item(LEAST),))),
         at(RENEWAL + 2 * DAY, Use("requests", "70", RENEWAL - DAY)),

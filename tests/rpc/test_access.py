@@ -147,7 +147,8 @@ async def test_rotated_key_works_on_for_the_overlap(app: App) -> None:
     refusal = await refused(list_customers(app, created.secret))
     assert (refusal.code, refusal.reason) == ("UNAUTHENTICATED", "CREDENTIAL_INVALID")
     events = await app.database.admin(
-        "SELECT subject, resource_version FROM billing_events WHERE resource_id = $1 ORDER BY resource_version",
+        "SELECT subject, resource_version FROM billing_events WHERE resource_id = $1 "
+        "ORDER BY resource_version",
         old.id,
     )
     assert [tuple(event) for event in events] == [("api_key.created", 1), ("api_key.rotated", 2)]

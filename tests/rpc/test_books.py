@@ -12,10 +12,20 @@ from billing.ledger.v1 import ledger_service_pb2 as rpc
 from billing.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
 
 from corebilling.mapping import instant, timestamp
-from tests.rpc.test_write_off import write_off
 from tests.scenarios.test_deferred_revenue import ahead
 from tests.support.catalog import new_customer
-from tests.support.money import balances, credit, credit_left, give_back, invoice, item, pay, tax_rate, void
+from tests.support.money import (
+    balances,
+    credit,
+    credit_left,
+    give_back,
+    invoice,
+    item,
+    pay,
+    tax_rate,
+    void,
+    write_off,
+)
 from tests.support.platform import Platform, platform
 
 __all__ = ["platform"]

@@ -15,8 +15,10 @@ from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionSe
 
 from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
+from tests.rpc.test_rerating import invoiced
 from tests.support.app import refused
 from tests.support.catalog import new_customer, new_meter, new_price, new_product, subscribe
+from tests.support.correction import retract
 from tests.support.footprint import footprint
 from tests.support.invoice import invoices_of
 from tests.support.money import coupon, credit, redeem
@@ -83,7 +85,9 @@ def plain(invoice: pb.Invoice, *more: str) -> pb.Invoice:
             if name in line.DESCRIPTOR.fields_by_name:
                 line.ClearField(name)
     for discount in copy.discounts:
-        discount.ClearField("discount_id")
+        for name in ("discount_id", *more):
+            if name in discount.DESCRIPTOR.fields_by_name:
+                discount.ClearField(name)
     return copy
 
 
@@ -149,6 +153,15 @@ async def test_the_invoice_that_comes_after_the_end_of_service_is_the_one_previe
     await platform.pass_time(days=30)
     (invoice,) = await invoices_of(platform, made.id)
     assert plain(supposed) == plain(invoice)
+
+
+async def test_below_zero_it_shows_the_credit_that_is_to_come(platform: Platform) -> None:
+    made = await invoiced(platform, 500)
+    await retract(platform, "first")
+    shown = await preview(platform, subscription_id=made.subscription_id)
+    assert (shown.total_minor, shown.prepaid_minor, shown.amount_due_minor) == (-46900, -46900, 0)
+    await platform.pass_time(days=31)
+    assert plain(shown) == plain((await invoices_of(platform))[-1], "credits")
 
 
 async def test_a_subscription_that_does_not_exist_is_previewed_with_coupon_and_usage(

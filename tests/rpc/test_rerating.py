@@ -117,6 +117,7 @@ async def test_what_was_too_dear_becomes_credit_at_once_for_its_period(platform:
     assert (answer.invoice.total_minor, answer.invoice.prepaid_minor) == (-300, -300)
     assert [line.amount_minor for line in shown.invoice.lines] == [-300]
     assert (shown.charges[0].difference_minor, shown.invoice.id) == (-300, "")
+    assert (shown.invoice.prepaid_minor, shown.invoice.amount_due_minor) == (-300, 0)
     assert await balances(platform) == {"CUSTOMER_CREDIT": -300, "RECEIVABLE": 3600, "REVENUE": -3300}
     (event,) = await platform.events("billing.cycle.rerated")
     assert (event.cycle_id, event.invoice_id, event.difference_minor) == (

@@ -9,13 +9,12 @@ from billing.subscription.v1 import subscription_pb2
 
 from tests.rpc.test_reconcile import books
 from tests.rpc.test_rerating import START, Contract, agreed, invoiced
-from tests.rpc.test_write_off import write_off
 from tests.support.app import refused
 from tests.support.bundle import as_fields, bundle_of, differences
-from tests.support.catalog import subscribe
+from tests.support.catalog import metered_price, new_meter, new_product, pause, resume, subscribe
 from tests.support.correction import correct, rerate, retract
 from tests.support.invoice import invoices_of
-from tests.support.money import balances, coupon, give_back, pay, redeem, void
+from tests.support.money import balances, coupon, give_back, pay, redeem, void, write_off
 from tests.support.platform import Platform
 from tests.support.reporting import use
 
@@ -253,13 +252,18 @@ async def test_what_a_correction_gave_back_no_credit_note_gives_back_again(
         assert last.amount_minor - last.discount_minor == 0
 
 
-async def test_what_a_withdrawn_correction_gave_back_a_credit_note_may(platform: Platform):
+async def test_neither_a_correction_nor_what_it_corrects_is_withdrawn(platform: Platform):
+    """The one would be lost, the other given back twice. What nothing corrects may be."""
     await invoiced(platform, 500)
     await correct(platform, "first", "480")
     await platform.pass_time(days=31)
     first, second = await invoices_of(platform)
-    await void(platform, second.id)
-    assert (await give_back(platform, first.id)).credit_note.subtotal_minor == FEE + 50000
+    for invoice in (first, second):
+        refusal = await refused(void(platform, invoice.id))
+        assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "INVOICE_HAS_CORRECTIONS")
+    await platform.pass_time(days=31)
+    third = (await invoices_of(platform))[-1]
+    assert (await void(platform, third.id)).state == invoice_pb2.INVOICE_STATE_VOID
 
 
 async def test_what_a_credit_note_took_back_of_a_correction_can_be_given_back_again(platform: Platform):
@@ -270,3 +274,42 @@ async def test_what_a_credit_note_took_back_of_a_correction_can_be_given_back_ag
     first, second = await invoices_of(platform)
     assert (await give_back(platform, second.id)).credit_note.subtotal_minor == FEE - 2000
     assert (await give_back(platform, first.id)).credit_note.subtotal_minor == FEE + 50000
+
+
+async def around_a_pause(platform: Platform, model: catalog_pb2.PriceModel) -> invoice_pb2.Invoice:
+    """1,000 units and then 100, half off: 11.00 by volume, as 100.00 and -89.00, or 101.00 graduated."""
+    product, meter = await new_product(platform), await new_meter(platform)
+    tiers = [
+        catalog_pb2.PriceTier(up_to="1000", unit_amount="0.10"),
+        catalog_pb2.PriceTier(unit_amount="0.01"),
+    ]
+    price = await metered_price(platform, product.id, meter.id, model=model, unit_amount="", tiers=tiers)
+    made = await subscribe(platform, price)
+    await coupon(platform, "OFF", percent="50", duration=1)
+    await redeem(platform, "OFF", made.customer_id)
+    await use(platform, made.id, 1000, START, key="a")
+    platform.clock.advance(days=5)
+    await pause(platform, made.id)
+    await platform.pass_time(days=1)
+    await resume(platform, made.id)
+    await platform.drain()
+    await use(platform, made.id, 100, key="b")
+    await platform.pass_time(days=31)
+    return (await invoices_of(platform))[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "subtotal_minor"),
+    [(catalog_pb2.PRICE_MODEL_VOLUME, 1100), (catalog_pb2.PRICE_MODEL_GRADUATED, 10100)],
+    ids=["volume", "graduated"],
+)
+async def test_items_that_are_priced_together_are_given_back_together(
+    platform: Platform, model: catalog_pb2.PriceModel, subtotal_minor: int
+):
+    first = await around_a_pause(platform, model)
+    assert (first.subtotal_minor, first.discount_minor) == (subtotal_minor, subtotal_minor // 2)
+    for key in "ab":
+        await retract(platform, key)
+    await platform.pass_time(days=31)
+    assert await charged(platform) == 0
+    assert (await balances(platform)).get("REVENUE", 0) == 0

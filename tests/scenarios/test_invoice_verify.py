@@ -19,6 +19,7 @@ from billing.usage.v1 import usage_pb2, usage_service_pb2
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 from corebilling.commands.invoice_file import bundle_text
+from corebilling.domains.invoice.bundle_reading import Unreadable
 from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
 from tests.scenarios import test_progressive_billing as progressive
@@ -38,12 +39,14 @@ from tests.support.catalog import (
 )
 from tests.support.invoice import invoices_of
 from tests.support.money import (
+    coupon,
     credit,
     customer_in,
     give_back,
     invoice,
     item,
     pay,
+    redeem,
     set_terms,
     tax_rate,
     void,
@@ -159,9 +162,110 @@ LIES: dict[str, tuple[Callable[[Fields], object], str]] = {
         "revenue of invoice.finalized",
     ),
     "a journal left out": (lambda b: b["journals"].pop(), "revenue of invoice.finalized"),
+    "entries in another currency": (lambda b: in_yen(b["journals"][0]["entries"]), "currency"),
+    "that it is paid": (lambda b: b["invoice"].update(state="INVOICE_STATE_PAID"), "state"),
+    "that it is a draft": (lambda b: b["invoice"].update(state="INVOICE_STATE_DRAFT"), "state"),
+    "that it is withdrawn": (lambda b: b["invoice"].update(state="INVOICE_STATE_VOID"), "state"),
+    "that it is written off": (lambda b: b["invoice"].update(state="INVOICE_STATE_UNCOLLECTIBLE"), "state"),
+    "that it was never final": (lambda b: b["invoice"].pop("finalized_at"), "state"),
+    "a time of withdrawal": (
+        lambda b: b["invoice"].update(voided_at=b["invoice"]["finalized_at"]),
+        "state",
+    ),
+    "a number left out": (lambda b: b["invoice"].pop("number"), "has a number"),
+    "when it is to be paid": (lambda b: b["invoice"].pop("due_at"), "has a time to be paid by"),
+    "when it was paid": (
+        lambda b: b["invoice"].update(paid_at=b["invoice"]["finalized_at"]),
+        "has a time of being paid",
+    ),
+    "a payment's currency": (lambda b: b["payments"][0].update(currency="JPY"), "currency of payment"),
+    "a payment's invoice": (lambda b: b["payments"][0].update(invoice_id="inv_1"), "invoice of payment"),
+    "a note's currency": (lambda b: b["credit_notes"][0].update(currency="JPY"), "currency of CN-"),
+    "a note's subtotal": (lambda b: b["credit_notes"][0].update(subtotal_minor="1"), "subtotal of CN-"),
+    "a note's tax": (lambda b: b["credit_notes"][0].update(tax_minor="777"), "tax of CN-"),
+    "a note's parts": (lambda b: more(b["credit_notes"][0], "due_minor"), "parts of CN-"),
+    "a note's item": (lambda b: more(b["credit_notes"][0]["items"][0], "amount_minor", 50), "total of CN-"),
+    "a note over more than there is": (
+        lambda b: more(b["credit_notes"][0]["items"][0], "amount_minor", 100_000),
+        "items of CN-",
+    ),
+    "a note's customer": (lambda b: b["credit_notes"][0].update(customer_id="cus_1"), "customer of CN-"),
+    "a credit's customer": (lambda b: b["credits"][0].update(customer_id="cus_1"), "customer of crd_"),
+    "a coupon's currency": (lambda b: coupon_of(b, "FIVE").update(currency="JPY"), "currency of FIVE"),
+    "a line's subscription": (
+        lambda b: b["invoice"]["lines"][0].update(subscription_id="sub_1"),
+        "subscription",
+    ),
+    "a total's subscription": (
+        lambda b: charge(b, 2)["total"].update(subscription_id="sub_1"),
+        "subscription",
+    ),
+    "a rate by another name": (lambda b: b["tax_rates"][0].update(id="txr_1"), "rate of VAT"),
+    "all rates left out": (lambda b: b.pop("tax_rates"), "rate of VAT"),
+    "another meter": (lambda b: charge(b, 2)["meter"].update(id="mtr_1"), "meter"),
+    "how a meter counts": (
+        lambda b: charge(b, 2)["meter"].update(aggregation="AGGREGATION_MAX"),
+        "aggregation",
+    ),
+    "how a total counts": (
+        lambda b: charge(b, 2)["total"].update(aggregation="AGGREGATION_MAX"),
+        "aggregation",
+    ),
+    "a total left out": (lambda b: charge(b, 2).pop("total"), "quantity without a total"),
+    "the end of a total": (
+        lambda b: charge(b, 2)["total"]["period"].update(end="2026-12-01T00:00:00Z"),
+        "end",
+    ),
+    "records that filters left out": (
+        lambda b: charge(b, 2)["total"].update(filtered_count="1"),
+        "records left out",
+    ),
+    "no quantity of a total": (lambda b: charge(b, 2)["total"].pop("quantity"), "has a quantity"),
+    "an earlier first record": (
+        lambda b: charge(b, 2)["total"].update(first_recorded_at="2026-01-01T00:00:00Z"),
+        "first record",
+    ),
+    "no first record": (lambda b: charge(b, 2)["total"].pop("first_recorded_at"), "first record"),
+    "an earlier first record that was there": (
+        lambda b: charge(b, 2)["charge"]["basis"].update(first_recorded_at="2026-01-01T00:00:00Z"),
+        "first record when rated",
+    ),
+    "no first record that was there": (
+        lambda b: charge(b, 2)["charge"]["basis"].pop("first_recorded_at"),
+        "first record when rated",
+    ),
+    "more records that were there": (
+        lambda b: more(charge(b, 2)["charge"]["basis"], "record_count"),
+        "records when rated",
+    ),
+    "fewer records that were there": (
+        lambda b: more(charge(b, 2)["charge"]["basis"], "record_count", -1),
+        "quantity when rated",
+    ),
+    "no records that were there": (
+        lambda b: charge(b, 2)["charge"]["basis"].pop("record_count"),
+        "quantity when rated",
+    ),
+    "that there are no records": (lambda b: b.pop("with_records"), "given"),
     "a line left out": (lambda b: b["invoice"]["lines"].pop(), "subtotal_minor"),
     "evidence left out": (lambda b: b["evidence"].pop(), "charge"),
 }
+
+
+MISSING: dict[str, Callable[[Fields], object]] = {
+    "the state": lambda b: b["invoice"].pop("state"),
+    "a meter": lambda b: charge(b, 2).pop("meter"),
+    "how a meter counts": lambda b: charge(b, 2)["meter"].pop("aggregation"),
+    "how a total counts": lambda b: charge(b, 2)["total"].pop("aggregation"),
+    "a coupon": lambda b: b["coupons"].pop(),
+    "a credit": lambda b: b["credits"].pop(),
+}
+"""Without these nothing can be said."""
+
+
+def in_yen(entries: list[Fields]) -> None:
+    for entry in entries:
+        entry["currency"] = "JPY"
 
 
 def coupon_of(fields: Fields, code: str) -> Fields:
@@ -188,6 +292,9 @@ async def test_whatever_is_changed_in_a_bundle_is_named(platform: Platform) -> N
         if not any(figure in one[1] for one in found):
             missed.append((name, found))
     assert missed == []
+    for missing in MISSING.values():
+        with pytest.raises(Unreadable, match="missing"):
+            differences(fields, missing)
 
 
 async def test_the_same_invoice_gives_the_same_bytes_in_pages_of_any_size(platform: Platform) -> None:
@@ -261,6 +368,8 @@ async def test_drafts_voided_reissued_and_negative_invoices_come_out(platform: P
         assert differences(as_fields(bundle)) == [], bundle.invoice.state
     becomes = as_fields(await bundle_of(platform, below.id))
     assert differences(becomes, lambda b: more(b["credits"][-1], "amount_minor")) != []
+    assert differences(becomes, lambda b: b["invoice"].pop("credits")) != []
+    assert differences(becomes, lambda b: b["invoice"].update(state="INVOICE_STATE_DRAFT")) != []
     voided = as_fields(await bundle_of(platform, billed.id))
     assert differences(voided, lambda b: b["journals"].pop()) != []
 
@@ -493,6 +602,58 @@ async def test_a_written_off_invoice_comes_out_before_and_after_some_of_it_is_pa
     fields = as_fields(await bundle_of(platform, made.id))
     assert differences(fields) == []
     assert differences(fields, lambda b: all_more(b["journals"][-1]["entries"])) != []
+
+
+async def test_what_was_written_off_comes_out_by_a_clock_that_stands(platform: Platform) -> None:
+    made = await invoice(platform, await customer_in(platform, "DE"), item("10"))
+    await pay(platform, made.id, 100)
+    request = rpc.WriteOffInvoiceRequest(request_id=new_id("req"), invoice_id=made.id)
+    await platform.stub(InvoiceServiceStub).WriteOffInvoice(request)
+    await pay(platform, made.id, 200)
+    await pay(platform, made.id, 300)
+    fields = as_fields(await bundle_of(platform, made.id))
+    assert differences(fields) == []
+    assert differences(fields, lambda b: all_more(b["journals"][-1]["entries"])) != []
+    assert differences(fields, lambda b: b["invoice"].update(state="INVOICE_STATE_OPEN")) != []
+
+
+@pytest.mark.parametrize("behavior", [tax_pb2.TAX_BEHAVIOR_INCLUSIVE, tax_pb2.TAX_BEHAVIOR_EXCLUSIVE])
+async def test_credit_notes_come_out_until_nothing_is_left(platform: Platform, behavior: Any) -> None:
+    await set_terms(platform, behavior=behavior)
+    await tax_rate(platform, "19")
+    ada = await customer_in(platform, "DE")
+    await coupon(platform, "THIRD", percent="33.3")
+    await redeem(platform, "THIRD", ada)
+    await credit(platform, ada, 77)
+    made = await invoice(platform, ada, item("10.01"), item("0.37"), item("3.33"))
+    first, second, _ = [line.id for line in made.lines]
+    await give_back(platform, made.id, **{first: 333})
+    await give_back(platform, made.id, **{first: 111, second: 13})
+    await give_back(platform, made.id)
+    fields = as_fields(await bundle_of(platform, made.id))
+    assert (len(fields["credit_notes"]), differences(fields)) == (3, [])
+    assert differences(fields, lambda b: b["credit_notes"].append(b["credit_notes"][0])) != []
+
+
+async def test_a_discount_of_one_subscription_comes_out_on_a_consolidated_invoice(
+    platform: Platform,
+) -> None:
+    fee = await new_price(platform, (await new_product(platform)).id, "fee", unit_amount="100")
+    details = customer_service_pb2.CustomerDetails(name="Ada", consolidate_invoices=True)
+    ada = (await new_customer(platform, details=details)).id
+    one, _ = [await subscribe(platform, fee, customer_id=ada) for _ in range(2)]
+    await coupon(platform, "HALF", percent="50")
+    discount = await redeem(platform, "HALF", ada, one.id)
+    await month(platform)
+    (made,) = await invoices_of(platform)
+    assert [(used.discount_id, used.subscription_id) for used in made.discounts] == [(discount.id, one.id)]
+    fields = as_fields(await bundle_of(platform, made.id))
+    assert differences(fields) == []
+    assert differences(fields, lambda b: b["invoice"]["discounts"][0].pop("subscription_id")) != []
+    for line in made.lines:
+        asked = rpc.ExplainLineRequest(invoice_line_id=line.id)
+        told = (await platform.stub(InvoiceServiceStub).ExplainLine(asked)).explanation
+        assert sum(part.amount_minor for part in told.discounts) == line.discount_minor
 
 
 async def test_the_commands_explain_export_and_verify(database: TestDatabase, tmp_path: Path) -> None:

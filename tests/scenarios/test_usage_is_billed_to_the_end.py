@@ -19,7 +19,15 @@ from corebilling.mapping import instant, timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import refused
 from tests.support.bundle import as_fields, bundle_of, differences
-from tests.support.catalog import metered_price, new_meter, new_price, new_product, subscribe, subscription
+from tests.support.catalog import (
+    metered_price,
+    new_meter,
+    new_price,
+    new_product,
+    pause,
+    subscribe,
+    subscription,
+)
 from tests.support.invoice import invoices_of, lines_of
 from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
@@ -242,6 +250,16 @@ async def test_usage_outside_the_agreed_life_is_refused(platform: Platform):
     assert (await refused(use(platform, ending.id, 1, PERIOD_END))).reason == "USAGE_OUTSIDE_SUBSCRIPTION"
     # It is the clock that begins a subscription, not the scheduler, who may be late.
     assert await use(platform, future.id, 1) == ACCEPTED
+
+
+async def test_usage_while_it_is_paused_is_refused_and_says_so(platform: Platform):
+    created = await subscribe(platform, *await contract(platform))
+    platform.clock.advance(days=1)
+    await pause(platform, created.id)
+    platform.clock.advance(hours=1)
+    refusal = await refused(use(platform, created.id, 1))
+    assert refusal.reason == "USAGE_OUTSIDE_SUBSCRIPTION"
+    assert "while it is paused" in refusal.message
 
 
 async def test_all_usage_is_free_when_the_trial_is_canceled(platform: Platform):

@@ -100,6 +100,22 @@ async def pay(
     return (await platform.stub(InvoiceServiceStub).RecordPayment(request)).invoice
 
 
+async def apply_credits(
+    platform: Platform, invoice_id: str, request_id: str = "", *, as_key: str | None = None
+) -> invoice_pb2.Invoice:
+    request = invoice_service_pb2.ApplyCreditsRequest(
+        request_id=request_id or new_id("req"), invoice_id=invoice_id
+    )
+    return (await platform.stub(InvoiceServiceStub, key=as_key).ApplyCredits(request)).invoice
+
+
+async def write_off(platform: Platform, invoice_id: str, request_id: str = "") -> invoice_pb2.Invoice:
+    request = invoice_service_pb2.WriteOffInvoiceRequest(
+        request_id=request_id or new_id("req"), invoice_id=invoice_id
+    )
+    return (await platform.stub(InvoiceServiceStub).WriteOffInvoice(request)).invoice
+
+
 async def void(platform: Platform, invoice_id: str) -> invoice_pb2.Invoice:
     request = invoice_service_pb2.VoidInvoiceRequest(request_id=new_id("req"), invoice_id=invoice_id)
     return (await platform.stub(InvoiceServiceStub).VoidInvoice(request)).invoice

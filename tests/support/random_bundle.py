@@ -207,10 +207,11 @@ def _credit(draw: st.DrawFn, number: int, kind: CreditKind, currency: str) -> mo
 
 def _invoice(made: draft.Draft) -> invoice_pb2.Invoice:
     """As it is once it is final: below zero, it became a credit."""
-    invoice = draft.message(made)
+    invoice = draft.message(made, finalize=False)
     invoice.id = made.invoice.id
-    invoice.state = invoice_pb2.INVOICE_STATE_OPEN
+    invoice.number = "INV-2026-000001"
     invoice.finalized_at.CopyFrom(timestamp(NOW))
+    invoice.due_at.CopyFrom(timestamp(NOW + timedelta(days=30)))
     for number, (line, source) in enumerate(zip(invoice.lines, made.lines, strict=True)):
         line.id, line.charge_id = f"ili_{number}", source.charge_id
     if invoice.amount_due_minor < 0:
@@ -221,6 +222,10 @@ def _invoice(made: draft.Draft) -> invoice_pb2.Invoice:
         )
         invoice.prepaid_minor += invoice.amount_due_minor
         invoice.amount_due_minor = 0
+    invoice.state = invoice_pb2.INVOICE_STATE_OPEN
+    if not invoice.amount_due_minor:
+        invoice.state = invoice_pb2.INVOICE_STATE_PAID
+        invoice.paid_at.CopyFrom(timestamp(NOW))
     return invoice
 
 
@@ -239,12 +244,16 @@ def _evidence(line_id: str, row: models.Charge, price: Price) -> bundle_pb2.Line
         parts=parts,
     )
     if row.kind != ChargeKind.RECURRING:
-        billed = Fraction(before) + Fraction(row.quantity)
+        billed = decimal_text(exact_amount(Fraction(before) + Fraction(row.quantity)))
+        evidence.meter.aggregation = catalog_pb2.AGGREGATION_SUM
         evidence.total.CopyFrom(
             usage_pb2.UsageTotal(
+                subscription_id="sub_1",
                 subscription_item_id=row.subscription_item_id,
-                period={"start": timestamp(row.period_start)},
-                billed_quantity=decimal_text(exact_amount(billed)),
+                period={"start": timestamp(row.period_start), "end": timestamp(row.period_end)},
+                quantity=billed,
+                billed_quantity=billed,
+                aggregation=catalog_pb2.AGGREGATION_SUM,
             )
         )
     return evidence
@@ -288,6 +297,7 @@ def _coupon(row: ListDiscountsInForceRow) -> discount_pb2.Coupon:
         kind=f"DISCOUNT_KIND_{row.kind.upper()}",
         percent=decimal_text(row.percent),
         amount_minor=row.amount_minor,
+        currency=row.currency,
         price_ids=row.price_ids,
     )
 
@@ -295,7 +305,12 @@ def _coupon(row: ListDiscountsInForceRow) -> discount_pb2.Coupon:
 def _credits(invoice: invoice_pb2.Invoice, reckoning: Reckoning) -> list[credit_pb2.Credit]:
     held = [to_message(row, credit_pb2.Credit) for row in reckoning.credits["cus_1"]]
     back = [
-        credit_pb2.Credit(id="crd_back", kind=used.kind, amount_minor=-used.amount_minor)
+        credit_pb2.Credit(
+            id="crd_back",
+            customer_id=invoice.customer_id,
+            kind=used.kind,
+            amount_minor=-used.amount_minor,
+        )
         for used in invoice.credits
         if used.credit_id == "crd_back"
     ]

@@ -247,6 +247,7 @@ class Walk:
         calls: dict[str, Callable[[], Awaitable[Any]]] = {
             "void": lambda: money.void(self.platform, one.id),
             "pay": lambda: money.pay(self.platform, one.id, due_minor, one.currency),
+            "apply credits to": lambda: money.apply_credits(self.platform, one.id),
             "credit all of": lambda: money.give_back(self.platform, one.id),
             "credit part of": lambda: self.give_back_part(one.id),
             "finalize": lambda: stub.FinalizeInvoice(invoices.FinalizeInvoiceRequest(**named)),
@@ -278,6 +279,7 @@ class Walk:
         made = await self.attempt(f"rerate {asked[1:]}", correction.rerate(*asked))
         if shown is not None and made is not None:
             assert _amounts(shown.invoice) == _amounts(made.invoice), (shown, made)
+            assert _settled(shown.invoice) == _settled(made.invoice), (shown, made)
 
     async def give(self) -> None:
         """Credits, coupons, and one-off invoices."""
@@ -365,3 +367,7 @@ def _amounts(invoice: invoice_pb2.Invoice) -> object:
     """What an invoice says, but for what identifies it."""
     lines = [(line.type, line.description, line.quantity, line.amount_minor) for line in invoice.lines]
     return lines, invoice.subtotal_minor
+
+
+def _settled(invoice: invoice_pb2.Invoice) -> object:
+    return invoice.total_minor, invoice.prepaid_minor, invoice.amount_due_minor

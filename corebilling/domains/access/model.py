@@ -102,8 +102,8 @@ def check_within(wanted: frozenset[str], own: frozenset[str]) -> None:
     if beyond := wanted - own:
         raise PermissionDenied(
             "PERMISSION_MISSING",
-            f"A key may do no more than the one that makes it, which lacks the permission {min(beyond)}; limit "
-            "the new key's scopes, or use a key that has it.",
+            f"A key may do no more than the one that makes it, which lacks the permission {min(beyond)}; "
+            "limit the new key's scopes, or use a key that has it.",
             {"permission": min(beyond)},
         )
 

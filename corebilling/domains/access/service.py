@@ -82,9 +82,7 @@ class AccessService:
             tx, tenant_id=tx.tenant_id, id=old.id, replaced_by=row.id, expires_at=ends_at
         )
         assert rotated is not None, "it is locked"
-        announced = events.ApiKeyRotated(
-            api_key_id=old.id, replaced_by=row.id, expires_at=timestamp(ends_at)
-        )
+        announced = events.ApiKeyRotated(api_key_id=old.id, replaced_by=row.id, expires_at=timestamp(ends_at))
         _announce(tx, rotated, announced)
         return rpc.RotateApiKeyResponse(api_key=_message(row), secret=text, rotated=_message(rotated))
 
@@ -137,9 +135,7 @@ class AccessService:
         return row, key.text
 
 
-def _expiry(
-    tx: Transaction, request: rpc.CreateApiKeyRequest | rpc.RotateApiKeyRequest
-) -> datetime | None:
+def _expiry(tx: Transaction, request: rpc.CreateApiKeyRequest | rpc.RotateApiKeyRequest) -> datetime | None:
     return check_expiry(instant(request.expires_at) if request.HasField("expires_at") else None, tx.now)
 
 

@@ -22,7 +22,7 @@ from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.errors import FailedPrecondition, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import enum_number, enum_text, instant, to_message
-from corebilling.values.credit import Credit, CreditKind, usable_credits
+from corebilling.values.credit import Credit, CreditKind, CreditUse, usable_credits
 from corebilling.values.currency import check_currency
 from corebilling.values.ids import new_id
 from corebilling.values.integer import MAX_BIGINT
@@ -115,6 +115,36 @@ async def give_back(
     if rows:
         await write(tx, rows)
     await ledger.post(tx, gone)
+
+
+async def find_prepaid(tx: Transaction, customer_id: str, currency: str, now: datetime) -> list[Credit]:
+    """What of a customer's prepaid credits can be used now, the next to be used first."""
+    rows = await credit_sql.list_remaining_credits(tx, tenant_id=tx.tenant_id, customer_ids=[customer_id])
+    usable = usable_credits([remaining(row) for row in rows], currency, now)
+    return [credit for credit in usable if credit.kind is CreditKind.PREPAID]
+
+
+async def use(tx: Transaction, uses: Sequence[CreditUse], invoice_id: str) -> None:
+    """Takes what an invoice uses off credits, and announces it; the caller holds the customer's lock."""
+    used = {one.credit.id: one.amount_minor for one in uses}
+    rows = await credit_sql.list_credits_by_ids(tx, tenant_id=tx.tenant_id, ids=list(used))
+    for row in rows:
+        announce(tx, row, take(row, used[row.id], invoice_id))
+    await write(tx, rows)
+
+
+def take(row: CreditRow, amount_minor: int, invoice_id: str) -> events.CreditApplied:
+    """Takes what an invoice uses off a credit's row; what is to be announced of that."""
+    row.remaining_minor -= amount_minor
+    row.version += 1
+    return events.CreditApplied(
+        credit_id=row.id,
+        customer_id=row.customer_id,
+        invoice_id=invoice_id,
+        currency=row.currency,
+        amount_minor=amount_minor,
+        remaining_minor=row.remaining_minor,
+    )
 
 
 async def write(tx: Transaction, rows: Sequence[CreditRow]) -> None:

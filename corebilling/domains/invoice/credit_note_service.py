@@ -16,7 +16,7 @@ from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.credit.service import NewCredit, give_back, grant
 from corebilling.domains.invoice import records
-from corebilling.domains.invoice.crediting import Room, room_of
+from corebilling.domains.invoice.crediting import Room, notes_of, room_of
 from corebilling.domains.invoice.model import (
     Crediting,
     InvoiceState,
@@ -70,7 +70,7 @@ class CreditNoteService:
         earlier = await invoice_sql.list_credit_notes_of_invoice(
             tx, tenant_id=tx.tenant_id, invoice_id=invoice.id
         )
-        notes = _notes(earlier)
+        notes = notes_of(earlier)
         note = _decide_note(invoice, lines, notes, await room_of(tx, lines, notes), request)
         crediting = decide_crediting(
             InvoiceState(invoice.state),
@@ -146,17 +146,6 @@ class CreditNoteService:
                 Source.CREDIT_NOTE_ISSUED, note_id, invoice.customer_id, reverse(sold), tenant.now
             )
             await self._ledger.post(tx, [posting])
-
-
-def _notes(rows: Sequence[CreditNoteRow]) -> list[CreditNote]:
-    return [
-        CreditNote(
-            {item["invoice_line_id"]: int(item["amount_minor"]) for item in row.items},
-            row.discount_minor,
-            row.tax_minor,
-        )
-        for row in rows
-    ]
 
 
 def _decide_note(

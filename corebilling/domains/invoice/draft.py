@@ -14,12 +14,13 @@ from billing_db.models import BillingCycle, Charge, Invoice, InvoiceLine
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice.amounts import InvoiceAmounts, LineResult, Terms
 from corebilling.domains.invoice.model import InvoiceState, check_total
-from corebilling.domains.invoice.reckoning import ReckonedLine, Reckoning
-from corebilling.mapping import decimal_text, enum_number, moment_object, to_message
+from corebilling.domains.invoice.reckoning import ReckonedLine, Reckoning, Settled
+from corebilling.mapping import decimal_text, enum_number, moment_object, moment_of, to_message
 from corebilling.values.credit import CreditUse
 from corebilling.values.ids import new_id
 from corebilling.values.money import exact_amount, minor_units, plus
-from corebilling.values.tax import TaxRow
+from corebilling.values.period import Period
+from corebilling.values.tax import TaxRate, TaxRow
 
 
 @dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
@@ -43,8 +44,10 @@ class DraftLine:
     evidence: dict[str, Any] | None = None
     charge_id: str = ""
     by_record: Any = None
-    settled_discount_minor: int | None = None
-    """Its discount where earlier lines decide it; None: the discounts in force do."""
+    together: Period | None = None
+    """The full period, of usage that is priced together with that of other items."""
+    settled: Settled | None = None
+    """None: the discounts and taxes in force decide."""
 
 
 @dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
@@ -99,9 +102,17 @@ def charge_lines(
             evidence=_parts(charge, threshold_minor),
             charge_id=charge.id,
             by_record=charge.by_record,
+            together=_together(charge),
         )
         for charge in charges
     ]
+
+
+def _together(charge: Charge) -> Period | None:
+    if "priced_quantity" not in charge.basis:
+        return None
+    full = charge.basis["full_period"]
+    return Period(moment_of(full["start"]), moment_of(full["end"]))
 
 
 def _parts(charge: Charge, threshold_minor: int) -> dict[str, Any] | None:
@@ -147,10 +158,16 @@ def copied_lines(rows: Sequence[InvoiceLine]) -> list[DraftLine]:
             evidence=row.evidence,
             charge_id=row.charge_id or "",
             by_record=row.by_record,
-            settled_discount_minor=row.discount_minor if "invoiced_minor" in (row.evidence or {}) else None,
+            settled=_settled(row),
         )
         for row in rows
     ]
+
+
+def _settled(row: InvoiceLine) -> Settled | None:
+    if "invoiced_minor" not in (row.evidence or {}):
+        return None
+    return Settled(row.discount_minor, row.taxes, row.tax_exemption or "")
 
 
 def new_draft(
@@ -167,7 +184,7 @@ def new_draft(
             line.price_id,
             line.tax_category,
             line.subscription_id,
-            line.settled_discount_minor,
+            line.settled,
         )
         for line in lines
     ]
@@ -205,7 +222,7 @@ def new_draft(
         credited_minor=0,
         tax_behavior=terms.tax_behavior,
         discounts=_discounts(reckoning, occasion.customer_id, amounts),
-        credits=[_credit(use) for use in (*amounts.credits, *amounts.prepaid)],
+        credits=[credit_object(use) for use in (*amounts.credits, *amounts.prepaid)],
         taxes=_taxes_by_rate(reckoning, amounts.taxes.rows),
         terms=_terms_object(terms),
         description=occasion.description,
@@ -216,8 +233,11 @@ def new_draft(
     return Draft(invoice, lines, amounts.lines, _taxes_by_line(reckoning, amounts), line_ids, cycles)
 
 
-def message(draft: Draft) -> pb.Invoice:
-    """The invoice that this would give; it has neither id nor number."""
+def message(draft: Draft, *, finalize: bool) -> pb.Invoice:
+    """The invoice that this would give, final at once or not; it has neither id nor number."""
+    due_minor, prepaid_minor = draft.invoice.amount_due_minor, draft.invoice.prepaid_minor
+    if finalize and due_minor < 0:  # What a final one gives back is prepaid credit.
+        due_minor, prepaid_minor = 0, prepaid_minor + due_minor
     lines = [
         to_message(
             line,
@@ -232,7 +252,15 @@ def message(draft: Draft) -> pb.Invoice:
         )
         for line, result, taxes in zip(draft.lines, draft.results, draft.taxes, strict=True)
     ]
-    return to_message(draft.invoice, pb.Invoice, id="", version=0, lines=lines)
+    return to_message(
+        draft.invoice,
+        pb.Invoice,
+        id="",
+        version=0,
+        lines=lines,
+        amount_due_minor=due_minor,
+        prepaid_minor=prepaid_minor,
+    )
 
 
 async def insert(tx: Transaction, drafts: Sequence[Draft]) -> None:
@@ -340,21 +368,23 @@ def _discounts(reckoning: Reckoning, customer_id: str, amounts: InvoiceAmounts) 
     for step in amounts.discounts:
         if not step.amount_minor:
             continue
-        coupon_id, name = reckoning.discount_name(customer_id, step.discount.id)
+        row = reckoning.discount(customer_id, step.discount.id)
         kept.append(
             {
                 "discount_id": step.discount.id,
-                "coupon_id": coupon_id,
-                "name": name,
+                "coupon_id": row.coupon_id,
+                "name": row.name,
                 "kind": f"DISCOUNT_KIND_{step.discount.kind.upper()}",
                 "percent": decimal_text(step.discount.percent),
                 "amount_minor": step.amount_minor,
+                "subscription_id": row.subscription_id or "",
             }
         )
     return kept
 
 
-def _credit(use: CreditUse) -> dict[str, Any]:
+def credit_object(use: CreditUse) -> dict[str, Any]:
+    """As rows keep it: an `InvoiceCredit` in JSON."""
     return {
         "credit_id": use.credit.id,
         "kind": f"CREDIT_KIND_{use.credit.kind.upper()}",
@@ -371,9 +401,9 @@ def _taxes_by_line(reckoning: Reckoning, amounts: InvoiceAmounts) -> list[list[d
 
 
 def _taxes_by_rate(reckoning: Reckoning, rows: Sequence[TaxRow]) -> list[dict[str, Any]]:
-    by_rate: dict[str, list[TaxRow]] = {}
+    by_rate: dict[TaxRate, list[TaxRow]] = {}
     for row in rows:
-        by_rate.setdefault(row.rate.id, []).append(row)
+        by_rate.setdefault(row.rate, []).append(row)
     return [_tax(reckoning, same) for same in by_rate.values()]
 
 

@@ -74,9 +74,9 @@ class InvoiceMaker:
         lines: Sequence[draft.DraftLine],
         tenant: TenantProfile,
     ) -> pb.Invoice:
-        """What `make` would."""
+        """What `make` would, final if the tenant wants that."""
         rules = await self.reckoning(tx, [occasion.customer_id], tenant)
-        return draft.message(draft.new_draft(tx, rules, occasion, lines))
+        return draft.message(draft.new_draft(tx, rules, occasion, lines), finalize=tenant.auto_finalize)
 
     async def reckoning(
         self, tx: Transaction, customer_ids: Sequence[str], tenant: TenantProfile

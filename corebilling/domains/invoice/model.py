@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from corebilling.errors import FailedPrecondition, InvalidArgument
 from corebilling.values.integer import MAX_BIGINT
-from corebilling.values.money import MAX_MINOR
+from corebilling.values.money import MAX_MINOR, major_units
 from corebilling.values.period import time_zone
 
 
@@ -37,6 +37,16 @@ _STEPS = {
 }
 
 
+_INSTEAD = {
+    InvoiceState.DRAFT: "finalize it first",
+    InvoiceState.OPEN: "it is final already",
+    InvoiceState.PAID: "nothing of it is due any more; give back what is wrong with IssueCreditNote",
+    InvoiceState.UNCOLLECTIBLE: "it was written off; RecordPayment takes what is paid of it all the same",
+    InvoiceState.VOID: "it was withdrawn; make another with CreateInvoice",
+}
+"""What to do instead of a step that there is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class StatusChange:
     """A step of the lifecycle, announced as `invoice.status.changed`."""
@@ -49,15 +59,20 @@ def apply_lifecycle(old: InvoiceState, new: InvoiceState) -> StatusChange:
     """The step from one state to another.
 
     Raises:
-        FailedPrecondition: INVOICE_TRANSITION_INVALID, naming both states.
+        FailedPrecondition: INVOICE_TRANSITION_INVALID, naming both states, and what to do instead.
     """
     if new not in _STEPS[old]:
-        raise FailedPrecondition(
-            "INVOICE_TRANSITION_INVALID",
-            f"An invoice that is {old} cannot become {new}.",
-            {"from": old, "to": new},
-        )
+        raise _no_step(old, new)
     return StatusChange(old, new)
+
+
+def _no_step(old: InvoiceState, new: InvoiceState) -> FailedPrecondition:
+    named = "a draft" if old is InvoiceState.DRAFT else old
+    return FailedPrecondition(
+        "INVOICE_TRANSITION_INVALID",
+        f"An invoice that is {named} cannot become {new}: {_INSTEAD[old]}.",
+        {"from": old, "to": new},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +125,10 @@ def decide_settlement(
     """
     paid = apply_lifecycle(state, InvoiceState.PAID)
     if payment_currency != currency or not 0 < payment_minor <= amount_due_minor:
+        due = major_units(amount_due_minor, currency)
         raise InvalidArgument(
             "PAYMENT_AMOUNT_INVALID",
-            f"A payment is in {currency}, above zero and at most what is due.",
+            f"A payment is in {currency}, above zero and at most the {due} that are due.",
             {"amount_due_minor": str(amount_due_minor)},
         )
     rest = amount_due_minor - payment_minor
@@ -120,13 +136,42 @@ def decide_settlement(
     return Settlement(amount_paid_minor + payment_minor, rest, None if rest else paid, recovered)
 
 
-def decide_write_off(state: InvoiceState) -> StatusChange:
-    """The step that gives up what is due. It stays due, but is expected no more.
+def decide_application(state: InvoiceState) -> StatusChange:
+    """The step that an invoice takes if credits pay all that is due.
 
     Raises:
-        FailedPrecondition: INVOICE_TRANSITION_INVALID when the invoice is not open.
+        FailedPrecondition: INVOICE_TRANSITION_INVALID when it is not open.
     """
-    return apply_lifecycle(state, InvoiceState.UNCOLLECTIBLE)
+    if state is InvoiceState.UNCOLLECTIBLE:
+        raise _no_step(state, InvoiceState.PAID)
+    return apply_lifecycle(state, InvoiceState.PAID)
+
+
+def decide_write_off(
+    state: InvoiceState, *, invoice_id: str, amount_due_minor: int, left_minor: int, credit_minor: int
+) -> StatusChange:
+    """The step that gives up what is due. It stays due, but is expected no more.
+
+    What corrections gave back is not lost as long as the customer has credit to set off against it. Once that
+    was used elsewhere, it is owed like the rest.
+
+    Args:
+        left_minor: The most that is due of the invoice, as corrections left it.
+        credit_minor: The customer's prepaid credits that can be used now.
+
+    Raises:
+        FailedPrecondition: INVOICE_TRANSITION_INVALID when the invoice is not open, INVOICE_HAS_CORRECTIONS
+            when what corrections gave back of it would be written off, too.
+    """
+    change = apply_lifecycle(state, InvoiceState.UNCOLLECTIBLE)
+    if credit_minor and amount_due_minor > left_minor:
+        raise FailedPrecondition(
+            "INVOICE_HAS_CORRECTIONS",
+            "Corrections gave back some of what it charged, which the customer has as credit: apply the "
+            "customer's credits first (ApplyCredits), then write off what is still due.",
+            {"invoice_id": invoice_id, "credit_minor": str(credit_minor)},
+        )
+    return change
 
 
 def decide_void(state: InvoiceState, *, amount_paid_minor: int, credited_minor: int = 0) -> StatusChange:

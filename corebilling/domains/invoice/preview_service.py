@@ -88,7 +88,9 @@ class PreviewService:
         tenant = await tenant_profile(tx)
         reckoning = await self._maker.reckoning(tx, [cycle.customer_id], tenant)
         made = await cycle_draft.drafts(tx, reckoning, cycles, charges)
-        invoice = draft.message(made[0]) if made else _empty(cycle, subscription.currency)
+        if not made:
+            return rpc.PreviewInvoiceResponse(invoice=_empty(cycle, subscription.currency))
+        invoice = draft.message(made[0], finalize=tenant.auto_finalize)
         return rpc.PreviewInvoiceResponse(invoice=invoice)
 
     async def _rehearse(self, tx: Transaction, request: rpc.PreviewInvoiceRequest) -> pb.Invoice:

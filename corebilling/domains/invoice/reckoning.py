@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from billing.credit.v1 import credit_events_pb2 as credit_events
 from billing.discount.v1 import discount_events_pb2 as discount_events
 from billing.event.v1 import event_pb2 as eventv1
 from billing_db import credit as credit_sql
@@ -22,19 +21,28 @@ from billing_db.models import Invoice, TaxTerm
 from google.protobuf.message import Message
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.credit.service import remaining, write
+from corebilling.domains.credit.service import remaining, take, write
 from corebilling.domains.invoice.amounts import AmountLine, InvoiceAmounts, Terms, work_out
 from corebilling.domains.tax.model import JurisdictionRate, rates_for
 from corebilling.domains.tax.service import jurisdiction_rate
 from corebilling.events import outbox
 from corebilling.values.credit import CreditApplication
 from corebilling.values.discount import Discount, DiscountKind
-from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
+from corebilling.values.tax import DEFAULT_RATE, TaxBehavior, TaxRate, TaxRounding
 
 R = TypeVar("R", discount_sql.ListDiscountsInForceRow, CreditRow)
 
-DEFAULT_RATE = "default"
-"""The id of the platform's own rate, for tenants without any."""
+
+@dataclass(slots=True)
+class Settled:
+    """What earlier lines decide of one that corrects them: what is taken off, and how it is taxed.
+
+    `taxes` is as lines keep it; None, where nothing was taxed yet: as all lines are by now.
+    """
+
+    discount_minor: int
+    taxes: Sequence[Mapping[str, Any]] | None
+    exemption: str = ""
 
 
 @dataclass(slots=True)  # Not frozen: that takes three times as long, and each invoice has many.
@@ -45,7 +53,7 @@ class ReckonedLine:
     price_id: str
     tax_category: str
     subscription_id: str
-    settled_discount_minor: int | None = None
+    settled: Settled | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ class Reckoning:
     tax_terms: TaxTerm | None
     rates: Mapping[str, Sequence[JurisdictionRate]]
     """By country."""
-    rate_names: Mapping[str, str]
+    rate_names: dict[str, str]
     default_rates: tuple[TaxRate, ...]
     customers: Mapping[str, tax_sql.ListTaxedCustomersRow]
     discounts: Mapping[str, Sequence[discount_sql.ListDiscountsInForceRow]]
@@ -95,12 +103,14 @@ class Reckoning:
         ]
         return work_out(
             [
-                AmountLine(
+                self._settled(str(place), line, line.settled)
+                if line.settled and line.settled.taxes is not None
+                else AmountLine(
                     str(place),
                     line.amount_minor,
                     rates[line.tax_category],
                     customer.exemption or "",
-                    line.settled_discount_minor,
+                    line.settled.discount_minor if line.settled else None,
                 )
                 for place, line in enumerate(lines)
             ],
@@ -114,16 +124,7 @@ class Reckoning:
         rows = {row.id: row for row in self.credits.get(invoice.customer_id, ())}
         for use in (*amounts.credits, *amounts.prepaid):
             row = self.used[use.credit.id] = rows[use.credit.id]
-            row.remaining_minor -= use.amount_minor
-            row.version += 1
-            applied = credit_events.CreditApplied(
-                credit_id=row.id,
-                customer_id=row.customer_id,
-                invoice_id=invoice.id,
-                currency=row.currency,
-                amount_minor=use.amount_minor,
-                remaining_minor=row.remaining_minor,
-            )
+            applied = take(row, use.amount_minor, invoice.id)
             self._note(invoice, row.id, row.version, applied)
         given = {step.discount.id for step in amounts.discounts if step.amount_minor}
         for discount in self.discounts.get(invoice.customer_id, ()):
@@ -157,6 +158,13 @@ class Reckoning:
                 cause=causes.get(change.invoice_id),
             )
 
+    def _settled(self, place: str, line: ReckonedLine, settled: Settled) -> AmountLine:
+        """Taxed by the rates of then, which need not be in force any more."""
+        taxes = settled.taxes or ()
+        self.rate_names.update({tax["tax_rate_id"]: tax["name"] for tax in taxes})
+        rates = tuple(TaxRate(tax["tax_rate_id"], Decimal(tax["percent"]), tax["compound"]) for tax in taxes)
+        return AmountLine(place, line.amount_minor, rates, settled.exemption, settled.discount_minor)
+
     def _note(self, invoice: Invoice, resource_id: str, version: int, payload: Message) -> None:
         self.changes.append(_Change(invoice.id, resource_id, version, invoice.customer_id, payload))
 
@@ -186,10 +194,9 @@ class Reckoning:
     def rate_name(self, rate_id: str) -> str:
         return self.rate_names.get(rate_id, "Tax")
 
-    def discount_name(self, customer_id: str, discount_id: str) -> tuple[str, str]:
-        """The coupon's id, and what it is called."""
-        row = next(row for row in self.discounts[customer_id] if row.id == discount_id)
-        return row.coupon_id, row.name
+    def discount(self, customer_id: str, discount_id: str) -> discount_sql.ListDiscountsInForceRow:
+        """One that is in force."""
+        return next(row for row in self.discounts[customer_id] if row.id == discount_id)
 
 
 async def load(

@@ -21,9 +21,9 @@ from corebilling.domains.invoice.bundle_reading import (
     named,
     number,
 )
-from corebilling.values.credit import Credit, CreditApplication, CreditKind
+from corebilling.values.credit import Credit, CreditApplication, CreditKind, usable_credits
 from corebilling.values.currency import EXPONENTS
-from corebilling.values.discount import Discount, DiscountKind, uncharged_of, uncharged_part
+from corebilling.values.discount import Discount, DiscountKind, uncharged_now, uncharged_part
 from corebilling.values.money import exact_minor, minor_units
 from corebilling.values.tax import TaxBehavior, TaxRate, TaxRounding
 
@@ -57,8 +57,22 @@ def reckon(
         ],
         terms,
         discounts=[_discount(invoice, used, terms_of) for used in invoice.discounts],
-        available=[_credit(used, credits_by_id) for used in invoice.credits if used.available_minor],
+        available=[
+            _credit(used, credits_by_id)
+            for used in invoice.credits
+            if used.available_minor and not used.HasField("applied_at")
+        ],
     )
+
+
+def applied_minor(invoice: pb.Invoice, used: pb.InvoiceCredit, credit: credit_pb2.Credit) -> int:
+    """What ApplyCredits takes of a credit: all that it had left, but of the last one, which pays the rest."""
+    at = moment(used.applied_at)
+    usable = usable_credits([_credit(used, {credit.id: credit})], invoice.currency, at)
+    if not usable or usable[0].kind is not CreditKind.PREPAID:
+        return 0
+    pays = invoice.HasField("paid_at") and moment(invoice.paid_at) == at and used.amount_minor > 0
+    return min(used.amount_minor, used.available_minor) if pays else used.available_minor
 
 
 def exact_line(line: pb.InvoiceLine, charge: rating_pb2.Charge | None, currency: str) -> tuple[int, Fraction]:
@@ -84,7 +98,9 @@ def _settled_discount(line: pb.InvoiceLine) -> int | None:
     told = line.evidence
     if told.rated_minor > 0:
         by_now_minor = told.invoiced_minor + line.amount_minor
-        now_minor = uncharged_of(by_now_minor, told.rated_minor, told.rated_uncharged_minor)
+        now_minor = uncharged_now(
+            by_now_minor, told.rated_minor, told.rated_uncharged_minor, told.rated_credit_minor
+        )
         return now_minor - told.uncharged_minor
     if line.amount_minor >= 0 or not told.invoiced_minor:
         return None
@@ -92,10 +108,12 @@ def _settled_discount(line: pb.InvoiceLine) -> int | None:
 
 
 def _rates(line: pb.InvoiceLine) -> tuple[TaxRate, ...]:
-    return tuple(
-        TaxRate(tax.tax_rate_id, number(tax.percent, "percentage of a tax"), tax.compound)
-        for tax in line.taxes
-    )
+    return tuple(tax_rate(tax) for tax in line.taxes)
+
+
+def tax_rate(tax: pb.InvoiceTax) -> TaxRate:
+    """The rate that a tax was worked out with."""
+    return TaxRate(tax.tax_rate_id, number(tax.percent, "percentage of a tax"), tax.compound)
 
 
 def _exemption(line: pb.InvoiceLine) -> str:
@@ -109,9 +127,12 @@ def _discount(
         raise Unreadable(f"The terms of coupon {used.coupon_id} are missing.")
     coupon = coupons[used.coupon_id]
     scope = None
-    if coupon.price_ids:
+    if coupon.price_ids or used.subscription_id:
         scope = frozenset(
-            str(place) for place, line in enumerate(invoice.lines) if line.price_id in coupon.price_ids
+            str(place)
+            for place, line in enumerate(invoice.lines)
+            if (not coupon.price_ids or line.price_id in coupon.price_ids)
+            and used.subscription_id in ("", line.subscription_id)
         )
     return Discount(
         id=used.discount_id,

@@ -28,6 +28,12 @@ from corebilling.values.price_matrix import Cell, rate_cells
 from corebilling.values.price_percentage import Percentage, rate_transactions
 
 _BY_RECORD = (catalog_pb2.PRICE_MODEL_MATRIX, catalog_pb2.PRICE_MODEL_PERCENTAGE)
+_ONE_BY_ONE = (
+    catalog_pb2.AGGREGATION_UNIQUE,
+    catalog_pb2.AGGREGATION_LATEST,
+    catalog_pb2.AGGREGATION_TIME_WEIGHTED,
+)
+"""What these come to is worked out from the records when it is rated, and is not kept with totals."""
 _Records = Sequence[bundle_pb2.RatedRecord]
 
 
@@ -36,6 +42,7 @@ def record_checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
     by_item: dict[str, list[bundle_pb2.RatedRecord]] = defaultdict(list)
     for record in bundle.records:
         by_item[record.subscription_item_id].append(record)
+    yield Checking("records", "records").of("given", bundle.with_records, True)
     keys = {(record.subscription_item_id, record.key) for record in bundle.records}
     yield Checking("records", "records").of("number of keys", len(keys), len(bundle.records))
     known = {one.invoice_line_id: one for one in bundle.evidence}
@@ -55,6 +62,34 @@ def record_checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
         if not any(one.corrected for one in records):
             yield from _by_then(f"line {place}", evidence, records)
     yield Checking("records", "records").of("records of the totals", len(bundle.records), used)
+
+
+def total_checks(part: str, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence) -> Iterator[Check]:
+    """The total is that of the charge's item and period, and counts as its meter does."""
+    charge, total, meter = evidence.charge, evidence.total, evidence.meter
+    check = Checking(part, "total")
+    if not evidence.HasField("total"):  # As where nothing was used, and nothing is charged for that.
+        yield check.of("quantity without a total", number(charge.quantity, "quantity"), Decimal(0))
+        yield check.of("amount without a total", number(charge.amount, "amount"), Decimal(0))
+        return
+    yield check.of("total", total.subscription_item_id, charge.subscription_item_id)
+    yield check.of("subscription", total.subscription_id, line.subscription_id)
+    yield check.of("start", moment(total.period.start), moment(charge.period.start))
+    end, charged_until = moment(total.period.end), moment(charge.period.end)
+    # It may have gone on after the charge: up to when its item was ended, of which nothing tells.
+    latest = max(charged_until, moment(charge.basis.full_period.end))
+    yield check.of("end", end, min(max(end, charged_until), latest))
+    yield check.of("meter", meter.id, evidence.price.meter_id)
+    yield check.of("code of the meter", total.meter_code, meter.code)
+    yield check.of(
+        "aggregation",
+        named(catalog_pb2.Aggregation, total.aggregation, "aggregation of a total"),
+        named(catalog_pb2.Aggregation, meter.aggregation, "aggregation of a meter"),
+    )
+    yield check.of("transform", total.transform, meter.transform)
+    yield check.of("has a quantity", bool(total.quantity), total.aggregation not in _ONE_BY_ONE)
+    if not meter.filters:
+        yield check.of("records left out", total.filtered_count, 0)
 
 
 def by_record_checks(
@@ -89,42 +124,70 @@ def _total(part: str, evidence: bundle_pb2.LineEvidence, records: _Records) -> I
     total, check = evidence.total, Checking(part, "records")
     counted = [one for one in records if one.corrected_quantity or not one.corrected]
     yield check.of("number of records", total.record_count, len(counted))
-    if total.quantity:
+    if total.aggregation not in _ONE_BY_ONE:
         quantity = number(total.quantity, "quantity of a total")
         yield check.of("quantity of the total", quantity, _quantity(evidence, counted))
-    yield from _times(check, "record", total, records)
+    yield from _times(check, "record", total, records, filtered=total.filtered_count)
 
 
 def _times(
-    check: Checking, of: str, stated: usage_pb2.UsageTotal | rating_pb2.ChargeBasis, records: _Records
+    check: Checking,
+    of: str,
+    stated: usage_pb2.UsageTotal | rating_pb2.ChargeBasis,
+    records: _Records,
+    *,
+    filtered: int,
 ) -> Iterator[Check]:
-    """They hold all records, and those that filters leave out, which may lie before and after."""
-    if records:
-        times = [moment(one.recorded_at) for one in records]
-        first, last = moment(stated.first_recorded_at), moment(stated.last_recorded_at)
-        yield check.of(f"first {of}", first, min(first, *times))
-        yield check.of(f"last {of}", last, max(last, *times))
+    """They are those of all records; what filters leave out may lie before and after."""
+    if not records:
+        return
+    times = [moment(one.recorded_at) for one in records]
+    first, last = moment(stated.first_recorded_at), moment(stated.last_recorded_at)
+    left_out = [first, last] if filtered and stated.HasField("first_recorded_at") else []
+    yield check.of(f"first {of}", first, min([*times, *left_out]))
+    yield check.of(f"last {of}", last, max([*times, *left_out]))
 
 
 def _by_then(part: str, evidence: bundle_pb2.LineEvidence, records: _Records) -> Iterator[Check]:
-    charge, total = evidence.charge, evidence.total
-    rated_at, count = moment(charge.created_at), charge.basis.record_count
-    by_then = [one for one in records if moment(one.received_at) <= rated_at]
-    earlier = [one for one in by_then if moment(one.received_at) < rated_at]
-    if count == len(earlier):
-        by_then = earlier  # What came in the very instant came after it.
+    charge, total, check = evidence.charge, evidence.total, Checking(part, "records")
+    count, by_then = charge.basis.record_count, _rated_by_then(charge, records)
+    billed = sum_of(
+        [number(charge.basis.quantity_before, "quantity before"), number(charge.quantity, "quantity")]
+    )
+    yield from _so_many(check, evidence, records, billed)
     if count < len(by_then) or (count != len(by_then) and total.quantity == total.billed_quantity):
         return  # Some were on their way while the line was rated: the parts show what they are billed with.
-    check = Checking(part, "records")
-    yield check.of("records when rated", charge.basis.record_count, len(by_then))
-    yield from _times(check, "record when rated", charge.basis, by_then)
+    yield check.of("records when rated", count, len(by_then))
+    yield from _times(check, "record when rated", charge.basis, by_then, filtered=total.filtered_count)
     quantity = _quantity(evidence, by_then)
     if quantity is not None:
-        before = number(charge.basis.quantity_before, "quantity before")
-        billed = sum_of([before, number(charge.quantity, "quantity")])
         yield check.of("quantity when rated", billed, quantity)
     if evidence.price.model in _BY_RECORD:
         yield from _rated_by_record(check, evidence, by_then)
+
+
+def _rated_by_then(charge: rating_pb2.Charge, records: _Records) -> _Records:
+    count, rated_at = charge.basis.record_count, moment(charge.created_at)
+    if count == len(records):
+        return records
+    by_then = [one for one in records if moment(one.received_at) <= rated_at]
+    earlier = [one for one in by_then if moment(one.received_at) < rated_at]
+    # What came in the very instant may have come after it.
+    return earlier if count == len(earlier) else by_then
+
+
+def _so_many(
+    check: Checking, evidence: bundle_pb2.LineEvidence, records: _Records, billed: Decimal
+) -> Iterator[Check]:
+    """Whichever had come, they come to no less than the smallest so many, and no more than the largest."""
+    count = evidence.charge.basis.record_count
+    most = min(max(0, count), len(records))
+    yield check.of("records when rated", count, most)
+    if evidence.total.aggregation not in _ONE_BY_ONE:
+        ordered = sorted(records, key=_counted)
+        smallest = _quantity(evidence, ordered[:most]) or Decimal(0)
+        largest = _quantity(evidence, ordered[len(ordered) - most :]) or Decimal(0)
+        yield check.of("quantity when rated", billed, min(max(billed, smallest), largest))
 
 
 def _rated_by_record(

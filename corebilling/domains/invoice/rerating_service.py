@@ -19,6 +19,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice import draft, records
 from corebilling.domains.invoice.making import InvoiceMaker
 from corebilling.domains.invoice.model import InvoiceState, check_line
+from corebilling.domains.invoice.reckoning import Settled
 from corebilling.domains.rating.prices import price_of
 from corebilling.domains.rating.rerating import Rerated, charges_at, check_correction, negotiated, rate_again
 from corebilling.domains.schedule.model import CycleState
@@ -216,7 +217,9 @@ def _line(one: Rerated, corrected: Price, subscription_id: str, tax_category: st
         steps=[],
         tax_category=tax_category,
         subscription_id=subscription_id,
-        settled_discount_minor=one.discount_minor,
+        settled=None
+        if one.discount_minor is None
+        else Settled(one.discount_minor, charge.taxes, charge.tax_exemption or ""),
         evidence={**_discounted(one), "rerated_revision": charge.revision + 1},
     )
 
@@ -229,8 +232,11 @@ def _discounted(one: Rerated) -> dict[str, int]:
     before = {"invoiced_minor": charge.billed_minor, "uncharged_minor": charge.uncharged_minor}
     if charge.rated_minor <= 0:
         return before
-    rated = {"rated_minor": charge.rated_minor, "rated_uncharged_minor": charge.rated_uncharged_minor}
-    return before | rated
+    return before | {
+        "rated_minor": charge.rated_minor,
+        "rated_uncharged_minor": charge.rated_uncharged_minor,
+        "rated_credit_minor": charge.rated_credit_minor,
+    }
 
 
 def _rows(

@@ -1,8 +1,11 @@
 """Use cases of invoices: read, made by hand, finalized, withdrawn and issued again."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from billing.invoice.v1 import invoice_events_pb2 as events
 from billing.invoice.v1 import invoice_pb2 as pb
@@ -15,17 +18,19 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.credit.service import give_back
 from corebilling.domains.customer.rows import find_customer
 from corebilling.domains.invoice import ahead, draft, reckoning, records
+from corebilling.domains.invoice.crediting import room_of
 from corebilling.domains.invoice.finalizing import Finalizer
 from corebilling.domains.invoice.making import InvoiceMaker
 from corebilling.domains.invoice.model import (
     InvoiceState,
+    StatusChange,
     check_line,
     decide_void,
 )
 from corebilling.domains.ledger.deferral import check_service
 from corebilling.domains.ledger.deferral_service import DeferralService
-from corebilling.domains.ledger.model import Source
-from corebilling.domains.ledger.service import LedgerService
+from corebilling.domains.ledger.model import Source, application
+from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.mapping import enum_text, instant, to_message
 from corebilling.values.money import minor_units
 from corebilling.values.page import decode_page_token, next_page, page_limit
@@ -95,15 +100,23 @@ class InvoiceService:
 
     async def void_invoice(self, tx: Transaction, request: rpc.VoidInvoiceRequest) -> rpc.VoidInvoiceResponse:
         invoice = await records.find_locked(tx, request.invoice_id)
-        invoice = await self._void(tx, invoice, (await tenant_profile(tx)).now)
+        change = _decide_void(invoice)
+        lines = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=invoice.id)
+        room = await room_of(tx, lines, earlier=())
+        room.check_uncorrected()
+        room.check_corrects_nothing()
+        invoice = await self._void(tx, invoice, change, (await tenant_profile(tx)).now)
         return rpc.VoidInvoiceResponse(invoice=await records.message(tx, invoice))
 
     async def reissue_invoice(
         self, tx: Transaction, request: rpc.ReissueInvoiceRequest
     ) -> rpc.ReissueInvoiceResponse:
         tenant = await tenant_profile(tx)
-        voided = await self._void(tx, await records.find_locked(tx, request.invoice_id), tenant.now)
-        rows = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=voided.id)
+        found = await records.find_locked(tx, request.invoice_id)
+        change = _decide_void(found)
+        rows = await invoice_sql.list_invoice_lines(tx, tenant_id=tx.tenant_id, invoice_id=found.id)
+        (await room_of(tx, rows, earlier=())).check_uncorrected()
+        voided = await self._void(tx, found, change, tenant.now)
         occasion = draft.Occasion(
             customer_id=voided.customer_id,
             currency=voided.currency,
@@ -123,13 +136,8 @@ class InvoiceService:
             voided=await records.message(tx, voided), invoice=await records.message(tx, invoice)
         )
 
-    async def _void(self, tx: Transaction, invoice: Invoice, now: datetime) -> Invoice:
+    async def _void(self, tx: Transaction, invoice: Invoice, change: StatusChange, now: datetime) -> Invoice:
         """Withdraws an invoice; what it used of discounts and credits can be used again."""
-        change = decide_void(
-            InvoiceState(invoice.state),
-            amount_paid_minor=invoice.amount_paid_minor,
-            credited_minor=invoice.credited_minor,
-        )
         await self._ledger.reverse(
             tx,
             posted=Source.INVOICE_FINALIZED,
@@ -138,13 +146,14 @@ class InvoiceService:
             posted_at=now,
         )
         await self._deferrals.void(tx, invoice.id, now)
+        await self._return_applied(tx, invoice, now)
         invoice.state = change.new
         invoice.amount_due_minor = 0
         invoice.voided_at = now
         await give_back(
             tx,
             self._ledger,
-            {use["credit_id"]: int(use["amount_minor"]) for use in invoice.credits},
+            _used(invoice.credits),
             invoice_id=invoice.id,
             occasion_id=invoice.id,
             now=now,
@@ -153,6 +162,30 @@ class InvoiceService:
         await invoice_sql.void_invoice_cycles(tx, tenant_id=tx.tenant_id, invoice_id=invoice.id)
         voided = events.InvoiceVoided(invoice_id=invoice.id, number=invoice.number or "")
         return await records.save(tx, invoice, [records.status_changed(invoice, change), voided])
+
+    async def _return_applied(self, tx: Transaction, invoice: Invoice, now: datetime) -> None:
+        """Takes back in the books what credits paid once the invoice was open."""
+        applied = _used(use for use in invoice.credits if "applied_at" in use)
+        if applied:
+            entries = application(-applied.total(), invoice.currency)
+            posting = Posting(Source.CREDITS_RETURNED, invoice.id, invoice.customer_id, entries, now)
+            await self._ledger.post(tx, [posting])
+
+
+def _decide_void(invoice: Invoice) -> StatusChange:
+    return decide_void(
+        InvoiceState(invoice.state),
+        amount_paid_minor=invoice.amount_paid_minor,
+        credited_minor=invoice.credited_minor,
+    )
+
+
+def _used(uses: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """What uses of credits, as rows keep them, took of each credit."""
+    used: Counter[str] = Counter()
+    for use in uses:
+        used[use["credit_id"]] += int(use["amount_minor"])
+    return used
 
 
 def _one_time_line(item: rpc.OneTimeItem, currency: str, now: datetime) -> draft.DraftLine:

@@ -104,6 +104,11 @@ class InvoiceServicer(InvoiceServiceServicer):
     ) -> rpc.RecordPaymentResponse:
         return await self._door.write(request, self._payments.record_payment)
 
+    async def ApplyCredits(
+        self, request: rpc.ApplyCreditsRequest, context: Context
+    ) -> rpc.ApplyCreditsResponse:
+        return await self._door.write(request, self._payments.apply_credits)
+
     async def ExplainLine(self, request: rpc.ExplainLineRequest, context: Context) -> rpc.ExplainLineResponse:
         return await self._door.read(request, self._bundles.explain_line)
 

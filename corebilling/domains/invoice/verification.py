@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from billing.credit.v1 import credit_pb2
+from billing.discount.v1 import discount_pb2
 from billing.invoice.v1 import bundle_pb2
 from billing.invoice.v1 import invoice_pb2 as pb
 from billing.ledger.v1 import ledger_pb2
@@ -31,12 +32,14 @@ from corebilling.domains.invoice.checks import MISSING, Check, Checking, sum_of
 from corebilling.domains.invoice.correction_checks import correction_checks
 from corebilling.domains.invoice.period_checks import period_checks
 from corebilling.domains.invoice.recharging import recharge
-from corebilling.domains.invoice.recomputation import exact_line, reckon
-from corebilling.domains.invoice.record_checks import by_record_checks, record_checks
-from corebilling.domains.ledger.model import Entry, Source, sale, write_off
+from corebilling.domains.invoice.recomputation import applied_minor, exact_line, reckon, tax_rate
+from corebilling.domains.invoice.record_checks import by_record_checks, record_checks, total_checks
+from corebilling.domains.invoice.settlement_checks import settlement_checks
+from corebilling.domains.ledger.model import Entry, Source, application, sale, write_off
 from corebilling.mapping import decimal_text
 from corebilling.values.commitment import true_up_minor
 from corebilling.values.money import exact_amount
+from corebilling.values.tax import DEFAULT_RATE, TaxRate
 
 _FEES = (rating_pb2.CHARGE_KIND_RECURRING, rating_pb2.CHARGE_KIND_ONE_TIME)
 _LINE_TYPES = {
@@ -63,10 +66,12 @@ def _checks(bundle: bundle_pb2.InvoiceBundle) -> Iterator[Check]:
     invoice = bundle.invoice
     known = {one.invoice_line_id: one for one in bundle.evidence}
     corrections = {one.invoice_line_id: one for one in bundle.corrections}
-    if bundle.with_records:
+    if bundle.with_records or bundle.records:
         yield from record_checks(bundle)
     for place, line in enumerate(invoice.lines, start=1):
         part = f"line {place}"
+        if invoice.subscription_id:
+            yield Checking(part, "line").of("subscription", line.subscription_id, invoice.subscription_id)
         evidence = known.pop(line.id, None)
         if line.charge_id and evidence is None:
             yield Checking(part, "evidence").of("charge", line.charge_id, MISSING)
@@ -94,7 +99,8 @@ def _line(
     charge = evidence.charge
     yield from _copied(part, invoice, line, evidence)
     made = recharge(evidence, final=not line.evidence.threshold_minor)
-    yield from period_checks(part, charge.basis, evidence.price, made)
+    adjusts_usage = charge.kind == rating_pb2.CHARGE_KIND_ADJUSTMENT
+    yield from period_checks(part, charge.basis, evidence.price, made, adjusts_usage=adjusts_usage)
     check = Checking(part, "amount")
     yield check.of("exact amount", number(charge.amount, "amount"), made.amount)
     yield check.of("amount before", number(charge.amount_before, "amount before"), made.amount_before)
@@ -110,6 +116,8 @@ def _line(
     if charge.HasField("by_record"):
         yield from by_record_checks(part, line, charge, evidence.price)
     yield from _billed(part, line, evidence)
+    if charge.kind not in _FEES:
+        yield from total_checks(part, line, evidence)
 
 
 def _copied(
@@ -162,9 +170,6 @@ def _billed(part: str, line: pb.InvoiceLine, evidence: bundle_pb2.LineEvidence) 
     if evidence.HasField("total"):
         billed = number(evidence.total.billed_quantity, "billed quantity")
         yield check.of("quantity of all parts", billed, sum_of(quantities))
-        yield check.of("start", moment(evidence.total.period.start), moment(charge.period.start))
-        item = evidence.total.subscription_item_id
-        yield check.of("total", item, charge.subscription_item_id)
 
 
 def _rounding(
@@ -203,11 +208,13 @@ def _discounts(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Ite
     made = {step.discount.id: step.amount_minor for step in amounts.discounts}
     coupons = {coupon.id: coupon for coupon in bundle.coupons}
     for used in bundle.invoice.discounts:
-        check = Checking("invoice", "discounts")
+        check, coupon = Checking("invoice", "discounts"), coupons[used.coupon_id]
         yield check.of(used.name or used.discount_id, used.amount_minor, made[used.discount_id])
-        percent = number(coupons[used.coupon_id].percent, "percentage of a coupon")
+        percent = number(coupon.percent, "percentage of a coupon")
         yield check.of(f"percentage of {used.name}", number(used.percent, "percentage"), percent)
-        yield check.of(f"kind of {used.name}", used.kind, coupons[used.coupon_id].kind)
+        yield check.of(f"kind of {used.name}", used.kind, coupon.kind)
+        if coupon.kind == discount_pb2.DISCOUNT_KIND_FIXED:
+            yield check.of(f"currency of {used.name}", coupon.currency, bundle.invoice.currency)
 
 
 def _credits(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator[Check]:
@@ -215,19 +222,23 @@ def _credits(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Itera
     became_minor = _became_credit(bundle.invoice, amounts)
     granted = {credit.id: credit for credit in bundle.credits}
     check = Checking("invoice", "credits")
+    stated_minor = sum(used.amount_minor for used in bundle.invoice.credits if not used.available_minor)
+    yield check.of("credit that the invoice became", stated_minor, became_minor)
     for used in bundle.invoice.credits:
         credit = granted.get(used.credit_id)
         if credit is None:
             yield check.of("credit", used.credit_id, MISSING)
             continue
         yield check.of(f"kind of {used.credit_id}", used.kind, credit.kind)
+        yield check.of(f"customer of {used.credit_id}", credit.customer_id, bundle.invoice.customer_id)
         yield check.of(f"left of {used.credit_id}", credit.remaining_minor, _left(credit))
         if used.available_minor:
-            yield check.of(used.credit_id, used.amount_minor, made.get(used.credit_id, 0))
+            later = used.HasField("applied_at")
+            found = applied_minor(bundle.invoice, used, credit) if later else made.get(used.credit_id, 0)
+            yield check.of(used.credit_id, used.amount_minor, found)
             beyond = max(0, used.available_minor - credit.amount_minor)
             yield check.of(f"beyond what was granted of {used.credit_id}", beyond, 0)
         else:
-            yield check.of(f"{used.credit_id}, which the invoice became", used.amount_minor, became_minor)
             yield check.of(f"granted as {used.credit_id}", credit.amount_minor, -became_minor)
 
 
@@ -238,23 +249,24 @@ def _left(credit: credit_pb2.Credit) -> int:
 
 def _taxes(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator[Check]:
     invoice, check = bundle.invoice, Checking("invoice", "tax")
-    taxable: dict[str, Fraction] = defaultdict(Fraction)
-    owed: dict[str, int] = defaultdict(int)
+    taxable: dict[TaxRate, Fraction] = defaultdict(Fraction)
+    owed: dict[TaxRate, int] = defaultdict(int)
     for row in amounts.taxes.rows:
-        taxable[row.rate.id] += row.taxable
-        owed[row.rate.id] += row.tax_minor
+        taxable[row.rate] += row.taxable
+        owed[row.rate] += row.tax_minor
     yield check.of("number of rates", len(invoice.taxes), len(owed))
     for tax in invoice.taxes:
-        made = decimal_text(exact_amount(taxable[tax.tax_rate_id]))
-        yield check.of(f"{tax.name} of", tax.taxable_minor, made)
-        yield check.of(tax.name, tax.tax_minor, owed[tax.tax_rate_id])
+        applied = tax_rate(tax)
+        yield check.of(f"{tax.name} of", tax.taxable_minor, decimal_text(exact_amount(taxable[applied])))
+        yield check.of(tax.name, tax.tax_minor, owed[applied])
     rates = {rate.id: rate for rate in bundle.tax_rates}
     lines = enumerate(invoice.lines, start=1)
     used = [(f"line {place}", line.tax_category, tax) for place, line in lines for tax in line.taxes]
     for part, category, tax in [*used, *(("invoice", None, tax) for tax in invoice.taxes)]:
-        rate = rates.get(tax.tax_rate_id)
-        if rate is not None:  # Not of tenants without rates of their own.
-            check = Checking(part, "tax")
+        rate, check = rates.get(tax.tax_rate_id), Checking(part, "tax")
+        if rate is None and tax.tax_rate_id != DEFAULT_RATE:
+            yield check.of(f"rate of {tax.name}", tax.tax_rate_id, MISSING)
+        if rate is not None:
             yield check.of(f"percentage of {tax.name}", tax.percent, rate.percent)
             yield check.of(f"compound {tax.name}", tax.compound, rate.compound)
             if category is not None and rate.category:
@@ -266,6 +278,11 @@ def _became_credit(invoice: pb.Invoice, amounts: InvoiceAmounts) -> int:
     return min(0, amounts.due_minor) if invoice.HasField("finalized_at") else 0
 
 
+def _applied(invoice: pb.Invoice) -> int:
+    """What credits paid once it was open."""
+    return sum(used.amount_minor for used in invoice.credits if used.HasField("applied_at"))
+
+
 def _sums(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator[Check]:
     invoice, check = bundle.invoice, Checking("invoice", "sums")
     yield check.of("subtotal_minor", invoice.subtotal_minor, amounts.subtotal_minor)
@@ -273,20 +290,9 @@ def _sums(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator
     yield check.of("credit_minor", invoice.credit_minor, amounts.credit_minor)
     yield check.of("tax_minor", invoice.tax_minor, amounts.tax_minor)
     yield check.of("total_minor", invoice.total_minor, amounts.total_minor)
-    prepaid_minor = amounts.prepaid_minor + _became_credit(invoice, amounts)
+    prepaid_minor = amounts.prepaid_minor + _became_credit(invoice, amounts) + _applied(invoice)
     yield check.of("prepaid_minor", invoice.prepaid_minor, prepaid_minor)
-    check = Checking("invoice", "due")
-    paid_minor = sum(payment.amount_minor for payment in bundle.payments)
-    yield check.of("amount_paid_minor", invoice.amount_paid_minor, paid_minor)
-    notes = bundle.credit_notes
-    yield check.of("credited_minor", invoice.credited_minor, sum(note.total_minor for note in notes))
-    for note in notes:
-        parts_minor = note.due_minor + note.refunded_minor + note.returned_minor
-        yield check.of(f"total of {note.number}", note.total_minor, parts_minor)
-    due_minor = amounts.total_minor - prepaid_minor - paid_minor - sum(note.due_minor for note in notes)
-    if invoice.state == pb.INVOICE_STATE_VOID:
-        due_minor = 0
-    yield check.of("amount_due_minor", invoice.amount_due_minor, due_minor)
+    yield from settlement_checks(bundle, amounts.total_minor, prepaid_minor)
 
 
 def _journals(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iterator[Check]:
@@ -295,12 +301,15 @@ def _journals(bundle: bundle_pb2.InvoiceBundle, amounts: InvoiceAmounts) -> Iter
         check = Checking(f"journal {journal.id}", "journals")
         for currency, sides in sorted(_sides(journal.entries).items()):
             yield check.of(f"debits and credits in {currency}", sides[0], sides[1])
+            yield check.of("currency", currency, bundle.invoice.currency)
         yield check.of("source", journal.source_id, bundle.invoice.id)
     sold = _sold(bundle.invoice, amounts)
     back = {account: -amount for account, amount in sold.items()}
-    voided = bundle.invoice.state == pb.INVOICE_STATE_VOID
+    voided = bundle.invoice.HasField("voided_at")
     yield from _entered(bundle, Source.INVOICE_FINALIZED, sold)
     yield from _entered(bundle, Source.INVOICE_VOIDED, back if voided else {})
+    returned = _by_account(application(-_applied(bundle.invoice), bundle.invoice.currency)) if voided else {}
+    yield from _entered(bundle, Source.CREDITS_RETURNED, returned)
     yield from _entered(bundle, Source.INVOICE_WRITTEN_OFF, _written_off(bundle))
 
 
@@ -338,12 +347,11 @@ def _written_off(bundle: bundle_pb2.InvoiceBundle) -> dict[str, int]:
     lost_minor = invoice.amount_due_minor + sum(
         payment.amount_minor for payment in bundle.payments if moment(payment.received_at) > at
     )
-    # By a clock that stands, it is not told which was first.
-    also_minor = lost_minor + sum(
-        payment.amount_minor for payment in bundle.payments if moment(payment.received_at) == at
-    )
-    stated = _stated(bundle, Source.INVOICE_WRITTEN_OFF)
-    amount_minor = also_minor if stated.get("bad_debt") == also_minor else lost_minor
+    # By a clock that stands, it is not told how many of these were before.
+    together = [one.amount_minor for one in bundle.payments if moment(one.received_at) == at]
+    possible = [lost_minor + sum(together[before:]) for before in range(len(together) + 1)]
+    stated_minor = _stated(bundle, Source.INVOICE_WRITTEN_OFF)["bad_debt"]
+    amount_minor = stated_minor if stated_minor in possible else lost_minor
     return _by_account(write_off(amount_minor, invoice.currency))
 
 

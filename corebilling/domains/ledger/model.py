@@ -7,6 +7,7 @@
 | invoice voided     | its finalization, reversed  |                             |
 | invoice written off| bad debt                    | receivable                  |
 | it is paid still   | receivable                  | bad debt; then as a payment |
+| credits applied    | customer credit             | receivable                  |
 | credit note issued | revenue, tax payable        | receivable, customer credit |
 | credit granted     | expense                     | customer credit             |
 | prepaid received   | cash                        | customer credit             |
@@ -46,6 +47,8 @@ class Source(StrEnum):
     INVOICE_VOIDED = "invoice.voided"
     INVOICE_WRITTEN_OFF = "invoice.written_off"
     INVOICE_RECOVERED = "invoice.recovered"
+    CREDITS_APPLIED = "invoice.credits_applied"
+    CREDITS_RETURNED = "invoice.credits_returned"
     PAYMENT_RECORDED = "payment.recorded"
     CREDIT_GRANTED = "credit.granted"
     CREDIT_VOIDED = "credit.voided"
@@ -114,6 +117,11 @@ def write_off(amount_minor: int, currency: str) -> tuple[Entry, Entry]:
     Its tax stays payable: whether an authority gives it back, and when, is claimed by whoever owes it.
     """
     return transfer(amount_minor, currency, debit=AccountType.BAD_DEBT, credit=AccountType.RECEIVABLE)
+
+
+def application(amount_minor: int, currency: str) -> tuple[Entry, Entry]:
+    """The entries of credit that is used for what is owed already; below zero it is taken back."""
+    return transfer(amount_minor, currency, debit=AccountType.CUSTOMER_CREDIT, credit=AccountType.RECEIVABLE)
 
 
 def expiry(amount_minor: int, currency: str, *, prepaid: bool) -> tuple[Entry, Entry]:

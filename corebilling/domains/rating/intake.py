@@ -109,8 +109,10 @@ def take_in(
     for row in rows:
         item = items[row.subscription_item_id]
         # Recorded ahead of the clock, or in the instant of a change, usage may lie behind its item's end: it
-        # is then billed by the part that it lies in.
-        if row.period_start in period or (row.period_start in so_far and item.served.end > period.start):
+        # is then billed by the part that it lies in. That of the instant in which service ends lies in the
+        # part that ends with it.
+        lies_in = row.period_start in period or (row.period_start >= period.end and not row.settled)
+        if lies_in or (row.period_start in so_far and item.served.end > period.start):
             if not goes_on(item, period, full_period, contract.service):
                 taken.own.append(row)
         elif row.settled:

@@ -190,9 +190,10 @@ def served_span(item: PricedItem, period: Period, service: Period) -> Period:
 
 def is_usage_due(item: PricedItem, period: Period, full_period: Period, service: Period) -> bool:
     """Whether this cycle bills the item's usage though there be none: not if no time was served."""
+    so_far = common_span(Period(full_period.start, period.end), service)
     return (
-        full_period.start < period.end
-        and touches(item.served, Period(full_period.start, period.end))
+        so_far.start < so_far.end
+        and touches(item.served, so_far)
         and item.served.end > period.start
         and not goes_on(item, period, full_period, service)
     )

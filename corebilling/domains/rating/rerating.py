@@ -9,7 +9,7 @@ from billing_db.rerating import ListBilledChargesRow
 
 from corebilling.domains.rating.model import ChargeKind
 from corebilling.errors import FailedPrecondition, InvalidArgument
-from corebilling.values.discount import uncharged_of, uncharged_part
+from corebilling.values.discount import uncharged_now, uncharged_part
 from corebilling.values.money import exact_amount, minor_units
 from corebilling.values.price import BY_RECORD, Price, PriceModel, Rated, prorate, rate
 from corebilling.values.price_together import rate_served
@@ -123,7 +123,9 @@ def rate_again(charge: ListBilledChargesRow, price: Price) -> Rerated:
 
 def _discount(charge: ListBilledChargesRow, amount_minor: int) -> int | None:
     if charge.rated_minor > 0:
-        now_minor = uncharged_of(amount_minor, charge.rated_minor, charge.rated_uncharged_minor)
+        now_minor = uncharged_now(
+            amount_minor, charge.rated_minor, charge.rated_uncharged_minor, charge.rated_credit_minor
+        )
         return now_minor - charge.uncharged_minor
     if amount_minor < charge.billed_minor:
         taken_minor = charge.billed_minor - amount_minor

@@ -170,7 +170,11 @@ class Books:
         found = state.get((item.price.id, full_period))
         if found is not None:
             return found
-        same = [other for other in self.items if other.price.id == item.price.id]
+        same = [
+            other
+            for other in self.items
+            if other.price.id == item.price.id and (other is item or self._is_beside(other, full_period))
+        ]
         if item.price.model in BY_RECORD or not are_priced_together(item.aggregation, same):
             return None
         together = Together(item.aggregation)
@@ -186,6 +190,11 @@ class Books:
                 quantity = billed[0] if billed else Decimal(0)
                 together = together.with_part(Part(other.id, quantity, self._due(other, full_period).share))
         return together
+
+    def _is_beside(self, other: PricedItem, full_period: Period) -> bool:
+        """Whether the item served in the period or at its edge, or was billed for it all the same."""
+        served = other.served.end >= full_period.start and other.served.start <= full_period.end
+        return served or any(one.period_start in full_period for one in self.billed.get(other.id, ()))
 
     def _due(self, item: PricedItem, full_period: Period) -> Due:
         """Of the full period, what the item served."""

@@ -216,7 +216,8 @@ def _item_at(items: Sequence[UsageItem], at: int) -> UsageItem:
 def _unserved(subscription_id: str, at: int) -> BillingError:
     return FailedPrecondition(
         "USAGE_OUTSIDE_SUBSCRIPTION",
-        "The subscription was not running at that time; before it begins, nothing is accepted.",
+        "The subscription was not running at that time: before it begins, while it is paused and after it "
+        "ended, nothing is accepted.",
         {"subscription_id": subscription_id, "recorded_at": _text(at)},
     )
 

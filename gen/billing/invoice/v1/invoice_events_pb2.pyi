@@ -61,6 +61,20 @@ class InvoicePaymentRecorded(_message.Message):
     recovered: bool
     def __init__(self, invoice_id: _Optional[str] = ..., payment_id: _Optional[str] = ..., currency: _Optional[str] = ..., amount_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ..., recovered: _Optional[bool] = ...) -> None: ...
 
+class InvoiceCreditsApplied(_message.Message):
+    __slots__ = ("invoice_id", "number", "currency", "amount_minor", "amount_due_minor")
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_DUE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    invoice_id: str
+    number: str
+    currency: str
+    amount_minor: int
+    amount_due_minor: int
+    def __init__(self, invoice_id: _Optional[str] = ..., number: _Optional[str] = ..., currency: _Optional[str] = ..., amount_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ...) -> None: ...
+
 class InvoiceVoided(_message.Message):
     __slots__ = ("invoice_id", "number")
     INVOICE_ID_FIELD_NUMBER: _ClassVar[int]

@@ -127,32 +127,36 @@ class InvoiceTerms(_message.Message):
     def __init__(self, tax_rounding: _Optional[_Union[_tax_pb2.TaxRounding, str]] = ..., credit_application: _Optional[_Union[_tax_pb2.CreditApplication, str]] = ..., worked_out_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class InvoiceDiscount(_message.Message):
-    __slots__ = ("discount_id", "coupon_id", "name", "kind", "percent", "amount_minor")
+    __slots__ = ("discount_id", "coupon_id", "name", "kind", "percent", "amount_minor", "subscription_id")
     DISCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     COUPON_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PERCENT_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
     discount_id: str
     coupon_id: str
     name: str
     kind: _discount_pb2.DiscountKind
     percent: str
     amount_minor: int
-    def __init__(self, discount_id: _Optional[str] = ..., coupon_id: _Optional[str] = ..., name: _Optional[str] = ..., kind: _Optional[_Union[_discount_pb2.DiscountKind, str]] = ..., percent: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...
+    subscription_id: str
+    def __init__(self, discount_id: _Optional[str] = ..., coupon_id: _Optional[str] = ..., name: _Optional[str] = ..., kind: _Optional[_Union[_discount_pb2.DiscountKind, str]] = ..., percent: _Optional[str] = ..., amount_minor: _Optional[int] = ..., subscription_id: _Optional[str] = ...) -> None: ...
 
 class InvoiceCredit(_message.Message):
-    __slots__ = ("credit_id", "kind", "amount_minor", "available_minor")
+    __slots__ = ("credit_id", "kind", "amount_minor", "available_minor", "applied_at")
     CREDIT_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_AT_FIELD_NUMBER: _ClassVar[int]
     credit_id: str
     kind: _credit_pb2.CreditKind
     amount_minor: int
     available_minor: int
-    def __init__(self, credit_id: _Optional[str] = ..., kind: _Optional[_Union[_credit_pb2.CreditKind, str]] = ..., amount_minor: _Optional[int] = ..., available_minor: _Optional[int] = ...) -> None: ...
+    applied_at: _timestamp_pb2.Timestamp
+    def __init__(self, credit_id: _Optional[str] = ..., kind: _Optional[_Union[_credit_pb2.CreditKind, str]] = ..., amount_minor: _Optional[int] = ..., available_minor: _Optional[int] = ..., applied_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class InvoiceTax(_message.Message):
     __slots__ = ("tax_rate_id", "name", "percent", "compound", "taxable_minor", "tax_minor")
@@ -219,7 +223,7 @@ class InvoiceLine(_message.Message):
     def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[InvoiceLineType, str]] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., amount_minor: _Optional[int] = ..., price_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., tax_exemption: _Optional[_Union[_tax_pb2.TaxExemption, str]] = ..., by_record: _Optional[_Union[_money_pb2.RecordEvidence, _Mapping]] = ..., subscription_id: _Optional[str] = ..., evidence: _Optional[_Union[InvoiceLineEvidence, _Mapping]] = ..., charge_id: _Optional[str] = ..., tax_category: _Optional[str] = ...) -> None: ...
 
 class InvoiceLineEvidence(_message.Message):
-    __slots__ = ("minimum_minor", "lines_minor", "trued_up_minor", "quantity_before", "amount_before", "threshold_minor", "invoiced_minor", "uncharged_minor", "rated_minor", "rated_uncharged_minor", "rerated_revision")
+    __slots__ = ("minimum_minor", "lines_minor", "trued_up_minor", "quantity_before", "amount_before", "threshold_minor", "invoiced_minor", "uncharged_minor", "rated_minor", "rated_uncharged_minor", "rerated_revision", "rated_credit_minor")
     MINIMUM_MINOR_FIELD_NUMBER: _ClassVar[int]
     LINES_MINOR_FIELD_NUMBER: _ClassVar[int]
     TRUED_UP_MINOR_FIELD_NUMBER: _ClassVar[int]
@@ -231,6 +235,7 @@ class InvoiceLineEvidence(_message.Message):
     RATED_MINOR_FIELD_NUMBER: _ClassVar[int]
     RATED_UNCHARGED_MINOR_FIELD_NUMBER: _ClassVar[int]
     RERATED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    RATED_CREDIT_MINOR_FIELD_NUMBER: _ClassVar[int]
     minimum_minor: int
     lines_minor: int
     trued_up_minor: int
@@ -242,7 +247,8 @@ class InvoiceLineEvidence(_message.Message):
     rated_minor: int
     rated_uncharged_minor: int
     rerated_revision: int
-    def __init__(self, minimum_minor: _Optional[int] = ..., lines_minor: _Optional[int] = ..., trued_up_minor: _Optional[int] = ..., quantity_before: _Optional[str] = ..., amount_before: _Optional[str] = ..., threshold_minor: _Optional[int] = ..., invoiced_minor: _Optional[int] = ..., uncharged_minor: _Optional[int] = ..., rated_minor: _Optional[int] = ..., rated_uncharged_minor: _Optional[int] = ..., rerated_revision: _Optional[int] = ...) -> None: ...
+    rated_credit_minor: int
+    def __init__(self, minimum_minor: _Optional[int] = ..., lines_minor: _Optional[int] = ..., trued_up_minor: _Optional[int] = ..., quantity_before: _Optional[str] = ..., amount_before: _Optional[str] = ..., threshold_minor: _Optional[int] = ..., invoiced_minor: _Optional[int] = ..., uncharged_minor: _Optional[int] = ..., rated_minor: _Optional[int] = ..., rated_uncharged_minor: _Optional[int] = ..., rerated_revision: _Optional[int] = ..., rated_credit_minor: _Optional[int] = ...) -> None: ...
 
 class InvoicePayment(_message.Message):
     __slots__ = ("id", "invoice_id", "amount_minor", "currency", "reference", "received_at")

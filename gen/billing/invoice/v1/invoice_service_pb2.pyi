@@ -173,6 +173,22 @@ class RecordPaymentResponse(_message.Message):
     invoice: _invoice_pb2.Invoice
     def __init__(self, payment: _Optional[_Union[_invoice_pb2.InvoicePayment, _Mapping]] = ..., invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ...) -> None: ...
 
+class ApplyCreditsRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "invoice_id")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    invoice_id: str
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., invoice_id: _Optional[str] = ...) -> None: ...
+
+class ApplyCreditsResponse(_message.Message):
+    __slots__ = ("invoice",)
+    INVOICE_FIELD_NUMBER: _ClassVar[int]
+    invoice: _invoice_pb2.Invoice
+    def __init__(self, invoice: _Optional[_Union[_invoice_pb2.Invoice, _Mapping]] = ...) -> None: ...
+
 class RenderInvoiceRequest(_message.Message):
     __slots__ = ("tenant_id", "invoice_id", "language", "format")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]

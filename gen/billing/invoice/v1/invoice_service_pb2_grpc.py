@@ -89,6 +89,11 @@ class InvoiceServiceStub:
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.SerializeToString,
                 response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentResponse.FromString,
                 _registered_method=True)
+        self.ApplyCredits = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/ApplyCredits',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ApplyCreditsRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ApplyCreditsResponse.FromString,
+                _registered_method=True)
         self.ExplainLine = channel.unary_unary(
                 '/billing.invoice.v1.InvoiceService/ExplainLine',
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ExplainLineRequest.SerializeToString,
@@ -164,7 +169,8 @@ class InvoiceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WriteOffInvoice(self, request, context):
-        """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable.
+        """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable. Refused
+        while the customer has prepaid credit, and more is due than corrections left of what the invoice charged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -199,6 +205,14 @@ class InvoiceServiceServicer:
 
     def RecordPayment(self, request, context):
         """Money that arrived outside the platform, in part or in full.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyCredits(self, request, context):
+        """Uses the customer's prepaid credits that hold now, in their order, for what is due of an open invoice: as when an
+        invoice is made, with credits that came later, such as what a correction gave back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -313,6 +327,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.RecordPayment,
                     request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.FromString,
                     response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentResponse.SerializeToString,
+            ),
+            'ApplyCredits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyCredits,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ApplyCreditsRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ApplyCreditsResponse.SerializeToString,
             ),
             'ExplainLine': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainLine,
@@ -647,6 +666,33 @@ class InvoiceService:
             '/billing.invoice.v1.InvoiceService/RecordPayment',
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.SerializeToString,
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RecordPaymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyCredits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/ApplyCredits',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ApplyCreditsRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ApplyCreditsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,7 +42,9 @@ class InvoiceServiceStub:
     """Numbers a draft, posts it to the ledger and opens it for payment."""
     VoidInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]
     WriteOffInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.WriteOffInvoiceRequest, _invoice_service_pb2.WriteOffInvoiceResponse]
-    """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable."""
+    """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable. Refused
+    while the customer has prepaid credit, and more is due than corrections left of what the invoice charged.
+    """
     CreateInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateInvoiceRequest, _invoice_service_pb2.CreateInvoiceResponse]
     """A one-off invoice as a draft, with the customer's discounts, credits and taxes."""
     ReissueInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ReissueInvoiceRequest, _invoice_service_pb2.ReissueInvoiceResponse]
@@ -52,6 +54,10 @@ class InvoiceServiceStub:
     """Newest first."""
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]
     """Money that arrived outside the platform, in part or in full."""
+    ApplyCredits: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ApplyCreditsRequest, _invoice_service_pb2.ApplyCreditsResponse]
+    """Uses the customer's prepaid credits that hold now, in their order, for what is due of an open invoice: as when an
+    invoice is made, with credits that came later, such as what a correction gave back.
+    """
     ExplainLine: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ExplainLineRequest, _invoice_service_pb2.ExplainLineResponse]
     """Where each cent of a line comes from, with a page of the usage records behind it."""
     ExportInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ExportInvoiceRequest, _invoice_service_pb2.ExportInvoiceResponse]
@@ -85,7 +91,9 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """Numbers a draft, posts it to the ledger and opens it for payment."""
     VoidInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]  # type: ignore[assignment]
     WriteOffInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.WriteOffInvoiceRequest, _invoice_service_pb2.WriteOffInvoiceResponse]  # type: ignore[assignment]
-    """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable."""
+    """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable. Refused
+    while the customer has prepaid credit, and more is due than corrections left of what the invoice charged.
+    """
     CreateInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateInvoiceRequest, _invoice_service_pb2.CreateInvoiceResponse]  # type: ignore[assignment]
     """A one-off invoice as a draft, with the customer's discounts, credits and taxes."""
     ReissueInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ReissueInvoiceRequest, _invoice_service_pb2.ReissueInvoiceResponse]  # type: ignore[assignment]
@@ -95,6 +103,10 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """Newest first."""
     RecordPayment: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]  # type: ignore[assignment]
     """Money that arrived outside the platform, in part or in full."""
+    ApplyCredits: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ApplyCreditsRequest, _invoice_service_pb2.ApplyCreditsResponse]  # type: ignore[assignment]
+    """Uses the customer's prepaid credits that hold now, in their order, for what is due of an open invoice: as when an
+    invoice is made, with credits that came later, such as what a correction gave back.
+    """
     ExplainLine: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ExplainLineRequest, _invoice_service_pb2.ExplainLineResponse]  # type: ignore[assignment]
     """Where each cent of a line comes from, with a page of the usage records behind it."""
     ExportInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ExportInvoiceRequest, _invoice_service_pb2.ExportInvoiceResponse]  # type: ignore[assignment]
@@ -161,7 +173,9 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.WriteOffInvoiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.WriteOffInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.WriteOffInvoiceResponse]]:
-        """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable."""
+        """Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable. Refused
+        while the customer has prepaid credit, and more is due than corrections left of what the invoice charged.
+        """
 
     @_abc_1.abstractmethod
     def CreateInvoice(
@@ -201,6 +215,16 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.RecordPaymentResponse, _abc.Awaitable[_invoice_service_pb2.RecordPaymentResponse]]:
         """Money that arrived outside the platform, in part or in full."""
+
+    @_abc_1.abstractmethod
+    def ApplyCredits(
+        self,
+        request: _invoice_service_pb2.ApplyCreditsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ApplyCreditsResponse, _abc.Awaitable[_invoice_service_pb2.ApplyCreditsResponse]]:
+        """Uses the customer's prepaid credits that hold now, in their order, for what is due of an open invoice: as when an
+        invoice is made, with credits that came later, such as what a correction gave back.
+        """
 
     @_abc_1.abstractmethod
     def ExplainLine(

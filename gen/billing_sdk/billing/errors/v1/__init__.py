@@ -262,8 +262,8 @@ class ErrorReason(betterproto2.Enum):
 
     USAGE_OUTSIDE_SUBSCRIPTION = 154
     """
-    FAILED_PRECONDITION {subscription_id, recorded_at}. The subscription was not running at that time; before it
-    begins, nothing is accepted.
+    FAILED_PRECONDITION {subscription_id, recorded_at}. The subscription was not running at that time: before it
+    begins, while it is paused and after it ended, nothing is accepted.
     """
 
     USAGE_RECORD_INVALID = 155
@@ -310,6 +310,20 @@ class ErrorReason(betterproto2.Enum):
     INVOICE_NOT_CREDITABLE = 167
     """
     FAILED_PRECONDITION {state}. Only invoices that are open or paid are given back by credit notes.
+    """
+
+    INVOICE_HAS_CORRECTIONS = 168
+    """
+    FAILED_PRECONDITION {line_id} or {invoice_id, credit_minor}. Corrections gave back some of what the invoice charged: give back the rest with a
+    credit note. Or it gives back what was corrected, which would be lost: issue it again, or credit its other lines.
+    Or it is to be written off, and the customer still has what corrections gave back: apply the customer's credits,
+    then write off what is still due.
+    """
+
+    PREPAID_CREDIT_MISSING = 169
+    """
+    FAILED_PRECONDITION {customer_id, currency}. The customer has no prepaid credit of the invoice's currency that holds
+    now; grant one, or record a payment.
     """
 
     JOURNAL_NOT_FOUND = 170
@@ -726,6 +740,8 @@ class ErrorReason(betterproto2.Enum):
             165: "ERROR_REASON_CREDIT_EXCEEDS_INVOICE",
             166: "ERROR_REASON_INVOICE_HAS_CREDIT_NOTES",
             167: "ERROR_REASON_INVOICE_NOT_CREDITABLE",
+            168: "ERROR_REASON_INVOICE_HAS_CORRECTIONS",
+            169: "ERROR_REASON_PREPAID_CREDIT_MISSING",
             170: "ERROR_REASON_JOURNAL_NOT_FOUND",
             171: "ERROR_REASON_BALANCE_OUT_OF_RANGE",
             180: "ERROR_REASON_WEBHOOK_NOT_FOUND",
@@ -856,6 +872,8 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_CREDIT_EXCEEDS_INVOICE": 165,
             "ERROR_REASON_INVOICE_HAS_CREDIT_NOTES": 166,
             "ERROR_REASON_INVOICE_NOT_CREDITABLE": 167,
+            "ERROR_REASON_INVOICE_HAS_CORRECTIONS": 168,
+            "ERROR_REASON_PREPAID_CREDIT_MISSING": 169,
             "ERROR_REASON_JOURNAL_NOT_FOUND": 170,
             "ERROR_REASON_BALANCE_OUT_OF_RANGE": 171,
             "ERROR_REASON_WEBHOOK_NOT_FOUND": 180,

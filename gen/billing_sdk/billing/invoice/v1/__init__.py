@@ -4,6 +4,8 @@
 # This file has been @generated
 
 __all__ = (
+    "ApplyCreditsRequest",
+    "ApplyCreditsResponse",
     "AssumedUsage",
     "BilledLine",
     "ChargePart",
@@ -25,6 +27,7 @@ __all__ = (
     "InvoiceBundle",
     "InvoiceCredit",
     "InvoiceCredited",
+    "InvoiceCreditsApplied",
     "InvoiceDiscount",
     "InvoiceFormat",
     "InvoiceGenerated",
@@ -207,6 +210,26 @@ class InvoiceState(betterproto2.Enum):
             "INVOICE_STATE_VOID": 4,
             "INVOICE_STATE_UNCOLLECTIBLE": 5,
         }
+
+
+@dataclass(eq=False, repr=False)
+class ApplyCreditsRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.invoice.v1", "ApplyCreditsRequest", ApplyCreditsRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ApplyCreditsResponse(betterproto2.Message):
+    invoice: "Invoice | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("billing.invoice.v1", "ApplyCreditsResponse", ApplyCreditsResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -749,6 +772,13 @@ class InvoiceCredit(betterproto2.Message):
     What the credit had left before; 0 of one that the invoice became, see `prepaid_minor`.
     """
 
+    applied_at: "datetime.datetime | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When ApplyCredits used it; not set: when the invoice was made.
+    """
+
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceCredit", InvoiceCredit)
 
@@ -774,6 +804,26 @@ default_message_pool.register_message("billing.invoice.v1", "InvoiceCredited", I
 
 
 @dataclass(eq=False, repr=False)
+class InvoiceCreditsApplied(betterproto2.Message):
+    """
+    Prepaid credits were used for what was due: `credit.applied` says which.
+    """
+
+    invoice_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    number: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    amount_minor: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+
+    amount_due_minor: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceCreditsApplied", InvoiceCreditsApplied)
+
+
+@dataclass(eq=False, repr=False)
 class InvoiceDiscount(betterproto2.Message):
     """
     What a discount took off the lines.
@@ -795,6 +845,11 @@ class InvoiceDiscount(betterproto2.Message):
     percent: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
 
     amount_minor: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+
+    subscription_id: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+    """
+    The one whose lines it is for; empty: for those of all.
+    """
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceDiscount", InvoiceDiscount)
@@ -927,7 +982,8 @@ class InvoiceLineEvidence(betterproto2.Message):
     invoiced_minor: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
     """
     Of a line that gives back some of what was never charged: what earlier lines of the same came to, and what of that
-    discounts took off, credit notes gave back, or was withdrawn or written off with its invoice. The line's
+    discounts, and credits before tax, took off, credit notes gave back, or was withdrawn or written off with its
+    invoice. The line is taxed as the newest of these that charged something. The line's
     `discount_minor` is its part of that, below zero.
     """
 
@@ -936,7 +992,8 @@ class InvoiceLineEvidence(betterproto2.Message):
     rated_minor: "int" = betterproto2.field(9, betterproto2.TYPE_INT64)
     """
     Of a price correction: what rating had charged of the same, and what of that was never charged. All that is rated
-    by now keeps that part; the line's `discount_minor` is what this adds to the uncharged of earlier lines.
+    by now keeps that part, of credits at most what they paid; the line's `discount_minor` is what this adds to the
+    uncharged of earlier lines.
     """
 
     rated_uncharged_minor: "int" = betterproto2.field(10, betterproto2.TYPE_INT64)
@@ -944,6 +1001,11 @@ class InvoiceLineEvidence(betterproto2.Message):
     rerated_revision: "int" = betterproto2.field(11, betterproto2.TYPE_INT32)
     """
     Of a price correction: which one of its charge it is, see ReratedCharge.
+    """
+
+    rated_credit_minor: "int" = betterproto2.field(12, betterproto2.TYPE_INT64)
+    """
+    Of `rated_uncharged_minor`, what credits before tax paid.
     """
 
 
@@ -1852,7 +1914,8 @@ class InvoiceServiceStub:
 
     def write_off_invoice(self, message: "WriteOffInvoiceRequest") -> "WriteOffInvoiceResponse":
         """
-        Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable.
+        Gives up what is due of an open invoice: it becomes bad debt, and can still be paid. Its tax stays payable. Refused
+        while the customer has prepaid credit, and more is due than corrections left of what the invoice charged.
         """
 
         return self._channel.unary_unary(
@@ -1911,6 +1974,18 @@ class InvoiceServiceStub:
             "/billing.invoice.v1.InvoiceService/RecordPayment",
             RecordPaymentRequest.SerializeToString,
             RecordPaymentResponse.FromString,
+        )(message)
+
+    def apply_credits(self, message: "ApplyCreditsRequest") -> "ApplyCreditsResponse":
+        """
+        Uses the customer's prepaid credits that hold now, in their order, for what is due of an open invoice: as when an
+        invoice is made, with credits that came later, such as what a correction gave back.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.invoice.v1.InvoiceService/ApplyCredits",
+            ApplyCreditsRequest.SerializeToString,
+            ApplyCreditsResponse.FromString,
         )(message)
 
     def explain_line(self, message: "ExplainLineRequest") -> "ExplainLineResponse":

@@ -526,12 +526,13 @@ class Journal(betterproto2.Message):
     """
     What happened: `invoice.finalized`, `invoice.voided`, `payment.recorded`, `invoice.written_off`,
     `invoice.recovered`, `credit.granted`, `credit.voided`, `credit_note.issued`, `revenue.recognized`,
-    `revenue.recognition_reversed`, `credit.expired`.
+    `revenue.recognition_reversed`, `credit.expired`, `invoice.credits_applied`, `invoice.credits_returned`.
     """
 
     source_id: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    The invoice, payment, credit or note; a source is posted once.
+    The invoice, payment, credit or note; a source is posted once. Of what can happen several times, it goes on with a
+    slash and what tells them apart.
     """
 
     customer_id: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
