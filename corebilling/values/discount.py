@@ -69,8 +69,16 @@ def uncharged_part(taken_minor: int, invoiced_minor: int, uncharged_minor: int) 
     return uncharged_of(min(taken_minor, invoiced_minor), invoiced_minor, uncharged_minor)
 
 
-def uncharged_now(amount_minor: int, rated_minor: int, uncharged_minor: int, credit_minor: int) -> int:
-    """What of an amount is not charged, once that takes the place of what was rated.
+def uncharged_now(
+    amount_minor: int,
+    *,
+    rated_minor: int,
+    uncharged_minor: int,
+    credit_minor: int,
+    invoiced_minor: int,
+    later_credit_minor: int,
+) -> int:
+    """What of an amount is not charged, once that takes the place of what was rated, and corrected since.
 
     Discounts were so much of each unit, and are of more units too; a credit was a sum that is not exceeded.
 
@@ -78,9 +86,13 @@ def uncharged_now(amount_minor: int, rated_minor: int, uncharged_minor: int, cre
         rated_minor: Above zero.
         uncharged_minor: What of that was not charged.
         credit_minor: What of this was paid by credits.
+        invoiced_minor: What it comes to with corrections, of which credits paid `later_credit_minor`.
     """
-    discounted_minor = uncharged_of(amount_minor, rated_minor, uncharged_minor - credit_minor)
-    return discounted_minor + uncharged_of(min(amount_minor, rated_minor), rated_minor, credit_minor)
+    return (
+        uncharged_of(amount_minor, rated_minor, uncharged_minor - credit_minor)
+        + uncharged_of(min(amount_minor, rated_minor), rated_minor, credit_minor)
+        + uncharged_of(min(amount_minor, invoiced_minor), invoiced_minor, later_credit_minor)
+    )
 
 
 def uncharged_of(amount_minor: int, invoiced_minor: int, uncharged_minor: int) -> int:

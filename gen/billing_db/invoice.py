@@ -366,45 +366,52 @@ async def list_invoiced_periods(
 
 
 LIST_INVOICED_BEFORE: Final = """-- name: ListInvoicedBefore :many
-SELECT n.place::int AS place, sum(l.amount_minor)::bigint AS amount_minor,
-    sum(
+SELECT
+    b.place::int AS place, sum(b.amount_minor)::bigint AS amount_minor, sum(b.uncharged_minor)::bigint AS uncharged_minor,
+    ((array_agg(b.taxes ORDER BY b.amount_minor - b.uncharged_minor DESC, b.id)
+        FILTER (WHERE b.amount_minor > 0))[1])::jsonb AS taxes,
+    ((array_agg(b.tax_exemption ORDER BY b.amount_minor - b.uncharged_minor DESC, b.id)
+        FILTER (WHERE b.amount_minor > 0))[1])::text AS tax_exemption,
+    ((array_agg(b.tax_category ORDER BY b.amount_minor - b.uncharged_minor DESC, b.id)
+        FILTER (WHERE b.amount_minor > 0))[1])::text AS tax_category
+FROM (
+    SELECT
+        n.place, l.id, l.amount_minor, l.taxes, l.tax_exemption, l.tax_category,
         uncharged_minor(
             i.state, i.amount_due_minor, i.total_minor - i.credited_minor, l.amount_minor,
             l.discount_minor + l.credit_minor,
             CASE i.credited_minor WHEN 0 THEN 0 ELSE credited_minor(i.tenant_id, i.id, l.id) END
+        ) AS uncharged_minor
+    FROM (
+        SELECT
+            unnest($1::text::text[]) AS subscription_id,
+            unnest($2::text[]) AS subscription_item_id,
+            unnest($3::text::text[]) AS price_id,
+            unnest($4::text::timestamptz[]) AS period_start,
+            unnest($5::text::timestamptz[]) AS period_end,
+            generate_subscripts($2::text[], 1) AS place
+    ) n
+    CROSS JOIN LATERAL (
+        SELECT i.id FROM invoices i
+        WHERE i.tenant_id = $6 AND i.subscription_id = n.subscription_id
+        UNION
+        SELECT k.invoice_id FROM invoice_cycles k
+        WHERE k.tenant_id = $6 AND k.subscription_id = n.subscription_id
+    ) m
+    JOIN invoices i ON i.tenant_id = $6 AND i.id = m.id
+    JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id
+        AND l.subscription_id = n.subscription_id AND l.period_start >= n.period_start
+    WHERE CASE
+            WHEN n.price_id <> '' THEN l.price_id = n.price_id AND l.period_start < n.period_end
+            WHEN n.subscription_item_id <> '' THEN
+                l.subscription_item_id = n.subscription_item_id AND l.period_start = n.period_start
+            ELSE l.type = 'true_up' AND l.period_start = n.period_start
+        END
+        AND NOT EXISTS (
+            SELECT FROM invoices a WHERE a.tenant_id = i.tenant_id AND a.replaces_invoice_id = i.id
         )
-    )::bigint AS uncharged_minor,
-    ((array_agg(l.taxes ORDER BY l.id DESC) FILTER (WHERE l.amount_minor > 0))[1])::jsonb AS taxes,
-    ((array_agg(l.tax_exemption ORDER BY l.id DESC) FILTER (WHERE l.amount_minor > 0))[1])::text AS tax_exemption
-FROM (
-    SELECT
-        unnest($1::text::text[]) AS subscription_id,
-        unnest($2::text[]) AS subscription_item_id,
-        unnest($3::text::text[]) AS price_id,
-        unnest($4::text::timestamptz[]) AS period_start,
-        unnest($5::text::timestamptz[]) AS period_end,
-        generate_subscripts($2::text[], 1) AS place
-) n
-CROSS JOIN LATERAL (
-    SELECT i.id FROM invoices i
-    WHERE i.tenant_id = $6 AND i.subscription_id = n.subscription_id
-    UNION
-    SELECT k.invoice_id FROM invoice_cycles k
-    WHERE k.tenant_id = $6 AND k.subscription_id = n.subscription_id
-) m
-JOIN invoices i ON i.tenant_id = $6 AND i.id = m.id
-JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id AND l.subscription_id = n.subscription_id
-    AND l.period_start >= n.period_start
-WHERE CASE
-        WHEN n.price_id <> '' THEN l.price_id = n.price_id AND l.period_start < n.period_end
-        WHEN n.subscription_item_id <> '' THEN
-            l.subscription_item_id = n.subscription_item_id AND l.period_start = n.period_start
-        ELSE l.type = 'true_up' AND l.period_start = n.period_start
-    END
-    AND NOT EXISTS (
-        SELECT FROM invoices a WHERE a.tenant_id = i.tenant_id AND a.replaces_invoice_id = i.id
-    )
-GROUP BY n.place
+) b
+GROUP BY b.place
 """
 
 
@@ -417,6 +424,7 @@ class ListInvoicedBeforeRow:
     uncharged_minor: int
     taxes: Json | None
     tax_exemption: str | None
+    tax_category: str | None
 
 
 async def list_invoiced_before(
@@ -431,8 +439,8 @@ async def list_invoiced_before(
 ) -> list[ListInvoicedBeforeRow]:
     """What lines came to on all invoices: of an item ('' stands for true-ups), that begin with a period, or of all items of
     a price, that begin within it. What of that is not to be given back: discounts and credits took it off, credit notes
-    gave it back, or the invoice was withdrawn or written off; and how the newest that charged something was taxed. Those
-    that were issued again count once. The arrays run in parallel; `place` is the first of which the place is 1.
+    gave it back, or the invoice was withdrawn or written off; and how the line that charged most was taxed. Those that
+    were issued again count once. The arrays run in parallel; `place` is the first of which the place is 1.
     """
     rows = await conn.fetch(
         LIST_INVOICED_BEFORE,
@@ -444,6 +452,43 @@ async def list_invoiced_before(
         tenant_id,
     )
     return [ListInvoicedBeforeRow(*row) for row in rows]
+
+
+LIST_PRICED_TOGETHER: Final = """-- name: ListPricedTogether :many
+SELECT l.id AS line_id, (c.basis->'full_period')::jsonb AS full_period
+FROM invoice_lines l
+JOIN charges c ON c.tenant_id = l.tenant_id AND c.id = l.charge_id
+WHERE l.tenant_id = $1 AND l.invoice_id = $2
+    AND c.kind IN ('usage', 'adjustment')
+    AND EXISTS (
+        SELECT
+        FROM billing_cycles k
+        JOIN charges o ON o.tenant_id = k.tenant_id AND o.cycle_id = k.id
+        WHERE k.tenant_id = l.tenant_id AND k.subscription_id = l.subscription_id AND o.price_id = c.price_id
+            AND o.basis ? 'priced_quantity' AND o.basis->'full_period' = c.basis->'full_period'
+    )
+"""
+
+
+@dataclass(slots=True)
+class ListPricedTogetherRow:
+    """A row of `list_priced_together`."""
+
+    line_id: str
+    full_period: Json
+
+
+async def list_priced_together(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    invoice_id: str,
+) -> list[ListPricedTogetherRow]:
+    """Of an invoice's lines, those of usage that was priced together with that of other items of the price, and the full
+    period that it was priced for.
+    """
+    rows = await conn.fetch(LIST_PRICED_TOGETHER, tenant_id, invoice_id)
+    return [ListPricedTogetherRow(*row) for row in rows]
 
 
 LIST_COMMITTED_PERIODS: Final = """-- name: ListCommittedPeriods :many

@@ -30,10 +30,16 @@ SELECT
             AND r.period_start = c.period_start
     )::int AS revision,
     coalesce(l.amount_minor, 0)::bigint AS billed_minor, coalesce(l.uncharged_minor, 0)::bigint AS uncharged_minor,
-    coalesce(l.rated_minor, 0)::bigint AS rated_minor,
-    coalesce(l.rated_uncharged_minor, 0)::bigint AS rated_uncharged_minor,
-    coalesce(l.rated_credit_minor, 0)::bigint AS rated_credit_minor, l.taxes::jsonb AS taxes,
-    l.tax_exemption::text AS tax_exemption,
+    coalesce(CASE WHEN l.rated_minor > 0 THEN l.rated_minor ELSE l.amount_minor END, 0)::bigint AS rated_minor,
+    coalesce(CASE WHEN l.rated_minor > 0 THEN l.rated_uncharged_minor ELSE l.uncharged_minor END, 0)::bigint
+        AS rated_uncharged_minor,
+    coalesce(CASE WHEN l.rated_minor > 0 THEN l.rated_above_minor ELSE l.above_minor END, 0)::bigint
+        AS rated_above_minor,
+    coalesce(CASE WHEN l.rated_minor > 0 THEN l.rated_credit_minor ELSE l.credit_minor END, 0)::bigint
+        AS rated_credit_minor,
+    coalesce(CASE WHEN l.rated_minor > 0 THEN l.credit_minor - l.rated_credit_minor END, 0)::bigint
+        AS later_credit_minor,
+    l.taxes::jsonb AS taxes, l.tax_exemption::text AS tax_exemption, l.tax_category::text AS tax_category,
     coalesce(l.line_ids, '{}')::text[] AS line_ids,
     -- Usage that came late was rated, and is on its way to an invoice.
     (c.kind = 'usage' AND coalesce(t.billed_quantity <> l.used_quantity, false))::boolean AS awaits_invoice
@@ -44,16 +50,22 @@ LEFT JOIN usage_totals t ON t.tenant_id = c.tenant_id AND t.subscription_item_id
 LEFT JOIN LATERAL (
     SELECT
         sum(n.amount_minor) AS amount_minor, sum(n.uncharged_minor) AS uncharged_minor,
+        sum(n.uncharged_minor) FILTER (WHERE n.amount_minor > 0) AS above_minor, sum(n.credit_minor) AS credit_minor,
         sum(n.amount_minor) FILTER (WHERE NOT n.keeps_discounts) AS rated_minor,
+        sum(n.uncharged_minor) FILTER (WHERE n.amount_minor > 0 AND NOT n.keeps_discounts) AS rated_above_minor,
         sum(n.uncharged_minor) FILTER (WHERE NOT n.keeps_discounts) AS rated_uncharged_minor,
-        sum(n.credit_minor) FILTER (WHERE NOT n.keeps_discounts) AS rated_credit_minor,
-        (array_agg(n.taxes ORDER BY n.id DESC) FILTER (WHERE n.amount_minor > 0))[1] AS taxes,
-        (array_agg(n.tax_exemption ORDER BY n.id DESC) FILTER (WHERE n.amount_minor > 0))[1] AS tax_exemption,
+        coalesce(sum(n.credit_minor) FILTER (WHERE NOT n.keeps_discounts), 0) AS rated_credit_minor,
+        (array_agg(n.taxes ORDER BY n.amount_minor - n.uncharged_minor DESC, n.id)
+            FILTER (WHERE n.amount_minor > 0))[1] AS taxes,
+        (array_agg(n.tax_exemption ORDER BY n.amount_minor - n.uncharged_minor DESC, n.id)
+            FILTER (WHERE n.amount_minor > 0))[1] AS tax_exemption,
+        (array_agg(n.tax_category ORDER BY n.amount_minor - n.uncharged_minor DESC, n.id)
+            FILTER (WHERE n.amount_minor > 0))[1] AS tax_category,
         array_agg(n.id ORDER BY n.id) AS line_ids,
         sum(n.quantity) FILTER (WHERE n.type IN ('usage', 'adjustment')) AS used_quantity
     FROM (
         SELECT
-            n.id, n.type, n.quantity, n.amount_minor, n.taxes, n.tax_exemption,
+            n.id, n.type, n.quantity, n.amount_minor, n.taxes, n.tax_exemption, n.tax_category,
             CASE v.state WHEN 'void' THEN 0 ELSE n.credit_minor END AS credit_minor,
             uncharged_minor(
                 v.state, v.amount_due_minor, v.total_minor - v.credited_minor, n.amount_minor,
@@ -100,9 +112,12 @@ class ListBilledChargesRow:
     uncharged_minor: int
     rated_minor: int
     rated_uncharged_minor: int
+    rated_above_minor: int
     rated_credit_minor: int
+    later_credit_minor: int
     taxes: Json | None
     tax_exemption: str | None
+    tax_category: str | None
     line_ids: list[str]
     awaits_invoice: bool
 
@@ -116,7 +131,9 @@ async def list_billed_charges(
     """What a cycle's fees and usage are billed with: as they were rated, with the price that one was corrected to since, all
     usage of the period so far, and what invoices hold of it, also those over several subscriptions. Those withdrawn count
     too, unless they were issued again: what was let go is not asked for again. `rated_minor` is without corrections that
-    keep the discounts of what they correct; of what is not charged of it, credits before tax paid `rated_credit_minor`.
+    keep the discounts of what they correct, as long as something is left of it. `rated_above_minor` is what is not charged of
+    those of its lines that charged something, of which credits before tax paid `rated_credit_minor`. Taxes are those of
+    the line that charged most.
     """
     rows = await conn.fetch(LIST_BILLED_CHARGES, tenant_id, cycle_id)
     return [ListBilledChargesRow(*row) for row in rows]

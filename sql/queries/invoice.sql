@@ -164,50 +164,74 @@ GROUP BY l.subscription_id, l.period_start, (l.type = 'true_up')
 ORDER BY l.subscription_id, l.period_start;
 
 -- name: ListInvoicedBefore :many
--- nullable: taxes, tax_exemption
+-- nullable: taxes, tax_exemption, tax_category
 -- What lines came to on all invoices: of an item ('' stands for true-ups), that begin with a period, or of all items of
 -- a price, that begin within it. What of that is not to be given back: discounts and credits took it off, credit notes
--- gave it back, or the invoice was withdrawn or written off; and how the newest that charged something was taxed. Those
--- that were issued again count once. The arrays run in parallel; `place` is the first of which the place is 1.
-SELECT n.place::int AS place, sum(l.amount_minor)::bigint AS amount_minor,
-    sum(
+-- gave it back, or the invoice was withdrawn or written off; and how the line that charged most was taxed. Those that
+-- were issued again count once. The arrays run in parallel; `place` is the first of which the place is 1.
+SELECT
+    b.place::int AS place, sum(b.amount_minor)::bigint AS amount_minor, sum(b.uncharged_minor)::bigint AS uncharged_minor,
+    ((array_agg(b.taxes ORDER BY b.amount_minor - b.uncharged_minor DESC, b.id)
+        FILTER (WHERE b.amount_minor > 0))[1])::jsonb AS taxes,
+    ((array_agg(b.tax_exemption ORDER BY b.amount_minor - b.uncharged_minor DESC, b.id)
+        FILTER (WHERE b.amount_minor > 0))[1])::text AS tax_exemption,
+    ((array_agg(b.tax_category ORDER BY b.amount_minor - b.uncharged_minor DESC, b.id)
+        FILTER (WHERE b.amount_minor > 0))[1])::text AS tax_category
+FROM (
+    SELECT
+        n.place, l.id, l.amount_minor, l.taxes, l.tax_exemption, l.tax_category,
         uncharged_minor(
             i.state, i.amount_due_minor, i.total_minor - i.credited_minor, l.amount_minor,
             l.discount_minor + l.credit_minor,
             CASE i.credited_minor WHEN 0 THEN 0 ELSE credited_minor(i.tenant_id, i.id, l.id) END
+        ) AS uncharged_minor
+    FROM (
+        SELECT
+            unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
+            unnest(sqlc.arg(item_ids)::text[]) AS subscription_item_id,
+            unnest(sqlc.arg(price_ids)::text[]) AS price_id,
+            unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
+            unnest(sqlc.arg(period_ends)::timestamptz[]) AS period_end,
+            generate_subscripts(sqlc.arg(item_ids)::text[], 1) AS place
+    ) n
+    CROSS JOIN LATERAL (
+        SELECT i.id FROM invoices i
+        WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = n.subscription_id
+        UNION
+        SELECT k.invoice_id FROM invoice_cycles k
+        WHERE k.tenant_id = sqlc.arg(tenant_id) AND k.subscription_id = n.subscription_id
+    ) m
+    JOIN invoices i ON i.tenant_id = sqlc.arg(tenant_id) AND i.id = m.id
+    JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id
+        AND l.subscription_id = n.subscription_id AND l.period_start >= n.period_start
+    WHERE CASE
+            WHEN n.price_id <> '' THEN l.price_id = n.price_id AND l.period_start < n.period_end
+            WHEN n.subscription_item_id <> '' THEN
+                l.subscription_item_id = n.subscription_item_id AND l.period_start = n.period_start
+            ELSE l.type = 'true_up' AND l.period_start = n.period_start
+        END
+        AND NOT EXISTS (
+            SELECT FROM invoices a WHERE a.tenant_id = i.tenant_id AND a.replaces_invoice_id = i.id
         )
-    )::bigint AS uncharged_minor,
-    ((array_agg(l.taxes ORDER BY l.id DESC) FILTER (WHERE l.amount_minor > 0))[1])::jsonb AS taxes,
-    ((array_agg(l.tax_exemption ORDER BY l.id DESC) FILTER (WHERE l.amount_minor > 0))[1])::text AS tax_exemption
-FROM (
-    SELECT
-        unnest(sqlc.arg(subscription_ids)::text[]) AS subscription_id,
-        unnest(sqlc.arg(item_ids)::text[]) AS subscription_item_id,
-        unnest(sqlc.arg(price_ids)::text[]) AS price_id,
-        unnest(sqlc.arg(period_starts)::timestamptz[]) AS period_start,
-        unnest(sqlc.arg(period_ends)::timestamptz[]) AS period_end,
-        generate_subscripts(sqlc.arg(item_ids)::text[], 1) AS place
-) n
-CROSS JOIN LATERAL (
-    SELECT i.id FROM invoices i
-    WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.subscription_id = n.subscription_id
-    UNION
-    SELECT k.invoice_id FROM invoice_cycles k
-    WHERE k.tenant_id = sqlc.arg(tenant_id) AND k.subscription_id = n.subscription_id
-) m
-JOIN invoices i ON i.tenant_id = sqlc.arg(tenant_id) AND i.id = m.id
-JOIN invoice_lines l ON l.tenant_id = i.tenant_id AND l.invoice_id = i.id AND l.subscription_id = n.subscription_id
-    AND l.period_start >= n.period_start
-WHERE CASE
-        WHEN n.price_id <> '' THEN l.price_id = n.price_id AND l.period_start < n.period_end
-        WHEN n.subscription_item_id <> '' THEN
-            l.subscription_item_id = n.subscription_item_id AND l.period_start = n.period_start
-        ELSE l.type = 'true_up' AND l.period_start = n.period_start
-    END
-    AND NOT EXISTS (
-        SELECT FROM invoices a WHERE a.tenant_id = i.tenant_id AND a.replaces_invoice_id = i.id
-    )
-GROUP BY n.place;
+) b
+GROUP BY b.place;
+
+-- name: ListPricedTogether :many
+-- nullable: none
+-- Of an invoice's lines, those of usage that was priced together with that of other items of the price, and the full
+-- period that it was priced for.
+SELECT l.id AS line_id, (c.basis->'full_period')::jsonb AS full_period
+FROM invoice_lines l
+JOIN charges c ON c.tenant_id = l.tenant_id AND c.id = l.charge_id
+WHERE l.tenant_id = sqlc.arg(tenant_id) AND l.invoice_id = sqlc.arg(invoice_id)
+    AND c.kind IN ('usage', 'adjustment')
+    AND EXISTS (
+        SELECT
+        FROM billing_cycles k
+        JOIN charges o ON o.tenant_id = k.tenant_id AND o.cycle_id = k.id
+        WHERE k.tenant_id = l.tenant_id AND k.subscription_id = l.subscription_id AND o.price_id = c.price_id
+            AND o.basis ? 'priced_quantity' AND o.basis->'full_period' = c.basis->'full_period'
+    );
 
 -- name: ListCommittedPeriods :many
 -- The periods with a minimum, of some subscriptions, that some times lie in. The arrays run in parallel.

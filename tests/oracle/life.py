@@ -238,11 +238,12 @@ class Life:
         line = charge.line
         earlier = [done for done in self.booked if self.charging.are_same(done.charge, charge)]
         beside = [other for before, other in settled if self.charging.are_same(before, charge)]
-        taxed = [done.category for done in earlier if done.charge.line.amount_minor > 0]
+        above = [done for done in earlier if done.charge.line.amount_minor > 0]
+        most = max(above, key=lambda done: done.charge.line.amount_minor - done.uncharged_minor, default=None)
         if charge.corrects:
             one.corrects, one.discount_minor = charge.discount_minor is not None, charge.discount_minor or 0
-            if one.corrects and taxed:
-                one.category = taxed[-1]
+            if one.corrects and most:
+                one.category = most.category
             return
         invoiced_minor = sum(done.charge.line.amount_minor for done in earlier)
         invoiced_minor += sum(other.amount_minor for other in beside)
@@ -251,7 +252,7 @@ class Life:
             uncharged_minor = sum(done.uncharged_minor for done in earlier)
             uncharged_minor += sum(other.discount_minor for other in beside)
             one.corrects = True
-            one.category = taxed[-1] if taxed else one.category
+            one.category = most.category if most else one.category
             if invoiced_minor > 0:
                 one.discount_minor = -invoicing.rounded(
                     Fraction(uncharged_minor * taken_minor, invoiced_minor)

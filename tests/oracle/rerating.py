@@ -78,6 +78,8 @@ def _corrected(
     invoiced_minor = sum(one.charge.line.amount_minor for one in same)
     difference_minor = amount_minor - invoiced_minor
     rated = [one for one in same if not one.charge.keeps]
+    if sum(one.charge.line.amount_minor for one in rated) <= 0:
+        rated = same
     discount_minor = _discount(same, rated, amount_minor)
     if not difference_minor and not discount_minor:
         return None
@@ -95,17 +97,27 @@ def _discount(same: list[Booked], rated: list[Booked], amount_minor: int) -> int
     uncharged_minor = sum(one.uncharged_minor for one in same)
     rated_minor = sum(one.charge.line.amount_minor for one in rated)
     if rated_minor > 0:
-        credit_minor = sum(one.credit_minor for one in rated)
-        off_minor = sum(one.uncharged_minor for one in rated) - credit_minor
-        kept = rounded(Fraction(off_minor * amount_minor, rated_minor))
-        paid = rounded(Fraction(credit_minor * min(amount_minor, rated_minor), rated_minor))
-        return kept + paid - uncharged_minor
+        left_minor = max(0, sum(one.uncharged_minor for one in rated))
+        above_minor = sum(one.uncharged_minor for one in rated if one.charge.line.amount_minor > 0)
+        paid_minor = min(sum(one.credit_minor for one in rated), above_minor)
+        credit_minor = _part(paid_minor, left_minor, above_minor)
+        later_minor = sum(one.credit_minor for one in same) - sum(one.credit_minor for one in rated)
+        return (
+            _part(sum(one.uncharged_minor for one in rated) - credit_minor, amount_minor, rated_minor)
+            + _part(credit_minor, min(amount_minor, rated_minor), rated_minor)
+            + _part(later_minor, min(amount_minor, invoiced_minor), invoiced_minor)
+            - uncharged_minor
+        )
     if amount_minor >= invoiced_minor:
         return None
     if invoiced_minor <= 0:
         return 0
     taken_minor = min(invoiced_minor - amount_minor, invoiced_minor)
     return -rounded(Fraction(uncharged_minor * taken_minor, invoiced_minor))
+
+
+def _part(minor: int, amount_minor: int, of_minor: int) -> int:
+    return rounded(Fraction(minor * amount_minor, of_minor)) if of_minor > 0 else 0
 
 
 def _amounts(charging: Charging, run: Run, line: Line, part: Part, price: Price) -> tuple[Fraction, Fraction]:

@@ -276,7 +276,9 @@ async def test_what_a_credit_note_took_back_of_a_correction_can_be_given_back_ag
     assert (await give_back(platform, first.id)).credit_note.subtotal_minor == FEE + 50000
 
 
-async def around_a_pause(platform: Platform, model: catalog_pb2.PriceModel) -> invoice_pb2.Invoice:
+async def around_a_pause(
+    platform: Platform, model: catalog_pb2.PriceModel, percent: str = "50"
+) -> invoice_pb2.Invoice:
     """1,000 units and then 100, half off: 11.00 by volume, as 100.00 and -89.00, or 101.00 graduated."""
     product, meter = await new_product(platform), await new_meter(platform)
     tiers = [
@@ -285,8 +287,9 @@ async def around_a_pause(platform: Platform, model: catalog_pb2.PriceModel) -> i
     ]
     price = await metered_price(platform, product.id, meter.id, model=model, unit_amount="", tiers=tiers)
     made = await subscribe(platform, price)
-    await coupon(platform, "OFF", percent="50", duration=1)
-    await redeem(platform, "OFF", made.customer_id)
+    if percent != "0":
+        await coupon(platform, "OFF", percent=percent, duration=1)
+        await redeem(platform, "OFF", made.customer_id)
     await use(platform, made.id, 1000, START, key="a")
     platform.clock.advance(days=5)
     await pause(platform, made.id)
@@ -313,3 +316,20 @@ async def test_items_that_are_priced_together_are_given_back_together(
     await platform.pass_time(days=31)
     assert await charged(platform) == 0
     assert (await balances(platform)).get("REVENUE", 0) == 0
+
+
+async def test_notes_share_what_is_left_of_what_is_priced_together(platform: Platform):
+    """Of 11.00 by volume, a correction gives back 1.00: 100 units are 10.00 by themselves, as notes may."""
+    first = await around_a_pause(platform, catalog_pb2.PRICE_MODEL_VOLUME, percent="0")
+    await retract(platform, "a")
+    await platform.pass_time(days=31)
+    refusal = await refused(give_back(platform, first.id, **{first.lines[0].id: 1100}))
+    assert (refusal.reason, refusal.facts["creditable_minor"]) == ("CREDIT_EXCEEDS_INVOICE", "1000")
+    await give_back(platform, first.id, **{first.lines[0].id: 1000})
+    assert (await balances(platform)).get("REVENUE", 0) == 0
+
+
+async def test_what_is_cheaper_together_corrects_nothing(platform: Platform):
+    """100.00 and -89.00 of one invoice: it can be withdrawn like any other."""
+    first = await around_a_pause(platform, catalog_pb2.PRICE_MODEL_VOLUME)
+    assert (await void(platform, first.id)).state == invoice_pb2.INVOICE_STATE_VOID

@@ -14,7 +14,7 @@ from tests.support.bundle import as_fields, bundle_of, differences
 from tests.support.catalog import metered_price, new_meter, new_product, subscribe
 from tests.support.correction import correct, rerate, retract
 from tests.support.invoice import invoices_of
-from tests.support.money import balances, coupon, credit, customer_in, pay, redeem, tax_rate
+from tests.support.money import balances, coupon, credit, customer_in, pay, redeem, tax_rate, void
 from tests.support.platform import Platform
 from tests.support.reporting import use
 
@@ -74,6 +74,22 @@ async def test_an_exemption_that_came_later_gives_back_the_tax(platform: Platfor
     )
     await platform.stub(TaxServiceStub).SetTaxExemption(exemption)
     assert await books_once_taken_back(platform) == {"CASH": 59500, "CUSTOMER_CREDIT": -59500}
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+async def test_what_charged_most_says_how_all_is_taxed(platform: Platform, withdrawn: bool):
+    """500 units without tax, and a late one with it: whether its invoice is withdrawn or not."""
+    made = await invoiced(platform)
+    await tax_rate(platform, "19")
+    await use(platform, made.subscription_id, 1, START, key="late")
+    await platform.pass_time(days=31)
+    late = (await invoices_of(platform))[-1]
+    if withdrawn:
+        await void(platform, late.id)
+    await retract(platform, "late")
+    books = await books_once_taken_back(platform)
+    assert books["CUSTOMER_CREDIT"] == -(50000 if withdrawn else 50100)
+    assert -books.get("TAX_PAYABLE", 0) == (0 if withdrawn else 19)
 
 
 @pytest.mark.parametrize(("promotional_minor", "given_back_minor"), [(50000, 0), (25000, 29750), (1, 59499)])

@@ -5,14 +5,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
+from billing_db import invoice as invoice_sql
 from billing_db.models import CreditNote as CreditNoteRow
 from billing_db.models import InvoiceLine
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.invoice.giving_back import Same, invoiced_before
 from corebilling.errors import FailedPrecondition, InvalidArgument
+from corebilling.mapping import moment_of
 from corebilling.values.credit_note import CreditNote
 from corebilling.values.money import round_number
+from corebilling.values.period import Period
 
 
 class Room:
@@ -22,9 +25,14 @@ class Room:
     """
 
     def __init__(
-        self, lines: Sequence[InvoiceLine], earlier: Sequence[CreditNote], charged: Mapping[Same, int]
+        self,
+        lines: Mapping[str, InvoiceLine],
+        same: Mapping[str, Same],
+        earlier: Sequence[CreditNote],
+        charged: Mapping[Same, int],
     ) -> None:
-        self._lines = lines
+        self._lines = lines.values()
+        self._same = same
         self._earlier = earlier
         self._charged = charged
 
@@ -32,7 +40,7 @@ class Room:
         """As much of the items as may be given back; what takes back again makes room for the others."""
         room, fitting = dict(self._charged), {}
         for line in sorted(self._lines, key=lambda line: items.get(line.id, 0) > 0):
-            amount_minor, same = items.get(line.id, 0), _same(line)
+            amount_minor, same = items.get(line.id, 0), self._same[line.id]
             if same in room and amount_minor > 0:
                 amount_minor = min(amount_minor, _most(line, room[same]))
             if amount_minor:
@@ -45,9 +53,9 @@ class Room:
         """Raises InvalidArgument: CREDIT_EXCEEDS_INVOICE when corrections gave back some of it."""
         taken: dict[Same, int] = defaultdict(int)
         for line in self._lines:
-            taken[_same(line)] += self._charge(line, items.get(line.id, 0))
+            taken[self._same[line.id]] += self._charge(line, items.get(line.id, 0))
         for line in self._lines:
-            same = _same(line)
+            same = self._same[line.id]
             if same in self._charged and taken[same] > max(0, self._charged[same]):
                 raise _gave_back(line.id, self.fit(items).get(line.id, 0))
 
@@ -55,30 +63,31 @@ class Room:
         """Raises FailedPrecondition: INVOICE_HAS_CORRECTIONS when corrections gave back some of it."""
         taken: dict[Same, int] = defaultdict(int)
         for line in self._lines:
-            taken[_same(line)] += _charged(line)
+            taken[self._same[line.id]] += _charged(line)
         for line in self._lines:
-            if taken[_same(line)] > self._charged.get(_same(line), taken[_same(line)]):
+            same = self._same[line.id]
+            if taken[same] > self._charged.get(same, taken[same]):
                 raise _has_corrections(
                     line,
                     "Corrections gave back some of what the invoice charged; give back the rest with a "
-                    "credit note.",
+                    "credit note, once it is finalized.",
                 )
 
     def check_corrects_nothing(self) -> None:
         """Raises FailedPrecondition: INVOICE_HAS_CORRECTIONS when it gives some back itself."""
         for line in self._lines:
-            if _same(line) in self._charged and _charged(line) < 0:
+            if (line.evidence or {}).get("invoiced_minor") and _charged(line) < 0:
                 raise _has_corrections(
                     line,
                     "The invoice gives back what was corrected, which would be lost; issue it again, or give "
-                    "back its other lines with a credit note.",
+                    "back its other lines with a credit note, once it is finalized.",
                 )
 
     def left_of(self, total_minor: int) -> int:
         """Of a total over what notes left of the lines, what corrections left of it; rounded up."""
         own: dict[Same, int] = defaultdict(int)
         for line in self._lines:
-            own[_same(line)] += self._charge(line, line.amount_minor - self._noted(line))
+            own[self._same[line.id]] += self._charge(line, line.amount_minor - self._noted(line))
         net_minor = sum(own.values())
         left_minor = sum(min(minor, self._charged.get(same, minor)) for same, minor in own.items())
         if left_minor >= net_minor or net_minor <= 0:
@@ -95,10 +104,17 @@ class Room:
 
 
 async def room_of(tx: Transaction, lines: Sequence[InvoiceLine], earlier: Sequence[CreditNote]) -> Room:
-    """Reads what all invoices charged for the same as the lines."""
-    before = await invoiced_before(tx, {_same(line) for line in lines if line.subscription_id})
-    charged = {same: one.amount_minor - one.uncharged_minor for same, one in before.items()}
-    return Room(lines, earlier, charged)
+    """Reads what all invoices charged for the same as the lines of one."""
+    together = {
+        row.line_id: Period(moment_of(row.full_period["start"]), moment_of(row.full_period["end"]))
+        for row in await invoice_sql.list_priced_together(
+            tx, tenant_id=tx.tenant_id, invoice_id=lines[0].invoice_id
+        )
+    }
+    same = {line.id: _same(line, together.get(line.id)) for line in lines}
+    before = await invoiced_before(tx, {same[line.id] for line in lines if line.subscription_id})
+    charged = {one: known.amount_minor - known.uncharged_minor for one, known in before.items()}
+    return Room({line.id: line for line in lines}, same, earlier, charged)
 
 
 def notes_of(rows: Iterable[CreditNoteRow]) -> list[CreditNote]:
@@ -112,7 +128,9 @@ def notes_of(rows: Iterable[CreditNoteRow]) -> list[CreditNote]:
     ]
 
 
-def _same(line: InvoiceLine) -> Same:
+def _same(line: InvoiceLine, together: Period | None) -> Same:
+    if together is not None:
+        return Same(line.subscription_id or "", "", together.start, line.price_id or "", together.end)
     return Same(line.subscription_id or "", line.subscription_item_id or "", line.period_start)
 
 

@@ -31,12 +31,13 @@ class Same(NamedTuple):
 
 @dataclass(slots=True)
 class Before:
-    """What lines of the same came to, what of that was never charged, and how the newest was taxed."""
+    """What lines of the same came to, what of that was never charged, and how what charged most was taxed."""
 
     amount_minor: int = 0
     uncharged_minor: int = 0
     taxes: Sequence[Mapping[str, Any]] | None = None
     exemption: str = ""
+    tax_category: str = ""
 
 
 class Invoiced:
@@ -68,7 +69,9 @@ class Invoiced:
         }
         before.amount_minor += line.amount_minor
         before.uncharged_minor -= part_minor
-        return replace(line, settled=Settled(-part_minor, before.taxes, before.exemption), evidence=evidence)
+        category = line.tax_category if before.taxes is None else before.tax_category
+        settled = Settled(-part_minor, before.taxes, before.exemption)
+        return replace(line, settled=settled, tax_category=category, evidence=evidence)
 
 
 async def load(tx: Transaction, lines: Iterable[DraftLine]) -> Invoiced:
@@ -90,7 +93,13 @@ async def invoiced_before(tx: Transaction, wanted: Iterable[Same]) -> dict[Same,
         period_ends=[one.period_end or one.period_start for one in same],
     )
     return {
-        same[row.place - 1]: Before(row.amount_minor, row.uncharged_minor, row.taxes, row.tax_exemption or "")
+        same[row.place - 1]: Before(
+            row.amount_minor,
+            row.uncharged_minor,
+            row.taxes,
+            row.tax_exemption or "",
+            row.tax_category or "",
+        )
         for row in rows
     }
 

@@ -99,7 +99,12 @@ def _settled_discount(line: pb.InvoiceLine) -> int | None:
     if told.rated_minor > 0:
         by_now_minor = told.invoiced_minor + line.amount_minor
         now_minor = uncharged_now(
-            by_now_minor, told.rated_minor, told.rated_uncharged_minor, told.rated_credit_minor
+            by_now_minor,
+            rated_minor=told.rated_minor,
+            uncharged_minor=told.rated_uncharged_minor,
+            credit_minor=told.rated_credit_minor,
+            invoiced_minor=told.invoiced_minor,
+            later_credit_minor=told.later_credit_minor,
         )
         return now_minor - told.uncharged_minor
     if line.amount_minor >= 0 or not told.invoiced_minor:

@@ -21,7 +21,14 @@ from corebilling.domains.invoice.making import InvoiceMaker
 from corebilling.domains.invoice.model import InvoiceState, check_line
 from corebilling.domains.invoice.reckoning import Settled
 from corebilling.domains.rating.prices import price_of
-from corebilling.domains.rating.rerating import Rerated, charges_at, check_correction, negotiated, rate_again
+from corebilling.domains.rating.rerating import (
+    Rerated,
+    charges_at,
+    check_correction,
+    negotiated,
+    rate_again,
+    rated_credit_minor,
+)
 from corebilling.domains.schedule.model import CycleState
 from corebilling.domains.schedule.rows import find_cycle
 from corebilling.errors import FailedPrecondition, NotFound
@@ -201,7 +208,9 @@ def _occasion(made: _Correction) -> draft.Occasion:
 
 def _line(one: Rerated, corrected: Price, subscription_id: str, tax_category: str) -> draft.DraftLine:
     """The difference as one unit, for the charge's period: the rerated charge has how it came about."""
-    charge = one.charge
+    charge, settled = one.charge, None
+    if one.discount_minor is not None:
+        settled = Settled(one.discount_minor, charge.taxes, charge.tax_exemption or "")
     return draft.DraftLine(
         type="one_time",
         description=f"{charge.description} (price corrected)",
@@ -215,11 +224,9 @@ def _line(one: Rerated, corrected: Price, subscription_id: str, tax_category: st
         subscription_item_id=charge.subscription_item_id,
         tiers=[],
         steps=[],
-        tax_category=tax_category,
+        tax_category=tax_category if settled is None or charge.taxes is None else charge.tax_category or "",
         subscription_id=subscription_id,
-        settled=None
-        if one.discount_minor is None
-        else Settled(one.discount_minor, charge.taxes, charge.tax_exemption or ""),
+        settled=settled,
         evidence={**_discounted(one), "rerated_revision": charge.revision + 1},
     )
 
@@ -235,7 +242,8 @@ def _discounted(one: Rerated) -> dict[str, int]:
     return before | {
         "rated_minor": charge.rated_minor,
         "rated_uncharged_minor": charge.rated_uncharged_minor,
-        "rated_credit_minor": charge.rated_credit_minor,
+        "rated_credit_minor": rated_credit_minor(charge),
+        "later_credit_minor": charge.later_credit_minor,
     }
 
 

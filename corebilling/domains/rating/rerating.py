@@ -9,7 +9,7 @@ from billing_db.rerating import ListBilledChargesRow
 
 from corebilling.domains.rating.model import ChargeKind
 from corebilling.errors import FailedPrecondition, InvalidArgument
-from corebilling.values.discount import uncharged_now, uncharged_part
+from corebilling.values.discount import uncharged_now, uncharged_of, uncharged_part
 from corebilling.values.money import exact_amount, minor_units
 from corebilling.values.price import BY_RECORD, Price, PriceModel, Rated, prorate, rate
 from corebilling.values.price_together import rate_served
@@ -124,13 +124,24 @@ def rate_again(charge: ListBilledChargesRow, price: Price) -> Rerated:
 def _discount(charge: ListBilledChargesRow, amount_minor: int) -> int | None:
     if charge.rated_minor > 0:
         now_minor = uncharged_now(
-            amount_minor, charge.rated_minor, charge.rated_uncharged_minor, charge.rated_credit_minor
+            amount_minor,
+            rated_minor=charge.rated_minor,
+            uncharged_minor=charge.rated_uncharged_minor,
+            credit_minor=rated_credit_minor(charge),
+            invoiced_minor=charge.billed_minor,
+            later_credit_minor=charge.later_credit_minor,
         )
         return now_minor - charge.uncharged_minor
     if amount_minor < charge.billed_minor:
         taken_minor = charge.billed_minor - amount_minor
         return -uncharged_part(taken_minor, charge.billed_minor, charge.uncharged_minor)
     return None
+
+
+def rated_credit_minor(charge: ListBilledChargesRow) -> int:
+    """Of what is not charged of what was rated, what credits paid: usage taken back took its part of it."""
+    left_minor = max(0, charge.rated_uncharged_minor)
+    return uncharged_of(left_minor, charge.rated_above_minor, charge.rated_credit_minor)
 
 
 def corrected(

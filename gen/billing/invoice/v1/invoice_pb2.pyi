@@ -223,7 +223,7 @@ class InvoiceLine(_message.Message):
     def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[InvoiceLineType, str]] = ..., description: _Optional[str] = ..., period: _Optional[_Union[_period_pb2.Period, _Mapping]] = ..., quantity: _Optional[str] = ..., unit_amount: _Optional[str] = ..., unit_size: _Optional[str] = ..., amount_minor: _Optional[int] = ..., price_id: _Optional[str] = ..., subscription_item_id: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[_money_pb2.TierCharge, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_money_pb2.ChargeStep, _Mapping]]] = ..., discount_minor: _Optional[int] = ..., credit_minor: _Optional[int] = ..., tax_minor: _Optional[int] = ..., taxes: _Optional[_Iterable[_Union[InvoiceTax, _Mapping]]] = ..., tax_exemption: _Optional[_Union[_tax_pb2.TaxExemption, str]] = ..., by_record: _Optional[_Union[_money_pb2.RecordEvidence, _Mapping]] = ..., subscription_id: _Optional[str] = ..., evidence: _Optional[_Union[InvoiceLineEvidence, _Mapping]] = ..., charge_id: _Optional[str] = ..., tax_category: _Optional[str] = ...) -> None: ...
 
 class InvoiceLineEvidence(_message.Message):
-    __slots__ = ("minimum_minor", "lines_minor", "trued_up_minor", "quantity_before", "amount_before", "threshold_minor", "invoiced_minor", "uncharged_minor", "rated_minor", "rated_uncharged_minor", "rerated_revision", "rated_credit_minor")
+    __slots__ = ("minimum_minor", "lines_minor", "trued_up_minor", "quantity_before", "amount_before", "threshold_minor", "invoiced_minor", "uncharged_minor", "rated_minor", "rated_uncharged_minor", "rerated_revision", "rated_credit_minor", "later_credit_minor")
     MINIMUM_MINOR_FIELD_NUMBER: _ClassVar[int]
     LINES_MINOR_FIELD_NUMBER: _ClassVar[int]
     TRUED_UP_MINOR_FIELD_NUMBER: _ClassVar[int]
@@ -236,6 +236,7 @@ class InvoiceLineEvidence(_message.Message):
     RATED_UNCHARGED_MINOR_FIELD_NUMBER: _ClassVar[int]
     RERATED_REVISION_FIELD_NUMBER: _ClassVar[int]
     RATED_CREDIT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    LATER_CREDIT_MINOR_FIELD_NUMBER: _ClassVar[int]
     minimum_minor: int
     lines_minor: int
     trued_up_minor: int
@@ -248,7 +249,8 @@ class InvoiceLineEvidence(_message.Message):
     rated_uncharged_minor: int
     rerated_revision: int
     rated_credit_minor: int
-    def __init__(self, minimum_minor: _Optional[int] = ..., lines_minor: _Optional[int] = ..., trued_up_minor: _Optional[int] = ..., quantity_before: _Optional[str] = ..., amount_before: _Optional[str] = ..., threshold_minor: _Optional[int] = ..., invoiced_minor: _Optional[int] = ..., uncharged_minor: _Optional[int] = ..., rated_minor: _Optional[int] = ..., rated_uncharged_minor: _Optional[int] = ..., rerated_revision: _Optional[int] = ..., rated_credit_minor: _Optional[int] = ...) -> None: ...
+    later_credit_minor: int
+    def __init__(self, minimum_minor: _Optional[int] = ..., lines_minor: _Optional[int] = ..., trued_up_minor: _Optional[int] = ..., quantity_before: _Optional[str] = ..., amount_before: _Optional[str] = ..., threshold_minor: _Optional[int] = ..., invoiced_minor: _Optional[int] = ..., uncharged_minor: _Optional[int] = ..., rated_minor: _Optional[int] = ..., rated_uncharged_minor: _Optional[int] = ..., rerated_revision: _Optional[int] = ..., rated_credit_minor: _Optional[int] = ..., later_credit_minor: _Optional[int] = ...) -> None: ...
 
 class InvoicePayment(_message.Message):
     __slots__ = ("id", "invoice_id", "amount_minor", "currency", "reference", "received_at")

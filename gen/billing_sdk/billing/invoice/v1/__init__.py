@@ -983,7 +983,7 @@ class InvoiceLineEvidence(betterproto2.Message):
     """
     Of a line that gives back some of what was never charged: what earlier lines of the same came to, and what of that
     discounts, and credits before tax, took off, credit notes gave back, or was withdrawn or written off with its
-    invoice. The line is taxed as the newest of these that charged something. The line's
+    invoice. The line is taxed as that of these that charged most. The line's
     `discount_minor` is its part of that, below zero.
     """
 
@@ -1005,8 +1005,10 @@ class InvoiceLineEvidence(betterproto2.Message):
 
     rated_credit_minor: "int" = betterproto2.field(12, betterproto2.TYPE_INT64)
     """
-    Of `rated_uncharged_minor`, what credits before tax paid.
+    Of `rated_uncharged_minor`, what credits before tax paid; and what they paid of earlier price corrections.
     """
+
+    later_credit_minor: "int" = betterproto2.field(13, betterproto2.TYPE_INT64)
 
 
 default_message_pool.register_message("billing.invoice.v1", "InvoiceLineEvidence", InvoiceLineEvidence)
