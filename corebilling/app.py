@@ -18,7 +18,7 @@ from corebilling.config import ROLES, BusProvider, Settings
 from corebilling.db import migrate
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
-from corebilling.domains.access.model import PERMISSIONS
+from corebilling.domains.access.model import allowed
 from corebilling.domains.access.service import AccessService
 from corebilling.domains.invoice.hosted import HostedInvoices
 from corebilling.domains.invoice.printing import InvoicePrinter
@@ -158,7 +158,7 @@ class App:
                 servicers = services.servicers(door, tail, view, table, settings, printer, hosted)
                 passed = concerns(
                     Authentication(
-                        database, secrets, clock, PERMISSIONS, keep_s=settings.credential_cache_seconds
+                        database, secrets, clock, allowed, keep_s=settings.credential_cache_seconds
                     ),
                     Authorization(database, clock, keep_s=settings.credential_cache_seconds),
                     policies.call_limits(settings),

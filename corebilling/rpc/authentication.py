@@ -1,7 +1,7 @@
 """Who calls: the API key in the metadata, verified against the database every few seconds."""
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -33,21 +33,21 @@ class _Verified:
 
 
 class Authentication:
-    """`permissions` maps every role to what it may do."""
+    """`allowed` says what a key of a role, limited to scopes, may do."""
 
     def __init__(
         self,
         database: Database,
         hasher: KeyHasher,
         clock: Clock,
-        permissions: Mapping[str, frozenset[str]],
+        allowed: Callable[[str, Sequence[str]], frozenset[str]],
         *,
         keep_s: float,
     ) -> None:
         self._database = database
         self._hasher = hasher
         self._clock = clock
-        self._permissions = permissions
+        self._allowed = allowed
         self._verified = Remembering(self._verify, clock, keep_s)
 
     def __call__(self, method: Method, following: Behaviour) -> Behaviour:
@@ -105,12 +105,8 @@ class Authentication:
         if not hmac.compare_digest(row.secret_hash, self._hasher.hash_api_key(text)):
             return None
         await self._note_use(row.tenant_id, key_id, row.last_used_at)
-        permissions = self._permissions[row.role]
-        if row.scopes:  # Of a role that was narrowed since, what it still has.
-            permissions &= frozenset(row.scopes)
-        return _Verified(
-            Credential(row.tenant_id, key_id, row.role, permissions), row.tenant_status, row.expires_at
-        )
+        credential = Credential(row.tenant_id, key_id, row.role, self._allowed(row.role, row.scopes))
+        return _Verified(credential, row.tenant_status, row.expires_at)
 
     async def _note_use(self, tenant_id: str, key_id: str, last_used_at: datetime | None) -> None:
         now = self._clock.now()

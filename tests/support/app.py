@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from corebilling.client import Client
 from corebilling.db.pool import Database
-from corebilling.domains.access.model import PERMISSIONS
+from corebilling.domains.access.model import allowed
 from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
 from corebilling.domains.customer.service import CustomerService
@@ -155,7 +155,7 @@ async def running_app(
     )
     door = Door(pool)
     order = concerns(
-        Authentication(pool, secrets, clock, PERMISSIONS, keep_s=CACHE_S),
+        Authentication(pool, secrets, clock, allowed, keep_s=CACHE_S),
         Authorization(pool, clock, keep_s=CACHE_S),
         limits or CallLimits(max_calls=64, max_response_streams=64, deadline_s=10, stream_deadline_s=10),
     )

@@ -26,12 +26,12 @@ class Room:
 
     def __init__(
         self,
-        lines: Mapping[str, InvoiceLine],
+        lines: Sequence[InvoiceLine],
         same: Mapping[str, Same],
         earlier: Sequence[CreditNote],
         charged: Mapping[Same, int],
     ) -> None:
-        self._lines = lines.values()
+        self._lines = lines
         self._same = same
         self._earlier = earlier
         self._charged = charged
@@ -114,7 +114,7 @@ async def room_of(tx: Transaction, lines: Sequence[InvoiceLine], earlier: Sequen
     same = {line.id: _same(line, together.get(line.id)) for line in lines}
     before = await invoiced_before(tx, {same[line.id] for line in lines if line.subscription_id})
     charged = {one: known.amount_minor - known.uncharged_minor for one, known in before.items()}
-    return Room({line.id: line for line in lines}, same, earlier, charged)
+    return Room(lines, same, earlier, charged)
 
 
 def notes_of(rows: Iterable[CreditNoteRow]) -> list[CreditNote]:
