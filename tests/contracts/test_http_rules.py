@@ -9,7 +9,7 @@ from billing.options.v1 import options_pb2
 from google.api import annotations_pb2
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 
-from tests.contracts.test_methods import services
+from tests.contracts.test_methods import POLICY, services
 
 METHODS: list[MethodDescriptor] = [method for service in services() for method in service.methods]
 HTTP: Any = options_pb2.http
@@ -65,7 +65,7 @@ def test_what_has_a_body_is_put_posted_or_patched(method: MethodDescriptor) -> N
 
 @named(METHODS)
 def test_reading_with_get_and_changing_with_something_else(method: MethodDescriptor) -> None:
-    reads = method.GetOptions().Extensions[options_pb2.policy].idempotency == options_pb2.IDEMPOTENCY_READ
+    reads = method.GetOptions().Extensions[POLICY].idempotency == options_pb2.IDEMPOTENCY_READ
     # What asks with more than a query can hold is posted, and changes nothing all the same.
     assert reads or all(rule.WhichOneof("pattern") != "get" for rule in rules(method))
 
