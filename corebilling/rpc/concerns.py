@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from corebilling.rpc.accounts import Accounts
 from corebilling.rpc.answer import serializing
 from corebilling.rpc.authentication import Authentication
 from corebilling.rpc.authorization import Authorization
@@ -24,7 +25,7 @@ class CallLimits:
 
 
 def concerns(
-    authentication: Authentication, authorization: Authorization, limits: CallLimits
+    authentication: Authentication, authorization: Authorization, accounts: Accounts, limits: CallLimits
 ) -> tuple[Concern, ...]:
     """In this order: what costs least and refuses most comes first."""
     return (
@@ -36,5 +37,6 @@ def concerns(
         serializing,
         parsing,
         authorization,
+        accounts,
         validation,
     )
