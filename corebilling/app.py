@@ -38,6 +38,7 @@ from corebilling.rpc.authentication import Authentication
 from corebilling.rpc.authorization import Authorization
 from corebilling.rpc.concerns import concerns
 from corebilling.rpc.door import Door
+from corebilling.rpc.rate_limit import ProcessRates, RateLimit
 from corebilling.rpc.server import RpcServer
 from corebilling.rpc.tokens import Tokens
 from corebilling.secrets import Secrets, load_master_key
@@ -171,6 +172,7 @@ class App:
                     Authorization(database, clock, keep_s=settings.credential_cache_seconds),
                     Accounts(database),
                     policies.call_limits(settings),
+                    _rate_limit(settings, clock),
                 )
                 server = RpcServer(servicers, passed, policies.rpc_policy(settings), call_interceptors())
                 grpc_address = f"{settings.host}:{await server.start()}"
@@ -245,6 +247,11 @@ async def open_bus(
         case BusProvider.KAFKA:
             brokers = policies.kafka_address(settings, installation)
             return await stack.enter_async_context(KafkaBus.open(brokers, settings.router_concurrent_shards))
+
+
+def _rate_limit(settings: Settings, clock: Clock) -> RateLimit | None:
+    rate = policies.rate(settings)
+    return RateLimit(rate, ProcessRates(rate, clock), clock) if rate else None
 
 
 async def _database(

@@ -6,7 +6,7 @@ from typing import Any
 from billing_db import access as access_sql
 
 from corebilling.db.pool import Database
-from corebilling.errors import NotFound, PermissionDenied
+from corebilling.errors import InvalidArgument, NotFound, PermissionDenied
 from corebilling.rpc.call import Behaviour, Call
 from corebilling.rpc.method import AccountPolicy, Method
 from corebilling.values.caller import Caller
@@ -53,6 +53,7 @@ class Accounts:
         for value, field in named.items():
             if not own or owners.get(value) != own:
                 raise _not_found(field)
+        _check_named(policy, request)
 
     async def _look_up(self, call: Call, account: str, ids: list[str]) -> tuple[str | None, dict[str, str]]:
         """The account's customer, if it has one, and whose each of the ids is."""
@@ -74,6 +75,16 @@ def _check_fields(policy: AccountPolicy, request: Any) -> None:
                 f"Only the tenant decides on {field.name}; leave it unset.",
                 {"field": field.name},
             )
+
+
+def _check_named(policy: AccountPolicy, request: Any) -> None:
+    """A request that names nothing of theirs would be about everybody's."""
+    if not any(getattr(request, field) for field in policy.own):
+        raise InvalidArgument(
+            "REQUEST_INVALID",
+            "Name what of your account the call is about.",
+            violations=tuple((field, "one of these must be set") for field in policy.own),
+        )
 
 
 def _named(policy: AccountPolicy, request: Any) -> Iterator[tuple[str, str]]:

@@ -112,10 +112,7 @@ def _check(method: MethodDescriptor, policy: options_pb2.MethodPolicy) -> None:
         != any(map(_is_secret, method.output_type.fields)),
         "streams both ways, which this server does not do": method.client_streaming
         and method.server_streaming,
-        "lets accounts set fields that its request lacks": not {
-            *policy.account.own,
-            *policy.account.free,
-        }.issubset(fields),
+        "lets accounts set fields that its request lacks": not settable.issubset(fields),
         "lets accounts call what is not a tenant's, or streams requests": policy.HasField("account")
         and (method.client_streaming or not policy.tenant_scoped),
         "streams requests that a request id cannot identify": method.client_streaming and by_request_id,

@@ -20,6 +20,8 @@ IDEMPOTENCY_REQUEST_ID: Idempotency
 IDEMPOTENCY_BY_KEY: Idempotency
 POLICY_FIELD_NUMBER: _ClassVar[int]
 policy: _descriptor.FieldDescriptor
+HTTP_FIELD_NUMBER: _ClassVar[int]
+http: _descriptor.FieldDescriptor
 EVENT_FIELD_NUMBER: _ClassVar[int]
 event: _descriptor.FieldDescriptor
 SECRET_FIELD_NUMBER: _ClassVar[int]
@@ -46,6 +48,26 @@ class MethodPolicy(_message.Message):
     sensitive: bool
     account: AccountPolicy
     def __init__(self, permission: _Optional[str] = ..., tenant_scoped: _Optional[bool] = ..., idempotency: _Optional[_Union[Idempotency, str]] = ..., sensitive: _Optional[bool] = ..., account: _Optional[_Union[AccountPolicy, _Mapping]] = ...) -> None: ...
+
+class HttpPolicy(_message.Message):
+    __slots__ = ("status", "created_field", "files", "file_name_field")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    FILE_NAME_FIELD_FIELD_NUMBER: _ClassVar[int]
+    status: int
+    created_field: str
+    files: _containers.RepeatedCompositeFieldContainer[HttpFile]
+    file_name_field: str
+    def __init__(self, status: _Optional[int] = ..., created_field: _Optional[str] = ..., files: _Optional[_Iterable[_Union[HttpFile, _Mapping]]] = ..., file_name_field: _Optional[str] = ...) -> None: ...
+
+class HttpFile(_message.Message):
+    __slots__ = ("field", "content_type")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    content_type: str
+    def __init__(self, field: _Optional[str] = ..., content_type: _Optional[str] = ...) -> None: ...
 
 class EventType(_message.Message):
     __slots__ = ("subject",)

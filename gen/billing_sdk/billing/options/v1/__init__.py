@@ -3,7 +3,7 @@
 # plugin: python-betterproto2
 # This file has been @generated
 
-__all__ = ("AccountPolicy", "EventType", "Idempotency", "MethodPolicy")
+__all__ = ("AccountPolicy", "EventType", "HttpFile", "HttpPolicy", "Idempotency", "MethodPolicy")
 
 from dataclasses import dataclass
 
@@ -93,6 +93,50 @@ class EventType(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.options.v1", "EventType", EventType)
+
+
+@dataclass(eq=False, repr=False)
+class HttpFile(betterproto2.Message):
+    """
+    A field of a response that is a file.
+    """
+
+    field: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    content_type: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.options.v1", "HttpFile", HttpFile)
+
+
+@dataclass(eq=False, repr=False)
+class HttpPolicy(betterproto2.Message):
+    """
+    How a method answers over HTTP, where that is not 200 with the response as JSON. Its paths are its google.api.http.
+    """
+
+    status: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
+    """
+    Of every good answer; 200 when 0.
+    """
+
+    created_field: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    A bool of the response: 201 where it is true, 200 where it is false.
+    """
+
+    files: "list[HttpFile]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Fields of the response: the first that is set is the whole answer, instead of JSON.
+    """
+
+    file_name_field: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    A field of the response: what such a file is called.
+    """
+
+
+default_message_pool.register_message("billing.options.v1", "HttpPolicy", HttpPolicy)
 
 
 @dataclass(eq=False, repr=False)
