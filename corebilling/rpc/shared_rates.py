@@ -21,7 +21,7 @@ _CONNECTIONS = 16
 _ANSWER_S = 0.25
 _ASK_AGAIN_S = 1.0
 
-# The same arithmetic as in ProcessRates, in one step that nobody else comes between, and by the one clock that
+# The same arithmetic as in ProcessRates, in one step that nobody else comes between, by the one clock that
 # all servers share. What says no more than its absence expires.
 _TAKE = """
 local time = redis.call('TIME')
