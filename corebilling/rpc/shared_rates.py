@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -17,9 +18,6 @@ from corebilling.values.clock import Clock
 _PREFIX = "corebilling:rate:"
 _PROBE = "probe"
 _CONNECTIONS = 16
-# Of a call's time, whatever Redis does: then it is away for all calls, until it answers again.
-_ANSWER_S = 0.25
-_ASK_AGAIN_S = 1.0
 
 # The same arithmetic as in ProcessRates, in one step that nobody else comes between, by the one clock that
 # all servers share. What says no more than its absence expires.
@@ -43,33 +41,41 @@ return 0
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a call may wait for Redis, and how long after its silence it is asked again, by no call."""
+
+    answer_s: float = 0.5
+    ask_again_s: float = 1.0
+
+
 class SharedRates:
     """No trouble with Redis refuses a call, or holds it up for longer than a moment."""
 
-    def __init__(self, redis: Redis, rate: Rate, clock: Clock, *, ask_again_s: float = _ASK_AGAIN_S) -> None:
+    def __init__(self, redis: Redis, rate: Rate, clock: Clock, patience: Patience) -> None:
         self._take = redis.register_script(_TAKE)
         self._spans_us = (rate.interval_us, rate.burst_us)
         self._alone = ProcessRates(rate, clock)
-        self._ask_again_s = ask_again_s
+        self._patience = patience
         self._healing: asyncio.Task[None] | None = None
 
     @staticmethod
     @asynccontextmanager
     async def open(
-        url: str, rate: Rate, clock: Clock, *, ask_again_s: float = _ASK_AGAIN_S
+        url: str, rate: Rate, clock: Clock, patience: Patience = Patience()
     ) -> "AsyncIterator[SharedRates]":
         """Without Redis it opens as well, and says so."""
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
-            timeout=_ANSWER_S,
-            socket_timeout=_ANSWER_S,
-            socket_connect_timeout=_ANSWER_S,
+            timeout=patience.answer_s,
+            socket_timeout=patience.answer_s,
+            socket_connect_timeout=patience.answer_s,
             # A connection that was closed while idle is no reason to do without.
             retry=Retry(NoBackoff(), 1),
         )
         redis = Redis.from_pool(pool)
-        rates = SharedRates(redis, rate, clock, ask_again_s=ask_again_s)
+        rates = SharedRates(redis, rate, clock, patience)
         try:
             await rates.take(_PROBE)
             yield rates
@@ -88,7 +94,7 @@ class SharedRates:
         return await self._alone.take(key)
 
     async def _ask(self, key: str) -> float:
-        async with asyncio.timeout(_ANSWER_S):
+        async with asyncio.timeout(self._patience.answer_s):
             wait_us = await self._take(keys=[_PREFIX + key], args=self._spans_us)
         return int(wait_us) / 1e6
 
@@ -100,7 +106,7 @@ class SharedRates:
     async def _heal(self) -> None:
         """Asks until there is an answer; meanwhile no call does."""
         while True:
-            await asyncio.sleep(self._ask_again_s)
+            await asyncio.sleep(self._patience.ask_again_s)
             try:
                 await self._ask(_PROBE)
             except (RedisError, OSError):
