@@ -38,8 +38,9 @@ from corebilling.rpc.authentication import Authentication
 from corebilling.rpc.authorization import Authorization
 from corebilling.rpc.concerns import concerns
 from corebilling.rpc.door import Door
-from corebilling.rpc.rate_limit import ProcessRates, RateLimit
+from corebilling.rpc.rate_limit import ProcessRates, RateLimit, Rates
 from corebilling.rpc.server import RpcServer
+from corebilling.rpc.shared_rates import SharedRates
 from corebilling.rpc.tokens import Tokens
 from corebilling.secrets import Secrets, load_master_key
 from corebilling.services import Services
@@ -172,7 +173,7 @@ class App:
                     Authorization(database, clock, keep_s=settings.credential_cache_seconds),
                     Accounts(database),
                     policies.call_limits(settings),
-                    _rate_limit(settings, clock),
+                    await _rate_limit(stack, settings, clock),
                 )
                 server = RpcServer(servicers, passed, policies.rpc_policy(settings), call_interceptors())
                 grpc_address = f"{settings.host}:{await server.start()}"
@@ -249,9 +250,14 @@ async def open_bus(
             return await stack.enter_async_context(KafkaBus.open(brokers, settings.router_concurrent_shards))
 
 
-def _rate_limit(settings: Settings, clock: Clock) -> RateLimit | None:
+async def _rate_limit(stack: AsyncExitStack, settings: Settings, clock: Clock) -> RateLimit | None:
     rate = policies.rate(settings)
-    return RateLimit(rate, ProcessRates(rate, clock), clock) if rate else None
+    if rate is None:
+        return None
+    rates: Rates = ProcessRates(rate, clock)
+    if redis_url := settings.redis_url.get_secret_value():
+        rates = await stack.enter_async_context(SharedRates.open(redis_url, rate, clock))
+    return RateLimit(rate, rates, clock)
 
 
 async def _database(
