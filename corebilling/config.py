@@ -75,6 +75,12 @@ class Settings(BaseSettings):
     master_key: SecretStr = Field(SecretStr(""), validation_alias="COREBILLING_MASTER_KEY")
     master_key_file: Path | None = Field(None, validation_alias="COREBILLING_MASTER_KEY_FILE")
 
+    # Tokens of people. The secret makes the installation an issuer of its own (HS256); the file lists others.
+    jwt_secret: SecretStr = SecretStr("")
+    jwt_issuer: str = Field("corebilling", min_length=1, max_length=500)
+    jwt_audience: str = Field("corebilling", min_length=1, max_length=500)
+    jwt_issuers_file: Path | None = None
+
     # Servers. Port 0 takes any free one.
     host: str = Field("127.0.0.1", min_length=1)
     port: Port = 8080
