@@ -34,10 +34,10 @@ _PREFIXES: Mapping[str, str] = {
     "product": "prd",
     "subscription": "sub",
 }
-_TELLING = frozenset(
-    "amount_minor code currency customer_id description email external_id meter_id name occurred_at plan_id "
-    "quantity reason role unit_amount value".split()
-)
+_TELLING = {
+    *("amount_minor", "code", "currency", "customer_id", "description", "email", "external_id", "meter_id"),
+    *("name", "occurred_at", "plan_id", "quantity", "reason", "role", "unit_amount", "value"),
+}
 _TIME = "2026-03-01T00:00:00Z"
 
 
