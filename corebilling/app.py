@@ -32,6 +32,7 @@ from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher
 from corebilling.events.leases import ShardLeases
 from corebilling.events.router import Router
 from corebilling.events.tail import Tail
+from corebilling.http import reference
 from corebilling.http.door import HttpDoor
 from corebilling.http.server import HttpServer
 from corebilling.rpc.accounts import Accounts
@@ -160,7 +161,7 @@ class App:
                     secrets,
                     lambda: settings.public_url or http_address,
                 )
-                pages = hosted.routes()
+                pages = [*hosted.routes(), *reference.pages()]
                 servicers = services.servicers(door, tail, view, table, settings, printer, hosted)
                 passed = concerns(
                     Authentication(
