@@ -23,6 +23,13 @@ _CustomerService_create_customer = Method(
     Idempotency.REQUEST_ID,
     tenant_scoped=True,
 )
+_CustomerService_register_customer = Method(
+    "/billing.customer.v1.CustomerService/RegisterCustomer",
+    RegisterCustomerRequest,
+    RegisterCustomerResponse,
+    Idempotency.REQUEST_ID,
+    tenant_scoped=True,
+)
 _CustomerService_get_customer = Method(
     "/billing.customer.v1.CustomerService/GetCustomer",
     GetCustomerRequest,
@@ -70,6 +77,27 @@ class CustomerService:
             ),
         )
         return self._client.held(answer.customer)
+
+    async def register_customer(
+        self,
+        *,
+        external_id: str,
+        details: CustomerDetails,
+        tenant_id: str = "",
+        request_id: str = "",
+        currency: str = "",
+    ) -> RegisterCustomerResponse:
+        """The customer of an external id: the one there is, unchanged, or a new one."""
+        return await self._client.unary(
+            _CustomerService_register_customer,
+            RegisterCustomerRequest(
+                tenant_id=tenant_id,
+                request_id=request_id,
+                external_id=external_id,
+                currency=currency,
+                details=details,
+            ),
+        )
 
     async def get_customer(
         self,

@@ -16,6 +16,8 @@ __all__ = (
     "GetCustomerResponse",
     "ListCustomersRequest",
     "ListCustomersResponse",
+    "RegisterCustomerRequest",
+    "RegisterCustomerResponse",
     "UpdateCustomerRequest",
     "UpdateCustomerResponse",
 )
@@ -270,6 +272,42 @@ class ListCustomersResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.customer.v1", "ListCustomersResponse", ListCustomersResponse)
+
+
+@dataclass(eq=False, repr=False)
+class RegisterCustomerRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    external_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Of a new customer, as in CreateCustomer.
+    """
+
+    details: "CustomerDetails | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "billing.customer.v1", "RegisterCustomerRequest", RegisterCustomerRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class RegisterCustomerResponse(betterproto2.Message):
+    customer: "Customer | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    created: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    False when there was one already.
+    """
+
+
+default_message_pool.register_message(
+    "billing.customer.v1", "RegisterCustomerResponse", RegisterCustomerResponse
+)
 
 
 @dataclass(eq=False, repr=False)
