@@ -43,6 +43,13 @@ _AccessService_rotate_api_key = Method(
     Idempotency.REQUEST_ID,
     tenant_scoped=True,
 )
+_AccessService_explain_access = Method(
+    "/billing.access.v1.AccessService/ExplainAccess",
+    ExplainAccessRequest,
+    ExplainAccessResponse,
+    Idempotency.READ,
+    tenant_scoped=True,
+)
 _AccessService_revoke_api_key = Method(
     "/billing.access.v1.AccessService/RevokeApiKey",
     RevokeApiKeyRequest,
@@ -136,6 +143,20 @@ class AccessService:
                 overlap=overlap,
                 expires_at=expires_at,
             ),
+        )
+
+    async def explain_access(
+        self,
+        *,
+        method: str,
+        tenant_id: str = "",
+        api_key_id: str | None = None,
+        token: str | None = None,
+    ) -> ExplainAccessResponse:
+        """Why a key, a token or the caller may call a method of the tenant, or may not: the server's own questions, in order."""
+        return await self._client.unary(
+            _AccessService_explain_access,
+            ExplainAccessRequest(tenant_id=tenant_id, method=method, api_key_id=api_key_id, token=token),
         )
 
     async def revoke_api_key(

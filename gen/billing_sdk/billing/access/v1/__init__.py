@@ -4,12 +4,15 @@
 # This file has been @generated
 
 __all__ = (
+    "AccessCheck",
     "ApiKey",
     "ApiKeyCreated",
     "ApiKeyRevoked",
     "ApiKeyRotated",
     "CreateApiKeyRequest",
     "CreateApiKeyResponse",
+    "ExplainAccessRequest",
+    "ExplainAccessResponse",
     "GetApiKeyRequest",
     "GetApiKeyResponse",
     "ListApiKeysRequest",
@@ -73,6 +76,21 @@ class Role(betterproto2.Enum):
             "ROLE_VIEWER": 4,
             "ROLE_PLATFORM_ADMIN": 5,
         }
+
+
+@dataclass(eq=False, repr=False)
+class AccessCheck(betterproto2.Message):
+    name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    What is asked: credential, tenant, platform, permission or account.
+    """
+
+    passed: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+
+    detail: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.access.v1", "AccessCheck", AccessCheck)
 
 
 @dataclass(eq=False, repr=False)
@@ -199,6 +217,53 @@ class CreateApiKeyResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.access.v1", "CreateApiKeyResponse", CreateApiKeyResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ExplainAccessRequest(betterproto2.Message):
+    """
+
+
+    Oneofs:
+        - holder: Who would call; the caller if it is not given.
+    """
+
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    method: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    As in `billing.invoice.v1.InvoiceService/GetInvoice`.
+    """
+
+    api_key_id: "str | None" = betterproto2.field(3, betterproto2.TYPE_STRING, optional=True, group="holder")
+
+    token: "str | None" = betterproto2.field(4, betterproto2.TYPE_STRING, optional=True, group="holder")
+    """
+    The token itself. It is neither kept nor logged.
+    """
+
+
+default_message_pool.register_message("billing.access.v1", "ExplainAccessRequest", ExplainAccessRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ExplainAccessResponse(betterproto2.Message):
+    allowed: "bool" = betterproto2.field(1, betterproto2.TYPE_BOOL)
+
+    actor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    As it stands in events and audit entries; empty when the token is not to be believed.
+    """
+
+    role: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    checks: "list[AccessCheck]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    The first that did not pass decides.
+    """
+
+
+default_message_pool.register_message("billing.access.v1", "ExplainAccessResponse", ExplainAccessResponse)
 
 
 @dataclass(eq=False, repr=False)
