@@ -77,10 +77,10 @@ kafka: $(INSTALLED) ## fetch Apache Kafka for tests and measurements; wants Java
 	python -m tests.support.kafka
 
 .PHONY: test
-test: $(INSTALLED) kafka ## run all tests but the long ones, on the embedded Postgres and on Debian's 15 if it is there
-	pytest -q -m "not long"
+test: $(INSTALLED) kafka ## run all tests but the long ones, two files at a time, on the embedded Postgres and on Debian's 15 if it is there
+	pytest -q -n 2 --dist loadfile -m "not long"
 	@if [ -x $(POSTGRES_15)/postgres ]; then echo "again on Postgres 15, what the database decides:"; \
-	COREBILLING_TEST_POSTGRES_BIN=$(POSTGRES_15) pytest -q -m "not long" tests/queries tests/rpc tests/events; \
+	COREBILLING_TEST_POSTGRES_BIN=$(POSTGRES_15) pytest -q -n 2 --dist loadfile -m "not long" tests/queries tests/rpc tests/events; \
 	else echo "skipped: Postgres 15 is not in $(POSTGRES_15)"; fi
 
 .PHONY: test-fast

@@ -182,11 +182,12 @@ class App:
                 server = RpcServer(servicers, passed, policies.rpc_policy(settings), call_interceptors())
                 grpc_address = f"{settings.host}:{await server.start()}"
                 stack.push_async_callback(server.stop, settings.grpc_stop_grace_seconds)
-                door_to_http = HttpDoor(
-                    server.receivers,
-                    policies.cors(settings),
-                    body_timeout_s=settings.http_body_timeout_seconds,
-                )
+                if policies.http_api(settings):
+                    door_to_http = HttpDoor(
+                        server.receivers,
+                        policies.cors(settings),
+                        body_timeout_s=settings.http_body_timeout_seconds,
+                    )
 
             http = HttpServer(
                 settings.host,

@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     redis_url: SecretStr = SecretStr("")
     # How long calls in progress may take to end when the server stops.
     grpc_stop_grace_seconds: Seconds = 10
+    # The API over HTTP. It asks no client for a certificate: without a word here, it is off where gRPC does.
+    http_api: bool | None = None
     # How long the body of a request may take to arrive, and a stream of requests may be silent.
     http_body_timeout_seconds: Seconds = 15
     # Whose pages may call from a browser: origins as https://app.example.com, separated by commas; * for any.

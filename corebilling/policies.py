@@ -75,6 +75,11 @@ def rate(settings: Settings) -> Rate | None:
     return Rate(settings.rate_limit_rps, settings.rate_limit_burst)
 
 
+def http_api(settings: Settings) -> bool:
+    """Whether RPCs are answered over HTTP too."""
+    return settings.grpc_tls_client_ca_file is None if settings.http_api is None else settings.http_api
+
+
 def rpc_policy(settings: Settings) -> RpcPolicy:
     tls = None
     if settings.grpc_tls_cert_file and settings.grpc_tls_key_file:

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from corebilling.cli import main
 from corebilling.config import BusProvider, Settings, SettingsInvalid, read_settings
+from corebilling.policies import http_api
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +56,21 @@ def test_wrong_setting_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, va
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("certified", "said", "on"),
+    [("", "", True), ("ca.pem", "", False), ("ca.pem", "true", True), ("", "false", False)],
+)
+def test_http_is_no_way_around_certificates(
+    monkeypatch: pytest.MonkeyPatch, certified: str, said: str, on: bool
+) -> None:
+    if certified:
+        for name in ("CERT", "KEY", "CLIENT_CA"):
+            monkeypatch.setenv(f"GRPC_TLS_{name}_FILE", certified)
+    if said:
+        monkeypatch.setenv("HTTP_API", said)
+    assert http_api(read_settings()) is on
 
 
 def test_certificate_and_key_belong_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import pytest
 from billing.access.v1 import access_service_pb2, api_key_pb2
 from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
@@ -264,6 +265,29 @@ async def test_creator_sees_the_catalog_and_no_customers(market: Market) -> None
     assert (await creator.call("catalog", "ListPlans")).plans
     refusal = await creator.refused("invoice", "ListInvoices")
     assert (refusal.code, refusal.reason) == ("PERMISSION_DENIED", "PERMISSION_MISSING")
+
+
+async def test_the_same_holds_over_http(market: Market) -> None:
+    headers = {"Authorization": f"Bearer {market.ada.token}"}
+    async with aiohttp.ClientSession(market.platform.app.http_address, headers=headers) as session:
+        async with session.get("/api/v1/subscriptions") as listed:
+            assert [one["id"] for one in (await listed.json())["subscriptions"]] == [
+                market.ada.subscription_id
+            ]
+        async with session.get(f"/api/v1/invoices/{market.bob.invoice_id}") as foreign:
+            assert foreign.status == 404
+        async with session.get(f"/api/v1/invoices/{market.ada.invoice_id}") as own:
+            assert (await own.json())["invoice"]["customer_id"] == market.ada.customer_id
+
+
+async def test_http_can_be_without_rpcs(database: TestDatabase) -> None:
+    async with (
+        running_platform(database, http_api=False) as platform,
+        aiohttp.ClientSession(platform.app.http_address) as session,
+    ):
+        for path, status in (("/v1/customers", 404), ("/health", 200)):
+            async with session.get(path, headers={"x-api-key": platform.tenant_key}) as answer:
+                assert answer.status == status
 
 
 async def explained(platform: Platform, method: str, **holder: str) -> tuple[bool, list[str]]:
