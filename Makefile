@@ -5,7 +5,8 @@ SHELL := /bin/bash
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
-VALIDATE := build/proto/buf/validate/validate.proto
+# The last that is fetched.
+CONTRACTS := build/proto/google/api/http.proto
 RELEASED := proto/released.binpb
 POSTGRES_15 := /usr/lib/postgresql/15/bin
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -31,14 +32,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 .PHONY: deps
-deps: $(VALIDATE) ## fetch the third-party .proto files into build/proto
+deps: $(CONTRACTS) ## fetch the third-party .proto files into build/proto
 
-$(VALIDATE): tools/fetch_protos.py | $(INSTALLED)
+$(CONTRACTS): tools/fetch_protos.py | $(INSTALLED)
 	python tools/fetch_protos.py
 	@touch $@
 
 .PHONY: gen
-gen: $(INSTALLED) $(VALIDATE) ## generate gen/ from proto/ and sql/
+gen: $(INSTALLED) $(CONTRACTS) ## generate gen/ from proto/ and sql/
 	python tools/generate.py
 ifneq ($(SQL),)
 	sqlc generate
@@ -46,13 +47,13 @@ endif
 	python tools/event_catalogue.py
 
 .PHONY: format
-format: $(INSTALLED) $(VALIDATE) ## format Python and proto files, fix what ruff can
+format: $(INSTALLED) $(CONTRACTS) ## format Python and proto files, fix what ruff can
 	ruff check --quiet --fix --exit-zero $(CODE)
 	ruff format $(CODE)
 	buf format --write proto
 
 .PHONY: verify
-verify: $(INSTALLED) $(VALIDATE) ## check format, lint, types, import rules, contracts, and that gen/ is up to date
+verify: $(INSTALLED) $(CONTRACTS) ## check format, lint, types, import rules, contracts, and that gen/ is up to date
 	ruff format --check $(CODE)
 	ruff check $(CODE)
 	mypy $(CODE)
@@ -66,7 +67,7 @@ verify: $(INSTALLED) $(VALIDATE) ## check format, lint, types, import rules, con
 	else echo "$(RELEASED) does not exist: no released contract to break"; fi
 
 .PHONY: released
-released: $(INSTALLED) $(VALIDATE) ## record the contracts as released: from now on verify refuses to break them
+released: $(INSTALLED) $(CONTRACTS) ## record the contracts as released: from now on verify refuses to break them
 	buf build proto --exclude-source-info --output $(RELEASED)
 
 .PHONY: kafka

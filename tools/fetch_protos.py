@@ -2,23 +2,34 @@
 
 Only the source distribution of protovalidate's 1.x line carries validate.proto; the 2.x runtime, which
 the program uses, carries the same contract compiled. pip downloads it, so mirrors and proxies configured
-for pip apply here too.
+for pip apply here too. The HTTP annotations lie beside their compiled form, in the installed package.
 """
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
+from google.api import annotations_pb2
+
 SOURCE = "protovalidate==1.2.0"
 MEMBER = "protovalidate-1.2.0/upstream/proto/buf/validate/validate.proto"
 SHA256 = "817951eab518442950f1982be24b2c3154b214b40e42f49b915cbf5181e6ee80"
-TARGET = Path("build/proto/buf/validate/validate.proto")
+VALIDATE = Path("build/proto/buf/validate/validate.proto")
+ANNOTATIONS = Path("build/proto/google/api")
 
 
-def fetch(target: Path) -> None:
+def copy_annotations(folder: Path) -> None:
+    """Write google/api's annotations.proto and http.proto to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("annotations.proto", "http.proto"):
+        shutil.copyfile(Path(annotations_pb2.__file__).with_name(name), folder / name)
+
+
+def fetch_validate(target: Path) -> None:
     """Write validate.proto to `target`; exit with a message when its content is not the expected one."""
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
@@ -35,4 +46,5 @@ def fetch(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    fetch(TARGET)
+    fetch_validate(VALIDATE)
+    copy_annotations(ANNOTATIONS)

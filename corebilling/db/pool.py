@@ -153,13 +153,17 @@ class Database:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def transaction(self, caller: Caller, *, causation_id: str = "") -> AsyncIterator[Transaction]:
+    async def transaction(
+        self, caller: Caller, *, causation_id: str = "", audit_id: str = ""
+    ) -> AsyncIterator[Transaction]:
         """Commits when the block ends, rolls back when it raises or is cancelled.
+
+        With an `audit_id`, the database records what rows become, for the audit entry of that id.
 
         Raises BillingError for every failure of the database; OutcomeUnknown if the connection was lost while
         committing.
         """
-        begin = _begin(caller.tenant_id)
+        begin = _begin(caller.tenant_id, audit_id)
         # Written flat: each nested context manager costs as much as a tenth of a round trip.
         connection = await self._acquire()
         try:
@@ -216,11 +220,13 @@ class Database:
             await self._pool.release(connection, timeout=_CLEAN_UP_TIMEOUT_S)
 
 
-def _begin(tenant_id: str) -> str:
+def _begin(tenant_id: str, audit_id: str) -> str:
     if TENANT_ID.fullmatch(tenant_id) is None:
         raise ValueError(f"not a tenant id: {tenant_id!r}")
     # One message: a simple query may hold several statements but no parameters, hence the check above.
-    return f"BEGIN; SET LOCAL corebilling.tenant_id = '{tenant_id}'"
+    begin = f"BEGIN; SET LOCAL corebilling.tenant_id = '{tenant_id}'"
+    # Of our own making, as the tenant's id was not.
+    return f"{begin}; SET LOCAL corebilling.audit = '{tenant_id} {audit_id}'" if audit_id else begin
 
 
 async def _commit(connection: "PoolConnectionProxy[asyncpg.Record]") -> None:

@@ -12,7 +12,7 @@ from corebilling.db.transaction import Transaction
 from corebilling.errors import Aborted, InvalidArgument
 from corebilling.rpc.answer import serialized
 from corebilling.rpc.call import Call, Context, current
-from corebilling.values.caller import Caller
+from corebilling.values.caller import Caller, ip_address, trace_id
 from corebilling.values.ids import new_id
 
 __all__ = ["Context", "Door"]
@@ -64,7 +64,8 @@ class Door:
         caller = _caller(call)
         request_hash = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
         request_id: str = request.request_id  # type: ignore[attr-defined] # its policy demands the field
-        async with self._database.transaction(caller) as tx:
+        audit_id = new_id("aud")
+        async with self._database.transaction(caller, audit_id=audit_id) as tx:
             answered: Response | None = await _answered(tx, call, request_id, request_hash)
             if answered is not None:
                 return answered
@@ -77,10 +78,11 @@ class Door:
                 request_hash=request_hash,
                 response=_kept(call, response),
                 created_at=tx.now,
-                audit_id=new_id("aud"),
+                audit_id=audit_id,
                 actor=caller.actor,
                 correlation_id=tx.correlation_id,
-                peer=caller.peer,
+                trace_id=trace_id(caller.traceparent),
+                ip=ip_address(caller.peer),
                 user_agent=caller.user_agent,
                 reason=getattr(request, "reason", ""),
             )
@@ -116,7 +118,7 @@ def _caller(call: Call) -> Caller:
     assert credential is not None, "authentication comes before any servicer"
     return Caller(
         tenant_id=call.tenant_id,
-        actor=credential.key_id,
+        actor=credential.actor,
         role=credential.role,
         permissions=credential.permissions,
         peer=call.context.peer(),

@@ -674,11 +674,11 @@ async def find_last_replay(conn: Connection, *, tenant_id: str, event_id: str) -
 
 INSERT_AUDIT_ENTRY: Final = """-- name: InsertAuditEntry :exec
 INSERT INTO audit_entries (
-    tenant_id, id, occurred_at, actor, action, request_id, correlation_id, peer, user_agent, reason
+    tenant_id, id, occurred_at, actor, action, request_id, correlation_id, trace_id, ip, user_agent, reason
 )
 VALUES (
     $1, $2, $3, $4, $5, $6,
-    $7, $8, $9, $10
+    $7, $8, $9, $10, $11
 )
 """
 
@@ -693,7 +693,8 @@ async def insert_audit_entry(
     action: str,
     request_id: str,
     correlation_id: str,
-    peer: str,
+    trace_id: str,
+    ip: str,
     user_agent: str,
     reason: str,
 ) -> None:
@@ -706,7 +707,8 @@ async def insert_audit_entry(
         action,
         request_id,
         correlation_id,
-        peer,
+        trace_id,
+        ip,
         user_agent,
         reason,
     )

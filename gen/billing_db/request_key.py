@@ -33,12 +33,12 @@ async def open_request(conn: Connection, *, tenant_id: str, method: str, request
 RECORD_REQUEST: Final = """-- name: RecordRequest :exec
 WITH audited AS (
     INSERT INTO audit_entries (
-        tenant_id, id, occurred_at, actor, action, request_id, correlation_id, peer, user_agent, reason
+        tenant_id, id, occurred_at, actor, action, request_id, correlation_id, trace_id, ip, user_agent, reason
     )
     VALUES (
         $1, $7, $6, $8, $2,
-        $3, $9, $10, $11,
-        $12
+        $3, $9, $10, $11, $12,
+        $13
     )
 )
 INSERT INTO request_keys (tenant_id, method, request_id, request_hash, response, created_at)
@@ -61,7 +61,8 @@ async def record_request(
     audit_id: str,
     actor: str,
     correlation_id: str,
-    peer: str,
+    trace_id: str,
+    ip: str,
     user_agent: str,
     reason: str,
 ) -> None:
@@ -77,7 +78,8 @@ async def record_request(
         audit_id,
         actor,
         correlation_id,
-        peer,
+        trace_id,
+        ip,
         user_agent,
         reason,
     )

@@ -143,26 +143,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION claim_request(text, text, text) TO corebilling_app;
 
--- Who did what. Ids only; never names, addresses or secrets.
-CREATE TABLE audit_entries (
-    tenant_id text NOT NULL,
-    id text NOT NULL,
-    occurred_at timestamptz NOT NULL,
-    actor text NOT NULL,
-    action text NOT NULL,
-    request_id text NOT NULL,
-    correlation_id text NOT NULL,
-    peer text NOT NULL,
-    user_agent text NOT NULL,
-    -- Why, in the caller's words: of methods that ask for it.
-    reason text NOT NULL DEFAULT '',
-    PRIMARY KEY (tenant_id, id)
-);
-CALL isolate_tenant('audit_entries');
-GRANT SELECT, INSERT ON audit_entries TO corebilling_app;
-
 -- migrate:down
-DROP TABLE audit_entries;
 DROP FUNCTION claim_request(text, text, text);
 DROP TABLE request_keys;
 DROP FUNCTION find_api_key(text);

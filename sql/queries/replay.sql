@@ -213,9 +213,9 @@ SELECT last_replayed_at FROM event_replays WHERE tenant_id = sqlc.arg(tenant_id)
 
 -- name: InsertAuditEntry :exec
 INSERT INTO audit_entries (
-    tenant_id, id, occurred_at, actor, action, request_id, correlation_id, peer, user_agent, reason
+    tenant_id, id, occurred_at, actor, action, request_id, correlation_id, trace_id, ip, user_agent, reason
 )
 VALUES (
     sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(occurred_at), sqlc.arg(actor), sqlc.arg(action), sqlc.arg(request_id),
-    sqlc.arg(correlation_id), sqlc.arg(peer), sqlc.arg(user_agent), sqlc.arg(reason)
+    sqlc.arg(correlation_id), sqlc.arg(trace_id), sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(reason)
 );

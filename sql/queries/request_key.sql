@@ -9,11 +9,11 @@ FROM claim_request(sqlc.arg(tenant_id)::text, sqlc.arg(method)::text, sqlc.arg(r
 -- The answer, and the audit entry of who asked for it.
 WITH audited AS (
     INSERT INTO audit_entries (
-        tenant_id, id, occurred_at, actor, action, request_id, correlation_id, peer, user_agent, reason
+        tenant_id, id, occurred_at, actor, action, request_id, correlation_id, trace_id, ip, user_agent, reason
     )
     VALUES (
         sqlc.arg(tenant_id), sqlc.arg(audit_id), sqlc.arg(created_at), sqlc.arg(actor), sqlc.arg(method),
-        sqlc.arg(request_id), sqlc.arg(correlation_id), sqlc.arg(peer), sqlc.arg(user_agent),
+        sqlc.arg(request_id), sqlc.arg(correlation_id), sqlc.arg(trace_id), sqlc.arg(ip), sqlc.arg(user_agent),
         sqlc.arg(reason)
     )
 )

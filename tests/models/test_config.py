@@ -21,6 +21,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (settings.webhook_max_retries, settings.webhook_base_delay_seconds) == (5, 10)
     assert (settings.usage_max_age_days, settings.usage_max_ahead_seconds) == (35, 300)
     assert (settings.invoice_number_prefix, settings.invoice_due_days) == ("INV", 30)
+    assert (settings.rate_limit_rps, settings.rate_limit_burst) == (100, 200)
     assert settings.otlp_endpoint == ""
 
 
@@ -44,6 +45,8 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("EVENT_BUS_PROVIDER", "carrier-pigeon"),
         ("INVOICE_NUMBER_PREFIX", "inv/2"),
         ("WEBHOOK_MAX_DELAY_SECONDS", "5"),
+        ("RATE_LIMIT_BURST", "0"),
+        ("REDIS_URL", "localhost:6379"),
         ("GRPC_TLS_CERT_FILE", "cert.pem"),
         ("GRPC_TLS_CLIENT_CA_FILE", "ca.pem"),
     ],

@@ -7,6 +7,8 @@ from tests.support.catalog import new_price, new_product, subscribe
 from tests.support.platform import Platform
 
 QUEUES = {
+    "audit_changes",
+    "audit_entries",
     "billing_cycles",
     "billing_events",
     "event_handler_failures",

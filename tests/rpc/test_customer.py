@@ -1,3 +1,5 @@
+import asyncio
+
 from billing.customer.v1 import customer_pb2, customer_service_pb2
 from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -59,6 +61,28 @@ async def test_an_external_id_is_taken_once_per_tenant(platform: Platform):
     assert refusal.facts == {"external_id": "crm-1"}
     await new_customer(platform)
     await new_customer(platform)  # without one, any number
+
+
+async def register(platform: Platform, external_id: str, **fields):
+    return await platform.stub(CustomerServiceStub).RegisterCustomer(
+        customer_service_pb2.RegisterCustomerRequest(
+            request_id=new_id("req"), external_id=external_id, details=details(**fields)
+        )
+    )
+
+
+async def test_registering_an_external_id_again_finds_its_customer_unchanged(platform: Platform):
+    first = await register(platform, "crm-1", name="Ada")
+    second = await register(platform, "crm-1", name="Grace")
+    assert (first.created, second.created) == (True, False)
+    assert second.customer == first.customer
+    assert len(await platform.events("customer.created")) == 1
+
+
+async def test_an_external_id_registered_many_times_at_once_is_one_customer(platform: Platform):
+    answers = await asyncio.gather(*(register(platform, "crm-1", name="Ada") for _ in range(20)))
+    assert {answer.customer.id for answer in answers} == {answers[0].customer.id}
+    assert [answer.created for answer in answers].count(True) == 1
 
 
 async def test_an_update_changes_what_its_mask_names_and_nothing_else(platform: Platform):

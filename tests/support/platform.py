@@ -106,9 +106,9 @@ async def running_platform(database: TestDatabase, **settings: Any) -> AsyncIter
 
 
 @asynccontextmanager
-async def second_process(platform: Platform) -> AsyncIterator[Platform]:
+async def second_process(platform: Platform, **settings: Any) -> AsyncIterator[Platform]:
     """Another server on the same database, for the same tenant: as far as it knows, a process of its own."""
-    async with _open(platform.database, platform.clock) as app:
+    async with _open(platform.database, platform.clock, **settings) as app:
         second = Platform(app, platform.database, platform.clock, platform.tenant_id, platform.tenant_key)
         yield second
         for client in second._clients.values():
@@ -117,16 +117,18 @@ async def second_process(platform: Platform) -> AsyncIterator[Platform]:
 
 @asynccontextmanager
 async def _open(database: TestDatabase, clock: FakeClock, **settings: Any) -> AsyncIterator[App]:
-    chosen = Settings(
-        port=0,
-        grpc_port=0,
-        master_key=MASTER_KEY,
-        webhook_allow_private=True,
-        grpc_stop_grace_seconds=0.001,
-        database_app_connections=8,
-        database_worker_connections=4,
-        **settings,
-    )
+    defaults: dict[str, Any] = {
+        "port": 0,
+        "grpc_port": 0,
+        "master_key": MASTER_KEY,
+        "webhook_allow_private": True,
+        "grpc_stop_grace_seconds": 0.001,
+        "database_app_connections": 8,
+        "database_worker_connections": 4,
+        # The fake clock stands still, and so would the rate.
+        "rate_limit_rps": 0,
+    }
+    chosen = Settings(**(defaults | settings))
     urls = DatabaseUrls(app=database.url("corebilling_app"), worker=database.url("corebilling_worker"))
     async with App.open(chosen, urls, clock) as app:
         yield app

@@ -30,6 +30,24 @@ class CustomerService:
     async def create_customer(
         self, tx: Transaction, request: rpc.CreateCustomerRequest
     ) -> rpc.CreateCustomerResponse:
+        return rpc.CreateCustomerResponse(customer=_message(await self._new(tx, request)))
+
+    async def register_customer(
+        self, tx: Transaction, request: rpc.RegisterCustomerRequest
+    ) -> rpc.RegisterCustomerResponse:
+        # Whoever registers the same id meanwhile waits here, and then finds the customer.
+        await tx.lock(request.external_id)
+        known = await customer_sql.list_customers(
+            tx, tenant_id=tx.tenant_id, external_id=request.external_id, after="", limit_rows=1
+        )
+        if known:
+            return rpc.RegisterCustomerResponse(customer=_message(known[0]))
+        customer = await self._new(tx, request)
+        return rpc.RegisterCustomerResponse(customer=_message(customer), created=True)
+
+    async def _new(
+        self, tx: Transaction, request: rpc.CreateCustomerRequest | rpc.RegisterCustomerRequest
+    ) -> Customer:
         tenant = await tenant_profile(tx)
         details = request.details
         currency = check_currency(request.currency or tenant.default_currency)
@@ -57,7 +75,7 @@ class CustomerService:
                 created_at=tx.now,
             )
         _announce(tx, customer, events.CustomerCreated(customer_id=customer.id, currency=currency))
-        return rpc.CreateCustomerResponse(customer=_message(customer))
+        return customer
 
     async def get_customer(self, tx: Transaction, request: rpc.GetCustomerRequest) -> rpc.GetCustomerResponse:
         return rpc.GetCustomerResponse(customer=_message(await find_customer(tx, request.customer_id)))

@@ -17,6 +17,11 @@ class CustomerServicer(CustomerServiceServicer):
     ) -> rpc.CreateCustomerResponse:
         return await self._door.write(request, self._customers.create_customer)
 
+    async def RegisterCustomer(
+        self, request: rpc.RegisterCustomerRequest, context: Context
+    ) -> rpc.RegisterCustomerResponse:
+        return await self._door.write(request, self._customers.register_customer)
+
     async def GetCustomer(self, request: rpc.GetCustomerRequest, context: Context) -> rpc.GetCustomerResponse:
         return await self._door.read(request, self._customers.get_customer)
 

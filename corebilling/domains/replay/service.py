@@ -32,6 +32,7 @@ from corebilling.domains.replay.selection import Count, Selection
 from corebilling.errors import InvalidArgument
 from corebilling.events import outbox
 from corebilling.mapping import to_message
+from corebilling.values.caller import ip_address, trace_id
 from corebilling.values.ids import new_id
 
 _STARTED = "billing.replay.v1.ReplayService/Replay"
@@ -223,7 +224,8 @@ async def _audit(tx: Transaction, row: models.Replay, action: str) -> None:
         action=action,
         request_id=row.request_id,
         correlation_id=tx.correlation_id,
-        peer=tx.caller.peer,
+        trace_id=trace_id(tx.caller.traceparent),
+        ip=ip_address(tx.caller.peer),
         user_agent=tx.caller.user_agent,
         reason=row.reason,
     )

@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from billing.access.v1 import api_key_pb2 as billing_dot_access_dot_v1_dot_api__key__pb2
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/access/v1/access_service.proto\x12\x11\x62illing.access.v1\x1a\x1f\x62illing/access/v1/api_key.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x02\n\x13\x43reateApiKeyRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x1e\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x04name\x12;\n\x04role\x18\x04 \x01(\x0e\x32\x17.billing.access.v1.RoleB\x0e\xbaH\x0b\x82\x01\x08\x18\x01\x18\x02\x18\x03\x18\x04R\x04role\x12\x39\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12*\n\x06scopes\x18\x06 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\x64\x18\x01\"\x06r\x04\x10\x01\x18@R\x06scopes\"h\n\x14\x43reateApiKeyResponse\x12\x32\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x19.billing.access.v1.ApiKeyR\x06\x61piKey\x12\x1c\n\x06secret\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01R\x06secret\"a\n\x10GetApiKeyRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\napi_key_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x61piKeyId\"G\n\x11GetApiKeyResponse\x12\x32\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x19.billing.access.v1.ApiKeyR\x06\x61piKey\"\x8c\x01\n\x12ListApiKeysRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"s\n\x13ListApiKeysResponse\x12\x34\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x19.billing.access.v1.ApiKeyR\x07\x61piKeys\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x90\x02\n\x13RotateApiKeyRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\'\n\napi_key_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x61piKeyId\x12\x44\n\x07overlap\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\xbaH\x0c\xaa\x01\t\"\x05\x08\x80\x9a\x9e\x01\x32\x00R\x07overlap\x12\x39\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\"\x9d\x01\n\x14RotateApiKeyResponse\x12\x32\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x19.billing.access.v1.ApiKeyR\x06\x61piKey\x12\x1c\n\x06secret\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01R\x06secret\x12\x33\n\x07rotated\x18\x03 \x01(\x0b\x32\x19.billing.access.v1.ApiKeyR\x07rotated\"\x8f\x01\n\x13RevokeApiKeyRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\'\n\napi_key_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x61piKeyId\"J\n\x14RevokeApiKeyResponse\x12\x32\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x19.billing.access.v1.ApiKeyR\x06\x61piKey2\xe7\x04\n\rAccessService\x12z\n\x0c\x43reateApiKey\x12&.billing.access.v1.CreateApiKeyRequest\x1a\'.billing.access.v1.CreateApiKeyResponse\"\x19\xa2\xbb\x18\x15\n\rapi_key.write\x10\x01\x18\x02 \x01\x12n\n\tGetApiKey\x12#.billing.access.v1.GetApiKeyRequest\x1a$.billing.access.v1.GetApiKeyResponse\"\x16\xa2\xbb\x18\x12\n\x0c\x61pi_key.read\x10\x01\x18\x01\x12t\n\x0bListApiKeys\x12%.billing.access.v1.ListApiKeysRequest\x1a&.billing.access.v1.ListApiKeysResponse\"\x16\xa2\xbb\x18\x12\n\x0c\x61pi_key.read\x10\x01\x18\x01\x12z\n\x0cRotateApiKey\x12&.billing.access.v1.RotateApiKeyRequest\x1a\'.billing.access.v1.RotateApiKeyResponse\"\x19\xa2\xbb\x18\x15\n\rapi_key.write\x10\x01\x18\x02 \x01\x12x\n\x0cRevokeApiKey\x12&.billing.access.v1.RevokeApiKeyRequest\x1a\'.billing.access.v1.RevokeApiKeyResponse\"\x17\xa2\xbb\x18\x13\n\rapi_key.write\x10\x01\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/access/v1/access_service.proto\x12\x11\x62illing.access.v1\x1a\x1f\x62illing/access/v1/api_key.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x02\n\x13\x43reateApiKeyRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x1e\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x04name\x12;\n\x04role\x18\x04 \x01(\x0e\x32\x17.billing.access.v1.RoleB\x0e\xbaH\x0b\x82\x01\x08\x18\x01\x18\x02\x18\x03\x18\x04R\x04role\x12\x39\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12*\n\x06scopes\x18\x06 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\x64\x18\x01\"\x06r\x04\x10\x01\x18@R\x06scopes\"h\n\x14\x43reateApiKeyResponse\x12\x32\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x19.billing.access.v1.ApiKeyR\x06\x61piKey\x12\x1c\n\x06secret\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01R\x06secret\"a\n\x10GetApiKeyRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\napi_key_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x61piKeyId\"G\n\x11GetApiKeyResponse\x12\x32\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x19.billing.access.v1.ApiKeyR\x06\x61piKey\"\x8c\x01\n\x12ListApiKeysRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"s\n\x13ListApiKeysResponse\x12\x34\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x19.billing.access.v1.ApiKeyR\x07\x61piKeys\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x90\x02\n\x13RotateApiKeyRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\'\n\napi_key_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x61piKeyId\x12\x44\n\x07overlap\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\xbaH\x0c\xaa\x01\t\"\x05\x08\x80\x9a\x9e\x01\x32\x00R\x07overlap\x12\x39\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\"\x9d\x01\n\x14RotateApiKeyResponse\x12\x32\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x19.billing.access.v1.ApiKeyR\x06\x61piKey\x12\x1c\n\x06secret\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01R\x06secret\x12\x33\n\x07rotated\x18\x03 \x01(\x0b\x32\x19.billing.access.v1.ApiKeyR\x07rotated\"\x8f\x01\n\x13RevokeApiKeyRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\'\n\napi_key_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x61piKeyId\"J\n\x14RevokeApiKeyResponse\x12\x32\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x19.billing.access.v1.ApiKeyR\x06\x61piKey2\x95\x06\n\rAccessService\x12\x98\x01\n\x0c\x43reateApiKey\x12&.billing.access.v1.CreateApiKeyRequest\x1a\'.billing.access.v1.CreateApiKeyResponse\"7\xa2\xbb\x18\x15\n\rapi_key.write\x10\x01\x18\x02 \x01\xba\xbb\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/api-keys:\x01*\x12\x8f\x01\n\tGetApiKey\x12#.billing.access.v1.GetApiKeyRequest\x1a$.billing.access.v1.GetApiKeyResponse\"7\xa2\xbb\x18\x12\n\x0c\x61pi_key.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/api-keys/{api_key_id}\x12\x88\x01\n\x0bListApiKeys\x12%.billing.access.v1.ListApiKeysRequest\x1a&.billing.access.v1.ListApiKeysResponse\"*\xa2\xbb\x18\x12\n\x0c\x61pi_key.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/api-keys\x12\xa5\x01\n\x0cRotateApiKey\x12&.billing.access.v1.RotateApiKeyRequest\x1a\'.billing.access.v1.RotateApiKeyResponse\"D\xa2\xbb\x18\x15\n\rapi_key.write\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02%\" /v1/api-keys/{api_key_id}/rotate:\x01*\x12\xa3\x01\n\x0cRevokeApiKey\x12&.billing.access.v1.RevokeApiKeyRequest\x1a\'.billing.access.v1.RevokeApiKeyResponse\"B\xa2\xbb\x18\x13\n\rapi_key.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02%\" /v1/api-keys/{api_key_id}/revoke:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -75,35 +76,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['api_key_id']._loaded_options = None
   _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['api_key_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_ACCESSSERVICE'].methods_by_name['CreateApiKey']._loaded_options = None
-  _globals['_ACCESSSERVICE'].methods_by_name['CreateApiKey']._serialized_options = b'\242\273\030\025\n\rapi_key.write\020\001\030\002 \001'
+  _globals['_ACCESSSERVICE'].methods_by_name['CreateApiKey']._serialized_options = b'\242\273\030\025\n\rapi_key.write\020\001\030\002 \001\272\273\030\003\010\311\001\202\323\344\223\002\021\"\014/v1/api-keys:\001*'
   _globals['_ACCESSSERVICE'].methods_by_name['GetApiKey']._loaded_options = None
-  _globals['_ACCESSSERVICE'].methods_by_name['GetApiKey']._serialized_options = b'\242\273\030\022\n\014api_key.read\020\001\030\001'
+  _globals['_ACCESSSERVICE'].methods_by_name['GetApiKey']._serialized_options = b'\242\273\030\022\n\014api_key.read\020\001\030\001\202\323\344\223\002\033\022\031/v1/api-keys/{api_key_id}'
   _globals['_ACCESSSERVICE'].methods_by_name['ListApiKeys']._loaded_options = None
-  _globals['_ACCESSSERVICE'].methods_by_name['ListApiKeys']._serialized_options = b'\242\273\030\022\n\014api_key.read\020\001\030\001'
+  _globals['_ACCESSSERVICE'].methods_by_name['ListApiKeys']._serialized_options = b'\242\273\030\022\n\014api_key.read\020\001\030\001\202\323\344\223\002\016\022\014/v1/api-keys'
   _globals['_ACCESSSERVICE'].methods_by_name['RotateApiKey']._loaded_options = None
-  _globals['_ACCESSSERVICE'].methods_by_name['RotateApiKey']._serialized_options = b'\242\273\030\025\n\rapi_key.write\020\001\030\002 \001'
+  _globals['_ACCESSSERVICE'].methods_by_name['RotateApiKey']._serialized_options = b'\242\273\030\025\n\rapi_key.write\020\001\030\002 \001\202\323\344\223\002%\" /v1/api-keys/{api_key_id}/rotate:\001*'
   _globals['_ACCESSSERVICE'].methods_by_name['RevokeApiKey']._loaded_options = None
-  _globals['_ACCESSSERVICE'].methods_by_name['RevokeApiKey']._serialized_options = b'\242\273\030\023\n\rapi_key.write\020\001\030\002'
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=223
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=521
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=523
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=627
-  _globals['_GETAPIKEYREQUEST']._serialized_start=629
-  _globals['_GETAPIKEYREQUEST']._serialized_end=726
-  _globals['_GETAPIKEYRESPONSE']._serialized_start=728
-  _globals['_GETAPIKEYRESPONSE']._serialized_end=799
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=802
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=942
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=944
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1059
-  _globals['_ROTATEAPIKEYREQUEST']._serialized_start=1062
-  _globals['_ROTATEAPIKEYREQUEST']._serialized_end=1334
-  _globals['_ROTATEAPIKEYRESPONSE']._serialized_start=1337
-  _globals['_ROTATEAPIKEYRESPONSE']._serialized_end=1494
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1497
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1640
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=1642
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=1716
-  _globals['_ACCESSSERVICE']._serialized_start=1719
-  _globals['_ACCESSSERVICE']._serialized_end=2334
+  _globals['_ACCESSSERVICE'].methods_by_name['RevokeApiKey']._serialized_options = b'\242\273\030\023\n\rapi_key.write\020\001\030\002\202\323\344\223\002%\" /v1/api-keys/{api_key_id}/revoke:\001*'
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=253
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=551
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=553
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=657
+  _globals['_GETAPIKEYREQUEST']._serialized_start=659
+  _globals['_GETAPIKEYREQUEST']._serialized_end=756
+  _globals['_GETAPIKEYRESPONSE']._serialized_start=758
+  _globals['_GETAPIKEYRESPONSE']._serialized_end=829
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=832
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=972
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=974
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1089
+  _globals['_ROTATEAPIKEYREQUEST']._serialized_start=1092
+  _globals['_ROTATEAPIKEYREQUEST']._serialized_end=1364
+  _globals['_ROTATEAPIKEYRESPONSE']._serialized_start=1367
+  _globals['_ROTATEAPIKEYRESPONSE']._serialized_end=1524
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1527
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1670
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=1672
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=1746
+  _globals['_ACCESSSERVICE']._serialized_start=1749
+  _globals['_ACCESSSERVICE']._serialized_end=2538
 # @@protoc_insertion_point(module_scope)

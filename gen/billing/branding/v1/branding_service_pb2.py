@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from billing.branding.v1 import branding_pb2 as billing_dot_branding_dot_v1_dot_branding__pb2
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/branding/v1/branding_service.proto\x12\x13\x62illing.branding.v1\x1a\"billing/branding/v1/branding.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\":\n\x12GetBrandingRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"P\n\x13GetBrandingResponse\x12\x39\n\x08\x62randing\x18\x01 \x01(\x0b\x32\x1d.billing.branding.v1.BrandingR\x08\x62randing\"\xa8\x01\n\x12SetBrandingRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x41\n\x08\x62randing\x18\x03 \x01(\x0b\x32\x1d.billing.branding.v1.BrandingB\x06\xbaH\x03\xc8\x01\x01R\x08\x62randing\"P\n\x13SetBrandingResponse\x12\x39\n\x08\x62randing\x18\x01 \x01(\x0b\x32\x1d.billing.branding.v1.BrandingR\x08\x62randing2\x88\x02\n\x0f\x42randingService\x12y\n\x0bGetBranding\x12\'.billing.branding.v1.GetBrandingRequest\x1a(.billing.branding.v1.GetBrandingResponse\"\x17\xa2\xbb\x18\x13\n\rbranding.read\x10\x01\x18\x01\x12z\n\x0bSetBranding\x12\'.billing.branding.v1.SetBrandingRequest\x1a(.billing.branding.v1.SetBrandingResponse\"\x18\xa2\xbb\x18\x14\n\x0e\x62randing.write\x10\x01\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/branding/v1/branding_service.proto\x12\x13\x62illing.branding.v1\x1a\"billing/branding/v1/branding.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\":\n\x12GetBrandingRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"P\n\x13GetBrandingResponse\x12\x39\n\x08\x62randing\x18\x01 \x01(\x0b\x32\x1d.billing.branding.v1.BrandingR\x08\x62randing\"\xa8\x01\n\x12SetBrandingRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x41\n\x08\x62randing\x18\x03 \x01(\x0b\x32\x1d.billing.branding.v1.BrandingB\x06\xbaH\x03\xc8\x01\x01R\x08\x62randing\"P\n\x13SetBrandingResponse\x12\x39\n\x08\x62randing\x18\x01 \x01(\x0b\x32\x1d.billing.branding.v1.BrandingR\x08\x62randing2\xb5\x02\n\x0f\x42randingService\x12\x8d\x01\n\x0bGetBranding\x12\'.billing.branding.v1.GetBrandingRequest\x1a(.billing.branding.v1.GetBrandingResponse\"+\xa2\xbb\x18\x13\n\rbranding.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/branding\x12\x91\x01\n\x0bSetBranding\x12\'.billing.branding.v1.SetBrandingRequest\x1a(.billing.branding.v1.SetBrandingResponse\"/\xa2\xbb\x18\x14\n\x0e\x62randing.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x11\x1a\x0c/v1/branding:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,17 +44,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETBRANDINGREQUEST'].fields_by_name['branding']._loaded_options = None
   _globals['_SETBRANDINGREQUEST'].fields_by_name['branding']._serialized_options = b'\272H\003\310\001\001'
   _globals['_BRANDINGSERVICE'].methods_by_name['GetBranding']._loaded_options = None
-  _globals['_BRANDINGSERVICE'].methods_by_name['GetBranding']._serialized_options = b'\242\273\030\023\n\rbranding.read\020\001\030\001'
+  _globals['_BRANDINGSERVICE'].methods_by_name['GetBranding']._serialized_options = b'\242\273\030\023\n\rbranding.read\020\001\030\001\202\323\344\223\002\016\022\014/v1/branding'
   _globals['_BRANDINGSERVICE'].methods_by_name['SetBranding']._loaded_options = None
-  _globals['_BRANDINGSERVICE'].methods_by_name['SetBranding']._serialized_options = b'\242\273\030\024\n\016branding.write\020\001\030\002'
-  _globals['_GETBRANDINGREQUEST']._serialized_start=166
-  _globals['_GETBRANDINGREQUEST']._serialized_end=224
-  _globals['_GETBRANDINGRESPONSE']._serialized_start=226
-  _globals['_GETBRANDINGRESPONSE']._serialized_end=306
-  _globals['_SETBRANDINGREQUEST']._serialized_start=309
-  _globals['_SETBRANDINGREQUEST']._serialized_end=477
-  _globals['_SETBRANDINGRESPONSE']._serialized_start=479
-  _globals['_SETBRANDINGRESPONSE']._serialized_end=559
-  _globals['_BRANDINGSERVICE']._serialized_start=562
-  _globals['_BRANDINGSERVICE']._serialized_end=826
+  _globals['_BRANDINGSERVICE'].methods_by_name['SetBranding']._serialized_options = b'\242\273\030\024\n\016branding.write\020\001\030\002\202\323\344\223\002\021\032\014/v1/branding:\001*'
+  _globals['_GETBRANDINGREQUEST']._serialized_start=196
+  _globals['_GETBRANDINGREQUEST']._serialized_end=254
+  _globals['_GETBRANDINGRESPONSE']._serialized_start=256
+  _globals['_GETBRANDINGRESPONSE']._serialized_end=336
+  _globals['_SETBRANDINGREQUEST']._serialized_start=339
+  _globals['_SETBRANDINGREQUEST']._serialized_end=507
+  _globals['_SETBRANDINGRESPONSE']._serialized_start=509
+  _globals['_SETBRANDINGRESPONSE']._serialized_end=589
+  _globals['_BRANDINGSERVICE']._serialized_start=592
+  _globals['_BRANDINGSERVICE']._serialized_end=901
 # @@protoc_insertion_point(module_scope)

@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from billing.credit.v1 import credit_pb2 as billing_dot_credit_dot_v1_dot_credit__pb2
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/credit/v1/credit_service.proto\x12\x11\x62illing.credit.v1\x1a\x1e\x62illing/credit/v1/credit.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x03\n\x12GrantCreditRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12*\n\x0b\x63ustomer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12=\n\x04kind\x18\x04 \x01(\x0e\x32\x1d.billing.credit.v1.CreditKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x33\n\x0c\x61mount_minor\x18\x05 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01 \x00R\x0b\x61mountMinor\x12\x30\n\x08\x63urrency\x18\x06 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12\x39\n\nvalid_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n\x0bvalid_until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nvalidUntil\x12\x1a\n\x08priority\x18\t \x01(\x05R\x08priority\x12*\n\x0b\x64\x65scription\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x0b\x64\x65scription\"H\n\x13GrantCreditResponse\x12\x31\n\x06\x63redit\x18\x01 \x01(\x0b\x32\x19.billing.credit.v1.CreditR\x06\x63redit\"`\n\x10GetCreditRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12&\n\tcredit_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x63reditId\"F\n\x11GetCreditResponse\x12\x31\n\x06\x63redit\x18\x01 \x01(\x0b\x32\x19.billing.credit.v1.CreditR\x06\x63redit\"\xb6\x01\n\x12ListCreditsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\ncustomerId\"r\n\x13ListCreditsResponse\x12\x33\n\x07\x63redits\x18\x01 \x03(\x0b\x32\x19.billing.credit.v1.CreditR\x07\x63redits\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n\x11VoidCreditRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12&\n\tcredit_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x63reditId\"G\n\x12VoidCreditResponse\x12\x31\n\x06\x63redit\x18\x01 \x01(\x0b\x32\x19.billing.credit.v1.CreditR\x06\x63redit\"k\n\x17GetCreditBalanceRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12*\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\"X\n\x18GetCreditBalanceResponse\x12<\n\x08\x62\x61lances\x18\x01 \x03(\x0b\x32 .billing.credit.v1.CreditBalanceR\x08\x62\x61lances2\xe1\x04\n\rCreditService\x12t\n\x0bGrantCredit\x12%.billing.credit.v1.GrantCreditRequest\x1a&.billing.credit.v1.GrantCreditResponse\"\x16\xa2\xbb\x18\x12\n\x0c\x63redit.write\x10\x01\x18\x02\x12m\n\tGetCredit\x12#.billing.credit.v1.GetCreditRequest\x1a$.billing.credit.v1.GetCreditResponse\"\x15\xa2\xbb\x18\x11\n\x0b\x63redit.read\x10\x01\x18\x01\x12s\n\x0bListCredits\x12%.billing.credit.v1.ListCreditsRequest\x1a&.billing.credit.v1.ListCreditsResponse\"\x15\xa2\xbb\x18\x11\n\x0b\x63redit.read\x10\x01\x18\x01\x12q\n\nVoidCredit\x12$.billing.credit.v1.VoidCreditRequest\x1a%.billing.credit.v1.VoidCreditResponse\"\x16\xa2\xbb\x18\x12\n\x0c\x63redit.write\x10\x01\x18\x02\x12\x82\x01\n\x10GetCreditBalance\x12*.billing.credit.v1.GetCreditBalanceRequest\x1a+.billing.credit.v1.GetCreditBalanceResponse\"\x15\xa2\xbb\x18\x11\n\x0b\x63redit.read\x10\x01\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/credit/v1/credit_service.proto\x12\x11\x62illing.credit.v1\x1a\x1e\x62illing/credit/v1/credit.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x03\n\x12GrantCreditRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12*\n\x0b\x63ustomer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12=\n\x04kind\x18\x04 \x01(\x0e\x32\x1d.billing.credit.v1.CreditKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x33\n\x0c\x61mount_minor\x18\x05 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01 \x00R\x0b\x61mountMinor\x12\x30\n\x08\x63urrency\x18\x06 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12\x39\n\nvalid_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n\x0bvalid_until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nvalidUntil\x12\x1a\n\x08priority\x18\t \x01(\x05R\x08priority\x12*\n\x0b\x64\x65scription\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x0b\x64\x65scription\"H\n\x13GrantCreditResponse\x12\x31\n\x06\x63redit\x18\x01 \x01(\x0b\x32\x19.billing.credit.v1.CreditR\x06\x63redit\"`\n\x10GetCreditRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12&\n\tcredit_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x63reditId\"F\n\x11GetCreditResponse\x12\x31\n\x06\x63redit\x18\x01 \x01(\x0b\x32\x19.billing.credit.v1.CreditR\x06\x63redit\"\xb6\x01\n\x12ListCreditsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\ncustomerId\"r\n\x13ListCreditsResponse\x12\x33\n\x07\x63redits\x18\x01 \x03(\x0b\x32\x19.billing.credit.v1.CreditR\x07\x63redits\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n\x11VoidCreditRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12&\n\tcredit_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x63reditId\"G\n\x12VoidCreditResponse\x12\x31\n\x06\x63redit\x18\x01 \x01(\x0b\x32\x19.billing.credit.v1.CreditR\x06\x63redit\"k\n\x17GetCreditBalanceRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12*\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\"X\n\x18GetCreditBalanceResponse\x12<\n\x08\x62\x61lances\x18\x01 \x03(\x0b\x32 .billing.credit.v1.CreditBalanceR\x08\x62\x61lances2\xb8\x06\n\rCreditService\x12\x91\x01\n\x0bGrantCredit\x12%.billing.credit.v1.GrantCreditRequest\x1a&.billing.credit.v1.GrantCreditResponse\"3\xa2\xbb\x18\x12\n\x0c\x63redit.write\x10\x01\x18\x02\xba\xbb\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/credits:\x01*\x12\x99\x01\n\tGetCredit\x12#.billing.credit.v1.GetCreditRequest\x1a$.billing.credit.v1.GetCreditResponse\"A\xa2\xbb\x18\x1e\n\x0b\x63redit.read\x10\x01\x18\x01*\x0b\n\tcredit_id\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/credits/{credit_id}\x12\x95\x01\n\x0bListCredits\x12%.billing.credit.v1.ListCreditsRequest\x1a&.billing.credit.v1.ListCreditsResponse\"7\xa2\xbb\x18 \n\x0b\x63redit.read\x10\x01\x18\x01*\r\n\x0b\x63ustomer_id\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/credits\x12\x98\x01\n\nVoidCredit\x12$.billing.credit.v1.VoidCreditRequest\x1a%.billing.credit.v1.VoidCreditResponse\"=\xa2\xbb\x18\x12\n\x0c\x63redit.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02!\"\x1c/v1/credits/{credit_id}/void:\x01*\x12\xc3\x01\n\x10GetCreditBalance\x12*.billing.credit.v1.GetCreditBalanceRequest\x1a+.billing.credit.v1.GetCreditBalanceResponse\"V\xa2\xbb\x18 \n\x0b\x63redit.read\x10\x01\x18\x01*\r\n\x0b\x63ustomer_id\x82\xd3\xe4\x93\x02,\x12*/v1/customers/{customer_id}/credit-balanceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -72,35 +73,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCREDITBALANCEREQUEST'].fields_by_name['customer_id']._loaded_options = None
   _globals['_GETCREDITBALANCEREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_CREDITSERVICE'].methods_by_name['GrantCredit']._loaded_options = None
-  _globals['_CREDITSERVICE'].methods_by_name['GrantCredit']._serialized_options = b'\242\273\030\022\n\014credit.write\020\001\030\002'
+  _globals['_CREDITSERVICE'].methods_by_name['GrantCredit']._serialized_options = b'\242\273\030\022\n\014credit.write\020\001\030\002\272\273\030\003\010\311\001\202\323\344\223\002\020\"\013/v1/credits:\001*'
   _globals['_CREDITSERVICE'].methods_by_name['GetCredit']._loaded_options = None
-  _globals['_CREDITSERVICE'].methods_by_name['GetCredit']._serialized_options = b'\242\273\030\021\n\013credit.read\020\001\030\001'
+  _globals['_CREDITSERVICE'].methods_by_name['GetCredit']._serialized_options = b'\242\273\030\036\n\013credit.read\020\001\030\001*\013\n\tcredit_id\202\323\344\223\002\031\022\027/v1/credits/{credit_id}'
   _globals['_CREDITSERVICE'].methods_by_name['ListCredits']._loaded_options = None
-  _globals['_CREDITSERVICE'].methods_by_name['ListCredits']._serialized_options = b'\242\273\030\021\n\013credit.read\020\001\030\001'
+  _globals['_CREDITSERVICE'].methods_by_name['ListCredits']._serialized_options = b'\242\273\030 \n\013credit.read\020\001\030\001*\r\n\013customer_id\202\323\344\223\002\r\022\013/v1/credits'
   _globals['_CREDITSERVICE'].methods_by_name['VoidCredit']._loaded_options = None
-  _globals['_CREDITSERVICE'].methods_by_name['VoidCredit']._serialized_options = b'\242\273\030\022\n\014credit.write\020\001\030\002'
+  _globals['_CREDITSERVICE'].methods_by_name['VoidCredit']._serialized_options = b'\242\273\030\022\n\014credit.write\020\001\030\002\202\323\344\223\002!\"\034/v1/credits/{credit_id}/void:\001*'
   _globals['_CREDITSERVICE'].methods_by_name['GetCreditBalance']._loaded_options = None
-  _globals['_CREDITSERVICE'].methods_by_name['GetCreditBalance']._serialized_options = b'\242\273\030\021\n\013credit.read\020\001\030\001'
-  _globals['_GRANTCREDITREQUEST']._serialized_start=190
-  _globals['_GRANTCREDITREQUEST']._serialized_end=693
-  _globals['_GRANTCREDITRESPONSE']._serialized_start=695
-  _globals['_GRANTCREDITRESPONSE']._serialized_end=767
-  _globals['_GETCREDITREQUEST']._serialized_start=769
-  _globals['_GETCREDITREQUEST']._serialized_end=865
-  _globals['_GETCREDITRESPONSE']._serialized_start=867
-  _globals['_GETCREDITRESPONSE']._serialized_end=937
-  _globals['_LISTCREDITSREQUEST']._serialized_start=940
-  _globals['_LISTCREDITSREQUEST']._serialized_end=1122
-  _globals['_LISTCREDITSRESPONSE']._serialized_start=1124
-  _globals['_LISTCREDITSRESPONSE']._serialized_end=1238
-  _globals['_VOIDCREDITREQUEST']._serialized_start=1241
-  _globals['_VOIDCREDITREQUEST']._serialized_end=1381
-  _globals['_VOIDCREDITRESPONSE']._serialized_start=1383
-  _globals['_VOIDCREDITRESPONSE']._serialized_end=1454
-  _globals['_GETCREDITBALANCEREQUEST']._serialized_start=1456
-  _globals['_GETCREDITBALANCEREQUEST']._serialized_end=1563
-  _globals['_GETCREDITBALANCERESPONSE']._serialized_start=1565
-  _globals['_GETCREDITBALANCERESPONSE']._serialized_end=1653
-  _globals['_CREDITSERVICE']._serialized_start=1656
-  _globals['_CREDITSERVICE']._serialized_end=2265
+  _globals['_CREDITSERVICE'].methods_by_name['GetCreditBalance']._serialized_options = b'\242\273\030 \n\013credit.read\020\001\030\001*\r\n\013customer_id\202\323\344\223\002,\022*/v1/customers/{customer_id}/credit-balance'
+  _globals['_GRANTCREDITREQUEST']._serialized_start=220
+  _globals['_GRANTCREDITREQUEST']._serialized_end=723
+  _globals['_GRANTCREDITRESPONSE']._serialized_start=725
+  _globals['_GRANTCREDITRESPONSE']._serialized_end=797
+  _globals['_GETCREDITREQUEST']._serialized_start=799
+  _globals['_GETCREDITREQUEST']._serialized_end=895
+  _globals['_GETCREDITRESPONSE']._serialized_start=897
+  _globals['_GETCREDITRESPONSE']._serialized_end=967
+  _globals['_LISTCREDITSREQUEST']._serialized_start=970
+  _globals['_LISTCREDITSREQUEST']._serialized_end=1152
+  _globals['_LISTCREDITSRESPONSE']._serialized_start=1154
+  _globals['_LISTCREDITSRESPONSE']._serialized_end=1268
+  _globals['_VOIDCREDITREQUEST']._serialized_start=1271
+  _globals['_VOIDCREDITREQUEST']._serialized_end=1411
+  _globals['_VOIDCREDITRESPONSE']._serialized_start=1413
+  _globals['_VOIDCREDITRESPONSE']._serialized_end=1484
+  _globals['_GETCREDITBALANCEREQUEST']._serialized_start=1486
+  _globals['_GETCREDITBALANCEREQUEST']._serialized_end=1593
+  _globals['_GETCREDITBALANCERESPONSE']._serialized_start=1595
+  _globals['_GETCREDITBALANCERESPONSE']._serialized_end=1683
+  _globals['_CREDITSERVICE']._serialized_start=1686
+  _globals['_CREDITSERVICE']._serialized_end=2510
 # @@protoc_insertion_point(module_scope)

@@ -26,10 +26,11 @@ from billing.customer.v1 import customer_pb2 as billing_dot_customer_dot_v1_dot_
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from billing.types.v1 import language_pb2 as billing_dot_types_dot_v1_dot_language__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/customer/v1/customer_service.proto\x12\x13\x62illing.customer.v1\x1a\"billing/customer/v1/customer.proto\x1a billing/options/v1/options.proto\x1a\x1f\x62illing/types/v1/language.proto\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\"\xfb\x02\n\x0f\x43ustomerDetails\x12\x1c\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12\"\n\x07\x63ompany\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x07\x63ompany\x12\x34\n\x05\x65mail\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18\xfe\x01\x32\x14^([^@\\s]+@[^@\\s]+)?$R\x05\x65mail\x12\x1e\n\x06tax_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x05taxId\x12\x36\n\x07\x61\x64\x64ress\x18\x05 \x01(\x0b\x32\x1c.billing.customer.v1.AddressR\x07\x61\x64\x64ress\x12#\n\x08timezone\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\x12@\n\x08language\x18\x07 \x01(\x0e\x32\x1a.billing.types.v1.LanguageB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x08language\x12\x31\n\x14\x63onsolidate_invoices\x18\x08 \x01(\x08R\x13\x63onsolidateInvoices\"\x8d\x02\n\x15\x43reateCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12)\n\x0b\x65xternal_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\nexternalId\x12\x30\n\x08\x63urrency\x18\x04 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12\x46\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32$.billing.customer.v1.CustomerDetailsB\x06\xbaH\x03\xc8\x01\x01R\x07\x64\x65tails\"S\n\x16\x43reateCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer\"f\n\x12GetCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12*\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\"P\n\x13GetCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer\"\xb9\x01\n\x14ListCustomersRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12)\n\x0b\x65xternal_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\nexternalId\"|\n\x15ListCustomersResponse\x12;\n\tcustomers\x18\x01 \x03(\x0b\x32\x1d.billing.customer.v1.CustomerR\tcustomers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbe\x02\n\x15UpdateCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12*\n\x0b\x63ustomer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x46\n\x07\x64\x65tails\x18\x04 \x01(\x0b\x32$.billing.customer.v1.CustomerDetailsB\x06\xbaH\x03\xc8\x01\x01R\x07\x64\x65tails\x12\x43\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01R\nupdateMask\x12\x1b\n\x04\x65tag\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\"S\n\x16UpdateCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer2\x99\x04\n\x0f\x43ustomerService\x12\x83\x01\n\x0e\x43reateCustomer\x12*.billing.customer.v1.CreateCustomerRequest\x1a+.billing.customer.v1.CreateCustomerResponse\"\x18\xa2\xbb\x18\x14\n\x0e\x63ustomer.write\x10\x01\x18\x02\x12y\n\x0bGetCustomer\x12\'.billing.customer.v1.GetCustomerRequest\x1a(.billing.customer.v1.GetCustomerResponse\"\x17\xa2\xbb\x18\x13\n\rcustomer.read\x10\x01\x18\x01\x12\x7f\n\rListCustomers\x12).billing.customer.v1.ListCustomersRequest\x1a*.billing.customer.v1.ListCustomersResponse\"\x17\xa2\xbb\x18\x13\n\rcustomer.read\x10\x01\x18\x01\x12\x83\x01\n\x0eUpdateCustomer\x12*.billing.customer.v1.UpdateCustomerRequest\x1a+.billing.customer.v1.UpdateCustomerResponse\"\x18\xa2\xbb\x18\x14\n\x0e\x63ustomer.write\x10\x01\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/customer/v1/customer_service.proto\x12\x13\x62illing.customer.v1\x1a\"billing/customer/v1/customer.proto\x1a billing/options/v1/options.proto\x1a\x1f\x62illing/types/v1/language.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\"\xfb\x02\n\x0f\x43ustomerDetails\x12\x1c\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12\"\n\x07\x63ompany\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x07\x63ompany\x12\x34\n\x05\x65mail\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18\xfe\x01\x32\x14^([^@\\s]+@[^@\\s]+)?$R\x05\x65mail\x12\x1e\n\x06tax_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x05taxId\x12\x36\n\x07\x61\x64\x64ress\x18\x05 \x01(\x0b\x32\x1c.billing.customer.v1.AddressR\x07\x61\x64\x64ress\x12#\n\x08timezone\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\x12@\n\x08language\x18\x07 \x01(\x0e\x32\x1a.billing.types.v1.LanguageB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x08language\x12\x31\n\x14\x63onsolidate_invoices\x18\x08 \x01(\x08R\x13\x63onsolidateInvoices\"\x8d\x02\n\x15\x43reateCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12)\n\x0b\x65xternal_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\nexternalId\x12\x30\n\x08\x63urrency\x18\x04 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12\x46\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32$.billing.customer.v1.CustomerDetailsB\x06\xbaH\x03\xc8\x01\x01R\x07\x64\x65tails\"S\n\x16\x43reateCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer\"\x91\x02\n\x17RegisterCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12+\n\x0b\x65xternal_id\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\nexternalId\x12\x30\n\x08\x63urrency\x18\x04 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12\x46\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32$.billing.customer.v1.CustomerDetailsB\x06\xbaH\x03\xc8\x01\x01R\x07\x64\x65tails\"o\n\x18RegisterCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"f\n\x12GetCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12*\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\"P\n\x13GetCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer\"\xb9\x01\n\x14ListCustomersRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12)\n\x0b\x65xternal_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\nexternalId\"|\n\x15ListCustomersResponse\x12;\n\tcustomers\x18\x01 \x03(\x0b\x32\x1d.billing.customer.v1.CustomerR\tcustomers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbe\x02\n\x15UpdateCustomerRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12*\n\x0b\x63ustomer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x46\n\x07\x64\x65tails\x18\x04 \x01(\x0b\x32$.billing.customer.v1.CustomerDetailsB\x06\xbaH\x03\xc8\x01\x01R\x07\x64\x65tails\x12\x43\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01R\nupdateMask\x12\x1b\n\x04\x65tag\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\"S\n\x16UpdateCustomerResponse\x12\x39\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1d.billing.customer.v1.CustomerR\x08\x63ustomer2\xfa\x08\n\x0f\x43ustomerService\x12\xc6\x01\n\x0e\x43reateCustomer\x12*.billing.customer.v1.CreateCustomerRequest\x1a+.billing.customer.v1.CreateCustomerResponse\"[\xa2\xbb\x18\x14\n\x0e\x63ustomer.write\x10\x01\x18\x02\xba\xbb\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x36\"\r/v1/customers:\x01*Z\"\"\x1d/api/v1/billing/organizations:\x01*\x12\xfb\x01\n\x10RegisterCustomer\x12,.billing.customer.v1.RegisterCustomerRequest\x1a-.billing.customer.v1.RegisterCustomerResponse\"\x89\x01\xa2\xbb\x18\x36\n\x0e\x63ustomer.write\x10\x01\x18\x02* \n\x0b\x65xternal_id\x12\x08\x63urrency\x12\x07\x64\x65tails\xba\xbb\x18\t\x12\x07\x63reated\x82\xd3\xe4\x93\x02<\"\x16/v1/customers/register:\x01*Z\x1f\"\x1a/api/v1/consumers/register:\x01*\x12\xfe\x01\n\x0bGetCustomer\x12\'.billing.customer.v1.GetCustomerRequest\x1a(.billing.customer.v1.GetCustomerResponse\"\x9b\x01\xa2\xbb\x18\"\n\rcustomer.read\x10\x01\x18\x01*\r\n\x0b\x63ustomer_id\x82\xd3\xe4\x93\x02o\x12\x1b/v1/customers/{customer_id}Z-\x12+/api/v1/billing/organizations/{customer_id}Z!\x12\x1f/api/v1/consumers/{customer_id}\x12\x94\x01\n\rListCustomers\x12).billing.customer.v1.ListCustomersRequest\x1a*.billing.customer.v1.ListCustomersResponse\",\xa2\xbb\x18\x13\n\rcustomer.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/customers\x12\x87\x02\n\x0eUpdateCustomer\x12*.billing.customer.v1.UpdateCustomerRequest\x1a+.billing.customer.v1.UpdateCustomerResponse\"\x9b\x01\xa2\xbb\x18?\n\x0e\x63ustomer.write\x10\x01\x18\x02*)\n\x0b\x63ustomer_id\x12\x07\x64\x65tails\x12\x0bupdate_mask\x12\x04\x65tag\x82\xd3\xe4\x93\x02R2\x1b/v1/customers/{customer_id}:\x01*Z0\x1a+/api/v1/billing/organizations/{customer_id}:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,6 +59,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATECUSTOMERREQUEST'].fields_by_name['currency']._serialized_options = b'\272H\021r\0172\r^([A-Z]{3})?$'
   _globals['_CREATECUSTOMERREQUEST'].fields_by_name['details']._loaded_options = None
   _globals['_CREATECUSTOMERREQUEST'].fields_by_name['details']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['tenant_id']._loaded_options = None
+  _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['external_id']._loaded_options = None
+  _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['external_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['currency']._loaded_options = None
+  _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['currency']._serialized_options = b'\272H\021r\0172\r^([A-Z]{3})?$'
+  _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['details']._loaded_options = None
+  _globals['_REGISTERCUSTOMERREQUEST'].fields_by_name['details']._serialized_options = b'\272H\003\310\001\001'
   _globals['_GETCUSTOMERREQUEST'].fields_by_name['tenant_id']._loaded_options = None
   _globals['_GETCUSTOMERREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_GETCUSTOMERREQUEST'].fields_by_name['customer_id']._loaded_options = None
@@ -83,31 +94,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATECUSTOMERREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_UPDATECUSTOMERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
   _globals['_CUSTOMERSERVICE'].methods_by_name['CreateCustomer']._loaded_options = None
-  _globals['_CUSTOMERSERVICE'].methods_by_name['CreateCustomer']._serialized_options = b'\242\273\030\024\n\016customer.write\020\001\030\002'
+  _globals['_CUSTOMERSERVICE'].methods_by_name['CreateCustomer']._serialized_options = b'\242\273\030\024\n\016customer.write\020\001\030\002\272\273\030\003\010\311\001\202\323\344\223\0026\"\r/v1/customers:\001*Z\"\"\035/api/v1/billing/organizations:\001*'
+  _globals['_CUSTOMERSERVICE'].methods_by_name['RegisterCustomer']._loaded_options = None
+  _globals['_CUSTOMERSERVICE'].methods_by_name['RegisterCustomer']._serialized_options = b'\242\273\0306\n\016customer.write\020\001\030\002* \n\013external_id\022\010currency\022\007details\272\273\030\t\022\007created\202\323\344\223\002<\"\026/v1/customers/register:\001*Z\037\"\032/api/v1/consumers/register:\001*'
   _globals['_CUSTOMERSERVICE'].methods_by_name['GetCustomer']._loaded_options = None
-  _globals['_CUSTOMERSERVICE'].methods_by_name['GetCustomer']._serialized_options = b'\242\273\030\023\n\rcustomer.read\020\001\030\001'
+  _globals['_CUSTOMERSERVICE'].methods_by_name['GetCustomer']._serialized_options = b'\242\273\030\"\n\rcustomer.read\020\001\030\001*\r\n\013customer_id\202\323\344\223\002o\022\033/v1/customers/{customer_id}Z-\022+/api/v1/billing/organizations/{customer_id}Z!\022\037/api/v1/consumers/{customer_id}'
   _globals['_CUSTOMERSERVICE'].methods_by_name['ListCustomers']._loaded_options = None
-  _globals['_CUSTOMERSERVICE'].methods_by_name['ListCustomers']._serialized_options = b'\242\273\030\023\n\rcustomer.read\020\001\030\001'
+  _globals['_CUSTOMERSERVICE'].methods_by_name['ListCustomers']._serialized_options = b'\242\273\030\023\n\rcustomer.read\020\001\030\001\202\323\344\223\002\017\022\r/v1/customers'
   _globals['_CUSTOMERSERVICE'].methods_by_name['UpdateCustomer']._loaded_options = None
-  _globals['_CUSTOMERSERVICE'].methods_by_name['UpdateCustomer']._serialized_options = b'\242\273\030\024\n\016customer.write\020\001\030\002'
-  _globals['_CUSTOMERDETAILS']._serialized_start=234
-  _globals['_CUSTOMERDETAILS']._serialized_end=613
-  _globals['_CREATECUSTOMERREQUEST']._serialized_start=616
-  _globals['_CREATECUSTOMERREQUEST']._serialized_end=885
-  _globals['_CREATECUSTOMERRESPONSE']._serialized_start=887
-  _globals['_CREATECUSTOMERRESPONSE']._serialized_end=970
-  _globals['_GETCUSTOMERREQUEST']._serialized_start=972
-  _globals['_GETCUSTOMERREQUEST']._serialized_end=1074
-  _globals['_GETCUSTOMERRESPONSE']._serialized_start=1076
-  _globals['_GETCUSTOMERRESPONSE']._serialized_end=1156
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=1159
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=1344
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=1346
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=1470
-  _globals['_UPDATECUSTOMERREQUEST']._serialized_start=1473
-  _globals['_UPDATECUSTOMERREQUEST']._serialized_end=1791
-  _globals['_UPDATECUSTOMERRESPONSE']._serialized_start=1793
-  _globals['_UPDATECUSTOMERRESPONSE']._serialized_end=1876
-  _globals['_CUSTOMERSERVICE']._serialized_start=1879
-  _globals['_CUSTOMERSERVICE']._serialized_end=2416
+  _globals['_CUSTOMERSERVICE'].methods_by_name['UpdateCustomer']._serialized_options = b'\242\273\030?\n\016customer.write\020\001\030\002*)\n\013customer_id\022\007details\022\013update_mask\022\004etag\202\323\344\223\002R2\033/v1/customers/{customer_id}:\001*Z0\032+/api/v1/billing/organizations/{customer_id}:\001*'
+  _globals['_CUSTOMERDETAILS']._serialized_start=264
+  _globals['_CUSTOMERDETAILS']._serialized_end=643
+  _globals['_CREATECUSTOMERREQUEST']._serialized_start=646
+  _globals['_CREATECUSTOMERREQUEST']._serialized_end=915
+  _globals['_CREATECUSTOMERRESPONSE']._serialized_start=917
+  _globals['_CREATECUSTOMERRESPONSE']._serialized_end=1000
+  _globals['_REGISTERCUSTOMERREQUEST']._serialized_start=1003
+  _globals['_REGISTERCUSTOMERREQUEST']._serialized_end=1276
+  _globals['_REGISTERCUSTOMERRESPONSE']._serialized_start=1278
+  _globals['_REGISTERCUSTOMERRESPONSE']._serialized_end=1389
+  _globals['_GETCUSTOMERREQUEST']._serialized_start=1391
+  _globals['_GETCUSTOMERREQUEST']._serialized_end=1493
+  _globals['_GETCUSTOMERRESPONSE']._serialized_start=1495
+  _globals['_GETCUSTOMERRESPONSE']._serialized_end=1575
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=1578
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=1763
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=1765
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=1889
+  _globals['_UPDATECUSTOMERREQUEST']._serialized_start=1892
+  _globals['_UPDATECUSTOMERREQUEST']._serialized_end=2210
+  _globals['_UPDATECUSTOMERRESPONSE']._serialized_start=2212
+  _globals['_UPDATECUSTOMERRESPONSE']._serialized_end=2295
+  _globals['_CUSTOMERSERVICE']._serialized_start=2298
+  _globals['_CUSTOMERSERVICE']._serialized_end=3444
 # @@protoc_insertion_point(module_scope)

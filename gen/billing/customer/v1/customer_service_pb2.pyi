@@ -2,6 +2,7 @@ from billing.customer.v1 import customer_pb2 as _customer_pb2
 from billing.options.v1 import options_pb2 as _options_pb2
 from billing.types.v1 import language_pb2 as _language_pb2
 from buf.validate import validate_pb2 as _validate_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -50,6 +51,28 @@ class CreateCustomerResponse(_message.Message):
     CUSTOMER_FIELD_NUMBER: _ClassVar[int]
     customer: _customer_pb2.Customer
     def __init__(self, customer: _Optional[_Union[_customer_pb2.Customer, _Mapping]] = ...) -> None: ...
+
+class RegisterCustomerRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "external_id", "currency", "details")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_ID_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    external_id: str
+    currency: str
+    details: CustomerDetails
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., external_id: _Optional[str] = ..., currency: _Optional[str] = ..., details: _Optional[_Union[CustomerDetails, _Mapping]] = ...) -> None: ...
+
+class RegisterCustomerResponse(_message.Message):
+    __slots__ = ("customer", "created")
+    CUSTOMER_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    customer: _customer_pb2.Customer
+    created: bool
+    def __init__(self, customer: _Optional[_Union[_customer_pb2.Customer, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
 
 class GetCustomerRequest(_message.Message):
     __slots__ = ("tenant_id", "customer_id")

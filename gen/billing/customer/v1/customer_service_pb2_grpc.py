@@ -39,6 +39,11 @@ class CustomerServiceStub:
                 request_serializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.CreateCustomerRequest.SerializeToString,
                 response_deserializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.CreateCustomerResponse.FromString,
                 _registered_method=True)
+        self.RegisterCustomer = channel.unary_unary(
+                '/billing.customer.v1.CustomerService/RegisterCustomer',
+                request_serializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.RegisterCustomerRequest.SerializeToString,
+                response_deserializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.RegisterCustomerResponse.FromString,
+                _registered_method=True)
         self.GetCustomer = channel.unary_unary(
                 '/billing.customer.v1.CustomerService/GetCustomer',
                 request_serializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.GetCustomerRequest.SerializeToString,
@@ -61,6 +66,13 @@ class CustomerServiceServicer:
 
     def CreateCustomer(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegisterCustomer(self, request, context):
+        """The customer of an external id: the one there is, unchanged, or a new one.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -90,6 +102,11 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.CreateCustomer,
                     request_deserializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.CreateCustomerRequest.FromString,
                     response_serializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.CreateCustomerResponse.SerializeToString,
+            ),
+            'RegisterCustomer': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterCustomer,
+                    request_deserializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.RegisterCustomerRequest.FromString,
+                    response_serializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.RegisterCustomerResponse.SerializeToString,
             ),
             'GetCustomer': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCustomer,
@@ -134,6 +151,33 @@ class CustomerService:
             '/billing.customer.v1.CustomerService/CreateCustomer',
             billing_dot_customer_dot_v1_dot_customer__service__pb2.CreateCustomerRequest.SerializeToString,
             billing_dot_customer_dot_v1_dot_customer__service__pb2.CreateCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterCustomer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.customer.v1.CustomerService/RegisterCustomer',
+            billing_dot_customer_dot_v1_dot_customer__service__pb2.RegisterCustomerRequest.SerializeToString,
+            billing_dot_customer_dot_v1_dot_customer__service__pb2.RegisterCustomerResponse.FromString,
             options,
             channel_credentials,
             insecure,

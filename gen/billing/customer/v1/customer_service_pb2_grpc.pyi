@@ -32,6 +32,8 @@ class CustomerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CustomerServiceAsyncStub: ...
     CreateCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.CreateCustomerRequest, _customer_service_pb2.CreateCustomerResponse]
+    RegisterCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.RegisterCustomerRequest, _customer_service_pb2.RegisterCustomerResponse]
+    """The customer of an external id: the one there is, unchanged, or a new one."""
     GetCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.GetCustomerRequest, _customer_service_pb2.GetCustomerResponse]
     ListCustomers: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.ListCustomersRequest, _customer_service_pb2.ListCustomersResponse]
     UpdateCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.UpdateCustomerRequest, _customer_service_pb2.UpdateCustomerResponse]
@@ -40,6 +42,8 @@ class CustomerServiceStub:
 class CustomerServiceAsyncStub(CustomerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.CreateCustomerRequest, _customer_service_pb2.CreateCustomerResponse]  # type: ignore[assignment]
+    RegisterCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.RegisterCustomerRequest, _customer_service_pb2.RegisterCustomerResponse]  # type: ignore[assignment]
+    """The customer of an external id: the one there is, unchanged, or a new one."""
     GetCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.GetCustomerRequest, _customer_service_pb2.GetCustomerResponse]  # type: ignore[assignment]
     ListCustomers: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ListCustomersRequest, _customer_service_pb2.ListCustomersResponse]  # type: ignore[assignment]
     UpdateCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.UpdateCustomerRequest, _customer_service_pb2.UpdateCustomerResponse]  # type: ignore[assignment]
@@ -51,6 +55,14 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _customer_service_pb2.CreateCustomerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_customer_service_pb2.CreateCustomerResponse, _abc.Awaitable[_customer_service_pb2.CreateCustomerResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RegisterCustomer(
+        self,
+        request: _customer_service_pb2.RegisterCustomerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.RegisterCustomerResponse, _abc.Awaitable[_customer_service_pb2.RegisterCustomerResponse]]:
+        """The customer of an external id: the one there is, unchanged, or a new one."""
 
     @_abc_1.abstractmethod
     def GetCustomer(

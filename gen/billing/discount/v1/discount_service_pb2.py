@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from billing.discount.v1 import discount_pb2 as billing_dot_discount_dot_v1_dot_discount__pb2
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/discount/v1/discount_service.proto\x12\x13\x62illing.discount.v1\x1a\"billing/discount/v1/discount.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x06\n\x13\x43reateCouponRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12;\n\x04\x63ode\x18\x03 \x01(\tB\'\xbaH$r\"2 ^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$R\x04\x63ode\x12\x1e\n\x04name\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x04name\x12\x41\n\x04kind\x18\x05 \x01(\x0e\x32!.billing.discount.v1.DiscountKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x41\n\x07percent\x18\x06 \x01(\tB\'\xbaH$r\"\x18\x10\x32\x1e^([0-9]{1,3}(\\.[0-9]{1,6})?)?$R\x07percent\x12\x33\n\x0c\x61mount_minor\x18\x07 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00R\x0b\x61mountMinor\x12\x30\n\x08\x63urrency\x18\x08 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12M\n\x08\x64uration\x18\t \x01(\x0e\x32%.billing.discount.v1.DiscountDurationB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x08\x64uration\x12\x37\n\x11\x64uration_invoices\x18\n \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00R\x10\x64urationInvoices\x12\x30\n\x0fmax_redemptions\x18\x0b \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0emaxRedemptions\x12\x39\n\nvalid_from\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n\x0bvalid_until\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nvalidUntil\x12-\n\tprice_ids\x18\x0e \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\x10\x01\x18@R\x08priceIds\"K\n\x14\x43reateCouponResponse\x12\x33\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x1b.billing.discount.v1.CouponR\x06\x63oupon\"`\n\x10GetCouponRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12&\n\tcoupon_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x63ouponId\"H\n\x11GetCouponResponse\x12\x33\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x1b.billing.discount.v1.CouponR\x06\x63oupon\"\xa9\x01\n\x12ListCouponsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12\x1b\n\x04\x63ode\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x63ode\"t\n\x13ListCouponsResponse\x12\x35\n\x07\x63oupons\x18\x01 \x03(\x0b\x32\x1b.billing.discount.v1.CouponR\x07\x63oupons\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8f\x01\n\x14\x41rchiveCouponRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12&\n\tcoupon_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x63ouponId\"L\n\x15\x41rchiveCouponResponse\x12\x33\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x1b.billing.discount.v1.CouponR\x06\x63oupon\"\xe3\x01\n\x13RedeemCouponRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x1d\n\x04\x63ode\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04\x63ode\x12*\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x30\n\x0fsubscription_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x0esubscriptionId\"Q\n\x14RedeemCouponResponse\x12\x39\n\x08\x64iscount\x18\x01 \x01(\x0b\x32\x1d.billing.discount.v1.DiscountR\x08\x64iscount\"\x91\x01\n\x12\x45ndDiscountRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12*\n\x0b\x64iscount_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ndiscountId\"P\n\x13\x45ndDiscountResponse\x12\x39\n\x08\x64iscount\x18\x01 \x01(\x0b\x32\x1d.billing.discount.v1.DiscountR\x08\x64iscount\"\xb8\x01\n\x14ListDiscountsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\ncustomerId\"|\n\x15ListDiscountsResponse\x12;\n\tdiscounts\x18\x01 \x03(\x0b\x32\x1d.billing.discount.v1.DiscountR\tdiscounts\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xff\x06\n\x0f\x44iscountService\x12}\n\x0c\x43reateCoupon\x12(.billing.discount.v1.CreateCouponRequest\x1a).billing.discount.v1.CreateCouponResponse\"\x18\xa2\xbb\x18\x14\n\x0e\x64iscount.write\x10\x01\x18\x02\x12s\n\tGetCoupon\x12%.billing.discount.v1.GetCouponRequest\x1a&.billing.discount.v1.GetCouponResponse\"\x17\xa2\xbb\x18\x13\n\rdiscount.read\x10\x01\x18\x01\x12y\n\x0bListCoupons\x12\'.billing.discount.v1.ListCouponsRequest\x1a(.billing.discount.v1.ListCouponsResponse\"\x17\xa2\xbb\x18\x13\n\rdiscount.read\x10\x01\x18\x01\x12\x80\x01\n\rArchiveCoupon\x12).billing.discount.v1.ArchiveCouponRequest\x1a*.billing.discount.v1.ArchiveCouponResponse\"\x18\xa2\xbb\x18\x14\n\x0e\x64iscount.write\x10\x01\x18\x02\x12}\n\x0cRedeemCoupon\x12(.billing.discount.v1.RedeemCouponRequest\x1a).billing.discount.v1.RedeemCouponResponse\"\x18\xa2\xbb\x18\x14\n\x0e\x64iscount.write\x10\x01\x18\x02\x12z\n\x0b\x45ndDiscount\x12\'.billing.discount.v1.EndDiscountRequest\x1a(.billing.discount.v1.EndDiscountResponse\"\x18\xa2\xbb\x18\x14\n\x0e\x64iscount.write\x10\x01\x18\x02\x12\x7f\n\rListDiscounts\x12).billing.discount.v1.ListDiscountsRequest\x1a*.billing.discount.v1.ListDiscountsResponse\"\x17\xa2\xbb\x18\x13\n\rdiscount.read\x10\x01\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/discount/v1/discount_service.proto\x12\x13\x62illing.discount.v1\x1a\"billing/discount/v1/discount.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x06\n\x13\x43reateCouponRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12;\n\x04\x63ode\x18\x03 \x01(\tB\'\xbaH$r\"2 ^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$R\x04\x63ode\x12\x1e\n\x04name\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x04name\x12\x41\n\x04kind\x18\x05 \x01(\x0e\x32!.billing.discount.v1.DiscountKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x41\n\x07percent\x18\x06 \x01(\tB\'\xbaH$r\"\x18\x10\x32\x1e^([0-9]{1,3}(\\.[0-9]{1,6})?)?$R\x07percent\x12\x33\n\x0c\x61mount_minor\x18\x07 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00R\x0b\x61mountMinor\x12\x30\n\x08\x63urrency\x18\x08 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12M\n\x08\x64uration\x18\t \x01(\x0e\x32%.billing.discount.v1.DiscountDurationB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x08\x64uration\x12\x37\n\x11\x64uration_invoices\x18\n \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00R\x10\x64urationInvoices\x12\x30\n\x0fmax_redemptions\x18\x0b \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0emaxRedemptions\x12\x39\n\nvalid_from\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n\x0bvalid_until\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nvalidUntil\x12-\n\tprice_ids\x18\x0e \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\x10\x01\x18@R\x08priceIds\"K\n\x14\x43reateCouponResponse\x12\x33\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x1b.billing.discount.v1.CouponR\x06\x63oupon\"`\n\x10GetCouponRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12&\n\tcoupon_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x63ouponId\"H\n\x11GetCouponResponse\x12\x33\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x1b.billing.discount.v1.CouponR\x06\x63oupon\"\xa9\x01\n\x12ListCouponsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12\x1b\n\x04\x63ode\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x63ode\"t\n\x13ListCouponsResponse\x12\x35\n\x07\x63oupons\x18\x01 \x03(\x0b\x32\x1b.billing.discount.v1.CouponR\x07\x63oupons\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8f\x01\n\x14\x41rchiveCouponRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12&\n\tcoupon_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x08\x63ouponId\"L\n\x15\x41rchiveCouponResponse\x12\x33\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x1b.billing.discount.v1.CouponR\x06\x63oupon\"\xe3\x01\n\x13RedeemCouponRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x1d\n\x04\x63ode\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04\x63ode\x12*\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x30\n\x0fsubscription_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x0esubscriptionId\"Q\n\x14RedeemCouponResponse\x12\x39\n\x08\x64iscount\x18\x01 \x01(\x0b\x32\x1d.billing.discount.v1.DiscountR\x08\x64iscount\"\x91\x01\n\x12\x45ndDiscountRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12*\n\x0b\x64iscount_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ndiscountId\"P\n\x13\x45ndDiscountResponse\x12\x39\n\x08\x64iscount\x18\x01 \x01(\x0b\x32\x1d.billing.discount.v1.DiscountR\x08\x64iscount\"\xb8\x01\n\x14ListDiscountsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\ncustomerId\"|\n\x15ListDiscountsResponse\x12;\n\tdiscounts\x18\x01 \x03(\x0b\x32\x1d.billing.discount.v1.DiscountR\tdiscounts\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xdc\x08\n\x0f\x44iscountService\x12\x9a\x01\n\x0c\x43reateCoupon\x12(.billing.discount.v1.CreateCouponRequest\x1a).billing.discount.v1.CreateCouponResponse\"5\xa2\xbb\x18\x14\n\x0e\x64iscount.write\x10\x01\x18\x02\xba\xbb\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/coupons:\x01*\x12\x92\x01\n\tGetCoupon\x12%.billing.discount.v1.GetCouponRequest\x1a&.billing.discount.v1.GetCouponResponse\"6\xa2\xbb\x18\x13\n\rdiscount.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/coupons/{coupon_id}\x12\x8c\x01\n\x0bListCoupons\x12\'.billing.discount.v1.ListCouponsRequest\x1a(.billing.discount.v1.ListCouponsResponse\"*\xa2\xbb\x18\x13\n\rdiscount.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/coupons\x12\xaa\x01\n\rArchiveCoupon\x12).billing.discount.v1.ArchiveCouponRequest\x1a*.billing.discount.v1.ArchiveCouponResponse\"B\xa2\xbb\x18\x14\n\x0e\x64iscount.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02$\"\x1f/v1/coupons/{coupon_id}/archive:\x01*\x12\x9c\x01\n\x0cRedeemCoupon\x12(.billing.discount.v1.RedeemCouponRequest\x1a).billing.discount.v1.RedeemCouponResponse\"7\xa2\xbb\x18\x14\n\x0e\x64iscount.write\x10\x01\x18\x02\xba\xbb\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x12\"\r/v1/discounts:\x01*\x12\xa4\x01\n\x0b\x45ndDiscount\x12\'.billing.discount.v1.EndDiscountRequest\x1a(.billing.discount.v1.EndDiscountResponse\"B\xa2\xbb\x18\x14\n\x0e\x64iscount.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02$\"\x1f/v1/discounts/{discount_id}/end:\x01*\x12\x94\x01\n\rListDiscounts\x12).billing.discount.v1.ListDiscountsRequest\x1a*.billing.discount.v1.ListDiscountsResponse\",\xa2\xbb\x18\x13\n\rdiscount.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/discountsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -102,47 +103,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDISCOUNTSREQUEST'].fields_by_name['customer_id']._loaded_options = None
   _globals['_LISTDISCOUNTSREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_DISCOUNTSERVICE'].methods_by_name['CreateCoupon']._loaded_options = None
-  _globals['_DISCOUNTSERVICE'].methods_by_name['CreateCoupon']._serialized_options = b'\242\273\030\024\n\016discount.write\020\001\030\002'
+  _globals['_DISCOUNTSERVICE'].methods_by_name['CreateCoupon']._serialized_options = b'\242\273\030\024\n\016discount.write\020\001\030\002\272\273\030\003\010\311\001\202\323\344\223\002\020\"\013/v1/coupons:\001*'
   _globals['_DISCOUNTSERVICE'].methods_by_name['GetCoupon']._loaded_options = None
-  _globals['_DISCOUNTSERVICE'].methods_by_name['GetCoupon']._serialized_options = b'\242\273\030\023\n\rdiscount.read\020\001\030\001'
+  _globals['_DISCOUNTSERVICE'].methods_by_name['GetCoupon']._serialized_options = b'\242\273\030\023\n\rdiscount.read\020\001\030\001\202\323\344\223\002\031\022\027/v1/coupons/{coupon_id}'
   _globals['_DISCOUNTSERVICE'].methods_by_name['ListCoupons']._loaded_options = None
-  _globals['_DISCOUNTSERVICE'].methods_by_name['ListCoupons']._serialized_options = b'\242\273\030\023\n\rdiscount.read\020\001\030\001'
+  _globals['_DISCOUNTSERVICE'].methods_by_name['ListCoupons']._serialized_options = b'\242\273\030\023\n\rdiscount.read\020\001\030\001\202\323\344\223\002\r\022\013/v1/coupons'
   _globals['_DISCOUNTSERVICE'].methods_by_name['ArchiveCoupon']._loaded_options = None
-  _globals['_DISCOUNTSERVICE'].methods_by_name['ArchiveCoupon']._serialized_options = b'\242\273\030\024\n\016discount.write\020\001\030\002'
+  _globals['_DISCOUNTSERVICE'].methods_by_name['ArchiveCoupon']._serialized_options = b'\242\273\030\024\n\016discount.write\020\001\030\002\202\323\344\223\002$\"\037/v1/coupons/{coupon_id}/archive:\001*'
   _globals['_DISCOUNTSERVICE'].methods_by_name['RedeemCoupon']._loaded_options = None
-  _globals['_DISCOUNTSERVICE'].methods_by_name['RedeemCoupon']._serialized_options = b'\242\273\030\024\n\016discount.write\020\001\030\002'
+  _globals['_DISCOUNTSERVICE'].methods_by_name['RedeemCoupon']._serialized_options = b'\242\273\030\024\n\016discount.write\020\001\030\002\272\273\030\003\010\311\001\202\323\344\223\002\022\"\r/v1/discounts:\001*'
   _globals['_DISCOUNTSERVICE'].methods_by_name['EndDiscount']._loaded_options = None
-  _globals['_DISCOUNTSERVICE'].methods_by_name['EndDiscount']._serialized_options = b'\242\273\030\024\n\016discount.write\020\001\030\002'
+  _globals['_DISCOUNTSERVICE'].methods_by_name['EndDiscount']._serialized_options = b'\242\273\030\024\n\016discount.write\020\001\030\002\202\323\344\223\002$\"\037/v1/discounts/{discount_id}/end:\001*'
   _globals['_DISCOUNTSERVICE'].methods_by_name['ListDiscounts']._loaded_options = None
-  _globals['_DISCOUNTSERVICE'].methods_by_name['ListDiscounts']._serialized_options = b'\242\273\030\023\n\rdiscount.read\020\001\030\001'
-  _globals['_CREATECOUPONREQUEST']._serialized_start=200
-  _globals['_CREATECOUPONREQUEST']._serialized_end=985
-  _globals['_CREATECOUPONRESPONSE']._serialized_start=987
-  _globals['_CREATECOUPONRESPONSE']._serialized_end=1062
-  _globals['_GETCOUPONREQUEST']._serialized_start=1064
-  _globals['_GETCOUPONREQUEST']._serialized_end=1160
-  _globals['_GETCOUPONRESPONSE']._serialized_start=1162
-  _globals['_GETCOUPONRESPONSE']._serialized_end=1234
-  _globals['_LISTCOUPONSREQUEST']._serialized_start=1237
-  _globals['_LISTCOUPONSREQUEST']._serialized_end=1406
-  _globals['_LISTCOUPONSRESPONSE']._serialized_start=1408
-  _globals['_LISTCOUPONSRESPONSE']._serialized_end=1524
-  _globals['_ARCHIVECOUPONREQUEST']._serialized_start=1527
-  _globals['_ARCHIVECOUPONREQUEST']._serialized_end=1670
-  _globals['_ARCHIVECOUPONRESPONSE']._serialized_start=1672
-  _globals['_ARCHIVECOUPONRESPONSE']._serialized_end=1748
-  _globals['_REDEEMCOUPONREQUEST']._serialized_start=1751
-  _globals['_REDEEMCOUPONREQUEST']._serialized_end=1978
-  _globals['_REDEEMCOUPONRESPONSE']._serialized_start=1980
-  _globals['_REDEEMCOUPONRESPONSE']._serialized_end=2061
-  _globals['_ENDDISCOUNTREQUEST']._serialized_start=2064
-  _globals['_ENDDISCOUNTREQUEST']._serialized_end=2209
-  _globals['_ENDDISCOUNTRESPONSE']._serialized_start=2211
-  _globals['_ENDDISCOUNTRESPONSE']._serialized_end=2291
-  _globals['_LISTDISCOUNTSREQUEST']._serialized_start=2294
-  _globals['_LISTDISCOUNTSREQUEST']._serialized_end=2478
-  _globals['_LISTDISCOUNTSRESPONSE']._serialized_start=2480
-  _globals['_LISTDISCOUNTSRESPONSE']._serialized_end=2604
-  _globals['_DISCOUNTSERVICE']._serialized_start=2607
-  _globals['_DISCOUNTSERVICE']._serialized_end=3502
+  _globals['_DISCOUNTSERVICE'].methods_by_name['ListDiscounts']._serialized_options = b'\242\273\030\023\n\rdiscount.read\020\001\030\001\202\323\344\223\002\017\022\r/v1/discounts'
+  _globals['_CREATECOUPONREQUEST']._serialized_start=230
+  _globals['_CREATECOUPONREQUEST']._serialized_end=1015
+  _globals['_CREATECOUPONRESPONSE']._serialized_start=1017
+  _globals['_CREATECOUPONRESPONSE']._serialized_end=1092
+  _globals['_GETCOUPONREQUEST']._serialized_start=1094
+  _globals['_GETCOUPONREQUEST']._serialized_end=1190
+  _globals['_GETCOUPONRESPONSE']._serialized_start=1192
+  _globals['_GETCOUPONRESPONSE']._serialized_end=1264
+  _globals['_LISTCOUPONSREQUEST']._serialized_start=1267
+  _globals['_LISTCOUPONSREQUEST']._serialized_end=1436
+  _globals['_LISTCOUPONSRESPONSE']._serialized_start=1438
+  _globals['_LISTCOUPONSRESPONSE']._serialized_end=1554
+  _globals['_ARCHIVECOUPONREQUEST']._serialized_start=1557
+  _globals['_ARCHIVECOUPONREQUEST']._serialized_end=1700
+  _globals['_ARCHIVECOUPONRESPONSE']._serialized_start=1702
+  _globals['_ARCHIVECOUPONRESPONSE']._serialized_end=1778
+  _globals['_REDEEMCOUPONREQUEST']._serialized_start=1781
+  _globals['_REDEEMCOUPONREQUEST']._serialized_end=2008
+  _globals['_REDEEMCOUPONRESPONSE']._serialized_start=2010
+  _globals['_REDEEMCOUPONRESPONSE']._serialized_end=2091
+  _globals['_ENDDISCOUNTREQUEST']._serialized_start=2094
+  _globals['_ENDDISCOUNTREQUEST']._serialized_end=2239
+  _globals['_ENDDISCOUNTRESPONSE']._serialized_start=2241
+  _globals['_ENDDISCOUNTRESPONSE']._serialized_end=2321
+  _globals['_LISTDISCOUNTSREQUEST']._serialized_start=2324
+  _globals['_LISTDISCOUNTSREQUEST']._serialized_end=2508
+  _globals['_LISTDISCOUNTSRESPONSE']._serialized_start=2510
+  _globals['_LISTDISCOUNTSRESPONSE']._serialized_end=2634
+  _globals['_DISCOUNTSERVICE']._serialized_start=2637
+  _globals['_DISCOUNTSERVICE']._serialized_end=3753
 # @@protoc_insertion_point(module_scope)

@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from billing.event.v1 import event_pb2 as billing_dot_event_dot_v1_dot_event__pb2
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/event/v1/event_admin_service.proto\x12\x10\x62illing.event.v1\x1a\x1c\x62illing/event/v1/event.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x03\n\nDeadLetter\x12\x37\n\x05stage\x18\x01 \x01(\x0e\x32!.billing.event.v1.DeadLetterStageR\x05stage\x12\x19\n\x08\x65vent_id\x18\x02 \x01(\tR\x07\x65ventId\x12\x18\n\x07handler\x18\x03 \x01(\tR\x07handler\x12\x18\n\x07subject\x18\x04 \x01(\tR\x07subject\x12\x1f\n\x0bresource_id\x18\x05 \x01(\tR\nresourceId\x12%\n\x0e\x63orrelation_id\x18\x06 \x01(\tR\rcorrelationId\x12\x37\n\x05state\x18\x07 \x01(\x0e\x32!.billing.event.v1.DeadLetterStateR\x05state\x12\x1a\n\x08\x61ttempts\x18\x08 \x01(\x05R\x08\x61ttempts\x12\x14\n\x05\x65rror\x18\t \x01(\tR\x05\x65rror\x12\x39\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12!\n\x0c\x64iscarded_by\x18\x0b \x01(\tR\x0b\x64iscardedBy\x12%\n\x0e\x64iscard_reason\x18\x0c \x01(\tR\rdiscardReason\"\xfe\x01\n\x10\x44\x65\x61\x64LetterFilter\x12\x41\n\x05stage\x18\x01 \x01(\x0e\x32!.billing.event.v1.DeadLetterStageB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x05stage\x12\"\n\x07handler\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x07handler\x12S\n\x07subject\x18\x03 \x01(\tB9\xbaH6r4\x18\x80\x01\x32/^([a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)*(\\.\\*)?)?$R\x07subject\x12.\n\tevent_ids\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xf4\x03\"\x06r\x04\x10\x01\x18@R\x08\x65ventIds\"\xea\x01\n\x16ListDeadLettersRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12:\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\".billing.event.v1.DeadLetterFilterR\x06\x66ilter\x12\x1c\n\tdiscarded\x18\x05 \x01(\x08R\tdiscarded\"\x82\x01\n\x17ListDeadLettersResponse\x12?\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1c.billing.event.v1.DeadLetterR\x0b\x64\x65\x61\x64Letters\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x86\x01\n\x14GetDeadLetterRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12$\n\x08\x65vent_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07\x65ventId\x12\"\n\x07handler\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x07handler\"\x85\x01\n\x15GetDeadLetterResponse\x12=\n\x0b\x64\x65\x61\x64_letter\x18\x01 \x01(\x0b\x32\x1c.billing.event.v1.DeadLetterR\ndeadLetter\x12-\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x17.billing.event.v1.EventR\x05\x65vent\"\xae\x01\n\x17RetryDeadLettersRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x42\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\".billing.event.v1.DeadLetterFilterB\x06\xbaH\x03\xc8\x01\x01R\x06\x66ilter\"4\n\x18RetryDeadLettersResponse\x12\x18\n\x07retried\x18\x01 \x01(\x05R\x07retried\"\xd4\x01\n\x19\x44iscardDeadLettersRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x42\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\".billing.event.v1.DeadLetterFilterB\x06\xbaH\x03\xc8\x01\x01R\x06\x66ilter\x12\"\n\x06reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xf4\x03R\x06reason\":\n\x1a\x44iscardDeadLettersResponse\x12\x1c\n\tdiscarded\x18\x01 \x01(\x05R\tdiscarded*s\n\x0f\x44\x65\x61\x64LetterStage\x12!\n\x1d\x44\x45\x41\x44_LETTER_STAGE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44\x45\x41\x44_LETTER_STAGE_DISPATCH\x10\x01\x12\x1d\n\x19\x44\x45\x41\x44_LETTER_STAGE_HANDLER\x10\x02*x\n\x0f\x44\x65\x61\x64LetterState\x12!\n\x1d\x44\x45\x41\x44_LETTER_STATE_UNSPECIFIED\x10\x00\x12!\n\x1d\x44\x45\x41\x44_LETTER_STATE_DEAD_LETTER\x10\x01\x12\x1f\n\x1b\x44\x45\x41\x44_LETTER_STATE_DISCARDED\x10\x02\x32\xae\x04\n\x11\x45ventAdminService\x12\x82\x01\n\x0fListDeadLetters\x12(.billing.event.v1.ListDeadLettersRequest\x1a).billing.event.v1.ListDeadLettersResponse\"\x1a\xa2\xbb\x18\x16\n\x10\x64\x65\x61\x64_letter.read\x10\x01\x18\x01\x12|\n\rGetDeadLetter\x12&.billing.event.v1.GetDeadLetterRequest\x1a\'.billing.event.v1.GetDeadLetterResponse\"\x1a\xa2\xbb\x18\x16\n\x10\x64\x65\x61\x64_letter.read\x10\x01\x18\x01\x12\x86\x01\n\x10RetryDeadLetters\x12).billing.event.v1.RetryDeadLettersRequest\x1a*.billing.event.v1.RetryDeadLettersResponse\"\x1b\xa2\xbb\x18\x17\n\x11\x64\x65\x61\x64_letter.write\x10\x01\x18\x02\x12\x8c\x01\n\x12\x44iscardDeadLetters\x12+.billing.event.v1.DiscardDeadLettersRequest\x1a,.billing.event.v1.DiscardDeadLettersResponse\"\x1b\xa2\xbb\x18\x17\n\x11\x64\x65\x61\x64_letter.write\x10\x01\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/event/v1/event_admin_service.proto\x12\x10\x62illing.event.v1\x1a\x1c\x62illing/event/v1/event.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x03\n\nDeadLetter\x12\x37\n\x05stage\x18\x01 \x01(\x0e\x32!.billing.event.v1.DeadLetterStageR\x05stage\x12\x19\n\x08\x65vent_id\x18\x02 \x01(\tR\x07\x65ventId\x12\x18\n\x07handler\x18\x03 \x01(\tR\x07handler\x12\x18\n\x07subject\x18\x04 \x01(\tR\x07subject\x12\x1f\n\x0bresource_id\x18\x05 \x01(\tR\nresourceId\x12%\n\x0e\x63orrelation_id\x18\x06 \x01(\tR\rcorrelationId\x12\x37\n\x05state\x18\x07 \x01(\x0e\x32!.billing.event.v1.DeadLetterStateR\x05state\x12\x1a\n\x08\x61ttempts\x18\x08 \x01(\x05R\x08\x61ttempts\x12\x14\n\x05\x65rror\x18\t \x01(\tR\x05\x65rror\x12\x39\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12!\n\x0c\x64iscarded_by\x18\x0b \x01(\tR\x0b\x64iscardedBy\x12%\n\x0e\x64iscard_reason\x18\x0c \x01(\tR\rdiscardReason\"\xfe\x01\n\x10\x44\x65\x61\x64LetterFilter\x12\x41\n\x05stage\x18\x01 \x01(\x0e\x32!.billing.event.v1.DeadLetterStageB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x05stage\x12\"\n\x07handler\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x07handler\x12S\n\x07subject\x18\x03 \x01(\tB9\xbaH6r4\x18\x80\x01\x32/^([a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)*(\\.\\*)?)?$R\x07subject\x12.\n\tevent_ids\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xf4\x03\"\x06r\x04\x10\x01\x18@R\x08\x65ventIds\"\xea\x01\n\x16ListDeadLettersRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12:\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\".billing.event.v1.DeadLetterFilterR\x06\x66ilter\x12\x1c\n\tdiscarded\x18\x05 \x01(\x08R\tdiscarded\"\x82\x01\n\x17ListDeadLettersResponse\x12?\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1c.billing.event.v1.DeadLetterR\x0b\x64\x65\x61\x64Letters\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x86\x01\n\x14GetDeadLetterRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12$\n\x08\x65vent_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07\x65ventId\x12\"\n\x07handler\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x07handler\"\x85\x01\n\x15GetDeadLetterResponse\x12=\n\x0b\x64\x65\x61\x64_letter\x18\x01 \x01(\x0b\x32\x1c.billing.event.v1.DeadLetterR\ndeadLetter\x12-\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x17.billing.event.v1.EventR\x05\x65vent\"\xae\x01\n\x17RetryDeadLettersRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x42\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\".billing.event.v1.DeadLetterFilterB\x06\xbaH\x03\xc8\x01\x01R\x06\x66ilter\"4\n\x18RetryDeadLettersResponse\x12\x18\n\x07retried\x18\x01 \x01(\x05R\x07retried\"\xd4\x01\n\x19\x44iscardDeadLettersRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x42\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\".billing.event.v1.DeadLetterFilterB\x06\xbaH\x03\xc8\x01\x01R\x06\x66ilter\x12\"\n\x06reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xf4\x03R\x06reason\":\n\x1a\x44iscardDeadLettersResponse\x12\x1c\n\tdiscarded\x18\x01 \x01(\x05R\tdiscarded*s\n\x0f\x44\x65\x61\x64LetterStage\x12!\n\x1d\x44\x45\x41\x44_LETTER_STAGE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44\x45\x41\x44_LETTER_STAGE_DISPATCH\x10\x01\x12\x1d\n\x19\x44\x45\x41\x44_LETTER_STAGE_HANDLER\x10\x02*x\n\x0f\x44\x65\x61\x64LetterState\x12!\n\x1d\x44\x45\x41\x44_LETTER_STATE_UNSPECIFIED\x10\x00\x12!\n\x1d\x44\x45\x41\x44_LETTER_STATE_DEAD_LETTER\x10\x01\x12\x1f\n\x1b\x44\x45\x41\x44_LETTER_STATE_DISCARDED\x10\x02\x32\xae\x05\n\x11\x45ventAdminService\x12\x9a\x01\n\x0fListDeadLetters\x12(.billing.event.v1.ListDeadLettersRequest\x1a).billing.event.v1.ListDeadLettersResponse\"2\xa2\xbb\x18\x16\n\x10\x64\x65\x61\x64_letter.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/dead-letters\x12\x9f\x01\n\rGetDeadLetter\x12&.billing.event.v1.GetDeadLetterRequest\x1a\'.billing.event.v1.GetDeadLetterResponse\"=\xa2\xbb\x18\x16\n\x10\x64\x65\x61\x64_letter.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/dead-letters/{event_id}\x12\xa7\x01\n\x10RetryDeadLetters\x12).billing.event.v1.RetryDeadLettersRequest\x1a*.billing.event.v1.RetryDeadLettersResponse\"<\xa2\xbb\x18\x17\n\x11\x64\x65\x61\x64_letter.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/dead-letters/retry:\x01*\x12\xaf\x01\n\x12\x44iscardDeadLetters\x12+.billing.event.v1.DiscardDeadLettersRequest\x1a,.billing.event.v1.DiscardDeadLettersResponse\">\xa2\xbb\x18\x17\n\x11\x64\x65\x61\x64_letter.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/dead-letters/discard:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -70,37 +71,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISCARDDEADLETTERSREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_DISCARDDEADLETTERSREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\007r\005\020\003\030\364\003'
   _globals['_EVENTADMINSERVICE'].methods_by_name['ListDeadLetters']._loaded_options = None
-  _globals['_EVENTADMINSERVICE'].methods_by_name['ListDeadLetters']._serialized_options = b'\242\273\030\026\n\020dead_letter.read\020\001\030\001'
+  _globals['_EVENTADMINSERVICE'].methods_by_name['ListDeadLetters']._serialized_options = b'\242\273\030\026\n\020dead_letter.read\020\001\030\001\202\323\344\223\002\022\022\020/v1/dead-letters'
   _globals['_EVENTADMINSERVICE'].methods_by_name['GetDeadLetter']._loaded_options = None
-  _globals['_EVENTADMINSERVICE'].methods_by_name['GetDeadLetter']._serialized_options = b'\242\273\030\026\n\020dead_letter.read\020\001\030\001'
+  _globals['_EVENTADMINSERVICE'].methods_by_name['GetDeadLetter']._serialized_options = b'\242\273\030\026\n\020dead_letter.read\020\001\030\001\202\323\344\223\002\035\022\033/v1/dead-letters/{event_id}'
   _globals['_EVENTADMINSERVICE'].methods_by_name['RetryDeadLetters']._loaded_options = None
-  _globals['_EVENTADMINSERVICE'].methods_by_name['RetryDeadLetters']._serialized_options = b'\242\273\030\027\n\021dead_letter.write\020\001\030\002'
+  _globals['_EVENTADMINSERVICE'].methods_by_name['RetryDeadLetters']._serialized_options = b'\242\273\030\027\n\021dead_letter.write\020\001\030\002\202\323\344\223\002\033\"\026/v1/dead-letters/retry:\001*'
   _globals['_EVENTADMINSERVICE'].methods_by_name['DiscardDeadLetters']._loaded_options = None
-  _globals['_EVENTADMINSERVICE'].methods_by_name['DiscardDeadLetters']._serialized_options = b'\242\273\030\027\n\021dead_letter.write\020\001\030\002'
-  _globals['_DEADLETTERSTAGE']._serialized_start=2059
-  _globals['_DEADLETTERSTAGE']._serialized_end=2174
-  _globals['_DEADLETTERSTATE']._serialized_start=2176
-  _globals['_DEADLETTERSTATE']._serialized_end=2296
-  _globals['_DEADLETTER']._serialized_start=191
-  _globals['_DEADLETTER']._serialized_end=651
-  _globals['_DEADLETTERFILTER']._serialized_start=654
-  _globals['_DEADLETTERFILTER']._serialized_end=908
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=911
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=1145
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=1148
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=1278
-  _globals['_GETDEADLETTERREQUEST']._serialized_start=1281
-  _globals['_GETDEADLETTERREQUEST']._serialized_end=1415
-  _globals['_GETDEADLETTERRESPONSE']._serialized_start=1418
-  _globals['_GETDEADLETTERRESPONSE']._serialized_end=1551
-  _globals['_RETRYDEADLETTERSREQUEST']._serialized_start=1554
-  _globals['_RETRYDEADLETTERSREQUEST']._serialized_end=1728
-  _globals['_RETRYDEADLETTERSRESPONSE']._serialized_start=1730
-  _globals['_RETRYDEADLETTERSRESPONSE']._serialized_end=1782
-  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_start=1785
-  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_end=1997
-  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_start=1999
-  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_end=2057
-  _globals['_EVENTADMINSERVICE']._serialized_start=2299
-  _globals['_EVENTADMINSERVICE']._serialized_end=2857
+  _globals['_EVENTADMINSERVICE'].methods_by_name['DiscardDeadLetters']._serialized_options = b'\242\273\030\027\n\021dead_letter.write\020\001\030\002\202\323\344\223\002\035\"\030/v1/dead-letters/discard:\001*'
+  _globals['_DEADLETTERSTAGE']._serialized_start=2089
+  _globals['_DEADLETTERSTAGE']._serialized_end=2204
+  _globals['_DEADLETTERSTATE']._serialized_start=2206
+  _globals['_DEADLETTERSTATE']._serialized_end=2326
+  _globals['_DEADLETTER']._serialized_start=221
+  _globals['_DEADLETTER']._serialized_end=681
+  _globals['_DEADLETTERFILTER']._serialized_start=684
+  _globals['_DEADLETTERFILTER']._serialized_end=938
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=941
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=1175
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=1178
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=1308
+  _globals['_GETDEADLETTERREQUEST']._serialized_start=1311
+  _globals['_GETDEADLETTERREQUEST']._serialized_end=1445
+  _globals['_GETDEADLETTERRESPONSE']._serialized_start=1448
+  _globals['_GETDEADLETTERRESPONSE']._serialized_end=1581
+  _globals['_RETRYDEADLETTERSREQUEST']._serialized_start=1584
+  _globals['_RETRYDEADLETTERSREQUEST']._serialized_end=1758
+  _globals['_RETRYDEADLETTERSRESPONSE']._serialized_start=1760
+  _globals['_RETRYDEADLETTERSRESPONSE']._serialized_end=1812
+  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_start=1815
+  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_end=2027
+  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_start=2029
+  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_end=2087
+  _globals['_EVENTADMINSERVICE']._serialized_start=2329
+  _globals['_EVENTADMINSERVICE']._serialized_end=3015
 # @@protoc_insertion_point(module_scope)

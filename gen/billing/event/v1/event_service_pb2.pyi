@@ -4,6 +4,7 @@ from billing.event.v1 import event_pb2 as _event_pb2
 from billing.options.v1 import options_pb2 as _options_pb2
 from billing.webhook.v1 import webhook_pb2 as _webhook_pb2
 from buf.validate import validate_pb2 as _validate_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2

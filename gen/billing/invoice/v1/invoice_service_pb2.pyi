@@ -8,6 +8,7 @@ from billing.subscription.v1 import subscription_service_pb2 as _subscription_se
 from billing.types.v1 import language_pb2 as _language_pb2
 from billing.types.v1 import period_pb2 as _period_pb2
 from buf.validate import validate_pb2 as _validate_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper

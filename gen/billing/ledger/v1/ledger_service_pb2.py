@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from billing.ledger.v1 import ledger_pb2 as billing_dot_ledger_dot_v1_dot_ledger__pb2
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/ledger/v1/ledger_service.proto\x12\x11\x62illing.ledger.v1\x1a\x1e\x62illing/ledger/v1/ledger.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\x13ListAccountsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"N\n\x14ListAccountsResponse\x12\x36\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.billing.ledger.v1.AccountR\x08\x61\x63\x63ounts\"c\n\x11GetJournalRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12(\n\njournal_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tjournalId\"J\n\x12GetJournalResponse\x12\x34\n\x07journal\x18\x01 \x01(\x0b\x32\x1a.billing.ledger.v1.JournalR\x07journal\"\xdd\x01\n\x13ListJournalsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\ncustomerId\x12$\n\tsource_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08sourceId\"v\n\x14ListJournalsResponse\x12\x36\n\x08journals\x18\x01 \x03(\x0b\x32\x1a.billing.ledger.v1.JournalR\x08journals\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n\x16GetTrialBalanceRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12/\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04\x61sOf\"m\n\x17GetTrialBalanceResponse\x12\x36\n\x08\x62\x61lances\x18\x01 \x03(\x0b\x32\x1a.billing.ledger.v1.BalanceR\x08\x62\x61lances\x12\x1a\n\x08\x62\x61lanced\x18\x02 \x01(\x08R\x08\x62\x61lanced\"\x9b\x01\n\x18GetAccountBalanceRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12(\n\naccount_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\taccountId\x12/\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04\x61sOf\"Q\n\x19GetAccountBalanceResponse\x12\x34\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32\x1a.billing.ledger.v1.BalanceR\x07\x62\x61lance\"\xcb\x02\n\x13GetStatementRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12*\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x30\n\x08\x63urrency\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12\x30\n\x05start\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05start\x12,\n\x03\x65nd\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x03\x65nd\"\x8e\x02\n\x14GetStatementResponse\x12\x1a\n\x08\x63urrency\x18\x01 \x01(\tR\x08\x63urrency\x12<\n\x07opening\x18\x02 \x01(\x0b\x32\".billing.ledger.v1.CustomerBalanceR\x07opening\x12<\n\x07\x63losing\x18\x03 \x01(\x0b\x32\".billing.ledger.v1.CustomerBalanceR\x07\x63losing\x12\x36\n\x05lines\x18\x04 \x03(\x0b\x32 .billing.ledger.v1.StatementLineR\x05lines\x12&\n\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\"\x9e\x02\n\x1aGetAccountStatementRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\naccount_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\taccountId\x12\x30\n\x05start\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05start\x12,\n\x03\x65nd\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x03\x65nd\"\x84\x02\n\x1bGetAccountStatementResponse\x12\x34\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1a.billing.ledger.v1.AccountR\x07\x61\x63\x63ount\x12#\n\ropening_minor\x18\x02 \x01(\x03R\x0copeningMinor\x12#\n\rclosing_minor\x18\x03 \x01(\x03R\x0c\x63losingMinor\x12=\n\x05lines\x18\x04 \x03(\x0b\x32\'.billing.ledger.v1.AccountStatementLineR\x05lines\x12&\n\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\"\xdf\x01\n\x14ListDeferralsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12&\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12&\n\ninvoice_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\tinvoiceId\x12(\n\x0b\x63ustomer_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\ncustomerId\"z\n\x15ListDeferralsResponse\x12\x39\n\tdeferrals\x18\x01 \x03(\x0b\x32\x1b.billing.ledger.v1.DeferralR\tdeferrals\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\":\n\x12VerifyBooksRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"a\n\x13VerifyBooksResponse\x12\x34\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1c.billing.ledger.v1.BookCheckR\x06\x63hecks\x12\x14\n\x05sound\x18\x02 \x01(\x08R\x05sound2\xf0\x08\n\rLedgerService\x12v\n\x0cListAccounts\x12&.billing.ledger.v1.ListAccountsRequest\x1a\'.billing.ledger.v1.ListAccountsResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12p\n\nGetJournal\x12$.billing.ledger.v1.GetJournalRequest\x1a%.billing.ledger.v1.GetJournalResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12v\n\x0cListJournals\x12&.billing.ledger.v1.ListJournalsRequest\x1a\'.billing.ledger.v1.ListJournalsResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12\x7f\n\x0fGetTrialBalance\x12).billing.ledger.v1.GetTrialBalanceRequest\x1a*.billing.ledger.v1.GetTrialBalanceResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12\x85\x01\n\x11GetAccountBalance\x12+.billing.ledger.v1.GetAccountBalanceRequest\x1a,.billing.ledger.v1.GetAccountBalanceResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12v\n\x0cGetStatement\x12&.billing.ledger.v1.GetStatementRequest\x1a\'.billing.ledger.v1.GetStatementResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12\x8b\x01\n\x13GetAccountStatement\x12-.billing.ledger.v1.GetAccountStatementRequest\x1a..billing.ledger.v1.GetAccountStatementResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12y\n\rListDeferrals\x12\'.billing.ledger.v1.ListDeferralsRequest\x1a(.billing.ledger.v1.ListDeferralsResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x12s\n\x0bVerifyBooks\x12%.billing.ledger.v1.VerifyBooksRequest\x1a&.billing.ledger.v1.VerifyBooksResponse\"\x15\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/ledger/v1/ledger_service.proto\x12\x11\x62illing.ledger.v1\x1a\x1e\x62illing/ledger/v1/ledger.proto\x1a billing/options/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\x13ListAccountsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"N\n\x14ListAccountsResponse\x12\x36\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.billing.ledger.v1.AccountR\x08\x61\x63\x63ounts\"c\n\x11GetJournalRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12(\n\njournal_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tjournalId\"J\n\x12GetJournalResponse\x12\x34\n\x07journal\x18\x01 \x01(\x0b\x32\x1a.billing.ledger.v1.JournalR\x07journal\"\xdd\x01\n\x13ListJournalsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\ncustomerId\x12$\n\tsource_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08sourceId\"v\n\x14ListJournalsResponse\x12\x36\n\x08journals\x18\x01 \x03(\x0b\x32\x1a.billing.ledger.v1.JournalR\x08journals\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n\x16GetTrialBalanceRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12/\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04\x61sOf\"m\n\x17GetTrialBalanceResponse\x12\x36\n\x08\x62\x61lances\x18\x01 \x03(\x0b\x32\x1a.billing.ledger.v1.BalanceR\x08\x62\x61lances\x12\x1a\n\x08\x62\x61lanced\x18\x02 \x01(\x08R\x08\x62\x61lanced\"\x9b\x01\n\x18GetAccountBalanceRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12(\n\naccount_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\taccountId\x12/\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04\x61sOf\"Q\n\x19GetAccountBalanceResponse\x12\x34\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32\x1a.billing.ledger.v1.BalanceR\x07\x62\x61lance\"\xcb\x02\n\x13GetStatementRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12*\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x30\n\x08\x63urrency\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12\x30\n\x05start\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05start\x12,\n\x03\x65nd\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x03\x65nd\"\x8e\x02\n\x14GetStatementResponse\x12\x1a\n\x08\x63urrency\x18\x01 \x01(\tR\x08\x63urrency\x12<\n\x07opening\x18\x02 \x01(\x0b\x32\".billing.ledger.v1.CustomerBalanceR\x07opening\x12<\n\x07\x63losing\x18\x03 \x01(\x0b\x32\".billing.ledger.v1.CustomerBalanceR\x07\x63losing\x12\x36\n\x05lines\x18\x04 \x03(\x0b\x32 .billing.ledger.v1.StatementLineR\x05lines\x12&\n\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\"\x9e\x02\n\x1aGetAccountStatementRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\naccount_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\taccountId\x12\x30\n\x05start\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05start\x12,\n\x03\x65nd\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x03\x65nd\"\x84\x02\n\x1bGetAccountStatementResponse\x12\x34\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1a.billing.ledger.v1.AccountR\x07\x61\x63\x63ount\x12#\n\ropening_minor\x18\x02 \x01(\x03R\x0copeningMinor\x12#\n\rclosing_minor\x18\x03 \x01(\x03R\x0c\x63losingMinor\x12=\n\x05lines\x18\x04 \x03(\x0b\x32\'.billing.ledger.v1.AccountStatementLineR\x05lines\x12&\n\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\"\xdf\x01\n\x14ListDeferralsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12&\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12&\n\ninvoice_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\tinvoiceId\x12(\n\x0b\x63ustomer_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\ncustomerId\"z\n\x15ListDeferralsResponse\x12\x39\n\tdeferrals\x18\x01 \x03(\x0b\x32\x1b.billing.ledger.v1.DeferralR\tdeferrals\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\":\n\x12VerifyBooksRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"a\n\x13VerifyBooksResponse\x12\x34\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1c.billing.ledger.v1.BookCheckR\x06\x63hecks\x12\x14\n\x05sound\x18\x02 \x01(\x08R\x05sound2\xb9\x0b\n\rLedgerService\x12\x91\x01\n\x0cListAccounts\x12&.billing.ledger.v1.ListAccountsRequest\x1a\'.billing.ledger.v1.ListAccountsResponse\"0\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/ledger/accounts\x12\x98\x01\n\nGetJournal\x12$.billing.ledger.v1.GetJournalRequest\x1a%.billing.ledger.v1.GetJournalResponse\"=\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/ledger/journals/{journal_id}\x12\x91\x01\n\x0cListJournals\x12&.billing.ledger.v1.ListJournalsRequest\x1a\'.billing.ledger.v1.ListJournalsResponse\"0\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/ledger/journals\x12\x9f\x01\n\x0fGetTrialBalance\x12).billing.ledger.v1.GetTrialBalanceRequest\x1a*.billing.ledger.v1.GetTrialBalanceResponse\"5\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/ledger/trial-balance\x12\xb5\x01\n\x11GetAccountBalance\x12+.billing.ledger.v1.GetAccountBalanceRequest\x1a,.billing.ledger.v1.GetAccountBalanceResponse\"E\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02*\x12(/v1/ledger/accounts/{account_id}/balance\x12\xa3\x01\n\x0cGetStatement\x12&.billing.ledger.v1.GetStatementRequest\x1a\'.billing.ledger.v1.GetStatementResponse\"B\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\'\x12%/v1/customers/{customer_id}/statement\x12\xbd\x01\n\x13GetAccountStatement\x12-.billing.ledger.v1.GetAccountStatementRequest\x1a..billing.ledger.v1.GetAccountStatementResponse\"G\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02,\x12*/v1/ledger/accounts/{account_id}/statement\x12\x95\x01\n\rListDeferrals\x12\'.billing.ledger.v1.ListDeferralsRequest\x1a(.billing.ledger.v1.ListDeferralsResponse\"1\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/ledger/deferrals\x12\x8c\x01\n\x0bVerifyBooks\x12%.billing.ledger.v1.VerifyBooksRequest\x1a&.billing.ledger.v1.VerifyBooksResponse\".\xa2\xbb\x18\x11\n\x0bledger.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/ledger/verifyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -88,59 +89,59 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYBOOKSREQUEST'].fields_by_name['tenant_id']._loaded_options = None
   _globals['_VERIFYBOOKSREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_LEDGERSERVICE'].methods_by_name['ListAccounts']._loaded_options = None
-  _globals['_LEDGERSERVICE'].methods_by_name['ListAccounts']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
+  _globals['_LEDGERSERVICE'].methods_by_name['ListAccounts']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001\202\323\344\223\002\025\022\023/v1/ledger/accounts'
   _globals['_LEDGERSERVICE'].methods_by_name['GetJournal']._loaded_options = None
-  _globals['_LEDGERSERVICE'].methods_by_name['GetJournal']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
+  _globals['_LEDGERSERVICE'].methods_by_name['GetJournal']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001\202\323\344\223\002\"\022 /v1/ledger/journals/{journal_id}'
   _globals['_LEDGERSERVICE'].methods_by_name['ListJournals']._loaded_options = None
-  _globals['_LEDGERSERVICE'].methods_by_name['ListJournals']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
+  _globals['_LEDGERSERVICE'].methods_by_name['ListJournals']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001\202\323\344\223\002\025\022\023/v1/ledger/journals'
   _globals['_LEDGERSERVICE'].methods_by_name['GetTrialBalance']._loaded_options = None
-  _globals['_LEDGERSERVICE'].methods_by_name['GetTrialBalance']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
+  _globals['_LEDGERSERVICE'].methods_by_name['GetTrialBalance']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001\202\323\344\223\002\032\022\030/v1/ledger/trial-balance'
   _globals['_LEDGERSERVICE'].methods_by_name['GetAccountBalance']._loaded_options = None
-  _globals['_LEDGERSERVICE'].methods_by_name['GetAccountBalance']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
+  _globals['_LEDGERSERVICE'].methods_by_name['GetAccountBalance']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001\202\323\344\223\002*\022(/v1/ledger/accounts/{account_id}/balance'
   _globals['_LEDGERSERVICE'].methods_by_name['GetStatement']._loaded_options = None
-  _globals['_LEDGERSERVICE'].methods_by_name['GetStatement']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
+  _globals['_LEDGERSERVICE'].methods_by_name['GetStatement']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001\202\323\344\223\002\'\022%/v1/customers/{customer_id}/statement'
   _globals['_LEDGERSERVICE'].methods_by_name['GetAccountStatement']._loaded_options = None
-  _globals['_LEDGERSERVICE'].methods_by_name['GetAccountStatement']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
+  _globals['_LEDGERSERVICE'].methods_by_name['GetAccountStatement']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001\202\323\344\223\002,\022*/v1/ledger/accounts/{account_id}/statement'
   _globals['_LEDGERSERVICE'].methods_by_name['ListDeferrals']._loaded_options = None
-  _globals['_LEDGERSERVICE'].methods_by_name['ListDeferrals']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
+  _globals['_LEDGERSERVICE'].methods_by_name['ListDeferrals']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001\202\323\344\223\002\026\022\024/v1/ledger/deferrals'
   _globals['_LEDGERSERVICE'].methods_by_name['VerifyBooks']._loaded_options = None
-  _globals['_LEDGERSERVICE'].methods_by_name['VerifyBooks']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001'
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=189
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=248
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=250
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=328
-  _globals['_GETJOURNALREQUEST']._serialized_start=330
-  _globals['_GETJOURNALREQUEST']._serialized_end=429
-  _globals['_GETJOURNALRESPONSE']._serialized_start=431
-  _globals['_GETJOURNALRESPONSE']._serialized_end=505
-  _globals['_LISTJOURNALSREQUEST']._serialized_start=508
-  _globals['_LISTJOURNALSREQUEST']._serialized_end=729
-  _globals['_LISTJOURNALSRESPONSE']._serialized_start=731
-  _globals['_LISTJOURNALSRESPONSE']._serialized_end=849
-  _globals['_GETTRIALBALANCEREQUEST']._serialized_start=851
-  _globals['_GETTRIALBALANCEREQUEST']._serialized_end=962
-  _globals['_GETTRIALBALANCERESPONSE']._serialized_start=964
-  _globals['_GETTRIALBALANCERESPONSE']._serialized_end=1073
-  _globals['_GETACCOUNTBALANCEREQUEST']._serialized_start=1076
-  _globals['_GETACCOUNTBALANCEREQUEST']._serialized_end=1231
-  _globals['_GETACCOUNTBALANCERESPONSE']._serialized_start=1233
-  _globals['_GETACCOUNTBALANCERESPONSE']._serialized_end=1314
-  _globals['_GETSTATEMENTREQUEST']._serialized_start=1317
-  _globals['_GETSTATEMENTREQUEST']._serialized_end=1648
-  _globals['_GETSTATEMENTRESPONSE']._serialized_start=1651
-  _globals['_GETSTATEMENTRESPONSE']._serialized_end=1921
-  _globals['_GETACCOUNTSTATEMENTREQUEST']._serialized_start=1924
-  _globals['_GETACCOUNTSTATEMENTREQUEST']._serialized_end=2210
-  _globals['_GETACCOUNTSTATEMENTRESPONSE']._serialized_start=2213
-  _globals['_GETACCOUNTSTATEMENTRESPONSE']._serialized_end=2473
-  _globals['_LISTDEFERRALSREQUEST']._serialized_start=2476
-  _globals['_LISTDEFERRALSREQUEST']._serialized_end=2699
-  _globals['_LISTDEFERRALSRESPONSE']._serialized_start=2701
-  _globals['_LISTDEFERRALSRESPONSE']._serialized_end=2823
-  _globals['_VERIFYBOOKSREQUEST']._serialized_start=2825
-  _globals['_VERIFYBOOKSREQUEST']._serialized_end=2883
-  _globals['_VERIFYBOOKSRESPONSE']._serialized_start=2885
-  _globals['_VERIFYBOOKSRESPONSE']._serialized_end=2982
-  _globals['_LEDGERSERVICE']._serialized_start=2985
-  _globals['_LEDGERSERVICE']._serialized_end=4121
+  _globals['_LEDGERSERVICE'].methods_by_name['VerifyBooks']._serialized_options = b'\242\273\030\021\n\013ledger.read\020\001\030\001\202\323\344\223\002\023\022\021/v1/ledger/verify'
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=219
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=278
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=280
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=358
+  _globals['_GETJOURNALREQUEST']._serialized_start=360
+  _globals['_GETJOURNALREQUEST']._serialized_end=459
+  _globals['_GETJOURNALRESPONSE']._serialized_start=461
+  _globals['_GETJOURNALRESPONSE']._serialized_end=535
+  _globals['_LISTJOURNALSREQUEST']._serialized_start=538
+  _globals['_LISTJOURNALSREQUEST']._serialized_end=759
+  _globals['_LISTJOURNALSRESPONSE']._serialized_start=761
+  _globals['_LISTJOURNALSRESPONSE']._serialized_end=879
+  _globals['_GETTRIALBALANCEREQUEST']._serialized_start=881
+  _globals['_GETTRIALBALANCEREQUEST']._serialized_end=992
+  _globals['_GETTRIALBALANCERESPONSE']._serialized_start=994
+  _globals['_GETTRIALBALANCERESPONSE']._serialized_end=1103
+  _globals['_GETACCOUNTBALANCEREQUEST']._serialized_start=1106
+  _globals['_GETACCOUNTBALANCEREQUEST']._serialized_end=1261
+  _globals['_GETACCOUNTBALANCERESPONSE']._serialized_start=1263
+  _globals['_GETACCOUNTBALANCERESPONSE']._serialized_end=1344
+  _globals['_GETSTATEMENTREQUEST']._serialized_start=1347
+  _globals['_GETSTATEMENTREQUEST']._serialized_end=1678
+  _globals['_GETSTATEMENTRESPONSE']._serialized_start=1681
+  _globals['_GETSTATEMENTRESPONSE']._serialized_end=1951
+  _globals['_GETACCOUNTSTATEMENTREQUEST']._serialized_start=1954
+  _globals['_GETACCOUNTSTATEMENTREQUEST']._serialized_end=2240
+  _globals['_GETACCOUNTSTATEMENTRESPONSE']._serialized_start=2243
+  _globals['_GETACCOUNTSTATEMENTRESPONSE']._serialized_end=2503
+  _globals['_LISTDEFERRALSREQUEST']._serialized_start=2506
+  _globals['_LISTDEFERRALSREQUEST']._serialized_end=2729
+  _globals['_LISTDEFERRALSRESPONSE']._serialized_start=2731
+  _globals['_LISTDEFERRALSRESPONSE']._serialized_end=2853
+  _globals['_VERIFYBOOKSREQUEST']._serialized_start=2855
+  _globals['_VERIFYBOOKSREQUEST']._serialized_end=2913
+  _globals['_VERIFYBOOKSRESPONSE']._serialized_start=2915
+  _globals['_VERIFYBOOKSRESPONSE']._serialized_end=3012
+  _globals['_LEDGERSERVICE']._serialized_start=3015
+  _globals['_LEDGERSERVICE']._serialized_end=4480
 # @@protoc_insertion_point(module_scope)

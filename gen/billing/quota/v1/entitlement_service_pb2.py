@@ -26,9 +26,10 @@ from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_opt
 from billing.quota.v1 import entitlement_pb2 as billing_dot_quota_dot_v1_dot_entitlement__pb2
 from billing.quota.v1 import quota_pb2 as billing_dot_quota_dot_v1_dot_quota__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/quota/v1/entitlement_service.proto\x12\x10\x62illing.quota.v1\x1a billing/options/v1/options.proto\x1a\"billing/quota/v1/entitlement.proto\x1a\x1c\x62illing/quota/v1/quota.proto\x1a\x1b\x62uf/validate/validate.proto\"\xb0\x02\n\x11SetFeatureRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12@\n\x05scope\x18\x03 \x01(\x0e\x32\x1c.billing.quota.v1.QuotaScopeB\x0c\xbaH\t\x82\x01\x06\x18\x02\x18\x03\x18\x04R\x05scope\x12(\n\nsubject_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsubjectId\x12\x36\n\x04\x63ode\x18\x05 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9_.-]{0,62}$R\x04\x63ode\x12&\n\nmeter_code\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18?R\tmeterCode\"I\n\x12SetFeatureResponse\x12\x33\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0b\x32\x19.billing.quota.v1.FeatureR\x07\x66\x65\x61ture\"\xb7\x01\n\x13ListFeaturesRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\nsubject_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsubjectId\"u\n\x14ListFeaturesResponse\x12\x35\n\x08\x66\x65\x61tures\x18\x01 \x03(\x0b\x32\x19.billing.quota.v1.FeatureR\x08\x66\x65\x61tures\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb0\x01\n\x14RemoveFeatureRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12(\n\nsubject_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsubjectId\x12\x1d\n\x04\x63ode\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04\x63ode\"\x17\n\x15RemoveFeatureResponse\"\x8a\x01\n\x17\x43heckEntitlementRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12I\n\x08question\x18\x02 \x01(\x0b\x32%.billing.quota.v1.EntitlementQuestionB\x06\xbaH\x03\xc8\x01\x01R\x08question\"[\n\x18\x43heckEntitlementResponse\x12?\n\x0b\x65ntitlement\x18\x01 \x01(\x0b\x32\x1d.billing.quota.v1.EntitlementR\x0b\x65ntitlement\"\x96\x01\n\x1d\x42\x61tchCheckEntitlementsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12O\n\tquestions\x18\x02 \x03(\x0b\x32%.billing.quota.v1.EntitlementQuestionB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64R\tquestions\"c\n\x1e\x42\x61tchCheckEntitlementsResponse\x12\x41\n\x0c\x65ntitlements\x18\x01 \x03(\x0b\x32\x1d.billing.quota.v1.EntitlementR\x0c\x65ntitlements2\x87\x05\n\x12\x45ntitlementService\x12n\n\nSetFeature\x12#.billing.quota.v1.SetFeatureRequest\x1a$.billing.quota.v1.SetFeatureResponse\"\x15\xa2\xbb\x18\x11\n\x0bquota.write\x10\x01\x18\x02\x12s\n\x0cListFeatures\x12%.billing.quota.v1.ListFeaturesRequest\x1a&.billing.quota.v1.ListFeaturesResponse\"\x14\xa2\xbb\x18\x10\n\nquota.read\x10\x01\x18\x01\x12w\n\rRemoveFeature\x12&.billing.quota.v1.RemoveFeatureRequest\x1a\'.billing.quota.v1.RemoveFeatureResponse\"\x15\xa2\xbb\x18\x11\n\x0bquota.write\x10\x01\x18\x02\x12\x7f\n\x10\x43heckEntitlement\x12).billing.quota.v1.CheckEntitlementRequest\x1a*.billing.quota.v1.CheckEntitlementResponse\"\x14\xa2\xbb\x18\x10\n\nquota.read\x10\x01\x18\x01\x12\x91\x01\n\x16\x42\x61tchCheckEntitlements\x12/.billing.quota.v1.BatchCheckEntitlementsRequest\x1a\x30.billing.quota.v1.BatchCheckEntitlementsResponse\"\x14\xa2\xbb\x18\x10\n\nquota.read\x10\x01\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/quota/v1/entitlement_service.proto\x12\x10\x62illing.quota.v1\x1a billing/options/v1/options.proto\x1a\"billing/quota/v1/entitlement.proto\x1a\x1c\x62illing/quota/v1/quota.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"\xb0\x02\n\x11SetFeatureRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12@\n\x05scope\x18\x03 \x01(\x0e\x32\x1c.billing.quota.v1.QuotaScopeB\x0c\xbaH\t\x82\x01\x06\x18\x02\x18\x03\x18\x04R\x05scope\x12(\n\nsubject_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsubjectId\x12\x36\n\x04\x63ode\x18\x05 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9_.-]{0,62}$R\x04\x63ode\x12&\n\nmeter_code\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18?R\tmeterCode\"I\n\x12SetFeatureResponse\x12\x33\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0b\x32\x19.billing.quota.v1.FeatureR\x07\x66\x65\x61ture\"\xb7\x01\n\x13ListFeaturesRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n\nsubject_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsubjectId\"u\n\x14ListFeaturesResponse\x12\x35\n\x08\x66\x65\x61tures\x18\x01 \x03(\x0b\x32\x19.billing.quota.v1.FeatureR\x08\x66\x65\x61tures\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb0\x01\n\x14RemoveFeatureRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12(\n\nsubject_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsubjectId\x12\x1d\n\x04\x63ode\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04\x63ode\"\x17\n\x15RemoveFeatureResponse\"\x8a\x01\n\x17\x43heckEntitlementRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12I\n\x08question\x18\x02 \x01(\x0b\x32%.billing.quota.v1.EntitlementQuestionB\x06\xbaH\x03\xc8\x01\x01R\x08question\"[\n\x18\x43heckEntitlementResponse\x12?\n\x0b\x65ntitlement\x18\x01 \x01(\x0b\x32\x1d.billing.quota.v1.EntitlementR\x0b\x65ntitlement\"\x96\x01\n\x1d\x42\x61tchCheckEntitlementsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12O\n\tquestions\x18\x02 \x03(\x0b\x32%.billing.quota.v1.EntitlementQuestionB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64R\tquestions\"c\n\x1e\x42\x61tchCheckEntitlementsResponse\x12\x41\n\x0c\x65ntitlements\x18\x01 \x03(\x0b\x32\x1d.billing.quota.v1.EntitlementR\x0c\x65ntitlements2\xad\x06\n\x12\x45ntitlementService\x12\x85\x01\n\nSetFeature\x12#.billing.quota.v1.SetFeatureRequest\x1a$.billing.quota.v1.SetFeatureResponse\",\xa2\xbb\x18\x11\n\x0bquota.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/features:\x01*\x12\x87\x01\n\x0cListFeatures\x12%.billing.quota.v1.ListFeaturesRequest\x1a&.billing.quota.v1.ListFeaturesResponse\"(\xa2\xbb\x18\x10\n\nquota.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/features\x12\x9f\x01\n\rRemoveFeature\x12&.billing.quota.v1.RemoveFeatureRequest\x1a\'.billing.quota.v1.RemoveFeatureResponse\"=\xa2\xbb\x18\x11\n\x0bquota.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\"* /v1/features/{subject_id}/{code}\x12\xa7\x01\n\x10\x43heckEntitlement\x12).billing.quota.v1.CheckEntitlementRequest\x1a*.billing.quota.v1.CheckEntitlementResponse\"<\xa2\xbb\x18\x10\n\nquota.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\"\"\x16/v1/entitlements/check:\x08question\x12\xb8\x01\n\x16\x42\x61tchCheckEntitlements\x12/.billing.quota.v1.BatchCheckEntitlementsRequest\x1a\x30.billing.quota.v1.BatchCheckEntitlementsResponse\";\xa2\xbb\x18\x10\n\nquota.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/entitlements/check-batch:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -72,35 +73,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHCHECKENTITLEMENTSREQUEST'].fields_by_name['questions']._loaded_options = None
   _globals['_BATCHCHECKENTITLEMENTSREQUEST'].fields_by_name['questions']._serialized_options = b'\272H\007\222\001\004\010\001\020d'
   _globals['_ENTITLEMENTSERVICE'].methods_by_name['SetFeature']._loaded_options = None
-  _globals['_ENTITLEMENTSERVICE'].methods_by_name['SetFeature']._serialized_options = b'\242\273\030\021\n\013quota.write\020\001\030\002'
+  _globals['_ENTITLEMENTSERVICE'].methods_by_name['SetFeature']._serialized_options = b'\242\273\030\021\n\013quota.write\020\001\030\002\202\323\344\223\002\021\"\014/v1/features:\001*'
   _globals['_ENTITLEMENTSERVICE'].methods_by_name['ListFeatures']._loaded_options = None
-  _globals['_ENTITLEMENTSERVICE'].methods_by_name['ListFeatures']._serialized_options = b'\242\273\030\020\n\nquota.read\020\001\030\001'
+  _globals['_ENTITLEMENTSERVICE'].methods_by_name['ListFeatures']._serialized_options = b'\242\273\030\020\n\nquota.read\020\001\030\001\202\323\344\223\002\016\022\014/v1/features'
   _globals['_ENTITLEMENTSERVICE'].methods_by_name['RemoveFeature']._loaded_options = None
-  _globals['_ENTITLEMENTSERVICE'].methods_by_name['RemoveFeature']._serialized_options = b'\242\273\030\021\n\013quota.write\020\001\030\002'
+  _globals['_ENTITLEMENTSERVICE'].methods_by_name['RemoveFeature']._serialized_options = b'\242\273\030\021\n\013quota.write\020\001\030\002\202\323\344\223\002\"* /v1/features/{subject_id}/{code}'
   _globals['_ENTITLEMENTSERVICE'].methods_by_name['CheckEntitlement']._loaded_options = None
-  _globals['_ENTITLEMENTSERVICE'].methods_by_name['CheckEntitlement']._serialized_options = b'\242\273\030\020\n\nquota.read\020\001\030\001'
+  _globals['_ENTITLEMENTSERVICE'].methods_by_name['CheckEntitlement']._serialized_options = b'\242\273\030\020\n\nquota.read\020\001\030\001\202\323\344\223\002\"\"\026/v1/entitlements/check:\010question'
   _globals['_ENTITLEMENTSERVICE'].methods_by_name['BatchCheckEntitlements']._loaded_options = None
-  _globals['_ENTITLEMENTSERVICE'].methods_by_name['BatchCheckEntitlements']._serialized_options = b'\242\273\030\020\n\nquota.read\020\001\030\001'
-  _globals['_SETFEATUREREQUEST']._serialized_start=194
-  _globals['_SETFEATUREREQUEST']._serialized_end=498
-  _globals['_SETFEATURERESPONSE']._serialized_start=500
-  _globals['_SETFEATURERESPONSE']._serialized_end=573
-  _globals['_LISTFEATURESREQUEST']._serialized_start=576
-  _globals['_LISTFEATURESREQUEST']._serialized_end=759
-  _globals['_LISTFEATURESRESPONSE']._serialized_start=761
-  _globals['_LISTFEATURESRESPONSE']._serialized_end=878
-  _globals['_REMOVEFEATUREREQUEST']._serialized_start=881
-  _globals['_REMOVEFEATUREREQUEST']._serialized_end=1057
-  _globals['_REMOVEFEATURERESPONSE']._serialized_start=1059
-  _globals['_REMOVEFEATURERESPONSE']._serialized_end=1082
-  _globals['_CHECKENTITLEMENTREQUEST']._serialized_start=1085
-  _globals['_CHECKENTITLEMENTREQUEST']._serialized_end=1223
-  _globals['_CHECKENTITLEMENTRESPONSE']._serialized_start=1225
-  _globals['_CHECKENTITLEMENTRESPONSE']._serialized_end=1316
-  _globals['_BATCHCHECKENTITLEMENTSREQUEST']._serialized_start=1319
-  _globals['_BATCHCHECKENTITLEMENTSREQUEST']._serialized_end=1469
-  _globals['_BATCHCHECKENTITLEMENTSRESPONSE']._serialized_start=1471
-  _globals['_BATCHCHECKENTITLEMENTSRESPONSE']._serialized_end=1570
-  _globals['_ENTITLEMENTSERVICE']._serialized_start=1573
-  _globals['_ENTITLEMENTSERVICE']._serialized_end=2220
+  _globals['_ENTITLEMENTSERVICE'].methods_by_name['BatchCheckEntitlements']._serialized_options = b'\242\273\030\020\n\nquota.read\020\001\030\001\202\323\344\223\002!\"\034/v1/entitlements/check-batch:\001*'
+  _globals['_SETFEATUREREQUEST']._serialized_start=224
+  _globals['_SETFEATUREREQUEST']._serialized_end=528
+  _globals['_SETFEATURERESPONSE']._serialized_start=530
+  _globals['_SETFEATURERESPONSE']._serialized_end=603
+  _globals['_LISTFEATURESREQUEST']._serialized_start=606
+  _globals['_LISTFEATURESREQUEST']._serialized_end=789
+  _globals['_LISTFEATURESRESPONSE']._serialized_start=791
+  _globals['_LISTFEATURESRESPONSE']._serialized_end=908
+  _globals['_REMOVEFEATUREREQUEST']._serialized_start=911
+  _globals['_REMOVEFEATUREREQUEST']._serialized_end=1087
+  _globals['_REMOVEFEATURERESPONSE']._serialized_start=1089
+  _globals['_REMOVEFEATURERESPONSE']._serialized_end=1112
+  _globals['_CHECKENTITLEMENTREQUEST']._serialized_start=1115
+  _globals['_CHECKENTITLEMENTREQUEST']._serialized_end=1253
+  _globals['_CHECKENTITLEMENTRESPONSE']._serialized_start=1255
+  _globals['_CHECKENTITLEMENTRESPONSE']._serialized_end=1346
+  _globals['_BATCHCHECKENTITLEMENTSREQUEST']._serialized_start=1349
+  _globals['_BATCHCHECKENTITLEMENTSREQUEST']._serialized_end=1499
+  _globals['_BATCHCHECKENTITLEMENTSRESPONSE']._serialized_start=1501
+  _globals['_BATCHCHECKENTITLEMENTSRESPONSE']._serialized_end=1600
+  _globals['_ENTITLEMENTSERVICE']._serialized_start=1603
+  _globals['_ENTITLEMENTSERVICE']._serialized_end=2416
 # @@protoc_insertion_point(module_scope)

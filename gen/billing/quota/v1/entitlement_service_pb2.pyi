@@ -2,6 +2,7 @@ from billing.options.v1 import options_pb2 as _options_pb2
 from billing.quota.v1 import entitlement_pb2 as _entitlement_pb2
 from billing.quota.v1 import quota_pb2 as _quota_pb2
 from buf.validate import validate_pb2 as _validate_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from billing.quota.v1 import quota_pb2 as billing_dot_quota_dot_v1_dot_quota__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$billing/quota/v1/quota_service.proto\x12\x10\x62illing.quota.v1\x1a billing/options/v1/options.proto\x1a\x1c\x62illing/quota/v1/quota.proto\x1a\x1b\x62uf/validate/validate.proto\"\xa2\x04\n\x0fSetQuotaRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12>\n\x05scope\x18\x03 \x01(\x0e\x32\x1c.billing.quota.v1.QuotaScopeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x05scope\x12&\n\nsubject_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\tsubjectId\x12&\n\nmeter_code\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18?R\tmeterCode\x12\x41\n\x06period\x18\x06 \x01(\x0e\x32\x1d.billing.quota.v1.QuotaPeriodB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x06period\x12M\n\x0elimit_quantity\x18\x07 \x01(\tB&\xbaH#r!\x18(2\x1d^[0-9]{1,20}(\\.[0-9]{1,12})?$R\rlimitQuantity\x12P\n\x0b\x65nforcement\x18\x08 \x01(\x0e\x32\".billing.quota.v1.QuotaEnforcementB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x0b\x65nforcement\x12J\n\nthresholds\x18\t \x03(\x0b\x32 .billing.quota.v1.QuotaThresholdB\x08\xbaH\x05\x92\x01\x02\x10\nR\nthresholds\"A\n\x10SetQuotaResponse\x12-\n\x05quota\x18\x01 \x01(\x0b\x32\x17.billing.quota.v1.QuotaR\x05quota\"]\n\x0fGetQuotaRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12$\n\x08quota_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07quotaId\"A\n\x10GetQuotaResponse\x12-\n\x05quota\x18\x01 \x01(\x0b\x32\x17.billing.quota.v1.QuotaR\x05quota\"\xb3\x01\n\x11ListQuotasRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12&\n\nsubject_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\tsubjectId\"m\n\x12ListQuotasResponse\x12/\n\x06quotas\x18\x01 \x03(\x0b\x32\x17.billing.quota.v1.QuotaR\x06quotas\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8b\x01\n\x12RemoveQuotaRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12$\n\x08quota_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07quotaId\"\x15\n\x13RemoveQuotaResponse2\xc3\x03\n\x0cQuotaService\x12h\n\x08SetQuota\x12!.billing.quota.v1.SetQuotaRequest\x1a\".billing.quota.v1.SetQuotaResponse\"\x15\xa2\xbb\x18\x11\n\x0bquota.write\x10\x01\x18\x02\x12g\n\x08GetQuota\x12!.billing.quota.v1.GetQuotaRequest\x1a\".billing.quota.v1.GetQuotaResponse\"\x14\xa2\xbb\x18\x10\n\nquota.read\x10\x01\x18\x01\x12m\n\nListQuotas\x12#.billing.quota.v1.ListQuotasRequest\x1a$.billing.quota.v1.ListQuotasResponse\"\x14\xa2\xbb\x18\x10\n\nquota.read\x10\x01\x18\x01\x12q\n\x0bRemoveQuota\x12$.billing.quota.v1.RemoveQuotaRequest\x1a%.billing.quota.v1.RemoveQuotaResponse\"\x15\xa2\xbb\x18\x11\n\x0bquota.write\x10\x01\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$billing/quota/v1/quota_service.proto\x12\x10\x62illing.quota.v1\x1a billing/options/v1/options.proto\x1a\x1c\x62illing/quota/v1/quota.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"\xa2\x04\n\x0fSetQuotaRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12>\n\x05scope\x18\x03 \x01(\x0e\x32\x1c.billing.quota.v1.QuotaScopeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x05scope\x12&\n\nsubject_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\tsubjectId\x12&\n\nmeter_code\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18?R\tmeterCode\x12\x41\n\x06period\x18\x06 \x01(\x0e\x32\x1d.billing.quota.v1.QuotaPeriodB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x06period\x12M\n\x0elimit_quantity\x18\x07 \x01(\tB&\xbaH#r!\x18(2\x1d^[0-9]{1,20}(\\.[0-9]{1,12})?$R\rlimitQuantity\x12P\n\x0b\x65nforcement\x18\x08 \x01(\x0e\x32\".billing.quota.v1.QuotaEnforcementB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x0b\x65nforcement\x12J\n\nthresholds\x18\t \x03(\x0b\x32 .billing.quota.v1.QuotaThresholdB\x08\xbaH\x05\x92\x01\x02\x10\nR\nthresholds\"A\n\x10SetQuotaResponse\x12-\n\x05quota\x18\x01 \x01(\x0b\x32\x17.billing.quota.v1.QuotaR\x05quota\"]\n\x0fGetQuotaRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12$\n\x08quota_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07quotaId\"A\n\x10GetQuotaResponse\x12-\n\x05quota\x18\x01 \x01(\x0b\x32\x17.billing.quota.v1.QuotaR\x05quota\"\xb3\x01\n\x11ListQuotasRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12&\n\nsubject_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\tsubjectId\"m\n\x12ListQuotasResponse\x12/\n\x06quotas\x18\x01 \x03(\x0b\x32\x17.billing.quota.v1.QuotaR\x06quotas\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8b\x01\n\x12RemoveQuotaRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12$\n\x08quota_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07quotaId\"\x15\n\x13RemoveQuotaResponse2\xa6\x04\n\x0cQuotaService\x12}\n\x08SetQuota\x12!.billing.quota.v1.SetQuotaRequest\x1a\".billing.quota.v1.SetQuotaResponse\"*\xa2\xbb\x18\x11\n\x0bquota.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x0f\"\n/v1/quotas:\x01*\x12\x84\x01\n\x08GetQuota\x12!.billing.quota.v1.GetQuotaRequest\x1a\".billing.quota.v1.GetQuotaResponse\"1\xa2\xbb\x18\x10\n\nquota.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/quotas/{quota_id}\x12\x7f\n\nListQuotas\x12#.billing.quota.v1.ListQuotasRequest\x1a$.billing.quota.v1.ListQuotasResponse\"&\xa2\xbb\x18\x10\n\nquota.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/quotas\x12\x8e\x01\n\x0bRemoveQuota\x12$.billing.quota.v1.RemoveQuotaRequest\x1a%.billing.quota.v1.RemoveQuotaResponse\"2\xa2\xbb\x18\x11\n\x0bquota.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x17*\x15/v1/quotas/{quota_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -71,29 +72,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REMOVEQUOTAREQUEST'].fields_by_name['quota_id']._loaded_options = None
   _globals['_REMOVEQUOTAREQUEST'].fields_by_name['quota_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_QUOTASERVICE'].methods_by_name['SetQuota']._loaded_options = None
-  _globals['_QUOTASERVICE'].methods_by_name['SetQuota']._serialized_options = b'\242\273\030\021\n\013quota.write\020\001\030\002'
+  _globals['_QUOTASERVICE'].methods_by_name['SetQuota']._serialized_options = b'\242\273\030\021\n\013quota.write\020\001\030\002\202\323\344\223\002\017\"\n/v1/quotas:\001*'
   _globals['_QUOTASERVICE'].methods_by_name['GetQuota']._loaded_options = None
-  _globals['_QUOTASERVICE'].methods_by_name['GetQuota']._serialized_options = b'\242\273\030\020\n\nquota.read\020\001\030\001'
+  _globals['_QUOTASERVICE'].methods_by_name['GetQuota']._serialized_options = b'\242\273\030\020\n\nquota.read\020\001\030\001\202\323\344\223\002\027\022\025/v1/quotas/{quota_id}'
   _globals['_QUOTASERVICE'].methods_by_name['ListQuotas']._loaded_options = None
-  _globals['_QUOTASERVICE'].methods_by_name['ListQuotas']._serialized_options = b'\242\273\030\020\n\nquota.read\020\001\030\001'
+  _globals['_QUOTASERVICE'].methods_by_name['ListQuotas']._serialized_options = b'\242\273\030\020\n\nquota.read\020\001\030\001\202\323\344\223\002\014\022\n/v1/quotas'
   _globals['_QUOTASERVICE'].methods_by_name['RemoveQuota']._loaded_options = None
-  _globals['_QUOTASERVICE'].methods_by_name['RemoveQuota']._serialized_options = b'\242\273\030\021\n\013quota.write\020\001\030\002'
-  _globals['_SETQUOTAREQUEST']._serialized_start=152
-  _globals['_SETQUOTAREQUEST']._serialized_end=698
-  _globals['_SETQUOTARESPONSE']._serialized_start=700
-  _globals['_SETQUOTARESPONSE']._serialized_end=765
-  _globals['_GETQUOTAREQUEST']._serialized_start=767
-  _globals['_GETQUOTAREQUEST']._serialized_end=860
-  _globals['_GETQUOTARESPONSE']._serialized_start=862
-  _globals['_GETQUOTARESPONSE']._serialized_end=927
-  _globals['_LISTQUOTASREQUEST']._serialized_start=930
-  _globals['_LISTQUOTASREQUEST']._serialized_end=1109
-  _globals['_LISTQUOTASRESPONSE']._serialized_start=1111
-  _globals['_LISTQUOTASRESPONSE']._serialized_end=1220
-  _globals['_REMOVEQUOTAREQUEST']._serialized_start=1223
-  _globals['_REMOVEQUOTAREQUEST']._serialized_end=1362
-  _globals['_REMOVEQUOTARESPONSE']._serialized_start=1364
-  _globals['_REMOVEQUOTARESPONSE']._serialized_end=1385
-  _globals['_QUOTASERVICE']._serialized_start=1388
-  _globals['_QUOTASERVICE']._serialized_end=1839
+  _globals['_QUOTASERVICE'].methods_by_name['RemoveQuota']._serialized_options = b'\242\273\030\021\n\013quota.write\020\001\030\002\202\323\344\223\002\027*\025/v1/quotas/{quota_id}'
+  _globals['_SETQUOTAREQUEST']._serialized_start=182
+  _globals['_SETQUOTAREQUEST']._serialized_end=728
+  _globals['_SETQUOTARESPONSE']._serialized_start=730
+  _globals['_SETQUOTARESPONSE']._serialized_end=795
+  _globals['_GETQUOTAREQUEST']._serialized_start=797
+  _globals['_GETQUOTAREQUEST']._serialized_end=890
+  _globals['_GETQUOTARESPONSE']._serialized_start=892
+  _globals['_GETQUOTARESPONSE']._serialized_end=957
+  _globals['_LISTQUOTASREQUEST']._serialized_start=960
+  _globals['_LISTQUOTASREQUEST']._serialized_end=1139
+  _globals['_LISTQUOTASRESPONSE']._serialized_start=1141
+  _globals['_LISTQUOTASRESPONSE']._serialized_end=1250
+  _globals['_REMOVEQUOTAREQUEST']._serialized_start=1253
+  _globals['_REMOVEQUOTAREQUEST']._serialized_end=1392
+  _globals['_REMOVEQUOTARESPONSE']._serialized_start=1394
+  _globals['_REMOVEQUOTARESPONSE']._serialized_end=1415
+  _globals['_QUOTASERVICE']._serialized_start=1418
+  _globals['_QUOTASERVICE']._serialized_end=1968
 # @@protoc_insertion_point(module_scope)

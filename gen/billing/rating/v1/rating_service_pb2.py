@@ -26,9 +26,10 @@ from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_opt
 from billing.rating.v1 import rating_pb2 as billing_dot_rating_dot_v1_dot_rating__pb2
 from billing.types.v1 import money_pb2 as billing_dot_types_dot_v1_dot_money__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/rating/v1/rating_service.proto\x12\x11\x62illing.rating.v1\x1a billing/options/v1/options.proto\x1a\x1e\x62illing/rating/v1/rating.proto\x1a\x1c\x62illing/types/v1/money.proto\x1a\x1b\x62uf/validate/validate.proto\"`\n\x12ListChargesRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12$\n\x08\x63ycle_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07\x63ycleId\"J\n\x13ListChargesResponse\x12\x33\n\x07\x63harges\x18\x01 \x03(\x0b\x32\x19.billing.rating.v1.ChargeR\x07\x63harges\"\x85\x03\n\x13PreviewPriceRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12$\n\x08price_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07priceId\x12\x42\n\x08quantity\x18\x03 \x01(\tB&\xbaH#r!\x18(2\x1d^[0-9]{1,20}(\\.[0-9]{1,12})?$R\x08quantity\x12\x30\n\x08\x63urrency\x18\x1e \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12m\n\nproperties\x18\x1f \x03(\x0b\x32\x36.billing.rating.v1.PreviewPriceRequest.PropertiesEntryB\x15\xbaH\x12\x9a\x01\x0f\x10\x10\"\x04r\x02\x18?*\x05r\x03\x18\x80\x01R\nproperties\x1a=\n\x0fPropertiesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xf1\x01\n\x14PreviewPriceResponse\x12\x16\n\x06\x61mount\x18\x01 \x01(\tR\x06\x61mount\x12\x1a\n\x08\x63urrency\x18\x02 \x01(\tR\x08\x63urrency\x12\x32\n\x05tiers\x18\x03 \x03(\x0b\x32\x1c.billing.types.v1.TierChargeR\x05tiers\x12\x32\n\x05steps\x18\x04 \x03(\x0b\x32\x1c.billing.types.v1.ChargeStepR\x05steps\x12=\n\tby_record\x18\x05 \x01(\x0b\x32 .billing.types.v1.RecordEvidenceR\x08\x62yRecord2\xfc\x01\n\rRatingService\x12s\n\x0bListCharges\x12%.billing.rating.v1.ListChargesRequest\x1a&.billing.rating.v1.ListChargesResponse\"\x15\xa2\xbb\x18\x11\n\x0brating.read\x10\x01\x18\x01\x12v\n\x0cPreviewPrice\x12&.billing.rating.v1.PreviewPriceRequest\x1a\'.billing.rating.v1.PreviewPriceResponse\"\x15\xa2\xbb\x18\x11\n\x0brating.read\x10\x01\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/rating/v1/rating_service.proto\x12\x11\x62illing.rating.v1\x1a billing/options/v1/options.proto\x1a\x1e\x62illing/rating/v1/rating.proto\x1a\x1c\x62illing/types/v1/money.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"`\n\x12ListChargesRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12$\n\x08\x63ycle_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07\x63ycleId\"J\n\x13ListChargesResponse\x12\x33\n\x07\x63harges\x18\x01 \x03(\x0b\x32\x19.billing.rating.v1.ChargeR\x07\x63harges\"\x85\x03\n\x13PreviewPriceRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12$\n\x08price_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07priceId\x12\x42\n\x08quantity\x18\x03 \x01(\tB&\xbaH#r!\x18(2\x1d^[0-9]{1,20}(\\.[0-9]{1,12})?$R\x08quantity\x12\x30\n\x08\x63urrency\x18\x1e \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x08\x63urrency\x12m\n\nproperties\x18\x1f \x03(\x0b\x32\x36.billing.rating.v1.PreviewPriceRequest.PropertiesEntryB\x15\xbaH\x12\x9a\x01\x0f\x10\x10\"\x04r\x02\x18?*\x05r\x03\x18\x80\x01R\nproperties\x1a=\n\x0fPropertiesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xf1\x01\n\x14PreviewPriceResponse\x12\x16\n\x06\x61mount\x18\x01 \x01(\tR\x06\x61mount\x12\x1a\n\x08\x63urrency\x18\x02 \x01(\tR\x08\x63urrency\x12\x32\n\x05tiers\x18\x03 \x03(\x0b\x32\x1c.billing.types.v1.TierChargeR\x05tiers\x12\x32\n\x05steps\x18\x04 \x03(\x0b\x32\x1c.billing.types.v1.ChargeStepR\x05steps\x12=\n\tby_record\x18\x05 \x01(\x0b\x32 .billing.types.v1.RecordEvidenceR\x08\x62yRecord2\xd3\x02\n\rRatingService\x12\xa0\x01\n\x0bListCharges\x12%.billing.rating.v1.ListChargesRequest\x1a&.billing.rating.v1.ListChargesResponse\"B\xa2\xbb\x18\x11\n\x0brating.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\'\x12%/v1/billing-cycles/{cycle_id}/charges\x12\x9e\x01\n\x0cPreviewPrice\x12&.billing.rating.v1.PreviewPriceRequest\x1a\'.billing.rating.v1.PreviewPriceResponse\"=\xa2\xbb\x18\x11\n\x0brating.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\"\"\x1d/v1/prices/{price_id}/preview:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,19 +53,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREVIEWPRICEREQUEST'].fields_by_name['properties']._loaded_options = None
   _globals['_PREVIEWPRICEREQUEST'].fields_by_name['properties']._serialized_options = b'\272H\022\232\001\017\020\020\"\004r\002\030?*\005r\003\030\200\001'
   _globals['_RATINGSERVICE'].methods_by_name['ListCharges']._loaded_options = None
-  _globals['_RATINGSERVICE'].methods_by_name['ListCharges']._serialized_options = b'\242\273\030\021\n\013rating.read\020\001\030\001'
+  _globals['_RATINGSERVICE'].methods_by_name['ListCharges']._serialized_options = b'\242\273\030\021\n\013rating.read\020\001\030\001\202\323\344\223\002\'\022%/v1/billing-cycles/{cycle_id}/charges'
   _globals['_RATINGSERVICE'].methods_by_name['PreviewPrice']._loaded_options = None
-  _globals['_RATINGSERVICE'].methods_by_name['PreviewPrice']._serialized_options = b'\242\273\030\021\n\013rating.read\020\001\030\001'
-  _globals['_LISTCHARGESREQUEST']._serialized_start=186
-  _globals['_LISTCHARGESREQUEST']._serialized_end=282
-  _globals['_LISTCHARGESRESPONSE']._serialized_start=284
-  _globals['_LISTCHARGESRESPONSE']._serialized_end=358
-  _globals['_PREVIEWPRICEREQUEST']._serialized_start=361
-  _globals['_PREVIEWPRICEREQUEST']._serialized_end=750
-  _globals['_PREVIEWPRICEREQUEST_PROPERTIESENTRY']._serialized_start=689
-  _globals['_PREVIEWPRICEREQUEST_PROPERTIESENTRY']._serialized_end=750
-  _globals['_PREVIEWPRICERESPONSE']._serialized_start=753
-  _globals['_PREVIEWPRICERESPONSE']._serialized_end=994
-  _globals['_RATINGSERVICE']._serialized_start=997
-  _globals['_RATINGSERVICE']._serialized_end=1249
+  _globals['_RATINGSERVICE'].methods_by_name['PreviewPrice']._serialized_options = b'\242\273\030\021\n\013rating.read\020\001\030\001\202\323\344\223\002\"\"\035/v1/prices/{price_id}/preview:\001*'
+  _globals['_LISTCHARGESREQUEST']._serialized_start=216
+  _globals['_LISTCHARGESREQUEST']._serialized_end=312
+  _globals['_LISTCHARGESRESPONSE']._serialized_start=314
+  _globals['_LISTCHARGESRESPONSE']._serialized_end=388
+  _globals['_PREVIEWPRICEREQUEST']._serialized_start=391
+  _globals['_PREVIEWPRICEREQUEST']._serialized_end=780
+  _globals['_PREVIEWPRICEREQUEST_PROPERTIESENTRY']._serialized_start=719
+  _globals['_PREVIEWPRICEREQUEST_PROPERTIESENTRY']._serialized_end=780
+  _globals['_PREVIEWPRICERESPONSE']._serialized_start=783
+  _globals['_PREVIEWPRICERESPONSE']._serialized_end=1024
+  _globals['_RATINGSERVICE']._serialized_start=1027
+  _globals['_RATINGSERVICE']._serialized_end=1366
 # @@protoc_insertion_point(module_scope)

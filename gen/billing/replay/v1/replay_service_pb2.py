@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from billing.replay.v1 import replay_pb2 as billing_dot_replay_dot_v1_dot_replay__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/replay/v1/replay_service.proto\x12\x11\x62illing.replay.v1\x1a billing/options/v1/options.proto\x1a\x1e\x62illing/replay/v1/replay.proto\x1a\x1b\x62uf/validate/validate.proto\"\xcc\x02\n\rReplayRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12?\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1f.billing.replay.v1.ReplayFilterB\x06\xbaH\x03\xc8\x01\x01R\x06\x66ilter\x12-\n\x08handlers\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x32\"\x07r\x05\x10\x01\x18\x80\x01R\x08handlers\x12\"\n\x06reason\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xf4\x03R\x06reason\x12\x17\n\x07\x64ry_run\x18\x06 \x01(\x08R\x06\x64ryRun\x12=\n\x15max_events_per_second\x18\x07 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00R\x12maxEventsPerSecond\"x\n\x0eReplayResponse\x12\x31\n\x06replay\x18\x01 \x01(\x0b\x32\x19.billing.replay.v1.ReplayR\x06replay\x12\x33\n\x05plans\x18\x02 \x03(\x0b\x32\x1d.billing.replay.v1.ReplayPlanR\x05plans2x\n\rReplayService\x12g\n\x06Replay\x12 .billing.replay.v1.ReplayRequest\x1a!.billing.replay.v1.ReplayResponse\"\x16\xa2\xbb\x18\x12\n\x0c\x65vent.replay\x10\x01\x18\x02\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/replay/v1/replay_service.proto\x12\x11\x62illing.replay.v1\x1a billing/options/v1/options.proto\x1a\x1e\x62illing/replay/v1/replay.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"\xcc\x02\n\rReplayRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12?\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1f.billing.replay.v1.ReplayFilterB\x06\xbaH\x03\xc8\x01\x01R\x06\x66ilter\x12-\n\x08handlers\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x32\"\x07r\x05\x10\x01\x18\x80\x01R\x08handlers\x12\"\n\x06reason\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xf4\x03R\x06reason\x12\x17\n\x07\x64ry_run\x18\x06 \x01(\x08R\x06\x64ryRun\x12=\n\x15max_events_per_second\x18\x07 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00R\x12maxEventsPerSecond\"x\n\x0eReplayResponse\x12\x31\n\x06replay\x18\x01 \x01(\x0b\x32\x19.billing.replay.v1.ReplayR\x06replay\x12\x33\n\x05plans\x18\x02 \x03(\x0b\x32\x1d.billing.replay.v1.ReplayPlanR\x05plans2\x8e\x01\n\rReplayService\x12}\n\x06Replay\x12 .billing.replay.v1.ReplayRequest\x1a!.billing.replay.v1.ReplayResponse\",\xa2\xbb\x18\x12\n\x0c\x65vent.replay\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/replays:\x01*0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,11 +48,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLAYREQUEST'].fields_by_name['max_events_per_second']._loaded_options = None
   _globals['_REPLAYREQUEST'].fields_by_name['max_events_per_second']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_REPLAYSERVICE'].methods_by_name['Replay']._loaded_options = None
-  _globals['_REPLAYSERVICE'].methods_by_name['Replay']._serialized_options = b'\242\273\030\022\n\014event.replay\020\001\030\002'
-  _globals['_REPLAYREQUEST']._serialized_start=157
-  _globals['_REPLAYREQUEST']._serialized_end=489
-  _globals['_REPLAYRESPONSE']._serialized_start=491
-  _globals['_REPLAYRESPONSE']._serialized_end=611
-  _globals['_REPLAYSERVICE']._serialized_start=613
-  _globals['_REPLAYSERVICE']._serialized_end=733
+  _globals['_REPLAYSERVICE'].methods_by_name['Replay']._serialized_options = b'\242\273\030\022\n\014event.replay\020\001\030\002\202\323\344\223\002\020\"\013/v1/replays:\001*'
+  _globals['_REPLAYREQUEST']._serialized_start=187
+  _globals['_REPLAYREQUEST']._serialized_end=519
+  _globals['_REPLAYRESPONSE']._serialized_start=521
+  _globals['_REPLAYRESPONSE']._serialized_end=641
+  _globals['_REPLAYSERVICE']._serialized_start=644
+  _globals['_REPLAYSERVICE']._serialized_end=786
 # @@protoc_insertion_point(module_scope)

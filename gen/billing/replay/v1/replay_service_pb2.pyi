@@ -1,6 +1,7 @@
 from billing.options.v1 import options_pb2 as _options_pb2
 from billing.replay.v1 import replay_pb2 as _replay_pb2
 from buf.validate import validate_pb2 as _validate_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from billing.schedule.v1 import schedule_pb2 as billing_dot_schedule_dot_v1_dot_schedule__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/schedule/v1/schedule_service.proto\x12\x13\x62illing.schedule.v1\x1a billing/options/v1/options.proto\x1a\"billing/schedule/v1/schedule.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x01\n\x18ListBillingCyclesRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12\x32\n\x0fsubscription_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0esubscriptionId\"~\n\x19ListBillingCyclesResponse\x12\x39\n\x06\x63ycles\x18\x01 \x03(\x0b\x32!.billing.schedule.v1.BillingCycleR\x06\x63ycles\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\";\n\x13GetTestClockRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"L\n\x14GetTestClockResponse\x12\x34\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x1e.billing.schedule.v1.TestClockR\x05\x63lock\"\xab\x01\n\x17\x41\x64vanceTestClockRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12?\n\ttarget_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x08targetAt\"P\n\x18\x41\x64vanceTestClockResponse\x12\x34\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x1e.billing.schedule.v1.TestClockR\x05\x63lock2\xa9\x03\n\x0fScheduleService\x12\x8b\x01\n\x11ListBillingCycles\x12-.billing.schedule.v1.ListBillingCyclesRequest\x1a..billing.schedule.v1.ListBillingCyclesResponse\"\x17\xa2\xbb\x18\x13\n\rschedule.read\x10\x01\x18\x01\x12|\n\x0cGetTestClock\x12(.billing.schedule.v1.GetTestClockRequest\x1a).billing.schedule.v1.GetTestClockResponse\"\x17\xa2\xbb\x18\x13\n\rschedule.read\x10\x01\x18\x01\x12\x89\x01\n\x10\x41\x64vanceTestClock\x12,.billing.schedule.v1.AdvanceTestClockRequest\x1a-.billing.schedule.v1.AdvanceTestClockResponse\"\x18\xa2\xbb\x18\x14\n\x0eschedule.write\x10\x01\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*billing/schedule/v1/schedule_service.proto\x12\x13\x62illing.schedule.v1\x1a billing/options/v1/options.proto\x1a\"billing/schedule/v1/schedule.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x01\n\x18ListBillingCyclesRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12\x32\n\x0fsubscription_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0esubscriptionId\"~\n\x19ListBillingCyclesResponse\x12\x39\n\x06\x63ycles\x18\x01 \x03(\x0b\x32!.billing.schedule.v1.BillingCycleR\x06\x63ycles\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\";\n\x13GetTestClockRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"L\n\x14GetTestClockResponse\x12\x34\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x1e.billing.schedule.v1.TestClockR\x05\x63lock\"\xab\x01\n\x17\x41\x64vanceTestClockRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12?\n\ttarget_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x08targetAt\"P\n\x18\x41\x64vanceTestClockResponse\x12\x34\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x1e.billing.schedule.v1.TestClockR\x05\x63lock2\xfb\x03\n\x0fScheduleService\x12\xa5\x01\n\x11ListBillingCycles\x12-.billing.schedule.v1.ListBillingCyclesRequest\x1a..billing.schedule.v1.ListBillingCyclesResponse\"1\xa2\xbb\x18\x13\n\rschedule.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/billing-cycles\x12\x92\x01\n\x0cGetTestClock\x12(.billing.schedule.v1.GetTestClockRequest\x1a).billing.schedule.v1.GetTestClockResponse\"-\xa2\xbb\x18\x13\n\rschedule.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/test-clock\x12\xaa\x01\n\x10\x41\x64vanceTestClock\x12,.billing.schedule.v1.AdvanceTestClockRequest\x1a-.billing.schedule.v1.AdvanceTestClockResponse\"9\xa2\xbb\x18\x14\n\x0eschedule.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/test-clock/advance:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,23 +53,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADVANCETESTCLOCKREQUEST'].fields_by_name['target_at']._loaded_options = None
   _globals['_ADVANCETESTCLOCKREQUEST'].fields_by_name['target_at']._serialized_options = b'\272H\003\310\001\001'
   _globals['_SCHEDULESERVICE'].methods_by_name['ListBillingCycles']._loaded_options = None
-  _globals['_SCHEDULESERVICE'].methods_by_name['ListBillingCycles']._serialized_options = b'\242\273\030\023\n\rschedule.read\020\001\030\001'
+  _globals['_SCHEDULESERVICE'].methods_by_name['ListBillingCycles']._serialized_options = b'\242\273\030\023\n\rschedule.read\020\001\030\001\202\323\344\223\002\024\022\022/v1/billing-cycles'
   _globals['_SCHEDULESERVICE'].methods_by_name['GetTestClock']._loaded_options = None
-  _globals['_SCHEDULESERVICE'].methods_by_name['GetTestClock']._serialized_options = b'\242\273\030\023\n\rschedule.read\020\001\030\001'
+  _globals['_SCHEDULESERVICE'].methods_by_name['GetTestClock']._serialized_options = b'\242\273\030\023\n\rschedule.read\020\001\030\001\202\323\344\223\002\020\022\016/v1/test-clock'
   _globals['_SCHEDULESERVICE'].methods_by_name['AdvanceTestClock']._loaded_options = None
-  _globals['_SCHEDULESERVICE'].methods_by_name['AdvanceTestClock']._serialized_options = b'\242\273\030\024\n\016schedule.write\020\001\030\002'
-  _globals['_LISTBILLINGCYCLESREQUEST']._serialized_start=200
-  _globals['_LISTBILLINGCYCLESREQUEST']._serialized_end=398
-  _globals['_LISTBILLINGCYCLESRESPONSE']._serialized_start=400
-  _globals['_LISTBILLINGCYCLESRESPONSE']._serialized_end=526
-  _globals['_GETTESTCLOCKREQUEST']._serialized_start=528
-  _globals['_GETTESTCLOCKREQUEST']._serialized_end=587
-  _globals['_GETTESTCLOCKRESPONSE']._serialized_start=589
-  _globals['_GETTESTCLOCKRESPONSE']._serialized_end=665
-  _globals['_ADVANCETESTCLOCKREQUEST']._serialized_start=668
-  _globals['_ADVANCETESTCLOCKREQUEST']._serialized_end=839
-  _globals['_ADVANCETESTCLOCKRESPONSE']._serialized_start=841
-  _globals['_ADVANCETESTCLOCKRESPONSE']._serialized_end=921
-  _globals['_SCHEDULESERVICE']._serialized_start=924
-  _globals['_SCHEDULESERVICE']._serialized_end=1349
+  _globals['_SCHEDULESERVICE'].methods_by_name['AdvanceTestClock']._serialized_options = b'\242\273\030\024\n\016schedule.write\020\001\030\002\202\323\344\223\002\033\"\026/v1/test-clock/advance:\001*'
+  _globals['_LISTBILLINGCYCLESREQUEST']._serialized_start=230
+  _globals['_LISTBILLINGCYCLESREQUEST']._serialized_end=428
+  _globals['_LISTBILLINGCYCLESRESPONSE']._serialized_start=430
+  _globals['_LISTBILLINGCYCLESRESPONSE']._serialized_end=556
+  _globals['_GETTESTCLOCKREQUEST']._serialized_start=558
+  _globals['_GETTESTCLOCKREQUEST']._serialized_end=617
+  _globals['_GETTESTCLOCKRESPONSE']._serialized_start=619
+  _globals['_GETTESTCLOCKRESPONSE']._serialized_end=695
+  _globals['_ADVANCETESTCLOCKREQUEST']._serialized_start=698
+  _globals['_ADVANCETESTCLOCKREQUEST']._serialized_end=869
+  _globals['_ADVANCETESTCLOCKRESPONSE']._serialized_start=871
+  _globals['_ADVANCETESTCLOCKRESPONSE']._serialized_end=951
+  _globals['_SCHEDULESERVICE']._serialized_start=954
+  _globals['_SCHEDULESERVICE']._serialized_end=1461
 # @@protoc_insertion_point(module_scope)

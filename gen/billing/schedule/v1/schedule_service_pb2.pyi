@@ -3,6 +3,7 @@ import datetime
 from billing.options.v1 import options_pb2 as _options_pb2
 from billing.schedule.v1 import schedule_pb2 as _schedule_pb2
 from buf.validate import validate_pb2 as _validate_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from billing.tax.v1 import tax_pb2 as billing_dot_tax_dot_v1_dot_tax__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n billing/tax/v1/tax_service.proto\x12\x0e\x62illing.tax.v1\x1a billing/options/v1/options.proto\x1a\x18\x62illing/tax/v1/tax.proto\x1a\x1b\x62uf/validate/validate.proto\"\xf3\x02\n\x14\x43reateTaxRateRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x1d\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64R\x04name\x12+\n\x07\x63ountry\x18\x04 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$R\x07\x63ountry\x12\x1f\n\x06region\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x06region\x12\x41\n\x08\x63\x61tegory\x18\x06 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9_.-]{0,62})?$R\x08\x63\x61tegory\x12>\n\x07percent\x18\x07 \x01(\tB$\xbaH!r\x1f\x18\x10\x32\x1b^[0-9]{1,3}(\\.[0-9]{1,6})?$R\x07percent\x12\x1a\n\x08\x63ompound\x18\x08 \x01(\x08R\x08\x63ompound\"K\n\x15\x43reateTaxRateResponse\x12\x32\n\x08tax_rate\x18\x01 \x01(\x0b\x32\x17.billing.tax.v1.TaxRateR\x07taxRate\"\xbd\x01\n\x13ListTaxRatesRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12.\n\x07\x63ountry\x18\x04 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$R\x07\x63ountry\"t\n\x14ListTaxRatesResponse\x12\x34\n\ttax_rates\x18\x01 \x03(\x0b\x32\x17.billing.tax.v1.TaxRateR\x08taxRates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x93\x01\n\x15\x41rchiveTaxRateRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12)\n\x0btax_rate_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ttaxRateId\"L\n\x16\x41rchiveTaxRateResponse\x12\x32\n\x08tax_rate\x18\x01 \x01(\x0b\x32\x17.billing.tax.v1.TaxRateR\x07taxRate\":\n\x12GetTaxTermsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"E\n\x13GetTaxTermsResponse\x12.\n\x05terms\x18\x01 \x01(\x0b\x32\x18.billing.tax.v1.TaxTermsR\x05terms\"\x9d\x01\n\x12SetTaxTermsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x36\n\x05terms\x18\x03 \x01(\x0b\x32\x18.billing.tax.v1.TaxTermsB\x06\xbaH\x03\xc8\x01\x01R\x05terms\"E\n\x13SetTaxTermsResponse\x12.\n\x05terms\x18\x01 \x01(\x0b\x32\x18.billing.tax.v1.TaxTermsR\x05terms\"\x83\x02\n\x16SetTaxExemptionRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12*\n\x0b\x63ustomer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x44\n\texemption\x18\x04 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionB\x08\xbaH\x05\x82\x01\x02\x10\x01R\texemption\x12&\n\treference\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\treference\"s\n\x17SetTaxExemptionResponse\x12:\n\texemption\x18\x01 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionR\texemption\x12\x1c\n\treference\x18\x02 \x01(\tR\treference\"j\n\x16GetTaxExemptionRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12*\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\"s\n\x17GetTaxExemptionResponse\x12:\n\texemption\x18\x01 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionR\texemption\x12\x1c\n\treference\x18\x02 \x01(\tR\treference2\xae\x06\n\nTaxService\x12q\n\rCreateTaxRate\x12$.billing.tax.v1.CreateTaxRateRequest\x1a%.billing.tax.v1.CreateTaxRateResponse\"\x13\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x12m\n\x0cListTaxRates\x12#.billing.tax.v1.ListTaxRatesRequest\x1a$.billing.tax.v1.ListTaxRatesResponse\"\x12\xa2\xbb\x18\x0e\n\x08tax.read\x10\x01\x18\x01\x12t\n\x0e\x41rchiveTaxRate\x12%.billing.tax.v1.ArchiveTaxRateRequest\x1a&.billing.tax.v1.ArchiveTaxRateResponse\"\x13\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x12j\n\x0bGetTaxTerms\x12\".billing.tax.v1.GetTaxTermsRequest\x1a#.billing.tax.v1.GetTaxTermsResponse\"\x12\xa2\xbb\x18\x0e\n\x08tax.read\x10\x01\x18\x01\x12k\n\x0bSetTaxTerms\x12\".billing.tax.v1.SetTaxTermsRequest\x1a#.billing.tax.v1.SetTaxTermsResponse\"\x13\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x12w\n\x0fSetTaxExemption\x12&.billing.tax.v1.SetTaxExemptionRequest\x1a\'.billing.tax.v1.SetTaxExemptionResponse\"\x13\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x12v\n\x0fGetTaxExemption\x12&.billing.tax.v1.GetTaxExemptionRequest\x1a\'.billing.tax.v1.GetTaxExemptionResponse\"\x12\xa2\xbb\x18\x0e\n\x08tax.read\x10\x01\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n billing/tax/v1/tax_service.proto\x12\x0e\x62illing.tax.v1\x1a billing/options/v1/options.proto\x1a\x18\x62illing/tax/v1/tax.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"\xf3\x02\n\x14\x43reateTaxRateRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x1d\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64R\x04name\x12+\n\x07\x63ountry\x18\x04 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$R\x07\x63ountry\x12\x1f\n\x06region\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x06region\x12\x41\n\x08\x63\x61tegory\x18\x06 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9_.-]{0,62})?$R\x08\x63\x61tegory\x12>\n\x07percent\x18\x07 \x01(\tB$\xbaH!r\x1f\x18\x10\x32\x1b^[0-9]{1,3}(\\.[0-9]{1,6})?$R\x07percent\x12\x1a\n\x08\x63ompound\x18\x08 \x01(\x08R\x08\x63ompound\"K\n\x15\x43reateTaxRateResponse\x12\x32\n\x08tax_rate\x18\x01 \x01(\x0b\x32\x17.billing.tax.v1.TaxRateR\x07taxRate\"\xbd\x01\n\x13ListTaxRatesRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12.\n\x07\x63ountry\x18\x04 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$R\x07\x63ountry\"t\n\x14ListTaxRatesResponse\x12\x34\n\ttax_rates\x18\x01 \x03(\x0b\x32\x17.billing.tax.v1.TaxRateR\x08taxRates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x93\x01\n\x15\x41rchiveTaxRateRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12)\n\x0btax_rate_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ttaxRateId\"L\n\x16\x41rchiveTaxRateResponse\x12\x32\n\x08tax_rate\x18\x01 \x01(\x0b\x32\x17.billing.tax.v1.TaxRateR\x07taxRate\":\n\x12GetTaxTermsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"E\n\x13GetTaxTermsResponse\x12.\n\x05terms\x18\x01 \x01(\x0b\x32\x18.billing.tax.v1.TaxTermsR\x05terms\"\x9d\x01\n\x12SetTaxTermsRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x36\n\x05terms\x18\x03 \x01(\x0b\x32\x18.billing.tax.v1.TaxTermsB\x06\xbaH\x03\xc8\x01\x01R\x05terms\"E\n\x13SetTaxTermsResponse\x12.\n\x05terms\x18\x01 \x01(\x0b\x32\x18.billing.tax.v1.TaxTermsR\x05terms\"\x83\x02\n\x16SetTaxExemptionRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12)\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12*\n\x0b\x63ustomer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\x12\x44\n\texemption\x18\x04 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionB\x08\xbaH\x05\x82\x01\x02\x10\x01R\texemption\x12&\n\treference\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\treference\"s\n\x17SetTaxExemptionResponse\x12:\n\texemption\x18\x01 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionR\texemption\x12\x1c\n\treference\x18\x02 \x01(\tR\treference\"j\n\x16GetTaxExemptionRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\x12*\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\ncustomerId\"s\n\x17GetTaxExemptionResponse\x12:\n\texemption\x18\x01 \x01(\x0e\x32\x1c.billing.tax.v1.TaxExemptionR\texemption\x12\x1c\n\treference\x18\x02 \x01(\tR\treference2\xa8\x08\n\nTaxService\x12\x90\x01\n\rCreateTaxRate\x12$.billing.tax.v1.CreateTaxRateRequest\x1a%.billing.tax.v1.CreateTaxRateResponse\"2\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\xba\xbb\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x12\"\r/v1/tax-rates:\x01*\x12\x82\x01\n\x0cListTaxRates\x12#.billing.tax.v1.ListTaxRatesRequest\x1a$.billing.tax.v1.ListTaxRatesResponse\"\'\xa2\xbb\x18\x0e\n\x08tax.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/tax-rates\x12\xa2\x01\n\x0e\x41rchiveTaxRate\x12%.billing.tax.v1.ArchiveTaxRateRequest\x1a&.billing.tax.v1.ArchiveTaxRateResponse\"A\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02(\"#/v1/tax-rates/{tax_rate_id}/archive:\x01*\x12\x7f\n\x0bGetTaxTerms\x12\".billing.tax.v1.GetTaxTermsRequest\x1a#.billing.tax.v1.GetTaxTermsResponse\"\'\xa2\xbb\x18\x0e\n\x08tax.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/tax-terms\x12\x83\x01\n\x0bSetTaxTerms\x12\".billing.tax.v1.SetTaxTermsRequest\x1a#.billing.tax.v1.SetTaxTermsResponse\"+\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x12\x1a\r/v1/tax-terms:\x01*\x12\xab\x01\n\x0fSetTaxExemption\x12&.billing.tax.v1.SetTaxExemptionRequest\x1a\'.billing.tax.v1.SetTaxExemptionResponse\"G\xa2\xbb\x18\x0f\n\ttax.write\x10\x01\x18\x02\x82\xd3\xe4\x93\x02.\x1a)/v1/customers/{customer_id}/tax-exemption:\x01*\x12\xa7\x01\n\x0fGetTaxExemption\x12&.billing.tax.v1.GetTaxExemptionRequest\x1a\'.billing.tax.v1.GetTaxExemptionResponse\"C\xa2\xbb\x18\x0e\n\x08tax.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02+\x12)/v1/customers/{customer_id}/tax-exemptionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -85,47 +86,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTAXEXEMPTIONREQUEST'].fields_by_name['customer_id']._loaded_options = None
   _globals['_GETTAXEXEMPTIONREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_TAXSERVICE'].methods_by_name['CreateTaxRate']._loaded_options = None
-  _globals['_TAXSERVICE'].methods_by_name['CreateTaxRate']._serialized_options = b'\242\273\030\017\n\ttax.write\020\001\030\002'
+  _globals['_TAXSERVICE'].methods_by_name['CreateTaxRate']._serialized_options = b'\242\273\030\017\n\ttax.write\020\001\030\002\272\273\030\003\010\311\001\202\323\344\223\002\022\"\r/v1/tax-rates:\001*'
   _globals['_TAXSERVICE'].methods_by_name['ListTaxRates']._loaded_options = None
-  _globals['_TAXSERVICE'].methods_by_name['ListTaxRates']._serialized_options = b'\242\273\030\016\n\010tax.read\020\001\030\001'
+  _globals['_TAXSERVICE'].methods_by_name['ListTaxRates']._serialized_options = b'\242\273\030\016\n\010tax.read\020\001\030\001\202\323\344\223\002\017\022\r/v1/tax-rates'
   _globals['_TAXSERVICE'].methods_by_name['ArchiveTaxRate']._loaded_options = None
-  _globals['_TAXSERVICE'].methods_by_name['ArchiveTaxRate']._serialized_options = b'\242\273\030\017\n\ttax.write\020\001\030\002'
+  _globals['_TAXSERVICE'].methods_by_name['ArchiveTaxRate']._serialized_options = b'\242\273\030\017\n\ttax.write\020\001\030\002\202\323\344\223\002(\"#/v1/tax-rates/{tax_rate_id}/archive:\001*'
   _globals['_TAXSERVICE'].methods_by_name['GetTaxTerms']._loaded_options = None
-  _globals['_TAXSERVICE'].methods_by_name['GetTaxTerms']._serialized_options = b'\242\273\030\016\n\010tax.read\020\001\030\001'
+  _globals['_TAXSERVICE'].methods_by_name['GetTaxTerms']._serialized_options = b'\242\273\030\016\n\010tax.read\020\001\030\001\202\323\344\223\002\017\022\r/v1/tax-terms'
   _globals['_TAXSERVICE'].methods_by_name['SetTaxTerms']._loaded_options = None
-  _globals['_TAXSERVICE'].methods_by_name['SetTaxTerms']._serialized_options = b'\242\273\030\017\n\ttax.write\020\001\030\002'
+  _globals['_TAXSERVICE'].methods_by_name['SetTaxTerms']._serialized_options = b'\242\273\030\017\n\ttax.write\020\001\030\002\202\323\344\223\002\022\032\r/v1/tax-terms:\001*'
   _globals['_TAXSERVICE'].methods_by_name['SetTaxExemption']._loaded_options = None
-  _globals['_TAXSERVICE'].methods_by_name['SetTaxExemption']._serialized_options = b'\242\273\030\017\n\ttax.write\020\001\030\002'
+  _globals['_TAXSERVICE'].methods_by_name['SetTaxExemption']._serialized_options = b'\242\273\030\017\n\ttax.write\020\001\030\002\202\323\344\223\002.\032)/v1/customers/{customer_id}/tax-exemption:\001*'
   _globals['_TAXSERVICE'].methods_by_name['GetTaxExemption']._loaded_options = None
-  _globals['_TAXSERVICE'].methods_by_name['GetTaxExemption']._serialized_options = b'\242\273\030\016\n\010tax.read\020\001\030\001'
-  _globals['_CREATETAXRATEREQUEST']._serialized_start=142
-  _globals['_CREATETAXRATEREQUEST']._serialized_end=513
-  _globals['_CREATETAXRATERESPONSE']._serialized_start=515
-  _globals['_CREATETAXRATERESPONSE']._serialized_end=590
-  _globals['_LISTTAXRATESREQUEST']._serialized_start=593
-  _globals['_LISTTAXRATESREQUEST']._serialized_end=782
-  _globals['_LISTTAXRATESRESPONSE']._serialized_start=784
-  _globals['_LISTTAXRATESRESPONSE']._serialized_end=900
-  _globals['_ARCHIVETAXRATEREQUEST']._serialized_start=903
-  _globals['_ARCHIVETAXRATEREQUEST']._serialized_end=1050
-  _globals['_ARCHIVETAXRATERESPONSE']._serialized_start=1052
-  _globals['_ARCHIVETAXRATERESPONSE']._serialized_end=1128
-  _globals['_GETTAXTERMSREQUEST']._serialized_start=1130
-  _globals['_GETTAXTERMSREQUEST']._serialized_end=1188
-  _globals['_GETTAXTERMSRESPONSE']._serialized_start=1190
-  _globals['_GETTAXTERMSRESPONSE']._serialized_end=1259
-  _globals['_SETTAXTERMSREQUEST']._serialized_start=1262
-  _globals['_SETTAXTERMSREQUEST']._serialized_end=1419
-  _globals['_SETTAXTERMSRESPONSE']._serialized_start=1421
-  _globals['_SETTAXTERMSRESPONSE']._serialized_end=1490
-  _globals['_SETTAXEXEMPTIONREQUEST']._serialized_start=1493
-  _globals['_SETTAXEXEMPTIONREQUEST']._serialized_end=1752
-  _globals['_SETTAXEXEMPTIONRESPONSE']._serialized_start=1754
-  _globals['_SETTAXEXEMPTIONRESPONSE']._serialized_end=1869
-  _globals['_GETTAXEXEMPTIONREQUEST']._serialized_start=1871
-  _globals['_GETTAXEXEMPTIONREQUEST']._serialized_end=1977
-  _globals['_GETTAXEXEMPTIONRESPONSE']._serialized_start=1979
-  _globals['_GETTAXEXEMPTIONRESPONSE']._serialized_end=2094
-  _globals['_TAXSERVICE']._serialized_start=2097
-  _globals['_TAXSERVICE']._serialized_end=2911
+  _globals['_TAXSERVICE'].methods_by_name['GetTaxExemption']._serialized_options = b'\242\273\030\016\n\010tax.read\020\001\030\001\202\323\344\223\002+\022)/v1/customers/{customer_id}/tax-exemption'
+  _globals['_CREATETAXRATEREQUEST']._serialized_start=172
+  _globals['_CREATETAXRATEREQUEST']._serialized_end=543
+  _globals['_CREATETAXRATERESPONSE']._serialized_start=545
+  _globals['_CREATETAXRATERESPONSE']._serialized_end=620
+  _globals['_LISTTAXRATESREQUEST']._serialized_start=623
+  _globals['_LISTTAXRATESREQUEST']._serialized_end=812
+  _globals['_LISTTAXRATESRESPONSE']._serialized_start=814
+  _globals['_LISTTAXRATESRESPONSE']._serialized_end=930
+  _globals['_ARCHIVETAXRATEREQUEST']._serialized_start=933
+  _globals['_ARCHIVETAXRATEREQUEST']._serialized_end=1080
+  _globals['_ARCHIVETAXRATERESPONSE']._serialized_start=1082
+  _globals['_ARCHIVETAXRATERESPONSE']._serialized_end=1158
+  _globals['_GETTAXTERMSREQUEST']._serialized_start=1160
+  _globals['_GETTAXTERMSREQUEST']._serialized_end=1218
+  _globals['_GETTAXTERMSRESPONSE']._serialized_start=1220
+  _globals['_GETTAXTERMSRESPONSE']._serialized_end=1289
+  _globals['_SETTAXTERMSREQUEST']._serialized_start=1292
+  _globals['_SETTAXTERMSREQUEST']._serialized_end=1449
+  _globals['_SETTAXTERMSRESPONSE']._serialized_start=1451
+  _globals['_SETTAXTERMSRESPONSE']._serialized_end=1520
+  _globals['_SETTAXEXEMPTIONREQUEST']._serialized_start=1523
+  _globals['_SETTAXEXEMPTIONREQUEST']._serialized_end=1782
+  _globals['_SETTAXEXEMPTIONRESPONSE']._serialized_start=1784
+  _globals['_SETTAXEXEMPTIONRESPONSE']._serialized_end=1899
+  _globals['_GETTAXEXEMPTIONREQUEST']._serialized_start=1901
+  _globals['_GETTAXEXEMPTIONREQUEST']._serialized_end=2007
+  _globals['_GETTAXEXEMPTIONRESPONSE']._serialized_start=2009
+  _globals['_GETTAXEXEMPTIONRESPONSE']._serialized_end=2124
+  _globals['_TAXSERVICE']._serialized_start=2127
+  _globals['_TAXSERVICE']._serialized_end=3191
 # @@protoc_insertion_point(module_scope)

@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from billing.tenant.v1 import tenant_pb2 as billing_dot_tenant_dot_v1_dot_tenant__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/tenant/v1/tenant_service.proto\x12\x11\x62illing.tenant.v1\x1a billing/options/v1/options.proto\x1a\x1e\x62illing/tenant/v1/tenant.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x03\n\x13\x43reateTenantRequest\x12)\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x1e\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x04name\x12\x34\n\x04slug\x18\x03 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$R\x04slug\x12=\n\x04mode\x18\x04 \x01(\x0e\x32\x1d.billing.tenant.v1.TenantModeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04mode\x12?\n\x10\x64\x65\x66\x61ult_currency\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x0f\x64\x65\x66\x61ultCurrency\x12#\n\x08timezone\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\x12\x39\n\nclock_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tclockTime\x12\'\n\x0fmanual_finalize\x18\x08 \x01(\x08R\x0emanualFinalize\x12T\n\x0fproration_grain\x18\t \x01(\x0e\x32!.billing.tenant.v1.ProrationGrainB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0eprorationGrain\"I\n\x14\x43reateTenantResponse\x12\x31\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.billing.tenant.v1.TenantR\x06tenant\"8\n\x10GetTenantRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"F\n\x11GetTenantResponse\x12\x31\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.billing.tenant.v1.TenantR\x06tenant\"f\n\x12ListTenantsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"r\n\x13ListTenantsResponse\x12\x33\n\x07tenants\x18\x01 \x03(\x0b\x32\x19.billing.tenant.v1.TenantR\x07tenants\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xe8\x02\n\rTenantService\x12u\n\x0c\x43reateTenant\x12&.billing.tenant.v1.CreateTenantRequest\x1a\'.billing.tenant.v1.CreateTenantResponse\"\x14\xa2\xbb\x18\x10\n\x0ctenant.write\x18\x02\x12m\n\tGetTenant\x12#.billing.tenant.v1.GetTenantRequest\x1a$.billing.tenant.v1.GetTenantResponse\"\x15\xa2\xbb\x18\x11\n\x0btenant.read\x10\x01\x18\x01\x12q\n\x0bListTenants\x12%.billing.tenant.v1.ListTenantsRequest\x1a&.billing.tenant.v1.ListTenantsResponse\"\x13\xa2\xbb\x18\x0f\n\x0btenant.list\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&billing/tenant/v1/tenant_service.proto\x12\x11\x62illing.tenant.v1\x1a billing/options/v1/options.proto\x1a\x1e\x62illing/tenant/v1/tenant.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x03\n\x13\x43reateTenantRequest\x12)\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\trequestId\x12\x1e\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x04name\x12\x34\n\x04slug\x18\x03 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$R\x04slug\x12=\n\x04mode\x18\x04 \x01(\x0e\x32\x1d.billing.tenant.v1.TenantModeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04mode\x12?\n\x10\x64\x65\x66\x61ult_currency\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$R\x0f\x64\x65\x66\x61ultCurrency\x12#\n\x08timezone\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\x12\x39\n\nclock_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tclockTime\x12\'\n\x0fmanual_finalize\x18\x08 \x01(\x08R\x0emanualFinalize\x12T\n\x0fproration_grain\x18\t \x01(\x0e\x32!.billing.tenant.v1.ProrationGrainB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0eprorationGrain\"I\n\x14\x43reateTenantResponse\x12\x31\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.billing.tenant.v1.TenantR\x06tenant\"8\n\x10GetTenantRequest\x12$\n\ttenant_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08tenantId\"F\n\x11GetTenantResponse\x12\x31\n\x06tenant\x18\x01 \x01(\x0b\x32\x19.billing.tenant.v1.TenantR\x06tenant\"f\n\x12ListTenantsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"r\n\x13ListTenantsResponse\x12\x33\n\x07tenants\x18\x01 \x03(\x0b\x32\x19.billing.tenant.v1.TenantR\x07tenants\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xc8\x03\n\rTenantService\x12\x92\x01\n\x0c\x43reateTenant\x12&.billing.tenant.v1.CreateTenantRequest\x1a\'.billing.tenant.v1.CreateTenantResponse\"1\xa2\xbb\x18\x10\n\x0ctenant.write\x18\x02\xba\xbb\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/tenants:\x01*\x12\x9a\x01\n\tGetTenant\x12#.billing.tenant.v1.GetTenantRequest\x1a$.billing.tenant.v1.GetTenantResponse\"B\xa2\xbb\x18\x11\n\x0btenant.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\'\x12\n/v1/tenantZ\x19\x12\x17/v1/tenants/{tenant_id}\x12\x84\x01\n\x0bListTenants\x12%.billing.tenant.v1.ListTenantsRequest\x1a&.billing.tenant.v1.ListTenantsResponse\"&\xa2\xbb\x18\x0f\n\x0btenant.list\x18\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/tenantsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,23 +57,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTENANTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTTENANTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_TENANTSERVICE'].methods_by_name['CreateTenant']._loaded_options = None
-  _globals['_TENANTSERVICE'].methods_by_name['CreateTenant']._serialized_options = b'\242\273\030\020\n\014tenant.write\030\002'
+  _globals['_TENANTSERVICE'].methods_by_name['CreateTenant']._serialized_options = b'\242\273\030\020\n\014tenant.write\030\002\272\273\030\003\010\311\001\202\323\344\223\002\020\"\013/v1/tenants:\001*'
   _globals['_TENANTSERVICE'].methods_by_name['GetTenant']._loaded_options = None
-  _globals['_TENANTSERVICE'].methods_by_name['GetTenant']._serialized_options = b'\242\273\030\021\n\013tenant.read\020\001\030\001'
+  _globals['_TENANTSERVICE'].methods_by_name['GetTenant']._serialized_options = b'\242\273\030\021\n\013tenant.read\020\001\030\001\202\323\344\223\002\'\022\n/v1/tenantZ\031\022\027/v1/tenants/{tenant_id}'
   _globals['_TENANTSERVICE'].methods_by_name['ListTenants']._loaded_options = None
-  _globals['_TENANTSERVICE'].methods_by_name['ListTenants']._serialized_options = b'\242\273\030\017\n\013tenant.list\030\001'
-  _globals['_CREATETENANTREQUEST']._serialized_start=190
-  _globals['_CREATETENANTREQUEST']._serialized_end=691
-  _globals['_CREATETENANTRESPONSE']._serialized_start=693
-  _globals['_CREATETENANTRESPONSE']._serialized_end=766
-  _globals['_GETTENANTREQUEST']._serialized_start=768
-  _globals['_GETTENANTREQUEST']._serialized_end=824
-  _globals['_GETTENANTRESPONSE']._serialized_start=826
-  _globals['_GETTENANTRESPONSE']._serialized_end=896
-  _globals['_LISTTENANTSREQUEST']._serialized_start=898
-  _globals['_LISTTENANTSREQUEST']._serialized_end=1000
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=1002
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=1116
-  _globals['_TENANTSERVICE']._serialized_start=1119
-  _globals['_TENANTSERVICE']._serialized_end=1479
+  _globals['_TENANTSERVICE'].methods_by_name['ListTenants']._serialized_options = b'\242\273\030\017\n\013tenant.list\030\001\202\323\344\223\002\r\022\013/v1/tenants'
+  _globals['_CREATETENANTREQUEST']._serialized_start=220
+  _globals['_CREATETENANTREQUEST']._serialized_end=721
+  _globals['_CREATETENANTRESPONSE']._serialized_start=723
+  _globals['_CREATETENANTRESPONSE']._serialized_end=796
+  _globals['_GETTENANTREQUEST']._serialized_start=798
+  _globals['_GETTENANTREQUEST']._serialized_end=854
+  _globals['_GETTENANTRESPONSE']._serialized_start=856
+  _globals['_GETTENANTRESPONSE']._serialized_end=926
+  _globals['_LISTTENANTSREQUEST']._serialized_start=928
+  _globals['_LISTTENANTSREQUEST']._serialized_end=1030
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=1032
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=1146
+  _globals['_TENANTSERVICE']._serialized_start=1149
+  _globals['_TENANTSERVICE']._serialized_end=1605
 # @@protoc_insertion_point(module_scope)

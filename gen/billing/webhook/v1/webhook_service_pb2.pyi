@@ -3,6 +3,7 @@ import datetime
 from billing.options.v1 import options_pb2 as _options_pb2
 from billing.webhook.v1 import webhook_pb2 as _webhook_pb2
 from buf.validate import validate_pb2 as _validate_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers

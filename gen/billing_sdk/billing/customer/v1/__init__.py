@@ -17,6 +17,8 @@ __all__ = (
     "GetCustomerResponse",
     "ListCustomersRequest",
     "ListCustomersResponse",
+    "RegisterCustomerRequest",
+    "RegisterCustomerResponse",
     "UpdateCustomerRequest",
     "UpdateCustomerResponse",
 )
@@ -275,6 +277,42 @@ default_message_pool.register_message("billing.customer.v1", "ListCustomersRespo
 
 
 @dataclass(eq=False, repr=False)
+class RegisterCustomerRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    external_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    currency: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Of a new customer, as in CreateCustomer.
+    """
+
+    details: "CustomerDetails | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "billing.customer.v1", "RegisterCustomerRequest", RegisterCustomerRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class RegisterCustomerResponse(betterproto2.Message):
+    customer: "Customer | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    created: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    False when there was one already.
+    """
+
+
+default_message_pool.register_message(
+    "billing.customer.v1", "RegisterCustomerResponse", RegisterCustomerResponse
+)
+
+
+@dataclass(eq=False, repr=False)
 class UpdateCustomerRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -318,6 +356,17 @@ class CustomerServiceStub:
             "/billing.customer.v1.CustomerService/CreateCustomer",
             CreateCustomerRequest.SerializeToString,
             CreateCustomerResponse.FromString,
+        )(message)
+
+    def register_customer(self, message: "RegisterCustomerRequest") -> "RegisterCustomerResponse":
+        """
+        The customer of an external id: the one there is, unchanged, or a new one.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.customer.v1.CustomerService/RegisterCustomer",
+            RegisterCustomerRequest.SerializeToString,
+            RegisterCustomerResponse.FromString,
         )(message)
 
     def get_customer(self, message: "GetCustomerRequest") -> "GetCustomerResponse":

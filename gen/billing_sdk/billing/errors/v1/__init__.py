@@ -127,6 +127,12 @@ class ErrorReason(betterproto2.Enum):
     a smaller page, or send less.
     """
 
+    RATE_LIMITED = 29
+    """
+    RESOURCE_EXHAUSTED {method, limit, burst}, with RetryInfo. The tenant calls this method more often than `limit`
+    times per second, after `burst` at once; wait as long as RetryInfo says, or put more into each call.
+    """
+
     TENANT_NOT_FOUND = 100
     """
     NOT_FOUND {tenant_id}.
@@ -145,6 +151,28 @@ class ErrorReason(betterproto2.Enum):
     API_KEY_NOT_FOUND = 110
     """
     NOT_FOUND {api_key_id}.
+    """
+
+    TOKEN_INVALID = 112
+    """
+    UNAUTHENTICATED {problem}: size, form, issuer, algorithm, key, signature, audience, claims, expired or early. Get a
+    token of an issuer that this server trusts.
+    """
+
+    ISSUER_UNAVAILABLE = 113
+    """
+    UNAVAILABLE, with RetryInfo. The issuer's keys cannot be read now; repeat the call.
+    """
+
+    FIELD_NOT_YOURS = 114
+    """
+    PERMISSION_DENIED {field}. Consumers leave the field unset: the tenant decides on it.
+    """
+
+    NOT_IN_ACCOUNT = 115
+    """
+    NOT_FOUND {field}. Nothing that the field names belongs to the caller's account; a consumer without a customer
+    is registered first.
     """
 
     API_KEY_NOT_ROTATABLE = 111
@@ -704,10 +732,15 @@ class ErrorReason(betterproto2.Enum):
             19: "ERROR_REASON_METHOD_UNKNOWN",
             20: "ERROR_REASON_INTERNAL",
             21: "ERROR_REASON_ANSWER_TOO_LARGE",
+            29: "ERROR_REASON_RATE_LIMITED",
             100: "ERROR_REASON_TENANT_NOT_FOUND",
             101: "ERROR_REASON_TENANT_SLUG_TAKEN",
             102: "ERROR_REASON_TENANT_CLOCK_INVALID",
             110: "ERROR_REASON_API_KEY_NOT_FOUND",
+            112: "ERROR_REASON_TOKEN_INVALID",
+            113: "ERROR_REASON_ISSUER_UNAVAILABLE",
+            114: "ERROR_REASON_FIELD_NOT_YOURS",
+            115: "ERROR_REASON_NOT_IN_ACCOUNT",
             111: "ERROR_REASON_API_KEY_NOT_ROTATABLE",
             120: "ERROR_REASON_CUSTOMER_NOT_FOUND",
             121: "ERROR_REASON_CUSTOMER_EXTERNAL_ID_TAKEN",
@@ -836,10 +869,15 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_METHOD_UNKNOWN": 19,
             "ERROR_REASON_INTERNAL": 20,
             "ERROR_REASON_ANSWER_TOO_LARGE": 21,
+            "ERROR_REASON_RATE_LIMITED": 29,
             "ERROR_REASON_TENANT_NOT_FOUND": 100,
             "ERROR_REASON_TENANT_SLUG_TAKEN": 101,
             "ERROR_REASON_TENANT_CLOCK_INVALID": 102,
             "ERROR_REASON_API_KEY_NOT_FOUND": 110,
+            "ERROR_REASON_TOKEN_INVALID": 112,
+            "ERROR_REASON_ISSUER_UNAVAILABLE": 113,
+            "ERROR_REASON_FIELD_NOT_YOURS": 114,
+            "ERROR_REASON_NOT_IN_ACCOUNT": 115,
             "ERROR_REASON_API_KEY_NOT_ROTATABLE": 111,
             "ERROR_REASON_CUSTOMER_NOT_FOUND": 120,
             "ERROR_REASON_CUSTOMER_EXTERNAL_ID_TAKEN": 121,

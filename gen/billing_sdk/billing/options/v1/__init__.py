@@ -3,7 +3,7 @@
 # plugin: python-betterproto2
 # This file has been @generated
 
-__all__ = ("EventType", "Idempotency", "MethodPolicy")
+__all__ = ("AccountPolicy", "EventType", "HttpFile", "HttpPolicy", "Idempotency", "MethodPolicy")
 
 from dataclasses import dataclass
 
@@ -58,6 +58,29 @@ class Idempotency(betterproto2.Enum):
 
 
 @dataclass(eq=False, repr=False)
+class AccountPolicy(betterproto2.Message):
+    """
+    How the people whom an account belongs to may call a method: consumers a customer's, creators their own. They hold
+    tokens, and see and change nothing of anybody else's.
+    """
+
+    own: "list[str]" = betterproto2.field(1, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Fields of the request that name their account, or something of it: `customer_id` and `external_id` are filled in
+    when they are empty, and what any of them names must be the account's own. None: the method shows what everybody
+    may know, as prices.
+    """
+
+    free: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Further fields that they may set, beside pages and request ids. All others are the tenant's to decide.
+    """
+
+
+default_message_pool.register_message("billing.options.v1", "AccountPolicy", AccountPolicy)
+
+
+@dataclass(eq=False, repr=False)
 class EventType(betterproto2.Message):
     """
     What every event payload declares.
@@ -70,6 +93,50 @@ class EventType(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.options.v1", "EventType", EventType)
+
+
+@dataclass(eq=False, repr=False)
+class HttpFile(betterproto2.Message):
+    """
+    A field of a response that is a file.
+    """
+
+    field: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    content_type: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.options.v1", "HttpFile", HttpFile)
+
+
+@dataclass(eq=False, repr=False)
+class HttpPolicy(betterproto2.Message):
+    """
+    How a method answers over HTTP, where that is not 200 with the response as JSON. Its paths are its google.api.http.
+    """
+
+    status: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
+    """
+    Of every good answer; 200 when 0.
+    """
+
+    created_field: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    A bool of the response: 201 where it is true, 200 where it is false.
+    """
+
+    files: "list[HttpFile]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Fields of the response: the first that is set is the whole answer, instead of JSON.
+    """
+
+    file_name_field: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    A field of the response: what such a file is called.
+    """
+
+
+default_message_pool.register_message("billing.options.v1", "HttpPolicy", HttpPolicy)
 
 
 @dataclass(eq=False, repr=False)
@@ -96,6 +163,11 @@ class MethodPolicy(betterproto2.Message):
     sensitive: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
     """
     The response shows a secret once; its stored copy is redacted.
+    """
+
+    account: "AccountPolicy | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Without it, only the tenant's staff and services may call the method.
     """
 
 
