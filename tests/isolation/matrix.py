@@ -8,20 +8,25 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import jwt
+
 from corebilling.domains.access.model import PERMISSIONS, Role
 from corebilling.mapping import timestamp
 from corebilling.rpc.method import Method
 from corebilling.values.api_key import new_api_key
+from tests.support.issuer import SECRET, TestIssuer, bearer
 from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
 from tests.support.requests.calling import METHODS, Answer, Caller, Headers, with_key
 from tests.support.requests.making import Requests
-from tests.support.requests.world import BY_NAME, SETTINGS, make_failing, new_world
+from tests.support.requests.world import BY_NAME, SETTINGS, World, make_failing, new_world
 
 VICTIM, STRANGER = "kestrel", "heron"
+TOKEN_INVALID = "UNAUTHENTICATED TOKEN_INVALID"
 INVALID = "UNAUTHENTICATED CREDENTIAL_INVALID"
 MISMATCH = "PERMISSION_DENIED TENANT_MISMATCH"
 MISSING = "PERMISSION_DENIED PERMISSION_MISSING"
+ANY_REFUSAL = "a refusal"
 TENANT_ROLES = (Role.VIEWER, Role.OPERATOR, Role.BILLING_ADMIN, Role.OWNER)
 GET = BY_NAME["GetBranding"]
 
@@ -41,17 +46,24 @@ class Credential:
 
     name: str
     headers: Headers
-    told: str
-    lacks: frozenset[str] | None = None
-    """The permissions it lacks; None: it is refused whatever it calls."""
-    genuine: bool = True
-    """It is somebody's, and is refused for what it may not do."""
+    told: str = ""
+    """Whatever is called; '' when the credential is good, but not for everything."""
+    may: frozenset[str] = frozenset()
+    of_stranger: bool = False
+    of_one_account: bool = False
+    """Its holder sees what is their own, and none of it is."""
 
     def expected(self, method: Method) -> str | None:
         """None where its holder may call."""
-        if self.genuine and not method.tenant_scoped:
+        if self.told:
+            return self.told
+        if method.permission not in self.may or not method.tenant_scoped:
             return MISSING
-        return self.told if self.lacks is None or method.permission in self.lacks else None
+        if self.of_stranger:
+            return MISMATCH
+        if self.of_one_account:
+            return MISSING if method.account is None else ANY_REFUSAL if method.account.own else None
+        return None
 
 
 @dataclass
@@ -141,7 +153,7 @@ class Worlds:
 
 @asynccontextmanager
 async def two_worlds(database: TestDatabase) -> AsyncIterator[Worlds]:
-    async with running_platform(database, **SETTINGS) as platform:
+    async with running_platform(database, **SETTINGS, jwt_secret=SECRET) as platform:
         await make_failing(platform)
         caller = Caller(platform.app.grpc_address)
         victim = await new_world(platform, caller, VICTIM)
@@ -166,23 +178,48 @@ async def credentials(worlds: Worlds) -> Sequence[Credential]:
     revoked = await victim.api_key("ROLE_OWNER")
     await victim.do("RevokeApiKey", api_key_id=revoked.api_key.id)
     worlds.platform.clock.advance(minutes=1)
-    table = [
-        Credential("nothing", (), "UNAUTHENTICATED CREDENTIAL_MISSING", genuine=False),
-        Credential("unknown", with_key(new_api_key().text), INVALID, genuine=False),
-        Credential("no key", with_key(VICTIM), INVALID, genuine=False),
-        Credential("expired", with_key(expired.secret), INVALID, genuine=False),
-        Credential("revoked", with_key(revoked.secret), INVALID, genuine=False),
-        Credential("stranger", with_key(worlds.stranger.world.owner_key), MISMATCH),
-    ]
     everything = PERMISSIONS[Role.OWNER]
+    table = [
+        Credential("nothing", (), "UNAUTHENTICATED CREDENTIAL_MISSING"),
+        Credential("unknown", with_key(new_api_key().text), INVALID),
+        Credential("no key", with_key(VICTIM), INVALID),
+        Credential("expired", with_key(expired.secret), INVALID),
+        Credential("revoked", with_key(revoked.secret), INVALID),
+        Credential("stranger", with_key(worlds.stranger.world.owner_key), may=everything, of_stranger=True),
+        *tokens(victim, worlds.stranger.world),
+    ]
     for role in TENANT_ROLES:
         key = (await victim.api_key(f"ROLE_{role.upper()}")).secret
-        table.append(Credential(role, with_key(key), MISSING, lacks=everything - PERMISSIONS[role]))
+        table.append(Credential(role, with_key(key), may=PERMISSIONS[role]))
     for permission in sorted(everything):
-        scopes = sorted(everything - {permission})
-        key = (await victim.api_key("ROLE_OWNER", scopes=scopes)).secret
-        table.append(Credential("scopes", with_key(key), MISSING, lacks=frozenset({permission})))
+        scopes = everything - {permission}
+        key = (await victim.api_key("ROLE_OWNER", scopes=sorted(scopes))).secret
+        table.append(Credential("scopes", with_key(key), may=scopes))
     for credential in table:
         # That a key was used is written of it: it shall be by now.
         await worlds.caller.call(GET, GET.request_class(), credential.headers)
     return table
+
+
+def tokens(victim: World, stranger: World) -> Sequence[Credential]:
+    """Of people: forged, of others, and of those who are not whom they ask about."""
+    clock = victim.platform.clock
+    issuer = TestIssuer(clock, victim.tenant_id)
+    forged = {
+        "alg=none": jwt.encode(dict(issuer.claims("admin")), "", "none"),
+        "wrong signature": TestIssuer(clock, victim.tenant_id, key="x" * 40).token("admin"),
+        "wrong issuer": TestIssuer(clock, victim.tenant_id, name="somebody").token("admin"),
+        "wrong audience": issuer.token("admin", aud="somebody"),
+        "expired token": issuer.token("admin", exp=clock.now() - timedelta(hours=1)),
+    }
+    strangers = TestIssuer(clock, stranger.tenant_id).token("admin")
+    return [
+        *(Credential(name, bearer(token), TOKEN_INVALID) for name, token in forged.items()),
+        Credential(
+            "stranger's token", bearer(strangers), may=PERMISSIONS[Role.BILLING_ADMIN], of_stranger=True
+        ),
+        *(
+            Credential(role, bearer(issuer.token(role)), may=PERMISSIONS[role], of_one_account=True)
+            for role in (Role.CONSUMER, Role.CREATOR)
+        ),
+    ]

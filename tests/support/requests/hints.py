@@ -83,6 +83,11 @@ async def _a_credit(world: World) -> Fields:
     return {"credit_id": await world.credit()}
 
 
+@hint("RegisterCustomer")
+async def _somebody_new(world: World) -> Fields:
+    return {"external_id": world.fresh_code()}
+
+
 @hint("UpdateCustomer")
 async def _another_name(world: World) -> Fields:
     return {
