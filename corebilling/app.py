@@ -32,6 +32,7 @@ from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher
 from corebilling.events.leases import ShardLeases
 from corebilling.events.router import Router
 from corebilling.events.tail import Tail
+from corebilling.http import reference
 from corebilling.http.server import HttpServer
 from corebilling.rpc.accounts import Accounts
 from corebilling.rpc.authentication import Authentication
@@ -158,14 +159,15 @@ class App:
                     secrets,
                     lambda: settings.public_url or http_address,
                 )
-                pages = hosted.routes()
-                servicers = services.servicers(door, tail, view, table, settings, printer, hosted)
+                pages = [*hosted.routes(), *reference.pages()]
+                tokens = Tokens(policies.issuers(settings), clock)
+                servicers = services.servicers(door, tail, view, table, settings, printer, hosted, tokens)
                 passed = concerns(
                     Authentication(
                         database,
                         secrets,
                         clock,
-                        Tokens(policies.issuers(settings), clock),
+                        tokens,
                         allowed,
                         OF_ONE_ACCOUNT,
                         keep_s=settings.credential_cache_seconds,

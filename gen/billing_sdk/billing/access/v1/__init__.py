@@ -4,6 +4,7 @@
 # This file has been @generated
 
 __all__ = (
+    "AccessCheck",
     "AccessServiceStub",
     "ApiKey",
     "ApiKeyCreated",
@@ -11,6 +12,8 @@ __all__ = (
     "ApiKeyRotated",
     "CreateApiKeyRequest",
     "CreateApiKeyResponse",
+    "ExplainAccessRequest",
+    "ExplainAccessResponse",
     "GetApiKeyRequest",
     "GetApiKeyResponse",
     "ListApiKeysRequest",
@@ -75,6 +78,21 @@ class Role(betterproto2.Enum):
             "ROLE_VIEWER": 4,
             "ROLE_PLATFORM_ADMIN": 5,
         }
+
+
+@dataclass(eq=False, repr=False)
+class AccessCheck(betterproto2.Message):
+    name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    What is asked: credential, tenant, platform, permission or account.
+    """
+
+    passed: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+
+    detail: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.access.v1", "AccessCheck", AccessCheck)
 
 
 @dataclass(eq=False, repr=False)
@@ -201,6 +219,53 @@ class CreateApiKeyResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.access.v1", "CreateApiKeyResponse", CreateApiKeyResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ExplainAccessRequest(betterproto2.Message):
+    """
+
+
+    Oneofs:
+        - holder: Who would call; the caller if it is not given.
+    """
+
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    method: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    As in `billing.invoice.v1.InvoiceService/GetInvoice`.
+    """
+
+    api_key_id: "str | None" = betterproto2.field(3, betterproto2.TYPE_STRING, optional=True, group="holder")
+
+    token: "str | None" = betterproto2.field(4, betterproto2.TYPE_STRING, optional=True, group="holder")
+    """
+    The token itself. It is neither kept nor logged.
+    """
+
+
+default_message_pool.register_message("billing.access.v1", "ExplainAccessRequest", ExplainAccessRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ExplainAccessResponse(betterproto2.Message):
+    allowed: "bool" = betterproto2.field(1, betterproto2.TYPE_BOOL)
+
+    actor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    As it stands in events and audit entries; empty when the token is not to be believed.
+    """
+
+    role: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    checks: "list[AccessCheck]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    The first that did not pass decides.
+    """
+
+
+default_message_pool.register_message("billing.access.v1", "ExplainAccessResponse", ExplainAccessResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -354,6 +419,17 @@ class AccessServiceStub:
             "/billing.access.v1.AccessService/RotateApiKey",
             RotateApiKeyRequest.SerializeToString,
             RotateApiKeyResponse.FromString,
+        )(message)
+
+    def explain_access(self, message: "ExplainAccessRequest") -> "ExplainAccessResponse":
+        """
+        Why a key, a token or the caller may call a method of the tenant, or may not: the server's own questions, in order.
+        """
+
+        return self._channel.unary_unary(
+            "/billing.access.v1.AccessService/ExplainAccess",
+            ExplainAccessRequest.SerializeToString,
+            ExplainAccessResponse.FromString,
         )(message)
 
     def revoke_api_key(self, message: "RevokeApiKeyRequest") -> "RevokeApiKeyResponse":
