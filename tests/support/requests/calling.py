@@ -11,9 +11,10 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
-from corebilling.rpc.errors import DETAILS_KEY
 from corebilling.rpc.method import Method, methods_of
 from tests.support.app import refusal_of
+
+_DETAILS = "grpc-status-details-bin"
 
 Headers = Sequence[tuple[str, str]]
 
@@ -64,7 +65,7 @@ class Caller:
             responses = tuple([response async for response in self._responses(method, request, headers)])
         except grpc.aio.AioRpcError as error:
             refusal = refusal_of(error)
-            details: Any = dict(error.trailing_metadata() or ())[DETAILS_KEY]
+            details: Any = dict(error.trailing_metadata() or ())[_DETAILS]
             return Answer(
                 code=refusal.code,
                 reason=refusal.reason,
