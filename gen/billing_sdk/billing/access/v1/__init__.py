@@ -5,7 +5,6 @@
 
 __all__ = (
     "AccessCheck",
-    "AccessServiceStub",
     "ApiKey",
     "ApiKeyCreated",
     "ApiKeyRevoked",
@@ -29,7 +28,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -373,75 +371,6 @@ class RotateApiKeyResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.access.v1", "RotateApiKeyResponse", RotateApiKeyResponse)
-
-
-class AccessServiceStub:
-    """
-    API keys of a tenant.
-    """
-
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def create_api_key(self, message: "CreateApiKeyRequest") -> "CreateApiKeyResponse":
-        """
-        The response holds the key; it is shown this once.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.access.v1.AccessService/CreateApiKey",
-            CreateApiKeyRequest.SerializeToString,
-            CreateApiKeyResponse.FromString,
-        )(message)
-
-    def get_api_key(self, message: "GetApiKeyRequest") -> "GetApiKeyResponse":
-
-        return self._channel.unary_unary(
-            "/billing.access.v1.AccessService/GetApiKey",
-            GetApiKeyRequest.SerializeToString,
-            GetApiKeyResponse.FromString,
-        )(message)
-
-    def list_api_keys(self, message: "ListApiKeysRequest") -> "ListApiKeysResponse":
-
-        return self._channel.unary_unary(
-            "/billing.access.v1.AccessService/ListApiKeys",
-            ListApiKeysRequest.SerializeToString,
-            ListApiKeysResponse.FromString,
-        )(message)
-
-    def rotate_api_key(self, message: "RotateApiKeyRequest") -> "RotateApiKeyResponse":
-        """
-        Makes a new key that may do the same; the old one works on for the overlap, so that callers can change over.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.access.v1.AccessService/RotateApiKey",
-            RotateApiKeyRequest.SerializeToString,
-            RotateApiKeyResponse.FromString,
-        )(message)
-
-    def explain_access(self, message: "ExplainAccessRequest") -> "ExplainAccessResponse":
-        """
-        Why a key, a token or the caller may call a method of the tenant, or may not: the server's own questions, in order.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.access.v1.AccessService/ExplainAccess",
-            ExplainAccessRequest.SerializeToString,
-            ExplainAccessResponse.FromString,
-        )(message)
-
-    def revoke_api_key(self, message: "RevokeApiKeyRequest") -> "RevokeApiKeyResponse":
-        """
-        Takes effect everywhere within seconds.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.access.v1.AccessService/RevokeApiKey",
-            RevokeApiKeyRequest.SerializeToString,
-            RevokeApiKeyResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__
