@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from corebilling.mapping import timestamp
-from tests.support.requests.world import FAILING_HANDLER, World, quota_terms
+from tests.support.requests.world import BY_NAME, FAILING_HANDLER, World, quota_terms
 
 Fields: TypeAlias = Mapping[str, Any]
 Hint: TypeAlias = Callable[[World], Awaitable[Fields]]
@@ -44,6 +44,11 @@ RIVALS: Mapping[str, tuple[str, ...]] = {
 @hint("RevokeApiKey", "RotateApiKey")
 async def _an_api_key(world: World) -> Fields:
     return {"api_key_id": (await world.api_key()).api_key.id}
+
+
+@hint("ExplainAccess")
+async def _a_method(world: World) -> Fields:
+    return {"method": BY_NAME["GetCustomer"].full_name}
 
 
 @hint("CreateProduct", "CreateMeter", "CreatePlan")
