@@ -1,5 +1,6 @@
 """Every method there is, and calls of them by their descriptors."""
 
+import asyncio
 import importlib
 import pkgutil
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from google.protobuf.message import Message
 from corebilling.rpc.method import Method, methods_of
 from tests.support.app import refusal_of
 
+_PATIENCE = 10
 _DETAILS = "grpc-status-details-bin"
 
 Headers = Sequence[tuple[str, str]]
@@ -60,6 +62,15 @@ class Caller:
         await self._channel.close()
 
     async def call(self, method: Method, request: Message, headers: Headers) -> Answer:
+        """As clients do: again, when that is what the refusal asks for."""
+        for _ in range(_PATIENCE):
+            answer = await self.call_once(method, request, headers)
+            if answer.retry_after_s is None:
+                break
+            await asyncio.sleep(answer.retry_after_s)
+        return answer
+
+    async def call_once(self, method: Method, request: Message, headers: Headers) -> Answer:
         """Streams of responses are read to the end; of those that do not end, the first message."""
         try:
             responses = tuple([response async for response in self._responses(method, request, headers)])
