@@ -213,8 +213,10 @@ class Life:
             return False
         if record.quantity is None:
             return not action.quantity
-        record.quantity = number(action.quantity) if action.quantity else None
-        self.used_more |= bool(action.quantity) and run.tells_so_far and record.at >= self.contract.anchor
+        said, record.quantity = record.quantity, number(action.quantity) if action.quantity else None
+        # What was said before, said again, is no news.
+        news = bool(action.quantity) and record.quantity != said
+        self.used_more |= news and run.tells_so_far and record.at >= self.contract.anchor
         self._open_closing_part()
         return True
 

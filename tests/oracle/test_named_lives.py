@@ -188,6 +188,12 @@ LIVES = {
         at(START + DAY, Use("requests", "8", START)),
         at(START + 2 * DAY, Correct(0, "0"), Use("jobs", "1", START), Use("jobs", "1", START + DAY)),
     ],
+    "at a threshold in the instant of resuming, and the same said again": [
+        at(START + DAY, AT_TEN, Pause()),
+        at(START + 2 * DAY, Resume(), Use("requests", "8", START + 2 * DAY)),
+        at(START + 3 * DAY, Correct(0, "8")),
+        at(START + 4 * DAY, Use("requests", "1", START + 4 * DAY)),
+    ],
     "at a threshold in the hour after a period, and in the instant of cancellation": [
         at(RENEWAL + 30 * MINUTE, AT_TEN, Use("requests", "40", RENEWAL - DAY)),
         at(RENEWAL + 40 * MINUTE, Use("requests", "40", RENEWAL)),
