@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import aiohttp
+import asyncpg
 import orjson
 
 from tests.support.app import Refusal
@@ -83,6 +84,24 @@ async def test_a_watcher_that_leaves_ends_its_call(http: Http) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while http.platform.app.tail.watches(http.platform.tenant_id):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+async def test_a_client_that_hangs_up_takes_its_call_back(http: Http) -> None:
+    holder = await asyncpg.connect(http.platform.database.admin_url)
+    await holder.execute("BEGIN; LOCK TABLE customers")
+    call = asyncio.create_task(http.get("/v1/customers"))
+    async with asyncio.timeout(PATIENCE_S):
+        while not await http.platform.rows(WAITING):
+            pass
+    call.cancel()
+    # Sooner than the wait for the lock would end by itself.
+    async with asyncio.timeout(5):
+        while await http.platform.rows(WAITING):
+            pass
+    await holder.close()
 
 
 async def test_streams_end_well_when_the_server_stops(database: TestDatabase) -> None:
