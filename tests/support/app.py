@@ -112,11 +112,11 @@ def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
     assert isinstance(details, bytes)
     status = status_pb2.Status.FromString(details)
     assert (status.code, status.message) == (error.code().value[0], error.details())
-    info = _detail(status, error_details_pb2.ErrorInfo)
+    info = detail(status, error_details_pb2.ErrorInfo)
     assert info is not None
     assert info.domain == "corebilling"
-    bad = _detail(status, error_details_pb2.BadRequest)
-    retry = _detail(status, error_details_pb2.RetryInfo)
+    bad = detail(status, error_details_pb2.BadRequest)
+    retry = detail(status, error_details_pb2.RetryInfo)
     return Refusal(
         code=error.code().name,
         reason=info.reason,
@@ -127,7 +127,7 @@ def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
     )
 
 
-def _detail(status: status_pb2.Status, kind: type[Any]) -> Any:
+def detail(status: status_pb2.Status, kind: type[Any]) -> Any:
     for packed in status.details:
         found: Message = kind()
         if packed.Unpack(found):

@@ -707,6 +707,41 @@ class ErrorReason(betterproto2.Enum):
     INVALID_ARGUMENT {start, end}. A service starts before it ends, and lasts ten years at most.
     """
 
+    PATH_UNKNOWN = 320
+    """
+    NOT_FOUND {path}. Nothing is served there; /openapi.yaml lists all paths.
+    """
+
+    VERB_NOT_ALLOWED = 321
+    """
+    UNIMPLEMENTED {allowed}; HTTP 405. The path takes other verbs: those named.
+    """
+
+    MEDIA_TYPE_UNSUPPORTED = 322
+    """
+    INVALID_ARGUMENT {content_type}; HTTP 415. Send JSON in UTF-8, not compressed, and say so in Content-Type.
+    """
+
+    BODY_TOO_LARGE = 323
+    """
+    RESOURCE_EXHAUSTED {limit_bytes}; HTTP 413. Send less at once.
+    """
+
+    BODY_TOO_SLOW = 324
+    """
+    DEADLINE_EXCEEDED {limit_seconds}; HTTP 408. The body did not arrive in time; send it without pauses.
+    """
+
+    URL_TOO_LONG = 325
+    """
+    INVALID_ARGUMENT {limit_bytes}; HTTP 414. Send what is long in a body.
+    """
+
+    HEADERS_TOO_LARGE = 326
+    """
+    RESOURCE_EXHAUSTED {limit_bytes}; HTTP 431. Send fewer or shorter headers.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -842,6 +877,13 @@ class ErrorReason(betterproto2.Enum):
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
             292: "ERROR_REASON_SERVICE_PERIOD_INVALID",
+            320: "ERROR_REASON_PATH_UNKNOWN",
+            321: "ERROR_REASON_VERB_NOT_ALLOWED",
+            322: "ERROR_REASON_MEDIA_TYPE_UNSUPPORTED",
+            323: "ERROR_REASON_BODY_TOO_LARGE",
+            324: "ERROR_REASON_BODY_TOO_SLOW",
+            325: "ERROR_REASON_URL_TOO_LONG",
+            326: "ERROR_REASON_HEADERS_TOO_LARGE",
         }
 
     @classmethod
@@ -979,4 +1021,11 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
             "ERROR_REASON_SERVICE_PERIOD_INVALID": 292,
+            "ERROR_REASON_PATH_UNKNOWN": 320,
+            "ERROR_REASON_VERB_NOT_ALLOWED": 321,
+            "ERROR_REASON_MEDIA_TYPE_UNSUPPORTED": 322,
+            "ERROR_REASON_BODY_TOO_LARGE": 323,
+            "ERROR_REASON_BODY_TOO_SLOW": 324,
+            "ERROR_REASON_URL_TOO_LONG": 325,
+            "ERROR_REASON_HEADERS_TOO_LARGE": 326,
         }
