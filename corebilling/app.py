@@ -162,13 +162,14 @@ class App:
                     lambda: settings.public_url or http_address,
                 )
                 pages = [*hosted.routes(), *reference.pages()]
-                servicers = services.servicers(door, tail, view, table, settings, printer, hosted)
+                tokens = Tokens(policies.issuers(settings), clock)
+                servicers = services.servicers(door, tail, view, table, settings, printer, hosted, tokens)
                 passed = concerns(
                     Authentication(
                         database,
                         secrets,
                         clock,
-                        Tokens(policies.issuers(settings), clock),
+                        tokens,
                         allowed,
                         OF_ONE_ACCOUNT,
                         keep_s=settings.credential_cache_seconds,

@@ -10,7 +10,6 @@ __all__ = (
     "Customer",
     "CustomerCreated",
     "CustomerDetails",
-    "CustomerServiceStub",
     "CustomerStatus",
     "CustomerUpdated",
     "GetCustomerRequest",
@@ -27,7 +26,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -344,54 +342,6 @@ class UpdateCustomerResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.customer.v1", "UpdateCustomerResponse", UpdateCustomerResponse)
-
-
-class CustomerServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def create_customer(self, message: "CreateCustomerRequest") -> "CreateCustomerResponse":
-
-        return self._channel.unary_unary(
-            "/billing.customer.v1.CustomerService/CreateCustomer",
-            CreateCustomerRequest.SerializeToString,
-            CreateCustomerResponse.FromString,
-        )(message)
-
-    def register_customer(self, message: "RegisterCustomerRequest") -> "RegisterCustomerResponse":
-        """
-        The customer of an external id: the one there is, unchanged, or a new one.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.customer.v1.CustomerService/RegisterCustomer",
-            RegisterCustomerRequest.SerializeToString,
-            RegisterCustomerResponse.FromString,
-        )(message)
-
-    def get_customer(self, message: "GetCustomerRequest") -> "GetCustomerResponse":
-
-        return self._channel.unary_unary(
-            "/billing.customer.v1.CustomerService/GetCustomer",
-            GetCustomerRequest.SerializeToString,
-            GetCustomerResponse.FromString,
-        )(message)
-
-    def list_customers(self, message: "ListCustomersRequest") -> "ListCustomersResponse":
-
-        return self._channel.unary_unary(
-            "/billing.customer.v1.CustomerService/ListCustomers",
-            ListCustomersRequest.SerializeToString,
-            ListCustomersResponse.FromString,
-        )(message)
-
-    def update_customer(self, message: "UpdateCustomerRequest") -> "UpdateCustomerResponse":
-
-        return self._channel.unary_unary(
-            "/billing.customer.v1.CustomerService/UpdateCustomer",
-            UpdateCustomerRequest.SerializeToString,
-            UpdateCustomerResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

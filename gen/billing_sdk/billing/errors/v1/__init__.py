@@ -175,6 +175,11 @@ class ErrorReason(betterproto2.Enum):
     is registered first.
     """
 
+    METHOD_NOT_FOUND = 116
+    """
+    NOT_FOUND {method}. `corebilling call` lists all methods.
+    """
+
     API_KEY_NOT_ROTATABLE = 111
     """
     FAILED_PRECONDITION {api_key_id, status}. A key that was revoked, rotated or has expired is not rotated; create a
@@ -776,6 +781,7 @@ class ErrorReason(betterproto2.Enum):
             113: "ERROR_REASON_ISSUER_UNAVAILABLE",
             114: "ERROR_REASON_FIELD_NOT_YOURS",
             115: "ERROR_REASON_NOT_IN_ACCOUNT",
+            116: "ERROR_REASON_METHOD_NOT_FOUND",
             111: "ERROR_REASON_API_KEY_NOT_ROTATABLE",
             120: "ERROR_REASON_CUSTOMER_NOT_FOUND",
             121: "ERROR_REASON_CUSTOMER_EXTERNAL_ID_TAKEN",
@@ -920,6 +926,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_ISSUER_UNAVAILABLE": 113,
             "ERROR_REASON_FIELD_NOT_YOURS": 114,
             "ERROR_REASON_NOT_IN_ACCOUNT": 115,
+            "ERROR_REASON_METHOD_NOT_FOUND": 116,
             "ERROR_REASON_API_KEY_NOT_ROTATABLE": 111,
             "ERROR_REASON_CUSTOMER_NOT_FOUND": 120,
             "ERROR_REASON_CUSTOMER_EXTERNAL_ID_TAKEN": 121,
