@@ -1,4 +1,4 @@
-"""Envoy's own transcoder in front of the platform, from the same contracts: unary calls are the same there."""
+"""Envoy's own transcoder before the platform, from the same contracts: unary calls are the same there."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,22 +31,23 @@ async def envoy(platform: Platform, folder: Path) -> AsyncIterator[str]:
     (folder / "envoy.yaml").write_text(configuration(places), encoding="utf-8")
     options = ["--config-path", str(folder / "envoy.yaml"), "--concurrency", "1", "--use-dynamic-base-id"]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            ends_with(os.getpid(), str(ENVOY), *options, "--log-level", "warning"), stderr=log
+        process = await asyncio.create_subprocess_exec(
+            *ends_with(os.getpid(), str(ENVOY), *options, "--log-level", "warning"), stderr=log
         )
         try:
             address = f"http://127.0.0.1:{places.listen_port}"
             await _ready(process, address, folder / "log")
             yield address
         finally:
-            process.kill()
-            process.wait()
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
 
 
-async def _ready(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+async def _ready(process: asyncio.subprocess.Process, address: str, log: Path) -> None:
     async with asyncio.timeout(_START_TIMEOUT_S), aiohttp.ClientSession() as session:
         while True:
-            if process.poll() is not None:
+            if process.returncode is not None:
                 raise RuntimeError(f"Envoy did not start: {log.read_text(errors='replace')}")
             try:
                 async with session.get(f"{address}/health") as response:

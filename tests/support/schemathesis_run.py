@@ -1,4 +1,4 @@
-"""schemathesis against a real server: it makes requests of the OpenAPI document and judges the answers by it."""
+"""schemathesis against a real server: it makes requests of the OpenAPI document and judges the answers."""
 
 import asyncio
 import json
