@@ -87,7 +87,7 @@ async def test_requests_made_of_the_document_are_answered_as_it_says(http: Http,
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(1, 4))
 async def test_many_requests_are_answered_as_the_document_says(http: Http, tmp_path: Path, seed: int) -> None:
-    """Every boundary of every field, then what comes to mind; about what there is, and about what there is not."""
+    """Every boundary of every field, then what comes to mind: about what there is, and what there is not."""
     known, key = await a_billed_month(http), http.platform.tenant_key
     phases = ("--phases", "examples,coverage,fuzzing,stateful")
     options = (*phases, "--max-examples", "20", "--seed", str(seed), *BUT_WATCHING)
