@@ -144,7 +144,53 @@ $$;
 CALL keep_as_written('audit_entries');
 CALL keep_as_written('audit_changes');
 
+-- The chain of each tenant's entries: hashes are SHA-256, see corebilling/domains/audit/model.py.
+CREATE TABLE audit_seals (
+    tenant_id text NOT NULL,
+    position bigint NOT NULL CHECK (position > 0),
+    audit_id text NOT NULL,
+    entry_hash bytea NOT NULL,
+    -- Of the seal before, the position and the entry's hash.
+    hash bytea NOT NULL,
+    PRIMARY KEY (tenant_id, position),
+    CONSTRAINT audit_seals_once UNIQUE (tenant_id, audit_id)
+);
+-- How far a chain went, signed with Ed25519.
+CREATE TABLE audit_heads (
+    tenant_id text NOT NULL,
+    count bigint NOT NULL,
+    hash bytea NOT NULL,
+    sealed_at timestamptz NOT NULL,
+    key_id text NOT NULL,
+    signature bytea NOT NULL,
+    PRIMARY KEY (tenant_id, count)
+);
+CALL isolate_tenant('audit_seals');
+CALL isolate_tenant('audit_heads');
+CALL share_with_workers('audit_seals', 'SELECT');
+GRANT SELECT ON audit_seals, audit_heads TO corebilling_app;
+GRANT SELECT, INSERT ON audit_seals TO corebilling_worker;
+GRANT INSERT ON audit_heads TO corebilling_worker;
+CALL keep_as_written('audit_seals');
+CALL keep_as_written('audit_heads');
+
+-- Who seals, and how far it is: one row, whose lock the sealing transaction holds.
+CREATE TABLE audit_sealing (
+    epoch integer NOT NULL DEFAULT 0,
+    xid bigint NOT NULL DEFAULT 0,
+    seq bigint NOT NULL DEFAULT 0,
+    owner text NOT NULL DEFAULT '',
+    lease_until timestamptz NOT NULL DEFAULT '-infinity',
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one)
+);
+INSERT INTO audit_sealing DEFAULT VALUES;
+GRANT SELECT ON audit_sealing TO corebilling_app;
+GRANT SELECT, UPDATE ON audit_sealing TO corebilling_worker;
+
 -- migrate:down
+DROP TABLE audit_sealing;
+DROP TABLE audit_heads;
+DROP TABLE audit_seals;
 DROP PROCEDURE keep_as_written(regclass);
 DO $$
 DECLARE
