@@ -102,7 +102,13 @@ async def in_own_process(target: Callable[..., None], *args: object) -> AsyncIte
 def _serve(database: BenchDatabase, master_key: str, started: Any) -> None:
     async def run() -> None:
         settings = Settings(
-            port=0, grpc_port=0, event_bus_provider=BusProvider.NOOP, master_key=SecretStr(master_key)
+            port=0,
+            grpc_port=0,
+            event_bus_provider=BusProvider.NOOP,
+            master_key=SecretStr(master_key),
+            # Counted as always, and never refused: the bench is one tenant.
+            rate_limit_rps=100_000,
+            rate_limit_burst=100_000,
         )
         urls = DatabaseUrls(app=database.app, worker=database.worker)
         async with App.open(settings, urls, SystemClock(), roles=("api",)) as app:

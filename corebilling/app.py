@@ -37,6 +37,7 @@ from corebilling.rpc.authentication import Authentication
 from corebilling.rpc.authorization import Authorization
 from corebilling.rpc.concerns import concerns
 from corebilling.rpc.door import Door
+from corebilling.rpc.rate_limit import ProcessRates, RateLimit
 from corebilling.rpc.server import RpcServer
 from corebilling.secrets import Secrets, load_master_key
 from corebilling.services import Services
@@ -162,6 +163,7 @@ class App:
                     ),
                     Authorization(database, clock, keep_s=settings.credential_cache_seconds),
                     policies.call_limits(settings),
+                    _rate_limit(settings, clock),
                 )
                 server = RpcServer(servicers, passed, policies.rpc_policy(settings), call_interceptors())
                 grpc_address = f"{settings.host}:{await server.start()}"
@@ -236,6 +238,11 @@ async def open_bus(
         case BusProvider.KAFKA:
             brokers = policies.kafka_address(settings, installation)
             return await stack.enter_async_context(KafkaBus.open(brokers, settings.router_concurrent_shards))
+
+
+def _rate_limit(settings: Settings, clock: Clock) -> RateLimit | None:
+    rate = policies.rate(settings)
+    return RateLimit(rate, ProcessRates(rate, clock), clock) if rate else None
 
 
 async def _database(

@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     # Applied to calls whose client set none or a longer one.
     grpc_deadline_seconds: Seconds = 30
     grpc_stream_deadline_seconds: Seconds = 600
+    # How often a tenant may call a method: on average, and at once after a rest. 0 per second is no limit.
+    rate_limit_rps: float = Field(100, ge=0, le=100_000)
+    rate_limit_burst: int = Field(200, ge=1, le=100_000)
     # How long calls in progress may take to end when the server stops.
     grpc_stop_grace_seconds: Seconds = 10
     # How long a verified key, and a tenant that exists, is believed in without another look.

@@ -10,6 +10,7 @@ from corebilling.events.envelope import SHARDS
 from corebilling.events.router import RouterPolicy
 from corebilling.events.tail import TailPolicy
 from corebilling.rpc.concerns import CallLimits
+from corebilling.rpc.rate_limit import Rate
 from corebilling.rpc.server import RpcPolicy, Tls
 
 
@@ -48,6 +49,12 @@ def call_limits(settings: Settings) -> CallLimits:
         deadline_s=settings.grpc_deadline_seconds,
         stream_deadline_s=settings.grpc_stream_deadline_seconds,
     )
+
+
+def rate(settings: Settings) -> Rate | None:
+    if not settings.rate_limit_rps:
+        return None
+    return Rate(settings.rate_limit_rps, settings.rate_limit_burst)
 
 
 def rpc_policy(settings: Settings) -> RpcPolicy:

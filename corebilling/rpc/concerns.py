@@ -9,6 +9,7 @@ from corebilling.rpc.call import Concern
 from corebilling.rpc.deadline import deadline
 from corebilling.rpc.errors import errors
 from corebilling.rpc.overload import concurrency_limit
+from corebilling.rpc.rate_limit import RateLimit
 from corebilling.rpc.telemetry import telemetry
 from corebilling.rpc.validation import parsing, validation
 
@@ -24,17 +25,24 @@ class CallLimits:
 
 
 def concerns(
-    authentication: Authentication, authorization: Authorization, limits: CallLimits
+    authentication: Authentication,
+    authorization: Authorization,
+    limits: CallLimits,
+    rate_limit: RateLimit | None,
 ) -> tuple[Concern, ...]:
     """In this order: what costs least and refuses most comes first."""
+    of_tenants = (rate_limit.of_tenants,) if rate_limit else ()
+    of_operators = (rate_limit.of_operators,) if rate_limit else ()
     return (
         telemetry,
         errors,
         deadline(call_s=limits.deadline_s, stream_s=limits.stream_deadline_s),
         concurrency_limit(limits.max_calls, limits.max_response_streams),
         authentication,
+        *of_tenants,
         serializing,
         parsing,
         authorization,
+        *of_operators,
         validation,
     )

@@ -9,6 +9,9 @@ from corebilling.rpc.call import Behaviour, Call
 from corebilling.rpc.method import Idempotency, Method
 from corebilling.telemetry.metrics import call_observer
 
+# A line for each would take the time that their refusal saves; they are counted.
+_REFUSED_BY_THE_THOUSAND = frozenset({"OVERLOADED", "RATE_LIMITED"})
+
 _log = structlog.get_logger()
 
 
@@ -34,6 +37,8 @@ def telemetry(method: Method, following: Behaviour) -> Behaviour:
             observe(status, seconds)
             expected = status == "OK" or (status == "CANCELLED" and method.server_streaming)
             log = log_answered if expected else _log.warning
+            if call.refusal is not None and call.refusal.reason in _REFUSED_BY_THE_THOUSAND:
+                log = _log.debug
             log(
                 "call",
                 method=name,

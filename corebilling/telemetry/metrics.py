@@ -13,6 +13,12 @@ _DURATION = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30),
 )
 
+_RATE_LIMITED = Counter(
+    "corebilling_api_rate_limited",
+    "Requests refused since their tenant calls the method too often.",
+    ["method"],
+)
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 Observe = Callable[[str, float], None]
@@ -31,6 +37,10 @@ def call_observer(method: str) -> Observe:
         duration.observe(seconds)
 
     return observe
+
+
+def rate_limited_counter(method: str) -> Counter:
+    return _RATE_LIMITED.labels(method)
 
 
 def exposition() -> bytes:

@@ -21,6 +21,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (settings.webhook_max_retries, settings.webhook_base_delay_seconds) == (5, 10)
     assert (settings.usage_max_age_days, settings.usage_max_ahead_seconds) == (35, 300)
     assert (settings.invoice_number_prefix, settings.invoice_due_days) == ("INV", 30)
+    assert (settings.rate_limit_rps, settings.rate_limit_burst) == (100, 200)
     assert settings.otlp_endpoint == ""
 
 

@@ -34,6 +34,7 @@ CONTRACT = {
     "corebilling_usage_drift_total": ("counter", set()),
     "corebilling_api_requests_total": ("counter", {"method", "status"}),
     "corebilling_api_duration_seconds": ("histogram", {"method"}),
+    "corebilling_api_rate_limited_total": ("counter", {"method"}),
 }
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 BROKEN = """

@@ -28,6 +28,7 @@ from corebilling.rpc.authentication import Authentication
 from corebilling.rpc.authorization import Authorization
 from corebilling.rpc.concerns import CallLimits, concerns
 from corebilling.rpc.door import Door
+from corebilling.rpc.rate_limit import ProcessRates, Rate, RateLimit
 from corebilling.rpc.server import RpcPolicy, RpcServer
 from corebilling.secrets import Secrets
 from corebilling.values.caller import Caller
@@ -145,10 +146,11 @@ async def running_app(
     *,
     extra: Callable[[Door], Mapping[str, object]] = lambda door: {},
     limits: CallLimits | None = None,
+    rate: Rate | None = None,
     reflection: bool = True,
     interceptors: Sequence[Any] = (),
 ) -> AsyncIterator[App]:
-    """`extra` adds services, or replaces them."""
+    """`extra` adds services, or replaces them; tests call as often as they like unless a rate is given."""
     clock, secrets = FakeClock(), Secrets(MASTER_KEY)
     pool = await Database.open(
         database.url("corebilling_app"), role="corebilling_app", clock=clock, max_size=8, flush=outbox.flush
@@ -158,6 +160,7 @@ async def running_app(
         Authentication(pool, secrets, clock, allowed, keep_s=CACHE_S),
         Authorization(pool, clock, keep_s=CACHE_S),
         limits or CallLimits(max_calls=64, max_response_streams=64, deadline_s=10, stream_deadline_s=10),
+        RateLimit(rate, ProcessRates(rate, clock), clock) if rate else None,
     )
     policy = RpcPolicy(host="127.0.0.1", port=0, max_concurrent_streams=128, reflection=reflection)
     server = RpcServer({**services(door, secrets), **extra(door)}, order, policy, interceptors)

@@ -117,16 +117,18 @@ async def second_process(platform: Platform) -> AsyncIterator[Platform]:
 
 @asynccontextmanager
 async def _open(database: TestDatabase, clock: FakeClock, **settings: Any) -> AsyncIterator[App]:
-    chosen = Settings(
-        port=0,
-        grpc_port=0,
-        master_key=MASTER_KEY,
-        webhook_allow_private=True,
-        grpc_stop_grace_seconds=0.001,
-        database_app_connections=8,
-        database_worker_connections=4,
-        **settings,
-    )
+    defaults: dict[str, Any] = {
+        "port": 0,
+        "grpc_port": 0,
+        "master_key": MASTER_KEY,
+        "webhook_allow_private": True,
+        "grpc_stop_grace_seconds": 0.001,
+        "database_app_connections": 8,
+        "database_worker_connections": 4,
+        # The fake clock stands still, and so would the rate.
+        "rate_limit_rps": 0,
+    }
+    chosen = Settings(**(defaults | settings))
     urls = DatabaseUrls(app=database.url("corebilling_app"), worker=database.url("corebilling_worker"))
     async with App.open(chosen, urls, clock) as app:
         yield app

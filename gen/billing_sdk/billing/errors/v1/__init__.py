@@ -127,6 +127,12 @@ class ErrorReason(betterproto2.Enum):
     a smaller page, or send less.
     """
 
+    RATE_LIMITED = 29
+    """
+    RESOURCE_EXHAUSTED {method, limit, burst}, with RetryInfo. The tenant calls this method more often than `limit`
+    times per second, after `burst` at once; wait as long as RetryInfo says, or put more into each call.
+    """
+
     TENANT_NOT_FOUND = 100
     """
     NOT_FOUND {tenant_id}.
@@ -704,6 +710,7 @@ class ErrorReason(betterproto2.Enum):
             19: "ERROR_REASON_METHOD_UNKNOWN",
             20: "ERROR_REASON_INTERNAL",
             21: "ERROR_REASON_ANSWER_TOO_LARGE",
+            29: "ERROR_REASON_RATE_LIMITED",
             100: "ERROR_REASON_TENANT_NOT_FOUND",
             101: "ERROR_REASON_TENANT_SLUG_TAKEN",
             102: "ERROR_REASON_TENANT_CLOCK_INVALID",
@@ -836,6 +843,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_METHOD_UNKNOWN": 19,
             "ERROR_REASON_INTERNAL": 20,
             "ERROR_REASON_ANSWER_TOO_LARGE": 21,
+            "ERROR_REASON_RATE_LIMITED": 29,
             "ERROR_REASON_TENANT_NOT_FOUND": 100,
             "ERROR_REASON_TENANT_SLUG_TAKEN": 101,
             "ERROR_REASON_TENANT_CLOCK_INVALID": 102,

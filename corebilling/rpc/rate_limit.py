@@ -1,0 +1,170 @@
+"""How often a tenant may call a method: so often per second, and a burst after a rest.
+
+Counted as by the generic cell rate algorithm: each call pays for a span of time, and is refused when the time
+paid for would reach further ahead than a burst does. One number per tenant and method is all that is kept,
+a tenant at rest needs none, and how long to wait is known exactly.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from corebilling.errors import ResourceExhausted
+from corebilling.rpc.call import Behaviour, Call
+from corebilling.rpc.method import Method
+from corebilling.telemetry.metrics import rate_limited_counter
+from corebilling.values.clock import Clock
+from corebilling.values.ids import PLATFORM_TENANT
+
+_MANY_KEYS = 1024
+_NOTED_EVERY_S = 60.0
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """On average, and at once after a rest."""
+
+    per_second: float
+    burst: int
+
+    @property
+    def interval_us(self) -> int:
+        """What a call pays for."""
+        return max(1, round(1e6 / self.per_second))
+
+    @property
+    def burst_us(self) -> int:
+        return self.burst * self.interval_us
+
+
+class Rates(Protocol):
+    """Where calls are counted."""
+
+    async def take(self, key: str) -> float:
+        """Seconds to wait until there is room for the call; 0 when there was, and it is counted."""
+        ...
+
+
+class ProcessRates:
+    """Counts the calls of this process in its memory."""
+
+    def __init__(self, rate: Rate, clock: Clock) -> None:
+        self._interval_us = rate.interval_us
+        self._burst_us = rate.burst_us
+        self._clock = clock
+        self._paid_until_us: dict[str, int] = {}
+        self._forget_at = _MANY_KEYS
+
+    def __len__(self) -> int:
+        """Of how many keys something is known."""
+        return len(self._paid_until_us)
+
+    async def take(self, key: str) -> float:
+        now_us = round(self._clock.now().timestamp() * 1e6)
+        furthest_us = now_us + self._burst_us
+        paid_until_us = self._paid_until_us.get(key, now_us)
+        # Behind: a tenant at rest. Further ahead than anyone pays: the clock was set back.
+        if not now_us <= paid_until_us <= furthest_us:
+            paid_until_us = now_us
+        paid_until_us += self._interval_us
+        if paid_until_us > furthest_us:
+            return (paid_until_us - furthest_us) / 1e6
+        self._paid_until_us[key] = paid_until_us
+        if len(self._paid_until_us) >= self._forget_at:
+            self._forget_idle(now_us)
+        return 0.0
+
+    def _forget_idle(self, now_us: int) -> None:
+        """Drops what says no more than its absence. Seldom enough to cost nothing per call."""
+        self._paid_until_us = {key: until for key, until in self._paid_until_us.items() if until > now_us}
+        self._forget_at = max(_MANY_KEYS, 2 * len(self._paid_until_us))
+
+
+class RateLimit:
+    """Two concerns, since a tenant is known at two places; every message of a stream of requests counts.
+
+    A tenant's credential names its tenant: `of_tenants` refuses before anything is parsed. With an operator's
+    the request does: `of_operators` comes after authorization. It counts by itself: operators who work
+    for a tenant, and the tenant, do not use up what the other may do.
+    """
+
+    def __init__(self, rate: Rate, rates: Rates, clock: Clock) -> None:
+        self._rate = rate
+        self._rates = rates
+        self._clock = clock
+        self._noted: set[str] = set()
+        self._noted_until_s = 0.0
+
+    def of_tenants(self, method: Method, following: Behaviour) -> Behaviour:
+        def key(call: Call) -> str:
+            tenant_id = _credential_tenant(call)
+            return "" if tenant_id == PLATFORM_TENANT else f"{method.full_name}:{tenant_id}"
+
+        return self._limited(method, following, key)
+
+    def of_operators(self, method: Method, following: Behaviour) -> Behaviour:
+        def key(call: Call) -> str:
+            by_operator = _credential_tenant(call) == PLATFORM_TENANT
+            return f"{method.full_name}:{call.tenant_id}:operator" if by_operator else ""
+
+        return self._limited(method, following, key)
+
+    def _limited(self, method: Method, following: Behaviour, key_of: Callable[[Call], str]) -> Behaviour:
+        """Counts every request; '' is a key that is not counted here."""
+        rates = self._rates
+        refused = rate_limited_counter(method.full_name)
+
+        async def count(call: Call) -> None:
+            if key := key_of(call):
+                wait_s = await rates.take(key)
+                if wait_s > 0:
+                    refused.inc()
+                    self._note(key)
+                    raise self._refusal(method, wait_s)
+
+        async def answer(request: Any, call: Call) -> Any:
+            await count(call)
+            return await following(request, call)
+
+        async def answer_stream(requests: AsyncIterator[Any], call: Call) -> Any:
+            return await following(_each(requests, lambda: count(call)), call)
+
+        return answer_stream if method.client_streaming else answer
+
+    def _refusal(self, method: Method, wait_s: float) -> ResourceExhausted:
+        return ResourceExhausted(
+            "RATE_LIMITED",
+            "The tenant calls this method too often; wait as RetryInfo says, or put more into each call.",
+            {
+                "method": method.full_name,
+                "limit": f"{self._rate.per_second:g}",
+                "burst": str(self._rate.burst),
+            },
+            retry_after_s=wait_s,
+        )
+
+    def _note(self, key: str) -> None:
+        """Who is refused is logged, once in a while: a line for each would cost more than the refusal."""
+        now_s = self._clock.now().timestamp()
+        if not self._noted_until_s - _NOTED_EVERY_S <= now_s < self._noted_until_s:
+            self._noted.clear()
+            self._noted_until_s = now_s + _NOTED_EVERY_S
+        if key not in self._noted:
+            self._noted.add(key)
+            method, _, tenant_id = key.partition(":")
+            _log.warning("rate_limited", method=method, tenant_id=tenant_id)
+
+
+async def _each(requests: AsyncIterator[Any], count: Callable[[], Awaitable[None]]) -> AsyncIterator[Any]:
+    async for request in requests:
+        await count()
+        yield request
+
+
+def _credential_tenant(call: Call) -> str:
+    assert call.credential is not None, "authentication comes first"
+    return call.credential.tenant_id

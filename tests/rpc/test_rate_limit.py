@@ -1,0 +1,106 @@
+"""How often a tenant may call a method, as its clients see it."""
+
+from typing import Any
+
+import grpc
+import pytest
+from billing.access.v1 import access_service_pb2
+from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
+from billing.customer.v1 import customer_service_pb2 as rpc
+from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
+from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
+from prometheus_client import REGISTRY
+
+from corebilling.rpc.rate_limit import Rate
+from tests.rpc.test_limits import Streams, streamed
+from tests.support.app import App, refusal_of, refused, running_app
+from tests.support.platform import running_platform
+from tests.support.postgres import TestDatabase
+
+LIST = rpc.ListCustomersRequest()
+LIST_CUSTOMERS = "billing.customer.v1.CustomerService/ListCustomers"
+RATE = Rate(per_second=2, burst=3)
+
+
+async def use_up(app: App, **who: str) -> None:
+    for _ in range(RATE.burst):
+        await app.stub(CustomerServiceStub, **who).ListCustomers(LIST)
+
+
+async def test_call_beyond_the_burst_is_told_when_to_come_back(database: TestDatabase) -> None:
+    async with running_app(database, rate=RATE) as app:
+        await use_up(app)
+        refusal = await refused(app.stub(CustomerServiceStub).ListCustomers(LIST))
+        assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "RATE_LIMITED")
+        assert refusal.facts == {"method": LIST_CUSTOMERS, "limit": "2", "burst": "3"}
+        assert refusal.retry_after_s == 0.5
+        app.clock.advance(seconds=0.4)
+        refusal = await refused(app.stub(CustomerServiceStub).ListCustomers(LIST))
+        assert refusal.retry_after_s == 0.1
+        app.clock.advance(seconds=0.1)
+        await app.stub(CustomerServiceStub).ListCustomers(LIST)
+
+
+async def test_each_tenant_and_each_method_has_a_rate_of_its_own(database: TestDatabase) -> None:
+    async with running_app(database, rate=RATE) as app:
+        other = await app.new_key(await app.new_tenant("other"))
+        second_key = await app.new_key(app.tenant_id)
+        await use_up(app)
+        assert (await refused(app.stub(CustomerServiceStub, key=second_key).ListCustomers(LIST))).reason == (
+            "RATE_LIMITED"
+        )
+        await app.stub(CustomerServiceStub, key=other).ListCustomers(LIST)
+        await app.stub(AccessServiceStub).ListApiKeys(access_service_pb2.ListApiKeysRequest())
+
+
+async def test_operators_count_for_the_tenant_they_name_and_beside_it(database: TestDatabase) -> None:
+    async with running_app(database, rate=RATE) as app:
+        other = await app.new_tenant("other")
+        customers = app.stub(CustomerServiceStub, key=app.platform_key)
+        for _ in range(RATE.burst):
+            await customers.ListCustomers(rpc.ListCustomersRequest(tenant_id=app.tenant_id))
+        refusal = await refused(customers.ListCustomers(rpc.ListCustomersRequest(tenant_id=app.tenant_id)))
+        assert refusal.reason == "RATE_LIMITED"
+        await customers.ListCustomers(rpc.ListCustomersRequest(tenant_id=other))
+        await use_up(app)
+
+
+async def test_what_is_refused_is_not_even_read(database: TestDatabase) -> None:
+    async with running_app(database, rate=RATE) as app:
+        await use_up(app)
+        async with grpc.aio.insecure_channel(app.target) as channel:
+            call: Any = channel.unary_unary(f"/{LIST_CUSTOMERS}")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call(b"\xff no message", metadata=(("x-api-key", app.tenant_key),))
+        assert refusal_of(caught.value).reason == "RATE_LIMITED"
+
+
+async def test_every_message_of_a_stream_counts(database: TestDatabase) -> None:
+    streams = Streams()
+    async with running_app(database, extra=streams, rate=RATE) as app:
+        messages = [streamed("") for _ in range(RATE.burst + 1)]
+        refusal = await refused(app.stub(UsageServiceStub).StreamUsage(iter(messages)))
+        assert refusal.reason == "RATE_LIMITED"
+        assert len(streams.servicer.tenants) == RATE.burst
+
+
+async def test_refusals_are_counted_by_method(database: TestDatabase) -> None:
+    def counted() -> float:
+        return (
+            REGISTRY.get_sample_value("corebilling_api_rate_limited_total", {"method": LIST_CUSTOMERS}) or 0
+        )
+
+    async with running_app(database, rate=RATE) as app:
+        before = counted()
+        await use_up(app)
+        assert counted() == before
+        await refused(app.stub(CustomerServiceStub).ListCustomers(LIST))
+        assert counted() == before + 1
+
+
+async def test_settings_decide_the_rate(database: TestDatabase) -> None:
+    async with running_platform(database, rate_limit_rps=0.5, rate_limit_burst=1) as platform:
+        await platform.stub(CustomerServiceStub).ListCustomers(LIST)
+        refusal = await refused(platform.stub(CustomerServiceStub).ListCustomers(LIST))
+        assert (refusal.reason, refusal.retry_after_s) == ("RATE_LIMITED", 2)
+        assert (refusal.facts["limit"], refusal.facts["burst"]) == ("0.5", "1")
