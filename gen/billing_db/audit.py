@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .connection import Connection, array_text
+from .connection import Connection, RowNotFound, array_text
 from .models import AuditEntry, AuditHead, AuditSeal
 
 CLAIM_AUDIT_SEALING: Final = """-- name: ClaimAuditSealing :one
@@ -181,9 +181,9 @@ async def list_audit_changes(
 
 LIST_AUDIT_SEALS: Final = """-- name: ListAuditSeals :many
 SELECT tenant_id, position, audit_id, entry_hash, hash FROM audit_seals
-WHERE tenant_id = $1 AND position > $2
+WHERE tenant_id = $1 AND position > $2 AND position <= $3
 ORDER BY position
-LIMIT $3::int
+LIMIT $4::int
 """
 
 
@@ -192,44 +192,62 @@ async def list_audit_seals(
     *,
     tenant_id: str,
     after: int,
+    until: int,
     limit_rows: int,
 ) -> list[AuditSeal]:
-    """Oldest first, behind a position."""
-    rows = await conn.fetch(LIST_AUDIT_SEALS, tenant_id, after, limit_rows)
+    """Oldest first, of a stretch of the chain."""
+    rows = await conn.fetch(LIST_AUDIT_SEALS, tenant_id, after, until, limit_rows)
     return [AuditSeal(*row) for row in rows]
 
 
 LIST_AUDIT_HEADS: Final = """-- name: ListAuditHeads :many
 SELECT tenant_id, count, hash, sealed_at, key_id, signature FROM audit_heads
-WHERE tenant_id = $1 AND count > $2
-    AND ($3::bigint = 0 OR count <= $3::bigint)
+WHERE tenant_id = $1 AND count > $2 AND count <= $3
 ORDER BY count
-LIMIT $4::int
 """
 
 
-async def list_audit_heads(
-    conn: Connection,
-    *,
-    tenant_id: str,
-    after: int,
-    until: int,
-    limit_rows: int,
-) -> list[AuditHead]:
-    """Of a stretch of the chain."""
-    rows = await conn.fetch(LIST_AUDIT_HEADS, tenant_id, after, until, limit_rows)
+async def list_audit_heads(conn: Connection, *, tenant_id: str, after: int, until: int) -> list[AuditHead]:
+    """Of a stretch of the chain: no more than it has seals."""
+    rows = await conn.fetch(LIST_AUDIT_HEADS, tenant_id, after, until)
     return [AuditHead(*row) for row in rows]
 
 
 FIND_AUDIT_HEAD: Final = """-- name: FindAuditHead :one
-SELECT tenant_id, count, hash, sealed_at, key_id, signature FROM audit_heads WHERE tenant_id = $1 ORDER BY count DESC LIMIT 1
+SELECT tenant_id, count, hash, sealed_at, key_id, signature FROM audit_heads
+WHERE tenant_id = $1 AND count <= $2
+ORDER BY count DESC
+LIMIT 1
 """
 
 
-async def find_audit_head(conn: Connection, *, tenant_id: str) -> AuditHead | None:
-    """The newest."""
-    row = await conn.fetchrow(FIND_AUDIT_HEAD, tenant_id)
+async def find_audit_head(conn: Connection, *, tenant_id: str, until: int) -> AuditHead | None:
+    """The newest, up to a count."""
+    row = await conn.fetchrow(FIND_AUDIT_HEAD, tenant_id, until)
     return None if row is None else AuditHead(*row)
+
+
+GET_AUDIT_EXTENT: Final = """-- name: GetAuditExtent :one
+SELECT
+    coalesce((SELECT max(s.position) FROM audit_seals s WHERE s.tenant_id = $1), 0)::bigint AS seals,
+    coalesce((SELECT max(h.count) FROM audit_heads h WHERE h.tenant_id = $1), 0)::bigint AS heads
+"""
+
+
+@dataclass(slots=True)
+class GetAuditExtentRow:
+    """A row of `get_audit_extent`."""
+
+    seals: int
+    heads: int
+
+
+async def get_audit_extent(conn: Connection, *, tenant_id: str) -> GetAuditExtentRow:
+    """How far seals and heads go, which is equally far. In one statement, since the sealer goes on."""
+    row = await conn.fetchrow(GET_AUDIT_EXTENT, tenant_id)
+    if row is None:
+        raise RowNotFound("get_audit_extent")
+    return GetAuditExtentRow(*row)
 
 
 LIST_AUDIT_ENTRIES_BY_ID: Final = """-- name: ListAuditEntriesById :many
@@ -270,6 +288,16 @@ SELECT tenant_id, position, audit_id, entry_hash, hash FROM audit_seals WHERE te
 async def list_seals_at(conn: Connection, *, tenant_id: str, positions: Sequence[int]) -> list[AuditSeal]:
     rows = await conn.fetch(LIST_SEALS_AT, tenant_id, positions)
     return [AuditSeal(*row) for row in rows]
+
+
+LIST_HEADS_AT: Final = """-- name: ListHeadsAt :many
+SELECT tenant_id, count, hash, sealed_at, key_id, signature FROM audit_heads WHERE tenant_id = $1 AND count = ANY ($2::bigint[])
+"""
+
+
+async def list_heads_at(conn: Connection, *, tenant_id: str, counts: Sequence[int]) -> list[AuditHead]:
+    rows = await conn.fetch(LIST_HEADS_AT, tenant_id, counts)
+    return [AuditHead(*row) for row in rows]
 
 
 LIST_UNSEALED_ENTRIES: Final = """-- name: ListUnsealedEntries :many

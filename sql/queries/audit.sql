@@ -51,23 +51,30 @@ JOIN audit_changes c ON c.tenant_id = u.tenant_id AND c.audit_id = u.audit_id
 ORDER BY c.tenant_id, c.audit_id, c.seq;
 
 -- name: ListAuditSeals :many
--- Oldest first, behind a position.
+-- Oldest first, of a stretch of the chain.
 SELECT * FROM audit_seals
-WHERE tenant_id = sqlc.arg(tenant_id) AND position > sqlc.arg(after)
+WHERE tenant_id = sqlc.arg(tenant_id) AND position > sqlc.arg(after) AND position <= sqlc.arg(until)
 ORDER BY position
 LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListAuditHeads :many
--- Of a stretch of the chain.
+-- Of a stretch of the chain: no more than it has seals.
 SELECT * FROM audit_heads
-WHERE tenant_id = sqlc.arg(tenant_id) AND count > sqlc.arg(after)
-    AND (sqlc.arg(until)::bigint = 0 OR count <= sqlc.arg(until)::bigint)
-ORDER BY count
-LIMIT sqlc.arg(limit_rows)::int;
+WHERE tenant_id = sqlc.arg(tenant_id) AND count > sqlc.arg(after) AND count <= sqlc.arg(until)
+ORDER BY count;
 
 -- name: FindAuditHead :one
--- The newest.
-SELECT * FROM audit_heads WHERE tenant_id = sqlc.arg(tenant_id) ORDER BY count DESC LIMIT 1;
+-- The newest, up to a count.
+SELECT * FROM audit_heads
+WHERE tenant_id = sqlc.arg(tenant_id) AND count <= sqlc.arg(until)
+ORDER BY count DESC
+LIMIT 1;
+
+-- name: GetAuditExtent :one
+-- How far seals and heads go, which is equally far. In one statement, since the sealer goes on.
+SELECT
+    coalesce((SELECT max(s.position) FROM audit_seals s WHERE s.tenant_id = sqlc.arg(tenant_id)), 0)::bigint AS seals,
+    coalesce((SELECT max(h.count) FROM audit_heads h WHERE h.tenant_id = sqlc.arg(tenant_id)), 0)::bigint AS heads;
 
 -- name: ListAuditEntriesById :many
 SELECT * FROM audit_entries WHERE tenant_id = sqlc.arg(tenant_id) AND id = ANY (sqlc.arg(ids)::text[]);
@@ -77,6 +84,9 @@ SELECT * FROM audit_seals WHERE tenant_id = sqlc.arg(tenant_id) AND audit_id = A
 
 -- name: ListSealsAt :many
 SELECT * FROM audit_seals WHERE tenant_id = sqlc.arg(tenant_id) AND position = ANY (sqlc.arg(positions)::bigint[]);
+
+-- name: ListHeadsAt :many
+SELECT * FROM audit_heads WHERE tenant_id = sqlc.arg(tenant_id) AND count = ANY (sqlc.arg(counts)::bigint[]);
 
 -- name: ListUnsealedEntries :many
 -- Among the next entries after an id: those that the sealing has passed by, and that are in no chain.

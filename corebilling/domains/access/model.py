@@ -25,6 +25,7 @@ class Role(StrEnum):
 _READS = frozenset(
     {
         "api_key.read",
+        "audit.read",
         "branding.read",
         "catalog.read",
         "credit.read",

@@ -1,8 +1,8 @@
 """The sealer: chains what was audited, tenant by tenant, and signs how far it came.
 
-One at a time seals, however many there are: its lease is a row that the sealing transaction locks. Entries are read
-in the order of the log below the oldest running transaction, so that one which commits late is sealed late and never
-passed over. Calls wait for none of this.
+One at a time seals, however many there are: its lease is a row that the sealing transaction locks. Entries
+are read in the order of the log below the oldest running transaction, so that one which commits late is
+sealed late and never passed over. Calls wait for none of this.
 """
 
 import asyncio

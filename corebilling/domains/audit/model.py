@@ -1,10 +1,10 @@
 """The audit log's chain: how entries are hashed, and what is wrong with one that does not hold.
 
-Each entry has a hash of its own; each seal is the hash of the seal before, its position and its entry's hash; the
-first follows from the tenant's id. A head is a seal that was signed. So whoever has a head has everything before it,
-and can be shown neither another log nor a shorter one.
+Each entry has a hash of its own; each seal is the hash of the seal before, its position and its entry's hash;
+the first follows from the tenant's id. A head is a seal that was signed. So whoever has a head can be shown
+neither another log nor a shorter one.
 
-What is hashed is JSON: an array of texts, numbers and nulls without white space, in UTF-8. Others can work it out.
+What is hashed is JSON, in UTF-8: an array of texts, numbers and nulls without white space.
 """
 
 import hashlib
@@ -128,8 +128,10 @@ class Chain:
         self.hash = first_hash(tenant_id) if before is None else before
 
     def take(self, seal: Seal, entry: Entry | None) -> Iterator[Finding]:
-        """The next seal, with its entry if there is one. What follows is judged by what the seal says, so that one
-        fault is told once."""
+        """The next seal, with its entry if there is one.
+
+        What follows is judged by what the seal says, so that one fault is told once.
+        """
         if seal.position != self.position + 1:
             yield self._out_of_place(seal)
         elif seal_after(self.hash, seal.position, seal.audit_id, seal.entry_hash) != seal:
@@ -171,12 +173,14 @@ class Chain:
         )
 
 
-def _digest(*parts: object) -> bytes:
-    return hashlib.sha256(_canonical(*parts)).digest()
+def _digest(kind: str, *parts: object) -> bytes:
+    return hashlib.sha256(_canonical(kind, *parts)).digest()
 
 
 def _canonical(kind: str, *parts: object) -> bytes:
-    text = json.dumps([f"corebilling audit {kind}", _VERSION, *parts], ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(
+        [f"corebilling audit {kind}", _VERSION, *parts], ensure_ascii=False, separators=(",", ":")
+    )
     return text.encode()
 
 
