@@ -94,7 +94,8 @@ async def test_lists_are_filtered_and_paged(platform: Platform) -> None:
     assert resources(await entries(platform, resource_id=second.id)) == [second.id]
     assert await entries(platform, actor="key_nobody") == []
     everything = await entries(platform)
-    stub, seen, token = platform.stub(AuditServiceStub), [], ""
+    stub, token = platform.stub(AuditServiceStub), ""
+    seen: list[pb.AuditEntry] = []
     while True:
         page = await stub.ListAuditEntries(rpc.ListAuditEntriesRequest(page_size=2, page_token=token))
         seen += page.entries
