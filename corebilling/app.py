@@ -18,7 +18,7 @@ from corebilling.config import ROLES, BusProvider, Settings
 from corebilling.db import migrate
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
-from corebilling.domains.access.model import allowed
+from corebilling.domains.access.model import OF_ONE_ACCOUNT, allowed
 from corebilling.domains.access.service import AccessService
 from corebilling.domains.audit.jobs import Sealer
 from corebilling.domains.audit.signing import HeadSigner
@@ -35,12 +35,15 @@ from corebilling.events.leases import ShardLeases
 from corebilling.events.router import Router
 from corebilling.events.tail import Tail
 from corebilling.http.server import HttpServer
+from corebilling.rpc.accounts import Accounts
 from corebilling.rpc.authentication import Authentication
 from corebilling.rpc.authorization import Authorization
 from corebilling.rpc.concerns import concerns
 from corebilling.rpc.door import Door
-from corebilling.rpc.rate_limit import ProcessRates, RateLimit
+from corebilling.rpc.rate_limit import ProcessRates, RateLimit, Rates
 from corebilling.rpc.server import RpcServer
+from corebilling.rpc.shared_rates import SharedRates
+from corebilling.rpc.tokens import Tokens
 from corebilling.secrets import Secrets, load_master_key
 from corebilling.services import Services
 from corebilling.telemetry.traces import call_interceptors, start_traces, stop_traces
@@ -163,11 +166,18 @@ class App:
                 servicers = services.servicers(door, tail, view, table, settings, printer, hosted)
                 passed = concerns(
                     Authentication(
-                        database, secrets, clock, allowed, keep_s=settings.credential_cache_seconds
+                        database,
+                        secrets,
+                        clock,
+                        Tokens(policies.issuers(settings), clock),
+                        allowed,
+                        OF_ONE_ACCOUNT,
+                        keep_s=settings.credential_cache_seconds,
                     ),
                     Authorization(database, clock, keep_s=settings.credential_cache_seconds),
+                    Accounts(database),
                     policies.call_limits(settings),
-                    _rate_limit(settings, clock),
+                    await _rate_limit(stack, settings, clock),
                 )
                 server = RpcServer(servicers, passed, policies.rpc_policy(settings), call_interceptors())
                 grpc_address = f"{settings.host}:{await server.start()}"
@@ -245,9 +255,14 @@ async def open_bus(
             return await stack.enter_async_context(KafkaBus.open(brokers, settings.router_concurrent_shards))
 
 
-def _rate_limit(settings: Settings, clock: Clock) -> RateLimit | None:
+async def _rate_limit(stack: AsyncExitStack, settings: Settings, clock: Clock) -> RateLimit | None:
     rate = policies.rate(settings)
-    return RateLimit(rate, ProcessRates(rate, clock), clock) if rate else None
+    if rate is None:
+        return None
+    rates: Rates = ProcessRates(rate, clock)
+    if redis_url := settings.redis_url.get_secret_value():
+        rates = await stack.enter_async_context(SharedRates.open(redis_url, rate, clock))
+    return RateLimit(rate, rates, clock)
 
 
 async def _database(

@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 ROLES = ("api", "dispatcher", "router", "webhook", "scheduler")
 """What a process can do; all of it by default."""
 
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -73,6 +75,12 @@ class Settings(BaseSettings):
     master_key: SecretStr = Field(SecretStr(""), validation_alias="COREBILLING_MASTER_KEY")
     master_key_file: Path | None = Field(None, validation_alias="COREBILLING_MASTER_KEY_FILE")
 
+    # Tokens of people. The secret makes the installation an issuer of its own (HS256); the file lists others.
+    jwt_secret: SecretStr = SecretStr("")
+    jwt_issuer: str = Field("corebilling", min_length=1, max_length=500)
+    jwt_audience: str = Field("corebilling", min_length=1, max_length=500)
+    jwt_issuers_file: Path | None = None
+
     # Servers. Port 0 takes any free one.
     host: str = Field("127.0.0.1", min_length=1)
     port: Port = 8080
@@ -94,6 +102,8 @@ class Settings(BaseSettings):
     # How often a tenant may call a method: on average, and at once after a rest. 0 per second is no limit.
     rate_limit_rps: float = Field(100, ge=0, le=100_000)
     rate_limit_burst: int = Field(200, ge=1, le=100_000)
+    # Where servers count calls together, as in redis://host:6379/0. Empty: each for itself.
+    redis_url: SecretStr = SecretStr("")
     # How long calls in progress may take to end when the server stops.
     grpc_stop_grace_seconds: Seconds = 10
     # How long a verified key, and a tenant that exists, is believed in without another look.
@@ -182,6 +192,9 @@ class Settings(BaseSettings):
             raise ValueError("GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE belong together: set both, or neither")
         if self.grpc_tls_client_ca_file is not None and self.grpc_tls_cert_file is None:
             raise ValueError("GRPC_TLS_CLIENT_CA_FILE needs GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE")
+        redis_url = self.redis_url.get_secret_value()
+        if redis_url and not redis_url.startswith(_REDIS_SCHEMES):
+            raise ValueError(f"REDIS_URL must begin with one of {', '.join(_REDIS_SCHEMES)}")
         if self.webhook_max_delay_seconds < self.webhook_base_delay_seconds:
             raise ValueError("WEBHOOK_MAX_DELAY_SECONDS must not be below WEBHOOK_BASE_DELAY_SECONDS")
         return self

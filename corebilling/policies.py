@@ -3,6 +3,7 @@
 from corebilling.bus.kafka_cluster import KafkaAddress
 from corebilling.bus.nats_connection import NatsAddress
 from corebilling.config import Settings
+from corebilling.domains.access.model import PERMISSIONS
 from corebilling.domains.quota.view import ViewPolicy
 from corebilling.domains.webhook.model import WebhookPolicy
 from corebilling.events.dispatcher import DispatcherPolicy
@@ -10,6 +11,7 @@ from corebilling.events.envelope import SHARDS
 from corebilling.events.router import RouterPolicy
 from corebilling.events.tail import TailPolicy
 from corebilling.rpc.concerns import CallLimits
+from corebilling.rpc.issuers import Issuer, read_issuers
 from corebilling.rpc.rate_limit import Rate
 from corebilling.rpc.server import RpcPolicy, Tls
 
@@ -40,6 +42,21 @@ def kafka_address(settings: Settings, installation: str) -> KafkaAddress:
         sasl_password=settings.kafka_sasl_password.get_secret_value(),
         ssl_ca_file=settings.kafka_ssl_ca_file,
     )
+
+
+def issuers(settings: Settings) -> tuple[Issuer, ...]:
+    """Raises IssuersInvalid."""
+    own = []
+    if settings.jwt_secret.get_secret_value():
+        own.append(
+            Issuer(
+                issuer=settings.jwt_issuer,
+                audience=(settings.jwt_audience,),
+                algorithm="HS256",
+                secret=settings.jwt_secret,
+            )
+        )
+    return read_issuers(settings.jwt_issuers_file, own, PERMISSIONS)
 
 
 def call_limits(settings: Settings) -> CallLimits:

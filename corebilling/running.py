@@ -22,6 +22,7 @@ from corebilling.db.migrate import MIGRATIONS, MigrationError
 from corebilling.db.pool import ExcessPrivileges, RoleNotGranted
 from corebilling.errors import BillingError
 from corebilling.http.server import AddressUnavailable as HttpAddressUnavailable
+from corebilling.rpc.issuers import IssuersInvalid
 from corebilling.rpc.server import AddressUnavailable as RpcAddressUnavailable
 from corebilling.secrets import MasterKeyInvalid
 from corebilling.telemetry.logs import configure_logs
@@ -35,6 +36,7 @@ _REASONS = (
     EmbeddedPostgresError,
     ExcessPrivileges,
     HttpAddressUnavailable,
+    IssuersInvalid,
     MasterKeyInvalid,
     MigrationError,
     RoleNotGranted,

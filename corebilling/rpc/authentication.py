@@ -1,18 +1,20 @@
-"""Who calls: the API key in the metadata, verified against the database every few seconds."""
+"""Who calls: the API key or token in the metadata, verified against the database every few seconds."""
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from billing_db import access as access_sql
+from billing_db import tenant as tenant_sql
 
 from corebilling.db.pool import Database
 from corebilling.errors import FailedPrecondition, Unauthenticated
 from corebilling.rpc.call import Behaviour, Call, Credential
 from corebilling.rpc.method import Method
 from corebilling.rpc.remembering import Remembering
+from corebilling.rpc.tokens import Tokens, is_token
 from corebilling.values.api_key import api_key_id
 from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
@@ -33,21 +35,25 @@ class _Verified:
 
 
 class Authentication:
-    """`allowed` says what a key of a role, limited to scopes, may do."""
+    """`allowed` says what a role, limited to scopes, may do; `limited` roles see one account alone."""
 
     def __init__(
         self,
         database: Database,
         hasher: KeyHasher,
         clock: Clock,
+        tokens: Tokens,
         allowed: Callable[[str, Sequence[str]], frozenset[str]],
+        limited: Collection[str],
         *,
         keep_s: float,
     ) -> None:
         self._database = database
         self._hasher = hasher
         self._clock = clock
+        self._tokens = tokens
         self._allowed = allowed
+        self._limited = limited
         self._verified = Remembering(self._verify, clock, keep_s)
 
     def __call__(self, method: Method, following: Behaviour) -> Behaviour:
@@ -72,17 +78,19 @@ class Authentication:
         """The credential that a call's headers hold.
 
         Raises:
-            Unauthenticated: CREDENTIAL_MISSING, CREDENTIAL_INVALID.
+            Unauthenticated: CREDENTIAL_MISSING, CREDENTIAL_INVALID, TOKEN_INVALID.
+            Unavailable: ISSUER_UNAVAILABLE.
             FailedPrecondition: TENANT_NOT_ACTIVE.
         """
-        text = _key_text(header)
+        text = _text(header)
         if not text:
             raise Unauthenticated(
-                "CREDENTIAL_MISSING", "Send an API key as `authorization: Bearer …` or `x-api-key`."
+                "CREDENTIAL_MISSING",
+                "Send an API key or a token as `authorization: Bearer …`, or a key as `x-api-key`.",
             )
         verified = self._verified.known(text)
         if verified is None:
-            if api_key_id(text) is None:
+            if not is_token(text) and api_key_id(text) is None:
                 raise _invalid()
             verified = await self._verified.find(text)
         if verified is None or (verified.expires_at is not None and verified.expires_at <= self._clock.now()):
@@ -96,6 +104,27 @@ class Authentication:
         return verified.credential
 
     async def _verify(self, text: str) -> _Verified | None:
+        return await (self._verify_token(text) if is_token(text) else self._verify_key(text))
+
+    async def _verify_token(self, text: str) -> _Verified:
+        identity = await self._tokens.verify(text)
+        of_tenant = Caller(identity.tenant_id, identity.actor, role="", permissions=frozenset())
+        async with self._database.transaction(of_tenant) as tx:
+            tenant = await tenant_sql.find_tenant(tx, tenant_id=identity.tenant_id)
+        if tenant is None:
+            raise Unauthenticated(
+                "TOKEN_INVALID", "The token's tenant does not exist.", {"problem": "claims"}
+            )
+        credential = Credential(
+            identity.tenant_id,
+            identity.actor,
+            identity.role,
+            self._allowed(identity.role, ()),
+            identity.account if identity.role in self._limited else None,
+        )
+        return _Verified(credential, tenant.status, identity.expires_at)
+
+    async def _verify_key(self, text: str) -> _Verified | None:
         key_id = api_key_id(text)
         assert key_id is not None, "checked before"
         async with self._database.connection() as connection:
@@ -117,7 +146,7 @@ class Authentication:
             await access_sql.mark_api_key_used(tx, tenant_id=tenant_id, id=key_id, used_at=now)
 
 
-def _key_text(header: Callable[[str], str | bytes | None]) -> str:
+def _text(header: Callable[[str], str | bytes | None]) -> str:
     bearer = header("authorization")
     if isinstance(bearer, str) and bearer[: len(_BEARER)].lower() == _BEARER:
         return bearer[len(_BEARER) :].strip()

@@ -78,11 +78,12 @@ def _permitted(method: Method, call: Call) -> Credential:
     assert credential is not None, "authentication comes first"
     allowed = method.permission in credential.permissions
     # What belongs to no tenant belongs to the platform, whatever a tenant's role is called.
-    if not allowed or not (method.tenant_scoped or credential.tenant_id == PLATFORM_TENANT):
+    permitted = allowed and (credential.account is None or method.account is not None)
+    if not permitted or not (method.tenant_scoped or credential.tenant_id == PLATFORM_TENANT):
         raise PermissionDenied(
             "PERMISSION_MISSING",
-            f"The role {credential.role}, or the key's scopes, lack the permission {method.permission}; "
-            "use a key that has it.",
+            f"The role {credential.role}, or the key's scopes, lack the permission {method.permission} for "
+            "this call; use a credential that has it.",
             {"permission": method.permission},
         )
     return credential

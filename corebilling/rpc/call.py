@@ -15,12 +15,14 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A verified API key."""
+    """A verified API key or token."""
 
     tenant_id: str
-    key_id: str
+    actor: str
     role: str
     permissions: frozenset[str]
+    account: str | None = None
+    """Of those whom nothing but one account is open to: its `external_id`, or '' when it has none."""
 
 
 Send: TypeAlias = Callable[[Any], Awaitable[None]]

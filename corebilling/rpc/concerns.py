@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from corebilling.rpc.accounts import Accounts
 from corebilling.rpc.answer import serializing
 from corebilling.rpc.authentication import Authentication
 from corebilling.rpc.authorization import Authorization
@@ -27,6 +28,7 @@ class CallLimits:
 def concerns(
     authentication: Authentication,
     authorization: Authorization,
+    accounts: Accounts,
     limits: CallLimits,
     rate_limit: RateLimit | None,
 ) -> tuple[Concern, ...]:
@@ -44,5 +46,6 @@ def concerns(
         parsing,
         authorization,
         *of_operators,
+        accounts,
         validation,
     )

@@ -118,7 +118,7 @@ def _caller(call: Call) -> Caller:
     assert credential is not None, "authentication comes before any servicer"
     return Caller(
         tenant_id=call.tenant_id,
-        actor=credential.key_id,
+        actor=credential.actor,
         role=credential.role,
         permissions=credential.permissions,
         peer=call.context.peer(),

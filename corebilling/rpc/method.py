@@ -14,6 +14,18 @@ from google.protobuf.message_factory import GetMessageClass
 _POLICY: Any = options_pb2.policy
 _SECRET: Any = options_pb2.secret
 
+_OF_ANY_CALL = ("tenant_id", "request_id", "page_size", "page_token")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPolicy:
+    """How those limited to one account may call a method."""
+
+    own: tuple[str, ...]
+    """Fields of the request that must name what is the account's."""
+    allowed: frozenset[str]
+    """All fields of the request that they may set."""
+
 
 class PolicyMissing(Exception):
     """A method declares no policy, or one that contradicts its messages; the message names it."""
@@ -42,6 +54,8 @@ class Method:
     response_class: type[Message]
     secret_fields: tuple[str, ...]
     """Fields of the response that are shown once."""
+    account: AccountPolicy | None
+    """None: it is for the tenant's staff and services alone."""
 
     @property
     def full_name(self) -> str:
@@ -71,13 +85,22 @@ def _method(descriptor: MethodDescriptor) -> Method:
         request_class=GetMessageClass(descriptor.input_type),
         response_class=GetMessageClass(descriptor.output_type),
         secret_fields=tuple(field.name for field in descriptor.output_type.fields if _is_secret(field)),
+        account=_account_policy(policy),
     )
+
+
+def _account_policy(policy: options_pb2.MethodPolicy) -> AccountPolicy | None:
+    if not policy.HasField("account"):
+        return None
+    own = tuple(policy.account.own)
+    return AccountPolicy(own, frozenset((*own, *policy.account.free, *_OF_ANY_CALL)))
 
 
 def _check(method: MethodDescriptor, policy: options_pb2.MethodPolicy) -> None:
     """The policy must be complete and fit the messages."""
     fields = method.input_type.fields_by_name
     by_request_id = policy.idempotency == options_pb2.IDEMPOTENCY_REQUEST_ID
+    settable = {*policy.account.own, *policy.account.free}
     problems = {
         "names no permission": not policy.permission,
         "declares no idempotency": policy.idempotency == options_pb2.IDEMPOTENCY_UNSPECIFIED,
@@ -89,6 +112,9 @@ def _check(method: MethodDescriptor, policy: options_pb2.MethodPolicy) -> None:
         != any(map(_is_secret, method.output_type.fields)),
         "streams both ways, which this server does not do": method.client_streaming
         and method.server_streaming,
+        "lets accounts set fields that its request lacks": not settable.issubset(fields),
+        "lets accounts call what is not a tenant's, or streams requests": policy.HasField("account")
+        and (method.client_streaming or not policy.tenant_scoped),
         "streams requests that a request id cannot identify": method.client_streaming and by_request_id,
     }
     for problem, found in problems.items():

@@ -18,6 +18,9 @@ _RATE_LIMITED = Counter(
     "Requests refused since their tenant calls the method too often.",
     ["method"],
 )
+RATE_LIMITED_ALONE = Counter(
+    "corebilling_api_rate_limited_alone", "Requests counted by this process alone, its store being away."
+)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

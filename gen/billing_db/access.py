@@ -167,3 +167,47 @@ async def has_usable_key(conn: Connection, *, tenant_id: str, role: str, now: da
     if value is None:
         raise RowNotFound("has_usable_key")
     return value
+
+
+FIND_OWN_CUSTOMER: Final = """-- name: FindOwnCustomer :one
+SELECT id FROM customers WHERE tenant_id = $1 AND external_id = $2::text
+"""
+
+
+async def find_own_customer(conn: Connection, *, tenant_id: str, external_id: str) -> str | None:
+    """The customer that a consumer's token stands for."""
+    value: str | None = await conn.fetchval(FIND_OWN_CUSTOMER, tenant_id, external_id)
+    return value
+
+
+LIST_OWNERS: Final = """-- name: ListOwners :many
+SELECT c.id, c.id::text AS customer_id FROM customers AS c
+WHERE c.tenant_id = $1 AND c.id = ANY ($2::text[])
+UNION ALL
+SELECT s.id, s.customer_id FROM subscriptions AS s
+WHERE s.tenant_id = $1 AND s.id = ANY ($2::text[])
+UNION ALL
+SELECT i.id, i.customer_id FROM invoices AS i
+WHERE i.tenant_id = $1 AND i.id = ANY ($2::text[])
+UNION ALL
+SELECT l.id, i.customer_id FROM invoice_lines AS l
+JOIN invoices AS i ON i.tenant_id = l.tenant_id AND i.id = l.invoice_id
+WHERE l.tenant_id = $1 AND l.id = ANY ($2::text[])
+UNION ALL
+SELECT g.id, g.customer_id FROM credits AS g
+WHERE g.tenant_id = $1 AND g.id = ANY ($2::text[])
+"""
+
+
+@dataclass(slots=True)
+class ListOwnersRow:
+    """A row of `list_owners`."""
+
+    id: str
+    customer_id: str
+
+
+async def list_owners(conn: Connection, *, tenant_id: str, ids: Sequence[str]) -> list[ListOwnersRow]:
+    """Which customer each of the ids belongs to: of what consumers may name in a call."""
+    rows = await conn.fetch(LIST_OWNERS, tenant_id, ids)
+    return [ListOwnersRow(*row) for row in rows]

@@ -50,3 +50,25 @@ SELECT EXISTS (
     WHERE k.tenant_id = sqlc.arg(tenant_id) AND k.role = sqlc.arg(role) AND k.revoked_at IS NULL
         AND (k.expires_at IS NULL OR k.expires_at > sqlc.arg(now)::timestamptz)
 ) AS usable;
+
+-- name: FindOwnCustomer :one
+-- The customer that a consumer's token stands for.
+SELECT id FROM customers WHERE tenant_id = sqlc.arg(tenant_id) AND external_id = sqlc.arg(external_id)::text;
+
+-- name: ListOwners :many
+-- Which customer each of the ids belongs to: of what consumers may name in a call.
+SELECT c.id, c.id::text AS customer_id FROM customers AS c
+WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = ANY (sqlc.arg(ids)::text[])
+UNION ALL
+SELECT s.id, s.customer_id FROM subscriptions AS s
+WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.id = ANY (sqlc.arg(ids)::text[])
+UNION ALL
+SELECT i.id, i.customer_id FROM invoices AS i
+WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.id = ANY (sqlc.arg(ids)::text[])
+UNION ALL
+SELECT l.id, i.customer_id FROM invoice_lines AS l
+JOIN invoices AS i ON i.tenant_id = l.tenant_id AND i.id = l.invoice_id
+WHERE l.tenant_id = sqlc.arg(tenant_id) AND l.id = ANY (sqlc.arg(ids)::text[])
+UNION ALL
+SELECT g.id, g.customer_id FROM credits AS g
+WHERE g.tenant_id = sqlc.arg(tenant_id) AND g.id = ANY (sqlc.arg(ids)::text[]);

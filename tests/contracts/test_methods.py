@@ -101,6 +101,27 @@ def test_rules_compile_and_refuse_a_request_that_breaks_one(method: Method) -> N
     assert protovalidate.collect_violations(request), request
 
 
+OF_EVERYBODY = {"meter_id", "plan_id", "price_id", "product_id"}
+"""What accounts may name although it is nobody's: the catalog."""
+
+
+@named([method for method in METHODS if method.account])
+def test_accounts_name_nothing_but_what_is_their_own(method: Method) -> None:
+    assert method.account is not None
+    fields = method.request_class.DESCRIPTOR.fields_by_name
+    ids = {name for name in method.account.allowed.intersection(fields) if name.endswith(("_id", "_ids"))}
+    assert ids - {"tenant_id", "request_id"} - OF_EVERYBODY == set(method.account.own)
+    assert [
+        field for name in method.account.allowed.intersection(fields) for field in inner_ids(fields[name])
+    ] == []
+
+
+def inner_ids(field: Any) -> list[str]:
+    """Fields of a message in the request that name something, which nobody would look at."""
+    inner = field.message_type.fields if field.message_type is not None else ()
+    return [one.name for one in inner if one.name.endswith("_id") and one.name != "tax_id"]
+
+
 def rules_of(field: Any) -> Any:
     return field.GetOptions().Extensions[RULES]
 

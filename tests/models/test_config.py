@@ -45,6 +45,8 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("EVENT_BUS_PROVIDER", "carrier-pigeon"),
         ("INVOICE_NUMBER_PREFIX", "inv/2"),
         ("WEBHOOK_MAX_DELAY_SECONDS", "5"),
+        ("RATE_LIMIT_BURST", "0"),
+        ("REDIS_URL", "localhost:6379"),
         ("GRPC_TLS_CERT_FILE", "cert.pem"),
         ("GRPC_TLS_CLIENT_CA_FILE", "ca.pem"),
     ],

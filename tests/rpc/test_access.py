@@ -10,7 +10,7 @@ from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
 from billing.customer.v1 import customer_service_pb2
 from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 
-from corebilling.domains.access.model import PERMISSIONS
+from corebilling.domains.access.model import OF_ONE_ACCOUNT, PERMISSIONS
 from corebilling.domains.access.service import AccessService
 from corebilling.mapping import instant, timestamp
 from corebilling.values.api_key import api_key_id, new_api_key
@@ -379,4 +379,5 @@ async def test_first_platform_key_is_made_only_while_there_is_none(app: App) -> 
 
 
 def test_every_role_has_permissions() -> None:
-    assert set(PERMISSIONS) == {name.removeprefix("ROLE_").lower() for name in pb.Role.keys()[1:]}
+    of_keys = {name.removeprefix("ROLE_").lower() for name in pb.Role.keys()[1:]}
+    assert set(PERMISSIONS) == of_keys | OF_ONE_ACCOUNT

@@ -35,6 +35,7 @@ CONTRACT = {
     "corebilling_api_requests_total": ("counter", {"method", "status"}),
     "corebilling_api_duration_seconds": ("histogram", {"method"}),
     "corebilling_api_rate_limited_total": ("counter", {"method"}),
+    "corebilling_api_rate_limited_alone_total": ("counter", set()),
 }
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 BROKEN = """

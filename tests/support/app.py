@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from corebilling.client import Client
 from corebilling.db.pool import Database
-from corebilling.domains.access.model import allowed
+from corebilling.domains.access.model import OF_ONE_ACCOUNT, allowed
 from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
 from corebilling.domains.customer.service import CustomerService
@@ -24,12 +24,15 @@ from corebilling.domains.customer.servicer import CustomerServicer
 from corebilling.domains.tenant.service import TenantService
 from corebilling.domains.tenant.servicer import TenantServicer
 from corebilling.events import outbox
+from corebilling.rpc.accounts import Accounts
 from corebilling.rpc.authentication import Authentication
 from corebilling.rpc.authorization import Authorization
 from corebilling.rpc.concerns import CallLimits, concerns
 from corebilling.rpc.door import Door
+from corebilling.rpc.issuers import Issuer
 from corebilling.rpc.rate_limit import ProcessRates, Rate, RateLimit
 from corebilling.rpc.server import RpcPolicy, RpcServer
+from corebilling.rpc.tokens import Tokens
 from corebilling.secrets import Secrets
 from corebilling.values.caller import Caller
 from corebilling.values.ids import PLATFORM_TENANT, new_id
@@ -149,6 +152,7 @@ async def running_app(
     rate: Rate | None = None,
     reflection: bool = True,
     interceptors: Sequence[Any] = (),
+    issuers: Sequence[Issuer] = (),
 ) -> AsyncIterator[App]:
     """`extra` adds services, or replaces them; tests call as often as they like unless a rate is given."""
     clock, secrets = FakeClock(), Secrets(MASTER_KEY)
@@ -157,8 +161,9 @@ async def running_app(
     )
     door = Door(pool)
     order = concerns(
-        Authentication(pool, secrets, clock, allowed, keep_s=CACHE_S),
+        Authentication(pool, secrets, clock, Tokens(issuers, clock), allowed, OF_ONE_ACCOUNT, keep_s=CACHE_S),
         Authorization(pool, clock, keep_s=CACHE_S),
+        Accounts(pool),
         limits or CallLimits(max_calls=64, max_response_streams=64, deadline_s=10, stream_deadline_s=10),
         RateLimit(rate, ProcessRates(rate, clock), clock) if rate else None,
     )

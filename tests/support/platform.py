@@ -106,9 +106,9 @@ async def running_platform(database: TestDatabase, **settings: Any) -> AsyncIter
 
 
 @asynccontextmanager
-async def second_process(platform: Platform) -> AsyncIterator[Platform]:
+async def second_process(platform: Platform, **settings: Any) -> AsyncIterator[Platform]:
     """Another server on the same database, for the same tenant: as far as it knows, a process of its own."""
-    async with _open(platform.database, platform.clock) as app:
+    async with _open(platform.database, platform.clock, **settings) as app:
         second = Platform(app, platform.database, platform.clock, platform.tenant_id, platform.tenant_key)
         yield second
         for client in second._clients.values():

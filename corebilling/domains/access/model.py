@@ -20,6 +20,12 @@ class Role(StrEnum):
     OPERATOR = "operator"
     VIEWER = "viewer"
     PLATFORM_ADMIN = "platform_admin"
+    CONSUMER = "consumer"
+    CREATOR = "creator"
+
+
+OF_ONE_ACCOUNT = frozenset({Role.CONSUMER, Role.CREATOR})
+"""Roles of people to whom nothing but one account is open; by token alone, no key has them."""
 
 
 _READS = frozenset(
@@ -72,8 +78,22 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     Role.BILLING_ADMIN: _READS | _OPERATIONS | _BILLING,
     Role.OWNER: _READS | _OPERATIONS | _BILLING | _OWNERSHIP,
     Role.PLATFORM_ADMIN: _READS | _OPERATIONS | _BILLING | _OWNERSHIP | _PLATFORM,
+    Role.CONSUMER: frozenset(
+        {
+            "catalog.read",
+            "credit.read",
+            "customer.read",
+            "customer.write",
+            "invoice.read",
+            "subscription.read",
+            "subscription.write",
+            "usage.read",
+        }
+    ),
+    Role.CREATOR: frozenset({"catalog.read"}),
 }
-"""What each role may do: the permissions that methods declare."""
+"""What each role may do: the permissions that methods declare. Roles of one account may call
+only those methods that have an account policy too."""
 
 
 def check_scopes(role: str, scopes: Iterable[str]) -> list[str]:

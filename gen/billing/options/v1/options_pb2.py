@@ -25,21 +25,23 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n billing/options/v1/options.proto\x12\x12\x62illing.options.v1\x1a google/protobuf/descriptor.proto\"\xb4\x01\n\x0cMethodPolicy\x12\x1e\n\npermission\x18\x01 \x01(\tR\npermission\x12#\n\rtenant_scoped\x18\x02 \x01(\x08R\x0ctenantScoped\x12\x41\n\x0bidempotency\x18\x03 \x01(\x0e\x32\x1f.billing.options.v1.IdempotencyR\x0bidempotency\x12\x1c\n\tsensitive\x18\x04 \x01(\x08R\tsensitive\"\xa5\x01\n\nHttpPolicy\x12\x16\n\x06status\x18\x01 \x01(\x05R\x06status\x12#\n\rcreated_field\x18\x02 \x01(\tR\x0c\x63reatedField\x12\x32\n\x05\x66iles\x18\x03 \x03(\x0b\x32\x1c.billing.options.v1.HttpFileR\x05\x66iles\x12&\n\x0f\x66ile_name_field\x18\x04 \x01(\tR\rfileNameField\"C\n\x08HttpFile\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12!\n\x0c\x63ontent_type\x18\x02 \x01(\tR\x0b\x63ontentType\"%\n\tEventType\x12\x18\n\x07subject\x18\x01 \x01(\tR\x07subject*t\n\x0bIdempotency\x12\x1b\n\x17IDEMPOTENCY_UNSPECIFIED\x10\x00\x12\x14\n\x10IDEMPOTENCY_READ\x10\x01\x12\x1a\n\x16IDEMPOTENCY_REQUEST_ID\x10\x02\x12\x16\n\x12IDEMPOTENCY_BY_KEY\x10\x03:Z\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\x0b\x32 .billing.options.v1.MethodPolicyR\x06policy:T\n\x04http\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32\x1e.billing.options.v1.HttpPolicyR\x04http:V\n\x05\x65vent\x12\x1f.google.protobuf.MessageOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x1d.billing.options.v1.EventTypeR\x05\x65vent:7\n\x06secret\x12\x1d.google.protobuf.FieldOptions\x18\xb6\x87\x03 \x01(\x08R\x06secretb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n billing/options/v1/options.proto\x12\x12\x62illing.options.v1\x1a google/protobuf/descriptor.proto\"5\n\rAccountPolicy\x12\x10\n\x03own\x18\x01 \x03(\tR\x03own\x12\x12\n\x04\x66ree\x18\x02 \x03(\tR\x04\x66ree\"\xf1\x01\n\x0cMethodPolicy\x12\x1e\n\npermission\x18\x01 \x01(\tR\npermission\x12#\n\rtenant_scoped\x18\x02 \x01(\x08R\x0ctenantScoped\x12\x41\n\x0bidempotency\x18\x03 \x01(\x0e\x32\x1f.billing.options.v1.IdempotencyR\x0bidempotency\x12\x1c\n\tsensitive\x18\x04 \x01(\x08R\tsensitive\x12;\n\x07\x61\x63\x63ount\x18\x05 \x01(\x0b\x32!.billing.options.v1.AccountPolicyR\x07\x61\x63\x63ount\"\xa5\x01\n\nHttpPolicy\x12\x16\n\x06status\x18\x01 \x01(\x05R\x06status\x12#\n\rcreated_field\x18\x02 \x01(\tR\x0c\x63reatedField\x12\x32\n\x05\x66iles\x18\x03 \x03(\x0b\x32\x1c.billing.options.v1.HttpFileR\x05\x66iles\x12&\n\x0f\x66ile_name_field\x18\x04 \x01(\tR\rfileNameField\"C\n\x08HttpFile\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12!\n\x0c\x63ontent_type\x18\x02 \x01(\tR\x0b\x63ontentType\"%\n\tEventType\x12\x18\n\x07subject\x18\x01 \x01(\tR\x07subject*t\n\x0bIdempotency\x12\x1b\n\x17IDEMPOTENCY_UNSPECIFIED\x10\x00\x12\x14\n\x10IDEMPOTENCY_READ\x10\x01\x12\x1a\n\x16IDEMPOTENCY_REQUEST_ID\x10\x02\x12\x16\n\x12IDEMPOTENCY_BY_KEY\x10\x03:Z\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\x0b\x32 .billing.options.v1.MethodPolicyR\x06policy:T\n\x04http\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32\x1e.billing.options.v1.HttpPolicyR\x04http:V\n\x05\x65vent\x12\x1f.google.protobuf.MessageOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x1d.billing.options.v1.EventTypeR\x05\x65vent:7\n\x06secret\x12\x1d.google.protobuf.FieldOptions\x18\xb6\x87\x03 \x01(\x08R\x06secretb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.options.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_IDEMPOTENCY']._serialized_start=549
-  _globals['_IDEMPOTENCY']._serialized_end=665
-  _globals['_METHODPOLICY']._serialized_start=91
-  _globals['_METHODPOLICY']._serialized_end=271
-  _globals['_HTTPPOLICY']._serialized_start=274
-  _globals['_HTTPPOLICY']._serialized_end=439
-  _globals['_HTTPFILE']._serialized_start=441
-  _globals['_HTTPFILE']._serialized_end=508
-  _globals['_EVENTTYPE']._serialized_start=510
-  _globals['_EVENTTYPE']._serialized_end=547
+  _globals['_IDEMPOTENCY']._serialized_start=665
+  _globals['_IDEMPOTENCY']._serialized_end=781
+  _globals['_ACCOUNTPOLICY']._serialized_start=90
+  _globals['_ACCOUNTPOLICY']._serialized_end=143
+  _globals['_METHODPOLICY']._serialized_start=146
+  _globals['_METHODPOLICY']._serialized_end=387
+  _globals['_HTTPPOLICY']._serialized_start=390
+  _globals['_HTTPPOLICY']._serialized_end=555
+  _globals['_HTTPFILE']._serialized_start=557
+  _globals['_HTTPFILE']._serialized_end=624
+  _globals['_EVENTTYPE']._serialized_start=626
+  _globals['_EVENTTYPE']._serialized_end=663
 # @@protoc_insertion_point(module_scope)

@@ -27,17 +27,27 @@ event: _descriptor.FieldDescriptor
 SECRET_FIELD_NUMBER: _ClassVar[int]
 secret: _descriptor.FieldDescriptor
 
+class AccountPolicy(_message.Message):
+    __slots__ = ("own", "free")
+    OWN_FIELD_NUMBER: _ClassVar[int]
+    FREE_FIELD_NUMBER: _ClassVar[int]
+    own: _containers.RepeatedScalarFieldContainer[str]
+    free: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, own: _Optional[_Iterable[str]] = ..., free: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class MethodPolicy(_message.Message):
-    __slots__ = ("permission", "tenant_scoped", "idempotency", "sensitive")
+    __slots__ = ("permission", "tenant_scoped", "idempotency", "sensitive", "account")
     PERMISSION_FIELD_NUMBER: _ClassVar[int]
     TENANT_SCOPED_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_FIELD_NUMBER: _ClassVar[int]
     SENSITIVE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     permission: str
     tenant_scoped: bool
     idempotency: Idempotency
     sensitive: bool
-    def __init__(self, permission: _Optional[str] = ..., tenant_scoped: _Optional[bool] = ..., idempotency: _Optional[_Union[Idempotency, str]] = ..., sensitive: _Optional[bool] = ...) -> None: ...
+    account: AccountPolicy
+    def __init__(self, permission: _Optional[str] = ..., tenant_scoped: _Optional[bool] = ..., idempotency: _Optional[_Union[Idempotency, str]] = ..., sensitive: _Optional[bool] = ..., account: _Optional[_Union[AccountPolicy, _Mapping]] = ...) -> None: ...
 
 class HttpPolicy(_message.Message):
     __slots__ = ("status", "created_field", "files", "file_name_field")

@@ -153,6 +153,28 @@ class ErrorReason(betterproto2.Enum):
     NOT_FOUND {api_key_id}.
     """
 
+    TOKEN_INVALID = 112
+    """
+    UNAUTHENTICATED {problem}: size, form, issuer, algorithm, key, signature, audience, claims, expired or early. Get a
+    token of an issuer that this server trusts.
+    """
+
+    ISSUER_UNAVAILABLE = 113
+    """
+    UNAVAILABLE, with RetryInfo. The issuer's keys cannot be read now; repeat the call.
+    """
+
+    FIELD_NOT_YOURS = 114
+    """
+    PERMISSION_DENIED {field}. Consumers leave the field unset: the tenant decides on it.
+    """
+
+    NOT_IN_ACCOUNT = 115
+    """
+    NOT_FOUND {field}. Nothing that the field names belongs to the caller's account; a consumer without a customer
+    is registered first.
+    """
+
     API_KEY_NOT_ROTATABLE = 111
     """
     FAILED_PRECONDITION {api_key_id, status}. A key that was revoked, rotated or has expired is not rotated; create a
@@ -715,6 +737,10 @@ class ErrorReason(betterproto2.Enum):
             101: "ERROR_REASON_TENANT_SLUG_TAKEN",
             102: "ERROR_REASON_TENANT_CLOCK_INVALID",
             110: "ERROR_REASON_API_KEY_NOT_FOUND",
+            112: "ERROR_REASON_TOKEN_INVALID",
+            113: "ERROR_REASON_ISSUER_UNAVAILABLE",
+            114: "ERROR_REASON_FIELD_NOT_YOURS",
+            115: "ERROR_REASON_NOT_IN_ACCOUNT",
             111: "ERROR_REASON_API_KEY_NOT_ROTATABLE",
             120: "ERROR_REASON_CUSTOMER_NOT_FOUND",
             121: "ERROR_REASON_CUSTOMER_EXTERNAL_ID_TAKEN",
@@ -848,6 +874,10 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_TENANT_SLUG_TAKEN": 101,
             "ERROR_REASON_TENANT_CLOCK_INVALID": 102,
             "ERROR_REASON_API_KEY_NOT_FOUND": 110,
+            "ERROR_REASON_TOKEN_INVALID": 112,
+            "ERROR_REASON_ISSUER_UNAVAILABLE": 113,
+            "ERROR_REASON_FIELD_NOT_YOURS": 114,
+            "ERROR_REASON_NOT_IN_ACCOUNT": 115,
             "ERROR_REASON_API_KEY_NOT_ROTATABLE": 111,
             "ERROR_REASON_CUSTOMER_NOT_FOUND": 120,
             "ERROR_REASON_CUSTOMER_EXTERNAL_ID_TAKEN": 121,

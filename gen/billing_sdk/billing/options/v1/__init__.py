@@ -3,7 +3,7 @@
 # plugin: python-betterproto2
 # This file has been @generated
 
-__all__ = ("EventType", "HttpFile", "HttpPolicy", "Idempotency", "MethodPolicy")
+__all__ = ("AccountPolicy", "EventType", "HttpFile", "HttpPolicy", "Idempotency", "MethodPolicy")
 
 from dataclasses import dataclass
 
@@ -55,6 +55,29 @@ class Idempotency(betterproto2.Enum):
             "IDEMPOTENCY_REQUEST_ID": 2,
             "IDEMPOTENCY_BY_KEY": 3,
         }
+
+
+@dataclass(eq=False, repr=False)
+class AccountPolicy(betterproto2.Message):
+    """
+    How the people whom an account belongs to may call a method: consumers a customer's, creators their own. They hold
+    tokens, and see and change nothing of anybody else's.
+    """
+
+    own: "list[str]" = betterproto2.field(1, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Fields of the request that name their account, or something of it: `customer_id` and `external_id` are filled in
+    when they are empty, and what any of them names must be the account's own. None: the method shows what everybody
+    may know, as prices.
+    """
+
+    free: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Further fields that they may set, beside pages and request ids. All others are the tenant's to decide.
+    """
+
+
+default_message_pool.register_message("billing.options.v1", "AccountPolicy", AccountPolicy)
 
 
 @dataclass(eq=False, repr=False)
@@ -140,6 +163,11 @@ class MethodPolicy(betterproto2.Message):
     sensitive: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
     """
     The response shows a secret once; its stored copy is redacted.
+    """
+
+    account: "AccountPolicy | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Without it, only the tenant's staff and services may call the method.
     """
 
 

@@ -1,0 +1,264 @@
+"""What people may do by token: a consumer with what is their own, and with nothing of anybody else's."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from billing.catalog.v1 import catalog_service_pb2
+from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from billing.credit.v1 import credit_service_pb2
+from billing.credit.v1.credit_service_pb2_grpc import CreditServiceStub
+from billing.customer.v1 import customer_service_pb2
+from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
+from billing.invoice.v1 import invoice_service_pb2
+from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from billing.ledger.v1 import ledger_service_pb2
+from billing.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
+from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
+from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
+from billing.usage.v1 import usage_service_pb2
+from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from corebilling.values.ids import new_id
+from tests.support.app import Refusal, refused
+from tests.support.catalog import new_customer, new_price, new_product, subscribe
+from tests.support.invoice import invoices_of
+from tests.support.issuer import SECRET, TestIssuer, bearer
+from tests.support.platform import Platform, running_platform
+from tests.support.postgres import TestDatabase
+
+STUBS: dict[str, Any] = {
+    "catalog": CatalogServiceStub,
+    "credit": CreditServiceStub,
+    "customer": CustomerServiceStub,
+    "invoice": InvoiceServiceStub,
+    "ledger": LedgerServiceStub,
+    "subscription": SubscriptionServiceStub,
+    "usage": UsageServiceStub,
+}
+REQUESTS: dict[str, Any] = {
+    "catalog": catalog_service_pb2,
+    "credit": credit_service_pb2,
+    "customer": customer_service_pb2,
+    "invoice": invoice_service_pb2,
+    "ledger": ledger_service_pb2,
+    "subscription": subscription_service_pb2,
+    "usage": usage_service_pb2,
+}
+
+
+@dataclass
+class Person:
+    """Somebody with a token, and what belongs to their account."""
+
+    platform: Platform
+    token: str
+    customer_id: str = ""
+    subscription_id: str = ""
+    invoice_id: str = ""
+
+    async def call(self, domain: str, method: str, **fields: Any) -> Any:
+        request_class = getattr(REQUESTS[domain], f"{method}Request")
+        if "request_id" in request_class.DESCRIPTOR.fields_by_name:
+            fields = {"request_id": new_id("req"), **fields}
+        stub = self.platform.stub(STUBS[domain], key="")
+        return await getattr(stub, method)(request_class(**fields), metadata=bearer(self.token))
+
+    async def refused(self, domain: str, method: str, **fields: Any) -> Refusal:
+        return await refused(self.call(domain, method, **fields))
+
+
+@dataclass
+class Market:
+    platform: Platform
+    issuer: TestIssuer
+    ada: Person
+    bob: Person
+    plan_id: str
+
+
+@pytest.fixture
+async def market(database: TestDatabase) -> AsyncIterator[Market]:
+    """Ada and Bob, each with a subscription and an invoice, and a plan."""
+    async with running_platform(database, jwt_secret=SECRET) as platform:
+        issuer = TestIssuer(platform.clock, platform.tenant_id)
+        price = await new_price(platform, (await new_product(platform)).id, "fee")
+        people = []
+        for name in ("ada", "bob"):
+            customer = await new_customer(platform, external_id=name)
+            subscription = await subscribe(platform, price, customer_id=customer.id)
+            people.append(Person(platform, "", customer.id, subscription.id))
+        await platform.pass_time(days=40)
+        for person, name in zip(people, ("ada", "bob"), strict=True):
+            person.invoice_id = (await invoices_of(platform, person.subscription_id))[0].id
+            person.token = issuer.token("consumer", name)
+        plan = await platform.stub(CatalogServiceStub).CreatePlan(
+            catalog_service_pb2.CreatePlanRequest(
+                request_id=new_id("req"),
+                code="basic",
+                name="Basic",
+                items=[{"price_id": price.id}],
+            )
+        )
+        ada, bob = people
+        yield Market(platform, issuer, ada, bob, plan.plan.id)
+
+
+async def test_consumer_sees_what_is_their_own(market: Market) -> None:
+    ada = market.ada
+    assert (
+        await ada.call("customer", "GetCustomer", customer_id=ada.customer_id)
+    ).customer.external_id == "ada"
+    listed = await ada.call("subscription", "ListSubscriptions")
+    assert [one.id for one in listed.subscriptions] == [ada.subscription_id]
+    listed = await ada.call("invoice", "ListInvoices", page_size=10)
+    assert {one.customer_id for one in listed.invoices} == {ada.customer_id}
+    got = await ada.call("invoice", "GetInvoice", invoice_id=ada.invoice_id)
+    assert got.invoice.id == ada.invoice_id
+    line = got.invoice.lines[0].id
+    assert (await ada.call("invoice", "ExplainLine", invoice_line_id=line)).explanation
+    await ada.call("invoice", "RenderInvoice", invoice_id=ada.invoice_id)
+    await ada.call("invoice", "ListCreditNotes")
+    await ada.call("usage", "ListUsageTotals", subscription_id=ada.subscription_id)
+    await ada.call("credit", "GetCreditBalance")
+    await ada.call("credit", "ListCredits")
+    plans = await ada.call("catalog", "ListPlans", code="basic")
+    assert [plan.id for plan in plans.plans] == [market.plan_id]
+
+
+async def test_what_is_somebody_elses_does_not_exist(market: Market) -> None:
+    """The same answer as for what nobody has: nothing tells whether it is there."""
+    ada, bob = market.ada, market.bob
+    line = (await bob.call("invoice", "GetInvoice", invoice_id=bob.invoice_id)).invoice.lines[0].id
+    tried = [
+        ("customer", "GetCustomer", {"customer_id": bob.customer_id}),
+        ("customer", "UpdateCustomer", {"customer_id": bob.customer_id}),
+        ("subscription", "GetSubscription", {"subscription_id": bob.subscription_id}),
+        ("subscription", "ListSubscriptions", {"customer_id": bob.customer_id}),
+        ("subscription", "CreateSubscription", {"customer_id": bob.customer_id, "plan_id": market.plan_id}),
+        ("subscription", "ChangeSubscription", {"subscription_id": bob.subscription_id}),
+        ("subscription", "CancelSubscription", {"subscription_id": bob.subscription_id}),
+        ("invoice", "GetInvoice", {"invoice_id": bob.invoice_id}),
+        ("invoice", "ListInvoices", {"customer_id": bob.customer_id}),
+        ("invoice", "ListInvoices", {"subscription_id": bob.subscription_id}),
+        ("invoice", "ListInvoices", {"customer_id": ada.customer_id, "subscription_id": bob.subscription_id}),
+        ("invoice", "ListCreditNotes", {"invoice_id": bob.invoice_id}),
+        ("invoice", "PreviewInvoice", {"subscription_id": bob.subscription_id}),
+        ("invoice", "RenderInvoice", {"invoice_id": bob.invoice_id}),
+        ("invoice", "ExplainLine", {"invoice_line_id": line}),
+        ("usage", "ListUsageTotals", {"subscription_id": bob.subscription_id}),
+        ("usage", "ListUsageBuckets", {"subscription_id": bob.subscription_id}),
+        ("credit", "GetCreditBalance", {"customer_id": bob.customer_id}),
+    ]
+    for domain, method, fields in tried:
+        foreign = await ada.refused(domain, method, **fields)
+        assert (foreign.code, foreign.reason) == ("NOT_FOUND", "NOT_IN_ACCOUNT"), method
+        last = list(fields)[-1] if "plan_id" not in fields else "customer_id"
+        for nobodys in ("nobody's", "x" * 5000, "nul\0"):
+            nothing = await ada.refused(domain, method, **{**fields, last: nobodys})
+            assert (nothing.code, nothing.reason) in (
+                ("NOT_FOUND", "NOT_IN_ACCOUNT"),
+                ("INVALID_ARGUMENT", "REQUEST_INVALID"),
+            ), method
+        absent = await ada.refused(domain, method, **{**fields, last: "absent"})
+        assert (absent.reason, absent.message, absent.facts) == (
+            foreign.reason,
+            foreign.message,
+            foreign.facts,
+        ), method
+    states = await market.platform.rows("SELECT DISTINCT state FROM subscriptions")
+    assert [row["state"] for row in states] == ["active"]
+
+
+async def test_consumer_changes_what_is_their_own(market: Market) -> None:
+    ada = market.ada
+    created = await ada.call("subscription", "CreateSubscription", plan_id=market.plan_id)
+    assert created.subscription.customer_id == ada.customer_id
+    (event,) = (await market.platform.events("subscription.created"))[2:]
+    assert event.subscription_id == created.subscription.id
+    canceled = await ada.call("subscription", "CancelSubscription", subscription_id=ada.subscription_id)
+    assert canceled.subscription.state == subscription_pb2.SUBSCRIPTION_STATE_CANCELED
+    updated = await ada.call(
+        "customer",
+        "UpdateCustomer",
+        customer_id=ada.customer_id,
+        details=customer_service_pb2.CustomerDetails(name="Ada L."),
+        update_mask=FieldMask(paths=["name"]),
+    )
+    assert updated.customer.name == "Ada L."
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("trial_days", 3650),
+        ("start_at", Timestamp(seconds=1)),
+        ("minimum_commitment_minor", 1),
+        ("billing_day", 5),
+        ("items", [subscription_service_pb2.NewSubscriptionItem(price_id="price")]),
+    ],
+)
+async def test_terms_are_the_tenants_to_decide(market: Market, field: str, value: Any) -> None:
+    refusal = await market.ada.refused(
+        "subscription", "CreateSubscription", plan_id=market.plan_id, **{field: value}
+    )
+    assert (refusal.code, refusal.reason) == ("PERMISSION_DENIED", "FIELD_NOT_YOURS")
+    assert refusal.facts == {"field": field}
+
+
+async def test_consumer_registers_as_themselves(market: Market) -> None:
+    platform = market.platform
+    eve = Person(platform, market.issuer.token("consumer", "eve"))
+    for domain, method in (("subscription", "ListSubscriptions"), ("credit", "GetCreditBalance")):
+        refusal = await eve.refused(domain, method)
+        assert (refusal.reason, refusal.facts) == ("NOT_IN_ACCOUNT", {"field": "customer_id"})
+    details = customer_service_pb2.CustomerDetails(name="Eve")
+    refusal = await eve.refused("customer", "RegisterCustomer", external_id="ada", details=details)
+    assert (refusal.code, refusal.reason) == ("NOT_FOUND", "NOT_IN_ACCOUNT")
+    registered = await eve.call("customer", "RegisterCustomer", details=details, currency="EUR")
+    assert registered.created
+    assert registered.customer.external_id == "eve"
+    assert list((await eve.call("subscription", "ListSubscriptions")).subscriptions) == []
+
+
+async def test_nameless_consumer_has_no_account(market: Market) -> None:
+    token = market.issuer.token("consumer", cognito__username=None)
+    nobody = Person(market.platform, token)
+    assert (await nobody.refused("subscription", "ListSubscriptions")).reason == "NOT_IN_ACCOUNT"
+    details = customer_service_pb2.CustomerDetails(name="Nobody")
+    refusal = await nobody.refused("customer", "RegisterCustomer", details=details)
+    assert (refusal.reason, refusal.fields) == ("REQUEST_INVALID", ("external_id",))
+
+
+async def test_call_about_nothing_of_theirs_is_refused(market: Market) -> None:
+    for domain, method, field in (
+        ("invoice", "PreviewInvoice", "subscription_id"),
+        ("invoice", "GetInvoice", "invoice_id"),
+        ("usage", "ListUsageTotals", "subscription_id"),
+    ):
+        refusal = await market.ada.refused(domain, method)
+        assert (refusal.reason, refusal.fields) == ("REQUEST_INVALID", (field,))
+
+
+async def test_what_has_no_account_policy_is_for_the_tenant_alone(market: Market) -> None:
+    for user_type in ("consumer", "creator"):
+        person = Person(market.platform, market.issuer.token(user_type, "ada"))
+        for domain, method, fields in (
+            ("customer", "CreateCustomer", {"details": {"name": "x"}}),
+            ("customer", "ListCustomers", {}),
+            ("invoice", "VoidInvoice", {"invoice_id": market.ada.invoice_id}),
+            ("catalog", "ListPrices", {}),
+            ("ledger", "ListAccounts", {}),
+        ):
+            refusal = await person.refused(domain, method, **fields)
+            assert (refusal.code, refusal.reason) == ("PERMISSION_DENIED", "PERMISSION_MISSING"), method
+
+
+async def test_creator_sees_the_catalog_and_no_customers(market: Market) -> None:
+    creator = Person(market.platform, market.issuer.token("creator", "ada"))
+    assert (await creator.call("catalog", "ListPlans")).plans
+    refusal = await creator.refused("invoice", "ListInvoices")
+    assert (refusal.code, refusal.reason) == ("PERMISSION_DENIED", "PERMISSION_MISSING")
