@@ -45,6 +45,7 @@ ifneq ($(SQL),)
 	sqlc generate
 endif
 	python tools/event_catalogue.py
+	python tools/openapi_document.py
 
 .PHONY: format
 format: $(INSTALLED) $(CONTRACTS) ## format Python and proto files, fix what ruff can
@@ -63,6 +64,7 @@ verify: $(INSTALLED) $(CONTRACTS) ## check format, lint, types, import rules, co
 	python tools/generate.py --check
 	sqlc diff
 	python tools/event_catalogue.py --check
+	python tools/openapi_document.py --check
 	@if [ -f $(RELEASED) ]; then echo buf breaking proto --against $(RELEASED); buf breaking proto --against $(RELEASED); \
 	else echo "$(RELEASED) does not exist: no released contract to break"; fi
 

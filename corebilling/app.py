@@ -34,6 +34,7 @@ from corebilling.events.dispatcher import CONNECTION_SETTINGS, Dispatcher
 from corebilling.events.leases import ShardLeases
 from corebilling.events.router import Router
 from corebilling.events.tail import Tail
+from corebilling.http import reference
 from corebilling.http.server import HttpServer
 from corebilling.rpc.accounts import Accounts
 from corebilling.rpc.authentication import Authentication
@@ -162,7 +163,7 @@ class App:
                     secrets,
                     lambda: settings.public_url or http_address,
                 )
-                pages = hosted.routes()
+                pages = [*hosted.routes(), *reference.pages()]
                 servicers = services.servicers(door, tail, view, table, settings, printer, hosted)
                 passed = concerns(
                     Authentication(

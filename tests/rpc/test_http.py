@@ -50,6 +50,12 @@ async def test_metrics_count_calls_by_method_and_status(platform: Platform) -> N
     assert f"corebilling_api_duration_seconds_count{{{method}}}" in metrics
 
 
+async def test_the_reference_is_served_to_everybody(platform: Platform) -> None:
+    for path, beginning in (("/openapi.yaml", "# Generated"), ("/docs", "<!doctype html>")):
+        status, body = await get(platform, path)
+        assert (status, body.startswith(beginning)) == (200, True)
+
+
 async def test_taken_port_is_named(platform: Platform) -> None:
     port = int(platform.app.http_address.rpartition(":")[2])
 
