@@ -244,6 +244,7 @@ class Customer:
     tax_id: str
     address: Json | None
     consolidate_invoices: bool
+    erased_at: datetime.datetime | None
     created_at: datetime.datetime
     updated_at: datetime.datetime
     version: int
@@ -379,6 +380,7 @@ class Invoice:
     paid_at: datetime.datetime | None
     voided_at: datetime.datetime | None
     written_off_at: datetime.datetime | None
+    bill_to: Json | None
     created_at: datetime.datetime
     version: int
     subtotal_minor: int

@@ -121,7 +121,7 @@ CALL audit_table('features', '{subject_id,code}');
 CALL audit_table('coupons', '{id}');
 CALL audit_table('discounts', '{id}');
 CALL audit_table('credits', '{id}');
-CALL audit_table('invoices', '{id}');
+CALL audit_table('invoices', '{id}', '{bill_to}');
 CALL audit_table('invoice_payments', '{id}');
 CALL audit_table('credit_notes', '{id}');
 CALL audit_table('webhooks', '{id}', '{secret_ciphertext,previous_secret_ciphertext}');

@@ -69,7 +69,7 @@ _BILLING = frozenset(
         "usage.write",
     }
 )
-_OWNERSHIP = frozenset({"api_key.write"})
+_OWNERSHIP = frozenset({"api_key.write", "customer.erase"})
 _PLATFORM = frozenset({"tenant.list", "tenant.write"})
 
 PERMISSIONS: Mapping[str, frozenset[str]] = {
