@@ -35,6 +35,7 @@ from corebilling.events.leases import ShardLeases
 from corebilling.events.router import Router
 from corebilling.events.tail import Tail
 from corebilling.http import reference
+from corebilling.http.door import HttpDoor
 from corebilling.http.server import HttpServer
 from corebilling.rpc.accounts import Accounts
 from corebilling.rpc.authentication import Authentication
@@ -153,6 +154,7 @@ class App:
 
             grpc_address, http_address, new_platform_key = "", "", None
             pages: Sequence[RouteDef] = ()
+            door_to_http: HttpDoor | None = None
             if "api" in roles:
                 door = Door(database)
                 new_platform_key = await _platform_key(database, services.access, always=issue_platform_key)
@@ -164,13 +166,14 @@ class App:
                     lambda: settings.public_url or http_address,
                 )
                 pages = [*hosted.routes(), *reference.pages()]
-                servicers = services.servicers(door, tail, view, table, settings, printer, hosted)
+                tokens = Tokens(policies.issuers(settings), clock)
+                servicers = services.servicers(door, tail, view, table, settings, printer, hosted, tokens)
                 passed = concerns(
                     Authentication(
                         database,
                         secrets,
                         clock,
-                        Tokens(policies.issuers(settings), clock),
+                        tokens,
                         allowed,
                         OF_ONE_ACCOUNT,
                         keep_s=settings.credential_cache_seconds,
@@ -183,14 +186,25 @@ class App:
                 server = RpcServer(servicers, passed, policies.rpc_policy(settings), call_interceptors())
                 grpc_address = f"{settings.host}:{await server.start()}"
                 stack.push_async_callback(server.stop, settings.grpc_stop_grace_seconds)
-                # First, so that streams have ended when the server waits for its calls.
-                stack.push_async_callback(tail.stop)
-                stack.push_async_callback(entitlement_tail.stop)
-                stack.push_async_callback(view.stop)
+                door_to_http = HttpDoor(
+                    server.receivers,
+                    policies.cors(settings),
+                    body_timeout_s=settings.http_body_timeout_seconds,
+                )
 
-            http = HttpServer(settings.host, settings.port, lambda: _problem(database), pages)
+            http = HttpServer(
+                settings.host,
+                settings.port,
+                lambda: _problem(database),
+                pages,
+                door_to_http,
+                stop_grace_s=settings.grpc_stop_grace_seconds,
+            )
             http_address = f"http://{settings.host}:{await http.start()}"
             stack.push_async_callback(http.stop)
+            # First, so that streams have ended when the servers wait for their calls.
+            for watching in (tail, entitlement_tail, view):
+                stack.push_async_callback(watching.stop)
 
             yield App(
                 roles,

@@ -1,14 +1,16 @@
-"""A gRPC channel that carries a credential: what the commands and the examples call the server with."""
+"""The generated stubs with a credential: what the commands, which print any message, call the server with.
+
+Programs use `billing_sdk`, which repeats calls and raises typed errors.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import grpc
 
-DEFAULT_TARGET = "127.0.0.1:50051"
+from corebilling.sdk.connection import open_channel
 
-# Usage batches and PDFs stay below it; the server refuses more.
-_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+DEFAULT_TARGET = "127.0.0.1:50051"
 
 Stub = TypeVar("Stub")
 
@@ -17,17 +19,7 @@ class Client:
     """An open channel to one server, with one API key."""
 
     def __init__(self, target: str, api_key: str) -> None:
-        options = [
-            ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-            # gRPC's own default grows to two minutes: long after a server is back.
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-        ]
-        # A call waits while the server restarts instead of failing at once.
-        self._channel = grpc.aio.insecure_channel(
-            target, options=options, interceptors=_credential(api_key) if api_key else []
-        )
+        self._channel = open_channel(target, tls=None, interceptors=_credential(api_key) if api_key else [])
 
     def stub(self, stub_class: Callable[[grpc.aio.Channel], Stub]) -> Stub:
         """A stub of this class on the channel; its calls carry the key."""

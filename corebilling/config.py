@@ -106,6 +106,10 @@ class Settings(BaseSettings):
     redis_url: SecretStr = SecretStr("")
     # How long calls in progress may take to end when the server stops.
     grpc_stop_grace_seconds: Seconds = 10
+    # How long the body of a request may take to arrive, and a stream of requests may be silent.
+    http_body_timeout_seconds: Seconds = 15
+    # Whose pages may call from a browser: origins as https://app.example.com, separated by commas; * for any.
+    http_cors_origins: str = Field("", pattern=r"^(\*|https?://[^/\s,]+(,https?://[^/\s,]+)*)?$")
     # How long a verified key, and a tenant that exists, is believed in without another look.
     credential_cache_seconds: float = Field(3, ge=0, le=60)
     # And what a customer may do, at most: events tell of changes long before.

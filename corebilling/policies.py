@@ -10,6 +10,7 @@ from corebilling.events.dispatcher import DispatcherPolicy
 from corebilling.events.envelope import SHARDS
 from corebilling.events.router import RouterPolicy
 from corebilling.events.tail import TailPolicy
+from corebilling.http.cors import Cors
 from corebilling.rpc.concerns import CallLimits
 from corebilling.rpc.issuers import Issuer, read_issuers
 from corebilling.rpc.rate_limit import Rate
@@ -85,6 +86,10 @@ def rpc_policy(settings: Settings) -> RpcPolicy:
         reflection=settings.grpc_reflection,
         tls=tls,
     )
+
+
+def cors(settings: Settings) -> Cors:
+    return Cors(frozenset(filter(None, settings.http_cors_origins.split(","))))
 
 
 def dispatcher_policy(settings: Settings) -> DispatcherPolicy:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from corebilling import policies
 from corebilling.config import Settings
+from corebilling.domains.access.explanation_service import ExplanationService
 from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
 from corebilling.domains.audit.service import AuditService
@@ -71,6 +72,8 @@ from corebilling.domains.webhook.servicer import WebhookServicer
 from corebilling.events.handling import Handler
 from corebilling.events.tail import Tail
 from corebilling.rpc.door import Door
+from corebilling.rpc.method import find_method
+from corebilling.rpc.tokens import Tokens
 from corebilling.secrets import Secrets
 from corebilling.values.subject import ANY_SUBJECT
 
@@ -124,12 +127,15 @@ class Services:
         settings: Settings,
         printer: InvoicePrinter,
         hosted: HostedInvoices,
+        tokens: Tokens,
     ) -> Mapping[str, object]:
         """By the full names of their services."""
         names = {subject: [one.name for one in several] for subject, several in table.items()}
         stream_s = policies.stream_s(settings)
         return {
-            "billing.access.v1.AccessService": AccessServicer(door, self.access),
+            "billing.access.v1.AccessService": AccessServicer(
+                door, self.access, ExplanationService(find_method, tokens)
+            ),
             "billing.audit.v1.AuditService": AuditServicer(door, self.audit),
             "billing.branding.v1.BrandingService": BrandingServicer(door, BrandingService()),
             "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),

@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from billing.usage.v1 import usage_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from corebilling.sdk.usage_key import content_hash, derived_key
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = re.compile(
@@ -163,23 +164,12 @@ def parse_time(text: str) -> Timestamp:
 def derive_key(record: usage_pb2.UsageRecord, earlier: Counter[bytes]) -> str:
     """A UUID of version 7 made of the record alone; counts the record among the `earlier` ones."""
     at = record.recorded_at
-    parts = (
-        record.subscription_id,
-        record.meter_code,
-        record.quantity,
-        str(at.seconds),
-        str(at.nanos),
-        *(part for name in sorted(record.properties) for part in (name, record.properties[name])),
+    content = content_hash(
+        record.subscription_id, record.meter_code, record.quantity, at.seconds, at.nanos, record.properties
     )
-    content = blake2b("\0".join(parts).encode(), digest_size=16).digest()
     number = earlier[content]
     earlier[content] += 1
-    digest = blake2b(content + number.to_bytes(8), digest_size=10).digest()
-    random_bits = int.from_bytes(digest) >> 6
-    milliseconds = (at.seconds * 1000 + at.nanos // 1_000_000) & (1 << 48) - 1
-    value = milliseconds << 80 | 7 << 76 | (random_bits >> 62) << 64 | 2 << 62 | random_bits & (1 << 62) - 1
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return derived_key(at.seconds, at.nanos, content, number)
 
 
 def _text(row: Row, column: str) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,10 +12,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
 from billing.usage.v1 import usage_pb2
 from billing.usage.v1 import usage_service_pb2 as rpc
 
+from corebilling.sdk.retry import Patience, Retry, repeated
 from corebilling.usage_file import ColumnMapping, FileRecord, UsageFile
 
 if TYPE_CHECKING:
@@ -24,19 +23,11 @@ if TYPE_CHECKING:
 
 BATCH_RECORDS = 1000
 MAX_BATCHES_IN_FLIGHT = 4
-MAX_ATTEMPTS = 8
 MAX_PROBLEMS = 10
-CALL_TIMEOUT_S = 30.0
+# Of a batch, with all its attempts.
+BATCH_TIMEOUT_S = 120.0
 
-_FIRST_BACKOFF_S = 0.2
-_MAX_BACKOFF_S = 10.0
-# Whatever became of the call, repeating it is safe: the records carry their keys.
-_TRANSIENT = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.ABORTED,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-)
+_RETRY = Retry(max_backoff_s=10.0, attempt_timeout_s=30.0)
 
 InFlight = deque[tuple[list[FileRecord], asyncio.Task[rpc.BatchReportUsageResponse]]]
 
@@ -144,15 +135,11 @@ async def _send(
     if not records:
         return rpc.BatchReportUsageResponse()
     request = rpc.BatchReportUsageRequest(tenant_id=tenant_id, records=records)
-    for attempt in range(1, MAX_ATTEMPTS):
-        try:
-            return await usage.BatchReportUsage(request, timeout=CALL_TIMEOUT_S)
-        except grpc.aio.AioRpcError as error:
-            if error.code() not in _TRANSIENT:
-                raise
-        longest_s = min(_MAX_BACKOFF_S, _FIRST_BACKOFF_S * 2**attempt)
-        await asyncio.sleep(random.uniform(longest_s / 2, longest_s))
-    return await usage.BatchReportUsage(request, timeout=CALL_TIMEOUT_S)
+    # Whatever became of an attempt, repeating it is safe: the records carry their keys.
+    return await repeated(
+        lambda timeout_s: usage.BatchReportUsage(request, timeout=timeout_s),
+        Patience(_RETRY, BATCH_TIMEOUT_S),
+    )
 
 
 async def _settle(

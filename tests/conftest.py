@@ -2,6 +2,7 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
+from tests.support.http import http
 from tests.support.kafka import kafka
 from tests.support.nats import nats
 from tests.support.platform import platform
@@ -20,6 +21,7 @@ __all__ = [
     "app_db",
     "database",
     "empty_database",
+    "http",
     "kafka",
     "migrated_template",
     "nats",

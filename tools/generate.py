@@ -45,6 +45,8 @@ def generate(root: Path) -> dict[Path, bytes]:
         files.setdefault(folder / "__init__.py", b"")
     for package in ("billing", "billing_sdk"):
         files[Path(package, "py.typed")] = b""
+    # Of two plugins that both write the package's own file, buf keeps neither.
+    files[Path("billing_sdk/__init__.py")] = files.pop(Path("billing_sdk/package.py"))
     files[Path("buf/validate/validate_pb2.py")] = VALIDATE_PB2.encode()
     return files
 

@@ -1,10 +1,15 @@
-"""Health, readiness and metrics over HTTP, and the pages that domains bring."""
+"""What HTTP serves: health, readiness and metrics, the pages that domains bring, and the RPCs."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
+from corebilling.http.door import HttpDoor
 from corebilling.telemetry.metrics import CONTENT_TYPE, exposition
+
+# More than the door takes: it refuses in words what is longer than that.
+_MAX_LINE_BYTES = 64 * 1024
+_KEEP_ALIVE_S = 75
 
 Ready = Callable[[], Awaitable[str]]
 """Says why the process cannot serve; '' when it can."""
@@ -17,12 +22,34 @@ class AddressUnavailable(Exception):
 class HttpServer:
     """`/health` and `/healthz`: the process lives. `/ready`: it can serve. `/metrics`: what it did."""
 
-    def __init__(self, host: str, port: int, ready: Ready, pages: Sequence[web.RouteDef] = ()) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        ready: Ready,
+        pages: Sequence[web.RouteDef] = (),
+        door: HttpDoor | None = None,
+        *,
+        stop_grace_s: float = 10,
+    ) -> None:
+        """`stop_grace_s`: how long requests in progress may take to end when the server stops."""
         self._host = host
         self._port = port
         self._ready = ready
         self._pages = pages
-        self._runner = web.AppRunner(self._application(), access_log=None)
+        self._door = door
+        self._runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            # A call that nobody waits for any more is cancelled.
+            handler_cancellation=True,
+            # A few bytes can be a great many when they are unpacked: what is packed is refused.
+            auto_decompress=False,
+            keepalive_timeout=_KEEP_ALIVE_S,
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_LINE_BYTES,
+            shutdown_timeout=stop_grace_s,
+        )
 
     async def start(self) -> int:
         """Listen; returns the port. Raises AddressUnavailable."""
@@ -46,6 +73,8 @@ class HttpServer:
         application.router.add_get("/ready", self._readiness)
         application.router.add_get("/metrics", _metrics)
         application.router.add_routes(self._pages)
+        if self._door is not None:
+            application.router.add_route("*", "/{path:.*}", self._door.handle)
         return application
 
     async def _readiness(self, _: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 from billing.options.v1 import options_pb2
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -64,6 +65,15 @@ class Method:
     def full_name(self) -> str:
         """As in billing.customer.v1.CustomerService/GetCustomer."""
         return f"{self.service}/{self.name}"
+
+
+def find_method(full_name: str) -> Method | None:
+    """One method of the contracts that are loaded."""
+    service, _, name = full_name.partition("/")
+    try:
+        return _method(descriptor_pool.Default().FindServiceByName(service).methods_by_name[name])
+    except KeyError:
+        return None
 
 
 def methods_of(service: ServiceDescriptor) -> Iterator[Method]:

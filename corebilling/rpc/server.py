@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,12 +17,15 @@ from grpc_reflection.v1alpha import reflection
 from corebilling.errors import Unimplemented
 from corebilling.rpc.answer import MAX_MESSAGE_BYTES
 from corebilling.rpc.call import Behaviour, Call, Concern, Context, enter
-from corebilling.rpc.errors import CORRELATION_HEADER, DETAILS_KEY, status_of
 from corebilling.rpc.method import Method, methods_of
+from corebilling.status import CORRELATION_HEADER, DETAILS_KEY, status_of
 from corebilling.telemetry.traces import running_traceparent
 from corebilling.values.ids import new_id
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+Receive: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
+"""Answers one call: a request, or an iterator of requests."""
 
 _HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -72,7 +75,13 @@ class RpcServer:
         self._server = grpc.aio.server(options=_options(policy), interceptors=interceptors)
         self._health = health.HealthServicer()
         self._names = tuple(services)
-        self._server.add_generic_rpc_handlers((_Methods(services, concerns),))
+        receivers = _receivers(services, concerns)
+        self.receivers: Mapping[str, Receive] = {
+            method.full_name: receive for method, receive in receivers.items()
+        }
+        """By full names of methods: what another door calls to have an RPC answered just as here, with the
+        request as `parsing` takes it."""
+        self._server.add_generic_rpc_handlers((_Methods(receivers),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if policy.reflection:
             names = (*services, _HEALTH_SERVICE, reflection.SERVICE_NAME)
@@ -127,28 +136,39 @@ def _listen(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
 class _Methods(grpc.GenericRpcHandler):
     """All methods of all services: gRPC asks one handler after the other, and would ask each service."""
 
-    def __init__(self, services: Mapping[str, object], concerns: Sequence[Concern]) -> None:
+    def __init__(self, receivers: Mapping[Method, Receive]) -> None:
         self._handlers = {
-            f"/{method.full_name}": _handler(method, servicer, concerns)
-            for name, servicer in services.items()
-            for method in methods_of(descriptor_pool.Default().FindServiceByName(name))
+            f"/{method.full_name}": _handler(method, receive) for method, receive in receivers.items()
         }
 
     def service(self, details: grpc.HandlerCallDetails) -> "Handler | None":
         return self._handlers.get(details.method)
 
 
-def _handler(method: Method, servicer: object, concerns: Sequence[Concern]) -> Handler:
+def _receivers(services: Mapping[str, object], concerns: Sequence[Concern]) -> dict[Method, Receive]:
+    return {
+        method: _received(method, _concerned(method, servicer, concerns))
+        for name, servicer in services.items()
+        for method in methods_of(descriptor_pool.Default().FindServiceByName(name))
+    }
+
+
+def _concerned(method: Method, servicer: object, concerns: Sequence[Concern]) -> Behaviour:
     behaviour = _servicer_behaviour(method, servicer)
     for concern in reversed(concerns):
         behaviour = concern(method, behaviour)
-    make = grpc.unary_unary_rpc_method_handler
+    return behaviour
+
+
+def _handler(method: Method, receive: Receive) -> Handler:
+    make: Any = grpc.unary_unary_rpc_method_handler
     if method.client_streaming:
         make = grpc.stream_unary_rpc_method_handler
     elif method.server_streaming:
         make = grpc.unary_stream_rpc_method_handler
     # Bytes on both sides: the parsing and serializing concerns know the messages.
-    return make(_received(method, behaviour))
+    handler: Handler = make(receive)
+    return handler
 
 
 def _servicer_behaviour(method: Method, servicer: object) -> Behaviour:
@@ -169,8 +189,8 @@ def _servicer_behaviour(method: Method, servicer: object) -> Behaviour:
     return answer_with_many if method.server_streaming else answer
 
 
-def _received(method: Method, behaviour: Behaviour) -> Any:
-    """What gRPC calls: makes the Call, and tells the client its correlation id."""
+def _received(method: Method, behaviour: Behaviour) -> Receive:
+    """What a door calls: makes the Call, and tells the client its correlation id."""
 
     async def receive(request: Any, context: Context) -> Any:
         headers = dict(context.invocation_metadata() or ())

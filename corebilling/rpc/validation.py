@@ -1,7 +1,7 @@
 """The shape of requests: bytes that are a message, and a message that keeps its declared rules."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeAlias
 
 import protovalidate
 from google.protobuf.message import DecodeError, Message
@@ -13,23 +13,44 @@ from corebilling.rpc.method import Method
 _validator = protovalidate.Validator()
 
 
+Received: TypeAlias = "bytes | Callable[[], Awaitable[bytes]]"
+"""A request as it came in. What still has to be read is read in here, when it is known who calls."""
+
+
 def parsing(method: Method, following: Behaviour) -> Behaviour:
     """Turns bytes into messages: in here, so that a broken one is refused like any other wrong request."""
 
-    def parse(data: bytes) -> Message:
+    async def parse(received: Received) -> Message:
+        data = await received() if callable(received) else received
         try:
             return method.request_class.FromString(data)
         except DecodeError:
             raise InvalidArgument(
-                "REQUEST_INVALID", f"These bytes are no {method.request_class.DESCRIPTOR.full_name}."
+                "REQUEST_INVALID",
+                f"This is no {method.request_class.DESCRIPTOR.full_name}, or one nested too deeply.",
             ) from None
 
-    return _each_request(method, following, parse)
+    async def each(requests: AsyncIterator[Received]) -> AsyncIterator[Message]:
+        async for received in requests:
+            yield await parse(received)
+
+    async def answer(request: Any, call: Call) -> Any:
+        return await following(each(request) if method.client_streaming else await parse(request), call)
+
+    return answer
 
 
 def validation(method: Method, following: Behaviour) -> Behaviour:
     """Refuses requests that break the rules declared on their fields (REQUEST_INVALID, with the fields)."""
-    return _each_request(method, following, check)
+
+    async def each(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+        async for request in requests:
+            yield check(request)
+
+    async def answer(request: Any, call: Call) -> Any:
+        return await following(each(request) if method.client_streaming else check(request), call)
+
+    return answer
 
 
 def check(request: Message) -> Message:
@@ -45,20 +66,6 @@ def check(request: Message) -> Message:
             violations=tuple((_path(v.proto.field), v.proto.message) for v in violations),
         )
     return request
-
-
-def _each_request(method: Method, following: Behaviour, treat: Callable[[Any], Message]) -> Behaviour:
-    async def each(requests: AsyncIterator[Any]) -> AsyncIterator[Message]:
-        async for request in requests:
-            yield treat(request)
-
-    async def answer_stream(requests: AsyncIterator[Any], call: Call) -> Any:
-        return await following(each(requests), call)
-
-    async def answer(request: Any, call: Call) -> Any:
-        return await following(treat(request), call)
-
-    return answer_stream if method.client_streaming else answer
 
 
 def _path(field: Any) -> str:

@@ -55,6 +55,13 @@ def call_interceptors() -> Sequence[Any]:
     return [aio_server_interceptor(tracer_provider=_provider, filter_=_has_one_response)]  # type: ignore[no-untyped-call]
 
 
+def request_span(name: str, traceparent: str) -> AbstractContextManager[Span]:
+    """A call over HTTP, as a child of the client's W3C traceparent."""
+    if _provider is None:
+        return nullcontext(INVALID_SPAN)
+    return _tracer(_provider).start_as_current_span(name, _stored(traceparent), SpanKind.SERVER)
+
+
 def running_traceparent() -> str:
     """The W3C traceparent of the span that is running here; '' when none is."""
     if _provider is None or not trace.get_current_span().get_span_context().is_valid:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from billing.access.v1 import access_service_pb2, api_key_pb2
+from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
 from billing.catalog.v1 import catalog_service_pb2
 from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from billing.credit.v1 import credit_service_pb2
@@ -262,3 +264,49 @@ async def test_creator_sees_the_catalog_and_no_customers(market: Market) -> None
     assert (await creator.call("catalog", "ListPlans")).plans
     refusal = await creator.refused("invoice", "ListInvoices")
     assert (refusal.code, refusal.reason) == ("PERMISSION_DENIED", "PERMISSION_MISSING")
+
+
+async def explained(platform: Platform, method: str, **holder: str) -> tuple[bool, list[str]]:
+    """Whether it is allowed, and the first check that is not passed."""
+    answer = await platform.stub(AccessServiceStub).ExplainAccess(
+        access_service_pb2.ExplainAccessRequest(method=method, **holder)
+    )
+    return answer.allowed, [check.name for check in answer.checks if not check.passed]
+
+
+async def test_explanation_says_what_the_server_would(market: Market) -> None:
+    platform, get, void = market.platform, "InvoiceService/GetInvoice", "InvoiceService/VoidInvoice"
+    get, void = f"billing.invoice.v1.{get}", f"billing.invoice.v1.{void}"
+    access = platform.stub(AccessServiceStub)
+    assert await explained(platform, void) == (True, [])
+    assert await explained(platform, "billing.tenant.v1.TenantService/CreateTenant") == (
+        False,
+        ["platform", "permission"],
+    )
+    made = await access.CreateApiKey(
+        access_service_pb2.CreateApiKeyRequest(
+            request_id=new_id("req"), name="k", role=api_key_pb2.ROLE_BILLING_ADMIN, scopes=["invoice.read"]
+        )
+    )
+    key = made.api_key.id
+    assert await explained(platform, get, api_key_id=key) == (True, [])
+    assert await explained(platform, void, api_key_id=key) == (False, ["permission"])
+    await access.RevokeApiKey(
+        access_service_pb2.RevokeApiKeyRequest(request_id=new_id("req"), api_key_id=key)
+    )
+    assert await explained(platform, get, api_key_id=key) == (False, ["credential"])
+    ada = market.ada.token
+    assert await explained(platform, get, token=ada) == (True, [])
+    assert await explained(platform, void, token=ada) == (False, ["permission", "account"])
+    assert await explained(platform, get, token=market.issuer.token("creator")) == (False, ["permission"])
+    assert (await explained(platform, get, token="a.b.c"))[1][0] == "credential"
+    other_id, _ = await platform.new_tenant("other")
+    foreign = TestIssuer(platform.clock, other_id).token("admin")
+    assert (await explained(platform, get, token=foreign))[1][0] == "credential"
+    for wrong in ("nothing", "billing.invoice.v1.InvoiceService/Nothing", "a/b/c"):
+        refusal = await refused(access.ExplainAccess(access_service_pb2.ExplainAccessRequest(method=wrong)))
+        assert (refusal.code, refusal.reason) == ("NOT_FOUND", "METHOD_NOT_FOUND")
+    refusal = await refused(
+        access.ExplainAccess(access_service_pb2.ExplainAccessRequest(method=get, api_key_id="key_absent"))
+    )
+    assert (refusal.code, refusal.reason) == ("NOT_FOUND", "API_KEY_NOT_FOUND")

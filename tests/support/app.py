@@ -16,6 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from corebilling.client import Client
 from corebilling.db.pool import Database
+from corebilling.domains.access.explanation_service import ExplanationService
 from corebilling.domains.access.model import OF_ONE_ACCOUNT, allowed
 from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
@@ -30,6 +31,7 @@ from corebilling.rpc.authorization import Authorization
 from corebilling.rpc.concerns import CallLimits, concerns
 from corebilling.rpc.door import Door
 from corebilling.rpc.issuers import Issuer
+from corebilling.rpc.method import find_method
 from corebilling.rpc.rate_limit import ProcessRates, Rate, RateLimit
 from corebilling.rpc.server import RpcPolicy, RpcServer
 from corebilling.rpc.tokens import Tokens
@@ -112,11 +114,11 @@ def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
     assert isinstance(details, bytes)
     status = status_pb2.Status.FromString(details)
     assert (status.code, status.message) == (error.code().value[0], error.details())
-    info = _detail(status, error_details_pb2.ErrorInfo)
+    info = detail(status, error_details_pb2.ErrorInfo)
     assert info is not None
     assert info.domain == "corebilling"
-    bad = _detail(status, error_details_pb2.BadRequest)
-    retry = _detail(status, error_details_pb2.RetryInfo)
+    bad = detail(status, error_details_pb2.BadRequest)
+    retry = detail(status, error_details_pb2.RetryInfo)
     return Refusal(
         code=error.code().name,
         reason=info.reason,
@@ -127,7 +129,7 @@ def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
     )
 
 
-def _detail(status: status_pb2.Status, kind: type[Any]) -> Any:
+def detail(status: status_pb2.Status, kind: type[Any]) -> Any:
     for packed in status.details:
         found: Message = kind()
         if packed.Unpack(found):
@@ -135,9 +137,11 @@ def _detail(status: status_pb2.Status, kind: type[Any]) -> Any:
     return None
 
 
-def services(door: Door, secrets: Secrets) -> dict[str, object]:
+def services(door: Door, secrets: Secrets, tokens: Tokens) -> dict[str, object]:
     return {
-        "billing.access.v1.AccessService": AccessServicer(door, AccessService(secrets)),
+        "billing.access.v1.AccessService": AccessServicer(
+            door, AccessService(secrets), ExplanationService(find_method, tokens)
+        ),
         "billing.customer.v1.CustomerService": CustomerServicer(door, CustomerService()),
         "billing.tenant.v1.TenantService": TenantServicer(door, TenantService()),
     }
@@ -160,15 +164,16 @@ async def running_app(
         database.url("corebilling_app"), role="corebilling_app", clock=clock, max_size=8, flush=outbox.flush
     )
     door = Door(pool)
+    tokens = Tokens(issuers, clock)
     order = concerns(
-        Authentication(pool, secrets, clock, Tokens(issuers, clock), allowed, OF_ONE_ACCOUNT, keep_s=CACHE_S),
+        Authentication(pool, secrets, clock, tokens, allowed, OF_ONE_ACCOUNT, keep_s=CACHE_S),
         Authorization(pool, clock, keep_s=CACHE_S),
         Accounts(pool),
         limits or CallLimits(max_calls=64, max_response_streams=64, deadline_s=10, stream_deadline_s=10),
         RateLimit(rate, ProcessRates(rate, clock), clock) if rate else None,
     )
     policy = RpcPolicy(host="127.0.0.1", port=0, max_concurrent_streams=128, reflection=reflection)
-    server = RpcServer({**services(door, secrets), **extra(door)}, order, policy, interceptors)
+    server = RpcServer({**services(door, secrets, tokens), **extra(door)}, order, policy, interceptors)
     port = await server.start()
     platform = Caller(PLATFORM_TENANT, actor="test", role="platform_admin", permissions=frozenset())
     async with pool.transaction(platform) as tx:

@@ -109,3 +109,37 @@ class RevokeApiKeyResponse(_message.Message):
     API_KEY_FIELD_NUMBER: _ClassVar[int]
     api_key: _api_key_pb2.ApiKey
     def __init__(self, api_key: _Optional[_Union[_api_key_pb2.ApiKey, _Mapping]] = ...) -> None: ...
+
+class ExplainAccessRequest(_message.Message):
+    __slots__ = ("tenant_id", "method", "api_key_id", "token")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    API_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    method: str
+    api_key_id: str
+    token: str
+    def __init__(self, tenant_id: _Optional[str] = ..., method: _Optional[str] = ..., api_key_id: _Optional[str] = ..., token: _Optional[str] = ...) -> None: ...
+
+class ExplainAccessResponse(_message.Message):
+    __slots__ = ("allowed", "actor", "role", "checks")
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    allowed: bool
+    actor: str
+    role: str
+    checks: _containers.RepeatedCompositeFieldContainer[AccessCheck]
+    def __init__(self, allowed: _Optional[bool] = ..., actor: _Optional[str] = ..., role: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[AccessCheck, _Mapping]]] = ...) -> None: ...
+
+class AccessCheck(_message.Message):
+    __slots__ = ("name", "passed", "detail")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PASSED_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    passed: bool
+    detail: str
+    def __init__(self, name: _Optional[str] = ..., passed: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...

@@ -55,6 +55,11 @@ class AccessServiceStub:
                 request_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.RotateApiKeyRequest.SerializeToString,
                 response_deserializer=billing_dot_access_dot_v1_dot_access__service__pb2.RotateApiKeyResponse.FromString,
                 _registered_method=True)
+        self.ExplainAccess = channel.unary_unary(
+                '/billing.access.v1.AccessService/ExplainAccess',
+                request_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.ExplainAccessRequest.SerializeToString,
+                response_deserializer=billing_dot_access_dot_v1_dot_access__service__pb2.ExplainAccessResponse.FromString,
+                _registered_method=True)
         self.RevokeApiKey = channel.unary_unary(
                 '/billing.access.v1.AccessService/RevokeApiKey',
                 request_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.RevokeApiKeyRequest.SerializeToString,
@@ -92,6 +97,13 @@ class AccessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainAccess(self, request, context):
+        """Why a key, a token or the caller may call a method of the tenant, or may not: the server's own questions, in order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RevokeApiKey(self, request, context):
         """Takes effect everywhere within seconds.
         """
@@ -121,6 +133,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.RotateApiKey,
                     request_deserializer=billing_dot_access_dot_v1_dot_access__service__pb2.RotateApiKeyRequest.FromString,
                     response_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.RotateApiKeyResponse.SerializeToString,
+            ),
+            'ExplainAccess': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainAccess,
+                    request_deserializer=billing_dot_access_dot_v1_dot_access__service__pb2.ExplainAccessRequest.FromString,
+                    response_serializer=billing_dot_access_dot_v1_dot_access__service__pb2.ExplainAccessResponse.SerializeToString,
             ),
             'RevokeApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeApiKey,
@@ -237,6 +254,33 @@ class AccessService:
             '/billing.access.v1.AccessService/RotateApiKey',
             billing_dot_access_dot_v1_dot_access__service__pb2.RotateApiKeyRequest.SerializeToString,
             billing_dot_access_dot_v1_dot_access__service__pb2.RotateApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainAccess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.access.v1.AccessService/ExplainAccess',
+            billing_dot_access_dot_v1_dot_access__service__pb2.ExplainAccessRequest.SerializeToString,
+            billing_dot_access_dot_v1_dot_access__service__pb2.ExplainAccessResponse.FromString,
             options,
             channel_credentials,
             insecure,

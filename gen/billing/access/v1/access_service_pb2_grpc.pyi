@@ -39,6 +39,8 @@ class AccessServiceStub:
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]
     RotateApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RotateApiKeyRequest, _access_service_pb2.RotateApiKeyResponse]
     """Makes a new key that may do the same; the old one works on for the overlap, so that callers can change over."""
+    ExplainAccess: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ExplainAccessRequest, _access_service_pb2.ExplainAccessResponse]
+    """Why a key, a token or the caller may call a method of the tenant, or may not: the server's own questions, in order."""
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]
     """Takes effect everywhere within seconds."""
 
@@ -53,6 +55,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     RotateApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RotateApiKeyRequest, _access_service_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
     """Makes a new key that may do the same; the old one works on for the overlap, so that callers can change over."""
+    ExplainAccess: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ExplainAccessRequest, _access_service_pb2.ExplainAccessResponse]  # type: ignore[assignment]
+    """Why a key, a token or the caller may call a method of the tenant, or may not: the server's own questions, in order."""
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
     """Takes effect everywhere within seconds."""
 
@@ -88,6 +92,14 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.RotateApiKeyResponse, _abc.Awaitable[_access_service_pb2.RotateApiKeyResponse]]:
         """Makes a new key that may do the same; the old one works on for the overlap, so that callers can change over."""
+
+    @_abc_1.abstractmethod
+    def ExplainAccess(
+        self,
+        request: _access_service_pb2.ExplainAccessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.ExplainAccessResponse, _abc.Awaitable[_access_service_pb2.ExplainAccessResponse]]:
+        """Why a key, a token or the caller may call a method of the tenant, or may not: the server's own questions, in order."""
 
     @_abc_1.abstractmethod
     def RevokeApiKey(

@@ -4,13 +4,15 @@
 # This file has been @generated
 
 __all__ = (
-    "AccessServiceStub",
+    "AccessCheck",
     "ApiKey",
     "ApiKeyCreated",
     "ApiKeyRevoked",
     "ApiKeyRotated",
     "CreateApiKeyRequest",
     "CreateApiKeyResponse",
+    "ExplainAccessRequest",
+    "ExplainAccessResponse",
     "GetApiKeyRequest",
     "GetApiKeyResponse",
     "ListApiKeysRequest",
@@ -26,7 +28,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -75,6 +76,21 @@ class Role(betterproto2.Enum):
             "ROLE_VIEWER": 4,
             "ROLE_PLATFORM_ADMIN": 5,
         }
+
+
+@dataclass(eq=False, repr=False)
+class AccessCheck(betterproto2.Message):
+    name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    What is asked: credential, tenant, platform, permission or account.
+    """
+
+    passed: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+
+    detail: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.access.v1", "AccessCheck", AccessCheck)
 
 
 @dataclass(eq=False, repr=False)
@@ -204,6 +220,53 @@ default_message_pool.register_message("billing.access.v1", "CreateApiKeyResponse
 
 
 @dataclass(eq=False, repr=False)
+class ExplainAccessRequest(betterproto2.Message):
+    """
+
+
+    Oneofs:
+        - holder: Who would call; the caller if it is not given.
+    """
+
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    method: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    As in `billing.invoice.v1.InvoiceService/GetInvoice`.
+    """
+
+    api_key_id: "str | None" = betterproto2.field(3, betterproto2.TYPE_STRING, optional=True, group="holder")
+
+    token: "str | None" = betterproto2.field(4, betterproto2.TYPE_STRING, optional=True, group="holder")
+    """
+    The token itself. It is neither kept nor logged.
+    """
+
+
+default_message_pool.register_message("billing.access.v1", "ExplainAccessRequest", ExplainAccessRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ExplainAccessResponse(betterproto2.Message):
+    allowed: "bool" = betterproto2.field(1, betterproto2.TYPE_BOOL)
+
+    actor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    As it stands in events and audit entries; empty when the token is not to be believed.
+    """
+
+    role: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    checks: "list[AccessCheck]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    The first that did not pass decides.
+    """
+
+
+default_message_pool.register_message("billing.access.v1", "ExplainAccessResponse", ExplainAccessResponse)
+
+
+@dataclass(eq=False, repr=False)
 class GetApiKeyRequest(betterproto2.Message):
     tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -308,64 +371,6 @@ class RotateApiKeyResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.access.v1", "RotateApiKeyResponse", RotateApiKeyResponse)
-
-
-class AccessServiceStub:
-    """
-    API keys of a tenant.
-    """
-
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def create_api_key(self, message: "CreateApiKeyRequest") -> "CreateApiKeyResponse":
-        """
-        The response holds the key; it is shown this once.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.access.v1.AccessService/CreateApiKey",
-            CreateApiKeyRequest.SerializeToString,
-            CreateApiKeyResponse.FromString,
-        )(message)
-
-    def get_api_key(self, message: "GetApiKeyRequest") -> "GetApiKeyResponse":
-
-        return self._channel.unary_unary(
-            "/billing.access.v1.AccessService/GetApiKey",
-            GetApiKeyRequest.SerializeToString,
-            GetApiKeyResponse.FromString,
-        )(message)
-
-    def list_api_keys(self, message: "ListApiKeysRequest") -> "ListApiKeysResponse":
-
-        return self._channel.unary_unary(
-            "/billing.access.v1.AccessService/ListApiKeys",
-            ListApiKeysRequest.SerializeToString,
-            ListApiKeysResponse.FromString,
-        )(message)
-
-    def rotate_api_key(self, message: "RotateApiKeyRequest") -> "RotateApiKeyResponse":
-        """
-        Makes a new key that may do the same; the old one works on for the overlap, so that callers can change over.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.access.v1.AccessService/RotateApiKey",
-            RotateApiKeyRequest.SerializeToString,
-            RotateApiKeyResponse.FromString,
-        )(message)
-
-    def revoke_api_key(self, message: "RevokeApiKeyRequest") -> "RevokeApiKeyResponse":
-        """
-        Takes effect everywhere within seconds.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.access.v1.AccessService/RevokeApiKey",
-            RevokeApiKeyRequest.SerializeToString,
-            RevokeApiKeyResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

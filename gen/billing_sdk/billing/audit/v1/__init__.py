@@ -13,7 +13,6 @@ __all__ = (
     "AuditOperation",
     "AuditSeal",
     "AuditSealed",
-    "AuditServiceStub",
     "ExportAuditEntriesRequest",
     "ExportAuditEntriesResponse",
     "GetAuditKeyRequest",
@@ -25,11 +24,9 @@ __all__ = (
 )
 
 import datetime
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -497,62 +494,6 @@ class VerifyAuditLogResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.audit.v1", "VerifyAuditLogResponse", VerifyAuditLogResponse)
-
-
-class AuditServiceStub:
-    """
-    Reads the audit log, hands it out for keeping elsewhere, and proves it.
-    """
-
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def list_audit_entries(self, message: "ListAuditEntriesRequest") -> "ListAuditEntriesResponse":
-        """
-        Newest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.audit.v1.AuditService/ListAuditEntries",
-            ListAuditEntriesRequest.SerializeToString,
-            ListAuditEntriesResponse.FromString,
-        )(message)
-
-    def export_audit_entries(
-        self, message: "ExportAuditEntriesRequest"
-    ) -> "Iterator[ExportAuditEntriesResponse]":
-        """
-        The sealed part, oldest first, with seals and heads: `corebilling audit verify` checks it without the platform.
-        """
-
-        yield from self._channel.unary_stream(
-            "/billing.audit.v1.AuditService/ExportAuditEntries",
-            ExportAuditEntriesRequest.SerializeToString,
-            ExportAuditEntriesResponse.FromString,
-        )(message)
-
-    def verify_audit_log(self, message: "VerifyAuditLogRequest") -> "Iterator[VerifyAuditLogResponse]":
-        """
-        Works out every hash again, checks every signature, and compares the chain with the heads that were announced.
-        The stream says how far it is; the last message is the verdict.
-        """
-
-        yield from self._channel.unary_stream(
-            "/billing.audit.v1.AuditService/VerifyAuditLog",
-            VerifyAuditLogRequest.SerializeToString,
-            VerifyAuditLogResponse.FromString,
-        )(message)
-
-    def get_audit_key(self, message: "GetAuditKeyRequest") -> "GetAuditKeyResponse":
-        """
-        What heads are signed with now: keep it apart from the exports that it is to prove.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.audit.v1.AuditService/GetAuditKey",
-            GetAuditKeyRequest.SerializeToString,
-            GetAuditKeyResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

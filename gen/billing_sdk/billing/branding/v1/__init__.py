@@ -6,7 +6,6 @@
 __all__ = (
     "Branding",
     "BrandingChanged",
-    "BrandingServiceStub",
     "GetBrandingRequest",
     "GetBrandingResponse",
     "SetBrandingRequest",
@@ -16,7 +15,6 @@ __all__ = (
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -114,34 +112,6 @@ class SetBrandingResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.branding.v1", "SetBrandingResponse", SetBrandingResponse)
-
-
-class BrandingServiceStub:
-    """
-    How invoices look.
-    """
-
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def get_branding(self, message: "GetBrandingRequest") -> "GetBrandingResponse":
-
-        return self._channel.unary_unary(
-            "/billing.branding.v1.BrandingService/GetBranding",
-            GetBrandingRequest.SerializeToString,
-            GetBrandingResponse.FromString,
-        )(message)
-
-    def set_branding(self, message: "SetBrandingRequest") -> "SetBrandingResponse":
-        """
-        Replaces all of it. Invoices are printed with the branding of the moment.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.branding.v1.BrandingService/SetBranding",
-            SetBrandingRequest.SerializeToString,
-            SetBrandingResponse.FromString,
-        )(message)
 
 
 from ...types import v1 as __types__v1__

@@ -5,7 +5,6 @@
 
 __all__ = (
     "Aggregation",
-    "CatalogServiceStub",
     "CreateMeterRequest",
     "CreateMeterResponse",
     "CreatePlanRequest",
@@ -54,7 +53,6 @@ __all__ = (
     "PriceModel",
     "PriceOverride",
     "PriceOverrideEnded",
-    "PriceOverrideServiceStub",
     "PriceOverrideSet",
     "PricePercentage",
     "PriceTier",
@@ -70,7 +68,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -1423,173 +1420,6 @@ class SetPriceOverrideResponse(betterproto2.Message):
 default_message_pool.register_message(
     "billing.catalog.v1", "SetPriceOverrideResponse", SetPriceOverrideResponse
 )
-
-
-class CatalogServiceStub:
-    """
-    What is sold and at which price.
-    """
-
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def create_product(self, message: "CreateProductRequest") -> "CreateProductResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/CreateProduct",
-            CreateProductRequest.SerializeToString,
-            CreateProductResponse.FromString,
-        )(message)
-
-    def get_product(self, message: "GetProductRequest") -> "GetProductResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/GetProduct",
-            GetProductRequest.SerializeToString,
-            GetProductResponse.FromString,
-        )(message)
-
-    def list_products(self, message: "ListProductsRequest") -> "ListProductsResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/ListProducts",
-            ListProductsRequest.SerializeToString,
-            ListProductsResponse.FromString,
-        )(message)
-
-    def create_meter(self, message: "CreateMeterRequest") -> "CreateMeterResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/CreateMeter",
-            CreateMeterRequest.SerializeToString,
-            CreateMeterResponse.FromString,
-        )(message)
-
-    def get_meter(self, message: "GetMeterRequest") -> "GetMeterResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/GetMeter",
-            GetMeterRequest.SerializeToString,
-            GetMeterResponse.FromString,
-        )(message)
-
-    def list_meters(self, message: "ListMetersRequest") -> "ListMetersResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/ListMeters",
-            ListMetersRequest.SerializeToString,
-            ListMetersResponse.FromString,
-        )(message)
-
-    def create_price(self, message: "CreatePriceRequest") -> "CreatePriceResponse":
-        """
-        A code that exists gets its next version; subscriptions keep the version they have.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/CreatePrice",
-            CreatePriceRequest.SerializeToString,
-            CreatePriceResponse.FromString,
-        )(message)
-
-    def get_price(self, message: "GetPriceRequest") -> "GetPriceResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/GetPrice",
-            GetPriceRequest.SerializeToString,
-            GetPriceResponse.FromString,
-        )(message)
-
-    def list_prices(self, message: "ListPricesRequest") -> "ListPricesResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/ListPrices",
-            ListPricesRequest.SerializeToString,
-            ListPricesResponse.FromString,
-        )(message)
-
-    def create_plan(self, message: "CreatePlanRequest") -> "CreatePlanResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/CreatePlan",
-            CreatePlanRequest.SerializeToString,
-            CreatePlanResponse.FromString,
-        )(message)
-
-    def get_plan(self, message: "GetPlanRequest") -> "GetPlanResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/GetPlan",
-            GetPlanRequest.SerializeToString,
-            GetPlanResponse.FromString,
-        )(message)
-
-    def list_plans(self, message: "ListPlansRequest") -> "ListPlansResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/ListPlans",
-            ListPlansRequest.SerializeToString,
-            ListPlansResponse.FromString,
-        )(message)
-
-    def deprecate_plan(self, message: "DeprecatePlanRequest") -> "DeprecatePlanResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.CatalogService/DeprecatePlan",
-            DeprecatePlanRequest.SerializeToString,
-            DeprecatePlanResponse.FromString,
-        )(message)
-
-
-class PriceOverrideServiceStub:
-    """
-    Custom prices: amounts negotiated with a customer, or for a subscription.
-    """
-
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def set_price_override(self, message: "SetPriceOverrideRequest") -> "SetPriceOverrideResponse":
-        """
-        Takes the place of the one of the same price, for the same customer or subscription, from then on.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.PriceOverrideService/SetPriceOverride",
-            SetPriceOverrideRequest.SerializeToString,
-            SetPriceOverrideResponse.FromString,
-        )(message)
-
-    def get_price_override(self, message: "GetPriceOverrideRequest") -> "GetPriceOverrideResponse":
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.PriceOverrideService/GetPriceOverride",
-            GetPriceOverrideRequest.SerializeToString,
-            GetPriceOverrideResponse.FromString,
-        )(message)
-
-    def list_price_overrides(self, message: "ListPriceOverridesRequest") -> "ListPriceOverridesResponse":
-        """
-        Newest first, those that are over too.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.PriceOverrideService/ListPriceOverrides",
-            ListPriceOverridesRequest.SerializeToString,
-            ListPriceOverridesResponse.FromString,
-        )(message)
-
-    def end_price_override(self, message: "EndPriceOverrideRequest") -> "EndPriceOverrideResponse":
-        """
-        Periods that begin from then on have the customer's amounts, or the price's own. Of one that is over already,
-        nothing changes.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.catalog.v1.PriceOverrideService/EndPriceOverride",
-            EndPriceOverrideRequest.SerializeToString,
-            EndPriceOverrideResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

@@ -11,7 +11,6 @@ __all__ = (
     "CreditGranted",
     "CreditKind",
     "CreditReversed",
-    "CreditServiceStub",
     "CreditVoided",
     "GetCreditBalanceRequest",
     "GetCreditBalanceResponse",
@@ -29,7 +28,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -367,60 +365,6 @@ class VoidCreditResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.credit.v1", "VoidCreditResponse", VoidCreditResponse)
-
-
-class CreditServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def grant_credit(self, message: "GrantCreditRequest") -> "GrantCreditResponse":
-
-        return self._channel.unary_unary(
-            "/billing.credit.v1.CreditService/GrantCredit",
-            GrantCreditRequest.SerializeToString,
-            GrantCreditResponse.FromString,
-        )(message)
-
-    def get_credit(self, message: "GetCreditRequest") -> "GetCreditResponse":
-
-        return self._channel.unary_unary(
-            "/billing.credit.v1.CreditService/GetCredit",
-            GetCreditRequest.SerializeToString,
-            GetCreditResponse.FromString,
-        )(message)
-
-    def list_credits(self, message: "ListCreditsRequest") -> "ListCreditsResponse":
-        """
-        Newest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.credit.v1.CreditService/ListCredits",
-            ListCreditsRequest.SerializeToString,
-            ListCreditsResponse.FromString,
-        )(message)
-
-    def void_credit(self, message: "VoidCreditRequest") -> "VoidCreditResponse":
-        """
-        Takes away what is left of a credit.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.credit.v1.CreditService/VoidCredit",
-            VoidCreditRequest.SerializeToString,
-            VoidCreditResponse.FromString,
-        )(message)
-
-    def get_credit_balance(self, message: "GetCreditBalanceRequest") -> "GetCreditBalanceResponse":
-        """
-        What a customer could use now.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.credit.v1.CreditService/GetCreditBalance",
-            GetCreditBalanceRequest.SerializeToString,
-            GetCreditBalanceResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

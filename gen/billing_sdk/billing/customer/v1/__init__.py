@@ -11,7 +11,6 @@ __all__ = (
     "CustomerCreated",
     "CustomerDetails",
     "CustomerErased",
-    "CustomerServiceStub",
     "CustomerStatus",
     "CustomerUpdated",
     "EraseCustomerRequest",
@@ -30,7 +29,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -395,66 +393,6 @@ class UpdateCustomerResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.customer.v1", "UpdateCustomerResponse", UpdateCustomerResponse)
-
-
-class CustomerServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def create_customer(self, message: "CreateCustomerRequest") -> "CreateCustomerResponse":
-
-        return self._channel.unary_unary(
-            "/billing.customer.v1.CustomerService/CreateCustomer",
-            CreateCustomerRequest.SerializeToString,
-            CreateCustomerResponse.FromString,
-        )(message)
-
-    def register_customer(self, message: "RegisterCustomerRequest") -> "RegisterCustomerResponse":
-        """
-        The customer of an external id: the one there is, unchanged, or a new one.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.customer.v1.CustomerService/RegisterCustomer",
-            RegisterCustomerRequest.SerializeToString,
-            RegisterCustomerResponse.FromString,
-        )(message)
-
-    def get_customer(self, message: "GetCustomerRequest") -> "GetCustomerResponse":
-
-        return self._channel.unary_unary(
-            "/billing.customer.v1.CustomerService/GetCustomer",
-            GetCustomerRequest.SerializeToString,
-            GetCustomerResponse.FromString,
-        )(message)
-
-    def list_customers(self, message: "ListCustomersRequest") -> "ListCustomersResponse":
-
-        return self._channel.unary_unary(
-            "/billing.customer.v1.CustomerService/ListCustomers",
-            ListCustomersRequest.SerializeToString,
-            ListCustomersResponse.FromString,
-        )(message)
-
-    def update_customer(self, message: "UpdateCustomerRequest") -> "UpdateCustomerResponse":
-
-        return self._channel.unary_unary(
-            "/billing.customer.v1.CustomerService/UpdateCustomer",
-            UpdateCustomerRequest.SerializeToString,
-            UpdateCustomerResponse.FromString,
-        )(message)
-
-    def erase_customer(self, message: "EraseCustomerRequest") -> "EraseCustomerResponse":
-        """
-        Empties the customer's personal data, wherever it is, for good. Invoices that were issued keep whom they were issued
-        to, and the books stay as they are. Refused while the customer has subscriptions, or invoices that are not settled.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.customer.v1.CustomerService/EraseCustomer",
-            EraseCustomerRequest.SerializeToString,
-            EraseCustomerResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

@@ -18,7 +18,6 @@ __all__ = (
     "DiscountEnded",
     "DiscountKind",
     "DiscountRestored",
-    "DiscountServiceStub",
     "EndDiscountRequest",
     "EndDiscountResponse",
     "GetCouponRequest",
@@ -35,7 +34,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -505,82 +503,6 @@ class RedeemCouponResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.discount.v1", "RedeemCouponResponse", RedeemCouponResponse)
-
-
-class DiscountServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def create_coupon(self, message: "CreateCouponRequest") -> "CreateCouponResponse":
-
-        return self._channel.unary_unary(
-            "/billing.discount.v1.DiscountService/CreateCoupon",
-            CreateCouponRequest.SerializeToString,
-            CreateCouponResponse.FromString,
-        )(message)
-
-    def get_coupon(self, message: "GetCouponRequest") -> "GetCouponResponse":
-
-        return self._channel.unary_unary(
-            "/billing.discount.v1.DiscountService/GetCoupon",
-            GetCouponRequest.SerializeToString,
-            GetCouponResponse.FromString,
-        )(message)
-
-    def list_coupons(self, message: "ListCouponsRequest") -> "ListCouponsResponse":
-        """
-        Newest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.discount.v1.DiscountService/ListCoupons",
-            ListCouponsRequest.SerializeToString,
-            ListCouponsResponse.FromString,
-        )(message)
-
-    def archive_coupon(self, message: "ArchiveCouponRequest") -> "ArchiveCouponResponse":
-        """
-        Nobody can redeem it any more; discounts given stay.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.discount.v1.DiscountService/ArchiveCoupon",
-            ArchiveCouponRequest.SerializeToString,
-            ArchiveCouponResponse.FromString,
-        )(message)
-
-    def redeem_coupon(self, message: "RedeemCouponRequest") -> "RedeemCouponResponse":
-        """
-        Gives a customer the coupon's discount, from the next invoice on.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.discount.v1.DiscountService/RedeemCoupon",
-            RedeemCouponRequest.SerializeToString,
-            RedeemCouponResponse.FromString,
-        )(message)
-
-    def end_discount(self, message: "EndDiscountRequest") -> "EndDiscountResponse":
-        """
-        Takes a discount away; invoices made stay as they are.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.discount.v1.DiscountService/EndDiscount",
-            EndDiscountRequest.SerializeToString,
-            EndDiscountResponse.FromString,
-        )(message)
-
-    def list_discounts(self, message: "ListDiscountsRequest") -> "ListDiscountsResponse":
-        """
-        Newest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.discount.v1.DiscountService/ListDiscounts",
-            ListDiscountsRequest.SerializeToString,
-            ListDiscountsResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

@@ -180,6 +180,11 @@ class ErrorReason(betterproto2.Enum):
     is registered first.
     """
 
+    METHOD_NOT_FOUND = 116
+    """
+    NOT_FOUND {method}. `corebilling call` lists all methods.
+    """
+
     API_KEY_NOT_ROTATABLE = 111
     """
     FAILED_PRECONDITION {api_key_id, status}. A key that was revoked, rotated or has expired is not rotated; create a
@@ -723,6 +728,41 @@ class ErrorReason(betterproto2.Enum):
     INVALID_ARGUMENT {start, end}. A service starts before it ends, and lasts ten years at most.
     """
 
+    PATH_UNKNOWN = 320
+    """
+    NOT_FOUND {path}. Nothing is served there; /openapi.yaml lists all paths.
+    """
+
+    VERB_NOT_ALLOWED = 321
+    """
+    UNIMPLEMENTED {allowed}; HTTP 405. The path takes other verbs: those named.
+    """
+
+    MEDIA_TYPE_UNSUPPORTED = 322
+    """
+    INVALID_ARGUMENT {content_type}; HTTP 415. Send JSON in UTF-8, not compressed, and say so in Content-Type.
+    """
+
+    BODY_TOO_LARGE = 323
+    """
+    RESOURCE_EXHAUSTED {limit_bytes}; HTTP 413. Send less at once.
+    """
+
+    BODY_TOO_SLOW = 324
+    """
+    DEADLINE_EXCEEDED {limit_seconds}; HTTP 408. The body did not arrive in time; send it without pauses.
+    """
+
+    URL_TOO_LONG = 325
+    """
+    INVALID_ARGUMENT {limit_bytes}; HTTP 414. Send what is long in a body.
+    """
+
+    HEADERS_TOO_LARGE = 326
+    """
+    RESOURCE_EXHAUSTED {limit_bytes}; HTTP 431. Send fewer or shorter headers.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -758,6 +798,7 @@ class ErrorReason(betterproto2.Enum):
             113: "ERROR_REASON_ISSUER_UNAVAILABLE",
             114: "ERROR_REASON_FIELD_NOT_YOURS",
             115: "ERROR_REASON_NOT_IN_ACCOUNT",
+            116: "ERROR_REASON_METHOD_NOT_FOUND",
             111: "ERROR_REASON_API_KEY_NOT_ROTATABLE",
             120: "ERROR_REASON_CUSTOMER_NOT_FOUND",
             121: "ERROR_REASON_CUSTOMER_EXTERNAL_ID_TAKEN",
@@ -861,6 +902,13 @@ class ErrorReason(betterproto2.Enum):
             290: "ERROR_REASON_ACCOUNT_NOT_FOUND",
             291: "ERROR_REASON_STATEMENT_PERIOD_INVALID",
             292: "ERROR_REASON_SERVICE_PERIOD_INVALID",
+            320: "ERROR_REASON_PATH_UNKNOWN",
+            321: "ERROR_REASON_VERB_NOT_ALLOWED",
+            322: "ERROR_REASON_MEDIA_TYPE_UNSUPPORTED",
+            323: "ERROR_REASON_BODY_TOO_LARGE",
+            324: "ERROR_REASON_BODY_TOO_SLOW",
+            325: "ERROR_REASON_URL_TOO_LONG",
+            326: "ERROR_REASON_HEADERS_TOO_LARGE",
         }
 
     @classmethod
@@ -898,6 +946,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_ISSUER_UNAVAILABLE": 113,
             "ERROR_REASON_FIELD_NOT_YOURS": 114,
             "ERROR_REASON_NOT_IN_ACCOUNT": 115,
+            "ERROR_REASON_METHOD_NOT_FOUND": 116,
             "ERROR_REASON_API_KEY_NOT_ROTATABLE": 111,
             "ERROR_REASON_CUSTOMER_NOT_FOUND": 120,
             "ERROR_REASON_CUSTOMER_EXTERNAL_ID_TAKEN": 121,
@@ -1001,4 +1050,11 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_ACCOUNT_NOT_FOUND": 290,
             "ERROR_REASON_STATEMENT_PERIOD_INVALID": 291,
             "ERROR_REASON_SERVICE_PERIOD_INVALID": 292,
+            "ERROR_REASON_PATH_UNKNOWN": 320,
+            "ERROR_REASON_VERB_NOT_ALLOWED": 321,
+            "ERROR_REASON_MEDIA_TYPE_UNSUPPORTED": 322,
+            "ERROR_REASON_BODY_TOO_LARGE": 323,
+            "ERROR_REASON_BODY_TOO_SLOW": 324,
+            "ERROR_REASON_URL_TOO_LONG": 325,
+            "ERROR_REASON_HEADERS_TOO_LARGE": 326,
         }

@@ -13,9 +13,7 @@ __all__ = (
     "DiscardDeadLettersRequest",
     "DiscardDeadLettersResponse",
     "Event",
-    "EventAdminServiceStub",
     "EventMetadata",
-    "EventServiceStub",
     "EventState",
     "GetDeadLetterRequest",
     "GetDeadLetterResponse",
@@ -42,11 +40,9 @@ __all__ = (
 )
 
 import datetime
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -840,125 +836,6 @@ class WebhookOutcome(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.event.v1", "WebhookOutcome", WebhookOutcome)
-
-
-class EventAdminServiceStub:
-    """
-    Dead letters of events: what the bus or a handler has given up, for operators to look at and to work on.
-    Webhooks have theirs in WebhookService.
-    """
-
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def list_dead_letters(self, message: "ListDeadLettersRequest") -> "ListDeadLettersResponse":
-        """
-        Newest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.event.v1.EventAdminService/ListDeadLetters",
-            ListDeadLettersRequest.SerializeToString,
-            ListDeadLettersResponse.FromString,
-        )(message)
-
-    def get_dead_letter(self, message: "GetDeadLetterRequest") -> "GetDeadLetterResponse":
-        """
-        One, with its event.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.event.v1.EventAdminService/GetDeadLetter",
-            GetDeadLetterRequest.SerializeToString,
-            GetDeadLetterResponse.FromString,
-        )(message)
-
-    def retry_dead_letters(self, message: "RetryDeadLettersRequest") -> "RetryDeadLettersResponse":
-        """
-        Tries them again from the first attempt on, at most 500 per call, the oldest first. While a handler's event
-        is tried again, later events of its ordering key wait for it, as they did before it was given up; for one that a
-        replay gave up they do not wait, as they did not then.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.event.v1.EventAdminService/RetryDeadLetters",
-            RetryDeadLettersRequest.SerializeToString,
-            RetryDeadLettersResponse.FromString,
-        )(message)
-
-    def discard_dead_letters(self, message: "DiscardDeadLettersRequest") -> "DiscardDeadLettersResponse":
-        """
-        Gives them up for good, at most 500 per call, the oldest first. They stay visible as discarded.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.event.v1.EventAdminService/DiscardDeadLetters",
-            DiscardDeadLettersRequest.SerializeToString,
-            DiscardDeadLettersResponse.FromString,
-        )(message)
-
-
-class EventServiceStub:
-    """
-    Reads the event log and lets tenants publish events of their own.
-    """
-
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def get_event(self, message: "GetEventRequest") -> "GetEventResponse":
-
-        return self._channel.unary_unary(
-            "/billing.event.v1.EventService/GetEvent",
-            GetEventRequest.SerializeToString,
-            GetEventResponse.FromString,
-        )(message)
-
-    def list_events(self, message: "ListEventsRequest") -> "ListEventsResponse":
-        """
-        Newest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.event.v1.EventService/ListEvents",
-            ListEventsRequest.SerializeToString,
-            ListEventsResponse.FromString,
-        )(message)
-
-    def watch_events(self, message: "WatchEventsRequest") -> "Iterator[WatchEventsResponse]":
-        """
-        The tenant's events as they are committed, in the order of the log, from now on or from where a stream
-        before left off. A client that names the last token it received misses nothing and gets nothing twice.
-        The stream ends by itself after some minutes, and when the server stops: call again with that token.
-        """
-
-        yield from self._channel.unary_stream(
-            "/billing.event.v1.EventService/WatchEvents",
-            WatchEventsRequest.SerializeToString,
-            WatchEventsResponse.FromString,
-        )(message)
-
-    def publish_event(self, message: "PublishEventRequest") -> "PublishEventResponse":
-        """
-        Publishes an event with a subject of the tenant's own.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.event.v1.EventService/PublishEvent",
-            PublishEventRequest.SerializeToString,
-            PublishEventResponse.FromString,
-        )(message)
-
-    def trace_events(self, message: "TraceEventsRequest") -> "TraceEventsResponse":
-        """
-        Everything that shares a correlation id, as a tree of causes, oldest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.event.v1.EventService/TraceEvents",
-            TraceEventsRequest.SerializeToString,
-            TraceEventsResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

@@ -25,7 +25,6 @@ __all__ = (
     "GetTrialBalanceResponse",
     "Journal",
     "JournalPosted",
-    "LedgerServiceStub",
     "ListAccountsRequest",
     "ListAccountsResponse",
     "ListDeferralsRequest",
@@ -42,7 +41,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -712,104 +710,6 @@ class VerifyBooksResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.ledger.v1", "VerifyBooksResponse", VerifyBooksResponse)
-
-
-class LedgerServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def list_accounts(self, message: "ListAccountsRequest") -> "ListAccountsResponse":
-
-        return self._channel.unary_unary(
-            "/billing.ledger.v1.LedgerService/ListAccounts",
-            ListAccountsRequest.SerializeToString,
-            ListAccountsResponse.FromString,
-        )(message)
-
-    def get_journal(self, message: "GetJournalRequest") -> "GetJournalResponse":
-
-        return self._channel.unary_unary(
-            "/billing.ledger.v1.LedgerService/GetJournal",
-            GetJournalRequest.SerializeToString,
-            GetJournalResponse.FromString,
-        )(message)
-
-    def list_journals(self, message: "ListJournalsRequest") -> "ListJournalsResponse":
-        """
-        Newest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.ledger.v1.LedgerService/ListJournals",
-            ListJournalsRequest.SerializeToString,
-            ListJournalsResponse.FromString,
-        )(message)
-
-    def get_trial_balance(self, message: "GetTrialBalanceRequest") -> "GetTrialBalanceResponse":
-        """
-        Every account's sums, now or at any time before; per currency debits equal credits.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.ledger.v1.LedgerService/GetTrialBalance",
-            GetTrialBalanceRequest.SerializeToString,
-            GetTrialBalanceResponse.FromString,
-        )(message)
-
-    def get_account_balance(self, message: "GetAccountBalanceRequest") -> "GetAccountBalanceResponse":
-        """
-        One account's sums, now or at any time before.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.ledger.v1.LedgerService/GetAccountBalance",
-            GetAccountBalanceRequest.SerializeToString,
-            GetAccountBalanceResponse.FromString,
-        )(message)
-
-    def get_statement(self, message: "GetStatementRequest") -> "GetStatementResponse":
-        """
-        What a customer owed, and had in credits, and each fact that changed it; oldest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.ledger.v1.LedgerService/GetStatement",
-            GetStatementRequest.SerializeToString,
-            GetStatementResponse.FromString,
-        )(message)
-
-    def get_account_statement(self, message: "GetAccountStatementRequest") -> "GetAccountStatementResponse":
-        """
-        What an account stood at, and each entry that changed it; oldest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.ledger.v1.LedgerService/GetAccountStatement",
-            GetAccountStatementRequest.SerializeToString,
-            GetAccountStatementResponse.FromString,
-        )(message)
-
-    def list_deferrals(self, message: "ListDeferralsRequest") -> "ListDeferralsResponse":
-        """
-        Revenue put off to when the service is given, line by line, with the schedule of each; oldest lines first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.ledger.v1.LedgerService/ListDeferrals",
-            ListDeferralsRequest.SerializeToString,
-            ListDeferralsResponse.FromString,
-        )(message)
-
-    def verify_books(self, message: "VerifyBooksRequest") -> "VerifyBooksResponse":
-        """
-        Proves the books: compares what accounts say with the invoices, credits and deferrals that they are about.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.ledger.v1.LedgerService/VerifyBooks",
-            VerifyBooksRequest.SerializeToString,
-            VerifyBooksResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

@@ -11,7 +11,6 @@ __all__ = (
     "Entitlement",
     "EntitlementQuestion",
     "EntitlementReason",
-    "EntitlementServiceStub",
     "Feature",
     "FeatureRemoved",
     "FeatureSet",
@@ -26,7 +25,6 @@ __all__ = (
     "QuotaPeriod",
     "QuotaRemoved",
     "QuotaScope",
-    "QuotaServiceStub",
     "QuotaSet",
     "QuotaThreshold",
     "QuotaUse",
@@ -47,7 +45,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -770,111 +767,6 @@ class UsageThresholdReached(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.quota.v1", "UsageThresholdReached", UsageThresholdReached)
-
-
-class EntitlementServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def set_feature(self, message: "SetFeatureRequest") -> "SetFeatureResponse":
-        """
-        Includes the feature; once more changes its meter.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.quota.v1.EntitlementService/SetFeature",
-            SetFeatureRequest.SerializeToString,
-            SetFeatureResponse.FromString,
-        )(message)
-
-    def list_features(self, message: "ListFeaturesRequest") -> "ListFeaturesResponse":
-        """
-        In the order of their codes.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.quota.v1.EntitlementService/ListFeatures",
-            ListFeaturesRequest.SerializeToString,
-            ListFeaturesResponse.FromString,
-        )(message)
-
-    def remove_feature(self, message: "RemoveFeatureRequest") -> "RemoveFeatureResponse":
-
-        return self._channel.unary_unary(
-            "/billing.quota.v1.EntitlementService/RemoveFeature",
-            RemoveFeatureRequest.SerializeToString,
-            RemoveFeatureResponse.FromString,
-        )(message)
-
-    def check_entitlement(self, message: "CheckEntitlementRequest") -> "CheckEntitlementResponse":
-        """
-        May this customer, or this subscription, do this now? Answered from memory. It reserves nothing: what counts
-        is what usage is accepted. A change made through the same server is seen at once, any other within a second
-        as a rule and within ENTITLEMENT_CACHE_SECONDS always.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.quota.v1.EntitlementService/CheckEntitlement",
-            CheckEntitlementRequest.SerializeToString,
-            CheckEntitlementResponse.FromString,
-        )(message)
-
-    def batch_check_entitlements(
-        self, message: "BatchCheckEntitlementsRequest"
-    ) -> "BatchCheckEntitlementsResponse":
-        """
-        Several at once, answered in their order, each by itself.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.quota.v1.EntitlementService/BatchCheckEntitlements",
-            BatchCheckEntitlementsRequest.SerializeToString,
-            BatchCheckEntitlementsResponse.FromString,
-        )(message)
-
-
-class QuotaServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def set_quota(self, message: "SetQuotaRequest") -> "SetQuotaResponse":
-        """
-        Makes the quota, or changes the one there is for the same subject, meter and period. It holds for all usage
-        that comes after; what was used in the period before counts, but for the tenant's: that begins now.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.quota.v1.QuotaService/SetQuota",
-            SetQuotaRequest.SerializeToString,
-            SetQuotaResponse.FromString,
-        )(message)
-
-    def get_quota(self, message: "GetQuotaRequest") -> "GetQuotaResponse":
-
-        return self._channel.unary_unary(
-            "/billing.quota.v1.QuotaService/GetQuota",
-            GetQuotaRequest.SerializeToString,
-            GetQuotaResponse.FromString,
-        )(message)
-
-    def list_quotas(self, message: "ListQuotasRequest") -> "ListQuotasResponse":
-        """
-        Newest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.quota.v1.QuotaService/ListQuotas",
-            ListQuotasRequest.SerializeToString,
-            ListQuotasResponse.FromString,
-        )(message)
-
-    def remove_quota(self, message: "RemoveQuotaRequest") -> "RemoveQuotaResponse":
-
-        return self._channel.unary_unary(
-            "/billing.quota.v1.QuotaService/RemoveQuota",
-            RemoveQuotaRequest.SerializeToString,
-            RemoveQuotaResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

@@ -13,7 +13,6 @@ __all__ = (
     "PreviewPriceRequest",
     "PreviewPriceResponse",
     "RatingCompleted",
-    "RatingServiceStub",
     "ReratedCharge",
 )
 
@@ -21,7 +20,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -399,33 +397,6 @@ class ReratedCharge(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.rating.v1", "ReratedCharge", ReratedCharge)
-
-
-class RatingServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def list_charges(self, message: "ListChargesRequest") -> "ListChargesResponse":
-        """
-        What a cycle was rated to.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.rating.v1.RatingService/ListCharges",
-            ListChargesRequest.SerializeToString,
-            ListChargesResponse.FromString,
-        )(message)
-
-    def preview_price(self, message: "PreviewPriceRequest") -> "PreviewPriceResponse":
-        """
-        What a quantity would cost at a price; nothing is written.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.rating.v1.RatingService/PreviewPrice",
-            PreviewPriceRequest.SerializeToString,
-            PreviewPriceResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

@@ -11,16 +11,13 @@ __all__ = (
     "ReplayProgress",
     "ReplayRequest",
     "ReplayResponse",
-    "ReplayServiceStub",
     "ReplayState",
 )
 
 import datetime
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -316,31 +313,6 @@ class ReplayResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.replay.v1", "ReplayResponse", ReplayResponse)
-
-
-class ReplayServiceStub:
-    """
-    Handles events again, as when a handler was wrong, or new.
-    """
-
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def replay(self, message: "ReplayRequest") -> "Iterator[ReplayResponse]":
-        """
-        Replays events and streams how far it has come. What the handlers did before is not done twice: their
-        effects and follow-ups have keys. Events that are still on their way are skipped, and counted.
-
-        The same request id with the same filter and handlers goes on where the replay stands, however the stream
-        before ended, and tells the result of one that is finished. Before its deadline a stream ends by itself in
-        state RUNNING: call again.
-        """
-
-        yield from self._channel.unary_stream(
-            "/billing.replay.v1.ReplayService/Replay",
-            ReplayRequest.SerializeToString,
-            ReplayResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

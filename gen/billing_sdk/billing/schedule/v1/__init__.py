@@ -14,7 +14,6 @@ __all__ = (
     "GetTestClockResponse",
     "ListBillingCyclesRequest",
     "ListBillingCyclesResponse",
-    "ScheduleServiceStub",
     "TestClock",
     "TestClockAdvanced",
     "UsageSummary",
@@ -24,7 +23,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -318,41 +316,6 @@ class UsageSummary(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.schedule.v1", "UsageSummary", UsageSummary)
-
-
-class ScheduleServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def list_billing_cycles(self, message: "ListBillingCyclesRequest") -> "ListBillingCyclesResponse":
-        """
-        Newest period first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.schedule.v1.ScheduleService/ListBillingCycles",
-            ListBillingCyclesRequest.SerializeToString,
-            ListBillingCyclesResponse.FromString,
-        )(message)
-
-    def get_test_clock(self, message: "GetTestClockRequest") -> "GetTestClockResponse":
-
-        return self._channel.unary_unary(
-            "/billing.schedule.v1.ScheduleService/GetTestClock",
-            GetTestClockRequest.SerializeToString,
-            GetTestClockResponse.FromString,
-        )(message)
-
-    def advance_test_clock(self, message: "AdvanceTestClockRequest") -> "AdvanceTestClockResponse":
-        """
-        Sends a sandbox tenant's clock forward and returns at once; GetTestClock tells when it is ready.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.schedule.v1.ScheduleService/AdvanceTestClock",
-            AdvanceTestClockRequest.SerializeToString,
-            AdvanceTestClockResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

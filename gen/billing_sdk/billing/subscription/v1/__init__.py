@@ -34,7 +34,6 @@ __all__ = (
     "SubscriptionPriceUpdated",
     "SubscriptionRenewed",
     "SubscriptionResumed",
-    "SubscriptionServiceStub",
     "SubscriptionState",
     "SubscriptionStatusChanged",
     "SubscriptionUpdated",
@@ -44,7 +43,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -807,94 +805,6 @@ class SubscriptionUpdated(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.subscription.v1", "SubscriptionUpdated", SubscriptionUpdated)
-
-
-class SubscriptionServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def create_subscription(self, message: "CreateSubscriptionRequest") -> "CreateSubscriptionResponse":
-
-        return self._channel.unary_unary(
-            "/billing.subscription.v1.SubscriptionService/CreateSubscription",
-            CreateSubscriptionRequest.SerializeToString,
-            CreateSubscriptionResponse.FromString,
-        )(message)
-
-    def get_subscription(self, message: "GetSubscriptionRequest") -> "GetSubscriptionResponse":
-
-        return self._channel.unary_unary(
-            "/billing.subscription.v1.SubscriptionService/GetSubscription",
-            GetSubscriptionRequest.SerializeToString,
-            GetSubscriptionResponse.FromString,
-        )(message)
-
-    def list_subscriptions(self, message: "ListSubscriptionsRequest") -> "ListSubscriptionsResponse":
-
-        return self._channel.unary_unary(
-            "/billing.subscription.v1.SubscriptionService/ListSubscriptions",
-            ListSubscriptionsRequest.SerializeToString,
-            ListSubscriptionsResponse.FromString,
-        )(message)
-
-    def change_subscription(self, message: "ChangeSubscriptionRequest") -> "ChangeSubscriptionResponse":
-        """
-        Other items from some moment on: another plan (up- or downgrade), other prices or quantities. Items that stay as
-        they are keep their ids and their usage; where all stay, nothing changes. A trial goes on as it began. What is to
-        happen later is scheduled, and replaces what was scheduled before.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.subscription.v1.SubscriptionService/ChangeSubscription",
-            ChangeSubscriptionRequest.SerializeToString,
-            ChangeSubscriptionResponse.FromString,
-        )(message)
-
-    def set_spend_thresholds(self, message: "SetSpendThresholdsRequest") -> "SetSpendThresholdsResponse":
-        """
-        At which amounts of a period's usage an invoice for it is made at once; the period's last invoice bills the rest.
-        They replace those that the subscription had, from the next report of usage on.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.subscription.v1.SubscriptionService/SetSpendThresholds",
-            SetSpendThresholdsRequest.SerializeToString,
-            SetSpendThresholdsResponse.FromString,
-        )(message)
-
-    def pause_subscription(self, message: "PauseSubscriptionRequest") -> "PauseSubscriptionResponse":
-        """
-        Stops service now, and withdraws a scheduled change. Fees are due for the time served; periods go on.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.subscription.v1.SubscriptionService/PauseSubscription",
-            PauseSubscriptionRequest.SerializeToString,
-            PauseSubscriptionResponse.FromString,
-        )(message)
-
-    def resume_subscription(self, message: "ResumeSubscriptionRequest") -> "ResumeSubscriptionResponse":
-        """
-        Serves again what was served before the pause, from now on.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.subscription.v1.SubscriptionService/ResumeSubscription",
-            ResumeSubscriptionRequest.SerializeToString,
-            ResumeSubscriptionResponse.FromString,
-        )(message)
-
-    def cancel_subscription(self, message: "CancelSubscriptionRequest") -> "CancelSubscriptionResponse":
-        """
-        Now, or at the end of the current period. Either way what was used is still billed, also what is reported
-        afterwards. One that is canceled before its first billed period begins has nothing to pay.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.subscription.v1.SubscriptionService/CancelSubscription",
-            CancelSubscriptionRequest.SerializeToString,
-            CancelSubscriptionResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

@@ -26,7 +26,6 @@ __all__ = (
     "TaxRateArchived",
     "TaxRateCreated",
     "TaxRounding",
-    "TaxServiceStub",
     "TaxTerms",
     "TaxTermsChanged",
 )
@@ -35,7 +34,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -463,79 +461,6 @@ class TaxTermsChanged(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.tax.v1", "TaxTermsChanged", TaxTermsChanged)
-
-
-class TaxServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def create_tax_rate(self, message: "CreateTaxRateRequest") -> "CreateTaxRateResponse":
-        """
-        At most ten rates are in force in a country.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.tax.v1.TaxService/CreateTaxRate",
-            CreateTaxRateRequest.SerializeToString,
-            CreateTaxRateResponse.FromString,
-        )(message)
-
-    def list_tax_rates(self, message: "ListTaxRatesRequest") -> "ListTaxRatesResponse":
-        """
-        Those in force, by jurisdiction.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.tax.v1.TaxService/ListTaxRates",
-            ListTaxRatesRequest.SerializeToString,
-            ListTaxRatesResponse.FromString,
-        )(message)
-
-    def archive_tax_rate(self, message: "ArchiveTaxRateRequest") -> "ArchiveTaxRateResponse":
-        """
-        Invoices to come are not taxed with it.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.tax.v1.TaxService/ArchiveTaxRate",
-            ArchiveTaxRateRequest.SerializeToString,
-            ArchiveTaxRateResponse.FromString,
-        )(message)
-
-    def get_tax_terms(self, message: "GetTaxTermsRequest") -> "GetTaxTermsResponse":
-
-        return self._channel.unary_unary(
-            "/billing.tax.v1.TaxService/GetTaxTerms",
-            GetTaxTermsRequest.SerializeToString,
-            GetTaxTermsResponse.FromString,
-        )(message)
-
-    def set_tax_terms(self, message: "SetTaxTermsRequest") -> "SetTaxTermsResponse":
-
-        return self._channel.unary_unary(
-            "/billing.tax.v1.TaxService/SetTaxTerms",
-            SetTaxTermsRequest.SerializeToString,
-            SetTaxTermsResponse.FromString,
-        )(message)
-
-    def set_tax_exemption(self, message: "SetTaxExemptionRequest") -> "SetTaxExemptionResponse":
-        """
-        Whether a customer is taxed at all.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.tax.v1.TaxService/SetTaxExemption",
-            SetTaxExemptionRequest.SerializeToString,
-            SetTaxExemptionResponse.FromString,
-        )(message)
-
-    def get_tax_exemption(self, message: "GetTaxExemptionRequest") -> "GetTaxExemptionResponse":
-
-        return self._channel.unary_unary(
-            "/billing.tax.v1.TaxService/GetTaxExemption",
-            GetTaxExemptionRequest.SerializeToString,
-            GetTaxExemptionResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

@@ -14,7 +14,6 @@ __all__ = (
     "Tenant",
     "TenantCreated",
     "TenantMode",
-    "TenantServiceStub",
     "TenantStatus",
 )
 
@@ -22,7 +21,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -272,39 +270,6 @@ class TenantCreated(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.tenant.v1", "TenantCreated", TenantCreated)
-
-
-class TenantServiceStub:
-    """
-    Tenants, for the platform's operators.
-    """
-
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def create_tenant(self, message: "CreateTenantRequest") -> "CreateTenantResponse":
-
-        return self._channel.unary_unary(
-            "/billing.tenant.v1.TenantService/CreateTenant",
-            CreateTenantRequest.SerializeToString,
-            CreateTenantResponse.FromString,
-        )(message)
-
-    def get_tenant(self, message: "GetTenantRequest") -> "GetTenantResponse":
-
-        return self._channel.unary_unary(
-            "/billing.tenant.v1.TenantService/GetTenant",
-            GetTenantRequest.SerializeToString,
-            GetTenantResponse.FromString,
-        )(message)
-
-    def list_tenants(self, message: "ListTenantsRequest") -> "ListTenantsResponse":
-
-        return self._channel.unary_unary(
-            "/billing.tenant.v1.TenantService/ListTenants",
-            ListTenantsRequest.SerializeToString,
-            ListTenantsResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

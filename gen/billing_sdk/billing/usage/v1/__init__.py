@@ -35,16 +35,13 @@ __all__ = (
     "UsageReported",
     "UsageResult",
     "UsageRetracted",
-    "UsageServiceStub",
     "UsageTotal",
 )
 
 import datetime
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -939,117 +936,6 @@ class UsageTotal(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.usage.v1", "UsageTotal", UsageTotal)
-
-
-class UsageServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def report_usage(self, message: "ReportUsageRequest") -> "ReportUsageResponse":
-        """
-        One record. A duplicate answers like the first call; a conflict or a refusal is an error.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.usage.v1.UsageService/ReportUsage",
-            ReportUsageRequest.SerializeToString,
-            ReportUsageResponse.FromString,
-        )(message)
-
-    def batch_report_usage(self, message: "BatchReportUsageRequest") -> "BatchReportUsageResponse":
-        """
-        Up to 1,000 records in one transaction; each gets an outcome of its own, and a bad one never spoils the batch.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.usage.v1.UsageService/BatchReportUsage",
-            BatchReportUsageRequest.SerializeToString,
-            BatchReportUsageResponse.FromString,
-        )(message)
-
-    def stream_usage(self, messages: "Iterable[StreamUsageRequest]") -> "StreamUsageResponse":
-        """
-        Batches one after the other, each committed by itself; the answer sums them up. After a broken stream,
-        send again from the first batch: what was accepted is recognized.
-        """
-
-        return self._channel.stream_unary(
-            "/billing.usage.v1.UsageService/StreamUsage",
-            StreamUsageRequest.SerializeToString,
-            StreamUsageResponse.FromString,
-        )(iter(messages))
-
-    def list_usage_totals(self, message: "ListUsageTotalsRequest") -> "ListUsageTotalsResponse":
-        """
-        Per subscription item and billing period, newest period first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.usage.v1.UsageService/ListUsageTotals",
-            ListUsageTotalsRequest.SerializeToString,
-            ListUsageTotalsResponse.FromString,
-        )(message)
-
-    def list_usage_buckets(self, message: "ListUsageBucketsRequest") -> "ListUsageBucketsResponse":
-        """
-        Per hour.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.usage.v1.UsageService/ListUsageBuckets",
-            ListUsageBucketsRequest.SerializeToString,
-            ListUsageBucketsResponse.FromString,
-        )(message)
-
-    def retract_usage(self, message: "RetractUsageRequest") -> "RetractUsageResponse":
-        """
-        Takes one record back: it no longer counts, and is kept all the same. Its period's total and hour follow; what was
-        invoiced of it is given back with the next invoice, for the period in which it was recorded. A record that is
-        retracted already is a duplicate, and no error. The record's key stays used.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.usage.v1.UsageService/RetractUsage",
-            RetractUsageRequest.SerializeToString,
-            RetractUsageResponse.FromString,
-        )(message)
-
-    def correct_usage(self, message: "CorrectUsageRequest") -> "CorrectUsageResponse":
-        """
-        Gives one record another quantity, with the same consequences. What counts with that quantity already is a
-        duplicate, and no error.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.usage.v1.UsageService/CorrectUsage",
-            CorrectUsageRequest.SerializeToString,
-            CorrectUsageResponse.FromString,
-        )(message)
-
-    def list_usage_corrections(
-        self, message: "ListUsageCorrectionsRequest"
-    ) -> "ListUsageCorrectionsResponse":
-        """
-        What was retracted and corrected, newest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.usage.v1.UsageService/ListUsageCorrections",
-            ListUsageCorrectionsRequest.SerializeToString,
-            ListUsageCorrectionsResponse.FromString,
-        )(message)
-
-    def reconcile_usage(self, message: "ReconcileUsageRequest") -> "ReconcileUsageResponse":
-        """
-        The books of usage, of periods that start in a span: what was accepted is billed, pending or excluded. Worked out
-        from the raw records on one side, from totals and invoices on the other; where they differ, item by item.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.usage.v1.UsageService/ReconcileUsage",
-            ReconcileUsageRequest.SerializeToString,
-            ReconcileUsageResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

@@ -45,7 +45,6 @@ __all__ = (
     "WebhookDisabledReason",
     "WebhookEnabled",
     "WebhookSecretRotated",
-    "WebhookServiceStub",
     "WebhookTested",
     "WebhookUpdated",
 )
@@ -54,7 +53,6 @@ import datetime
 from dataclasses import dataclass
 
 import betterproto2
-import grpc
 
 from ....message_pool import default_message_pool
 
@@ -802,176 +800,6 @@ class WebhookUpdated(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.webhook.v1", "WebhookUpdated", WebhookUpdated)
-
-
-class WebhookServiceStub:
-    def __init__(self, channel: grpc.Channel):
-        self._channel = channel
-
-    def create_webhook(self, message: "CreateWebhookRequest") -> "CreateWebhookResponse":
-        """
-        The response holds the signing secret; it is shown this once.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/CreateWebhook",
-            CreateWebhookRequest.SerializeToString,
-            CreateWebhookResponse.FromString,
-        )(message)
-
-    def get_webhook(self, message: "GetWebhookRequest") -> "GetWebhookResponse":
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/GetWebhook",
-            GetWebhookRequest.SerializeToString,
-            GetWebhookResponse.FromString,
-        )(message)
-
-    def list_webhooks(self, message: "ListWebhooksRequest") -> "ListWebhooksResponse":
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/ListWebhooks",
-            ListWebhooksRequest.SerializeToString,
-            ListWebhooksResponse.FromString,
-        )(message)
-
-    def update_webhook(self, message: "UpdateWebhookRequest") -> "UpdateWebhookResponse":
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/UpdateWebhook",
-            UpdateWebhookRequest.SerializeToString,
-            UpdateWebhookResponse.FromString,
-        )(message)
-
-    def delete_webhook(self, message: "DeleteWebhookRequest") -> "DeleteWebhookResponse":
-        """
-        What is still on its way to it is given up.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/DeleteWebhook",
-            DeleteWebhookRequest.SerializeToString,
-            DeleteWebhookResponse.FromString,
-        )(message)
-
-    def enable_webhook(self, message: "EnableWebhookRequest") -> "EnableWebhookResponse":
-        """
-        What waits is sent, and later events are queued for it again.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/EnableWebhook",
-            EnableWebhookRequest.SerializeToString,
-            EnableWebhookResponse.FromString,
-        )(message)
-
-    def disable_webhook(self, message: "DisableWebhookRequest") -> "DisableWebhookResponse":
-        """
-        Nothing more is sent there; what is on its way waits until it is enabled.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/DisableWebhook",
-            DisableWebhookRequest.SerializeToString,
-            DisableWebhookResponse.FromString,
-        )(message)
-
-    def rotate_webhook_secret(self, message: "RotateWebhookSecretRequest") -> "RotateWebhookSecretResponse":
-        """
-        A new secret; for a while, requests are signed with the old one as well. The response holds the new one;
-        it is shown this once.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/RotateWebhookSecret",
-            RotateWebhookSecretRequest.SerializeToString,
-            RotateWebhookSecretResponse.FromString,
-        )(message)
-
-    def send_test_webhook(self, message: "SendTestWebhookRequest") -> "SendTestWebhookResponse":
-        """
-        Sends an event `webhook.tested` to this endpoint alone, whatever its filters.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/SendTestWebhook",
-            SendTestWebhookRequest.SerializeToString,
-            SendTestWebhookResponse.FromString,
-        )(message)
-
-    def list_webhook_deliveries(
-        self, message: "ListWebhookDeliveriesRequest"
-    ) -> "ListWebhookDeliveriesResponse":
-        """
-        Newest first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/ListWebhookDeliveries",
-            ListWebhookDeliveriesRequest.SerializeToString,
-            ListWebhookDeliveriesResponse.FromString,
-        )(message)
-
-    def list_webhook_delivery_attempts(
-        self, message: "ListWebhookDeliveryAttemptsRequest"
-    ) -> "ListWebhookDeliveryAttemptsResponse":
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/ListWebhookDeliveryAttempts",
-            ListWebhookDeliveryAttemptsRequest.SerializeToString,
-            ListWebhookDeliveryAttemptsResponse.FromString,
-        )(message)
-
-    def redeliver_webhook(self, message: "RedeliverWebhookRequest") -> "RedeliverWebhookResponse":
-        """
-        Sends a delivered or dead delivery again, under the same event id.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/RedeliverWebhook",
-            RedeliverWebhookRequest.SerializeToString,
-            RedeliverWebhookResponse.FromString,
-        )(message)
-
-    def redeliver_webhook_range(
-        self, message: "RedeliverWebhookRangeRequest"
-    ) -> "RedeliverWebhookRangeResponse":
-        """
-        Sends an endpoint's dead (or delivered) deliveries of a time span again, oldest first, under their same event
-        ids. When there are more than the limit, ask again with a new request id.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/RedeliverWebhookRange",
-            RedeliverWebhookRangeRequest.SerializeToString,
-            RedeliverWebhookRangeResponse.FromString,
-        )(message)
-
-    def list_webhook_dead_letters(
-        self, message: "ListWebhookDeadLettersRequest"
-    ) -> "ListWebhookDeadLettersResponse":
-        """
-        Newest event first.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/ListWebhookDeadLetters",
-            ListWebhookDeadLettersRequest.SerializeToString,
-            ListWebhookDeadLettersResponse.FromString,
-        )(message)
-
-    def discard_webhook_dead_letter(
-        self, message: "DiscardWebhookDeadLetterRequest"
-    ) -> "DiscardWebhookDeadLetterResponse":
-        """
-        Gives a dead delivery up for good; it stays in the log with the reason.
-        """
-
-        return self._channel.unary_unary(
-            "/billing.webhook.v1.WebhookService/DiscardWebhookDeadLetter",
-            DiscardWebhookDeadLetterRequest.SerializeToString,
-            DiscardWebhookDeadLetterResponse.FromString,
-        )(message)
 
 
 from ....google import protobuf as ___google__protobuf__

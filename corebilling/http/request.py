@@ -1,0 +1,99 @@
+"""What a call over HTTP asks: its path, query, headers and body, as the message that the RPC takes."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import web
+from google.protobuf.message import Message
+
+from corebilling.errors import InvalidArgument
+from corebilling.http.body import JSON, LINES, BodyLimits, check_json, parse_json, read_body, read_lines
+from corebilling.http.query import parse_query, read_query
+from corebilling.http.reading import Problems, read_object
+from corebilling.http.rules import Rpc
+
+# What headers say about a request, by the field that says the same.
+_HEADERS: Mapping[str, tuple[str, ...]] = {
+    "request_id": ("x-idempotency-key", "idempotency-key"),
+    "tenant_id": ("x-tenant-id",),
+}
+_WHOLE = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One request. Nothing of it is read before it is known who asks."""
+
+    http: web.Request
+    headers: Mapping[str, str]
+    rpc: Rpc
+    body: str
+    variables: Mapping[str, str]
+    limits: BodyLimits
+
+    async def one(self) -> bytes:
+        """The request's message in bytes.
+
+        Raises:
+            InvalidArgument: REQUEST_INVALID, MEDIA_TYPE_UNSUPPORTED.
+            ResourceExhausted: BODY_TOO_LARGE.
+            DeadlineExceeded: BODY_TOO_SLOW.
+        """
+        message, problems = self.rpc.new_request(), Problems()
+        if self.body:
+            await self._read_body(message, problems)
+        elif self.http.can_read_body:
+            raise InvalidArgument("REQUEST_INVALID", "Send no body here: all fields go into path and query.")
+        self._read_rest(message, problems)
+        return message.SerializeToString()
+
+    async def many(self) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
+        """The messages of a stream, one a line, each read when it is its turn. Raises like `one`."""
+        check_json(self.http, (*LINES, JSON))
+        number = 0
+        async for line in read_lines(self.http, self.limits):
+            number += 1
+            yield partial(self._line, line, number)
+
+    async def _line(self, line: bytes, number: int) -> bytes:
+        message, problems = self.rpc.new_request(), Problems(f"line {number}")
+        read_object(message, parse_json(line), problems)
+        self._read_rest(message, problems)
+        return message.SerializeToString()
+
+    async def _read_body(self, message: Message, problems: Problems) -> None:
+        data = await read_body(self.http, self.limits)
+        if not data:
+            return
+        check_json(self.http, (JSON,))
+        target = message if self.body == _WHOLE else getattr(message, self.body)
+        target.SetInParent()
+        read_object(target, parse_json(data), problems)
+
+    def _read_rest(self, message: Message, problems: Problems) -> None:
+        self._read_query(message, problems)
+        for name, value in self.variables.items():
+            _agree(message, name, value, "the path", problems)
+        for name, headers in _HEADERS.items():
+            if self.rpc.takes(name):
+                for header in headers:
+                    _agree(message, name, self.headers.get(header, ""), header, problems)
+        problems.refuse()
+
+    def _read_query(self, message: Message, problems: Problems) -> None:
+        parameters = parse_query(self.http.rel_url.raw_query_string)
+        if self.body == _WHOLE:
+            for name, _ in parameters:
+                problems.add(name, "There is no such query parameter: send it in the body.")
+        else:
+            read_query(message, parameters, problems)
+
+
+def _agree(message: Message, name: str, value: str, source: str, problems: Problems) -> None:
+    """Sets the field to what is said elsewhere, unless the request says something else itself."""
+    said = getattr(message, name)
+    if value and said and said != value:
+        problems.add(name, f"It differs from {source}: say it once, or the same.")
+    elif value:
+        setattr(message, name, value)
