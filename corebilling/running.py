@@ -113,7 +113,7 @@ async def _embedded(settings: Settings, folder: Path, postgres: EmbeddedPostgres
         console.print(
             f"CoreBilling is up.\n"
             f"  gRPC  {app.grpc_address}\n"
-            f"  HTTP  {app.http_address}/health /ready /metrics\n"
+            f"  HTTP  {app.http_address}/docs /v1/… /health /ready /metrics\n"
             f"  data  {folder}, operators' key in {key_file}\n\n"
             f"Try:\n"
             f'  grpcurl -plaintext -H "x-api-key: $(cat {key_file})" {app.grpc_address} '
