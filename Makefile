@@ -46,6 +46,7 @@ ifneq ($(SQL),)
 endif
 	python tools/event_catalogue.py
 	python tools/openapi_document.py
+	python tools/envoy_config.py
 
 .PHONY: format
 format: $(INSTALLED) $(CONTRACTS) ## format Python and proto files, fix what ruff can
@@ -65,6 +66,7 @@ verify: $(INSTALLED) $(CONTRACTS) ## check format, lint, types, import rules, co
 	sqlc diff
 	python tools/event_catalogue.py --check
 	python tools/openapi_document.py --check
+	python tools/envoy_config.py --check
 	@if [ -f $(RELEASED) ]; then echo buf breaking proto --against $(RELEASED); buf breaking proto --against $(RELEASED); \
 	else echo "$(RELEASED) does not exist: no released contract to break"; fi
 

@@ -11,7 +11,18 @@ from pathlib import Path
 import asyncpg
 import uvloop
 
-from bench import billing_growth, billing_run, bus, entitlement, events, history, rpc, usage, webhooks
+from bench import (
+    billing_growth,
+    billing_run,
+    bus,
+    entitlement,
+    events,
+    history,
+    overload,
+    rpc,
+    usage,
+    webhooks,
+)
 from bench.platform import BenchDatabase, NewDatabase
 from bench.report import Row, console, show
 from corebilling.db import migrate
@@ -54,6 +65,7 @@ def benches(long: bool) -> dict[str, Callable[[NewDatabase], Awaitable[list[Row]
         "history": partial(history.measure, long=long),
         "usage": partial(usage.measure, filled=long),
         "rpc": rpc.measure,
+        "overload": overload.measure,
         "entitlement": entitlement.measure,
         "billing_run": partial(billing_run.measure, long=long),
         "billing_growth": partial(billing_growth.measure, long=long),

@@ -53,7 +53,9 @@ class Api:
     """The running server."""
 
     address: str
+    http_address: str
     platform_key: str
+    pid: int
 
     async def tenant_key(self, tenant_id: str) -> str:
         """A new key of the tenant's owner."""
@@ -112,7 +114,7 @@ def _serve(database: BenchDatabase, master_key: str, started: Any) -> None:
         )
         urls = DatabaseUrls(app=database.app, worker=database.worker)
         async with App.open(settings, urls, SystemClock(), roles=("api",)) as app:
-            started.put((app.grpc_address, app.new_platform_key))
+            started.put((app.grpc_address, app.http_address, app.new_platform_key, os.getpid()))
             await app.run()
 
     # Lines go to a file, as under a supervisor.

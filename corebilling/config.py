@@ -95,7 +95,8 @@ class Settings(BaseSettings):
     grpc_max_concurrent_calls: int = Field(256, ge=1, le=10_000)
     # Calls whose responses are a stream, as when events are watched: mostly idle, counted by themselves.
     grpc_max_response_streams: int = Field(1000, ge=1, le=100_000)
-    grpc_max_concurrent_streams: int = Field(128, ge=1, le=10_000)
+    # Of one connection, streams of events among them. What is more waits in its client, and costs nothing.
+    grpc_max_concurrent_streams: int = Field(32, ge=1, le=10_000)
     # Applied to calls whose client set none or a longer one.
     grpc_deadline_seconds: Seconds = 30
     grpc_stream_deadline_seconds: Seconds = 600

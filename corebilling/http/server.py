@@ -74,7 +74,8 @@ class HttpServer:
         application.router.add_get("/metrics", _metrics)
         application.router.add_routes(self._pages)
         if self._door is not None:
-            application.router.add_route("*", "/{path:.*}", self._door.handle)
+            # Any path, one with line breaks too.
+            application.router.add_route("*", r"/{path:[\s\S]*}", self._door.handle)
         return application
 
     async def _readiness(self, _: web.Request) -> web.Response:

@@ -2,11 +2,15 @@
 
 from typing import Any
 
+import structlog
+
 from corebilling.errors import ResourceExhausted
 from corebilling.rpc.call import Behaviour, Call, Concern
 from corebilling.rpc.method import Method
 
 _RETRY_S = 1.0
+
+_log = structlog.get_logger()
 
 
 def concurrency_limit(max_calls: int, max_streams: int) -> Concern:
@@ -15,6 +19,7 @@ def concurrency_limit(max_calls: int, max_streams: int) -> Concern:
     Streams of responses are counted by themselves: they last, mostly idle, and must not crowd out calls.
     """
     in_progress = {False: 0, True: 0}
+    refusing = {False: False, True: False}
     limits = {False: max_calls, True: max_streams}
 
     def wrap(method: Method, following: Behaviour) -> Behaviour:
@@ -22,6 +27,9 @@ def concurrency_limit(max_calls: int, max_streams: int) -> Concern:
 
         async def answer(request: Any, call: Call) -> Any:
             if in_progress[kind] >= limits[kind]:
+                if not refusing[kind]:
+                    refusing[kind] = True
+                    _log.warning("overloaded", limit=limits[kind], streams=kind)
                 raise ResourceExhausted(
                     "OVERLOADED",
                     "Too many calls at once; back off and repeat with the same request id.",
@@ -33,6 +41,9 @@ def concurrency_limit(max_calls: int, max_streams: int) -> Concern:
                 return await following(request, call)
             finally:
                 in_progress[kind] -= 1
+                # Only then, so that the log has a line for an overload and not for each call of it.
+                if in_progress[kind] <= limits[kind] // 2:
+                    refusing[kind] = False
 
         return answer
 

@@ -9,7 +9,8 @@ from billing.options.v1 import options_pb2
 from google.api import annotations_pb2
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 
-from tests.contracts.test_methods import POLICY, services
+from tests.contracts.test_methods import POLICY
+from tests.support.requests.calling import services
 
 METHODS: list[MethodDescriptor] = [method for service in services() for method in service.methods]
 HTTP: Any = options_pb2.http

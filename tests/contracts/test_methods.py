@@ -1,13 +1,10 @@
 """Every RPC declares who may call it and how it repeats, and every field of its request has bounds."""
 
 import ast
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import billing
 import protovalidate
 import pytest
 from billing.errors.v1 import error_pb2
@@ -26,6 +23,7 @@ from google.protobuf.descriptor import FieldDescriptor, ServiceDescriptor
 from corebilling import errors
 from corebilling.domains.access.model import PERMISSIONS, Role
 from corebilling.rpc.method import Idempotency, Method, PolicyMissing, methods_of
+from tests.support.requests.calling import METHODS
 
 RULES: Any = validate_pb2.DESCRIPTOR.extensions_by_name["field"]
 POLICY: Any = options_pb2.policy
@@ -38,15 +36,6 @@ WELL_KNOWN = {
     # Free by nature, and bounded as a whole: by the message size, and by what the bus takes.
     "google.protobuf.Struct",
 }
-
-
-def services() -> Iterator[ServiceDescriptor]:
-    for module in pkgutil.walk_packages(billing.__path__, "billing."):
-        if module.name.endswith("_service_pb2"):
-            yield from importlib.import_module(module.name).DESCRIPTOR.services_by_name.values()
-
-
-METHODS = [method for service in services() for method in methods_of(service)]
 
 
 def named(methods: list[Method]) -> pytest.MarkDecorator:

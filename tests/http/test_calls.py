@@ -206,3 +206,11 @@ async def test_usage_is_reported_as_the_record_alone(http: Http) -> None:
         "/v1/usage/stream", lines + b"\n{]", headers={"Content-Type": "application/x-ndjson"}
     )
     assert (broken.status, broken.refusal.reason) == (400, "REQUEST_INVALID")
+
+
+async def test_a_path_may_hold_anything(http: Http) -> None:
+    """Line breaks too, which no pattern's dot stands for."""
+    refused = await http.get("/v1/customers/a%0Ab%2Fc")
+    assert (refused.status, refused.refusal.reason) == (404, "CUSTOMER_NOT_FOUND")
+    unknown = await http.get("/v2/a%0Ab")
+    assert (unknown.status, unknown.refusal.reason) == (404, "PATH_UNKNOWN")

@@ -11,6 +11,9 @@ from billing.customer.v1 import customer_service_pb2 as rpc
 from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceServicer, CustomerServiceStub
 from billing.usage.v1 import usage_service_pb2
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceServicer, UsageServiceStub
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from structlog.testing import capture_logs
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.customer.service import CustomerService
@@ -75,6 +78,33 @@ async def test_call_beyond_the_limit_is_told_to_come_back(database: TestDatabase
         servicer.released.set()
         await asyncio.gather(*calls)
         await stub.GetCustomer(GET)
+
+
+async def test_health_is_answered_while_calls_are_refused_and_the_log_says_so_once(
+    database: TestDatabase,
+) -> None:
+    servicer = Waiting()
+    async with (
+        running_app(database, extra=waiting_service(servicer), limits=limits(max_calls=2)) as app,
+        grpc.aio.insecure_channel(app.target) as channel,
+    ):
+        stub = app.stub(CustomerServiceStub)
+        health: Any = HealthStub(channel)
+        for _ in range(2):
+            servicer.waiting = 0
+            servicer.released.clear()
+            with capture_logs() as logs:
+                calls = [asyncio.ensure_future(stub.GetCustomer(GET)) for _ in range(2)]
+                while servicer.waiting < 2:
+                    servicer.arrived.clear()
+                    await servicer.arrived.wait()
+                for _ in range(3):
+                    assert (await refused(stub.GetCustomer(GET))).reason == "OVERLOADED"
+                    answer = await health.Check(HealthCheckRequest())
+                    assert answer.status == HealthCheckResponse.SERVING
+                servicer.released.set()
+                await asyncio.gather(*calls)
+            assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == ["overloaded"]
 
 
 async def test_call_without_a_deadline_gets_one(database: TestDatabase) -> None:

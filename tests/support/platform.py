@@ -127,6 +127,8 @@ async def _open(database: TestDatabase, clock: FakeClock, **settings: Any) -> As
         "database_worker_connections": 4,
         # The fake clock stands still, and so would the rate.
         "rate_limit_rps": 0,
+        # One channel makes all calls, also those of a race.
+        "grpc_max_concurrent_streams": 128,
     }
     chosen = Settings(**(defaults | settings))
     urls = DatabaseUrls(app=database.url("corebilling_app"), worker=database.url("corebilling_worker"))

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -83,12 +84,18 @@ async def migrated_template(postgres: EmbeddedPostgres) -> str:
     return _TEMPLATE
 
 
-@pytest.fixture
-async def database(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[TestDatabase]:
+@asynccontextmanager
+async def new_database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[TestDatabase]:
     name = f"test_{next(_numbers)}"
-    await _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated_template} {_COPY}")
+    await _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {template} {_COPY}")
     yield TestDatabase(postgres, name)
     await _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[TestDatabase]:
+    async with new_database(postgres, migrated_template) as made:
+        yield made
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ SETTINGS = {
     "LOG_LEVEL": "warning",
     # Its writers call as fast as they can.
     "RATE_LIMIT_RPS": "0",
+    "GRPC_MAX_CONCURRENT_STREAMS": "128",
 }
 
 
