@@ -19,12 +19,12 @@ from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionSe
 
 from corebilling.rpc.method import Idempotency, holds_personal
 from corebilling.values.ids import new_id
-from tests.contracts.test_methods import METHODS
 from tests.rpc.test_customer import details, update
 from tests.support.app import Refusal, refused
 from tests.support.catalog import new_customer, new_price, new_product, subscribe
 from tests.support.invoice import invoices_of
 from tests.support.platform import Platform
+from tests.support.requests.calling import METHODS
 
 PERSONAL: Any = options_pb2.personal
 ADDRESS = customer_pb2.Address(line1="1 Main St", city="London", country="GB")
