@@ -253,6 +253,11 @@ async def _tax_terms(world: World) -> Fields:
     return {"terms": {"behavior": "TAX_BEHAVIOR_EXCLUSIVE"}}
 
 
+@hint("EraseCustomer")
+async def _a_customer_without_obligations(world: World) -> Fields:
+    return {"customer_id": await world.customer()}
+
+
 @hint("SetTaxExemption")
 async def _an_exemption(world: World) -> Fields:
     return {"customer_id": await world.customer(), "exemption": "TAX_EXEMPTION_EXEMPT"}
