@@ -10,6 +10,8 @@ from corebilling.telemetry.metrics import CONTENT_TYPE, exposition
 # More than the door takes: it refuses in words what is longer than that.
 _MAX_LINE_BYTES = 64 * 1024
 _KEEP_ALIVE_S = 75
+# How long a body is taken that nobody reads any more: so that its sender sees why.
+_LINGER_S = 1
 
 Ready = Callable[[], Awaitable[str]]
 """Says why the process cannot serve; '' when it can."""
@@ -46,6 +48,7 @@ class HttpServer:
             # A few bytes can be a great many when they are unpacked: what is packed is refused.
             auto_decompress=False,
             keepalive_timeout=_KEEP_ALIVE_S,
+            lingering_time=_LINGER_S,
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_LINE_BYTES,
             shutdown_timeout=stop_grace_s,

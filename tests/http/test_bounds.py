@@ -6,7 +6,6 @@ import random
 from typing import Any
 
 import orjson
-import pytest
 
 from tests.support.http import Http, http_to
 from tests.support.platform import running_platform
@@ -64,18 +63,16 @@ async def test_a_long_url_and_long_headers_are_refused(http: Http) -> None:
     assert beyond.status == 400
 
 
-@pytest.mark.parametrize(
-    ("headers", "body"),
-    [
-        ({"Content-Type": "application/x-www-form-urlencoded"}, orjson.dumps(ADA)),
-        ({"Content-Type": "text/plain"}, orjson.dumps(ADA)),
-        ({"Content-Type": "application/json; charset=latin-1"}, orjson.dumps(ADA)),
-        ({"Content-Encoding": "gzip"}, gzip.compress(orjson.dumps(ADA))),
-    ],
-)
-async def test_anything_but_plain_json_is_refused(http: Http, headers: dict[str, str], body: bytes) -> None:
-    answer = await http.post("/v1/customers", body, key="a", headers=headers)
-    assert (answer.status, answer.refusal.reason) == (415, "MEDIA_TYPE_UNSUPPORTED")
+async def test_anything_but_plain_json_is_refused(http: Http) -> None:
+    for headers in (
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/json; charset=latin-1"},
+        {"Content-Encoding": "gzip"},
+    ):
+        body = gzip.compress(orjson.dumps(ADA)) if "Content-Encoding" in headers else orjson.dumps(ADA)
+        answer = await http.post("/v1/customers", body, key="a", headers=headers)
+        assert (answer.status, answer.refusal.reason) == (415, "MEDIA_TYPE_UNSUPPORTED"), headers
 
 
 async def test_a_body_where_none_belongs_is_refused(http: Http) -> None:
