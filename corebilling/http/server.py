@@ -1,8 +1,10 @@
 """What HTTP serves: health, readiness and metrics, the pages that domains bring, and the RPCs."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from corebilling.http.door import HttpDoor
 from corebilling.telemetry.metrics import CONTENT_TYPE, exposition
@@ -12,6 +14,18 @@ _MAX_LINE_BYTES = 64 * 1024
 _KEEP_ALIVE_S = 75
 # How long a body is taken that nobody reads any more: so that its sender sees why.
 _LINGER_S = 1
+
+
+class _NoFaultOfOurs(logging.Filter):
+    """What is no HTTP is answered so, and not logged: anyone can send it, as often as they like."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+_log = logging.getLogger("corebilling.http")
+_log.addFilter(_NoFaultOfOurs())
 
 Ready = Callable[[], Awaitable[str]]
 """Says why the process cannot serve; '' when it can."""
@@ -43,6 +57,7 @@ class HttpServer:
         self._runner = web.AppRunner(
             self._application(),
             access_log=None,
+            logger=_log,
             # A call that nobody waits for any more is cancelled.
             handler_cancellation=True,
             # A few bytes can be a great many when they are unpacked: what is packed is refused.

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import orjson
+import pytest
 
 from tests.support.http import Http, http_to
 from tests.support.platform import running_platform
@@ -80,7 +81,9 @@ async def test_a_body_where_none_belongs_is_refused(http: Http) -> None:
     assert (answer.status, answer.refusal.reason) == (400, "REQUEST_INVALID")
 
 
-async def test_a_body_that_drips_or_breaks_off_ends_in_words(database: TestDatabase) -> None:
+async def test_a_body_that_drips_or_breaks_off_ends_in_words(
+    database: TestDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
     async with (
         running_platform(database, http_body_timeout_seconds=0.2) as platform,
         http_to(platform) as http,
@@ -94,6 +97,7 @@ async def test_a_body_that_drips_or_breaks_off_ends_in_words(database: TestDatab
         waiting = chunked.replace(b"Connection:", b"Expect: 100-continue\r\nConnection:")
         broken = await spoken(http, waiting, b"zz\r\n{}\r\n", after=b"HTTP/1.1 100 Continue\r\n\r\n")
         assert broken.split()[1] == b"408"
+        assert [record for record in caplog.records if record.exc_info] == []
         # The server goes on.
         assert (await http.post("/v1/customers", ADA, key="a")).status == 201
 
