@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 from billing.access.v1 import access_service_pb2
@@ -14,6 +15,7 @@ from prometheus_client import REGISTRY
 from corebilling.rpc.rate_limit import Rate
 from tests.rpc.test_limits import Streams, streamed
 from tests.support.app import App, refusal_of, refused, running_app
+from tests.support.http import Http
 from tests.support.platform import running_platform
 from tests.support.postgres import TestDatabase
 
@@ -104,3 +106,18 @@ async def test_settings_decide_the_rate(database: TestDatabase) -> None:
         refusal = await refused(platform.stub(CustomerServiceStub).ListCustomers(LIST))
         assert (refusal.reason, refusal.retry_after_s) == ("RATE_LIMITED", 2)
         assert (refusal.facts["limit"], refusal.facts["burst"]) == ("0.5", "1")
+
+
+async def test_calls_over_http_count_with_the_others_and_are_told_when_to_come_back(
+    database: TestDatabase,
+) -> None:
+    async with (
+        running_platform(database, rate_limit_rps=0.5, rate_limit_burst=2) as platform,
+        aiohttp.ClientSession() as session,
+    ):
+        http = Http(platform, session)
+        await platform.stub(CustomerServiceStub).ListCustomers(LIST)
+        assert (await http.get("/v1/customers")).status == 200
+        answer = await http.get("/v1/customers")
+        assert (answer.status, answer.refusal.reason) == (429, "RATE_LIMITED")
+        assert answer.headers["Retry-After"] == "2"
