@@ -1,5 +1,6 @@
 """What billing_sdk's generator reads of the contracts: services, methods and the fields of their requests."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,7 +78,9 @@ class Field:
         rules = self.rules
         if self.name in AUTOMATIC or self.descriptor.containing_oneof is not None:
             return False
-        return bool(rules.required or rules.string.min_len or rules.repeated.min_items or rules.bytes.min_len)
+        fewest = rules.string.min_len or rules.repeated.min_items or rules.bytes.min_len
+        no_empty_text = bool(rules.string.pattern) and not re.search(rules.string.pattern, "")
+        return bool(rules.required or fewest or no_empty_text or 0 in rules.enum.not_in)
 
     @property
     def annotation(self) -> str:

@@ -1,8 +1,10 @@
 """What HTTP serves: health, readiness and metrics, the pages that domains bring, and the RPCs."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from corebilling.http.door import HttpDoor
 from corebilling.telemetry.metrics import CONTENT_TYPE, exposition
@@ -10,6 +12,20 @@ from corebilling.telemetry.metrics import CONTENT_TYPE, exposition
 # More than the door takes: it refuses in words what is longer than that.
 _MAX_LINE_BYTES = 64 * 1024
 _KEEP_ALIVE_S = 75
+# How long a body is taken that nobody reads any more: so that its sender sees why.
+_LINGER_S = 1
+
+
+class _NoFaultOfOurs(logging.Filter):
+    """What is no HTTP is answered so, and not logged: anyone can send it, as often as they like."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+_log = logging.getLogger("corebilling.http")
+_log.addFilter(_NoFaultOfOurs())
 
 Ready = Callable[[], Awaitable[str]]
 """Says why the process cannot serve; '' when it can."""
@@ -41,11 +57,13 @@ class HttpServer:
         self._runner = web.AppRunner(
             self._application(),
             access_log=None,
+            logger=_log,
             # A call that nobody waits for any more is cancelled.
             handler_cancellation=True,
             # A few bytes can be a great many when they are unpacked: what is packed is refused.
             auto_decompress=False,
             keepalive_timeout=_KEEP_ALIVE_S,
+            lingering_time=_LINGER_S,
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_LINE_BYTES,
             shutdown_timeout=stop_grace_s,

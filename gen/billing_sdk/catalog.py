@@ -118,10 +118,10 @@ class CatalogService:
     async def create_product(
         self,
         *,
+        code: str,
         name: str,
         tenant_id: str = "",
         request_id: str = "",
-        code: str = "",
         tax_category: str = "",
     ) -> Product:
         answer = await self._client.unary(
@@ -174,11 +174,11 @@ class CatalogService:
     async def create_meter(
         self,
         *,
+        code: str,
         name: str,
+        aggregation: Aggregation,
         tenant_id: str = "",
         request_id: str = "",
-        code: str = "",
-        aggregation: Aggregation = Aggregation(0),
         unit: str = "",
         filters: Sequence[MeterFilter] = (),
         transform: MeterTransform | None = None,
@@ -243,12 +243,12 @@ class CatalogService:
         self,
         *,
         product_id: str,
+        code: str,
+        model: PriceModel,
+        usage: PriceUsage,
         tenant_id: str = "",
         request_id: str = "",
-        code: str = "",
         currency: str = "",
-        model: PriceModel = PriceModel(0),
-        usage: PriceUsage = PriceUsage(0),
         meter_id: str = "",
         interval_unit: billing_sdk.billing.types.v1.IntervalUnit = billing_sdk.billing.types.v1.IntervalUnit(
             0
@@ -343,11 +343,11 @@ class CatalogService:
     async def create_plan(
         self,
         *,
+        code: str,
         name: str,
         items: Sequence[PlanItem],
         tenant_id: str = "",
         request_id: str = "",
-        code: str = "",
     ) -> Plan:
         answer = await self._client.unary(
             _CatalogService_create_plan,

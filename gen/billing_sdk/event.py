@@ -268,11 +268,11 @@ class EventService:
     async def publish_event(
         self,
         *,
+        subject: str,
         resource_id: str,
         data: billing_sdk.google.protobuf.Struct,
         tenant_id: str = "",
         request_id: str = "",
-        subject: str = "",
     ) -> Event:
         """Publishes an event with a subject of the tenant's own."""
         answer = await self._client.unary(

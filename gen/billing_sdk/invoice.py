@@ -394,10 +394,10 @@ class InvoiceService:
         self,
         *,
         invoice_id: str,
+        currency: str,
         tenant_id: str = "",
         request_id: str = "",
         amount_minor: int = 0,
-        currency: str = "",
         reference: str = "",
     ) -> RecordPaymentResponse:
         """Money that arrived outside the platform, in part or in full."""

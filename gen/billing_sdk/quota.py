@@ -60,10 +60,10 @@ class EntitlementService:
         self,
         *,
         subject_id: str,
+        code: str,
         tenant_id: str = "",
         request_id: str = "",
         scope: QuotaScope = QuotaScope(0),
-        code: str = "",
         meter_code: str = "",
     ) -> Feature:
         """Includes the feature; once more changes its meter."""
@@ -193,14 +193,14 @@ class QuotaService:
     async def set_quota(
         self,
         *,
+        scope: QuotaScope,
+        period: QuotaPeriod,
+        limit_quantity: str,
+        enforcement: QuotaEnforcement,
         tenant_id: str = "",
         request_id: str = "",
-        scope: QuotaScope = QuotaScope(0),
         subject_id: str = "",
         meter_code: str = "",
-        period: QuotaPeriod = QuotaPeriod(0),
-        limit_quantity: str = "",
-        enforcement: QuotaEnforcement = QuotaEnforcement(0),
         thresholds: Sequence[QuotaThreshold] = (),
     ) -> Quota:
         """Makes the quota, or changes the one there is for the same subject, meter and period. It holds for all usage

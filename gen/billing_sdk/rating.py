@@ -51,8 +51,8 @@ class RatingService:
         self,
         *,
         price_id: str,
+        quantity: str,
         tenant_id: str = "",
-        quantity: str = "",
         currency: str = "",
         properties: Mapping[str, str] | None = None,
     ) -> PreviewPriceResponse:

@@ -74,12 +74,12 @@ class TaxService:
         self,
         *,
         name: str,
+        country: str,
+        percent: str,
         tenant_id: str = "",
         request_id: str = "",
-        country: str = "",
         region: str = "",
         category: str = "",
-        percent: str = "",
         compound: bool = False,
     ) -> TaxRate:
         """At most ten rates are in force in a country."""

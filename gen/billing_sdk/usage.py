@@ -224,10 +224,10 @@ class UsageService:
         self,
         *,
         idempotency_key: str,
+        quantity: str,
         reason: str,
         tenant_id: str = "",
         request_id: str = "",
-        quantity: str = "",
     ) -> CorrectUsageResponse:
         """Gives one record another quantity, with the same consequences. What counts with that quantity already is a
         duplicate, and no error.

@@ -71,6 +71,36 @@ def test_reading_with_get_and_changing_with_something_else(method: MethodDescrip
     assert reads or all(rule.WhichOneof("pattern") != "get" for rule in rules(method))
 
 
+PROMISED = {
+    "/api/v1/billing": (
+        "post organizations", "get organizations/{}", "put organizations/{}", "post subscriptions",
+        "get subscriptions/{}", "post subscriptions/{}/cancel", "get invoices", "get invoices/{}",
+        "get invoices/{}/pdf", "get usage/current", "get usage/history",
+    ),
+    "/api/v1": (
+        "post consumers/register", "get consumers/{}", "post subscriptions", "get subscriptions",
+        "get subscriptions/{}", "put subscriptions/{}/cancel", "put subscriptions/{}/upgrade",
+        "get subscriptions/{}/usage", "get invoices", "get invoices/{}", "get invoices/{}/download",
+    ),
+    "/v1": ("post subscriptions", "post usage", "get invoices", "post events"),
+}  # fmt: skip
+"""Paths that programs call already: they stay."""
+
+
+def test_the_paths_that_programs_call_already_are_there() -> None:
+    declared = {
+        f"{verb} {VARIABLE.sub('{}', path)}"
+        for method in METHODS
+        for verb, path in map(address, rules(method))
+    }
+    promised = {
+        f"{verb} {root}/{path}"
+        for root, several in PROMISED.items()
+        for verb, path in (one.split() for one in several)
+    }
+    assert promised - declared == set()
+
+
 def test_no_two_paths_collide() -> None:
     """Two paths that differ only in a variable's name are one."""
     paths = Counter(

@@ -2,11 +2,11 @@
 
 import asyncio
 
-import pytest
-
 from corebilling.status import CORRELATION_HEADER
 from tests.support.catalog import new_meter, new_price, new_product
-from tests.support.http import Http
+from tests.support.http import Http, http_to
+from tests.support.platform import running_platform
+from tests.support.postgres import TestDatabase
 
 ADA = {"details": {"name": "Ada", "taxId": "T-1"}}
 
@@ -102,12 +102,38 @@ async def test_a_path_and_a_body_that_differ_are_refused(http: Http) -> None:
     assert (answer.status, answer.refusal.fields) == (400, ("invoice_id",))
 
 
-@pytest.mark.parametrize("headers", [{}, {"X-API-Key": "cbk_nonsense"}, {"Authorization": "Bearer x"}])
-async def test_who_is_not_known_is_asked_to_say_who_they_are(http: Http, headers: dict[str, str]) -> None:
-    answer = await http.get("/v1/customers", headers={"X-API-Key": "", **headers})
-    assert answer.status == 401
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-    assert answer.refusal.reason in ("CREDENTIAL_MISSING", "CREDENTIAL_INVALID")
+async def test_who_is_not_known_is_asked_to_say_who_they_are(http: Http) -> None:
+    for headers, reason in (
+        ({}, "CREDENTIAL_MISSING"),
+        ({"X-API-Key": "cbk_nonsense"}, "CREDENTIAL_INVALID"),
+        ({"Authorization": "Bearer x"}, "CREDENTIAL_INVALID"),
+    ):
+        answer = await http.get("/v1/customers", headers={"X-API-Key": "", **headers})
+        assert (answer.status, answer.refusal.reason) == (401, reason)
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+async def test_who_calls_too_often_is_told_when_to_come_back(database: TestDatabase) -> None:
+    async with (
+        running_platform(database, rate_limit_rps=0.1, rate_limit_burst=1) as platform,
+        http_to(platform) as http,
+    ):
+        assert (await http.get("/v1/customers")).status == 200
+        answer = await http.get("/v1/customers")
+        assert (answer.status, answer.refusal.reason) == (429, "RATE_LIMITED")
+        assert answer.headers["Retry-After"] == "10"
+        # Refused before its body is read.
+        await http.post("/v1/customers", ADA, key="a")
+        assert (await http.post("/v1/customers", b"{]", key="b")).status == 429
+
+
+async def test_who_has_a_role_that_only_reads_changes_nothing(http: Http) -> None:
+    made = await http.post("/v1/api-keys", {"name": "reader", "role": "ROLE_VIEWER"}, key="a")
+    reader = {"X-API-Key": made.json["secret"]}
+    assert (await http.get("/v1/customers", headers=reader)).status == 200
+    answer = await http.post("/v1/customers", ADA, key="b", headers=reader)
+    assert (answer.status, answer.refusal.reason) == (403, "PERMISSION_MISSING")
+    assert await http.platform.events("customer.created") == []
 
 
 async def test_an_operator_names_the_tenant_in_a_header(http: Http) -> None:

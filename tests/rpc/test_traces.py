@@ -20,6 +20,7 @@ from corebilling.values.ids import new_id
 from tests.rpc.test_watch_events import publish, watching
 from tests.support.app import refused, running_app
 from tests.support.catalog import new_meter, new_price, new_product, subscribe
+from tests.support.http import Http
 from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
 from tests.support.receiver import running_receiver
@@ -78,6 +79,18 @@ async def test_call_is_a_span_of_the_clients_trace_and_its_event_goes_on_from_th
     assert f"{created.context.trace_id:032x}" == TRACE
     assert event["traceparent"] == f"00-{TRACE}-{created.context.span_id:016x}-01"
     assert read.name.endswith("CustomerService/GetCustomer")
+
+
+async def test_call_over_http_is_a_span_of_the_clients_trace_too(
+    http: Http, spans: InMemorySpanExporter
+) -> None:
+    details = {"details": {"name": "Ada"}}
+    await http.post("/v1/customers", details, key="once", headers=dict(CLIENT))
+    span = of_trace(spans)["billing.customer.v1.CustomerService/CreateCustomer"]
+    (event,) = await http.platform.rows(
+        "SELECT traceparent FROM billing_events WHERE subject = 'customer.created'"
+    )
+    assert event["traceparent"] == f"00-{TRACE}-{number(span):016x}-01"
 
 
 async def test_one_trace_leads_from_the_call_through_its_handlers_to_the_webhook(
