@@ -319,7 +319,7 @@ async def _a_disabled_webhook(world: World) -> Fields:
 
 @hint("RedeliverWebhook", "DiscardWebhookDeadLetter")
 async def _a_dead_delivery(world: World) -> Fields:
-    return {"delivery_id": world.dead_deliveries.pop()}
+    return {"delivery_id": world.dead_deliveries.pop(0)}
 
 
 @hint("RedeliverWebhookRange")
