@@ -20,6 +20,8 @@ from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
 from corebilling.domains.access.model import OF_ONE_ACCOUNT, allowed
 from corebilling.domains.access.service import AccessService
+from corebilling.domains.audit.jobs import Sealer
+from corebilling.domains.audit.signing import HeadSigner
 from corebilling.domains.invoice.hosted import HostedInvoices
 from corebilling.domains.invoice.printing import InvoicePrinter
 from corebilling.domains.quota.view import HolderView
@@ -72,6 +74,7 @@ class App:
     dispatcher: Dispatcher
     router: Router
     scheduler: Scheduler
+    sealer: Sealer
     webhooks: WebhookWorker
     tail: Tail
     grpc_address: str
@@ -136,6 +139,7 @@ class App:
                 clock,
                 settings.scheduler_interval_seconds,
             )
+            sealer = Sealer(worker, HeadSigner(secrets.audit_seed), clock, settings.audit_seal_seconds)
             webhooks = await stack.enter_async_context(
                 WebhookWorker.open(worker, secrets, clock, policies.webhook_policy(settings))
             )
@@ -210,6 +214,7 @@ class App:
                 dispatcher,
                 router,
                 scheduler,
+                sealer,
                 webhooks,
                 tail,
                 grpc_address,
@@ -223,7 +228,7 @@ class App:
             "dispatcher": [self.dispatcher.run],
             "router": [self.router.run, self.bus.run, *([self.leases.run] if self.leases else [])],
             "webhook": [self.webhooks.run],
-            "scheduler": [self.scheduler.run],
+            "scheduler": [self.scheduler.run, self.sealer.run],
         }
         async with asyncio.TaskGroup() as tasks:
             for role in self.roles:

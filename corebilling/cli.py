@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from corebilling.commands.audit import audit_app
 from corebilling.commands.auth import auth_app
 from corebilling.commands.call import call
 from corebilling.commands.catalog import catalog_app
@@ -33,6 +34,7 @@ console = Console(highlight=False, markup=False, emoji=False)
 main = typer.Typer(no_args_is_help=True)
 main.command()(call)
 main.command()(replay)
+main.add_typer(audit_app, name="audit")
 main.add_typer(auth_app, name="auth")
 main.add_typer(catalog_app, name="catalog")
 main.add_typer(clock_app, name="clock")

@@ -183,6 +183,11 @@ class Settings(BaseSettings):
     # Of tenants without tax rates of their own: 0.1 is a tenth.
     invoice_tax_rate: Decimal = Field(Decimal(0), ge=0, le=1)
 
+    # The audit log: how often it is sealed, and the public keys that it was signed with under former master
+    # keys, in hexadecimal, separated by commas.
+    audit_seal_seconds: Seconds = 30
+    audit_former_keys: str = Field("", pattern=r"^([0-9a-f]{64}(,[0-9a-f]{64})*)?$")
+
     # Telemetry. Without an endpoint no traces are made.
     otlp_endpoint: str = ""
     log_format: LogFormat = LogFormat.TEXT

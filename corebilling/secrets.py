@@ -1,6 +1,7 @@
 """Secrets at rest: AES-256-GCM under a data key per tenant, which itself is wrapped under the master key.
 
-The master key never touches data: one key is derived from it to wrap with, another to hash API keys with.
+The master key never touches data: one key is derived from it to wrap with, another to hash API keys
+with, one to sign the audit log with.
 Whoever has the database alone has nothing; deleting a tenant's row of `tenant_keys` erases its secrets.
 """
 
@@ -60,6 +61,7 @@ class Secrets:
     def __init__(self, master_key: bytes) -> None:
         self._wrapping = AESGCM(_derive(master_key, b"corebilling: wrap data keys"))
         self._hash_key = _derive(master_key, b"corebilling: hash api keys")
+        self.audit_seed = _derive(master_key, b"corebilling: sign audit heads")
         self._shared = AESGCM(_derive(master_key, b"corebilling: share invoices"))
         self._data_keys: OrderedDict[str, AESGCM] = OrderedDict()
 

@@ -9,6 +9,9 @@ from corebilling.config import Settings
 from corebilling.domains.access.explanation_service import ExplanationService
 from corebilling.domains.access.service import AccessService
 from corebilling.domains.access.servicer import AccessServicer
+from corebilling.domains.audit.service import AuditService
+from corebilling.domains.audit.servicer import AuditServicer
+from corebilling.domains.audit.signing import HeadSigner, TrustedKeys, public_key_of
 from corebilling.domains.branding.service import BrandingService
 from corebilling.domains.branding.servicer import BrandingServicer
 from corebilling.domains.catalog.override_service import PriceOverrideService
@@ -80,6 +83,7 @@ class Services:
     """Those that more than their own door calls."""
 
     access: AccessService
+    audit: AuditService
     invoices: InvoiceService
     maker: InvoiceMaker
     ledger: LedgerService
@@ -98,6 +102,7 @@ class Services:
         maker = InvoiceMaker(ledger, finalizer, settings.invoice_tax_rate)
         return Services(
             access=AccessService(secrets),
+            audit=_audit(settings, HeadSigner(secrets.audit_seed)),
             invoices=InvoiceService(ledger, maker, finalizer),
             maker=maker,
             ledger=ledger,
@@ -131,6 +136,7 @@ class Services:
             "billing.access.v1.AccessService": AccessServicer(
                 door, self.access, ExplanationService(find_method, tokens)
             ),
+            "billing.audit.v1.AuditService": AuditServicer(door, self.audit),
             "billing.branding.v1.BrandingService": BrandingServicer(door, BrandingService()),
             "billing.catalog.v1.CatalogService": CatalogServicer(door, CatalogService()),
             "billing.catalog.v1.PriceOverrideService": PriceOverrideServicer(door, PriceOverrideService()),
@@ -208,3 +214,8 @@ class Services:
             "invoice.generated": [Handler("usage.on_invoice_generated", on_usage.on_invoice_generated)],
             ANY_SUBJECT: [Handler("webhook.on_any_event", on_event.on_any_event, on_event.on_any_events)],
         }
+
+
+def _audit(settings: Settings, signer: HeadSigner) -> AuditService:
+    former = [public_key_of(key) for key in settings.audit_former_keys.split(",") if key]
+    return AuditService(signer.public_key, TrustedKeys([signer.public_key, *former]))

@@ -39,6 +39,7 @@ _TELLING = {
     *("name", "occurred_at", "plan_id", "quantity", "reason", "role", "unit_amount", "value"),
 }
 _TIME = "2026-03-01T00:00:00Z"
+_END = "2026-04-01T00:00:00Z"
 
 
 def example(schema: Schema, components: Mapping[str, Schema]) -> Any:
@@ -91,7 +92,7 @@ def text_of(name: str, schema: Schema) -> str:
 
 def _text(name: str, schema: Schema) -> str:
     if schema.get("format") == "date-time":
-        return _TIME
+        return _END if name == "end" else _TIME
     if schema.get("format") == "int64":
         return "1990"
     if name in _TEXTS:

@@ -39,6 +39,16 @@ _WELL_KNOWN: Mapping[str, Schema] = {
 _RULES: Any = validate_pb2.DESCRIPTOR.extensions_by_name["field"]
 
 REQUEST_ID = "request_id"
+# What these mean in every message, where it does not say so itself.
+_MEANINGS: Mapping[str, str] = {
+    "tenant_id": "The tenant; in requests the credential's own when empty.",
+    "page_size": "Rows per page; 50 when 0.",
+    "page_token": "The `next_page_token` of the page before; empty for the first.",
+    "next_page_token": "Leads to the page that follows; empty on the last.",
+    "etag": "Differs after every change; in requests the one that the change is based on, or empty.",
+    "version": "Counts the changes.",
+    REQUEST_ID: "Names the change, so that repeating it does nothing twice.",
+}
 
 
 class Schemas:
@@ -164,7 +174,7 @@ class Schemas:
         return {"description": said, **schema} if said else schema
 
     def _commented(self, schema: Schema, field: FieldDescriptor, *more: str) -> Schema:
-        said = [self.comments.get(field.full_name, ""), *more]
+        said = [self.comments.get(field.full_name) or _MEANINGS.get(field.name, ""), *more]
         text = " ".join(filter(None, said)) or schema.get("description")
         return {**schema, "description": text} if text else schema
 

@@ -140,6 +140,8 @@ class EmbeddedPostgres:
             "max_wal_size": "1GB",
             "timezone": "UTC",
             "jit": "off",
+            # What refuses a row would print it: names and mail addresses do not belong into a log.
+            "log_error_verbosity": "terse",
         }
         if not durable:
             settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
-from corebilling.errors import Aborted, InvalidArgument
+from corebilling.errors import Aborted, FailedPrecondition, InvalidArgument
 from corebilling.rpc.answer import serialized
 from corebilling.rpc.call import Call, Context, current
 from corebilling.values.caller import Caller, ip_address, trace_id
@@ -57,6 +57,7 @@ class Door:
 
         Raises:
             InvalidArgument: REQUEST_ID_REUSED when the id came with other input before.
+            FailedPrecondition: ANSWER_ERASED when the customer that the answer was about was erased since.
             Aborted: REQUEST_IN_FLIGHT while the same request is being worked on.
             ResourceExhausted: ANSWER_TOO_LARGE; nothing is done then.
         """
@@ -77,6 +78,7 @@ class Door:
                 request_id=request_id,
                 request_hash=request_hash,
                 response=_kept(call, response),
+                customer_id=_customer_id(request, response) if call.method.personal else None,
                 created_at=tx.now,
                 audit_id=audit_id,
                 actor=caller.actor,
@@ -94,7 +96,13 @@ async def _answered(tx: Transaction, call: Call, request_id: str, request_hash: 
     opened = await request_sql.open_request(
         tx, tenant_id=tx.tenant_id, method=call.method.full_name, request_id=request_id
     )
-    if opened.response is not None:
+    if opened.request_hash is not None:
+        if opened.response is None:
+            raise FailedPrecondition(
+                "ANSWER_ERASED",
+                "This request was answered, but the customer that the answer was about was erased since.",
+                {"request_id": request_id},
+            )
         if opened.request_hash != request_hash:
             raise InvalidArgument(
                 "REQUEST_ID_REUSED",
@@ -126,6 +134,12 @@ def _caller(call: Call) -> Caller:
         correlation_id=call.correlation_id,
         traceparent=call.traceparent,
     )
+
+
+def _customer_id(request: Any, response: Any) -> str:
+    """Whose personal data the response holds."""
+    named: str = getattr(request, "customer_id", "")
+    return named or str(response.customer.id)
 
 
 def _kept(call: Call, response: Message) -> bytes:

@@ -14,6 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 # The generated stubs type extensions as plain descriptors.
 _POLICY: Any = options_pb2.policy
 _SECRET: Any = options_pb2.secret
+_PERSONAL: Any = options_pb2.personal
 
 _OF_ANY_CALL = ("tenant_id", "request_id", "page_size", "page_token")
 
@@ -55,6 +56,8 @@ class Method:
     response_class: type[Message]
     secret_fields: tuple[str, ...]
     """Fields of the response that are shown once."""
+    personal: bool
+    """The response has personal data of a customer, whom the request or the response names."""
     account: AccountPolicy | None
     """None: it is for the tenant's staff and services alone."""
 
@@ -95,6 +98,7 @@ def _method(descriptor: MethodDescriptor) -> Method:
         request_class=GetMessageClass(descriptor.input_type),
         response_class=GetMessageClass(descriptor.output_type),
         secret_fields=tuple(field.name for field in descriptor.output_type.fields if _is_secret(field)),
+        personal=holds_personal(descriptor.output_type),
         account=_account_policy(policy),
     )
 
@@ -130,6 +134,18 @@ def _check(method: MethodDescriptor, policy: options_pb2.MethodPolicy) -> None:
     for problem, found in problems.items():
         if found:
             raise PolicyMissing(f"{method.full_name} {problem}")
+
+
+def holds_personal(message: Any, above: frozenset[str] = frozenset()) -> bool:
+    """Whether a field of the message, however deep, is declared as personal."""
+    if message.full_name in above:
+        return False
+    above |= {message.full_name}
+    return any(
+        field.GetOptions().Extensions[_PERSONAL]
+        or (field.message_type is not None and holds_personal(field.message_type, above))
+        for field in message.fields
+    )
 
 
 def _is_secret(field: FieldDescriptor) -> bool:

@@ -28,6 +28,49 @@ class ApiKey:
 
 
 @dataclass(slots=True)
+class AuditEntry:
+    """A row of `audit_entries`."""
+
+    tenant_id: str
+    id: str
+    epoch: int
+    xid: int
+    seq: int
+    occurred_at: datetime.datetime
+    actor: str
+    action: str
+    request_id: str
+    correlation_id: str
+    trace_id: str
+    ip: str
+    user_agent: str
+    reason: str
+
+
+@dataclass(slots=True)
+class AuditHead:
+    """A row of `audit_heads`."""
+
+    tenant_id: str
+    count: int
+    hash: bytes
+    sealed_at: datetime.datetime
+    key_id: str
+    signature: bytes
+
+
+@dataclass(slots=True)
+class AuditSeal:
+    """A row of `audit_seals`."""
+
+    tenant_id: str
+    position: int
+    audit_id: str
+    entry_hash: bytes
+    hash: bytes
+
+
+@dataclass(slots=True)
 class BillingCycle:
     """A row of `billing_cycles`."""
 
@@ -201,6 +244,7 @@ class Customer:
     tax_id: str
     address: Json | None
     consolidate_invoices: bool
+    erased_at: datetime.datetime | None
     created_at: datetime.datetime
     updated_at: datetime.datetime
     version: int
@@ -336,6 +380,7 @@ class Invoice:
     paid_at: datetime.datetime | None
     voided_at: datetime.datetime | None
     written_off_at: datetime.datetime | None
+    bill_to: Json | None
     created_at: datetime.datetime
     version: int
     subtotal_minor: int

@@ -36,15 +36,15 @@ WITH audited AS (
         tenant_id, id, occurred_at, actor, action, request_id, correlation_id, trace_id, ip, user_agent, reason
     )
     VALUES (
-        $1, $7, $6, $8, $2,
-        $3, $9, $10, $11, $12,
-        $13
+        $1, $8, $7, $9, $2,
+        $3, $10, $11, $12, $13,
+        $14
     )
 )
-INSERT INTO request_keys (tenant_id, method, request_id, request_hash, response, created_at)
+INSERT INTO request_keys (tenant_id, method, request_id, request_hash, response, customer_id, created_at)
 VALUES (
-    $1, $2, $3, $4, $5,
-    $6
+    $1, $2, $3, $4, $5::bytea,
+    $6, $7
 )
 """
 
@@ -57,6 +57,7 @@ async def record_request(
     request_id: str,
     request_hash: bytes,
     response: bytes,
+    customer_id: str | None,
     created_at: datetime.datetime,
     audit_id: str,
     actor: str,
@@ -74,6 +75,7 @@ async def record_request(
         request_id,
         request_hash,
         response,
+        customer_id,
         created_at,
         audit_id,
         actor,
@@ -83,3 +85,14 @@ async def record_request(
         user_agent,
         reason,
     )
+
+
+ERASE_ANSWERS: Final = """-- name: EraseAnswers :exec
+UPDATE request_keys SET request_hash = '', response = NULL
+WHERE tenant_id = $1 AND customer_id = $2::text AND response IS NOT NULL
+"""
+
+
+async def erase_answers(conn: Connection, *, tenant_id: str, customer_id: str) -> None:
+    """Those that held a customer's personal data. That there was one stays known."""
+    await conn.execute(ERASE_ANSWERS, tenant_id, customer_id)

@@ -51,6 +51,13 @@ _CustomerService_update_customer = Method(
     Idempotency.REQUEST_ID,
     tenant_scoped=True,
 )
+_CustomerService_erase_customer = Method(
+    "/billing.customer.v1.CustomerService/EraseCustomer",
+    EraseCustomerRequest,
+    EraseCustomerResponse,
+    Idempotency.REQUEST_ID,
+    tenant_scoped=True,
+)
 
 
 class CustomerService:
@@ -159,6 +166,25 @@ class CustomerService:
                 details=details,
                 update_mask=update_mask,
                 etag=etag,
+            ),
+        )
+        return self._client.held(answer.customer)
+
+    async def erase_customer(
+        self,
+        *,
+        customer_id: str,
+        reason: str,
+        tenant_id: str = "",
+        request_id: str = "",
+    ) -> Customer:
+        """Empties the customer's personal data, wherever it is, for good. Invoices that were issued keep whom they were issued
+        to, and the books stay as they are. Refused while the customer has subscriptions, or invoices that are not settled.
+        """
+        answer = await self._client.unary(
+            _CustomerService_erase_customer,
+            EraseCustomerRequest(
+                tenant_id=tenant_id, request_id=request_id, customer_id=customer_id, reason=reason
             ),
         )
         return self._client.held(answer.customer)

@@ -120,12 +120,16 @@ CREATE TABLE request_keys (
     request_id text NOT NULL,
     -- SHA-256 of the request, to tell a repetition from a new request under an old id.
     request_hash bytea NOT NULL,
-    response bytea NOT NULL,
+    -- Null once the customer was erased whose personal data it held; the hash is empty then, too.
+    response bytea,
+    -- Whose personal data the response holds, if it does.
+    customer_id text,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, method, request_id)
 );
+CREATE INDEX request_keys_by_customer ON request_keys (tenant_id, customer_id) WHERE customer_id IS NOT NULL;
 CALL isolate_tenant('request_keys');
-GRANT SELECT, INSERT ON request_keys TO corebilling_app;
+GRANT SELECT, INSERT, UPDATE (request_hash, response) ON request_keys TO corebilling_app;
 
 -- Holds a request id until the transaction ends (`claimed` is false when another transaction holds it) and
 -- reads the answer. Two statements, so that the second sees what was committed before the lock came free.

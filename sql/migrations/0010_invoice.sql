@@ -18,6 +18,8 @@ CREATE TABLE invoices (
     paid_at timestamptz,
     voided_at timestamptz,
     written_off_at timestamptz,
+    -- Whom it was issued to, once the customer was erased: name, company, tax id and address. Null: as the customer says.
+    bill_to jsonb,
     created_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),

@@ -49,15 +49,8 @@ GRANT SELECT ON audit_entries, audit_changes TO corebilling_worker;
 -- The trigger's own right: a change belongs to its entry's tenant, also where a new tenant is given its first rows.
 CREATE POLICY recording ON audit_changes FOR INSERT TO corebilling_owner WITH CHECK (true);
 
--- Says that a value is there, and nothing of it.
-CREATE FUNCTION audit_masked(content jsonb, columns text[]) RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT content || coalesce(jsonb_object_agg(name, '***'), '{}')
-    FROM unnest(columns) AS name
-    WHERE content -> name NOT IN ('null', '""')
-$$;
-
--- Its arguments: the columns of the row's identity, the first being the resource's id, and those to mask.
+-- Its arguments: the columns of the row's identity, the first being the resource's id, and those to mask: of these is
+-- said that a value is there, and nothing of it. (In a loop: a function in SQL would be planned in each transaction.)
 CREATE FUNCTION audit_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -66,6 +59,7 @@ DECLARE
     before jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
     after jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
     resource_id text := coalesce(after, before) ->> identity[1];
+    name text;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         IF before = after THEN
@@ -76,8 +70,14 @@ BEGIN
         WHERE a.value <> b.value OR a.key = ANY (identity[2:]);
     END IF;
     IF TG_NARGS > 1 THEN
-        before := public.audit_masked(before, TG_ARGV[1]::text[]);
-        after := public.audit_masked(after, TG_ARGV[1]::text[]);
+        FOREACH name IN ARRAY TG_ARGV[1]::text[] LOOP
+            IF before ->> name <> '' THEN
+                before := jsonb_set(before, ARRAY[name], '"***"');
+            END IF;
+            IF after ->> name <> '' THEN
+                after := jsonb_set(after, ARRAY[name], '"***"');
+            END IF;
+        END LOOP;
     END IF;
     INSERT INTO public.audit_changes (tenant_id, audit_id, resource_type, resource_id, operation, old, new)
     VALUES (entry[1], entry[2], TG_TABLE_NAME, resource_id, lower(TG_OP), before, after);
@@ -121,7 +121,7 @@ CALL audit_table('features', '{subject_id,code}');
 CALL audit_table('coupons', '{id}');
 CALL audit_table('discounts', '{id}');
 CALL audit_table('credits', '{id}');
-CALL audit_table('invoices', '{id}');
+CALL audit_table('invoices', '{id}', '{bill_to}');
 CALL audit_table('invoice_payments', '{id}');
 CALL audit_table('credit_notes', '{id}');
 CALL audit_table('webhooks', '{id}', '{secret_ciphertext,previous_secret_ciphertext}');
@@ -144,7 +144,53 @@ $$;
 CALL keep_as_written('audit_entries');
 CALL keep_as_written('audit_changes');
 
+-- The chain of each tenant's entries: hashes are SHA-256, see corebilling/domains/audit/model.py.
+CREATE TABLE audit_seals (
+    tenant_id text NOT NULL,
+    position bigint NOT NULL CHECK (position > 0),
+    audit_id text NOT NULL,
+    entry_hash bytea NOT NULL,
+    -- Of the seal before, the position and the entry's hash.
+    hash bytea NOT NULL,
+    PRIMARY KEY (tenant_id, position),
+    CONSTRAINT audit_seals_once UNIQUE (tenant_id, audit_id)
+);
+-- How far a chain went, signed with Ed25519.
+CREATE TABLE audit_heads (
+    tenant_id text NOT NULL,
+    count bigint NOT NULL,
+    hash bytea NOT NULL,
+    sealed_at timestamptz NOT NULL,
+    key_id text NOT NULL,
+    signature bytea NOT NULL,
+    PRIMARY KEY (tenant_id, count)
+);
+CALL isolate_tenant('audit_seals');
+CALL isolate_tenant('audit_heads');
+CALL share_with_workers('audit_seals', 'SELECT');
+GRANT SELECT ON audit_seals, audit_heads TO corebilling_app;
+GRANT SELECT, INSERT ON audit_seals TO corebilling_worker;
+GRANT INSERT ON audit_heads TO corebilling_worker;
+CALL keep_as_written('audit_seals');
+CALL keep_as_written('audit_heads');
+
+-- Who seals, and how far it is: one row, whose lock the sealing transaction holds.
+CREATE TABLE audit_sealing (
+    epoch integer NOT NULL DEFAULT 0,
+    xid bigint NOT NULL DEFAULT 0,
+    seq bigint NOT NULL DEFAULT 0,
+    owner text NOT NULL DEFAULT '',
+    lease_until timestamptz NOT NULL DEFAULT '-infinity',
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one)
+);
+INSERT INTO audit_sealing DEFAULT VALUES;
+GRANT SELECT ON audit_sealing TO corebilling_app;
+GRANT SELECT, UPDATE ON audit_sealing TO corebilling_worker;
+
 -- migrate:down
+DROP TABLE audit_sealing;
+DROP TABLE audit_heads;
+DROP TABLE audit_seals;
 DROP PROCEDURE keep_as_written(regclass);
 DO $$
 DECLARE
@@ -157,7 +203,6 @@ END
 $$;
 DROP PROCEDURE audit_table(regclass, text, text);
 DROP FUNCTION audit_change();
-DROP FUNCTION audit_masked(jsonb, text[]);
 DROP TABLE audit_changes;
 DROP TABLE audit_entries;
 DROP FUNCTION refuse_change();

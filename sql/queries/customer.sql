@@ -35,3 +35,39 @@ RETURNING *;
 UPDATE customers SET updated_at = sqlc.arg(updated_at), version = version + 1
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
 RETURNING *;
+
+-- name: FindObstacle :one
+-- Why a customer cannot be erased yet: what runs, is still to be invoiced, or is not settled.
+SELECT o.kind::text AS kind, o.id::text AS id
+FROM (
+    SELECT 1 AS rank, 'subscription' AS kind, s.id FROM subscriptions s
+    WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.customer_id = sqlc.arg(customer_id) AND s.state <> 'canceled'
+    UNION ALL
+    SELECT 2, 'billing_cycle', c.id FROM subscriptions s
+    JOIN billing_cycles c ON c.tenant_id = s.tenant_id AND c.subscription_id = s.id
+    WHERE s.tenant_id = sqlc.arg(tenant_id) AND s.customer_id = sqlc.arg(customer_id)
+        AND c.state <> 'invoiced' AND NOT (c.trial AND c.state = 'closed')
+    UNION ALL
+    SELECT 3, 'invoice', i.id FROM invoices i
+    WHERE i.tenant_id = sqlc.arg(tenant_id) AND i.customer_id = sqlc.arg(customer_id) AND i.state IN ('draft', 'open')
+) o
+ORDER BY o.rank, o.id
+LIMIT 1;
+
+-- name: EraseCustomer :one
+UPDATE customers
+SET external_id = NULL, name = '', company = '', email = '', tax_id = '', address = NULL, status = 'erased',
+    erased_at = sqlc.arg(erased_at)::timestamptz, updated_at = sqlc.arg(erased_at)::timestamptz, version = version + 1
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
+RETURNING *;
+
+-- name: KeepBillTo :exec
+-- Before a customer is erased: invoices that were issued must say to whom.
+UPDATE invoices i
+SET bill_to = jsonb_build_object('name', c.name, 'company', c.company, 'tax_id', c.tax_id, 'address', c.address)
+FROM customers c
+WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.id = sqlc.arg(customer_id)
+    AND i.tenant_id = c.tenant_id AND i.customer_id = c.id AND i.number IS NOT NULL;
+
+-- name: EraseExemptionReference :exec
+UPDATE tax_exemptions SET reference = '' WHERE tenant_id = sqlc.arg(tenant_id) AND customer_id = sqlc.arg(customer_id);

@@ -17,8 +17,13 @@ WITH audited AS (
         sqlc.arg(reason)
     )
 )
-INSERT INTO request_keys (tenant_id, method, request_id, request_hash, response, created_at)
+INSERT INTO request_keys (tenant_id, method, request_id, request_hash, response, customer_id, created_at)
 VALUES (
-    sqlc.arg(tenant_id), sqlc.arg(method), sqlc.arg(request_id), sqlc.arg(request_hash), sqlc.arg(response),
-    sqlc.arg(created_at)
+    sqlc.arg(tenant_id), sqlc.arg(method), sqlc.arg(request_id), sqlc.arg(request_hash), sqlc.arg(response)::bytea,
+    sqlc.narg(customer_id), sqlc.arg(created_at)
 );
+
+-- name: EraseAnswers :exec
+-- Those that held a customer's personal data. That there was one stays known.
+UPDATE request_keys SET request_hash = '', response = NULL
+WHERE tenant_id = sqlc.arg(tenant_id) AND customer_id = sqlc.arg(customer_id)::text AND response IS NOT NULL;

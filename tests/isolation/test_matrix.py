@@ -1,18 +1,17 @@
 """Every RPC, called by all who must get nothing: the right refusal, not a byte told, not a row changed."""
 
-import logging
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
 
 import pytest
-import structlog
 
 from corebilling.db.embedded import EmbeddedPostgres
 from corebilling.rpc.method import Idempotency, Method
 from corebilling.values.ids import new_id
 from tests.isolation.matrix import ANY_REFUSAL, Worlds, credentials, two_worlds
+from tests.isolation.quiet import quiet
 from tests.support.postgres import new_database
 from tests.support.requests.calling import METHODS, Answer, with_key
 from tests.support.requests.filling import Path
@@ -33,15 +32,6 @@ async def worlds(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIte
         async with new_database(postgres, migrated_template) as database, two_worlds(database) as opened:
             await opened.ask_everything()
             yield opened
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Thousands of refusals are not logged."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.configure(**before)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ _ADA = Customer(
     "",
     None,
     False,
+    None,
     _NOW,
     _NOW,
     1,

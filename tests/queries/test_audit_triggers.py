@@ -19,6 +19,8 @@ DERIVED = "follows from what is recorded, and is worked out again from it"
 UNRECORDED = {
     "audit_changes": LOGS,
     "audit_entries": LOGS,
+    "audit_heads": LOGS,
+    "audit_seals": LOGS,
     "billing_events": LOGS,
     "usage_keys": LOGS,
     "usage_records": LOGS,
@@ -50,6 +52,7 @@ UNRECORDED = {
     "usage_totals": DERIVED,
     "request_keys": "holds answers, which are made of what is recorded",
     "tenant_keys": "holds a wrapped key that the platform makes by itself when it first needs one",
+    "audit_sealing": "is written by workers alone",
     "event_batches": "is written by workers alone",
     "event_watermarks": "is written by workers alone",
     "outbox_shards": "is written by workers alone",
@@ -205,7 +208,7 @@ async def test_a_change_belongs_to_its_entrys_tenant(database: TestDatabase, app
     assert (kind, resource, row["tenant_id"]) == ("test_clocks", other, TENANT)
 
 
-@pytest.mark.parametrize("table", ["audit_entries", "audit_changes"])
+@pytest.mark.parametrize("table", ["audit_entries", "audit_changes", "audit_seals", "audit_heads"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET tenant_id = 'x'", "DELETE FROM {}", "TRUNCATE {}"])
 async def test_what_is_written_cannot_be_changed_even_by_its_owner(
     database: TestDatabase, table: str, statement: str

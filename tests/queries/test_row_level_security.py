@@ -9,6 +9,7 @@ from tests.support.platform import Platform
 QUEUES = {
     "audit_changes",
     "audit_entries",
+    "audit_seals",
     "billing_cycles",
     "billing_events",
     "event_handler_failures",
@@ -19,6 +20,7 @@ QUEUES = {
     "webhook_dlq",
 }
 SHARED = {
+    "audit_sealing",
     "event_batches",
     "event_watermarks",
     "installation",

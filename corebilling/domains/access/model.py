@@ -31,6 +31,7 @@ OF_ONE_ACCOUNT = frozenset({Role.CONSUMER, Role.CREATOR})
 _READS = frozenset(
     {
         "api_key.read",
+        "audit.read",
         "branding.read",
         "catalog.read",
         "credit.read",
@@ -68,7 +69,7 @@ _BILLING = frozenset(
         "usage.write",
     }
 )
-_OWNERSHIP = frozenset({"api_key.write"})
+_OWNERSHIP = frozenset({"api_key.write", "customer.erase"})
 _PLATFORM = frozenset({"tenant.list", "tenant.write"})
 
 PERMISSIONS: Mapping[str, frozenset[str]] = {

@@ -18,7 +18,7 @@ from corebilling.domains.catalog.limits import check_price_amounts, max_quantity
 from corebilling.domains.catalog.model import CurrencyAmounts, PriceTerms, PriceUsage, check_price_terms
 from corebilling.domains.catalog.override_model import MAX_OVERRIDES, decide_validity
 from corebilling.domains.catalog.rows import find_price
-from corebilling.domains.customer.rows import find_customer
+from corebilling.domains.customer.rows import find_present_customer
 from corebilling.domains.subscription import rows as subscription_rows
 from corebilling.errors import InvalidArgument, NotFound, ResourceExhausted
 from corebilling.events import outbox
@@ -137,7 +137,7 @@ async def _payer(tx: Transaction, request: rpc.SetPriceOverrideRequest) -> tuple
     if request.subscription_id:
         subscription = await subscription_rows.find(tx, request.subscription_id)
         return subscription.customer_id, subscription.currency
-    customer = await find_customer(tx, request.customer_id)
+    customer = await find_present_customer(tx, request.customer_id)
     return customer.id, customer.currency
 
 

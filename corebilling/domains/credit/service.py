@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from corebilling.db.tenant import TenantProfile, tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.credit.model import check_validity, decide_void
-from corebilling.domains.customer.rows import find_customer
+from corebilling.domains.customer.rows import find_customer, find_present_customer
 from corebilling.domains.ledger.model import AccountType, Entry, Source, expiry, transfer
 from corebilling.domains.ledger.service import LedgerService, Posting
 from corebilling.errors import FailedPrecondition, NotFound
@@ -209,7 +209,7 @@ class CreditService:
 
     async def grant_credit(self, tx: Transaction, request: rpc.GrantCreditRequest) -> rpc.GrantCreditResponse:
         await tx.lock(request.customer_id)
-        customer = await find_customer(tx, request.customer_id)
+        customer = await find_present_customer(tx, request.customer_id)
         now = (await tenant_profile(tx)).now
         new = NewCredit(
             customer_id=customer.id,

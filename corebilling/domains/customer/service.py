@@ -7,14 +7,15 @@ from billing.customer.v1 import customer_pb2
 from billing.customer.v1 import customer_service_pb2 as rpc
 from billing.types.v1 import language_pb2
 from billing_db import customer as customer_sql
+from billing_db import request_key as request_sql
 from billing_db.models import Customer
 from google.protobuf.json_format import MessageToDict
 
 from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.customer.model import decide_changed_fields
-from corebilling.domains.customer.rows import find_customer
+from corebilling.domains.customer.model import check_erasable, decide_changed_fields
+from corebilling.domains.customer.rows import find_customer, find_present_customer
 from corebilling.errors import Aborted, AlreadyExists
 from corebilling.events import outbox
 from corebilling.mapping import enum_text, to_message
@@ -96,7 +97,7 @@ class CustomerService:
     ) -> rpc.UpdateCustomerResponse:
         fields = decide_changed_fields(request.update_mask.paths)
         await tx.lock(request.customer_id)
-        customer = await find_customer(tx, request.customer_id)
+        customer = await find_present_customer(tx, request.customer_id)
         if request.etag and request.etag != _etag(customer):
             raise Aborted(
                 "ETAG_MISMATCH",
@@ -114,6 +115,32 @@ class CustomerService:
         assert changed is not None, "the lock keeps the version"
         _announce(tx, changed, events.CustomerUpdated(customer_id=changed.id, changed_fields=fields))
         return rpc.UpdateCustomerResponse(customer=_message(changed))
+
+    async def erase_customer(
+        self, tx: Transaction, request: rpc.EraseCustomerRequest
+    ) -> rpc.EraseCustomerResponse:
+        """For good; erasing again changes nothing.
+
+        Raises:
+            NotFound: CUSTOMER_NOT_FOUND.
+            FailedPrecondition: CUSTOMER_NOT_ERASABLE, with what must end first.
+        """
+        customer = await find_customer(tx, request.customer_id)
+        # The external id too: whoever registers it again meanwhile would be answered with what is erased.
+        await tx.lock(*filter(None, (customer.id, customer.external_id)))
+        customer = await find_customer(tx, customer.id)
+        if customer.erased_at is not None:
+            return rpc.EraseCustomerResponse(customer=_message(customer))
+        obstacle = await customer_sql.find_obstacle(tx, tenant_id=tx.tenant_id, customer_id=customer.id)
+        check_erasable(customer.id, (obstacle.kind, obstacle.id) if obstacle else None)
+        await customer_sql.keep_bill_to(tx, tenant_id=tx.tenant_id, customer_id=customer.id)
+        await customer_sql.erase_exemption_reference(tx, tenant_id=tx.tenant_id, customer_id=customer.id)
+        await request_sql.erase_answers(tx, tenant_id=tx.tenant_id, customer_id=customer.id)
+        erased = await customer_sql.erase_customer(
+            tx, tenant_id=tx.tenant_id, id=customer.id, erased_at=tx.now
+        )
+        _announce(tx, erased, events.CustomerErased(customer_id=erased.id))
+        return rpc.EraseCustomerResponse(customer=_message(erased))
 
 
 def _changed_details(
@@ -142,7 +169,9 @@ def _address(details: rpc.CustomerDetails) -> dict[str, Any] | None:
 
 
 def _announce(
-    tx: Transaction, customer: Customer, payload: events.CustomerCreated | events.CustomerUpdated
+    tx: Transaction,
+    customer: Customer,
+    payload: events.CustomerCreated | events.CustomerUpdated | events.CustomerErased,
 ) -> None:
     outbox.append(
         tx, payload, resource_id=customer.id, resource_version=customer.version, ordering_key=customer.id

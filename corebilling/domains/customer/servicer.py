@@ -34,3 +34,8 @@ class CustomerServicer(CustomerServiceServicer):
         self, request: rpc.UpdateCustomerRequest, context: Context
     ) -> rpc.UpdateCustomerResponse:
         return await self._door.write(request, self._customers.update_customer)
+
+    async def EraseCustomer(
+        self, request: rpc.EraseCustomerRequest, context: Context
+    ) -> rpc.EraseCustomerResponse:
+        return await self._door.write(request, self._customers.erase_customer)

@@ -12,7 +12,7 @@ from billing_db.models import Coupon
 from corebilling.db.failure import refuse_on
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.customer.rows import find_customer
+from corebilling.domains.customer.rows import find_present_customer
 from corebilling.domains.discount.model import (
     CouponOffer,
     CouponStatus,
@@ -111,7 +111,7 @@ class DiscountService:
             FailedPrecondition: COUPON_NOT_REDEEMABLE.
         """
         await tx.lock(request.customer_id)
-        customer = await find_customer(tx, request.customer_id)
+        customer = await find_present_customer(tx, request.customer_id)
         await _check_subscription(tx, request)
         row = await discount_sql.find_coupon_by_code(tx, tenant_id=tx.tenant_id, code=request.code)
         if row is None:

@@ -212,6 +212,7 @@ def new_draft(
         paid_at=None,
         voided_at=None,
         written_off_at=None,
+        bill_to=None,
         created_at=tx.now,
         version=1,
         subtotal_minor=amounts.subtotal_minor,

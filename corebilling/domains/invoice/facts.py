@@ -1,6 +1,6 @@
 """What a printed invoice shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from billing.branding.v1.branding_pb2 import Branding
 from billing.invoice.v1 import invoice_pb2 as pb
@@ -18,7 +18,10 @@ from corebilling.mapping import enum_number
 
 @dataclass(frozen=True, slots=True)
 class InvoiceFacts:
-    """All that a printed invoice shows. Who buys and sells is looked up when it is printed, never copied."""
+    """All that a printed invoice shows.
+
+    Who buys and sells is looked up when it is printed; of an erased customer, the invoice itself says who.
+    """
 
     invoice: pb.Invoice
     seller: str
@@ -36,6 +39,8 @@ async def read_facts(tx: Transaction, request: rpc.RenderInvoiceRequest) -> Invo
     invoice = await records.find(tx, request.invoice_id)
     customer = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=invoice.customer_id)
     assert customer is not None, "an invoice refers to its customer"
+    if invoice.bill_to is not None:
+        customer = replace(customer, **invoice.bill_to)
     branding = await find_branding(tx)
     return InvoiceFacts(
         await records.message(tx, invoice),

@@ -16,7 +16,7 @@ from billing_db.models import Invoice
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.credit.service import give_back
-from corebilling.domains.customer.rows import find_customer
+from corebilling.domains.customer.rows import find_present_customer
 from corebilling.domains.invoice import ahead, draft, reckoning, records
 from corebilling.domains.invoice.crediting import room_of
 from corebilling.domains.invoice.finalizing import Finalizer
@@ -73,7 +73,7 @@ class InvoiceService:
         self, tx: Transaction, request: rpc.CreateInvoiceRequest
     ) -> rpc.CreateInvoiceResponse:
         await tx.lock(request.customer_id)
-        customer = await find_customer(tx, request.customer_id)
+        customer = await find_present_customer(tx, request.customer_id)
         tenant = await tenant_profile(tx)
         occasion = draft.Occasion(
             customer_id=customer.id,

@@ -1,24 +1,24 @@
 """Whose quotas and features they are: plans, customers, subscriptions and meters of the tenant's own."""
 
 from billing_db import catalog as catalog_sql
-from billing_db import customer as customer_sql
 from billing_db import subscription as subscription_sql
 from billing_db.models import Meter
 
 from corebilling.db.transaction import Transaction
+from corebilling.domains.customer.rows import find_present_customer
 from corebilling.domains.quota.model import Scope
 from corebilling.errors import NotFound
 
 
 async def check_subject(tx: Transaction, scope: Scope, subject_id: str) -> None:
-    """Raises NotFound: PLAN_NOT_FOUND, CUSTOMER_NOT_FOUND, SUBSCRIPTION_NOT_FOUND."""
+    """Raises NotFound (PLAN_, CUSTOMER_ or SUBSCRIPTION_NOT_FOUND), FailedPrecondition (CUSTOMER_ERASED)."""
     match scope:
         case Scope.TENANT:
             found: object = tx.tenant_id
         case Scope.PLAN:
             found = await catalog_sql.find_plan(tx, tenant_id=tx.tenant_id, id=subject_id)
         case Scope.CUSTOMER:
-            found = await customer_sql.find_customer(tx, tenant_id=tx.tenant_id, id=subject_id)
+            found = await find_present_customer(tx, subject_id)
         case Scope.SUBSCRIPTION:
             found = await subscription_sql.find_subscription(tx, tenant_id=tx.tenant_id, id=subject_id)
     if found is None:

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
-from corebilling.domains.customer.rows import find_customer
+from corebilling.domains.customer.rows import find_present_customer
 from corebilling.domains.schedule.model import CycleState, decide_step
 from corebilling.domains.subscription import changes, commitments, cycles, items, rows
 from corebilling.domains.subscription.change_model import (
@@ -59,7 +59,7 @@ class SubscriptionService:
     ) -> rpc.CreateSubscriptionResponse:
         tenant = await tenant_profile(tx)
         await tx.lock(request.customer_id)
-        customer = await find_customer(tx, request.customer_id)
+        customer = await find_present_customer(tx, request.customer_id)
         wanted = await items.wanted(tx, request)
         prices = await items.offered_prices(tx, wanted)
         filled, unit, count = decide_items(wanted, prices, customer.currency)

@@ -11,7 +11,7 @@ from billing_db import tenant as tenant_sql
 from billing_db.models import TaxRate as TaxRateRow
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.customer.rows import find_customer
+from corebilling.domains.customer.rows import find_customer, find_present_customer
 from corebilling.domains.tax.model import JurisdictionRate, check_new_rate
 from corebilling.errors import NotFound
 from corebilling.events import outbox
@@ -162,7 +162,7 @@ class TaxService:
             NotFound: CUSTOMER_NOT_FOUND.
         """
         await tx.lock(request.customer_id)
-        customer = await find_customer(tx, request.customer_id)
+        customer = await find_present_customer(tx, request.customer_id)
         wanted = rpc.SetTaxExemptionResponse(
             exemption=request.exemption, reference=request.reference if request.exemption else ""
         )

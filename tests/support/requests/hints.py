@@ -253,6 +253,11 @@ async def _tax_terms(world: World) -> Fields:
     return {"terms": {"behavior": "TAX_BEHAVIOR_EXCLUSIVE"}}
 
 
+@hint("EraseCustomer")
+async def _a_customer_without_obligations(world: World) -> Fields:
+    return {"customer_id": await world.customer()}
+
+
 @hint("SetTaxExemption")
 async def _an_exemption(world: World) -> Fields:
     return {"customer_id": await world.customer(), "exemption": "TAX_EXEMPTION_EXEMPT"}
@@ -319,7 +324,7 @@ async def _a_disabled_webhook(world: World) -> Fields:
 
 @hint("RedeliverWebhook", "DiscardWebhookDeadLetter")
 async def _a_dead_delivery(world: World) -> Fields:
-    return {"delivery_id": world.dead_deliveries.pop()}
+    return {"delivery_id": world.dead_deliveries.pop(0)}
 
 
 @hint("RedeliverWebhookRange")

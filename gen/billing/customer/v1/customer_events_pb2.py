@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)billing/customer/v1/customer_events.proto\x12\x13\x62illing.customer.v1\x1a billing/options/v1/options.proto\"f\n\x0f\x43ustomerCreated\x12\x1f\n\x0b\x63ustomer_id\x18\x01 \x01(\tR\ncustomerId\x12\x1a\n\x08\x63urrency\x18\x02 \x01(\tR\x08\x63urrency:\x16\xaa\xbb\x18\x12\n\x10\x63ustomer.created\"q\n\x0f\x43ustomerUpdated\x12\x1f\n\x0b\x63ustomer_id\x18\x01 \x01(\tR\ncustomerId\x12%\n\x0e\x63hanged_fields\x18\x02 \x03(\tR\rchangedFields:\x16\xaa\xbb\x18\x12\n\x10\x63ustomer.updatedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)billing/customer/v1/customer_events.proto\x12\x13\x62illing.customer.v1\x1a billing/options/v1/options.proto\"f\n\x0f\x43ustomerCreated\x12\x1f\n\x0b\x63ustomer_id\x18\x01 \x01(\tR\ncustomerId\x12\x1a\n\x08\x63urrency\x18\x02 \x01(\tR\x08\x63urrency:\x16\xaa\xbb\x18\x12\n\x10\x63ustomer.created\"q\n\x0f\x43ustomerUpdated\x12\x1f\n\x0b\x63ustomer_id\x18\x01 \x01(\tR\ncustomerId\x12%\n\x0e\x63hanged_fields\x18\x02 \x03(\tR\rchangedFields:\x16\xaa\xbb\x18\x12\n\x10\x63ustomer.updated\"H\n\x0e\x43ustomerErased\x12\x1f\n\x0b\x63ustomer_id\x18\x01 \x01(\tR\ncustomerId:\x15\xaa\xbb\x18\x11\n\x0f\x63ustomer.erasedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CUSTOMERCREATED']._serialized_options = b'\252\273\030\022\n\020customer.created'
   _globals['_CUSTOMERUPDATED']._loaded_options = None
   _globals['_CUSTOMERUPDATED']._serialized_options = b'\252\273\030\022\n\020customer.updated'
+  _globals['_CUSTOMERERASED']._loaded_options = None
+  _globals['_CUSTOMERERASED']._serialized_options = b'\252\273\030\021\n\017customer.erased'
   _globals['_CUSTOMERCREATED']._serialized_start=100
   _globals['_CUSTOMERCREATED']._serialized_end=202
   _globals['_CUSTOMERUPDATED']._serialized_start=204
   _globals['_CUSTOMERUPDATED']._serialized_end=317
+  _globals['_CUSTOMERERASED']._serialized_start=319
+  _globals['_CUSTOMERERASED']._serialized_end=391
 # @@protoc_insertion_point(module_scope)

@@ -22,3 +22,9 @@ class CustomerUpdated(_message.Message):
     customer_id: str
     changed_fields: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, customer_id: _Optional[str] = ..., changed_fields: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CustomerErased(_message.Message):
+    __slots__ = ("customer_id",)
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    customer_id: str
+    def __init__(self, customer_id: _Optional[str] = ...) -> None: ...

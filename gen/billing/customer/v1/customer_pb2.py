@@ -22,18 +22,31 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 from billing.types.v1 import language_pb2 as billing_dot_types_dot_v1_dot_language__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"billing/customer/v1/customer.proto\x12\x13\x62illing.customer.v1\x1a\x1f\x62illing/types/v1/language.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x04\n\x08\x43ustomer\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12\x1f\n\x0b\x65xternal_id\x18\x03 \x01(\tR\nexternalId\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x18\n\x07\x63ompany\x18\x05 \x01(\tR\x07\x63ompany\x12\x14\n\x05\x65mail\x18\x06 \x01(\tR\x05\x65mail\x12\x15\n\x06tax_id\x18\x07 \x01(\tR\x05taxId\x12\x36\n\x07\x61\x64\x64ress\x18\x08 \x01(\x0b\x32\x1c.billing.customer.v1.AddressR\x07\x61\x64\x64ress\x12\x1a\n\x08\x63urrency\x18\t \x01(\tR\x08\x63urrency\x12\x1a\n\x08timezone\x18\n \x01(\tR\x08timezone\x12;\n\x06status\x18\x0b \x01(\x0e\x32#.billing.customer.v1.CustomerStatusR\x06status\x12\x39\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nupdated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n\x07version\x18\x0e \x01(\x03R\x07version\x12\x12\n\x04\x65tag\x18\x0f \x01(\tR\x04\x65tag\x12\x36\n\x08language\x18\x10 \x01(\x0e\x32\x1a.billing.types.v1.LanguageR\x08language\x12\x31\n\x14\x63onsolidate_invoices\x18\x11 \x01(\x08R\x13\x63onsolidateInvoices\"\xe1\x01\n\x07\x41\x64\x64ress\x12\x1e\n\x05line1\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x05line1\x12\x1e\n\x05line2\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x05line2\x12\x1b\n\x04\x63ity\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x04\x63ity\x12\x1f\n\x06region\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x06region\x12(\n\x0bpostal_code\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18 R\npostalCode\x12.\n\x07\x63ountry\x18\x06 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$R\x07\x63ountry*i\n\x0e\x43ustomerStatus\x12\x1f\n\x1b\x43USTOMER_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43USTOMER_STATUS_ACTIVE\x10\x01\x12\x1a\n\x16\x43USTOMER_STATUS_CLOSED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"billing/customer/v1/customer.proto\x12\x13\x62illing.customer.v1\x1a billing/options/v1/options.proto\x1a\x1f\x62illing/types/v1/language.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x05\n\x08\x43ustomer\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12%\n\x0b\x65xternal_id\x18\x03 \x01(\tB\x04\xc0\xbb\x18\x01R\nexternalId\x12\x18\n\x04name\x18\x04 \x01(\tB\x04\xc0\xbb\x18\x01R\x04name\x12\x1e\n\x07\x63ompany\x18\x05 \x01(\tB\x04\xc0\xbb\x18\x01R\x07\x63ompany\x12\x1a\n\x05\x65mail\x18\x06 \x01(\tB\x04\xc0\xbb\x18\x01R\x05\x65mail\x12\x1b\n\x06tax_id\x18\x07 \x01(\tB\x04\xc0\xbb\x18\x01R\x05taxId\x12<\n\x07\x61\x64\x64ress\x18\x08 \x01(\x0b\x32\x1c.billing.customer.v1.AddressB\x04\xc0\xbb\x18\x01R\x07\x61\x64\x64ress\x12\x1a\n\x08\x63urrency\x18\t \x01(\tR\x08\x63urrency\x12\x1a\n\x08timezone\x18\n \x01(\tR\x08timezone\x12;\n\x06status\x18\x0b \x01(\x0e\x32#.billing.customer.v1.CustomerStatusR\x06status\x12\x39\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nupdated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n\x07version\x18\x0e \x01(\x03R\x07version\x12\x12\n\x04\x65tag\x18\x0f \x01(\tR\x04\x65tag\x12\x36\n\x08language\x18\x10 \x01(\x0e\x32\x1a.billing.types.v1.LanguageR\x08language\x12\x31\n\x14\x63onsolidate_invoices\x18\x11 \x01(\x08R\x13\x63onsolidateInvoices\x12\x37\n\terased_at\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x65rasedAt\"\xe1\x01\n\x07\x41\x64\x64ress\x12\x1e\n\x05line1\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x05line1\x12\x1e\n\x05line2\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x05line2\x12\x1b\n\x04\x63ity\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x04\x63ity\x12\x1f\n\x06region\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x06region\x12(\n\x0bpostal_code\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18 R\npostalCode\x12.\n\x07\x63ountry\x18\x06 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$R\x07\x63ountry*\x85\x01\n\x0e\x43ustomerStatus\x12\x1f\n\x1b\x43USTOMER_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43USTOMER_STATUS_ACTIVE\x10\x01\x12\x1a\n\x16\x43USTOMER_STATUS_CLOSED\x10\x02\x12\x1a\n\x16\x43USTOMER_STATUS_ERASED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.customer.v1.customer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['external_id']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['external_id']._serialized_options = b'\300\273\030\001'
+  _globals['_CUSTOMER'].fields_by_name['name']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['name']._serialized_options = b'\300\273\030\001'
+  _globals['_CUSTOMER'].fields_by_name['company']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['company']._serialized_options = b'\300\273\030\001'
+  _globals['_CUSTOMER'].fields_by_name['email']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['email']._serialized_options = b'\300\273\030\001'
+  _globals['_CUSTOMER'].fields_by_name['tax_id']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['tax_id']._serialized_options = b'\300\273\030\001'
+  _globals['_CUSTOMER'].fields_by_name['address']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['address']._serialized_options = b'\300\273\030\001'
   _globals['_ADDRESS'].fields_by_name['line1']._loaded_options = None
   _globals['_ADDRESS'].fields_by_name['line1']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_ADDRESS'].fields_by_name['line2']._loaded_options = None
@@ -46,10 +59,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDRESS'].fields_by_name['postal_code']._serialized_options = b'\272H\004r\002\030 '
   _globals['_ADDRESS'].fields_by_name['country']._loaded_options = None
   _globals['_ADDRESS'].fields_by_name['country']._serialized_options = b'\272H\021r\0172\r^([A-Z]{2})?$'
-  _globals['_CUSTOMERSTATUS']._serialized_start=1008
-  _globals['_CUSTOMERSTATUS']._serialized_end=1113
-  _globals['_CUSTOMER']._serialized_start=155
-  _globals['_CUSTOMER']._serialized_end=778
-  _globals['_ADDRESS']._serialized_start=781
-  _globals['_ADDRESS']._serialized_end=1006
+  _globals['_CUSTOMERSTATUS']._serialized_start=1136
+  _globals['_CUSTOMERSTATUS']._serialized_end=1269
+  _globals['_CUSTOMER']._serialized_start=189
+  _globals['_CUSTOMER']._serialized_end=905
+  _globals['_ADDRESS']._serialized_start=908
+  _globals['_ADDRESS']._serialized_end=1133
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 import datetime
 
+from billing.options.v1 import options_pb2 as _options_pb2
 from billing.types.v1 import language_pb2 as _language_pb2
 from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -16,12 +17,14 @@ class CustomerStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CUSTOMER_STATUS_UNSPECIFIED: _ClassVar[CustomerStatus]
     CUSTOMER_STATUS_ACTIVE: _ClassVar[CustomerStatus]
     CUSTOMER_STATUS_CLOSED: _ClassVar[CustomerStatus]
+    CUSTOMER_STATUS_ERASED: _ClassVar[CustomerStatus]
 CUSTOMER_STATUS_UNSPECIFIED: CustomerStatus
 CUSTOMER_STATUS_ACTIVE: CustomerStatus
 CUSTOMER_STATUS_CLOSED: CustomerStatus
+CUSTOMER_STATUS_ERASED: CustomerStatus
 
 class Customer(_message.Message):
-    __slots__ = ("id", "tenant_id", "external_id", "name", "company", "email", "tax_id", "address", "currency", "timezone", "status", "created_at", "updated_at", "version", "etag", "language", "consolidate_invoices")
+    __slots__ = ("id", "tenant_id", "external_id", "name", "company", "email", "tax_id", "address", "currency", "timezone", "status", "created_at", "updated_at", "version", "etag", "language", "consolidate_invoices", "erased_at")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     EXTERNAL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +42,7 @@ class Customer(_message.Message):
     ETAG_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     CONSOLIDATE_INVOICES_FIELD_NUMBER: _ClassVar[int]
+    ERASED_AT_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     external_id: str
@@ -56,7 +60,8 @@ class Customer(_message.Message):
     etag: str
     language: _language_pb2.Language
     consolidate_invoices: bool
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., external_id: _Optional[str] = ..., name: _Optional[str] = ..., company: _Optional[str] = ..., email: _Optional[str] = ..., tax_id: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., currency: _Optional[str] = ..., timezone: _Optional[str] = ..., status: _Optional[_Union[CustomerStatus, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., etag: _Optional[str] = ..., language: _Optional[_Union[_language_pb2.Language, str]] = ..., consolidate_invoices: _Optional[bool] = ...) -> None: ...
+    erased_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., external_id: _Optional[str] = ..., name: _Optional[str] = ..., company: _Optional[str] = ..., email: _Optional[str] = ..., tax_id: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., currency: _Optional[str] = ..., timezone: _Optional[str] = ..., status: _Optional[_Union[CustomerStatus, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., etag: _Optional[str] = ..., language: _Optional[_Union[_language_pb2.Language, str]] = ..., consolidate_invoices: _Optional[bool] = ..., erased_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Address(_message.Message):
     __slots__ = ("line1", "line2", "city", "region", "postal_code", "country")

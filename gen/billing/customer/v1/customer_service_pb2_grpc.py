@@ -59,6 +59,11 @@ class CustomerServiceStub:
                 request_serializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.UpdateCustomerRequest.SerializeToString,
                 response_deserializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.UpdateCustomerResponse.FromString,
                 _registered_method=True)
+        self.EraseCustomer = channel.unary_unary(
+                '/billing.customer.v1.CustomerService/EraseCustomer',
+                request_serializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.EraseCustomerRequest.SerializeToString,
+                response_deserializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.EraseCustomerResponse.FromString,
+                _registered_method=True)
 
 
 class CustomerServiceServicer:
@@ -95,6 +100,14 @@ class CustomerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseCustomer(self, request, context):
+        """Empties the customer's personal data, wherever it is, for good. Invoices that were issued keep whom they were issued
+        to, and the books stay as they are. Refused while the customer has subscriptions, or invoices that are not settled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CustomerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -122,6 +135,11 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.UpdateCustomer,
                     request_deserializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.UpdateCustomerRequest.FromString,
                     response_serializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.UpdateCustomerResponse.SerializeToString,
+            ),
+            'EraseCustomer': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseCustomer,
+                    request_deserializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.EraseCustomerRequest.FromString,
+                    response_serializer=billing_dot_customer_dot_v1_dot_customer__service__pb2.EraseCustomerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -259,6 +277,33 @@ class CustomerService:
             '/billing.customer.v1.CustomerService/UpdateCustomer',
             billing_dot_customer_dot_v1_dot_customer__service__pb2.UpdateCustomerRequest.SerializeToString,
             billing_dot_customer_dot_v1_dot_customer__service__pb2.UpdateCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseCustomer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.customer.v1.CustomerService/EraseCustomer',
+            billing_dot_customer_dot_v1_dot_customer__service__pb2.EraseCustomerRequest.SerializeToString,
+            billing_dot_customer_dot_v1_dot_customer__service__pb2.EraseCustomerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,6 +26,8 @@ EVENT_FIELD_NUMBER: _ClassVar[int]
 event: _descriptor.FieldDescriptor
 SECRET_FIELD_NUMBER: _ClassVar[int]
 secret: _descriptor.FieldDescriptor
+PERSONAL_FIELD_NUMBER: _ClassVar[int]
+personal: _descriptor.FieldDescriptor
 
 class AccountPolicy(_message.Message):
     __slots__ = ("own", "free")

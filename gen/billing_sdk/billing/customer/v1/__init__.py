@@ -10,8 +10,11 @@ __all__ = (
     "Customer",
     "CustomerCreated",
     "CustomerDetails",
+    "CustomerErased",
     "CustomerStatus",
     "CustomerUpdated",
+    "EraseCustomerRequest",
+    "EraseCustomerResponse",
     "GetCustomerRequest",
     "GetCustomerResponse",
     "ListCustomersRequest",
@@ -40,12 +43,18 @@ class CustomerStatus(betterproto2.Enum):
 
     CLOSED = 2
 
+    ERASED = 3
+    """
+    Nothing personal is left of it, and nothing new can be made for it.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
             0: "CUSTOMER_STATUS_UNSPECIFIED",
             1: "CUSTOMER_STATUS_ACTIVE",
             2: "CUSTOMER_STATUS_CLOSED",
+            3: "CUSTOMER_STATUS_ERASED",
         }
 
     @classmethod
@@ -54,6 +63,7 @@ class CustomerStatus(betterproto2.Enum):
             "CUSTOMER_STATUS_UNSPECIFIED": 0,
             "CUSTOMER_STATUS_ACTIVE": 1,
             "CUSTOMER_STATUS_CLOSED": 2,
+            "CUSTOMER_STATUS_ERASED": 3,
         }
 
 
@@ -168,6 +178,10 @@ class Customer(betterproto2.Message):
     Its subscriptions' periods that end at the same instant are on one invoice.
     """
 
+    erased_at: "datetime.datetime | None" = betterproto2.field(
+        18, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
 
 default_message_pool.register_message("billing.customer.v1", "Customer", Customer)
 
@@ -220,6 +234,18 @@ default_message_pool.register_message("billing.customer.v1", "CustomerDetails", 
 
 
 @dataclass(eq=False, repr=False)
+class CustomerErased(betterproto2.Message):
+    """
+    Nothing personal is left of the customer.
+    """
+
+    customer_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.customer.v1", "CustomerErased", CustomerErased)
+
+
+@dataclass(eq=False, repr=False)
 class CustomerUpdated(betterproto2.Message):
     customer_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -230,6 +256,31 @@ class CustomerUpdated(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.customer.v1", "CustomerUpdated", CustomerUpdated)
+
+
+@dataclass(eq=False, repr=False)
+class EraseCustomerRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    customer_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    reason: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Kept in the audit log: say why, and not who it is.
+    """
+
+
+default_message_pool.register_message("billing.customer.v1", "EraseCustomerRequest", EraseCustomerRequest)
+
+
+@dataclass(eq=False, repr=False)
+class EraseCustomerResponse(betterproto2.Message):
+    customer: "Customer | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("billing.customer.v1", "EraseCustomerResponse", EraseCustomerResponse)
 
 
 @dataclass(eq=False, repr=False)

@@ -60,6 +60,11 @@ class ErrorReason(betterproto2.Enum):
     ABORTED {request_id}, with RetryInfo. The same request is being worked on; ask again with the same id.
     """
 
+    ANSWER_ERASED = 30
+    """
+    FAILED_PRECONDITION {request_id}. The request was answered, but the customer that the answer was about was erased since.
+    """
+
     PAGE_TOKEN_INVALID = 9
     """
     INVALID_ARGUMENT. The page token is not one this list gave; start again without it.
@@ -194,6 +199,17 @@ class ErrorReason(betterproto2.Enum):
     CUSTOMER_EXTERNAL_ID_TAKEN = 121
     """
     ALREADY_EXISTS {external_id}. A customer with this external id exists; use it.
+    """
+
+    CUSTOMER_ERASED = 128
+    """
+    FAILED_PRECONDITION {customer_id}. The customer was erased; create a new one.
+    """
+
+    CUSTOMER_NOT_ERASABLE = 129
+    """
+    FAILED_PRECONDITION {customer_id, obstacle, id}. A subscription runs, or an invoice is not settled or still to come: end
+    the one, settle the other, then erase.
     """
 
     CURRENCY_UNKNOWN = 122
@@ -759,6 +775,7 @@ class ErrorReason(betterproto2.Enum):
             6: "ERROR_REASON_REQUEST_INVALID",
             7: "ERROR_REASON_REQUEST_ID_REUSED",
             8: "ERROR_REASON_REQUEST_IN_FLIGHT",
+            30: "ERROR_REASON_ANSWER_ERASED",
             9: "ERROR_REASON_PAGE_TOKEN_INVALID",
             10: "ERROR_REASON_ETAG_MISMATCH",
             11: "ERROR_REASON_UPDATE_MASK_INVALID",
@@ -785,6 +802,8 @@ class ErrorReason(betterproto2.Enum):
             111: "ERROR_REASON_API_KEY_NOT_ROTATABLE",
             120: "ERROR_REASON_CUSTOMER_NOT_FOUND",
             121: "ERROR_REASON_CUSTOMER_EXTERNAL_ID_TAKEN",
+            128: "ERROR_REASON_CUSTOMER_ERASED",
+            129: "ERROR_REASON_CUSTOMER_NOT_ERASABLE",
             122: "ERROR_REASON_CURRENCY_UNKNOWN",
             123: "ERROR_REASON_TIMEZONE_UNKNOWN",
             130: "ERROR_REASON_PRODUCT_NOT_FOUND",
@@ -904,6 +923,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_REQUEST_INVALID": 6,
             "ERROR_REASON_REQUEST_ID_REUSED": 7,
             "ERROR_REASON_REQUEST_IN_FLIGHT": 8,
+            "ERROR_REASON_ANSWER_ERASED": 30,
             "ERROR_REASON_PAGE_TOKEN_INVALID": 9,
             "ERROR_REASON_ETAG_MISMATCH": 10,
             "ERROR_REASON_UPDATE_MASK_INVALID": 11,
@@ -930,6 +950,8 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_API_KEY_NOT_ROTATABLE": 111,
             "ERROR_REASON_CUSTOMER_NOT_FOUND": 120,
             "ERROR_REASON_CUSTOMER_EXTERNAL_ID_TAKEN": 121,
+            "ERROR_REASON_CUSTOMER_ERASED": 128,
+            "ERROR_REASON_CUSTOMER_NOT_ERASABLE": 129,
             "ERROR_REASON_CURRENCY_UNKNOWN": 122,
             "ERROR_REASON_TIMEZONE_UNKNOWN": 123,
             "ERROR_REASON_PRODUCT_NOT_FOUND": 130,
