@@ -117,6 +117,12 @@ walks: export WALKS ?= 50
 walks: $(INSTALLED) ## take random walks through all calls about money, and corrections beside what was right at once; SEED=n, WALKS=50, STEPS=40
 	pytest -q -m long --show-capture=no tests/walks/test_walks.py
 
+.PHONY: fuzz
+fuzz: export FUZZ_SEED ?= $(shell date +%s)
+fuzz: export FUZZ_INPUTS ?= 200000
+fuzz: $(INSTALLED) ## ask every RPC what nobody would ask, over gRPC and HTTP; FUZZ_SEED=n, FUZZ_INPUTS=200000
+	pytest -q -s -m long tests/fuzz
+
 .PHONY: up
 up: $(INSTALLED) ## serve everything in one process on an embedded Postgres
 	corebilling up

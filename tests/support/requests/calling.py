@@ -73,7 +73,9 @@ class Caller:
     async def call_once(self, method: Method, request: Message, headers: Headers) -> Answer:
         """Streams of responses are read to the end; of those that do not end, the first message."""
         try:
-            responses = tuple([response async for response in self._responses(method, request, headers)])
+            responses = tuple(
+                [response async for response in self.responses(method, request.SerializeToString(), headers)]
+            )
         except grpc.aio.AioRpcError as error:
             refusal = refusal_of(error)
             details: Any = dict(error.trailing_metadata() or ())[_DETAILS]
@@ -87,8 +89,8 @@ class Caller:
             )
         return Answer("OK", responses=responses)
 
-    async def _responses(self, method: Method, request: Message, headers: Headers) -> Any:
-        data: Any = request.SerializeToString()
+    async def responses(self, method: Method, data: Any, headers: Headers) -> Any:
+        """As they come in, in bytes, for a request in bytes."""
         path = f"/{method.full_name}"
         metadata = grpc.aio.Metadata(*headers)
         if method.client_streaming:
