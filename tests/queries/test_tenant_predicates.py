@@ -18,7 +18,8 @@ from tests.support.requests.world import SETTINGS, empty_world, fill, make_faili
 BEFORE_A_TENANT_IS_KNOWN = {"access.find_credential"}
 
 # They read or move rows of the queues (events, deliveries, cycles, what failed, what is to be
-# sealed), shared with workers: without their predicate these see the queue's rows of all tenants. The app's role does not.
+# sealed), shared with workers: without their predicate these see the queue's rows of all
+# tenants. The app's role does not.
 OF_QUEUES = {
     "audit.list_audit_changes",
     "audit.list_audit_entries",
