@@ -240,14 +240,22 @@ def quota_terms(subject_id: str, meter_code: str) -> Mapping[str, Any]:
 
 
 async def new_world(platform: Platform, caller: Caller, marker: str) -> World:
+    world = await empty_world(platform, caller, marker)
+    await fill(world)
+    return world
+
+
+async def empty_world(platform: Platform, caller: Caller, marker: str) -> World:
     tenant_id, key = await platform.new_tenant(marker, clock_time=platform.clock.now())
     of_tenant = replace(platform, tenant_id=tenant_id, tenant_key=key)
-    world = World(of_tenant, caller, marker, tenant_id, key)
+    return World(of_tenant, caller, marker, tenant_id, key)
+
+
+async def fill(world: World) -> None:
     await _agree(world)
     await _let_a_month_pass(world)
     await _work_on_it(world)
     await _look(world)
-    return world
 
 
 async def _agree(world: World) -> None:
