@@ -93,8 +93,8 @@ class Settings(BaseSettings):
     grpc_tls_client_ca_file: Path | None = None
     grpc_reflection: bool = True
     grpc_max_concurrent_calls: int = Field(256, ge=1, le=10_000)
-    # Calls whose responses are a stream, as when events are watched: mostly idle, counted by themselves.
-    grpc_max_response_streams: int = Field(1000, ge=1, le=100_000)
+    # Calls that stream, as when events are watched or usage is sent: mostly idle, counted by themselves.
+    grpc_max_streams: int = Field(1000, ge=1, le=100_000)
     # Of one connection, streams of events among them. What is more waits in its client, and costs nothing.
     grpc_max_concurrent_streams: int = Field(32, ge=1, le=10_000)
     # Applied to calls whose client set none or a longer one.

@@ -63,7 +63,7 @@ def issuers(settings: Settings) -> tuple[Issuer, ...]:
 def call_limits(settings: Settings) -> CallLimits:
     return CallLimits(
         max_calls=settings.grpc_max_concurrent_calls,
-        max_response_streams=settings.grpc_max_response_streams,
+        max_streams=settings.grpc_max_streams,
         deadline_s=settings.grpc_deadline_seconds,
         stream_deadline_s=settings.grpc_stream_deadline_seconds,
     )

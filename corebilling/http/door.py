@@ -82,8 +82,7 @@ class HttpDoor:
         rpc = target.rpc
         stream = ResponseStream(request, rpc, lambda: {**cors, **context.answered_headers})
         context = CallContext(request, stream.send)
-        headers = dict(context.invocation_metadata())
-        incoming = Incoming(request, headers, rpc, target.body, variables, self._limits)
+        incoming = Incoming(request, rpc, target.body, variables, self._limits)
         try:
             asked = incoming.many() if rpc.client_streaming else incoming.one
             data = await target.receive(asked, context)

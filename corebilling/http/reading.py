@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
+from buf.validate import validate_pb2
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -17,6 +18,10 @@ from corebilling.errors import InvalidArgument
 
 _MAX_PROBLEMS = 20
 _MAX_NAMES = 200
+# Of lists whose fields say nothing of it.
+_MAX_ITEMS = 100_000
+
+_RULES: Any = validate_pb2.DESCRIPTOR.extensions_by_name["field"]
 
 # Written as one value of JSON, whatever their fields are.
 _AS_VALUE: Final = frozenset(
@@ -144,6 +149,9 @@ def _read_list(items: Any, field: FieldDescriptor, value: Any, problems: Problem
     if not isinstance(value, list):
         problems.add(at, "It must be a list.")
         return
+    if len(value) > (most := _most_items(field)):
+        problems.add(at, f"It must have at most {most} items.")
+        return
     for index, item in enumerate(value):
         place = f"{at}[{index}]"
         if field.message_type is not None:
@@ -153,6 +161,13 @@ def _read_list(items: Any, field: FieldDescriptor, value: Any, problems: Problem
             items.append(_scalar(field, item))
         except ValueError as error:
             problems.add(place, str(error))
+
+
+@cache
+def _most_items(field: FieldDescriptor) -> int:
+    """Checked here already: reading a list that is far too long takes as long as one that is not."""
+    rules = field.GetOptions().Extensions[_RULES].repeated
+    return int(rules.max_items) if rules.HasField("max_items") else _MAX_ITEMS
 
 
 def _read_map(items: Any, entry: Descriptor, value: Any, problems: Problems, at: str) -> None:

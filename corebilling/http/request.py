@@ -26,7 +26,6 @@ class Incoming:
     """One request. Nothing of it is read before it is known who asks."""
 
     http: web.Request
-    headers: Mapping[str, str]
     rpc: Rpc
     body: str
     variables: Mapping[str, str]
@@ -78,8 +77,16 @@ class Incoming:
         for name, headers in _HEADERS.items():
             if self.rpc.takes(name):
                 for header in headers:
-                    _agree(message, name, self.headers.get(header, ""), header, problems)
+                    self._read_header(message, name, header, problems)
         problems.refuse()
+
+    def _read_header(self, message: Message, name: str, header: str, problems: Problems) -> None:
+        for value in self.http.headers.getall(header, ()):
+            if value.isascii() and value.isprintable():
+                _agree(message, name, value, header, problems)
+            else:
+                # Two of them must never look the same.
+                problems.add(name, f"{header} must be printable ASCII.")
 
     def _read_query(self, message: Message, problems: Problems) -> None:
         parameters = parse_query(self.http.rel_url.raw_query_string)

@@ -1,7 +1,7 @@
 """Who calls: the API key or token in the metadata, verified against the database every few seconds."""
 
 import hmac
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -72,6 +72,16 @@ class Authentication:
             call.send = send_while_valid
             return await answer(request, call)
 
+        async def answer_each(requests: AsyncIterator[Any], call: Call) -> Any:
+            async def while_valid() -> AsyncIterator[Any]:
+                async for request in requests:
+                    await self.authenticate(call.headers.get)
+                    yield request
+
+            return await answer(while_valid(), call)
+
+        if method.client_streaming:
+            return answer_each
         return answer_with_many if method.server_streaming else answer
 
     async def authenticate(self, header: Callable[[str], str | bytes | None]) -> Credential:

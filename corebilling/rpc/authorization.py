@@ -18,7 +18,7 @@ _MAX_ID = 64
 
 
 class Authorization:
-    """Requires the method's permission, and settles the tenant of every request.
+    """Settles the tenant of every request.
 
     A request without `tenant_id` gets the credential's: whatever comes after sees it filled in.
     """
@@ -29,25 +29,24 @@ class Authorization:
 
     def __call__(self, method: Method, following: Behaviour) -> Behaviour:
         async def answer(request: Any, call: Call) -> Any:
-            await self._settle(method, request, call, _permitted(method, call))
+            await self._settle(method, request, call)
             return await following(request, call)
 
         async def answer_stream(requests: AsyncIterator[Any], call: Call) -> Any:
-            credential = _permitted(method, call)
-
             async def settled() -> AsyncIterator[Any]:
                 async for request in requests:
-                    await self._settle(method, request, call, credential)
+                    await self._settle(method, request, call)
                     yield request
 
             return await following(settled(), call)
 
         return answer_stream if method.client_streaming else answer
 
-    async def _settle(self, method: Method, request: Any, call: Call, credential: Credential) -> None:
+    async def _settle(self, method: Method, request: Any, call: Call) -> None:
         tenant_id = PLATFORM_TENANT
         if method.tenant_scoped:
-            tenant_id = await self._tenant(request.tenant_id, credential)
+            assert call.credential is not None, "authentication comes first"
+            tenant_id = await self._tenant(request.tenant_id, call.credential)
             request.tenant_id = tenant_id
         call.tenant_id = tenant_id
 
@@ -73,7 +72,17 @@ class Authorization:
             return await tenant_sql.find_tenant(tx, tenant_id=tenant_id) is not None
 
 
-def _permitted(method: Method, call: Call) -> Credential:
+def permission(method: Method, following: Behaviour) -> Behaviour:
+    """Requires the method's permission: before anything of the request is looked at."""
+
+    async def answer(request: Any, call: Call) -> Any:
+        _check_permission(method, call)
+        return await following(request, call)
+
+    return answer
+
+
+def _check_permission(method: Method, call: Call) -> None:
     credential = call.credential
     assert credential is not None, "authentication comes first"
     allowed = method.permission in credential.permissions
@@ -86,4 +95,3 @@ def _permitted(method: Method, call: Call) -> Credential:
             "this call; use a credential that has it.",
             {"permission": method.permission},
         )
-    return credential

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from corebilling.rpc.accounts import Accounts
 from corebilling.rpc.answer import serializing
 from corebilling.rpc.authentication import Authentication
-from corebilling.rpc.authorization import Authorization
+from corebilling.rpc.authorization import Authorization, permission
 from corebilling.rpc.call import Concern
 from corebilling.rpc.deadline import deadline
 from corebilling.rpc.errors import errors
@@ -17,10 +17,10 @@ from corebilling.rpc.validation import parsing, validation
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """Of all methods together (`max_calls`, `max_response_streams`), and of each call."""
+    """Of all methods together (`max_calls`, `max_streams`), and of each call."""
 
     max_calls: int
-    max_response_streams: int
+    max_streams: int
     deadline_s: float
     stream_deadline_s: float
 
@@ -39,9 +39,10 @@ def concerns(
         telemetry,
         errors,
         deadline(call_s=limits.deadline_s, stream_s=limits.stream_deadline_s),
-        concurrency_limit(limits.max_calls, limits.max_response_streams),
+        concurrency_limit(limits.max_calls, limits.max_streams),
         authentication,
         *of_tenants,
+        permission,
         serializing,
         parsing,
         authorization,

@@ -16,14 +16,14 @@ _log = structlog.get_logger()
 def concurrency_limit(max_calls: int, max_streams: int) -> Concern:
     """At most so many calls at once, over all methods that it wraps.
 
-    Streams of responses are counted by themselves: they last, mostly idle, and must not crowd out calls.
+    Streams are counted by themselves: they last, mostly idle, and must not crowd out calls.
     """
     in_progress = {False: 0, True: 0}
     refusing = {False: False, True: False}
     limits = {False: max_calls, True: max_streams}
 
     def wrap(method: Method, following: Behaviour) -> Behaviour:
-        kind = method.server_streaming
+        kind = method.server_streaming or method.client_streaming
 
         async def answer(request: Any, call: Call) -> Any:
             if in_progress[kind] >= limits[kind]:

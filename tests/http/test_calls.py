@@ -2,6 +2,8 @@
 
 import asyncio
 
+from multidict import CIMultiDict
+
 from corebilling.status import CORRELATION_HEADER
 from tests.support.catalog import new_meter, new_price, new_product
 from tests.support.http import Http, http_to
@@ -240,3 +242,23 @@ async def test_a_path_may_hold_anything(http: Http) -> None:
     assert (refused.status, refused.refusal.reason) == (404, "CUSTOMER_NOT_FOUND")
     unknown = await http.get("/v2/a%0Ab")
     assert (unknown.status, unknown.refusal.reason) == (404, "PATH_UNKNOWN")
+
+
+async def test_keys_that_would_look_the_same_are_refused(http: Http) -> None:
+    for key in ("заказ", "отказ"):
+        refused = await http.post("/v1/customers", ADA, key=key)
+        assert (refused.status, refused.refusal.fields) == (400, ("request_id",))
+    several = CIMultiDict(
+        [("X-API-Key", http.platform.tenant_key), *(("X-Idempotency-Key", k) for k in "ab")]
+    )
+    url = f"{http.platform.app.http_address}/v1/customers"
+    async with http.session.post(url, json=ADA, headers=several) as answer:
+        assert answer.status == 400
+        assert "It differs from x-idempotency-key" in await answer.text()
+    assert await http.platform.rows("SELECT 1 FROM customers") == []
+
+
+async def test_a_list_that_is_too_long_is_not_read(http: Http) -> None:
+    body = {"name": "k", "role": "ROLE_VIEWER", "scopes": [7] * 5000}
+    refused = await http.post("/v1/api-keys", body, key="once")
+    assert (refused.status, refused.refusal.fields) == (400, ("scopes",))

@@ -1,5 +1,6 @@
 """What people may do by token: a consumer with what is their own, and with nothing of anybody else's."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +21,12 @@ from billing.ledger.v1 import ledger_service_pb2
 from billing.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from billing.subscription.v1 import subscription_pb2, subscription_service_pb2
 from billing.subscription.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
-from billing.usage.v1 import usage_service_pb2
+from billing.usage.v1 import usage_pb2, usage_service_pb2
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
 from tests.support.app import Refusal, refused
 from tests.support.catalog import new_customer, new_price, new_product, subscribe
@@ -278,6 +280,42 @@ async def test_the_same_holds_over_http(market: Market) -> None:
             assert foreign.status == 404
         async with session.get(f"/api/v1/invoices/{market.ada.invoice_id}") as own:
             assert (await own.json())["invoice"]["customer_id"] == market.ada.customer_id
+
+
+async def test_a_stream_of_usage_ends_with_its_credential(market: Market) -> None:
+    """The record that came before is kept; none that comes after is."""
+    platform = market.platform
+    access = platform.stub(AccessServiceStub)
+    made = await access.CreateApiKey(
+        access_service_pb2.CreateApiKeyRequest(
+            request_id=new_id("req"), name="k", role=api_key_pb2.ROLE_BILLING_ADMIN
+        )
+    )
+    ingested = asyncio.Event()
+
+    async def records() -> AsyncIterator[usage_service_pb2.StreamUsageRequest]:
+        for key in ("first", "second"):
+            record = usage_pb2.UsageRecord(idempotency_key=key, meter_code="none", quantity="1")
+            record.subscription_id = market.ada.subscription_id
+            record.recorded_at.CopyFrom(timestamp(platform.clock.now()))
+            yield usage_service_pb2.StreamUsageRequest(records=[record])
+            if key == "first":
+                await ingested.wait()
+
+    metadata = (("x-api-key", made.secret),)
+    stream = asyncio.ensure_future(
+        refused(platform.stub(UsageServiceStub, key="").StreamUsage(records(), metadata=metadata))
+    )
+    # The key has been used: the stream is under way.
+    used = access_service_pb2.GetApiKeyRequest(api_key_id=made.api_key.id)
+    while not (await access.GetApiKey(used)).api_key.HasField("last_used_at"):
+        continue
+    await access.RevokeApiKey(
+        access_service_pb2.RevokeApiKeyRequest(request_id=new_id("req"), api_key_id=made.api_key.id)
+    )
+    platform.clock.advance(minutes=1)
+    ingested.set()
+    assert (await stream).reason == "CREDENTIAL_INVALID"
 
 
 async def test_http_can_be_without_rpcs(database: TestDatabase) -> None:

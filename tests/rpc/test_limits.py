@@ -6,6 +6,8 @@ from typing import Any
 
 import grpc
 import pytest
+from billing.access.v1 import access_service_pb2, api_key_pb2
+from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
 from billing.customer.v1 import customer_pb2
 from billing.customer.v1 import customer_service_pb2 as rpc
 from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceServicer, CustomerServiceStub
@@ -54,6 +56,30 @@ class Waiting(CustomerServiceServicer):
     async def ListCustomers(self, request: Any, context: Any) -> Any: ...
     async def UpdateCustomer(self, request: Any, context: Any) -> Any: ...
     async def EraseCustomer(self, request: Any, context: Any) -> Any: ...
+
+
+class Silent(UsageServiceServicer):
+    """Reads streams to their end."""
+
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()
+
+    async def StreamUsage(
+        self, request_iterator: AsyncIterator[Any], context: Any
+    ) -> usage_service_pb2.StreamUsageResponse:
+        self.arrived.set()
+        async for _ in request_iterator:
+            pass
+        return usage_service_pb2.StreamUsageResponse()
+
+    async def ReportUsage(self, request: Any, context: Any) -> Any: ...
+    async def BatchReportUsage(self, request: Any, context: Any) -> Any: ...
+    async def ListUsageTotals(self, request: Any, context: Any) -> Any: ...
+    async def ListUsageBuckets(self, request: Any, context: Any) -> Any: ...
+    async def RetractUsage(self, request: Any, context: Any) -> Any: ...
+    async def CorrectUsage(self, request: Any, context: Any) -> Any: ...
+    async def ListUsageCorrections(self, request: Any, context: Any) -> Any: ...
+    async def ReconcileUsage(self, request: Any, context: Any) -> Any: ...
 
 
 def limits(max_calls: int = 64, deadline_s: float = 10, stream_deadline_s: float = 10) -> CallLimits:
@@ -129,6 +155,49 @@ async def test_work_stops_when_the_clients_deadline_has_passed(database: TestDat
             await app.stub(CustomerServiceStub).GetCustomer(GET, timeout=0.1)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await asyncio.wait_for(servicer.cancelled.wait(), 5)
+
+
+async def test_of_a_large_request_the_first_broken_rule_is_told(app: App) -> None:
+    """To look for all of them in a list that is far too long took the server seconds."""
+    access = app.stub(AccessServiceStub)
+
+    def asked(name: str, count: int) -> access_service_pb2.CreateApiKeyRequest:
+        return access_service_pb2.CreateApiKeyRequest(
+            request_id="r", name=name, role=api_key_pb2.ROLE_VIEWER, scopes=[""] * count
+        )
+
+    assert (await refused(access.CreateApiKey(asked("", 1)))).fields == ("name", "scopes[0]")
+    assert (await refused(access.CreateApiKey(asked("n", 5000)))).fields == ("scopes",)
+
+
+async def test_nothing_of_a_request_is_read_for_who_may_not_ask(app: App) -> None:
+    viewer = await app.new_key(app.tenant_id, api_key_pb2.ROLE_VIEWER)
+    async with grpc.aio.insecure_channel(app.target) as channel:
+        call: Any = channel.unary_unary("/billing.customer.v1.CustomerService/CreateCustomer")
+        refusal = await refused(call(b"\xff", metadata=(("x-api-key", viewer),)))
+    assert refusal.reason == "PERMISSION_MISSING"
+
+
+async def test_streams_that_say_nothing_do_not_crowd_out_calls(database: TestDatabase) -> None:
+    silent = Silent()
+    async with running_app(
+        database, extra=lambda _: {"billing.usage.v1.UsageService": silent}, limits=limits(max_calls=1)
+    ) as app:
+        ended = asyncio.Event()
+
+        async def nothing() -> AsyncIterator[usage_service_pb2.StreamUsageRequest]:
+            await ended.wait()
+            for request in list[usage_service_pb2.StreamUsageRequest]():
+                yield request
+
+        stub = app.stub(UsageServiceStub)
+        open_stream = asyncio.ensure_future(stub.StreamUsage(nothing()))
+        await silent.arrived.wait()
+        await app.stub(CustomerServiceStub).ListCustomers(rpc.ListCustomersRequest())
+        refusal = await refused(stub.StreamUsage(nothing()))
+        assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+        ended.set()
+        await open_stream
 
 
 async def test_message_above_four_mebibytes_is_refused(app: App) -> None:

@@ -169,7 +169,7 @@ async def running_app(
         Authentication(pool, secrets, clock, tokens, allowed, OF_ONE_ACCOUNT, keep_s=CACHE_S),
         Authorization(pool, clock, keep_s=CACHE_S),
         Accounts(pool),
-        limits or CallLimits(max_calls=64, max_response_streams=64, deadline_s=10, stream_deadline_s=10),
+        limits or CallLimits(max_calls=64, max_streams=64, deadline_s=10, stream_deadline_s=10),
         RateLimit(rate, ProcessRates(rate, clock), clock) if rate else None,
     )
     policy = RpcPolicy(host="127.0.0.1", port=0, max_concurrent_streams=128, reflection=reflection)
