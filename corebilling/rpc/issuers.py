@@ -20,6 +20,7 @@ from pydantic import (
 from corebilling.values.ids import PLATFORM_TENANT
 
 _MIN_SECRET_BYTES = 32
+_OF_ACCOUNTS = frozenset({"consumer", "creator"})
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Algorithm = Literal[
@@ -72,7 +73,21 @@ class Issuer(BaseModel):
             raise ValueError("jwks_url must be https (http is for loopback alone)")
         if "platform_admin" in self.roles.values() and self.tenant_id != PLATFORM_TENANT:
             raise ValueError(f"platform_admin wants tenant_id {PLATFORM_TENANT}")
+        if self.tenant_id == PLATFORM_TENANT:
+            self._check_operators()
         return self
+
+    def _check_operators(self) -> None:
+        """Who operates the installation is never said by leaving it out."""
+        if "roles" not in self.model_fields_set:
+            raise ValueError(
+                f'tenant_id {PLATFORM_TENANT} needs roles, as in {{"operator": "platform_admin"}}'
+            )
+        if people := _OF_ACCOUNTS.intersection(self.roles.values()):
+            raise ValueError(
+                f"the platform has no customers: take {min(people)} out of the roles, "
+                f"or give another tenant_id than {PLATFORM_TENANT}"
+            )
 
     def shared_secret(self) -> bytes:
         """Raises IssuersInvalid when it is short: whoever guesses it is everybody."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,8 +29,8 @@ class KeysUnreadable(Exception):
 
 
 class SigningKeys(Protocol):
-    async def find(self, key_id: str | None) -> Any:
-        """The key of this id, or the only one when a token names none; None when there is none.
+    async def find(self, key_id: str | None) -> Sequence[Any]:
+        """The keys that may have signed: those of this id, or all when a token names none.
 
         Raises:
             Unavailable: ISSUER_UNAVAILABLE when the keys cannot be read now, and none are known.
@@ -44,8 +44,8 @@ class SharedSecret:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    async def find(self, key_id: str | None) -> bytes:  # noqa: ARG002 (one key, whatever it is called)
-        return self._secret
+    async def find(self, key_id: str | None) -> Sequence[bytes]:  # noqa: ARG002 (one key, whatever its name)
+        return (self._secret,)
 
 
 class PublishedKeys:
@@ -58,17 +58,16 @@ class PublishedKeys:
         self._source = source
         self._algorithm = algorithm
         self._clock = clock
-        self._keys: Mapping[str, Any] | None = None
+        self._keys: Sequence[jwt.PyJWK] | None = None
         self._read_at: datetime | None = None
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
 
-    async def find(self, key_id: str | None) -> Any:
+    async def find(self, key_id: str | None) -> Sequence[Any]:
         found = self._known(key_id)
-        # A name that nobody knows asks the issuer again, but not at every call.
-        if self._older_than(_KEEP if found is not None else _RETRY):
-            async with self._reading:
-                if self._older_than(_KEEP if found is not None else _RETRY):
-                    await self._refresh()
+        # A name that nobody knows asks the issuer again, but not at every call; and whose key is known
+        # waits for no reading that another call began.
+        if self._older_than(_KEEP if found else _RETRY) and not (found and self._reading):
+            await self._refreshed()
             found = self._known(key_id)
         if self._keys is None:
             raise Unavailable(
@@ -78,35 +77,58 @@ class PublishedKeys:
             )
         return found
 
-    def _known(self, key_id: str | None) -> Any:
-        keys = self._keys or {}
-        if key_id is None:
-            return next(iter(keys.values())) if len(keys) == 1 else None
-        return keys.get(key_id)
+    def _known(self, key_id: str | None) -> Sequence[Any]:
+        return [one.key for one in self._keys or () if key_id is None or one.key_id == key_id]
 
     def _older_than(self, age: timedelta) -> bool:
         return self._read_at is None or self._clock.now() - self._read_at >= age
 
+    async def _refreshed(self) -> None:
+        if self._reading is None:
+            # A task of its own: the call that asked first may be cancelled while others wait.
+            self._reading = asyncio.create_task(self._refresh())
+        await asyncio.shield(self._reading)
+
     async def _refresh(self) -> None:
         """Keeps the known keys when new ones cannot be read: an issuer that is away stops nobody."""
-        self._read_at = self._clock.now()
         try:
-            self._keys = parse_keys(await self._read(), self._algorithm)
+            self._keys = parse_keys(await self._read(), self._source, self._algorithm)
         except (OSError, TimeoutError, aiohttp.ClientError, KeysUnreadable) as error:
             _log.error("issuer_keys_unreadable", source=self._source, problem=str(error))
+        finally:
+            self._read_at = self._clock.now()
+            self._reading = None
 
 
-def parse_keys(data: bytes, algorithm: str) -> Mapping[str, Any]:
-    """The keys that may sign with this algorithm, by their ids. Raises KeysUnreadable."""
+def parse_keys(data: bytes, source: str, algorithm: str) -> Sequence[jwt.PyJWK]:
+    """The keys that may sign with this algorithm; none, when an issuer withdrew them all.
+
+    Raises:
+        KeysUnreadable: When it is no set of keys.
+    """
     try:
         listed = json.loads(data)["keys"]
-        usable = [key for key in listed if _usable(key, algorithm)]
-        keys = {str(key.get("kid", "")): jwt.PyJWK(key, algorithm).key for key in usable}
-    except (ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise KeysUnreadable(f"no JSON web key set: {error}") from None
-    if not keys:
-        raise KeysUnreadable(f"no key in the set signs with {algorithm}")
+    if not isinstance(listed, list):
+        raise KeysUnreadable("no JSON web key set: its keys are no list")
+    keys = []
+    for position, key in enumerate(listed):
+        try:
+            if _usable(key, algorithm):
+                keys.append(_public_key(key, algorithm))
+        except Exception as error:  # Whatever is odd about it: the other keys are good.
+            # Its name alone: the message may show the key.
+            problem = type(error).__name__
+            _log.warning("issuer_key_skipped", source=source, position=position, problem=problem)
     return keys
+
+
+def _public_key(key: Mapping[str, Any], algorithm: str) -> jwt.PyJWK:
+    parsed = jwt.PyJWK(dict(key), algorithm)
+    # Refuses the curve of another algorithm.
+    parsed.Algorithm.prepare_key(parsed.key)
+    return parsed
 
 
 def _usable(key: Mapping[str, Any], algorithm: str) -> bool:

@@ -26,6 +26,8 @@ _MAX_TOKEN = 6144
 _MAX_ACCOUNT = 200
 # Clocks of issuers may be ahead or behind by so much.
 _LEEWAY = timedelta(seconds=30)
+# Nothing expires later: with the leeway it would be beyond the last day there is.
+_LATEST = datetime.max.replace(tzinfo=UTC) - _LEEWAY
 # PyJWT reads the wall clock: the times are checked here, by the clock of the server.
 _OPTIONS: Any = {
     "require": ["iss", "aud", "exp", "sub"],
@@ -73,10 +75,10 @@ class Tokens:
         if header.get("alg") != issuer.algorithm:
             _refuse("algorithm", f"This issuer signs with {issuer.algorithm} and nothing else.")
         key_id = header.get("kid")
-        key = await keys.find(key_id if isinstance(key_id, str) else None)
-        if key is None:
+        candidates = await keys.find(key_id if isinstance(key_id, str) else None)
+        if not candidates:
             _refuse("key", "The issuer publishes no key of the token's `kid`.")
-        claims = _claims(text, key, issuer)
+        claims = _claims(text, candidates, issuer)
         now = self._clock.now()
         return Identity(
             tenant_id=_tenant(claims, issuer),
@@ -107,7 +109,16 @@ def _keys(issuer: Issuer, clock: Clock) -> SigningKeys:
     return SharedSecret(issuer.shared_secret())
 
 
-def _claims(text: str, key: Any, issuer: Issuer) -> Mapping[str, Any]:
+def _claims(text: str, candidates: Sequence[Any], issuer: Issuer) -> Mapping[str, Any]:
+    tried = (_signed_claims(text, key, issuer) for key in candidates)
+    claims = next((one for one in tried if one is not None), None)
+    if claims is None:
+        _refuse("signature", "The signature is not the issuer's.")
+    return claims
+
+
+def _signed_claims(text: str, key: Any, issuer: Issuer) -> Mapping[str, Any] | None:
+    """None when this key did not sign them."""
     try:
         return jwt.decode(
             text,
@@ -122,7 +133,7 @@ def _claims(text: str, key: Any, issuer: Issuer) -> Mapping[str, Any]:
     except jwt.MissingRequiredClaimError as error:
         _refuse("claims", f"The token lacks the claim {error.claim}.")
     except (jwt.InvalidSignatureError, jwt.InvalidKeyError):
-        _refuse("signature", "The signature is not the issuer's.")
+        return None
     except (jwt.PyJWTError, ValueError, RecursionError):
         _refuse("form", "This is no token of the issuer's form.")
 
@@ -136,7 +147,7 @@ def _expiry(claims: Mapping[str, Any], now: datetime) -> datetime:
         since = _moment(claims, name)
         if since is not None and since > now + _LEEWAY:
             _refuse("early", "The token is not valid yet.")
-    return expires_at + _LEEWAY
+    return min(expires_at, _LATEST) + _LEEWAY
 
 
 def _moment(claims: Mapping[str, Any], name: str) -> datetime | None:
@@ -180,7 +191,13 @@ def _account(claims: Mapping[str, Any], issuer: Issuer) -> str:
 
 def _actor(issuer: Issuer, claims: Mapping[str, Any]) -> str:
     """A pseudonym: the subject may be a mail address, which belongs into no event and no log."""
-    digest = hashlib.sha256(f"{issuer.issuer}\0{claims['sub']}".encode()).digest()
+    try:
+        subject = claims["sub"].encode()
+    except UnicodeEncodeError:  # Half a surrogate pair, which JSON can say.
+        subject = b""
+    if not subject:
+        _refuse("claims", "The claim sub must name somebody.")
+    digest = hashlib.sha256(issuer.issuer.encode() + b"\0" + subject).digest()
     return f"usr_{b32encode(digest[:15]).decode().lower()}"
 
 

@@ -83,6 +83,8 @@ async def test_token_of_an_admin_opens_the_tenant_and_is_kept_as_a_pseudonym(app
         ({"aud": None}, "claims"),
         ({"sub": None}, "claims"),
         ({"sub": 7}, "form"),
+        ({"sub": ""}, "claims"),
+        ({"sub": "\ud800"}, "claims"),
         ({"exp": None}, "claims"),
         ({"exp": "tomorrow"}, "claims"),
         ({"exp": True}, "claims"),
@@ -118,6 +120,11 @@ async def test_token_holds_from_its_beginning_to_its_end(app: App) -> None:
     await create(app, token)
     app.clock.advance(seconds=32)
     assert await problem(app, token) == "expired"
+
+
+@pytest.mark.parametrize("end", [253402300799, 253402300799.5])
+async def test_token_that_never_ends_is_a_token(app: App, end: float) -> None:
+    await create(app, issuer(app).token("admin", exp=end))
 
 
 def raw(header: Any, claims: Any, signature: bytes = b"") -> str:
@@ -263,5 +270,37 @@ async def test_private_key_in_the_published_set_is_not_used(database: TestDataba
     entry = {"issuer": "idp", "audience": AUDIENCE, "algorithm": "RS256", "jwks_file": file}
     async with trusting(database, Issuer.model_validate(entry)) as app:
         made = issuer(app, name="idp", algorithm="RS256", key=new_rsa_key(), key_id="one")
-        refusal = await refused(create(app, made.token("admin")))
-        assert (refusal.code, refusal.reason) == ("UNAVAILABLE", "ISSUER_UNAVAILABLE")
+        assert await problem(app, made.token("admin")) == "key"
+
+
+async def test_issuer_that_publishes_no_key_any_more_has_withdrawn_them_all(database: TestDatabase) -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    async with key_server() as published:
+        published.body = public_set({"one": key})
+        entry = {"issuer": "idp", "audience": AUDIENCE, "algorithm": "EdDSA", "jwks_url": published.url}
+        async with trusting(database, Issuer.model_validate(entry)) as app:
+            made = issuer(app, name="idp", algorithm="EdDSA", key=key, key_id="one")
+            await create(app, made.token("admin"))
+            published.body = b'{"keys": []}'
+            app.clock.advance(minutes=11)
+            assert await problem(app, made.token("admin")) == "key"
+
+
+@pytest.mark.parametrize("name", ["one", None])
+async def test_each_of_the_keys_that_share_a_name_or_have_none_counts(
+    database: TestDatabase, tmp_path: Path, name: str | None
+) -> None:
+    keys = [ed25519.Ed25519PrivateKey.generate() for _ in range(3)]
+    listed = [json.loads(public_set({"one": key}))["keys"][0] for key in keys[:2]]
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps({"keys": [{**key, "kid": name} for key in listed]}))
+    entry = {"issuer": "idp", "audience": AUDIENCE, "algorithm": "EdDSA", "jwks_file": file}
+    async with trusting(database, Issuer.model_validate(entry)) as app:
+        first, second, thief = (
+            issuer(app, name="idp", algorithm="EdDSA", key=key, key_id=name) for key in keys
+        )
+        await create(app, first.token("admin"))
+        await create(app, second.token("admin"))
+        assert await problem(app, thief.token("admin")) == "signature"
+        # The key that signed decides: what its token says is not tried with the next one.
+        assert await problem(app, first.token("admin", aud="another")) == "audience"
