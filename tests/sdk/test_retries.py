@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 from billing_sdk import (
     Billing,
@@ -16,7 +17,6 @@ from billing_sdk import (
     Unavailable,
 )
 from billing_sdk.customer import CustomerDetails
-from billing_sdk.usage import StreamUsageRequest, UsageRecord
 
 from tests.support.platform import Platform, running_platform
 from tests.support.ports import free_port
@@ -145,23 +145,27 @@ async def test_without_retries_the_first_failure_counts(platform: Platform):
 
 
 class Occupied:
-    """Takes the one place of a server: a stream of requests that does not end before it is told to."""
+    """Takes the one place of a server: a call that waits for a table which somebody else has locked."""
 
-    def __init__(self, billing: Billing) -> None:
-        self._free = asyncio.Event()
-        self._sent = asyncio.Event()
-        self._call = asyncio.create_task(billing.usage.stream_usage(self._requests()))
+    def __init__(self, billing: Billing, locking: asyncpg.Connection) -> None:
+        self._locking = locking
+        self._call = asyncio.create_task(billing.customer.list_customers())
 
-    async def _requests(self) -> AsyncIterator[StreamUsageRequest]:
-        yield StreamUsageRequest(records=[UsageRecord(idempotency_key="k")])
-        self._sent.set()
-        await self._free.wait()
-
-    async def sent(self) -> None:
-        await self._sent.wait()
+    @staticmethod
+    async def take(database: TestDatabase, billing: Billing) -> "Occupied":
+        locking = await asyncpg.connect(database.admin_url)
+        await locking.execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+        occupied = Occupied(billing, locking)
+        while not await locking.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+            "WHERE NOT l.granted AND d.datname = current_database() AND l.relation = 'customers'::regclass)"
+        ):
+            continue
+        return occupied
 
     async def leave(self) -> None:
-        self._free.set()
+        await self._locking.execute("ROLLBACK")
+        await self._locking.close()
         await self._call
 
 
@@ -170,8 +174,7 @@ async def test_an_overloaded_server_is_asked_again_when_it_says(database: TestDa
         running_platform(database, grpc_max_concurrent_calls=1) as platform,
         Billing(platform.app.grpc_address, platform.tenant_key) as billing,
     ):
-        occupied = Occupied(billing)
-        await occupied.sent()
+        occupied = await Occupied.take(database, billing)
         hasty = billing.with_options(timeout_s=0.9)
         refused = await failed(hasty.customer.get_customer(customer_id="c"))
         assert isinstance(refused, ResourceExhausted)
