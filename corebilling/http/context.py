@@ -37,9 +37,6 @@ class CallContext:
     def set_trailing_metadata(self, metadata: Iterable[tuple[str, str | bytes]]) -> None:
         self._trailing = dict(metadata)
 
-    def trailing_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        return tuple(self._trailing.items())
-
     @property
     def answered_headers(self) -> Mapping[str, str]:
         """What the call says about itself beside its answer."""
@@ -64,12 +61,3 @@ class CallContext:
             return ""
         host, port = address[0], address[1]
         return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
-
-    def peer_identities(self) -> None:
-        """This door knows no certificates of clients."""
-
-    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
-        return {}
-
-    def cancelled(self) -> bool:
-        return self._request.transport is None

@@ -63,7 +63,6 @@ class Connection:
         self._credential = credential
         # A key never crosses a network in the clear unless that is asked for.
         self._tls = None if plaintext or (tls is None and is_local(target)) else tls or Tls()
-        self._calls: dict[str, Any] = {}
 
     @cached_property
     def channel(self) -> grpc.aio.Channel:

@@ -106,7 +106,7 @@ RETURNS TABLE (
     tenant_id text, tenant_status text, role text, scopes text[], secret_hash bytea, expires_at timestamptz,
     revoked_at timestamptz, last_used_at timestamptz
 )
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT k.tenant_id, t.status, k.role, k.scopes, k.secret_hash, k.expires_at, k.revoked_at, k.last_used_at
     FROM public.api_keys k JOIN public.tenants t ON t.id = k.tenant_id WHERE k.id = key_id
 $$;

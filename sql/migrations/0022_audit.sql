@@ -52,7 +52,7 @@ CREATE POLICY recording ON audit_changes FOR INSERT TO corebilling_owner WITH CH
 -- Its arguments: the columns of the row's identity, the first being the resource's id, and those to mask: of these is
 -- said that a value is there, and nothing of it. (In a loop: a function in SQL would be planned in each transaction.)
 CREATE FUNCTION audit_change() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     entry text[] := string_to_array(current_setting('corebilling.audit'), ' ');
     identity text[] := TG_ARGV[0]::text[];

@@ -5,11 +5,10 @@ FUZZ_SEED=n FUZZ_INPUTS=200000 pytest -s -m long tests/fuzz
 
 import asyncio
 import gc
-import logging
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -20,12 +19,12 @@ import aiohttp
 import grpc
 import orjson
 import pytest
-import structlog
 from google.protobuf import json_format
 
 from corebilling.http.rules import rules_of
 from corebilling.rpc.method import Method
 from tests.fuzz.mutation import JSON_VALUES, TEXTS, Mutation, hostile_json
+from tests.isolation.quiet import quiet
 from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
 from tests.support.requests.calling import METHODS, Caller, with_key
@@ -44,15 +43,6 @@ HTTP_FAULTS = {500, 501, 502}
 GROWTH = 1.15
 PATIENCE_S = 20
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Thousands of refusals are not logged, nor what the world has fail."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.configure(**before)
 
 
 @asynccontextmanager
