@@ -66,7 +66,8 @@ class Door:
         """
         call = current()
         caller = _caller(call)
-        account = _account(call)
+        assert call.credential is not None, "authentication comes before any servicer"
+        account = call.credential.account_digest
         request_hash = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
         request_id: str = request.request_id  # type: ignore[attr-defined] # its policy demands the field
         audit_id = new_id("aud")
@@ -139,15 +140,6 @@ def _caller(call: Call) -> Caller:
         correlation_id=call.correlation_id,
         traceparent=call.traceparent,
     )
-
-
-def _account(call: Call) -> str:
-    """Whose request ids these are. A digest, since an account may be called by a mail address."""
-    credential = call.credential
-    assert credential is not None, "authentication comes before any servicer"
-    if credential.account is None:
-        return ""
-    return hashlib.sha256(f"{credential.tenant_id}\0{credential.account}".encode()).hexdigest()
 
 
 def _customer_id(request: Any, response: Any) -> str:
