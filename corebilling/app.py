@@ -275,9 +275,9 @@ async def _rate_limit(stack: AsyncExitStack, settings: Settings, clock: Clock) -
     rate = policies.rate(settings)
     if rate is None:
         return None
-    rates: Rates = ProcessRates(rate, clock)
+    rates: Rates = ProcessRates(clock)
     if redis_url := settings.redis_url.get_secret_value():
-        rates = await stack.enter_async_context(SharedRates.open(redis_url, rate, clock))
+        rates = await stack.enter_async_context(SharedRates.open(redis_url, clock))
     return RateLimit(rate, rates, clock)
 
 

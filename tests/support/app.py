@@ -170,7 +170,7 @@ async def running_app(
         Authorization(pool, clock, keep_s=CACHE_S),
         Accounts(pool),
         limits or CallLimits(max_calls=64, max_streams=64, deadline_s=10, stream_deadline_s=10),
-        RateLimit(rate, ProcessRates(rate, clock), clock) if rate else None,
+        RateLimit(rate, ProcessRates(clock), clock) if rate else None,
     )
     policy = RpcPolicy(host="127.0.0.1", port=0, max_concurrent_streams=128, reflection=reflection)
     server = RpcServer({**services(door, secrets, tokens), **extra(door)}, order, policy, interceptors)
