@@ -139,7 +139,7 @@ class App:
                 clock,
                 settings.scheduler_interval_seconds,
             )
-            sealer = Sealer(worker, HeadSigner(secrets.audit_seed), clock, settings.audit_seal_seconds)
+            sealer = Sealer(worker, HeadSigner(secrets.audit_seed), settings.audit_seal_seconds)
             webhooks = await stack.enter_async_context(
                 WebhookWorker.open(worker, secrets, clock, policies.webhook_policy(settings))
             )

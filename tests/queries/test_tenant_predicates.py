@@ -23,7 +23,7 @@ BEFORE_A_TENANT_IS_KNOWN = {"access.find_credential"}
 OF_QUEUES = {
     "audit.list_audit_changes",
     "audit.list_audit_entries",
-    "audit.list_unsealed_entries",
+    "audit.list_sealing_states",
     "event.find_event",
     "event.list_correlated_events",
     "event.list_event_batches",

@@ -1,6 +1,7 @@
 """Use cases of the audit log: all of them read."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from billing.audit.v1 import audit_pb2 as pb
 from billing.audit.v1 import audit_service_pb2 as rpc
@@ -8,6 +9,7 @@ from billing_db import audit as audit_sql
 
 from corebilling.db.transaction import Transaction
 from corebilling.domains.audit.messages import entry_message, head_message
+from corebilling.domains.audit.model import CALL_TIME
 from corebilling.domains.audit.rows import head_of, seal_of, sealed_entries, with_changes
 from corebilling.domains.audit.signing import TrustedKeys, key_id_of
 from corebilling.domains.audit.verification import Verification
@@ -27,11 +29,13 @@ STRETCH_ENTRIES = 200
 
 
 class AuditService:
-    """`public_key`: what heads are signed with now; `keys`: and were before."""
+    """`public_key`: what heads are signed with now; `keys`: and were before. `seal_interval_s`: how often."""
 
-    def __init__(self, public_key: bytes, keys: TrustedKeys) -> None:
+    def __init__(self, public_key: bytes, keys: TrustedKeys, seal_interval_s: float) -> None:
         self.key = pb.AuditKey(key_id=key_id_of(public_key), public_key=public_key.hex())
         self._keys = keys
+        # Once, while its call still worked, it may have been too early; twice is late.
+        self._sealed_within = CALL_TIME + 2 * timedelta(seconds=seal_interval_s)
 
     async def list_audit_entries(
         self, tx: Transaction, request: rpc.ListAuditEntriesRequest
@@ -107,4 +111,4 @@ class AuditService:
                 violations=(("kept_hash", "comes with kept_count"),),
             )
         kept = (request.kept_count, bytes.fromhex(request.kept_hash)) if request.kept_count else None
-        return Verification(request.tenant_id, self._keys, kept)
+        return Verification(request.tenant_id, self._keys, self._sealed_within, kept)

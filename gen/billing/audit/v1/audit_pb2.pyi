@@ -27,6 +27,8 @@ class AuditFault(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AUDIT_FAULT_TRUNCATED: _ClassVar[AuditFault]
     AUDIT_FAULT_REWRITTEN: _ClassVar[AuditFault]
     AUDIT_FAULT_NOT_SIGNED: _ClassVar[AuditFault]
+    AUDIT_FAULT_NOT_SEALED: _ClassVar[AuditFault]
+    AUDIT_FAULT_MISDATED: _ClassVar[AuditFault]
 AUDIT_OPERATION_UNSPECIFIED: AuditOperation
 AUDIT_OPERATION_INSERT: AuditOperation
 AUDIT_OPERATION_UPDATE: AuditOperation
@@ -39,6 +41,8 @@ AUDIT_FAULT_INSERTED: AuditFault
 AUDIT_FAULT_TRUNCATED: AuditFault
 AUDIT_FAULT_REWRITTEN: AuditFault
 AUDIT_FAULT_NOT_SIGNED: AuditFault
+AUDIT_FAULT_NOT_SEALED: AuditFault
+AUDIT_FAULT_MISDATED: AuditFault
 
 class AuditEntry(_message.Message):
     __slots__ = ("id", "tenant_id", "occurred_at", "actor", "action", "request_id", "correlation_id", "trace_id", "ip", "user_agent", "reason", "changes", "seal")

@@ -72,6 +72,16 @@ class AuditFault(betterproto2.Enum):
     The head is not signed by this platform, or something in it was changed.
     """
 
+    NOT_SEALED = 8
+    """
+    The entry should have been sealed long since.
+    """
+
+    MISDATED = 9
+    """
+    The entry says a time that it cannot be of.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -83,6 +93,8 @@ class AuditFault(betterproto2.Enum):
             5: "AUDIT_FAULT_TRUNCATED",
             6: "AUDIT_FAULT_REWRITTEN",
             7: "AUDIT_FAULT_NOT_SIGNED",
+            8: "AUDIT_FAULT_NOT_SEALED",
+            9: "AUDIT_FAULT_MISDATED",
         }
 
     @classmethod
@@ -96,6 +108,8 @@ class AuditFault(betterproto2.Enum):
             "AUDIT_FAULT_TRUNCATED": 5,
             "AUDIT_FAULT_REWRITTEN": 6,
             "AUDIT_FAULT_NOT_SIGNED": 7,
+            "AUDIT_FAULT_NOT_SEALED": 8,
+            "AUDIT_FAULT_MISDATED": 9,
         }
 
 
