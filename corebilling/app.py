@@ -176,6 +176,7 @@ class App:
                         tokens,
                         allowed,
                         OF_ONE_ACCOUNT,
+                        policies.key_attempts(settings, clock),
                         keep_s=settings.credential_cache_seconds,
                     ),
                     Authorization(database, clock, keep_s=settings.credential_cache_seconds),

@@ -13,8 +13,10 @@ from corebilling.events.tail import TailPolicy
 from corebilling.http.cors import Cors
 from corebilling.rpc.concerns import CallLimits
 from corebilling.rpc.issuers import Issuer, read_issuers
+from corebilling.rpc.key_attempts import KeyAttempts
 from corebilling.rpc.rate_limit import Rate
 from corebilling.rpc.server import RpcPolicy, Tls
+from corebilling.values.clock import Clock
 
 
 def nats_address(settings: Settings, installation: str) -> NatsAddress:
@@ -73,6 +75,12 @@ def rate(settings: Settings) -> Rate | None:
     if not settings.rate_limit_rps:
         return None
     return Rate(settings.rate_limit_rps, settings.rate_limit_burst)
+
+
+def key_attempts(settings: Settings, clock: Clock) -> KeyAttempts | None:
+    if not settings.api_key_failures_rps:
+        return None
+    return KeyAttempts(Rate(settings.api_key_failures_rps, settings.api_key_failures_burst), clock)
 
 
 def http_api(settings: Settings) -> bool:

@@ -70,19 +70,29 @@ class ProcessRates:
         return len(self._paid_until_us)
 
     async def take(self, key: str, rate: Rate) -> float:
-        now_us = round(self._clock.now().timestamp() * 1e6)
+        now_us = self._now_us()
+        paid_until_us = self._paid_until(key, rate, now_us) + rate.interval_us
         furthest_us = now_us + rate.burst_us
-        paid_until_us = self._paid_until_us.get(key, now_us)
-        # Behind: a tenant at rest. Further ahead than anyone pays: the clock was set back.
-        if not now_us <= paid_until_us <= furthest_us:
-            paid_until_us = now_us
-        paid_until_us += rate.interval_us
         if paid_until_us > furthest_us:
             return (paid_until_us - furthest_us) / 1e6
         self._paid_until_us[key] = paid_until_us
         if len(self._paid_until_us) >= self._forget_at:
             self._forget_idle(now_us)
         return 0.0
+
+    def wait_s(self, key: str, rate: Rate) -> float:
+        """As `take`, but nothing is counted."""
+        now_us = self._now_us()
+        paid_until_us = self._paid_until(key, rate, now_us) + rate.interval_us
+        return max(0, paid_until_us - now_us - rate.burst_us) / 1e6
+
+    def _paid_until(self, key: str, rate: Rate, now_us: int) -> int:
+        paid_until_us = self._paid_until_us.get(key, now_us)
+        # Behind: a tenant at rest. Further ahead than anyone pays: the clock was set back.
+        return paid_until_us if now_us <= paid_until_us <= now_us + rate.burst_us else now_us
+
+    def _now_us(self) -> int:
+        return round(self._clock.now().timestamp() * 1e6)
 
     def _forget_idle(self, now_us: int) -> None:
         """Drops what says no more than its absence. Seldom enough to cost nothing per call."""

@@ -180,6 +180,12 @@ class ErrorReason(betterproto2.Enum):
     is registered first.
     """
 
+    KEY_ATTEMPTS_LIMITED = 117
+    """
+    RESOURCE_EXHAUSTED {limit, burst}, with RetryInfo. Wrong API keys came from the caller's address more often than
+    `limit` times per second, after `burst` at once; correct them, and wait as long as RetryInfo says.
+    """
+
     METHOD_NOT_FOUND = 116
     """
     NOT_FOUND {method}. `corebilling call` lists all methods.
@@ -798,6 +804,7 @@ class ErrorReason(betterproto2.Enum):
             113: "ERROR_REASON_ISSUER_UNAVAILABLE",
             114: "ERROR_REASON_FIELD_NOT_YOURS",
             115: "ERROR_REASON_NOT_IN_ACCOUNT",
+            117: "ERROR_REASON_KEY_ATTEMPTS_LIMITED",
             116: "ERROR_REASON_METHOD_NOT_FOUND",
             111: "ERROR_REASON_API_KEY_NOT_ROTATABLE",
             120: "ERROR_REASON_CUSTOMER_NOT_FOUND",
@@ -946,6 +953,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_ISSUER_UNAVAILABLE": 113,
             "ERROR_REASON_FIELD_NOT_YOURS": 114,
             "ERROR_REASON_NOT_IN_ACCOUNT": 115,
+            "ERROR_REASON_KEY_ATTEMPTS_LIMITED": 117,
             "ERROR_REASON_METHOD_NOT_FOUND": 116,
             "ERROR_REASON_API_KEY_NOT_ROTATABLE": 111,
             "ERROR_REASON_CUSTOMER_NOT_FOUND": 120,
