@@ -36,7 +36,8 @@ async def large(platform: Platform) -> None:
 
 
 async def pages(platform: Platform, page_size: int) -> list[rpc.ListAuditEntriesResponse]:
-    found, token = [], ""
+    found: list[rpc.ListAuditEntriesResponse] = []
+    token = ""
     while not found or token:
         request = rpc.ListAuditEntriesRequest(page_size=page_size, page_token=token)
         found.append(await platform.stub(AuditServiceStub).ListAuditEntries(request))
