@@ -370,10 +370,11 @@ WHERE e.tenant_id = $1
     AND ($6::timestamptz IS NULL OR e.occurred_at < $6::timestamptz)
     AND (
         $7::text = ''
-        OR e.id IN (
+        -- As an array, since a subquery beneath an OR would be held against every entry of the tenant.
+        OR e.id = ANY (ARRAY(
             SELECT c.audit_id FROM audit_changes c
             WHERE c.tenant_id = $1 AND c.resource_id = $7::text
-        )
+        ))
     )
 ORDER BY e.id DESC
 LIMIT $8::int

@@ -22,6 +22,7 @@ CREATE TABLE audit_entries (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX audit_entries_by_position ON audit_entries (epoch, xid, seq);
+CREATE INDEX audit_entries_by_actor ON audit_entries (tenant_id, actor, id);
 
 -- What it changed, row by row: written by triggers, and by nothing else.
 CREATE TABLE audit_changes (

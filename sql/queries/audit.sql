@@ -127,10 +127,11 @@ WHERE e.tenant_id = sqlc.arg(tenant_id)
     AND (sqlc.narg(until_time)::timestamptz IS NULL OR e.occurred_at < sqlc.narg(until_time)::timestamptz)
     AND (
         sqlc.arg(resource_id)::text = ''
-        OR e.id IN (
+        -- As an array, since a subquery beneath an OR would be held against every entry of the tenant.
+        OR e.id = ANY (ARRAY(
             SELECT c.audit_id FROM audit_changes c
             WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.resource_id = sqlc.arg(resource_id)::text
-        )
+        ))
     )
 ORDER BY e.id DESC
 LIMIT sqlc.arg(limit_rows)::int;

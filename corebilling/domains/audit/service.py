@@ -8,7 +8,7 @@ from billing.audit.v1 import audit_service_pb2 as rpc
 from billing_db import audit as audit_sql
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.audit.messages import entry_message, head_message
+from corebilling.domains.audit.messages import entry_message, head_message, omit_changes
 from corebilling.domains.audit.model import CALL_TIME
 from corebilling.domains.audit.rows import head_of, seal_of, sealed_entries, with_changes
 from corebilling.domains.audit.signing import TrustedKeys, key_id_of
@@ -61,6 +61,8 @@ class AuditService:
             )
         }
         entries = [entry_message(entry, seals.get(entry.id)) for entry in await with_changes(tx, page)]
+        for entry in entries:
+            omit_changes(entry)
         fitting = count_fitting((entry.ByteSize() for entry in entries), MAX_PAGE_BYTES)
         if fitting < len(entries):
             entries = entries[:fitting]
@@ -80,7 +82,7 @@ class AuditService:
     async def export_stretch(
         self, tx: Transaction, _request: rpc.ExportAuditEntriesRequest, *, after: int
     ) -> Sequence[rpc.ExportAuditEntriesResponse]:
-        """The next entries, each head behind the entry that it ends with; none at the end."""
+        """The next entries, each head behind the entry that it ends with; nothing at the end."""
         extent = await audit_sql.get_audit_extent(tx, tenant_id=tx.tenant_id)
         seals = await audit_sql.list_audit_seals(
             tx, tenant_id=tx.tenant_id, after=after, until=extent.seals, limit_rows=STRETCH_ENTRIES
@@ -97,7 +99,10 @@ class AuditService:
         records = []
         for seal in map(seal_of, seals):
             if entry := entries.get(seal.audit_id):
-                records.append(rpc.ExportAuditEntriesResponse(entry=entry_message(entry, seal)))
+                message = entry_message(entry, seal)
+                omitted = omit_changes(message)
+                records.append(rpc.ExportAuditEntriesResponse(entry=message))
+                records += [rpc.ExportAuditEntriesResponse(change=change) for change in omitted]
             if head := heads.get(seal.position):
                 records.append(rpc.ExportAuditEntriesResponse(head=head_message(head)))
         return records

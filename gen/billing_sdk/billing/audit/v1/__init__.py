@@ -225,6 +225,11 @@ class AuditEntry(betterproto2.Message):
     Unset until it is sealed, which takes some seconds.
     """
 
+    changes_omitted: "int" = betterproto2.field(14, betterproto2.TYPE_INT32)
+    """
+    How many changes are left out, of an entry whose changes do not fit into a message: exports have them all.
+    """
+
 
 default_message_pool.register_message("billing.audit.v1", "AuditEntry", AuditEntry)
 
@@ -388,6 +393,13 @@ class ExportAuditEntriesResponse(betterproto2.Message):
     )
 
     head: "AuditHead | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True, group="record")
+
+    change: "AuditChange | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, optional=True, group="record"
+    )
+    """
+    A further change of the entry before: one that it omitted.
+    """
 
 
 default_message_pool.register_message(
