@@ -894,6 +894,7 @@ class Webhook:
     tenant_id: str
     id: str
     url: str
+    origin: str | None
     filters: list[str]
     rate_per_second: int
     enabled: bool

@@ -128,7 +128,7 @@ CALL audit_table('credits', '{id}');
 CALL audit_table('invoices', '{id}', '{bill_to}');
 CALL audit_table('invoice_payments', '{id}');
 CALL audit_table('credit_notes', '{id}');
-CALL audit_table('webhooks', '{id}', '{secret_ciphertext,previous_secret_ciphertext}');
+CALL audit_table('webhooks', '{id}', '{url,secret_ciphertext,previous_secret_ciphertext}');
 
 -- Nobody changes what was written, not even its owner.
 CREATE FUNCTION refuse_change() RETURNS trigger
