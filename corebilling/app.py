@@ -141,7 +141,7 @@ class App:
                 clock,
                 settings.scheduler_interval_seconds,
             )
-            sealer = Sealer(worker, HeadSigner(secrets.audit_seed), clock, settings.audit_seal_seconds)
+            sealer = Sealer(worker, HeadSigner(secrets.audit_seed), settings.audit_seal_seconds)
             webhooks = await stack.enter_async_context(
                 WebhookWorker.open(worker, secrets, clock, policies.webhook_policy(settings))
             )
@@ -178,6 +178,7 @@ class App:
                         tokens,
                         allowed,
                         OF_ONE_ACCOUNT,
+                        policies.key_attempts(settings, clock),
                         keep_s=settings.credential_cache_seconds,
                     ),
                     Authorization(database, clock, keep_s=settings.credential_cache_seconds),
@@ -277,9 +278,9 @@ async def _rate_limit(stack: AsyncExitStack, settings: Settings, clock: Clock) -
     rate = policies.rate(settings)
     if rate is None:
         return None
-    rates: Rates = ProcessRates(rate, clock)
+    rates: Rates = ProcessRates(clock)
     if redis_url := settings.redis_url.get_secret_value():
-        rates = await stack.enter_async_context(SharedRates.open(redis_url, rate, clock))
+        rates = await stack.enter_async_context(SharedRates.open(redis_url, clock))
     return RateLimit(rate, rates, clock)
 
 

@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     # How often a tenant may call a method: on average, and at once after a rest. 0 per second is no limit.
     rate_limit_rps: float = Field(100, ge=0, le=100_000)
     rate_limit_burst: int = Field(200, ge=1, le=100_000)
+    # How many wrong API keys an address may try, on average and at once. 0 per second is no limit.
+    api_key_failures_rps: float = Field(100, ge=0, le=100_000)
+    api_key_failures_burst: int = Field(200, ge=1, le=100_000)
     # Where servers count calls together, as in redis://host:6379/0. Empty: each for itself.
     redis_url: SecretStr = SecretStr("")
     # How long calls in progress may take to end when the server stops.

@@ -15,8 +15,10 @@ from corebilling.http.cors import Cors
 from corebilling.rpc.answer import MAX_MESSAGE_BYTES
 from corebilling.rpc.concerns import CallLimits
 from corebilling.rpc.issuers import Issuer, read_issuers
+from corebilling.rpc.key_attempts import KeyAttempts
 from corebilling.rpc.rate_limit import Rate
 from corebilling.rpc.server import RpcPolicy, Tls
+from corebilling.values.clock import Clock
 
 
 def nats_address(settings: Settings, installation: str) -> NatsAddress:
@@ -85,6 +87,12 @@ def body_limits(settings: Settings) -> BodyLimits:
         max_bodies=settings.http_max_bodies,
         max_held_bytes=settings.http_max_held_bytes,
     )
+
+
+def key_attempts(settings: Settings, clock: Clock) -> KeyAttempts | None:
+    if not settings.api_key_failures_rps:
+        return None
+    return KeyAttempts(Rate(settings.api_key_failures_rps, settings.api_key_failures_burst), clock)
 
 
 def http_api(settings: Settings) -> bool:

@@ -218,4 +218,5 @@ class Services:
 
 def _audit(settings: Settings, signer: HeadSigner) -> AuditService:
     former = [public_key_of(key) for key in settings.audit_former_keys.split(",") if key]
-    return AuditService(signer.public_key, TrustedKeys([signer.public_key, *former]))
+    keys = TrustedKeys([signer.public_key, *former])
+    return AuditService(signer.public_key, keys, settings.audit_seal_seconds)

@@ -233,6 +233,8 @@ def _say_changes(entry: pb.AuditEntry) -> None:
             say(f"  - {change.old_json}")
         if change.new_json:
             say(f"  + {change.new_json}")
+    if entry.changes_omitted:
+        say(f"{entry.id}  and {entry.changes_omitted} more changes: see corebilling audit export")
 
 
 def _kept(head: str) -> tuple[int, bytes] | None:

@@ -1,7 +1,7 @@
 """Exports of the audit log as files: one record a line, in JSON; and their proof, without the platform."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -53,7 +53,7 @@ def prove(file: Path, public_key: str, kept: tuple[int, bytes] | None) -> Proof:
     keys: TrustedKeys | None = _trusted(public_key) if public_key else None
     chain: Chain | None = None
     hashes: dict[int, bytes] = {}
-    for record in _records(file):
+    for record in _whole(file, _records(file)):
         proof.records += 1
         if record.HasField("key"):
             if keys is None:
@@ -107,6 +107,24 @@ def _trusted(public_key: str) -> TrustedKeys:
         return TrustedKeys([public_key_of(key) for key in public_key.split(",")])
     except (KeyInvalid, ValueError) as error:
         raise Unreadable(f"{error}.") from None
+
+
+def _whole(
+    file: Path, records: Iterable[rpc.ExportAuditEntriesResponse]
+) -> Iterator[rpc.ExportAuditEntriesResponse]:
+    """Entries with all their changes."""
+    before: rpc.ExportAuditEntriesResponse | None = None
+    for record in records:
+        if record.HasField("change"):
+            if before is None or not before.HasField("entry"):
+                raise Unreadable(f"{file} has a change without its entry.")
+            before.entry.changes.append(record.change)
+            continue
+        if before is not None:
+            yield before
+        before = record
+    if before is not None:
+        yield before
 
 
 def _records(file: Path) -> Iterator[rpc.ExportAuditEntriesResponse]:

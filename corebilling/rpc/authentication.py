@@ -10,8 +10,9 @@ from billing_db import access as access_sql
 from billing_db import tenant as tenant_sql
 
 from corebilling.db.pool import Database
-from corebilling.errors import FailedPrecondition, Unauthenticated
+from corebilling.errors import FailedPrecondition, ResourceExhausted, Unauthenticated
 from corebilling.rpc.call import Behaviour, Call, Credential
+from corebilling.rpc.key_attempts import KeyAttempts
 from corebilling.rpc.method import Method
 from corebilling.rpc.remembering import Remembering
 from corebilling.rpc.tokens import Tokens, is_token
@@ -21,6 +22,8 @@ from corebilling.values.clock import Clock
 
 _BEARER = "bearer "
 _NOTED_EVERY = timedelta(minutes=1)
+_MAX_STRANGERS = 256
+_RETRY_S = 1.0
 
 
 class KeyHasher(Protocol):
@@ -35,7 +38,10 @@ class _Verified:
 
 
 class Authentication:
-    """`allowed` says what a role, limited to scopes, may do; `limited` roles see one account alone."""
+    """`allowed` says what a role, limited to scopes, may do; `limited` roles see one account alone.
+
+    Only what is right is remembered, so that no wrong keys, however many, drive out the right ones.
+    """
 
     def __init__(
         self,
@@ -45,6 +51,7 @@ class Authentication:
         tokens: Tokens,
         allowed: Callable[[str, Sequence[str]], frozenset[str]],
         limited: Collection[str],
+        attempts: KeyAttempts | None,
         *,
         keep_s: float,
     ) -> None:
@@ -54,11 +61,13 @@ class Authentication:
         self._tokens = tokens
         self._allowed = allowed
         self._limited = limited
+        self._attempts = attempts
         self._verified = Remembering(self._verify, clock, keep_s)
+        self._strangers = 0
 
     def __call__(self, method: Method, following: Behaviour) -> Behaviour:
         async def answer(request: Any, call: Call) -> Any:
-            call.credential = await self.authenticate(call.headers.get)
+            call.credential = await self.authenticate(call)
             return await following(request, call)
 
         async def answer_with_many(request: Any, call: Call) -> Any:
@@ -66,7 +75,7 @@ class Authentication:
 
             async def send_while_valid(response: Any) -> None:
                 # A key that was revoked meanwhile opens nothing more.
-                await self.authenticate(call.headers.get)
+                await self.authenticate(call)
                 await send(response)
 
             call.send = send_while_valid
@@ -75,7 +84,7 @@ class Authentication:
         async def answer_each(requests: AsyncIterator[Any], call: Call) -> Any:
             async def while_valid() -> AsyncIterator[Any]:
                 async for request in requests:
-                    await self.authenticate(call.headers.get)
+                    await self.authenticate(call)
                     yield request
 
             return await answer(while_valid(), call)
@@ -84,15 +93,16 @@ class Authentication:
             return answer_each
         return answer_with_many if method.server_streaming else answer
 
-    async def authenticate(self, header: Callable[[str], str | bytes | None]) -> Credential:
+    async def authenticate(self, call: Call) -> Credential:
         """The credential that a call's headers hold.
 
         Raises:
             Unauthenticated: CREDENTIAL_MISSING, CREDENTIAL_INVALID, TOKEN_INVALID.
+            ResourceExhausted: KEY_ATTEMPTS_LIMITED, OVERLOADED.
             Unavailable: ISSUER_UNAVAILABLE.
             FailedPrecondition: TENANT_NOT_ACTIVE.
         """
-        text = _text(header)
+        text = _text(call.headers.get)
         if not text:
             raise Unauthenticated(
                 "CREDENTIAL_MISSING",
@@ -100,10 +110,8 @@ class Authentication:
             )
         verified = self._verified.known(text)
         if verified is None:
-            if not is_token(text) and api_key_id(text) is None:
-                raise _invalid()
-            verified = await self._verified.find(text)
-        if verified is None or (verified.expires_at is not None and verified.expires_at <= self._clock.now()):
+            verified = await self._find(text, call)
+        if verified.expires_at is not None and verified.expires_at <= self._clock.now():
             raise _invalid()
         if verified.tenant_status != "active":
             raise FailedPrecondition(
@@ -113,7 +121,41 @@ class Authentication:
             )
         return verified.credential
 
-    async def _verify(self, text: str) -> _Verified | None:
+    async def _find(self, text: str, call: Call) -> _Verified:
+        """Bounds how many strangers wait, since calls have no place yet; whoever was known before may."""
+        if text in self._verified:
+            return await self._look_up(text, call)
+        if self._strangers >= _MAX_STRANGERS:
+            raise ResourceExhausted(
+                "OVERLOADED",
+                "Too many unknown credentials at once; back off and repeat with the same request id.",
+                {"what": "credentials", "limit": str(_MAX_STRANGERS)},
+                retry_after_s=_RETRY_S,
+            )
+        self._strangers += 1
+        try:
+            return await self._look_up(text, call)
+        finally:
+            self._strangers -= 1
+
+    async def _look_up(self, text: str, call: Call) -> _Verified:
+        return await (self._verified.find(text) if is_token(text) else self._find_key(text, call))
+
+    async def _find_key(self, text: str, call: Call) -> _Verified:
+        """What was a key a while ago is looked up whatever else fails: it is likely to be one still."""
+        if api_key_id(text) is None:
+            raise _invalid()
+        if self._attempts is not None and text not in self._verified:
+            self._attempts.check(call.context.peer())
+        try:
+            return await self._verified.find(text)
+        except Unauthenticated:
+            self._verified.forget(text)
+            if self._attempts is not None:
+                await self._attempts.count(call.context.peer())
+            raise
+
+    async def _verify(self, text: str) -> _Verified:
         return await (self._verify_token(text) if is_token(text) else self._verify_key(text))
 
     async def _verify_token(self, text: str) -> _Verified:
@@ -134,15 +176,15 @@ class Authentication:
         )
         return _Verified(credential, tenant.status, identity.expires_at)
 
-    async def _verify_key(self, text: str) -> _Verified | None:
+    async def _verify_key(self, text: str) -> _Verified:
         key_id = api_key_id(text)
         assert key_id is not None, "checked before"
         async with self._database.connection() as connection:
             row = await access_sql.find_credential(connection, id=key_id)
         if row is None or row.revoked_at is not None:
-            return None
+            raise _invalid()
         if not hmac.compare_digest(row.secret_hash, self._hasher.hash_api_key(text)):
-            return None
+            raise _invalid()
         await self._note_use(row.tenant_id, key_id, row.last_used_at)
         credential = Credential(row.tenant_id, key_id, row.role, self._allowed(row.role, row.scopes))
         return _Verified(credential, row.tenant_status, row.expires_at)

@@ -1,5 +1,6 @@
 """One call on its way through the concerns, and how the door finds it."""
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -23,6 +24,16 @@ class Credential:
     permissions: frozenset[str]
     account: str | None = None
     """Of those whom nothing but one account is open to: its `external_id`, or '' when it has none."""
+
+    @property
+    def account_digest(self) -> str:
+        """What is kept apart by account is kept under this, as an account may be called by a mail address.
+
+        '' of those who are not limited to one.
+        """
+        if self.account is None:
+            return ""
+        return hashlib.sha256(f"{self.tenant_id}\0{self.account}".encode()).hexdigest()
 
 
 Send: TypeAlias = Callable[[Any], Awaitable[None]]

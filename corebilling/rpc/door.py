@@ -52,6 +52,9 @@ class Door:
     ) -> Response:
         """Runs the use case once per `request_id`: a repetition returns the first response.
 
+        The ids of those limited to one account are that account's own: they neither meet the tenant's nor
+        anybody else's.
+
         The audit entry, with the request's `reason` if it has one, and the response are written in the same
         transaction.
 
@@ -63,11 +66,13 @@ class Door:
         """
         call = current()
         caller = _caller(call)
+        assert call.credential is not None, "authentication comes before any servicer"
+        account = call.credential.account_digest
         request_hash = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
         request_id: str = request.request_id  # type: ignore[attr-defined] # its policy demands the field
         audit_id = new_id("aud")
         async with self._database.transaction(caller, audit_id=audit_id) as tx:
-            answered: Response | None = await _answered(tx, call, request_id, request_hash)
+            answered: Response | None = await _answered(tx, call, request_id, account, request_hash)
             if answered is not None:
                 return answered
             response = await use_case(tx, request)
@@ -76,6 +81,7 @@ class Door:
                 tenant_id=caller.tenant_id,
                 method=call.method.full_name,
                 request_id=request_id,
+                account=account,
                 request_hash=request_hash,
                 response=_kept(call, response),
                 customer_id=_customer_id(request, response) if call.method.personal else None,
@@ -91,10 +97,10 @@ class Door:
         return response
 
 
-async def _answered(tx: Transaction, call: Call, request_id: str, request_hash: bytes) -> Any:
+async def _answered(tx: Transaction, call: Call, request_id: str, account: str, request_hash: bytes) -> Any:
     """The first response, or None when this is the first request; from then on its id is ours."""
     opened = await request_sql.open_request(
-        tx, tenant_id=tx.tenant_id, method=call.method.full_name, request_id=request_id
+        tx, tenant_id=tx.tenant_id, method=call.method.full_name, request_id=request_id, account=account
     )
     if opened.request_hash is not None:
         if opened.response is None:
@@ -129,6 +135,7 @@ def _caller(call: Call) -> Caller:
         actor=credential.actor,
         role=credential.role,
         permissions=credential.permissions,
+        account=credential.account,
         peer=call.context.peer(),
         user_agent=str(call.headers.get("user-agent", ""))[:_MAX_USER_AGENT],
         correlation_id=call.correlation_id,

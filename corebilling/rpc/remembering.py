@@ -15,7 +15,10 @@ _MAX_ENTRIES = 10_000
 
 
 class Remembering(Generic[K, V]):
-    """Looks a key up at most once per `keep_s` seconds. Failures are not remembered."""
+    """Looks a key up at most once per `keep_s` seconds. Failures are not remembered.
+
+    Of more than it can hold it keeps what was looked up last.
+    """
 
     def __init__(self, look_up: Callable[[K], Awaitable[V]], clock: Clock, keep_s: float) -> None:
         self._look_up = look_up
@@ -28,6 +31,13 @@ class Remembering(Generic[K, V]):
         """What is remembered, if it is."""
         known = self._known.get(key)
         return known[1] if known is not None and self._clock.now() < known[0] else None
+
+    def __contains__(self, key: K) -> bool:
+        """Whether it was found before, be it longer ago."""
+        return key in self._known
+
+    def forget(self, key: K) -> None:
+        self._known.pop(key, None)
 
     async def find(self, key: K) -> V:
         """Raises what the look-up raises."""

@@ -16,7 +16,7 @@ from corebilling.telemetry.metrics import RATE_LIMITED_ALONE
 from corebilling.values.clock import Clock
 
 _PREFIX = "corebilling:rate:"
-_PROBE = "probe"
+_PROBE = ("probe", Rate(per_second=1, burst=1))
 _CONNECTIONS = 16
 
 # The same arithmetic as in ProcessRates, in one step that nobody else comes between, by the one clock that
@@ -52,18 +52,15 @@ class Patience:
 class SharedRates:
     """No trouble with Redis refuses a call, or holds it up for longer than a moment."""
 
-    def __init__(self, redis: Redis, rate: Rate, clock: Clock, patience: Patience) -> None:
+    def __init__(self, redis: Redis, clock: Clock, patience: Patience) -> None:
         self._take = redis.register_script(_TAKE)
-        self._spans_us = (rate.interval_us, rate.burst_us)
-        self._alone = ProcessRates(rate, clock)
+        self._alone = ProcessRates(clock)
         self._patience = patience
         self._healing: asyncio.Task[None] | None = None
 
     @staticmethod
     @asynccontextmanager
-    async def open(
-        url: str, rate: Rate, clock: Clock, patience: Patience = Patience()
-    ) -> "AsyncIterator[SharedRates]":
+    async def open(url: str, clock: Clock, patience: Patience = Patience()) -> "AsyncIterator[SharedRates]":
         """Without Redis it opens as well, and says so."""
         pool = BlockingConnectionPool.from_url(
             url,
@@ -75,27 +72,27 @@ class SharedRates:
             retry=Retry(NoBackoff(), 1),
         )
         redis = Redis.from_pool(pool)
-        rates = SharedRates(redis, rate, clock, patience)
+        rates = SharedRates(redis, clock, patience)
         try:
-            await rates.take(_PROBE)
+            await rates.take(*_PROBE)
             yield rates
         finally:
             if rates._healing is not None:
                 rates._healing.cancel()
             await redis.aclose()
 
-    async def take(self, key: str) -> float:
+    async def take(self, key: str, rate: Rate) -> float:
         if self._healing is None:
             try:
-                return await self._ask(key)
+                return await self._ask(key, rate)
             except (RedisError, OSError) as error:
                 self._do_without(error)
         RATE_LIMITED_ALONE.inc()
-        return await self._alone.take(key)
+        return await self._alone.take(key, rate)
 
-    async def _ask(self, key: str) -> float:
+    async def _ask(self, key: str, rate: Rate) -> float:
         async with asyncio.timeout(self._patience.answer_s):
-            wait_us = await self._take(keys=[_PREFIX + key], args=self._spans_us)
+            wait_us = await self._take(keys=[_PREFIX + key], args=(rate.interval_us, rate.burst_us))
         return int(wait_us) / 1e6
 
     def _do_without(self, error: Exception) -> None:
@@ -108,7 +105,7 @@ class SharedRates:
         while True:
             await asyncio.sleep(self._patience.ask_again_s)
             try:
-                await self._ask(_PROBE)
+                await self._ask(*_PROBE)
             except (RedisError, OSError):
                 continue
             _log.warning("rate_limit_store_back")

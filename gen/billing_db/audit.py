@@ -9,9 +9,7 @@ from .connection import Connection, RowNotFound, array_text
 from .models import AuditEntry, AuditHead, AuditSeal
 
 CLAIM_AUDIT_SEALING: Final = """-- name: ClaimAuditSealing :one
-UPDATE audit_sealing SET owner = $1, lease_until = $2
-WHERE owner = $1 OR lease_until < $3::timestamptz
-RETURNING epoch, xid, seq
+SELECT epoch, xid, seq FROM audit_sealing FOR UPDATE SKIP LOCKED
 """
 
 
@@ -24,25 +22,10 @@ class ClaimAuditSealingRow:
     seq: int
 
 
-async def claim_audit_sealing(
-    conn: Connection,
-    *,
-    owner: str,
-    lease_until: datetime.datetime,
-    now: datetime.datetime,
-) -> ClaimAuditSealingRow | None:
-    """Takes the sealing, or renews it; the row stays locked until the transaction ends. From where it goes on."""
-    row = await conn.fetchrow(CLAIM_AUDIT_SEALING, owner, lease_until, now)
+async def claim_audit_sealing(conn: Connection) -> ClaimAuditSealingRow | None:
+    """From where it goes on; nothing while another one seals, which ends with its transaction."""
+    row = await conn.fetchrow(CLAIM_AUDIT_SEALING)
     return None if row is None else ClaimAuditSealingRow(*row)
-
-
-RELEASE_AUDIT_SEALING: Final = """-- name: ReleaseAuditSealing :exec
-UPDATE audit_sealing SET owner = '', lease_until = '-infinity' WHERE owner = $1
-"""
-
-
-async def release_audit_sealing(conn: Connection, *, owner: str) -> None:
-    await conn.execute(RELEASE_AUDIT_SEALING, owner)
 
 
 MOVE_AUDIT_SEALING: Final = """-- name: MoveAuditSealing :exec
@@ -51,6 +34,7 @@ UPDATE audit_sealing SET epoch = $1, xid = $2, seq = $3
 
 
 async def move_audit_sealing(conn: Connection, *, epoch: int, xid: int, seq: int) -> None:
+    """Once all up to there has its seal: else it is refused."""
     await conn.execute(MOVE_AUDIT_SEALING, epoch, xid, seq)
 
 
@@ -58,6 +42,7 @@ LIST_ENTRIES_TO_SEAL: Final = """-- name: ListEntriesToSeal :many
 SELECT tenant_id, id, epoch, xid, seq, occurred_at, actor, action, request_id, correlation_id, trace_id, ip, user_agent, reason FROM audit_entries e
 WHERE (e.epoch, e.xid, e.seq) > ($1::int, $2::bigint, $3::bigint)
     AND (e.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint OR e.epoch < log_epoch())
+    AND NOT EXISTS (SELECT FROM audit_seals s WHERE s.tenant_id = e.tenant_id AND s.audit_id = e.id)
 ORDER BY e.epoch, e.xid, e.seq
 LIMIT $4::int
 """
@@ -300,42 +285,48 @@ async def list_heads_at(conn: Connection, *, tenant_id: str, counts: Sequence[in
     return [AuditHead(*row) for row in rows]
 
 
-LIST_UNSEALED_ENTRIES: Final = """-- name: ListUnsealedEntries :many
-SELECT e.id::text AS id, e.sealed::boolean AS sealed
-FROM (
-    SELECT
-        a.id,
-        (a.epoch, a.xid, a.seq) > (SELECT g.epoch, g.xid, g.seq FROM audit_sealing g)
-            OR EXISTS (
-                SELECT FROM audit_seals s WHERE s.tenant_id = a.tenant_id AND s.audit_id = a.id
-            ) AS sealed
-    FROM audit_entries a
-    WHERE a.tenant_id = $1 AND a.id > $2
-    ORDER BY a.id
-    LIMIT $3::int
-) e
+LIST_SEALING_STATES: Final = """-- name: ListSealingStates :many
+SELECT
+    e.id, e.occurred_at,
+    EXISTS (SELECT FROM audit_seals s WHERE s.tenant_id = e.tenant_id AND s.audit_id = e.id)::boolean AS sealed,
+    coalesce(
+        (e.epoch, e.xid, e.seq) < (
+            SELECT n.epoch, n.xid, n.seq
+            FROM audit_seals l
+            JOIN audit_entries n ON n.tenant_id = l.tenant_id AND n.id = l.audit_id
+            WHERE l.tenant_id = $1
+            ORDER BY l.position DESC
+            LIMIT 1
+        ),
+        false
+    )::boolean AS passed_by
+FROM audit_entries e
+WHERE e.tenant_id = $1 AND e.id > $2
 ORDER BY e.id
+LIMIT $3::int
 """
 
 
 @dataclass(slots=True)
-class ListUnsealedEntriesRow:
-    """A row of `list_unsealed_entries`."""
+class ListSealingStatesRow:
+    """A row of `list_sealing_states`."""
 
     id: str
+    occurred_at: datetime.datetime
     sealed: bool
+    passed_by: bool
 
 
-async def list_unsealed_entries(
+async def list_sealing_states(
     conn: Connection,
     *,
     tenant_id: str,
     after: str,
     limit_rows: int,
-) -> list[ListUnsealedEntriesRow]:
-    """Among the next entries after an id: those that the sealing has passed by, and that are in no chain."""
-    rows = await conn.fetch(LIST_UNSEALED_ENTRIES, tenant_id, after, limit_rows)
-    return [ListUnsealedEntriesRow(*row) for row in rows]
+) -> list[ListSealingStatesRow]:
+    """Of the next entries after an id. Passed by: the tenant's newest seal is of one that comes after it."""
+    rows = await conn.fetch(LIST_SEALING_STATES, tenant_id, after, limit_rows)
+    return [ListSealingStatesRow(*row) for row in rows]
 
 
 LIST_ANNOUNCED_HEADS: Final = """-- name: ListAnnouncedHeads :many
@@ -379,10 +370,11 @@ WHERE e.tenant_id = $1
     AND ($6::timestamptz IS NULL OR e.occurred_at < $6::timestamptz)
     AND (
         $7::text = ''
-        OR e.id IN (
+        -- As an array, since a subquery beneath an OR would be held against every entry of the tenant.
+        OR e.id = ANY (ARRAY(
             SELECT c.audit_id FROM audit_changes c
             WHERE c.tenant_id = $1 AND c.resource_id = $7::text
-        )
+        ))
     )
 ORDER BY e.id DESC
 LIMIT $8::int

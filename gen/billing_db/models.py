@@ -478,6 +478,7 @@ class Plan:
     code: str
     name: str
     status: str
+    offered: bool
     created_at: datetime.datetime
     version: int
 
@@ -893,6 +894,7 @@ class Webhook:
     tenant_id: str
     id: str
     url: str
+    origin: str | None
     filters: list[str]
     rate_per_second: int
     enabled: bool

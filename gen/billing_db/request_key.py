@@ -8,8 +8,9 @@ from .connection import Connection, RowNotFound
 
 OPEN_REQUEST: Final = """-- name: OpenRequest :one
 SELECT c.claimed::boolean AS claimed, c.request_hash::bytea AS request_hash, c.response::bytea AS response
-FROM claim_request($1::text, $2::text, $3::text)
-    AS c (claimed, request_hash, response)
+FROM claim_request(
+    $1::text, $2::text, $3::text, $4::text
+) AS c (claimed, request_hash, response)
 """
 
 
@@ -22,9 +23,16 @@ class OpenRequestRow:
     response: bytes | None
 
 
-async def open_request(conn: Connection, *, tenant_id: str, method: str, request_id: str) -> OpenRequestRow:
+async def open_request(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    method: str,
+    request_id: str,
+    account: str,
+) -> OpenRequestRow:
     """Holds the request id until the transaction ends, if nobody else does, and reads the answer given before."""
-    row = await conn.fetchrow(OPEN_REQUEST, tenant_id, method, request_id)
+    row = await conn.fetchrow(OPEN_REQUEST, tenant_id, method, request_id, account)
     if row is None:
         raise RowNotFound("open_request")
     return OpenRequestRow(*row)
@@ -36,15 +44,15 @@ WITH audited AS (
         tenant_id, id, occurred_at, actor, action, request_id, correlation_id, trace_id, ip, user_agent, reason
     )
     VALUES (
-        $1, $8, $7, $9, $2,
-        $3, $10, $11, $12, $13,
-        $14
+        $1, $9, $8, $10, $2,
+        $3, $11, $12, $13, $14,
+        $15
     )
 )
-INSERT INTO request_keys (tenant_id, method, request_id, request_hash, response, customer_id, created_at)
+INSERT INTO request_keys (tenant_id, method, request_id, account, request_hash, response, customer_id, created_at)
 VALUES (
-    $1, $2, $3, $4, $5::bytea,
-    $6, $7
+    $1, $2, $3, $4, $5,
+    $6::bytea, $7, $8
 )
 """
 
@@ -55,6 +63,7 @@ async def record_request(
     tenant_id: str,
     method: str,
     request_id: str,
+    account: str,
     request_hash: bytes,
     response: bytes,
     customer_id: str | None,
@@ -73,6 +82,7 @@ async def record_request(
         tenant_id,
         method,
         request_id,
+        account,
         request_hash,
         response,
         customer_id,

@@ -14,7 +14,7 @@ VALUES (
     $1, $2, $3, $4, $5,
     $6, $7
 )
-RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
+RETURNING tenant_id, id, url, origin, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
 """
 
 
@@ -57,7 +57,7 @@ async def count_webhooks(conn: Connection, *, tenant_id: str) -> int:
 
 
 FIND_WEBHOOK: Final = """-- name: FindWebhook :one
-SELECT tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version FROM webhooks WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL
+SELECT tenant_id, id, url, origin, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version FROM webhooks WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL
 """
 
 
@@ -67,7 +67,7 @@ async def find_webhook(conn: Connection, *, tenant_id: str, id: str) -> Webhook 
 
 
 LIST_WEBHOOKS: Final = """-- name: ListWebhooks :many
-SELECT tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version FROM webhooks
+SELECT tenant_id, id, url, origin, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version FROM webhooks
 WHERE tenant_id = $1 AND deleted_at IS NULL
     AND ($2::text = '' OR id < $2::text)
 ORDER BY id DESC
@@ -86,7 +86,7 @@ UPDATE webhooks
 SET url = $1, filters = $2, rate_per_second = $3,
     version = version + 1
 WHERE tenant_id = $4 AND id = $5 AND version = $6 AND deleted_at IS NULL
-RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
+RETURNING tenant_id, id, url, origin, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
 """
 
 
@@ -108,7 +108,7 @@ MARK_WEBHOOK_ENABLED: Final = """-- name: MarkWebhookEnabled :one
 UPDATE webhooks
 SET enabled = true, disabled_reason = NULL, disabled_at = NULL, failing_since = NULL, version = version + 1
 WHERE tenant_id = $1 AND id = $2 AND NOT enabled AND deleted_at IS NULL
-RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
+RETURNING tenant_id, id, url, origin, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
 """
 
 
@@ -123,7 +123,7 @@ UPDATE webhooks
 SET enabled = false, disabled_reason = $1::text,
     disabled_at = $2::timestamptz, version = version + 1
 WHERE tenant_id = $3 AND id = $4 AND enabled AND deleted_at IS NULL
-RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
+RETURNING tenant_id, id, url, origin, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
 """
 
 
@@ -145,7 +145,7 @@ SET enabled = false, disabled_reason = 'failing', disabled_at = $1::timestamptz,
     version = version + 1
 WHERE tenant_id = $2 AND id = $3 AND enabled AND deleted_at IS NULL
     AND failing_since = $4::timestamptz
-RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
+RETURNING tenant_id, id, url, origin, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
 """
 
 
@@ -194,7 +194,7 @@ SET secret_ciphertext = $1::bytea,
     previous_secret_ciphertext = $2::bytea,
     previous_secret_expires_at = $3::timestamptz, version = version + 1
 WHERE tenant_id = $4 AND id = $5 AND deleted_at IS NULL
-RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
+RETURNING tenant_id, id, url, origin, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
 """
 
 
@@ -223,7 +223,7 @@ UPDATE webhooks
 SET deleted_at = $1::timestamptz, secret_ciphertext = '', previous_secret_ciphertext = NULL,
     version = version + 1
 WHERE tenant_id = $2 AND id = $3 AND deleted_at IS NULL
-RETURNING tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
+RETURNING tenant_id, id, url, origin, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version
 """
 
 
@@ -473,7 +473,7 @@ async def claim_deliveries(
 
 
 LIST_LANE_WEBHOOKS: Final = """-- name: ListLaneWebhooks :many
-SELECT tenant_id, id, url, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version FROM webhooks WHERE tenant_id = $1 AND id = ANY ($2::text[])
+SELECT tenant_id, id, url, origin, filters, rate_per_second, enabled, disabled_reason, disabled_at, failing_since, secret_ciphertext, previous_secret_ciphertext, previous_secret_expires_at, created_at, deleted_at, version FROM webhooks WHERE tenant_id = $1 AND id = ANY ($2::text[])
 """
 
 

@@ -63,7 +63,7 @@ class AuditService:
         from_time: datetime.datetime | None = None,
         until_time: datetime.datetime | None = None,
     ) -> ListAuditEntriesResponse:
-        """Newest first."""
+        """Newest first. A page of large entries ends early."""
         return await self._client.unary(
             _AuditService_list_audit_entries,
             ListAuditEntriesRequest(
@@ -89,7 +89,7 @@ class AuditService:
         from_time: datetime.datetime | None = None,
         until_time: datetime.datetime | None = None,
     ) -> AsyncGenerator[AuditEntry, None]:
-        """Newest first."""
+        """Newest first. A page of large entries ends early."""
         return self._client.items(
             self._client.pages(
                 _AuditService_list_audit_entries,

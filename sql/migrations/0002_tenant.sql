@@ -118,6 +118,8 @@ CREATE TABLE request_keys (
     tenant_id text NOT NULL,
     method text NOT NULL,
     request_id text NOT NULL,
+    -- A digest of the account that the caller is limited to, so that its ids are its own; '' of all others.
+    account text NOT NULL,
     -- SHA-256 of the request, to tell a repetition from a new request under an old id.
     request_hash bytea NOT NULL,
     -- Null once the customer was erased whose personal data it held; the hash is empty then, too.
@@ -125,7 +127,7 @@ CREATE TABLE request_keys (
     -- Whose personal data the response holds, if it does.
     customer_id text,
     created_at timestamptz NOT NULL,
-    PRIMARY KEY (tenant_id, method, request_id)
+    PRIMARY KEY (tenant_id, method, request_id, account)
 );
 CREATE INDEX request_keys_by_customer ON request_keys (tenant_id, customer_id) WHERE customer_id IS NOT NULL;
 CALL isolate_tenant('request_keys');
@@ -133,22 +135,23 @@ GRANT SELECT, INSERT, UPDATE (request_hash, response) ON request_keys TO corebil
 
 -- Holds a request id until the transaction ends (`claimed` is false when another transaction holds it) and
 -- reads the answer. Two statements, so that the second sees what was committed before the lock came free.
-CREATE FUNCTION claim_request(of_tenant_id text, of_method text, of_request_id text)
+CREATE FUNCTION claim_request(of_tenant_id text, of_method text, of_request_id text, of_account text)
 RETURNS TABLE (claimed boolean, request_hash bytea, response bytea)
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     claimed := pg_try_advisory_xact_lock(
-        hashtextextended(concat_ws(E'\x1f', of_tenant_id, of_method, of_request_id), 0));
+        hashtextextended(concat_ws(E'\x1f', of_tenant_id, of_method, of_request_id, of_account), 0));
     SELECT r.request_hash, r.response INTO request_hash, response
     FROM request_keys r
-    WHERE r.tenant_id = of_tenant_id AND r.method = of_method AND r.request_id = of_request_id;
+    WHERE r.tenant_id = of_tenant_id AND r.method = of_method AND r.request_id = of_request_id
+        AND r.account = of_account;
     RETURN NEXT;
 END
 $$;
-GRANT EXECUTE ON FUNCTION claim_request(text, text, text) TO corebilling_app;
+GRANT EXECUTE ON FUNCTION claim_request(text, text, text, text) TO corebilling_app;
 
 -- migrate:down
-DROP FUNCTION claim_request(text, text, text);
+DROP FUNCTION claim_request(text, text, text, text);
 DROP TABLE request_keys;
 DROP FUNCTION find_api_key(text);
 DROP TABLE api_keys;

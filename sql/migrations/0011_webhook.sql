@@ -2,7 +2,10 @@
 CREATE TABLE webhooks (
     tenant_id text NOT NULL REFERENCES tenants (id),
     id text NOT NULL,
+    -- Its path and query may hold a secret of the receiver's.
     url text NOT NULL,
+    -- Scheme, host and port of it: what the audit log tells.
+    origin text GENERATED ALWAYS AS (substring(url FROM '^[^/]+//[^/?]+')) STORED,
     filters text[] NOT NULL,
     -- 0: the platform's default.
     rate_per_second integer NOT NULL DEFAULT 0 CHECK (rate_per_second BETWEEN 0 AND 1000),

@@ -22,6 +22,7 @@ CREATE TABLE audit_entries (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX audit_entries_by_position ON audit_entries (epoch, xid, seq);
+CREATE INDEX audit_entries_by_actor ON audit_entries (tenant_id, actor, id);
 
 -- What it changed, row by row: written by triggers, and by nothing else.
 CREATE TABLE audit_changes (
@@ -43,8 +44,11 @@ CALL isolate_tenant('audit_entries');
 CALL isolate_tenant('audit_changes');
 CALL share_with_workers('audit_entries', 'SELECT');
 CALL share_with_workers('audit_changes', 'SELECT');
-GRANT SELECT, INSERT ON audit_entries TO corebilling_app;
-GRANT SELECT ON audit_changes TO corebilling_app;
+-- Its place in the order is not the writer's to choose: an entry put behind what is sealed would be passed over.
+GRANT INSERT (
+    tenant_id, id, occurred_at, actor, action, request_id, correlation_id, trace_id, ip, user_agent, reason
+) ON audit_entries TO corebilling_app;
+GRANT SELECT ON audit_entries, audit_changes TO corebilling_app;
 GRANT SELECT ON audit_entries, audit_changes TO corebilling_worker;
 -- The trigger's own right: a change belongs to its entry's tenant, also where a new tenant is given its first rows.
 CREATE POLICY recording ON audit_changes FOR INSERT TO corebilling_owner WITH CHECK (true);
@@ -124,7 +128,7 @@ CALL audit_table('credits', '{id}');
 CALL audit_table('invoices', '{id}', '{bill_to}');
 CALL audit_table('invoice_payments', '{id}');
 CALL audit_table('credit_notes', '{id}');
-CALL audit_table('webhooks', '{id}', '{secret_ciphertext,previous_secret_ciphertext}');
+CALL audit_table('webhooks', '{id}', '{url,secret_ciphertext,previous_secret_ciphertext}');
 
 -- Nobody changes what was written, not even its owner.
 CREATE FUNCTION refuse_change() RETURNS trigger
@@ -174,21 +178,45 @@ GRANT INSERT ON audit_heads TO corebilling_worker;
 CALL keep_as_written('audit_seals');
 CALL keep_as_written('audit_heads');
 
--- Who seals, and how far it is: one row, whose lock the sealing transaction holds.
+-- Up to where everything is sealed, so that nobody has to look for it from the beginning: one row, which the sealing
+-- transaction holds locked.
 CREATE TABLE audit_sealing (
     epoch integer NOT NULL DEFAULT 0,
     xid bigint NOT NULL DEFAULT 0,
     seq bigint NOT NULL DEFAULT 0,
-    owner text NOT NULL DEFAULT '',
-    lease_until timestamptz NOT NULL DEFAULT '-infinity',
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one)
 );
 INSERT INTO audit_sealing DEFAULT VALUES;
-GRANT SELECT ON audit_sealing TO corebilling_app;
-GRANT SELECT, UPDATE ON audit_sealing TO corebilling_worker;
+GRANT SELECT ON audit_sealing TO corebilling_worker;
+GRANT UPDATE (epoch, xid, seq) ON audit_sealing TO corebilling_worker;
+
+-- Whoever moves it: forward, and past nothing that is not sealed, nor past what a running transaction may still add.
+-- With the mover's own rights, since those of the tables' owner would show it no entries.
+CREATE FUNCTION refuse_to_skip() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF (NEW.epoch, NEW.xid, NEW.seq) < (OLD.epoch, OLD.xid, OLD.seq)
+        OR NEW.epoch > public.log_epoch()
+        OR (NEW.epoch = public.log_epoch() AND NEW.xid >= pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+        OR EXISTS (
+            SELECT FROM public.audit_entries e
+            WHERE (e.epoch, e.xid, e.seq) > (OLD.epoch, OLD.xid, OLD.seq)
+                AND (e.epoch, e.xid, e.seq) <= (NEW.epoch, NEW.xid, NEW.seq)
+                AND NOT EXISTS (
+                    SELECT FROM public.audit_seals s WHERE s.tenant_id = e.tenant_id AND s.audit_id = e.id
+                )
+        )
+    THEN
+        RAISE EXCEPTION 'audit_sealing moves forward, past what is sealed' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER nothing_skipped BEFORE UPDATE ON audit_sealing FOR EACH ROW EXECUTE FUNCTION refuse_to_skip();
 
 -- migrate:down
 DROP TABLE audit_sealing;
+DROP FUNCTION refuse_to_skip();
 DROP TABLE audit_heads;
 DROP TABLE audit_seals;
 DROP PROCEDURE keep_as_written(regclass);

@@ -1,13 +1,9 @@
 -- name: ClaimAuditSealing :one
--- Takes the sealing, or renews it; the row stays locked until the transaction ends. From where it goes on.
-UPDATE audit_sealing SET owner = sqlc.arg(owner), lease_until = sqlc.arg(lease_until)
-WHERE owner = sqlc.arg(owner) OR lease_until < sqlc.arg(now)::timestamptz
-RETURNING epoch, xid, seq;
-
--- name: ReleaseAuditSealing :exec
-UPDATE audit_sealing SET owner = '', lease_until = '-infinity' WHERE owner = sqlc.arg(owner);
+-- From where it goes on; nothing while another one seals, which ends with its transaction.
+SELECT epoch, xid, seq FROM audit_sealing FOR UPDATE SKIP LOCKED;
 
 -- name: MoveAuditSealing :exec
+-- Once all up to there has its seal: else it is refused.
 UPDATE audit_sealing SET epoch = sqlc.arg(epoch), xid = sqlc.arg(xid), seq = sqlc.arg(seq);
 
 -- name: ListEntriesToSeal :many
@@ -15,6 +11,7 @@ UPDATE audit_sealing SET epoch = sqlc.arg(epoch), xid = sqlc.arg(xid), seq = sql
 SELECT * FROM audit_entries e
 WHERE (e.epoch, e.xid, e.seq) > (sqlc.arg(after_epoch)::int, sqlc.arg(after_xid)::bigint, sqlc.arg(after_seq)::bigint)
     AND (e.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint OR e.epoch < log_epoch())
+    AND NOT EXISTS (SELECT FROM audit_seals s WHERE s.tenant_id = e.tenant_id AND s.audit_id = e.id)
 ORDER BY e.epoch, e.xid, e.seq
 LIMIT sqlc.arg(limit_rows)::int;
 
@@ -88,22 +85,26 @@ SELECT * FROM audit_seals WHERE tenant_id = sqlc.arg(tenant_id) AND position = A
 -- name: ListHeadsAt :many
 SELECT * FROM audit_heads WHERE tenant_id = sqlc.arg(tenant_id) AND count = ANY (sqlc.arg(counts)::bigint[]);
 
--- name: ListUnsealedEntries :many
--- Among the next entries after an id: those that the sealing has passed by, and that are in no chain.
-SELECT e.id::text AS id, e.sealed::boolean AS sealed
-FROM (
-    SELECT
-        a.id,
-        (a.epoch, a.xid, a.seq) > (SELECT g.epoch, g.xid, g.seq FROM audit_sealing g)
-            OR EXISTS (
-                SELECT FROM audit_seals s WHERE s.tenant_id = a.tenant_id AND s.audit_id = a.id
-            ) AS sealed
-    FROM audit_entries a
-    WHERE a.tenant_id = sqlc.arg(tenant_id) AND a.id > sqlc.arg(after)
-    ORDER BY a.id
-    LIMIT sqlc.arg(limit_rows)::int
-) e
-ORDER BY e.id;
+-- name: ListSealingStates :many
+-- Of the next entries after an id. Passed by: the tenant's newest seal is of one that comes after it.
+SELECT
+    e.id, e.occurred_at,
+    EXISTS (SELECT FROM audit_seals s WHERE s.tenant_id = e.tenant_id AND s.audit_id = e.id)::boolean AS sealed,
+    coalesce(
+        (e.epoch, e.xid, e.seq) < (
+            SELECT n.epoch, n.xid, n.seq
+            FROM audit_seals l
+            JOIN audit_entries n ON n.tenant_id = l.tenant_id AND n.id = l.audit_id
+            WHERE l.tenant_id = sqlc.arg(tenant_id)
+            ORDER BY l.position DESC
+            LIMIT 1
+        ),
+        false
+    )::boolean AS passed_by
+FROM audit_entries e
+WHERE e.tenant_id = sqlc.arg(tenant_id) AND e.id > sqlc.arg(after)
+ORDER BY e.id
+LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: ListAnnouncedHeads :many
 -- The events that said how far the log went, oldest first.
@@ -126,10 +127,11 @@ WHERE e.tenant_id = sqlc.arg(tenant_id)
     AND (sqlc.narg(until_time)::timestamptz IS NULL OR e.occurred_at < sqlc.narg(until_time)::timestamptz)
     AND (
         sqlc.arg(resource_id)::text = ''
-        OR e.id IN (
+        -- As an array, since a subquery beneath an OR would be held against every entry of the tenant.
+        OR e.id = ANY (ARRAY(
             SELECT c.audit_id FROM audit_changes c
             WHERE c.tenant_id = sqlc.arg(tenant_id) AND c.resource_id = sqlc.arg(resource_id)::text
-        )
+        ))
     )
 ORDER BY e.id DESC
 LIMIT sqlc.arg(limit_rows)::int;

@@ -2,8 +2,9 @@
 -- Holds the request id until the transaction ends, if nobody else does, and reads the answer given before.
 -- nullable: request_hash, response
 SELECT c.claimed::boolean AS claimed, c.request_hash::bytea AS request_hash, c.response::bytea AS response
-FROM claim_request(sqlc.arg(tenant_id)::text, sqlc.arg(method)::text, sqlc.arg(request_id)::text)
-    AS c (claimed, request_hash, response);
+FROM claim_request(
+    sqlc.arg(tenant_id)::text, sqlc.arg(method)::text, sqlc.arg(request_id)::text, sqlc.arg(account)::text
+) AS c (claimed, request_hash, response);
 
 -- name: RecordRequest :exec
 -- The answer, and the audit entry of who asked for it.
@@ -17,10 +18,10 @@ WITH audited AS (
         sqlc.arg(reason)
     )
 )
-INSERT INTO request_keys (tenant_id, method, request_id, request_hash, response, customer_id, created_at)
+INSERT INTO request_keys (tenant_id, method, request_id, account, request_hash, response, customer_id, created_at)
 VALUES (
-    sqlc.arg(tenant_id), sqlc.arg(method), sqlc.arg(request_id), sqlc.arg(request_hash), sqlc.arg(response)::bytea,
-    sqlc.narg(customer_id), sqlc.arg(created_at)
+    sqlc.arg(tenant_id), sqlc.arg(method), sqlc.arg(request_id), sqlc.arg(account), sqlc.arg(request_hash),
+    sqlc.arg(response)::bytea, sqlc.narg(customer_id), sqlc.arg(created_at)
 );
 
 -- name: EraseAnswers :exec

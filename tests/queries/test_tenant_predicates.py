@@ -23,7 +23,7 @@ BEFORE_A_TENANT_IS_KNOWN = {"access.find_credential"}
 OF_QUEUES = {
     "audit.list_audit_changes",
     "audit.list_audit_entries",
-    "audit.list_unsealed_entries",
+    "audit.list_sealing_states",
     "event.find_event",
     "event.list_correlated_events",
     "event.list_event_batches",
@@ -78,6 +78,7 @@ NOT_ASKED = {
     "access.find_own_customer",
     "access.has_usable_key",
     "access.list_owners",
+    "catalog.list_plans_of_account",
     "credit.mark_credits_expired",
     "discount.mark_discounts",
     "event.find_oldest_in_stretch",

@@ -7,16 +7,20 @@ import grpc
 import pytest
 from billing.access.v1 import access_service_pb2
 from billing.access.v1.access_service_pb2_grpc import AccessServiceStub
+from billing.catalog.v1 import catalog_service_pb2
+from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from billing.customer.v1 import customer_service_pb2 as rpc
 from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from corebilling.rpc.rate_limit import Rate
 from tests.rpc.test_limits import Streams, streamed
 from tests.support.app import App, refusal_of, refused, running_app
 from tests.support.http import Http
-from tests.support.platform import running_platform
+from tests.support.issuer import SECRET, TestIssuer, bearer
+from tests.support.platform import Platform, running_platform
 from tests.support.postgres import TestDatabase
 
 LIST = rpc.ListCustomersRequest()
@@ -121,3 +125,47 @@ async def test_calls_over_http_count_with_the_others_and_are_told_when_to_come_b
         answer = await http.get("/v1/customers")
         assert (answer.status, answer.refusal.reason) == (429, "RATE_LIMITED")
         assert answer.headers["Retry-After"] == "2"
+
+
+def person_lists_plans(platform: Platform, token: str) -> Any:
+    stub = platform.stub(CatalogServiceStub, key="")
+    return stub.ListPlans(catalog_service_pb2.ListPlansRequest(), metadata=bearer(token))
+
+
+def staff_lists_plans(platform: Platform) -> Any:
+    return platform.stub(CatalogServiceStub).ListPlans(catalog_service_pb2.ListPlansRequest())
+
+
+async def test_one_account_uses_up_its_tenth_and_not_what_is_the_tenants(database: TestDatabase) -> None:
+    settings = {"rate_limit_rps": 1, "rate_limit_burst": 20, "jwt_secret": SECRET}
+    async with running_platform(database, **settings) as platform:
+        issuer = TestIssuer(platform.clock, platform.tenant_id)
+        ada, bob = issuer.token(username="ada"), issuer.token(username="bob")
+        for _ in range(2):
+            await person_lists_plans(platform, ada)
+        another = issuer.token(username="ada", sub="another of her tokens")
+        for token in (ada, another):
+            for _ in range(20):
+                refusal = await refused(person_lists_plans(platform, token))
+                assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "RATE_LIMITED")
+                assert (refusal.facts["limit"], refusal.facts["burst"]) == ("0.1", "2")
+                assert refusal.retry_after_s == 10
+        await person_lists_plans(platform, bob)
+        for _ in range(17):
+            await staff_lists_plans(platform)
+        # What accounts took is the tenant's, too; and once that is used up, they are told so.
+        assert (await refused(staff_lists_plans(platform))).facts["burst"] == "20"
+        assert (await refused(person_lists_plans(platform, bob))).facts["burst"] == "20"
+        platform.clock.advance(seconds=10)
+        await person_lists_plans(platform, ada)
+
+
+async def test_the_log_says_who_was_refused_once_a_minute(database: TestDatabase) -> None:
+    async with running_app(database, rate=RATE) as app:
+        await use_up(app)
+        with capture_logs() as logs:
+            for _ in range(3):
+                await refused(app.stub(CustomerServiceStub).ListCustomers(LIST))
+        (noted,) = (entry for entry in logs if entry["event"] == "rate_limited")
+        assert (noted["method"], noted["tenant_id"]) == (LIST_CUSTOMERS, app.tenant_id)
+        assert noted["actor"].startswith("key_")

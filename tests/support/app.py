@@ -31,6 +31,7 @@ from corebilling.rpc.authorization import Authorization
 from corebilling.rpc.concerns import CallLimits, concerns
 from corebilling.rpc.door import Door
 from corebilling.rpc.issuers import Issuer
+from corebilling.rpc.key_attempts import KeyAttempts
 from corebilling.rpc.method import find_method
 from corebilling.rpc.rate_limit import ProcessRates, Rate, RateLimit
 from corebilling.rpc.server import RpcPolicy, RpcServer
@@ -154,6 +155,7 @@ async def running_app(
     extra: Callable[[Door], Mapping[str, object]] = lambda door: {},
     limits: CallLimits | None = None,
     rate: Rate | None = None,
+    failures: Rate | None = None,
     reflection: bool = True,
     interceptors: Sequence[Any] = (),
     issuers: Sequence[Issuer] = (),
@@ -165,12 +167,13 @@ async def running_app(
     )
     door = Door(pool)
     tokens = Tokens(issuers, clock)
+    attempts = KeyAttempts(failures, clock) if failures else None
     order = concerns(
-        Authentication(pool, secrets, clock, tokens, allowed, OF_ONE_ACCOUNT, keep_s=CACHE_S),
+        Authentication(pool, secrets, clock, tokens, allowed, OF_ONE_ACCOUNT, attempts, keep_s=CACHE_S),
         Authorization(pool, clock, keep_s=CACHE_S),
         Accounts(pool),
         limits or CallLimits(max_calls=64, max_streams=64, deadline_s=10, stream_deadline_s=10),
-        RateLimit(rate, ProcessRates(rate, clock), clock) if rate else None,
+        RateLimit(rate, ProcessRates(clock), clock) if rate else None,
     )
     policy = RpcPolicy(host="127.0.0.1", port=0, max_concurrent_streams=128, reflection=reflection)
     server = RpcServer({**services(door, secrets, tokens), **extra(door)}, order, policy, interceptors)

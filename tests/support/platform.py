@@ -125,8 +125,9 @@ async def _open(database: TestDatabase, clock: FakeClock, **settings: Any) -> As
         "grpc_stop_grace_seconds": 0.001,
         "database_app_connections": 8,
         "database_worker_connections": 4,
-        # The fake clock stands still, and so would the rate.
+        # The fake clock stands still, and so would the rates.
         "rate_limit_rps": 0,
+        "api_key_failures_rps": 0,
         # One channel makes all calls, also those of a race.
         "grpc_max_concurrent_streams": 128,
     }

@@ -1,16 +1,14 @@
 """The sealer: chains what was audited, tenant by tenant, and signs how far it came.
 
-One at a time seals, however many there are: its lease is a row that the sealing transaction locks. Entries
-are read in the order of the log below the oldest running transaction, so that one which commits late is
-sealed late and never passed over. Calls wait for none of this.
+One at a time seals, however many there are: the sealing transaction holds a row locked, and who finds it
+locked has nothing to do. Entries are read in the order of the log below the oldest running transaction, so
+that one which commits late is sealed late and never passed over. Calls wait for none of this.
 """
 
 import asyncio
-import contextlib
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
 
 import structlog
 from billing.audit.v1 import audit_events_pb2 as events
@@ -22,13 +20,12 @@ from corebilling.db.transaction import Transaction
 from corebilling.domains.audit.model import Entry, Head, first_hash, hash_of, seal_after
 from corebilling.domains.audit.rows import with_changes
 from corebilling.domains.audit.signing import HeadSigner
-from corebilling.errors import Aborted, BillingError
+from corebilling.errors import BillingError
 from corebilling.events import outbox
 from corebilling.events.transient import RETRY_LATER
 from corebilling.mapping import timestamp
 from corebilling.values.caller import Caller
-from corebilling.values.clock import Clock
-from corebilling.values.ids import PLATFORM_TENANT, new_id
+from corebilling.values.ids import PLATFORM_TENANT
 
 log = structlog.get_logger(__name__)
 
@@ -42,27 +39,21 @@ _SEALER = Caller(PLATFORM_TENANT, actor="job:sealer", role="worker", permissions
 class Sealer:
     """`interval_s`: how often to look, in seconds. An entry can be changed unseen for about so long."""
 
-    def __init__(self, database: Database, signer: HeadSigner, clock: Clock, interval_s: float) -> None:
+    def __init__(self, database: Database, signer: HeadSigner, interval_s: float) -> None:
         self._database = database
         self._signer = signer
-        self._clock = clock
         self._interval_s = interval_s
-        self._id = new_id("wrk")
 
     async def run(self) -> None:
         """Seals until canceled. Losing the database pauses it; an error of its own ends it, loudly."""
-        try:
-            while True:
-                await asyncio.sleep(self._interval_s * random.uniform(0.8, 1.2))
-                try:
-                    await self.run_once()
-                except BillingError as error:
-                    if error.code not in RETRY_LATER:
-                        raise
-                    log.warning("sealer.paused", reason=error.reason)
-        finally:
-            with contextlib.suppress(BillingError):
-                await asyncio.shield(self._give_back())
+        while True:
+            await asyncio.sleep(self._interval_s * random.uniform(0.8, 1.2))
+            try:
+                await self.run_once()
+            except BillingError as error:
+                if error.code not in RETRY_LATER:
+                    raise
+                log.warning("sealer.paused", reason=error.reason)
 
     async def run_once(self) -> int:
         """Seals everything there is, batch by batch; returns how many entries that were."""
@@ -72,23 +63,16 @@ class Sealer:
         return sealed
 
     async def _seal_batch(self) -> int:
-        now = self._clock.now()
-        try:
-            async with self._database.transaction(_SEALER) as tx:
-                await tx.lock(RESOURCE)
-                at = await audit_sql.claim_audit_sealing(
-                    tx, owner=self._id, now=now, lease_until=now + timedelta(seconds=3 * self._interval_s)
-                )
-                if at is None:
-                    return 0
-                rows = await audit_sql.list_entries_to_seal(
-                    tx, after_epoch=at.epoch, after_xid=at.xid, after_seq=at.seq, limit_rows=BATCH_ENTRIES
-                )
-                if rows:
-                    await self._seal(tx, rows)
-                return len(rows)
-        except Aborted:  # Another one is at it.
-            return 0
+        async with self._database.transaction(_SEALER) as tx:
+            at = await audit_sql.claim_audit_sealing(tx)
+            if at is None:
+                return 0
+            rows = await audit_sql.list_entries_to_seal(
+                tx, after_epoch=at.epoch, after_xid=at.xid, after_seq=at.seq, limit_rows=BATCH_ENTRIES
+            )
+            if rows:
+                await self._seal(tx, rows)
+            return len(rows)
 
     async def _seal(self, tx: Transaction, rows: Sequence[AuditEntry]) -> None:
         by_tenant: dict[str, list[Entry]] = defaultdict(list)
@@ -98,11 +82,11 @@ class Sealer:
             seal.tenant_id: (seal.position, seal.hash)
             for seal in await audit_sql.list_last_seals(tx, tenant_ids=list(by_tenant))
         }
-        end = rows[-1]
-        await audit_sql.move_audit_sealing(tx, epoch=end.epoch, xid=end.xid, seq=end.seq)
         for tenant_id, entries in by_tenant.items():
             position, hash_ = last.get(tenant_id, (0, first_hash(tenant_id)))
             _announce(tx, await self._seal_tenant(tx, entries, position, hash_))
+        end = rows[-1]
+        await audit_sql.move_audit_sealing(tx, epoch=end.epoch, xid=end.xid, seq=end.seq)
 
     async def _seal_tenant(
         self, tx: Transaction, entries: Sequence[Entry], position: int, hash_: bytes
@@ -128,10 +112,6 @@ class Sealer:
             signature=head.signature,
         )
         return head
-
-    async def _give_back(self) -> None:
-        async with self._database.connection() as connection:
-            await audit_sql.release_audit_sealing(connection, owner=self._id)
 
 
 def _announce(tx: Transaction, head: Head) -> None:

@@ -1,10 +1,13 @@
 """The audit log in messages: out to clients, and back again where an export is verified."""
 
+from collections.abc import Sequence
+
 from billing.audit.v1 import audit_events_pb2 as events
 from billing.audit.v1 import audit_pb2 as pb
 
 from corebilling.domains.audit.model import Change, Entry, Finding, Head, Seal
 from corebilling.mapping import enum_number, enum_text, instant, timestamp
+from corebilling.values.page import MAX_PAGE_BYTES, count_fitting
 
 
 def entry_message(entry: Entry, seal: Seal | None) -> pb.AuditEntry:
@@ -23,6 +26,15 @@ def entry_message(entry: Entry, seal: Seal | None) -> pb.AuditEntry:
         changes=[_change_message(change) for change in entry.changes],
         seal=_seal_message(seal) if seal else None,
     )
+
+
+def omit_changes(message: pb.AuditEntry) -> Sequence[pb.AuditChange]:
+    """Takes out the changes that do not fit into a message of the entry alone; returns them."""
+    fitting = count_fitting((change.ByteSize() for change in message.changes), MAX_PAGE_BYTES)
+    omitted = message.changes[fitting:]
+    del message.changes[fitting:]
+    message.changes_omitted = len(omitted)
+    return omitted
 
 
 def entry_of(message: pb.AuditEntry) -> Entry:

@@ -17,6 +17,9 @@ from enum import StrEnum
 _VERSION = 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+CALL_TIME = timedelta(minutes=10)
+"""More than a call works, and the clocks of servers differ, so that neither is taken for a fault."""
+
 
 class Fault(StrEnum):
     EDITED = "edited"
@@ -26,6 +29,8 @@ class Fault(StrEnum):
     TRUNCATED = "truncated"
     REWRITTEN = "rewritten"
     NOT_SIGNED = "not_signed"
+    NOT_SEALED = "not_sealed"
+    MISDATED = "misdated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,8 @@ class Chain:
         self.tenant_id = tenant_id
         self.position = position
         self.hash = first_hash(tenant_id) if before is None else before
+        self._latest: tuple[datetime, int, str] | None = None
+        """What the entries so far say, but no later than their sealing; and which says it."""
 
     def take(self, seal: Seal, entry: Entry | None) -> Iterator[Finding]:
         """The next seal, with its entry if there is one.
@@ -144,6 +151,8 @@ class Chain:
             yield Finding(
                 Fault.EDITED, seal.position, seal.audit_id, "The entry, or a change of it, is not as sealed."
             )
+        else:
+            yield from self._dated_back(seal.position, entry)
         self.position, self.hash = seal.position, seal.hash
 
     def compare(self, head: Head) -> Iterator[Finding]:
@@ -159,6 +168,30 @@ class Chain:
             yield Finding(
                 Fault.REWRITTEN, head.count, "", "The chain is another one than the head was signed for."
             )
+        else:
+            yield from self._dated_ahead(head)
+
+    def _dated_back(self, position: int, entry: Entry) -> Iterator[Finding]:
+        """Entries come in the order in which their calls first wrote: times differ from it by a call."""
+        if self._latest is None or entry.occurred_at > self._latest[0]:
+            self._latest = (entry.occurred_at, position, entry.id)
+        elif entry.occurred_at < self._latest[0] - CALL_TIME:
+            yield Finding(
+                Fault.MISDATED, position, entry.id, "The entry says a much earlier time than one before it."
+            )
+
+    def _dated_ahead(self, head: Head) -> Iterator[Finding]:
+        if self._latest is None or self._latest[0] <= head.sealed_at:
+            return
+        at, position, entry_id = self._latest
+        if at > head.sealed_at + CALL_TIME:
+            yield Finding(
+                Fault.MISDATED,
+                position,
+                entry_id,
+                "The entry says a much later time than that of its sealing.",
+            )
+        self._latest = (head.sealed_at, position, entry_id)
 
     def _out_of_place(self, seal: Seal) -> Finding:
         if seal.position <= self.position:

@@ -1,13 +1,15 @@
 """Use cases of the audit log: all of them read."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from billing.audit.v1 import audit_pb2 as pb
 from billing.audit.v1 import audit_service_pb2 as rpc
 from billing_db import audit as audit_sql
 
 from corebilling.db.transaction import Transaction
-from corebilling.domains.audit.messages import entry_message, head_message
+from corebilling.domains.audit.messages import entry_message, head_message, omit_changes
+from corebilling.domains.audit.model import CALL_TIME
 from corebilling.domains.audit.rows import head_of, seal_of, sealed_entries, with_changes
 from corebilling.domains.audit.signing import TrustedKeys, key_id_of
 from corebilling.domains.audit.verification import Verification
@@ -27,11 +29,13 @@ STRETCH_ENTRIES = 200
 
 
 class AuditService:
-    """`public_key`: what heads are signed with now; `keys`: and were before."""
+    """`public_key`: what heads are signed with now; `keys`: and were before. `seal_interval_s`: how often."""
 
-    def __init__(self, public_key: bytes, keys: TrustedKeys) -> None:
+    def __init__(self, public_key: bytes, keys: TrustedKeys, seal_interval_s: float) -> None:
         self.key = pb.AuditKey(key_id=key_id_of(public_key), public_key=public_key.hex())
         self._keys = keys
+        # Once, while its call still worked, it may have been too early; twice is late.
+        self._sealed_within = CALL_TIME + 2 * timedelta(seconds=seal_interval_s)
 
     async def list_audit_entries(
         self, tx: Transaction, request: rpc.ListAuditEntriesRequest
@@ -57,6 +61,8 @@ class AuditService:
             )
         }
         entries = [entry_message(entry, seals.get(entry.id)) for entry in await with_changes(tx, page)]
+        for entry in entries:
+            omit_changes(entry)
         fitting = count_fitting((entry.ByteSize() for entry in entries), MAX_PAGE_BYTES)
         if fitting < len(entries):
             entries = entries[:fitting]
@@ -76,7 +82,7 @@ class AuditService:
     async def export_stretch(
         self, tx: Transaction, _request: rpc.ExportAuditEntriesRequest, *, after: int
     ) -> Sequence[rpc.ExportAuditEntriesResponse]:
-        """The next entries, each head behind the entry that it ends with; none at the end."""
+        """The next entries, each head behind the entry that it ends with; nothing at the end."""
         extent = await audit_sql.get_audit_extent(tx, tenant_id=tx.tenant_id)
         seals = await audit_sql.list_audit_seals(
             tx, tenant_id=tx.tenant_id, after=after, until=extent.seals, limit_rows=STRETCH_ENTRIES
@@ -93,7 +99,10 @@ class AuditService:
         records = []
         for seal in map(seal_of, seals):
             if entry := entries.get(seal.audit_id):
-                records.append(rpc.ExportAuditEntriesResponse(entry=entry_message(entry, seal)))
+                message = entry_message(entry, seal)
+                omitted = omit_changes(message)
+                records.append(rpc.ExportAuditEntriesResponse(entry=message))
+                records += [rpc.ExportAuditEntriesResponse(change=change) for change in omitted]
             if head := heads.get(seal.position):
                 records.append(rpc.ExportAuditEntriesResponse(head=head_message(head)))
         return records
@@ -107,4 +116,4 @@ class AuditService:
                 violations=(("kept_hash", "comes with kept_count"),),
             )
         kept = (request.kept_count, bytes.fromhex(request.kept_hash)) if request.kept_count else None
-        return Verification(request.tenant_id, self._keys, kept)
+        return Verification(request.tenant_id, self._keys, self._sealed_within, kept)

@@ -1,6 +1,7 @@
 """Proves a tenant's audit log against what it is made of, stretch by stretch."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 
 from billing.audit.v1 import audit_events_pb2 as events
 from billing.audit.v1 import audit_service_pb2 as rpc
@@ -25,11 +26,15 @@ class Verification:
     """The chain, what is in no chain, what was announced, what was kept: in this order.
 
     Args:
+        sealed_within: How long an entry may at most wait for its seal.
         kept: Count and hash of a head that the caller has from before.
     """
 
-    def __init__(self, tenant_id: str, keys: TrustedKeys, kept: tuple[int, bytes] | None) -> None:
+    def __init__(
+        self, tenant_id: str, keys: TrustedKeys, sealed_within: timedelta, kept: tuple[int, bytes] | None
+    ) -> None:
         self._keys = keys
+        self._sealed_within = sealed_within
         self._kept = kept
         self._chain = Chain(tenant_id)
         self._stages: list[Stage] = [
@@ -121,14 +126,20 @@ class Verification:
         yield from self._chain.compare(head)
 
     async def _look_for_unsealed(self, tx: Transaction) -> bool:
-        rows = await audit_sql.list_unsealed_entries(
+        rows = await audit_sql.list_sealing_states(
             tx, tenant_id=tx.tenant_id, after=self._after, limit_rows=STRETCH_ROWS
         )
-        self._found += [
-            Finding(Fault.INSERTED, 0, row.id, "The entry is in no chain, though later ones are sealed.")
-            for row in rows
-            if not row.sealed
-        ]
+        for row in rows:
+            if not row.sealed and row.passed_by:
+                self._found.append(
+                    Finding(
+                        Fault.INSERTED, 0, row.id, "The entry is in no chain, though later ones are sealed."
+                    )
+                )
+            elif not row.sealed and row.occurred_at < tx.now - self._sealed_within:
+                self._found.append(
+                    Finding(Fault.NOT_SEALED, 0, row.id, "The entry should have been sealed long since.")
+                )
         self._after = rows[-1].id if len(rows) == STRETCH_ROWS else ""
         return not self._after
 

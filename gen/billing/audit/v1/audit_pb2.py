@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62illing/audit/v1/audit.proto\x12\x10\x62illing.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x03\n\nAuditEntry\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12;\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\noccurredAt\x12\x14\n\x05\x61\x63tor\x18\x04 \x01(\tR\x05\x61\x63tor\x12\x16\n\x06\x61\x63tion\x18\x05 \x01(\tR\x06\x61\x63tion\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\x12%\n\x0e\x63orrelation_id\x18\x07 \x01(\tR\rcorrelationId\x12\x19\n\x08trace_id\x18\x08 \x01(\tR\x07traceId\x12\x0e\n\x02ip\x18\t \x01(\tR\x02ip\x12\x1d\n\nuser_agent\x18\n \x01(\tR\tuserAgent\x12\x16\n\x06reason\x18\x0b \x01(\tR\x06reason\x12\x37\n\x07\x63hanges\x18\x0c \x03(\x0b\x32\x1d.billing.audit.v1.AuditChangeR\x07\x63hanges\x12/\n\x04seal\x18\r \x01(\x0b\x32\x1b.billing.audit.v1.AuditSealR\x04seal\"\xc9\x01\n\x0b\x41uditChange\x12#\n\rresource_type\x18\x01 \x01(\tR\x0cresourceType\x12\x1f\n\x0bresource_id\x18\x02 \x01(\tR\nresourceId\x12>\n\toperation\x18\x03 \x01(\x0e\x32 .billing.audit.v1.AuditOperationR\toperation\x12\x19\n\x08old_json\x18\x04 \x01(\tR\x07oldJson\x12\x19\n\x08new_json\x18\x05 \x01(\tR\x07newJson\"Z\n\tAuditSeal\x12\x1a\n\x08position\x18\x01 \x01(\x03R\x08position\x12\x1d\n\nentry_hash\x18\x02 \x01(\tR\tentryHash\x12\x12\n\x04hash\x18\x03 \x01(\tR\x04hash\"\xc0\x01\n\tAuditHead\x12\x1b\n\ttenant_id\x18\x01 \x01(\tR\x08tenantId\x12\x14\n\x05\x63ount\x18\x02 \x01(\x03R\x05\x63ount\x12\x12\n\x04hash\x18\x03 \x01(\tR\x04hash\x12\x37\n\tsealed_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08sealedAt\x12\x15\n\x06key_id\x18\x05 \x01(\tR\x05keyId\x12\x1c\n\tsignature\x18\x06 \x01(\tR\tsignature\"@\n\x08\x41uditKey\x12\x15\n\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1d\n\npublic_key\x18\x02 \x01(\tR\tpublicKey\"\x9b\x01\n\x0c\x41uditFinding\x12\x32\n\x05\x66\x61ult\x18\x01 \x01(\x0e\x32\x1c.billing.audit.v1.AuditFaultR\x05\x66\x61ult\x12\x1a\n\x08position\x18\x02 \x01(\x03R\x08position\x12\x19\n\x08\x61udit_id\x18\x03 \x01(\tR\x07\x61uditId\x12 \n\x0b\x65xplanation\x18\x04 \x01(\tR\x0b\x65xplanation*\x85\x01\n\x0e\x41uditOperation\x12\x1f\n\x1b\x41UDIT_OPERATION_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41UDIT_OPERATION_INSERT\x10\x01\x12\x1a\n\x16\x41UDIT_OPERATION_UPDATE\x10\x02\x12\x1a\n\x16\x41UDIT_OPERATION_DELETE\x10\x03*\xe1\x01\n\nAuditFault\x12\x1b\n\x17\x41UDIT_FAULT_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41UDIT_FAULT_EDITED\x10\x01\x12\x17\n\x13\x41UDIT_FAULT_MISSING\x10\x02\x12\x19\n\x15\x41UDIT_FAULT_REORDERED\x10\x03\x12\x18\n\x14\x41UDIT_FAULT_INSERTED\x10\x04\x12\x19\n\x15\x41UDIT_FAULT_TRUNCATED\x10\x05\x12\x19\n\x15\x41UDIT_FAULT_REWRITTEN\x10\x06\x12\x1a\n\x16\x41UDIT_FAULT_NOT_SIGNED\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62illing/audit/v1/audit.proto\x12\x10\x62illing.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x03\n\nAuditEntry\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\ttenant_id\x18\x02 \x01(\tR\x08tenantId\x12;\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\noccurredAt\x12\x14\n\x05\x61\x63tor\x18\x04 \x01(\tR\x05\x61\x63tor\x12\x16\n\x06\x61\x63tion\x18\x05 \x01(\tR\x06\x61\x63tion\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\x12%\n\x0e\x63orrelation_id\x18\x07 \x01(\tR\rcorrelationId\x12\x19\n\x08trace_id\x18\x08 \x01(\tR\x07traceId\x12\x0e\n\x02ip\x18\t \x01(\tR\x02ip\x12\x1d\n\nuser_agent\x18\n \x01(\tR\tuserAgent\x12\x16\n\x06reason\x18\x0b \x01(\tR\x06reason\x12\x37\n\x07\x63hanges\x18\x0c \x03(\x0b\x32\x1d.billing.audit.v1.AuditChangeR\x07\x63hanges\x12/\n\x04seal\x18\r \x01(\x0b\x32\x1b.billing.audit.v1.AuditSealR\x04seal\x12\'\n\x0f\x63hanges_omitted\x18\x0e \x01(\x05R\x0e\x63hangesOmitted\"\xc9\x01\n\x0b\x41uditChange\x12#\n\rresource_type\x18\x01 \x01(\tR\x0cresourceType\x12\x1f\n\x0bresource_id\x18\x02 \x01(\tR\nresourceId\x12>\n\toperation\x18\x03 \x01(\x0e\x32 .billing.audit.v1.AuditOperationR\toperation\x12\x19\n\x08old_json\x18\x04 \x01(\tR\x07oldJson\x12\x19\n\x08new_json\x18\x05 \x01(\tR\x07newJson\"Z\n\tAuditSeal\x12\x1a\n\x08position\x18\x01 \x01(\x03R\x08position\x12\x1d\n\nentry_hash\x18\x02 \x01(\tR\tentryHash\x12\x12\n\x04hash\x18\x03 \x01(\tR\x04hash\"\xc0\x01\n\tAuditHead\x12\x1b\n\ttenant_id\x18\x01 \x01(\tR\x08tenantId\x12\x14\n\x05\x63ount\x18\x02 \x01(\x03R\x05\x63ount\x12\x12\n\x04hash\x18\x03 \x01(\tR\x04hash\x12\x37\n\tsealed_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08sealedAt\x12\x15\n\x06key_id\x18\x05 \x01(\tR\x05keyId\x12\x1c\n\tsignature\x18\x06 \x01(\tR\tsignature\"@\n\x08\x41uditKey\x12\x15\n\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1d\n\npublic_key\x18\x02 \x01(\tR\tpublicKey\"\x9b\x01\n\x0c\x41uditFinding\x12\x32\n\x05\x66\x61ult\x18\x01 \x01(\x0e\x32\x1c.billing.audit.v1.AuditFaultR\x05\x66\x61ult\x12\x1a\n\x08position\x18\x02 \x01(\x03R\x08position\x12\x19\n\x08\x61udit_id\x18\x03 \x01(\tR\x07\x61uditId\x12 \n\x0b\x65xplanation\x18\x04 \x01(\tR\x0b\x65xplanation*\x85\x01\n\x0e\x41uditOperation\x12\x1f\n\x1b\x41UDIT_OPERATION_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41UDIT_OPERATION_INSERT\x10\x01\x12\x1a\n\x16\x41UDIT_OPERATION_UPDATE\x10\x02\x12\x1a\n\x16\x41UDIT_OPERATION_DELETE\x10\x03*\x97\x02\n\nAuditFault\x12\x1b\n\x17\x41UDIT_FAULT_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41UDIT_FAULT_EDITED\x10\x01\x12\x17\n\x13\x41UDIT_FAULT_MISSING\x10\x02\x12\x19\n\x15\x41UDIT_FAULT_REORDERED\x10\x03\x12\x18\n\x14\x41UDIT_FAULT_INSERTED\x10\x04\x12\x19\n\x15\x41UDIT_FAULT_TRUNCATED\x10\x05\x12\x19\n\x15\x41UDIT_FAULT_REWRITTEN\x10\x06\x12\x1a\n\x16\x41UDIT_FAULT_NOT_SIGNED\x10\x07\x12\x1a\n\x16\x41UDIT_FAULT_NOT_SEALED\x10\x08\x12\x18\n\x14\x41UDIT_FAULT_MISDATED\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'billing.audit.v1.audit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AUDITOPERATION']._serialized_start=1240
-  _globals['_AUDITOPERATION']._serialized_end=1373
-  _globals['_AUDITFAULT']._serialized_start=1376
-  _globals['_AUDITFAULT']._serialized_end=1601
+  _globals['_AUDITOPERATION']._serialized_start=1281
+  _globals['_AUDITOPERATION']._serialized_end=1414
+  _globals['_AUDITFAULT']._serialized_start=1417
+  _globals['_AUDITFAULT']._serialized_end=1696
   _globals['_AUDITENTRY']._serialized_start=84
-  _globals['_AUDITENTRY']._serialized_end=522
-  _globals['_AUDITCHANGE']._serialized_start=525
-  _globals['_AUDITCHANGE']._serialized_end=726
-  _globals['_AUDITSEAL']._serialized_start=728
-  _globals['_AUDITSEAL']._serialized_end=818
-  _globals['_AUDITHEAD']._serialized_start=821
-  _globals['_AUDITHEAD']._serialized_end=1013
-  _globals['_AUDITKEY']._serialized_start=1015
-  _globals['_AUDITKEY']._serialized_end=1079
-  _globals['_AUDITFINDING']._serialized_start=1082
-  _globals['_AUDITFINDING']._serialized_end=1237
+  _globals['_AUDITENTRY']._serialized_end=563
+  _globals['_AUDITCHANGE']._serialized_start=566
+  _globals['_AUDITCHANGE']._serialized_end=767
+  _globals['_AUDITSEAL']._serialized_start=769
+  _globals['_AUDITSEAL']._serialized_end=859
+  _globals['_AUDITHEAD']._serialized_start=862
+  _globals['_AUDITHEAD']._serialized_end=1054
+  _globals['_AUDITKEY']._serialized_start=1056
+  _globals['_AUDITKEY']._serialized_end=1120
+  _globals['_AUDITFINDING']._serialized_start=1123
+  _globals['_AUDITFINDING']._serialized_end=1278
 # @@protoc_insertion_point(module_scope)

@@ -27,6 +27,8 @@ class AuditFault(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AUDIT_FAULT_TRUNCATED: _ClassVar[AuditFault]
     AUDIT_FAULT_REWRITTEN: _ClassVar[AuditFault]
     AUDIT_FAULT_NOT_SIGNED: _ClassVar[AuditFault]
+    AUDIT_FAULT_NOT_SEALED: _ClassVar[AuditFault]
+    AUDIT_FAULT_MISDATED: _ClassVar[AuditFault]
 AUDIT_OPERATION_UNSPECIFIED: AuditOperation
 AUDIT_OPERATION_INSERT: AuditOperation
 AUDIT_OPERATION_UPDATE: AuditOperation
@@ -39,9 +41,11 @@ AUDIT_FAULT_INSERTED: AuditFault
 AUDIT_FAULT_TRUNCATED: AuditFault
 AUDIT_FAULT_REWRITTEN: AuditFault
 AUDIT_FAULT_NOT_SIGNED: AuditFault
+AUDIT_FAULT_NOT_SEALED: AuditFault
+AUDIT_FAULT_MISDATED: AuditFault
 
 class AuditEntry(_message.Message):
-    __slots__ = ("id", "tenant_id", "occurred_at", "actor", "action", "request_id", "correlation_id", "trace_id", "ip", "user_agent", "reason", "changes", "seal")
+    __slots__ = ("id", "tenant_id", "occurred_at", "actor", "action", "request_id", "correlation_id", "trace_id", "ip", "user_agent", "reason", "changes", "seal", "changes_omitted")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +59,7 @@ class AuditEntry(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     SEAL_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_OMITTED_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     occurred_at: _timestamp_pb2.Timestamp
@@ -68,7 +73,8 @@ class AuditEntry(_message.Message):
     reason: str
     changes: _containers.RepeatedCompositeFieldContainer[AuditChange]
     seal: AuditSeal
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., action: _Optional[str] = ..., request_id: _Optional[str] = ..., correlation_id: _Optional[str] = ..., trace_id: _Optional[str] = ..., ip: _Optional[str] = ..., user_agent: _Optional[str] = ..., reason: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[AuditChange, _Mapping]]] = ..., seal: _Optional[_Union[AuditSeal, _Mapping]] = ...) -> None: ...
+    changes_omitted: int
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., action: _Optional[str] = ..., request_id: _Optional[str] = ..., correlation_id: _Optional[str] = ..., trace_id: _Optional[str] = ..., ip: _Optional[str] = ..., user_agent: _Optional[str] = ..., reason: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[AuditChange, _Mapping]]] = ..., seal: _Optional[_Union[AuditSeal, _Mapping]] = ..., changes_omitted: _Optional[int] = ...) -> None: ...
 
 class AuditChange(_message.Message):
     __slots__ = ("resource_type", "resource_id", "operation", "old_json", "new_json")

@@ -50,14 +50,16 @@ class ExportAuditEntriesRequest(_message.Message):
     def __init__(self, tenant_id: _Optional[str] = ..., after_position: _Optional[int] = ...) -> None: ...
 
 class ExportAuditEntriesResponse(_message.Message):
-    __slots__ = ("key", "entry", "head")
+    __slots__ = ("key", "entry", "head", "change")
     KEY_FIELD_NUMBER: _ClassVar[int]
     ENTRY_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
     key: _audit_pb2.AuditKey
     entry: _audit_pb2.AuditEntry
     head: _audit_pb2.AuditHead
-    def __init__(self, key: _Optional[_Union[_audit_pb2.AuditKey, _Mapping]] = ..., entry: _Optional[_Union[_audit_pb2.AuditEntry, _Mapping]] = ..., head: _Optional[_Union[_audit_pb2.AuditHead, _Mapping]] = ...) -> None: ...
+    change: _audit_pb2.AuditChange
+    def __init__(self, key: _Optional[_Union[_audit_pb2.AuditKey, _Mapping]] = ..., entry: _Optional[_Union[_audit_pb2.AuditEntry, _Mapping]] = ..., head: _Optional[_Union[_audit_pb2.AuditHead, _Mapping]] = ..., change: _Optional[_Union[_audit_pb2.AuditChange, _Mapping]] = ...) -> None: ...
 
 class VerifyAuditLogRequest(_message.Message):
     __slots__ = ("tenant_id", "kept_count", "kept_hash")

@@ -62,7 +62,7 @@ class AuditServiceServicer:
     """
 
     def ListAuditEntries(self, request, context):
-        """Newest first.
+        """Newest first. A page of large entries ends early.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

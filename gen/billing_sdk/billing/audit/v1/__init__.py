@@ -72,6 +72,16 @@ class AuditFault(betterproto2.Enum):
     The head is not signed by this platform, or something in it was changed.
     """
 
+    NOT_SEALED = 8
+    """
+    The entry should have been sealed long since.
+    """
+
+    MISDATED = 9
+    """
+    The entry says a time that it cannot be of.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -83,6 +93,8 @@ class AuditFault(betterproto2.Enum):
             5: "AUDIT_FAULT_TRUNCATED",
             6: "AUDIT_FAULT_REWRITTEN",
             7: "AUDIT_FAULT_NOT_SIGNED",
+            8: "AUDIT_FAULT_NOT_SEALED",
+            9: "AUDIT_FAULT_MISDATED",
         }
 
     @classmethod
@@ -96,6 +108,8 @@ class AuditFault(betterproto2.Enum):
             "AUDIT_FAULT_TRUNCATED": 5,
             "AUDIT_FAULT_REWRITTEN": 6,
             "AUDIT_FAULT_NOT_SIGNED": 7,
+            "AUDIT_FAULT_NOT_SEALED": 8,
+            "AUDIT_FAULT_MISDATED": 9,
         }
 
 
@@ -209,6 +223,11 @@ class AuditEntry(betterproto2.Message):
     seal: "AuditSeal | None" = betterproto2.field(13, betterproto2.TYPE_MESSAGE, optional=True)
     """
     Unset until it is sealed, which takes some seconds.
+    """
+
+    changes_omitted: "int" = betterproto2.field(14, betterproto2.TYPE_INT32)
+    """
+    How many changes are left out, of an entry whose changes do not fit into a message: exports have them all.
     """
 
 
@@ -374,6 +393,13 @@ class ExportAuditEntriesResponse(betterproto2.Message):
     )
 
     head: "AuditHead | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True, group="record")
+
+    change: "AuditChange | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, optional=True, group="record"
+    )
+    """
+    A further change of the entry before: one that it omitted.
+    """
 
 
 default_message_pool.register_message(

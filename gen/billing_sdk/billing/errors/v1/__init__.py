@@ -87,7 +87,8 @@ class ErrorReason(betterproto2.Enum):
 
     OVERLOADED = 13
     """
-    RESOURCE_EXHAUSTED {what, limit}, with RetryInfo. Too many calls, streams or bodies at once; back off.
+    RESOURCE_EXHAUSTED {what, limit}, with RetryInfo. Too many calls, streams, bodies or unknown credentials
+    at once; back off.
     """
 
     TENANT_OVERLOADED = 22
@@ -186,6 +187,12 @@ class ErrorReason(betterproto2.Enum):
     is registered first.
     """
 
+    KEY_ATTEMPTS_LIMITED = 117
+    """
+    RESOURCE_EXHAUSTED {limit, burst}, with RetryInfo. Wrong API keys came from the caller's address more often than
+    `limit` times per second, after `burst` at once; correct them, and wait as long as RetryInfo says.
+    """
+
     METHOD_NOT_FOUND = 116
     """
     NOT_FOUND {method}. `corebilling call` lists all methods.
@@ -263,6 +270,12 @@ class ErrorReason(betterproto2.Enum):
     FAILED_PRECONDITION {plan_id}. The plan is deprecated; subscribe to another.
     """
 
+    PLAN_NOT_OFFERED = 137
+    """
+    FAILED_PRECONDITION {plan_id}. Consumers subscribe by themselves to plans that are offered; ask the merchant for
+    another one.
+    """
+
     SUBSCRIPTION_NOT_FOUND = 140
     """
     NOT_FOUND {subscription_id}.
@@ -288,6 +301,12 @@ class ErrorReason(betterproto2.Enum):
     """
     A change takes effect within the current period, after what was invoiced of it, or later while the subscription
     still runs.
+    """
+
+    SUBSCRIPTION_COMMITTED = 146
+    """
+    FAILED_PRECONDITION {subscription_id, minimum_commitment_minor, currency}. The subscription has a minimum
+    commitment, now or ahead, which is not the consumer's to end; ask the merchant.
     """
 
     SUBSCRIPTION_CHANGE_USED = 145
@@ -805,6 +824,7 @@ class ErrorReason(betterproto2.Enum):
             113: "ERROR_REASON_ISSUER_UNAVAILABLE",
             114: "ERROR_REASON_FIELD_NOT_YOURS",
             115: "ERROR_REASON_NOT_IN_ACCOUNT",
+            117: "ERROR_REASON_KEY_ATTEMPTS_LIMITED",
             116: "ERROR_REASON_METHOD_NOT_FOUND",
             111: "ERROR_REASON_API_KEY_NOT_ROTATABLE",
             120: "ERROR_REASON_CUSTOMER_NOT_FOUND",
@@ -820,11 +840,13 @@ class ErrorReason(betterproto2.Enum):
             134: "ERROR_REASON_CODE_TAKEN",
             135: "ERROR_REASON_PRICE_INVALID",
             136: "ERROR_REASON_PLAN_DEPRECATED",
+            137: "ERROR_REASON_PLAN_NOT_OFFERED",
             140: "ERROR_REASON_SUBSCRIPTION_NOT_FOUND",
             141: "ERROR_REASON_SUBSCRIPTION_TRANSITION_INVALID",
             142: "ERROR_REASON_SUBSCRIPTION_ITEMS_INVALID",
             143: "ERROR_REASON_SUBSCRIPTION_START_INVALID",
             144: "ERROR_REASON_SUBSCRIPTION_CHANGE_TIME_INVALID",
+            146: "ERROR_REASON_SUBSCRIPTION_COMMITTED",
             145: "ERROR_REASON_SUBSCRIPTION_CHANGE_USED",
             150: "ERROR_REASON_USAGE_KEY_CONFLICT",
             151: "ERROR_REASON_USAGE_TOO_OLD",
@@ -954,6 +976,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_ISSUER_UNAVAILABLE": 113,
             "ERROR_REASON_FIELD_NOT_YOURS": 114,
             "ERROR_REASON_NOT_IN_ACCOUNT": 115,
+            "ERROR_REASON_KEY_ATTEMPTS_LIMITED": 117,
             "ERROR_REASON_METHOD_NOT_FOUND": 116,
             "ERROR_REASON_API_KEY_NOT_ROTATABLE": 111,
             "ERROR_REASON_CUSTOMER_NOT_FOUND": 120,
@@ -969,11 +992,13 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_CODE_TAKEN": 134,
             "ERROR_REASON_PRICE_INVALID": 135,
             "ERROR_REASON_PLAN_DEPRECATED": 136,
+            "ERROR_REASON_PLAN_NOT_OFFERED": 137,
             "ERROR_REASON_SUBSCRIPTION_NOT_FOUND": 140,
             "ERROR_REASON_SUBSCRIPTION_TRANSITION_INVALID": 141,
             "ERROR_REASON_SUBSCRIPTION_ITEMS_INVALID": 142,
             "ERROR_REASON_SUBSCRIPTION_START_INVALID": 143,
             "ERROR_REASON_SUBSCRIPTION_CHANGE_TIME_INVALID": 144,
+            "ERROR_REASON_SUBSCRIPTION_COMMITTED": 146,
             "ERROR_REASON_SUBSCRIPTION_CHANGE_USED": 145,
             "ERROR_REASON_USAGE_KEY_CONFLICT": 150,
             "ERROR_REASON_USAGE_TOO_OLD": 151,
