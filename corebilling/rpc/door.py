@@ -135,6 +135,7 @@ def _caller(call: Call) -> Caller:
         actor=credential.actor,
         role=credential.role,
         permissions=credential.permissions,
+        account=credential.account,
         peer=call.context.peer(),
         user_agent=str(call.headers.get("user-agent", ""))[:_MAX_USER_AGENT],
         correlation_id=call.correlation_id,

@@ -12,6 +12,8 @@ class Caller:
     actor: str
     role: str
     permissions: frozenset[str]
+    account: str | None = None
+    """Of those whom nothing but one account is open to: its `external_id`, or '' when it has none."""
     peer: str = ""
     user_agent: str = ""
     correlation_id: str = ""

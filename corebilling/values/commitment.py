@@ -28,6 +28,12 @@ def standing(spans: Sequence[Committed]) -> int:
     return spans[-1].minimum_minor if spans else 0
 
 
+def held(spans: Sequence[Committed], since: datetime) -> int:
+    """The most that is committed to at any time from then on."""
+    ahead = (one.minimum_minor for one in spans if one.span.end > since)
+    return max([standing(spans), *ahead])
+
+
 def commit(spans: Sequence[Committed], minimum_minor: int, at: datetime) -> list[Committed]:
     """Another minimum from then on; what was to begin later never does."""
     if minimum_minor == standing(spans) and (not spans or spans[-1].span.start <= at):

@@ -272,9 +272,11 @@ async def list_prices(
 
 
 INSERT_PLAN: Final = """-- name: InsertPlan :one
-INSERT INTO plans (tenant_id, id, code, name, created_at)
-VALUES ($1, $2, $3, $4, $5)
-RETURNING tenant_id, id, code, name, status, created_at, version
+INSERT INTO plans (tenant_id, id, code, name, offered, created_at)
+VALUES (
+    $1, $2, $3, $4, $5, $6
+)
+RETURNING tenant_id, id, code, name, status, offered, created_at, version
 """
 
 
@@ -285,9 +287,10 @@ async def insert_plan(
     id: str,
     code: str,
     name: str,
+    offered: bool,
     created_at: datetime.datetime,
 ) -> Plan:
-    row = await conn.fetchrow(INSERT_PLAN, tenant_id, id, code, name, created_at)
+    row = await conn.fetchrow(INSERT_PLAN, tenant_id, id, code, name, offered, created_at)
     if row is None:
         raise RowNotFound("insert_plan")
     return Plan(*row)
@@ -326,7 +329,7 @@ async def insert_plan_items(
 
 
 FIND_PLAN: Final = """-- name: FindPlan :one
-SELECT tenant_id, id, code, name, status, created_at, version FROM plans WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, code, name, status, offered, created_at, version FROM plans WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -336,7 +339,7 @@ async def find_plan(conn: Connection, *, tenant_id: str, id: str) -> Plan | None
 
 
 LIST_PLANS: Final = """-- name: ListPlans :many
-SELECT tenant_id, id, code, name, status, created_at, version FROM plans
+SELECT tenant_id, id, code, name, status, offered, created_at, version FROM plans
 WHERE tenant_id = $1
     AND ($2::text = '' OR code = $2::text)
     AND ($3::text = '' OR id < $3::text)
@@ -358,6 +361,54 @@ async def list_plans(
     return [Plan(*row) for row in rows]
 
 
+LIST_PLANS_OF_ACCOUNT: Final = """-- name: ListPlansOfAccount :many
+SELECT p.tenant_id, p.id, p.code, p.name, p.status, p.offered, p.created_at, p.version FROM plans AS p
+WHERE p.tenant_id = $1
+    AND ($2::text = '' OR p.id = $2::text)
+    AND ($3::text = '' OR p.code = $3::text)
+    AND ($4::text = '' OR p.id < $4::text)
+    AND (
+        p.offered
+        OR p.id IN (
+            SELECT s.plan_id FROM subscriptions AS s
+            JOIN customers AS c ON c.tenant_id = s.tenant_id AND c.id = s.customer_id
+            WHERE s.tenant_id = $1 AND c.external_id = $5::text
+        )
+    )
+ORDER BY p.id DESC
+LIMIT $6::int
+"""
+
+
+async def list_plans_of_account(
+    conn: Connection,
+    *,
+    tenant_id: str,
+    id: str,
+    code: str,
+    after: str,
+    account: str,
+    limit_rows: int,
+) -> list[Plan]:
+    """What those limited to an account see: what is offered, and what they have, or had, a subscription to. `id` and
+    `code` '' mean any.
+    """
+    rows = await conn.fetch(LIST_PLANS_OF_ACCOUNT, tenant_id, id, code, after, account, limit_rows)
+    return [Plan(*row) for row in rows]
+
+
+MARK_PLAN_OFFERED: Final = """-- name: MarkPlanOffered :one
+UPDATE plans SET offered = $1, version = version + 1
+WHERE tenant_id = $2 AND id = $3
+RETURNING tenant_id, id, code, name, status, offered, created_at, version
+"""
+
+
+async def mark_plan_offered(conn: Connection, *, offered: bool, tenant_id: str, id: str) -> Plan | None:
+    row = await conn.fetchrow(MARK_PLAN_OFFERED, offered, tenant_id, id)
+    return None if row is None else Plan(*row)
+
+
 LIST_PLAN_ITEMS: Final = """-- name: ListPlanItems :many
 SELECT tenant_id, plan_id, position, price_id, quantity FROM plan_items
 WHERE tenant_id = $1 AND plan_id = ANY ($2::text[])
@@ -374,7 +425,7 @@ async def list_plan_items(conn: Connection, *, tenant_id: str, plan_ids: Sequenc
 MARK_PLAN_DEPRECATED: Final = """-- name: MarkPlanDeprecated :one
 UPDATE plans SET status = 'deprecated', version = version + 1
 WHERE tenant_id = $1 AND id = $2
-RETURNING tenant_id, id, code, name, status, created_at, version
+RETURNING tenant_id, id, code, name, status, offered, created_at, version
 """
 
 

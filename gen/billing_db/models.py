@@ -478,6 +478,7 @@ class Plan:
     code: str
     name: str
     status: str
+    offered: bool
     created_at: datetime.datetime
     version: int
 

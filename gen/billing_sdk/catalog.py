@@ -100,6 +100,13 @@ _CatalogService_list_plans = Method(
     Idempotency.READ,
     tenant_scoped=True,
 )
+_CatalogService_set_plan_offered = Method(
+    "/billing.catalog.v1.CatalogService/SetPlanOffered",
+    SetPlanOfferedRequest,
+    SetPlanOfferedResponse,
+    Idempotency.REQUEST_ID,
+    tenant_scoped=True,
+)
 _CatalogService_deprecate_plan = Method(
     "/billing.catalog.v1.CatalogService/DeprecatePlan",
     DeprecatePlanRequest,
@@ -348,11 +355,17 @@ class CatalogService:
         items: Sequence[PlanItem],
         tenant_id: str = "",
         request_id: str = "",
+        offered: bool = False,
     ) -> Plan:
         answer = await self._client.unary(
             _CatalogService_create_plan,
             CreatePlanRequest(
-                tenant_id=tenant_id, request_id=request_id, code=code, name=name, items=list(items)
+                tenant_id=tenant_id,
+                request_id=request_id,
+                code=code,
+                name=name,
+                items=list(items),
+                offered=offered,
             ),
         )
         return self._client.held(answer.plan)
@@ -363,6 +376,7 @@ class CatalogService:
         plan_id: str,
         tenant_id: str = "",
     ) -> Plan:
+        """Consumers and creators see what is offered, and what their account has, or had, a subscription to."""
         answer = await self._client.unary(
             _CatalogService_get_plan, GetPlanRequest(tenant_id=tenant_id, plan_id=plan_id)
         )
@@ -376,6 +390,7 @@ class CatalogService:
         page_token: str = "",
         code: str = "",
     ) -> ListPlansResponse:
+        """As GetPlan."""
         return await self._client.unary(
             _CatalogService_list_plans,
             ListPlansRequest(tenant_id=tenant_id, page_size=page_size, page_token=page_token, code=code),
@@ -388,6 +403,7 @@ class CatalogService:
         page_size: int = 0,
         code: str = "",
     ) -> AsyncGenerator[Plan, None]:
+        """As GetPlan."""
         return self._client.items(
             self._client.pages(
                 _CatalogService_list_plans,
@@ -395,6 +411,23 @@ class CatalogService:
             ),
             lambda page: page.plans,
         )
+
+    async def set_plan_offered(
+        self,
+        *,
+        plan_id: str,
+        tenant_id: str = "",
+        request_id: str = "",
+        offered: bool = False,
+    ) -> Plan:
+        """Whether consumers may subscribe to the plan by themselves from now on. Those who have are not concerned."""
+        answer = await self._client.unary(
+            _CatalogService_set_plan_offered,
+            SetPlanOfferedRequest(
+                tenant_id=tenant_id, request_id=request_id, plan_id=plan_id, offered=offered
+            ),
+        )
+        return self._client.held(answer.plan)
 
     async def deprecate_plan(
         self,

@@ -253,7 +253,8 @@ class SubscriptionService:
         at_period_end: bool = False,
     ) -> Subscription:
         """Now, or at the end of the current period. Either way what was used is still billed, also what is reported
-        afterwards. One that is canceled before its first billed period begins has nothing to pay.
+        afterwards. One that is canceled before its first billed period begins has nothing to pay. Consumers do not
+        cancel what has a minimum commitment.
         """
         answer = await self._client.unary(
             _SubscriptionService_cancel_subscription,

@@ -90,6 +90,8 @@ CREATE TABLE plans (
     code text NOT NULL,
     name text NOT NULL,
     status text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'deprecated')),
+    -- To consumers, who may subscribe to it by themselves.
+    offered boolean NOT NULL,
     created_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),

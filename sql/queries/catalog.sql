@@ -70,8 +70,10 @@ ORDER BY id DESC
 LIMIT sqlc.arg(limit_rows)::int;
 
 -- name: InsertPlan :one
-INSERT INTO plans (tenant_id, id, code, name, created_at)
-VALUES (sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(code), sqlc.arg(name), sqlc.arg(created_at))
+INSERT INTO plans (tenant_id, id, code, name, offered, created_at)
+VALUES (
+    sqlc.arg(tenant_id), sqlc.arg(id), sqlc.arg(code), sqlc.arg(name), sqlc.arg(offered), sqlc.arg(created_at)
+)
 RETURNING *;
 
 -- name: InsertPlanItems :exec
@@ -96,6 +98,30 @@ WHERE tenant_id = sqlc.arg(tenant_id)
     AND (sqlc.arg(after)::text = '' OR id < sqlc.arg(after)::text)
 ORDER BY id DESC
 LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: ListPlansOfAccount :many
+-- What those limited to an account see: what is offered, and what they have, or had, a subscription to. `id` and
+-- `code` '' mean any.
+SELECT p.* FROM plans AS p
+WHERE p.tenant_id = sqlc.arg(tenant_id)
+    AND (sqlc.arg(id)::text = '' OR p.id = sqlc.arg(id)::text)
+    AND (sqlc.arg(code)::text = '' OR p.code = sqlc.arg(code)::text)
+    AND (sqlc.arg(after)::text = '' OR p.id < sqlc.arg(after)::text)
+    AND (
+        p.offered
+        OR p.id IN (
+            SELECT s.plan_id FROM subscriptions AS s
+            JOIN customers AS c ON c.tenant_id = s.tenant_id AND c.id = s.customer_id
+            WHERE s.tenant_id = sqlc.arg(tenant_id) AND c.external_id = sqlc.arg(account)::text
+        )
+    )
+ORDER BY p.id DESC
+LIMIT sqlc.arg(limit_rows)::int;
+
+-- name: MarkPlanOffered :one
+UPDATE plans SET offered = sqlc.arg(offered), version = version + 1
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
+RETURNING *;
 
 -- name: ListPlanItems :many
 -- Of several plans at once, each plan's in its own order.

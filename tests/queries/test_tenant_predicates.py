@@ -78,6 +78,7 @@ NOT_ASKED = {
     "access.find_own_customer",
     "access.has_usable_key",
     "access.list_owners",
+    "catalog.list_plans_of_account",
     "credit.mark_credits_expired",
     "discount.mark_discounts",
     "event.find_oldest_in_stretch",

@@ -99,6 +99,7 @@ async def market(database: TestDatabase) -> AsyncIterator[Market]:
                 code="basic",
                 name="Basic",
                 items=[{"price_id": price.id}],
+                offered=True,
             )
         )
         ada, bob = people

@@ -37,8 +37,34 @@ async def find_plan(tx: Transaction, plan_id: str) -> Plan:
     """Raises NotFound (PLAN_NOT_FOUND)."""
     plan = await catalog_sql.find_plan(tx, tenant_id=tx.tenant_id, id=plan_id)
     if plan is None:
-        raise NotFound("PLAN_NOT_FOUND", "There is no such plan.", {"plan_id": plan_id})
+        raise _plan_not_found(plan_id)
     return plan
+
+
+async def find_visible_plan(tx: Transaction, plan_id: str) -> Plan:
+    """One that the caller may see.
+
+    Raises:
+        NotFound: PLAN_NOT_FOUND.
+    """
+    if tx.caller.account is None:
+        return await find_plan(tx, plan_id)
+    plans = await catalog_sql.list_plans_of_account(
+        tx,
+        tenant_id=tx.tenant_id,
+        id=plan_id,
+        code="",
+        after="",
+        account=tx.caller.account,
+        limit_rows=1,
+    )
+    if not plans:
+        raise _plan_not_found(plan_id)
+    return plans[0]
+
+
+def _plan_not_found(plan_id: str) -> NotFound:
+    return NotFound("PLAN_NOT_FOUND", "There is no such plan.", {"plan_id": plan_id})
 
 
 def price_message(price: Price) -> pb.Price:

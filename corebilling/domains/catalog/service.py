@@ -17,7 +17,14 @@ from corebilling.domains.catalog.amounts import tier_object
 from corebilling.domains.catalog.limits import check_price_amounts, max_quantity
 from corebilling.domains.catalog.meter_model import check_meter_terms
 from corebilling.domains.catalog.model import PlanStatus, PriceTerms, check_price_meter, check_price_terms
-from corebilling.domains.catalog.rows import find_meter, find_plan, find_price, find_product, price_message
+from corebilling.domains.catalog.rows import (
+    find_meter,
+    find_plan,
+    find_price,
+    find_product,
+    find_visible_plan,
+    price_message,
+)
 from corebilling.domains.catalog.terms import (
     checked_options,
     meter_terms,
@@ -35,7 +42,7 @@ from corebilling.values.page import decode_page_token, next_page, page_limit
 
 
 class CatalogService:
-    """What a tenant sells. Catalog entries are created and read; only plans change, and only once."""
+    """What a tenant sells. Catalog entries are created and read; only plans change."""
 
     async def create_product(
         self, tx: Transaction, request: rpc.CreateProductRequest
@@ -187,6 +194,7 @@ class CatalogService:
                 id=new_id("pln"),
                 code=request.code,
                 name=request.name,
+                offered=request.offered,
                 created_at=tx.now,
             )
         await catalog_sql.insert_plan_items(
@@ -201,18 +209,45 @@ class CatalogService:
         return rpc.CreatePlanResponse(plan=to_message(plan, pb.Plan, items=request.items))
 
     async def get_plan(self, tx: Transaction, request: rpc.GetPlanRequest) -> rpc.GetPlanResponse:
-        plan = await find_plan(tx, request.plan_id)
+        plan = await find_visible_plan(tx, request.plan_id)
         (message,) = await self._plan_messages(tx, [plan])
         return rpc.GetPlanResponse(plan=message)
 
     async def list_plans(self, tx: Transaction, request: rpc.ListPlansRequest) -> rpc.ListPlansResponse:
         limit = page_limit(request.page_size)
         (after,) = decode_page_token(request.page_token, 1)
-        rows = await catalog_sql.list_plans(
-            tx, tenant_id=tx.tenant_id, code=request.code, after=after, limit_rows=limit + 1
-        )
+        if tx.caller.account is None:
+            rows = await catalog_sql.list_plans(
+                tx, tenant_id=tx.tenant_id, code=request.code, after=after, limit_rows=limit + 1
+            )
+        else:
+            rows = await catalog_sql.list_plans_of_account(
+                tx,
+                tenant_id=tx.tenant_id,
+                id="",
+                code=request.code,
+                after=after,
+                account=tx.caller.account,
+                limit_rows=limit + 1,
+            )
         page, token = next_page(rows, limit, key=lambda row: row.id)
         return rpc.ListPlansResponse(plans=await self._plan_messages(tx, page), next_page_token=token)
+
+    async def set_plan_offered(
+        self, tx: Transaction, request: rpc.SetPlanOfferedRequest
+    ) -> rpc.SetPlanOfferedResponse:
+        await tx.lock(request.plan_id)
+        plan = await find_plan(tx, request.plan_id)
+        if plan.offered != request.offered:
+            changed = await catalog_sql.mark_plan_offered(
+                tx, tenant_id=tx.tenant_id, id=plan.id, offered=request.offered
+            )
+            assert changed is not None, "the lock keeps the plan"
+            plan = changed
+            updated = events.PlanUpdated(plan_id=plan.id, changed_fields=["offered"])
+            _announce(tx, plan.id, updated, version=plan.version)
+        (message,) = await self._plan_messages(tx, [plan])
+        return rpc.SetPlanOfferedResponse(plan=message)
 
     async def deprecate_plan(
         self, tx: Transaction, request: rpc.DeprecatePlanRequest

@@ -55,6 +55,11 @@ class CatalogServicer(CatalogServiceServicer):
     async def ListPlans(self, request: rpc.ListPlansRequest, context: Context) -> rpc.ListPlansResponse:
         return await self._door.read(request, self._catalog.list_plans)
 
+    async def SetPlanOffered(
+        self, request: rpc.SetPlanOfferedRequest, context: Context
+    ) -> rpc.SetPlanOfferedResponse:
+        return await self._door.write(request, self._catalog.set_plan_offered)
+
     async def DeprecatePlan(
         self, request: rpc.DeprecatePlanRequest, context: Context
     ) -> rpc.DeprecatePlanResponse:

@@ -3,10 +3,23 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from billing_db import subscription as subscription_sql
 from billing_db.models import Subscription
 
+from corebilling.db.transaction import Transaction
 from corebilling.domains.subscription.change_model import ProrationBehavior
-from corebilling.values.commitment import Committed, Kept, commit, interrupt, kept, read, resume, standing
+from corebilling.errors import FailedPrecondition
+from corebilling.values.commitment import (
+    Committed,
+    Kept,
+    commit,
+    held,
+    interrupt,
+    kept,
+    read,
+    resume,
+    standing,
+)
 from corebilling.values.period import ALWAYS, Period
 
 
@@ -17,6 +30,45 @@ def first(minimum_minor: int) -> list[Kept] | None:
 
 def now(subscription: Subscription) -> int:
     return standing(read(subscription.commitments))
+
+
+async def check_may_end(tx: Transaction, subscription: Subscription, at: datetime) -> None:
+    """Whether the caller may end what is committed to from then on: a term of the contract; no consumer may.
+
+    Raises:
+        FailedPrecondition: SUBSCRIPTION_COMMITTED.
+    """
+    if tx.caller.account is not None:
+        _refuse_committed(subscription, held(read(subscription.commitments), at))
+        await check_may_replace(tx, subscription)
+
+
+async def check_may_replace(tx: Transaction, subscription: Subscription) -> None:
+    """Whether the caller may undo the change that waits, if there is one.
+
+    Raises:
+        FailedPrecondition: SUBSCRIPTION_COMMITTED when it commits a consumer to a minimum.
+    """
+    if tx.caller.account is None or subscription.next_change_at is None:
+        return
+    change = await subscription_sql.find_scheduled_change(
+        tx, tenant_id=tx.tenant_id, subscription_id=subscription.id
+    )
+    assert change is not None, "the subscription says that one waits"
+    _refuse_committed(subscription, change.minimum_commitment_minor or 0)
+
+
+def _refuse_committed(subscription: Subscription, minimum_minor: int) -> None:
+    if minimum_minor:
+        raise FailedPrecondition(
+            "SUBSCRIPTION_COMMITTED",
+            "The subscription has a minimum commitment, which is not yours to end; ask the merchant.",
+            {
+                "subscription_id": subscription.id,
+                "minimum_commitment_minor": str(minimum_minor),
+                "currency": subscription.currency,
+            },
+        )
 
 
 def begun(subscription: Subscription, since: datetime) -> int:

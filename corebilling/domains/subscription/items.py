@@ -28,7 +28,7 @@ async def wanted(
     Raises:
         InvalidArgument: SUBSCRIPTION_ITEMS_INVALID when it names both or neither.
         NotFound: PLAN_NOT_FOUND.
-        FailedPrecondition: PLAN_DEPRECATED.
+        FailedPrecondition: PLAN_DEPRECATED; PLAN_NOT_OFFERED to those limited to an account.
     """
     if bool(request.plan_id) == bool(request.items):
         detail = "name either a plan_id or items"
@@ -44,6 +44,12 @@ async def wanted(
     if plan.status == PlanStatus.DEPRECATED:
         raise FailedPrecondition(
             "PLAN_DEPRECATED", "The plan is deprecated; subscribe to another.", {"plan_id": request.plan_id}
+        )
+    if tx.caller.account is not None and not plan.offered:
+        raise FailedPrecondition(
+            "PLAN_NOT_OFFERED",
+            "The plan is not offered to consumers; choose one that is, or ask the merchant for it.",
+            {"plan_id": request.plan_id},
         )
     rows = await catalog_sql.list_plan_items(tx, tenant_id=tx.tenant_id, plan_ids=[plan.id])
     return [WantedItem(row.price_id, row.quantity) for row in rows]

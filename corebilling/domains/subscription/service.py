@@ -135,6 +135,8 @@ class SubscriptionService:
             ended_at=subscription.ended_at,
             now=now,
         )
+        if moment.scheduled:
+            await commitments.check_may_replace(tx, subscription)
         change = await changes.record(
             tx,
             subscription,
@@ -210,6 +212,7 @@ class SubscriptionService:
             start_at=subscription.start_at,
             now=now,
         )
+        await commitments.check_may_end(tx, subscription, cancellation.ended_at)
         subscription.canceled_at = now
         subscription.ended_at = cancellation.ended_at
         subscription.cancel_at_period_end = cancellation.at_period_end

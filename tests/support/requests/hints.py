@@ -73,6 +73,11 @@ async def _a_plan(world: World) -> Fields:
     return {"plan_id": await world.plan()}
 
 
+@hint("SetPlanOffered")
+async def _an_offer(world: World) -> Fields:
+    return {"plan_id": await world.plan(), "offered": True}
+
+
 @hint("SetPriceOverride")
 async def _an_agreement(world: World) -> Fields:
     return {"customer_id": await world.customer(), "unit_amount": "0.5"}

@@ -26,7 +26,7 @@ from billing.catalog.v1 import catalog_pb2 as billing_dot_catalog_dot_v1_dot_cat
 from billing.options.v1 import options_pb2 as billing_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'billing/catalog/v1/catalog_events.proto\x12\x12\x62illing.catalog.v1\x1a billing/catalog/v1/catalog.proto\x1a billing/options/v1/options.proto\"Z\n\x0eProductCreated\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x12\n\x04\x63ode\x18\x02 \x01(\tR\x04\x63ode:\x15\xaa\xbb\x18\x11\n\x0fproduct.created\"\x95\x01\n\x0cMeterCreated\x12\x19\n\x08meter_id\x18\x01 \x01(\tR\x07meterId\x12\x12\n\x04\x63ode\x18\x02 \x01(\tR\x04\x63ode\x12\x41\n\x0b\x61ggregation\x18\x03 \x01(\x0e\x32\x1f.billing.catalog.v1.AggregationR\x0b\x61ggregation:\x13\xaa\xbb\x18\x0f\n\rmeter.created\"\xf4\x01\n\x0cPriceCreated\x12\x19\n\x08price_id\x18\x01 \x01(\tR\x07priceId\x12\x12\n\x04\x63ode\x18\x02 \x01(\tR\x04\x63ode\x12#\n\rprice_version\x18\x03 \x01(\x05R\x0cpriceVersion\x12\x34\n\x05model\x18\x04 \x01(\x0e\x32\x1e.billing.catalog.v1.PriceModelR\x05model\x12\x1a\n\x08\x63urrency\x18\x05 \x01(\tR\x08\x63urrency\x12)\n\x10other_currencies\x18\x06 \x03(\tR\x0fotherCurrencies:\x13\xaa\xbb\x18\x0f\n\rprice.created\"N\n\x0bPlanCreated\x12\x17\n\x07plan_id\x18\x01 \x01(\tR\x06planId\x12\x12\n\x04\x63ode\x18\x02 \x01(\tR\x04\x63ode:\x12\xaa\xbb\x18\x0e\n\x0cplan.created\"@\n\x0ePlanDeprecated\x12\x17\n\x07plan_id\x18\x01 \x01(\tR\x06planId:\x15\xaa\xbb\x18\x11\n\x0fplan.deprecatedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'billing/catalog/v1/catalog_events.proto\x12\x12\x62illing.catalog.v1\x1a billing/catalog/v1/catalog.proto\x1a billing/options/v1/options.proto\"Z\n\x0eProductCreated\x12\x1d\n\nproduct_id\x18\x01 \x01(\tR\tproductId\x12\x12\n\x04\x63ode\x18\x02 \x01(\tR\x04\x63ode:\x15\xaa\xbb\x18\x11\n\x0fproduct.created\"\x95\x01\n\x0cMeterCreated\x12\x19\n\x08meter_id\x18\x01 \x01(\tR\x07meterId\x12\x12\n\x04\x63ode\x18\x02 \x01(\tR\x04\x63ode\x12\x41\n\x0b\x61ggregation\x18\x03 \x01(\x0e\x32\x1f.billing.catalog.v1.AggregationR\x0b\x61ggregation:\x13\xaa\xbb\x18\x0f\n\rmeter.created\"\xf4\x01\n\x0cPriceCreated\x12\x19\n\x08price_id\x18\x01 \x01(\tR\x07priceId\x12\x12\n\x04\x63ode\x18\x02 \x01(\tR\x04\x63ode\x12#\n\rprice_version\x18\x03 \x01(\x05R\x0cpriceVersion\x12\x34\n\x05model\x18\x04 \x01(\x0e\x32\x1e.billing.catalog.v1.PriceModelR\x05model\x12\x1a\n\x08\x63urrency\x18\x05 \x01(\tR\x08\x63urrency\x12)\n\x10other_currencies\x18\x06 \x03(\tR\x0fotherCurrencies:\x13\xaa\xbb\x18\x0f\n\rprice.created\"N\n\x0bPlanCreated\x12\x17\n\x07plan_id\x18\x01 \x01(\tR\x06planId\x12\x12\n\x04\x63ode\x18\x02 \x01(\tR\x04\x63ode:\x12\xaa\xbb\x18\x0e\n\x0cplan.created\"a\n\x0bPlanUpdated\x12\x17\n\x07plan_id\x18\x01 \x01(\tR\x06planId\x12%\n\x0e\x63hanged_fields\x18\x02 \x03(\tR\rchangedFields:\x12\xaa\xbb\x18\x0e\n\x0cplan.updated\"@\n\x0ePlanDeprecated\x12\x17\n\x07plan_id\x18\x01 \x01(\tR\x06planId:\x15\xaa\xbb\x18\x11\n\x0fplan.deprecatedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRICECREATED']._serialized_options = b'\252\273\030\017\n\rprice.created'
   _globals['_PLANCREATED']._loaded_options = None
   _globals['_PLANCREATED']._serialized_options = b'\252\273\030\016\n\014plan.created'
+  _globals['_PLANUPDATED']._loaded_options = None
+  _globals['_PLANUPDATED']._serialized_options = b'\252\273\030\016\n\014plan.updated'
   _globals['_PLANDEPRECATED']._loaded_options = None
   _globals['_PLANDEPRECATED']._serialized_options = b'\252\273\030\021\n\017plan.deprecated'
   _globals['_PRODUCTCREATED']._serialized_start=131
@@ -51,6 +53,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRICECREATED']._serialized_end=620
   _globals['_PLANCREATED']._serialized_start=622
   _globals['_PLANCREATED']._serialized_end=700
-  _globals['_PLANDEPRECATED']._serialized_start=702
-  _globals['_PLANDEPRECATED']._serialized_end=766
+  _globals['_PLANUPDATED']._serialized_start=702
+  _globals['_PLANUPDATED']._serialized_end=799
+  _globals['_PLANDEPRECATED']._serialized_start=801
+  _globals['_PLANDEPRECATED']._serialized_end=865
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,14 @@ class PlanCreated(_message.Message):
     code: str
     def __init__(self, plan_id: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
 
+class PlanUpdated(_message.Message):
+    __slots__ = ("plan_id", "changed_fields")
+    PLAN_ID_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    plan_id: str
+    changed_fields: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, plan_id: _Optional[str] = ..., changed_fields: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class PlanDeprecated(_message.Message):
     __slots__ = ("plan_id",)
     PLAN_ID_FIELD_NUMBER: _ClassVar[int]

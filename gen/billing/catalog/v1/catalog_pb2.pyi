@@ -252,7 +252,7 @@ class PriceTier(_message.Message):
     def __init__(self, up_to: _Optional[str] = ..., unit_amount: _Optional[str] = ..., flat_amount: _Optional[str] = ..., block_size: _Optional[str] = ..., maximum_amount: _Optional[str] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("id", "tenant_id", "code", "name", "status", "items", "created_at", "version")
+    __slots__ = ("id", "tenant_id", "code", "name", "status", "items", "created_at", "version", "offered")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
@@ -261,6 +261,7 @@ class Plan(_message.Message):
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    OFFERED_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant_id: str
     code: str
@@ -269,7 +270,8 @@ class Plan(_message.Message):
     items: _containers.RepeatedCompositeFieldContainer[PlanItem]
     created_at: _timestamp_pb2.Timestamp
     version: int
-    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[_Union[PlanStatus, str]] = ..., items: _Optional[_Iterable[_Union[PlanItem, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+    offered: bool
+    def __init__(self, id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[_Union[PlanStatus, str]] = ..., items: _Optional[_Iterable[_Union[PlanItem, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., offered: _Optional[bool] = ...) -> None: ...
 
 class PlanItem(_message.Message):
     __slots__ = ("price_id", "quantity")

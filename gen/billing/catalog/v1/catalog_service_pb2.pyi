@@ -220,18 +220,20 @@ class ListPricesResponse(_message.Message):
     def __init__(self, prices: _Optional[_Iterable[_Union[_catalog_pb2.Price, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class CreatePlanRequest(_message.Message):
-    __slots__ = ("tenant_id", "request_id", "code", "name", "items")
+    __slots__ = ("tenant_id", "request_id", "code", "name", "items", "offered")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
+    OFFERED_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     request_id: str
     code: str
     name: str
     items: _containers.RepeatedCompositeFieldContainer[_catalog_pb2.PlanItem]
-    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_catalog_pb2.PlanItem, _Mapping]]] = ...) -> None: ...
+    offered: bool
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_catalog_pb2.PlanItem, _Mapping]]] = ..., offered: _Optional[bool] = ...) -> None: ...
 
 class CreatePlanResponse(_message.Message):
     __slots__ = ("plan",)
@@ -272,6 +274,24 @@ class ListPlansResponse(_message.Message):
     plans: _containers.RepeatedCompositeFieldContainer[_catalog_pb2.Plan]
     next_page_token: str
     def __init__(self, plans: _Optional[_Iterable[_Union[_catalog_pb2.Plan, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class SetPlanOfferedRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "plan_id", "offered")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PLAN_ID_FIELD_NUMBER: _ClassVar[int]
+    OFFERED_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    plan_id: str
+    offered: bool
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., offered: _Optional[bool] = ...) -> None: ...
+
+class SetPlanOfferedResponse(_message.Message):
+    __slots__ = ("plan",)
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    plan: _catalog_pb2.Plan
+    def __init__(self, plan: _Optional[_Union[_catalog_pb2.Plan, _Mapping]] = ...) -> None: ...
 
 class DeprecatePlanRequest(_message.Message):
     __slots__ = ("tenant_id", "request_id", "plan_id")

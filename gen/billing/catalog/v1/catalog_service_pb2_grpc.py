@@ -95,6 +95,11 @@ class CatalogServiceStub:
                 request_serializer=billing_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPlansRequest.SerializeToString,
                 response_deserializer=billing_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPlansResponse.FromString,
                 _registered_method=True)
+        self.SetPlanOffered = channel.unary_unary(
+                '/billing.catalog.v1.CatalogService/SetPlanOffered',
+                request_serializer=billing_dot_catalog_dot_v1_dot_catalog__service__pb2.SetPlanOfferedRequest.SerializeToString,
+                response_deserializer=billing_dot_catalog_dot_v1_dot_catalog__service__pb2.SetPlanOfferedResponse.FromString,
+                _registered_method=True)
         self.DeprecatePlan = channel.unary_unary(
                 '/billing.catalog.v1.CatalogService/DeprecatePlan',
                 request_serializer=billing_dot_catalog_dot_v1_dot_catalog__service__pb2.DeprecatePlanRequest.SerializeToString,
@@ -168,13 +173,22 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPlan(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Consumers and creators see what is offered, and what their account has, or had, a subscription to.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPlans(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """As GetPlan.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPlanOffered(self, request, context):
+        """Whether consumers may subscribe to the plan by themselves from now on. Those who have are not concerned.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -247,6 +261,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ListPlans,
                     request_deserializer=billing_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPlansRequest.FromString,
                     response_serializer=billing_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPlansResponse.SerializeToString,
+            ),
+            'SetPlanOffered': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPlanOffered,
+                    request_deserializer=billing_dot_catalog_dot_v1_dot_catalog__service__pb2.SetPlanOfferedRequest.FromString,
+                    response_serializer=billing_dot_catalog_dot_v1_dot_catalog__service__pb2.SetPlanOfferedResponse.SerializeToString,
             ),
             'DeprecatePlan': grpc.unary_unary_rpc_method_handler(
                     servicer.DeprecatePlan,
@@ -579,6 +598,33 @@ class CatalogService:
             '/billing.catalog.v1.CatalogService/ListPlans',
             billing_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPlansRequest.SerializeToString,
             billing_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPlansResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPlanOffered(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.catalog.v1.CatalogService/SetPlanOffered',
+            billing_dot_catalog_dot_v1_dot_catalog__service__pb2.SetPlanOfferedRequest.SerializeToString,
+            billing_dot_catalog_dot_v1_dot_catalog__service__pb2.SetPlanOfferedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,7 +45,11 @@ class CatalogServiceStub:
     ListPrices: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPricesRequest, _catalog_service_pb2.ListPricesResponse]
     CreatePlan: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreatePlanRequest, _catalog_service_pb2.CreatePlanResponse]
     GetPlan: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetPlanRequest, _catalog_service_pb2.GetPlanResponse]
+    """Consumers and creators see what is offered, and what their account has, or had, a subscription to."""
     ListPlans: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPlansRequest, _catalog_service_pb2.ListPlansResponse]
+    """As GetPlan."""
+    SetPlanOffered: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.SetPlanOfferedRequest, _catalog_service_pb2.SetPlanOfferedResponse]
+    """Whether consumers may subscribe to the plan by themselves from now on. Those who have are not concerned."""
     DeprecatePlan: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeprecatePlanRequest, _catalog_service_pb2.DeprecatePlanResponse]
 
 @_typing.type_check_only
@@ -65,7 +69,11 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     ListPrices: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPricesRequest, _catalog_service_pb2.ListPricesResponse]  # type: ignore[assignment]
     CreatePlan: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreatePlanRequest, _catalog_service_pb2.CreatePlanResponse]  # type: ignore[assignment]
     GetPlan: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetPlanRequest, _catalog_service_pb2.GetPlanResponse]  # type: ignore[assignment]
+    """Consumers and creators see what is offered, and what their account has, or had, a subscription to."""
     ListPlans: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPlansRequest, _catalog_service_pb2.ListPlansResponse]  # type: ignore[assignment]
+    """As GetPlan."""
+    SetPlanOffered: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.SetPlanOfferedRequest, _catalog_service_pb2.SetPlanOfferedResponse]  # type: ignore[assignment]
+    """Whether consumers may subscribe to the plan by themselves from now on. Those who have are not concerned."""
     DeprecatePlan: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeprecatePlanRequest, _catalog_service_pb2.DeprecatePlanResponse]  # type: ignore[assignment]
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -147,14 +155,24 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _catalog_service_pb2.GetPlanRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.GetPlanResponse, _abc.Awaitable[_catalog_service_pb2.GetPlanResponse]]: ...
+    ) -> _typing.Union[_catalog_service_pb2.GetPlanResponse, _abc.Awaitable[_catalog_service_pb2.GetPlanResponse]]:
+        """Consumers and creators see what is offered, and what their account has, or had, a subscription to."""
 
     @_abc_1.abstractmethod
     def ListPlans(
         self,
         request: _catalog_service_pb2.ListPlansRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.ListPlansResponse, _abc.Awaitable[_catalog_service_pb2.ListPlansResponse]]: ...
+    ) -> _typing.Union[_catalog_service_pb2.ListPlansResponse, _abc.Awaitable[_catalog_service_pb2.ListPlansResponse]]:
+        """As GetPlan."""
+
+    @_abc_1.abstractmethod
+    def SetPlanOffered(
+        self,
+        request: _catalog_service_pb2.SetPlanOfferedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.SetPlanOfferedResponse, _abc.Awaitable[_catalog_service_pb2.SetPlanOfferedResponse]]:
+        """Whether consumers may subscribe to the plan by themselves from now on. Those who have are not concerned."""
 
     @_abc_1.abstractmethod
     def DeprecatePlan(

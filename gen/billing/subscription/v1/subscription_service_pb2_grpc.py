@@ -130,7 +130,8 @@ class SubscriptionServiceServicer:
 
     def CancelSubscription(self, request, context):
         """Now, or at the end of the current period. Either way what was used is still billed, also what is reported
-        afterwards. One that is canceled before its first billed period begins has nothing to pay.
+        afterwards. One that is canceled before its first billed period begins has nothing to pay. Consumers do not
+        cancel what has a minimum commitment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,7 +49,8 @@ class SubscriptionServiceStub:
     """Serves again what was served before the pause, from now on."""
     CancelSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.CancelSubscriptionRequest, _subscription_service_pb2.CancelSubscriptionResponse]
     """Now, or at the end of the current period. Either way what was used is still billed, also what is reported
-    afterwards. One that is canceled before its first billed period begins has nothing to pay.
+    afterwards. One that is canceled before its first billed period begins has nothing to pay. Consumers do not
+    cancel what has a minimum commitment.
     """
 
 @_typing.type_check_only
@@ -73,7 +74,8 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     """Serves again what was served before the pause, from now on."""
     CancelSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.CancelSubscriptionRequest, _subscription_service_pb2.CancelSubscriptionResponse]  # type: ignore[assignment]
     """Now, or at the end of the current period. Either way what was used is still billed, also what is reported
-    afterwards. One that is canceled before its first billed period begins has nothing to pay.
+    afterwards. One that is canceled before its first billed period begins has nothing to pay. Consumers do not
+    cancel what has a minimum commitment.
     """
 
 class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -142,7 +144,8 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscription_service_pb2.CancelSubscriptionResponse, _abc.Awaitable[_subscription_service_pb2.CancelSubscriptionResponse]]:
         """Now, or at the end of the current period. Either way what was used is still billed, also what is reported
-        afterwards. One that is canceled before its first billed period begins has nothing to pay.
+        afterwards. One that is canceled before its first billed period begins has nothing to pay. Consumers do not
+        cancel what has a minimum commitment.
         """
 
 def add_SubscriptionServiceServicer_to_server(servicer: SubscriptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

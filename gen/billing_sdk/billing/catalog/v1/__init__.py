@@ -47,6 +47,7 @@ __all__ = (
     "PlanDeprecated",
     "PlanItem",
     "PlanStatus",
+    "PlanUpdated",
     "Price",
     "PriceCell",
     "PriceCreated",
@@ -60,6 +61,8 @@ __all__ = (
     "Product",
     "ProductCreated",
     "QuantityRounding",
+    "SetPlanOfferedRequest",
+    "SetPlanOfferedResponse",
     "SetPriceOverrideRequest",
     "SetPriceOverrideResponse",
 )
@@ -374,6 +377,11 @@ class CreatePlanRequest(betterproto2.Message):
     name: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
 
     items: "list[PlanItem]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    offered: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+    """
+    As SetPlanOffered; not, unless it says so.
+    """
 
 
 default_message_pool.register_message("billing.catalog.v1", "CreatePlanRequest", CreatePlanRequest)
@@ -948,6 +956,11 @@ class Plan(betterproto2.Message):
 
     version: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
 
+    offered: "bool" = betterproto2.field(9, betterproto2.TYPE_BOOL)
+    """
+    Whether consumers may subscribe to it by themselves. Whoever acts for the tenant subscribes them to any plan.
+    """
+
 
 default_message_pool.register_message("billing.catalog.v1", "Plan", Plan)
 
@@ -981,6 +994,16 @@ class PlanItem(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.catalog.v1", "PlanItem", PlanItem)
+
+
+@dataclass(eq=False, repr=False)
+class PlanUpdated(betterproto2.Message):
+    plan_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    changed_fields: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+
+
+default_message_pool.register_message("billing.catalog.v1", "PlanUpdated", PlanUpdated)
 
 
 @dataclass(eq=False, repr=False)
@@ -1352,6 +1375,28 @@ class ProductCreated(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.catalog.v1", "ProductCreated", ProductCreated)
+
+
+@dataclass(eq=False, repr=False)
+class SetPlanOfferedRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    plan_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    offered: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
+
+
+default_message_pool.register_message("billing.catalog.v1", "SetPlanOfferedRequest", SetPlanOfferedRequest)
+
+
+@dataclass(eq=False, repr=False)
+class SetPlanOfferedResponse(betterproto2.Message):
+    plan: "Plan | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("billing.catalog.v1", "SetPlanOfferedResponse", SetPlanOfferedResponse)
 
 
 @dataclass(eq=False, repr=False)

@@ -263,6 +263,12 @@ class ErrorReason(betterproto2.Enum):
     FAILED_PRECONDITION {plan_id}. The plan is deprecated; subscribe to another.
     """
 
+    PLAN_NOT_OFFERED = 137
+    """
+    FAILED_PRECONDITION {plan_id}. Consumers subscribe by themselves to plans that are offered; ask the merchant for
+    another one.
+    """
+
     SUBSCRIPTION_NOT_FOUND = 140
     """
     NOT_FOUND {subscription_id}.
@@ -288,6 +294,12 @@ class ErrorReason(betterproto2.Enum):
     """
     A change takes effect within the current period, after what was invoiced of it, or later while the subscription
     still runs.
+    """
+
+    SUBSCRIPTION_COMMITTED = 146
+    """
+    FAILED_PRECONDITION {subscription_id, minimum_commitment_minor, currency}. The subscription has a minimum
+    commitment, now or ahead, which is not the consumer's to end; ask the merchant.
     """
 
     SUBSCRIPTION_CHANGE_USED = 145
@@ -820,11 +832,13 @@ class ErrorReason(betterproto2.Enum):
             134: "ERROR_REASON_CODE_TAKEN",
             135: "ERROR_REASON_PRICE_INVALID",
             136: "ERROR_REASON_PLAN_DEPRECATED",
+            137: "ERROR_REASON_PLAN_NOT_OFFERED",
             140: "ERROR_REASON_SUBSCRIPTION_NOT_FOUND",
             141: "ERROR_REASON_SUBSCRIPTION_TRANSITION_INVALID",
             142: "ERROR_REASON_SUBSCRIPTION_ITEMS_INVALID",
             143: "ERROR_REASON_SUBSCRIPTION_START_INVALID",
             144: "ERROR_REASON_SUBSCRIPTION_CHANGE_TIME_INVALID",
+            146: "ERROR_REASON_SUBSCRIPTION_COMMITTED",
             145: "ERROR_REASON_SUBSCRIPTION_CHANGE_USED",
             150: "ERROR_REASON_USAGE_KEY_CONFLICT",
             151: "ERROR_REASON_USAGE_TOO_OLD",
@@ -969,11 +983,13 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_CODE_TAKEN": 134,
             "ERROR_REASON_PRICE_INVALID": 135,
             "ERROR_REASON_PLAN_DEPRECATED": 136,
+            "ERROR_REASON_PLAN_NOT_OFFERED": 137,
             "ERROR_REASON_SUBSCRIPTION_NOT_FOUND": 140,
             "ERROR_REASON_SUBSCRIPTION_TRANSITION_INVALID": 141,
             "ERROR_REASON_SUBSCRIPTION_ITEMS_INVALID": 142,
             "ERROR_REASON_SUBSCRIPTION_START_INVALID": 143,
             "ERROR_REASON_SUBSCRIPTION_CHANGE_TIME_INVALID": 144,
+            "ERROR_REASON_SUBSCRIPTION_COMMITTED": 146,
             "ERROR_REASON_SUBSCRIPTION_CHANGE_USED": 145,
             "ERROR_REASON_USAGE_KEY_CONFLICT": 150,
             "ERROR_REASON_USAGE_TOO_OLD": 151,
