@@ -55,6 +55,24 @@ SELECT tenant_id, id || 'x', customer_id, subscription_id, cycle_id || 'x', 'dra
 -- F: an event was handled as another tenant's
 UPDATE campaign_effects SET tenant_id = 'ten_other' WHERE nr = (SELECT min(nr) FROM campaign_effects WHERE resource_id = 'order-1');
 
+-- G: an audit entry is another one
+UPDATE audit_entries SET actor = 'nobody' WHERE id = (SELECT min(id) FROM audit_entries);
+
+-- G: an audit entry is gone, with its seal and all after it
+WITH cut AS (SELECT tenant_id, max(position) AS position FROM audit_seals GROUP BY tenant_id LIMIT 1)
+DELETE FROM audit_seals s USING cut WHERE s.tenant_id = cut.tenant_id AND s.position = cut.position;
+DELETE FROM audit_entries e
+WHERE NOT EXISTS (SELECT FROM audit_seals s WHERE s.tenant_id = e.tenant_id AND s.audit_id = e.id);
+
+-- G: a change was audited twice
+INSERT INTO audit_entries (tenant_id, id, occurred_at, actor, action, request_id, correlation_id, trace_id, ip,
+    user_agent, reason)
+SELECT tenant_id, id || 'x', now(), actor, action, request_id, correlation_id, trace_id, ip, user_agent, reason
+FROM audit_entries LIMIT 1;
+
+-- G: an audit entry is not sealed
+DELETE FROM audit_seals WHERE audit_id = (SELECT max(audit_id) FROM audit_seals);
+
 -- H: an event waits for the dispatcher
 UPDATE outbox_shards SET epoch = 0, xid = 0, seq = 0;
 

@@ -75,6 +75,7 @@ async def test_a_quiet_run_breaks_no_promise_and_shows_every_kind_of_evidence(sc
     assert len(evidence.published) > 50
     assert len(evidence.invoices) > 3
     assert all([evidence.effects, evidence.received, evidence.journals, evidence.usage_records])
+    assert len(evidence.audited) > 50
 
 
 DAMAGE: list[tuple[str, str, str]] = re.findall(
@@ -121,11 +122,22 @@ def _usage_unanswered(journal: Journal, sink: Sink) -> None:
     journal.usage[next(iter(journal.usage))] += 1
 
 
+def _change_unaudited(journal: Journal, sink: Sink) -> None:
+    tenant_id, action, _ = journal.changes[0]
+    journal.changes.append((tenant_id, action, "another"))
+
+
+def _change_unanswered(journal: Journal, sink: Sink) -> None:
+    journal.changes.pop()
+
+
 CLAIMS: list[tuple[str, Callable[[Journal, Sink], None]]] = [
     ("A", _never_logged),
     ("B", _answer_twice),
     ("C", _answers_out_of_order),
     ("F", _wrong_receiver),
+    ("G", _change_unaudited),
+    ("G", _change_unanswered),
     ("I", _not_received),
     ("I", _wrong_signature),
     ("K", _usage_unanswered),

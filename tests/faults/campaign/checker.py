@@ -5,7 +5,7 @@ B  every effect happened once                    H  everything that began has en
 C  effects of one key came in the log's order    I  every webhook arrived validly, or is a dead letter
 D  the ledger balances and agrees with invoices  J  invoices equal the oracle's, numbered without gaps
 E  one invoice per subscription and period       K  usage told = records = totals
-                                                 L  each account says what its records say
+G  each change is audited once, sealed and sound L  each account says what its records say
 """
 
 from collections import Counter, defaultdict
@@ -106,6 +106,14 @@ def tenants_stay_apart(evidence: Evidence) -> Iterator[str]:
             yield f"the receiver of {evidence.webhook_tenant_id} got {event_id} of {owner.get(event_id)}"
 
 
+def changes_are_audited(evidence: Evidence) -> Iterator[str]:
+    told, audited = Counter(evidence.changes), Counter(evidence.audited)
+    for change in told.keys() | audited.keys():
+        if told[change] != audited[change]:
+            yield f"{' '.join(change)}: answered {told[change]} times, audited {audited[change]} times"
+    yield from evidence.audit_findings
+
+
 def all_has_ended(evidence: Evidence) -> Iterator[str]:
     yield from evidence.unfinished
 
@@ -161,6 +169,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("D", ledger_balances),
     ("E", one_invoice_per_period),
     ("F", tenants_stay_apart),
+    ("G", changes_are_audited),
     ("H", all_has_ended),
     ("I", webhooks_arrived),
     ("J", invoices_equal_the_oracle),

@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
+from billing.audit.v1 import audit_service_pb2 as rpc
 
+from corebilling.db.transaction import Transaction
+from corebilling.domains.audit.signing import HeadSigner, TrustedKeys
+from corebilling.domains.audit.verification import Verification
+from corebilling.secrets import Secrets, load_master_key
+from corebilling.values.caller import Caller
 from tests.faults.campaign.load import Journal, Sink
+from tests.support.platform import MASTER_KEY
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,12 @@ class Evidence:
     """(event id, state)"""
     received: Sequence[tuple[str, str, bool]]
     webhook_tenant_id: str
+    changes: Sequence[tuple[str, str, str]]
+    """(tenant id, what was called, request id), as it was answered"""
+    audited: Sequence[tuple[str, str, str]]
+    """The same, as the audit log has it."""
+    audit_findings: Sequence[str]
+    """What is wrong with its chains, in words."""
 
 
 UNFINISHED = """
@@ -85,6 +99,10 @@ UNION ALL
 SELECT 'delivery ' || d.id || ' is pending after ' || d.attempts || ' attempts, due ' || d.next_attempt_at
     || ' ' || d.last_error
 FROM webhook_deliveries d WHERE d.state = 'pending'
+UNION ALL
+SELECT 'audit entry ' || e.id || ' is not sealed'
+FROM audit_entries e
+WHERE NOT EXISTS (SELECT FROM audit_seals s WHERE s.tenant_id = e.tenant_id AND s.audit_id = e.id)
 """
 
 DEAD_LETTERS = """
@@ -223,4 +241,26 @@ async def gather(connection: asyncpg.Connection, journal: Journal, sink: Sink) -
         ],
         received=tuple(sink.received),
         webhook_tenant_id=await connection.fetchval("SELECT min(tenant_id) FROM webhooks"),
+        changes=tuple(journal.changes),
+        audited=[
+            tuple(row)
+            for row in await connection.fetch(
+                "SELECT tenant_id, split_part(action, '/', 2), request_id FROM audit_entries"
+            )
+        ],
+        audit_findings=await _audit_findings(connection),
     )
+
+
+async def _audit_findings(connection: asyncpg.Connection) -> list[str]:
+    """By the platform's own proof: that it sees everything is shown in test_audit_tampering.py."""
+    key = HeadSigner(Secrets(load_master_key(MASTER_KEY, None)).audit_seed).public_key
+    found = []
+    for row in await connection.fetch("SELECT id FROM tenants ORDER BY id"):
+        caller = Caller(row["id"], actor="checker", role="checker", permissions=frozenset())
+        tx = Transaction(connection, caller, "", datetime.now(UTC))  # type: ignore[arg-type] # of no pool
+        verification = Verification(row["id"], TrustedKeys([key]), timedelta(0), None)
+        while not verification.complete:
+            answer = await verification.step(tx, rpc.VerifyAuditLogRequest())
+            found += [f"{row['id']}: {finding}".replace("\n", " ") for finding in answer.findings]
+    return found

@@ -20,7 +20,7 @@ _FAILPOINTS_OF = {
     "router-1": ("handle", "effects", "write"),
     "router-2": ("handle", "effects", "write"),
     "events": ("publish", "cursor", "handle", "effects", "write"),
-    "jobs": ("write",),
+    "jobs": ("write", "seal"),
 }
 assert set().union(*_FAILPOINTS_OF.values()) == set(FAILPOINTS)
 _FAILPOINT_WAIT_S = 3.0

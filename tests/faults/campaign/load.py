@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import grpc
 from aiohttp import web
@@ -36,6 +37,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from corebilling.client import Client
 from corebilling.mapping import timestamp
+from corebilling.values.ids import PLATFORM_TENANT
 
 PUBLISHERS = 8
 MONTH_TENANTS = 2
@@ -71,6 +73,15 @@ class Journal:
     """Quantity accepted, by subscription."""
     invoices: dict[str, list[int]] = field(default_factory=dict)
     """Totals in cents of the months that were closed, by subscription."""
+    changes: list[tuple[str, str, str]] = field(default_factory=list)
+    """(tenant id, what was called, request id) of calls that changed something."""
+
+    async def change(self, tenant_id: str, method: Callable[..., Awaitable[T]], request: Any) -> T:
+        """Insists, and keeps that it was answered."""
+        answer = await insist(method, request)
+        action = request.DESCRIPTOR.name.removesuffix("Request")
+        self.changes.append((tenant_id, action, request.request_id))
+        return answer
 
 
 class Sink:
@@ -134,20 +145,26 @@ class Load:
         self._sink = sink
         self._months: list[Months] = []
         self._publisher: Client | None = None
+        self._publisher_id = ""
         self._numbers: dict[str, int] = {}
 
     async def prepare(self) -> None:
-        tenant_id, self._publisher = await self._tenant("orders", sandbox=False)
-        webhook = await self._publisher.stub(WebhookServiceStub).CreateWebhook(
+        self._publisher_id, self._publisher = await self._tenant("orders", sandbox=False)
+        webhook = await self.journal.change(
+            self._publisher_id,
+            self._publisher.stub(WebhookServiceStub).CreateWebhook,
             webhook_service_pb2.CreateWebhookRequest(
                 request_id="webhook", url=self._sink.url, filters=["order.*"]
-            )
+            ),
         )
         self._sink.secret = webhook.secret
         for number in range(MONTH_TENANTS):
             tenant_id, client = await self._tenant(f"months-{number}", sandbox=True)
-            prices = await _prices(client)
-            subscriptions = [await _subscribe(client, prices, n) for n in range(SUBSCRIPTIONS_PER_TENANT)]
+            change = partial(self.journal.change, tenant_id)
+            prices = await _prices(client, change)
+            subscriptions = [
+                await _subscribe(client, change, prices, n) for n in range(SUBSCRIPTIONS_PER_TENANT)
+            ]
             self._months.append(Months(tenant_id, client, subscriptions))
 
     async def close(self) -> None:
@@ -176,7 +193,7 @@ class Load:
                 resource_id=resource_id,
                 data=data,
             )
-            answer = await insist(stub.PublishEvent, request)
+            answer = await self.journal.change(self._publisher_id, stub.PublishEvent, request)
             self.journal.published.append((answer.event.id, resource_id))
             await asyncio.sleep(self._chance.uniform(0, 0.02))
 
@@ -220,14 +237,15 @@ class Load:
         request = schedule_service_pb2.AdvanceTestClockRequest(
             request_id=f"to {to.isoformat()}", target_at=timestamp(to)
         )
-        await insist(stub.AdvanceTestClock, request)
+        await self.journal.change(months.tenant_id, stub.AdvanceTestClock, request)
         look = schedule_service_pb2.GetTestClockRequest()
         while not (await insist(stub.GetTestClock, look)).clock.ready:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
     async def _tenant(self, slug: str, *, sandbox: bool) -> tuple[str, Client]:
         tenants = self._operator.stub(TenantServiceStub)
-        created = await insist(
+        created = await self.journal.change(
+            PLATFORM_TENANT,
             tenants.CreateTenant,
             tenant_service_pb2.CreateTenantRequest(
                 request_id=slug,
@@ -237,10 +255,12 @@ class Load:
                 clock_time=timestamp(FIRST_MONTH) if sandbox else None,
             ),
         )
-        key = await self._operator.stub(AccessServiceStub).CreateApiKey(
+        key = await self.journal.change(
+            created.tenant.id,
+            self._operator.stub(AccessServiceStub).CreateApiKey,
             access_service_pb2.CreateApiKeyRequest(
                 tenant_id=created.tenant.id, request_id=slug, name=slug, role=api_key_pb2.ROLE_OWNER
-            )
+            ),
         )
         client = Client(self._target, key.secret)
         if sandbox:
@@ -249,22 +269,25 @@ class Load:
         return created.tenant.id, client
 
 
-async def _prices(client: Client) -> list[str]:
+async def _prices(client: Client, change: Callable[..., Awaitable[Any]]) -> list[str]:
     """A monthly fee, and a price per call."""
     catalog = client.stub(CatalogServiceStub)
-    product = await catalog.CreateProduct(
-        catalog_service_pb2.CreateProductRequest(request_id="product", code="api", name="API")
+    product = await change(
+        catalog.CreateProduct,
+        catalog_service_pb2.CreateProductRequest(request_id="product", code="api", name="API"),
     )
-    meter = await catalog.CreateMeter(
+    meter = await change(
+        catalog.CreateMeter,
         catalog_service_pb2.CreateMeterRequest(
             request_id="meter",
             code="calls",
             name="Calls",
             aggregation=catalog_pb2.AGGREGATION_SUM,
             unit="call",
-        )
+        ),
     )
-    fee = await catalog.CreatePrice(
+    fee = await change(
+        catalog.CreatePrice,
         catalog_service_pb2.CreatePriceRequest(
             request_id="fee",
             product_id=product.product.id,
@@ -274,9 +297,10 @@ async def _prices(client: Client) -> list[str]:
             model=catalog_pb2.PRICE_MODEL_FLAT,
             usage=catalog_pb2.PRICE_USAGE_LICENSED,
             unit_amount=str(FEE),
-        )
+        ),
     )
-    calls = await catalog.CreatePrice(
+    calls = await change(
+        catalog.CreatePrice,
         catalog_service_pb2.CreatePriceRequest(
             request_id="calls",
             product_id=product.product.id,
@@ -287,26 +311,30 @@ async def _prices(client: Client) -> list[str]:
             usage=catalog_pb2.PRICE_USAGE_METERED,
             meter_id=meter.meter.id,
             unit_amount=str(UNIT_PRICE),
-        )
+        ),
     )
     return [fee.price.id, calls.price.id]
 
 
-async def _subscribe(client: Client, prices: list[str], number: int) -> str:
-    customer = await client.stub(CustomerServiceStub).CreateCustomer(
+async def _subscribe(
+    client: Client, change: Callable[..., Awaitable[Any]], prices: list[str], number: int
+) -> str:
+    customer = await change(
+        client.stub(CustomerServiceStub).CreateCustomer,
         customer_service_pb2.CreateCustomerRequest(
             request_id=f"customer-{number}",
             currency="USD",
             details=customer_service_pb2.CustomerDetails(name=f"Customer {number}"),
-        )
+        ),
     )
-    created = await client.stub(SubscriptionServiceStub).CreateSubscription(
+    created = await change(
+        client.stub(SubscriptionServiceStub).CreateSubscription,
         subscription_service_pb2.CreateSubscriptionRequest(
             request_id=f"subscription-{number}",
             customer_id=customer.customer.id,
             start_at=timestamp(FIRST_MONTH),
             items=[subscription_service_pb2.NewSubscriptionItem(price_id=price) for price in prices],
-        )
+        ),
     )
     subscription_id: str = created.subscription.id
     return subscription_id

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from billing.event.v1 import event_pb2 as eventv1
+from billing_db import audit as audit_sql
 
 from corebilling.config import Settings
 from corebilling.db.transaction import Transaction
@@ -39,6 +40,7 @@ FAILPOINTS: Mapping[str, tuple[type | Any, str]] = {
     "publish": (Refusals, "publish"),  # dispatcher: before the bus has them, and before the cursor moves
     "cursor": (Dispatcher, "_move_cursors"),
     "handle": (Router, "consume"),  # router: before any effect, and after the commit, before the bus knows
+    "seal": (audit_sql, "move_audit_sealing"),  # scheduler: what is sealed is written, but not committed
     "effects": (IdempotencyTracker, "advance"),  # router: effects and watermark written, not yet committed
 }
 
