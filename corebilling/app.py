@@ -35,11 +35,13 @@ from corebilling.events.leases import ShardLeases
 from corebilling.events.router import Router
 from corebilling.events.tail import Tail
 from corebilling.http import reference
+from corebilling.http.body import Bodies
 from corebilling.http.door import HttpDoor
 from corebilling.http.server import HttpServer
 from corebilling.rpc.accounts import Accounts
 from corebilling.rpc.authentication import Authentication
 from corebilling.rpc.authorization import Authorization
+from corebilling.rpc.call import whose_call
 from corebilling.rpc.concerns import concerns
 from corebilling.rpc.door import Door
 from corebilling.rpc.rate_limit import ProcessRates, RateLimit, Rates
@@ -191,7 +193,7 @@ class App:
                     door_to_http = HttpDoor(
                         server.receivers,
                         policies.cors(settings),
-                        body_timeout_s=settings.http_body_timeout_seconds,
+                        Bodies(policies.body_limits(settings), whose_call),
                     )
 
             http = HttpServer(

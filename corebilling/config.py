@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     http_api: bool | None = None
     # How long the body of a request may take to arrive, and a stream of requests may be silent.
     http_body_timeout_seconds: Seconds = 15
+    # Bodies that are read at once, and how much of them is held until they are there.
+    http_max_bodies: int = Field(1000, ge=1, le=100_000)
+    http_max_held_bytes: int = Field(256 * 1024 * 1024, ge=16 * 1024 * 1024)
     # Whose pages may call from a browser: origins as https://app.example.com, separated by commas; * for any.
     http_cors_origins: str = Field("", pattern=r"^(\*|https?://[^/\s,]+(,https?://[^/\s,]+)*)?$")
     # How long a verified key, and a tenant that exists, is believed in without another look.

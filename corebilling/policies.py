@@ -10,7 +10,9 @@ from corebilling.events.dispatcher import DispatcherPolicy
 from corebilling.events.envelope import SHARDS
 from corebilling.events.router import RouterPolicy
 from corebilling.events.tail import TailPolicy
+from corebilling.http.body import BodyLimits
 from corebilling.http.cors import Cors
+from corebilling.rpc.answer import MAX_MESSAGE_BYTES
 from corebilling.rpc.concerns import CallLimits
 from corebilling.rpc.issuers import Issuer, read_issuers
 from corebilling.rpc.key_attempts import KeyAttempts
@@ -75,6 +77,16 @@ def rate(settings: Settings) -> Rate | None:
     if not settings.rate_limit_rps:
         return None
     return Rate(settings.rate_limit_rps, settings.rate_limit_burst)
+
+
+def body_limits(settings: Settings) -> BodyLimits:
+    return BodyLimits(
+        # As much as a message of gRPC.
+        max_bytes=MAX_MESSAGE_BYTES,
+        timeout_s=settings.http_body_timeout_seconds,
+        max_bodies=settings.http_max_bodies,
+        max_held_bytes=settings.http_max_held_bytes,
+    )
 
 
 def key_attempts(settings: Settings, clock: Clock) -> KeyAttempts | None:

@@ -18,7 +18,7 @@ from corebilling.db.failure import (
     translate_connect,
     unavailable,
 )
-from corebilling.db.transaction import Transaction
+from corebilling.db.transaction import RequestKey, Transaction
 from corebilling.errors import Internal
 from corebilling.values.caller import Caller
 from corebilling.values.clock import Clock
@@ -32,6 +32,11 @@ _CONNECT_TIMEOUT_S = 10.0
 _CLEAN_UP_TIMEOUT_S = 2.0
 
 _JSONB_VERSION = b"\x01"
+
+# The status of the last statement of a message is all that is answered to it: a row stands for a claim.
+_CLAIM = "SELECT FROM claim_request"
+_NEW = " c WHERE c.claimed AND c.request_hash IS NULL"
+_CLAIMED = "SELECT 1"
 
 _EXCESS_PRIVILEGES = """
 SELECT role.rolname, role.rolsuper, role.rolbypassrls,
@@ -143,54 +148,72 @@ class Database:
         self._flush = flush
         self._committed = committed
         self._acquire_timeout_s = acquire_timeout_s
+        # Idle, but not given back: each release costs the pool a task, which is as much as a statement. Given
+        # back is what broke, and what somebody waits for.
+        self._kept: list[PoolConnectionProxy[asyncpg.Record]] = []
+        self._waiting = 0
+        self._closing = False
 
     async def close(self) -> None:
         """Wait a little for connections in use, then close all."""
+        self._closing = True
         try:
             async with asyncio.timeout(_CLEAN_UP_TIMEOUT_S):
+                while self._kept:
+                    await self._give_back(self._kept.pop())
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
 
     @asynccontextmanager
     async def transaction(
-        self, caller: Caller, *, causation_id: str = "", audit_id: str = ""
+        self,
+        caller: Caller,
+        *,
+        causation_id: str = "",
+        audit_id: str = "",
+        request_key: RequestKey | None = None,
     ) -> AsyncIterator[Transaction]:
         """Commits when the block ends, rolls back when it raises or is cancelled.
 
-        With an `audit_id`, the database records what rows become, for the audit entry of that id.
+        With an `audit_id`, the database records what rows become, for the audit entry of that id. A
+        `request_key` is claimed at once: `Transaction.claimed` says whether it was new and free.
 
         Raises BillingError for every failure of the database; OutcomeUnknown if the connection was lost while
         committing.
         """
-        begin = _begin(caller.tenant_id, audit_id)
+        begin = _begin(caller.tenant_id, audit_id, request_key)
         # Written flat: each nested context manager costs as much as a tenth of a round trip.
-        connection = await self._acquire()
+        connection, sound = await self._acquire(), False
         try:
             try:
-                await connection.execute(begin)
-                tx = Transaction(connection, caller, causation_id, self._clock.now())
+                began = await connection.execute(begin)
+                tx = Transaction(
+                    connection, caller, causation_id, self._clock.now(), claimed=began == _CLAIMED
+                )
                 yield tx
                 if self._flush is not None:
                     await self._flush(tx)
             except DRIVER_ERRORS as error:
                 raise translate(error) from error
             await _commit(connection)
+            sound = True
         finally:
-            await self._release(connection)
+            await self._release(connection, sound)
         if self._committed is not None:
             self._committed(tx)
 
     @asynccontextmanager
     async def connection(self) -> "AsyncIterator[PoolConnectionProxy[asyncpg.Record]]":
         """A connection without a transaction or tenant: each statement commits. For queue tables."""
-        connection = await self._acquire()
+        connection, sound = await self._acquire(), False
         try:
             yield connection
+            sound = True
         except DRIVER_ERRORS as error:
             raise translate(error) from error
         finally:
-            await self._release(connection)
+            await self._release(connection, sound)
 
     async def assert_least_privilege(self) -> None:
         """Raises ExcessPrivileges if this role is a superuser, bypasses row-level security or owns tables."""
@@ -204,6 +227,12 @@ class Database:
                 )
 
     async def _acquire(self) -> "PoolConnectionProxy[asyncpg.Record]":
+        while self._kept:
+            connection = self._kept.pop()
+            if _is_open(connection):
+                return connection
+            await self._give_back(connection)
+        self._waiting += 1
         try:
             async with asyncio.timeout(self._acquire_timeout_s):
                 return await self._pool.acquire()
@@ -211,8 +240,16 @@ class Database:
             raise unavailable("all database connections are busy") from None
         except CONNECT_ERRORS as error:
             raise translate_connect(error) from error
+        finally:
+            self._waiting -= 1
 
-    async def _release(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+    async def _release(self, connection: "PoolConnectionProxy[asyncpg.Record]", sound: bool) -> None:
+        if sound and not (self._waiting or self._closing):
+            self._kept.append(connection)
+        else:
+            await self._give_back(connection)
+
+    async def _give_back(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
         # The pool waits for a cancelled statement to end, resets, and closes the connection if that fails or
         # takes too long; it shields itself, so that cancelling us does not stop it half-way.
         # A failure here changes nothing about what the block answered.
@@ -220,13 +257,31 @@ class Database:
             await self._pool.release(connection, timeout=_CLEAN_UP_TIMEOUT_S)
 
 
-def _begin(tenant_id: str, audit_id: str) -> str:
+def _is_open(connection: "PoolConnectionProxy[asyncpg.Record]") -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool learned first that it broke.
+        return False
+
+
+def _begin(tenant_id: str, audit_id: str, request_key: RequestKey | None) -> str:
     if TENANT_ID.fullmatch(tenant_id) is None:
         raise ValueError(f"not a tenant id: {tenant_id!r}")
     # One message: a simple query may hold several statements but no parameters, hence the check above.
     begin = f"BEGIN; SET LOCAL corebilling.tenant_id = '{tenant_id}'"
-    # Of our own making, as the tenant's id was not.
-    return f"{begin}; SET LOCAL corebilling.audit = '{tenant_id} {audit_id}'" if audit_id else begin
+    if audit_id:
+        # Of our own making, as the tenant's id was not.
+        begin += f"; SET LOCAL corebilling.audit = '{tenant_id} {audit_id}'"
+    if request_key is not None:
+        begin += f"; {_CLAIM}('{tenant_id}', {', '.join(map(_literal, request_key))}){_NEW}"
+    return begin
+
+
+def _literal(text: str) -> str:
+    # Of a caller's making: hexadecimal digits quote nothing and end nothing. The collation would be that of
+    # the encoding's name, by which no index is sorted.
+    return f"convert_from('\\x{text.encode().hex()}', 'UTF8') COLLATE \"default\""
 
 
 async def _commit(connection: "PoolConnectionProxy[asyncpg.Record]") -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 
@@ -26,6 +26,15 @@ SEVERAL_CAUSES = "several"
 """In place of a causation id, while events are handled together: each follow-up names its own."""
 
 
+class RequestKey(NamedTuple):
+    """What a caller's request is known by when it is repeated."""
+
+    method: str
+    request_id: str
+    account: str
+    """A digest of the account that the caller is limited to; '' of all others."""
+
+
 class Transaction:
     """One database transaction of one tenant; all its queries see and write that tenant's rows alone.
 
@@ -37,12 +46,14 @@ class Transaction:
         "_connection",
         "caller",
         "causation_id",
+        "claimed",
         "correlation_id",
         "events",
         "now",
         "rehearsed_at",
         "repeats",
         "tenant_id",
+        "written_events",
     )
 
     def __init__(
@@ -51,6 +62,8 @@ class Transaction:
         caller: Caller,
         causation_id: str,
         now: datetime,
+        *,
+        claimed: bool = False,
     ) -> None:
         self._connection = connection
         self.caller = caller
@@ -59,8 +72,12 @@ class Transaction:
         """System time, read once when the transaction opened."""
         self.correlation_id = caller.correlation_id or new_id("cor")
         self.causation_id = causation_id
+        self.claimed = claimed
+        """Whether the request's key was new and is held until the transaction ends."""
         self.events: list[eventv1.Event] = []
         """Appended by the outbox; written just before the commit."""
+        self.written_events = 0
+        """How many of them are written already."""
         self.rehearsed_at: datetime | None = None
         """The tenant's time in a rehearsal of what is to come."""
         self.repeats = False

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 from billing.event.v1 import event_pb2 as eventv1
 from billing_db import outbox as outbox_sql
@@ -71,10 +71,20 @@ def _event_id(actor: str, causation_id: str, subject: str, resource_id: str, ver
 _created_at = lru_cache(maxsize=1)(timestamp)
 
 
+def take(tx: Transaction) -> dict[str, Any]:
+    """The transaction's events as columns, for a statement that writes them among other things.
+
+    None when some are another tenant's: `flush` writes them all then.
+    """
+    events = [] if any(event.tenant_id != tx.tenant_id for event in tx.events) else tx.events
+    tx.written_events = len(events)
+    return _columns(tx.tenant_id, events)
+
+
 async def flush(tx: Transaction) -> None:
     """Writes the transaction's events, one statement per tenant: as a rule there is one."""
     by_tenant: dict[str, list[eventv1.Event]] = {}
-    for event in tx.events:
+    for event in tx.events[tx.written_events :]:
         by_tenant.setdefault(event.tenant_id, []).append(event)
     for tenant_id, events in by_tenant.items():
         await tx.switch_tenant(tenant_id)
@@ -82,25 +92,26 @@ async def flush(tx: Transaction) -> None:
 
 
 async def _insert(tx: Transaction, tenant_id: str, events: Sequence[eventv1.Event]) -> None:
-    metadata = [event.metadata for event in events]
     insert = outbox_sql.insert_new_events if tx.repeats else outbox_sql.insert_events
-    await insert(
-        tx,
-        tenant_id=tenant_id,
-        created_at=tx.now,
-        shards=[shard_of(tenant_id, data.ordering_key) for data in metadata],
-        ids=[event.id for event in events],
-        subjects=[event.subject for event in events],
-        resource_ids=[event.resource_id for event in events],
-        resource_versions=[data.resource_version for data in metadata],
-        ordering_keys=[data.ordering_key for data in metadata],
-        payload_types=[type_name(event) for event in events],
-        payloads=[event.payload.value for event in events],
-        correlation_ids=[data.correlation_id for data in metadata],
-        causation_ids=[data.causation_id for data in metadata],
-        actors=[data.actor for data in metadata],
-        traceparents=[data.traceparent for data in metadata],
-    )
+    await insert(tx, tenant_id=tenant_id, created_at=tx.now, **_columns(tenant_id, events))
+
+
+def _columns(tenant_id: str, events: Sequence[eventv1.Event]) -> dict[str, Any]:
+    metadata = [event.metadata for event in events]
+    return {
+        "shards": [shard_of(tenant_id, data.ordering_key) for data in metadata],
+        "ids": [event.id for event in events],
+        "subjects": [event.subject for event in events],
+        "resource_ids": [event.resource_id for event in events],
+        "resource_versions": [data.resource_version for data in metadata],
+        "ordering_keys": [data.ordering_key for data in metadata],
+        "payload_types": [type_name(event) for event in events],
+        "payloads": [event.payload.value for event in events],
+        "correlation_ids": [data.correlation_id for data in metadata],
+        "causation_ids": [data.causation_id for data in metadata],
+        "actors": [data.actor for data in metadata],
+        "traceparents": [data.traceparent for data in metadata],
+    }
 
 
 def shards_of(tx: Transaction) -> list[int]:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from corebilling.errors import BillingError
+from corebilling.errors import BillingError, NotFound, Unimplemented
 from corebilling.http.rules import Rpc
 from corebilling.http.writing import to_json
 from corebilling.status import status_of
@@ -23,6 +23,8 @@ _FILE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 }
 _UNSAFE_IN_FILE_NAME = re.compile(r'[^\x20-\x7e]|["\\/]')
+
+_MAX_PATH_SHOWN = 200
 
 # As gRPC's statuses are spelled in HTTP everywhere.
 _STATUS: Final = {
@@ -75,6 +77,17 @@ def refuse_with(status: status_pb2.Status, headers: Mapping[str, str]) -> web.Re
     if number == HTTPStatus.UNAUTHORIZED:
         special["WWW-Authenticate"] = 'Bearer realm="corebilling"'
     return _json(status_object(status), number, {**headers, **special})
+
+
+def path_unknown(request: web.Request, headers: Mapping[str, str] | None = None) -> web.Response:
+    path = request.rel_url.raw_path[:_MAX_PATH_SHOWN]
+    return refuse(NotFound("PATH_UNKNOWN", "Nothing is served at this path.", {"path": path}), headers)
+
+
+def verb_not_allowed(allowed: Collection[str], headers: Mapping[str, str] | None = None) -> web.Response:
+    verbs = ", ".join(sorted(allowed))
+    refusal = Unimplemented("VERB_NOT_ALLOWED", f"This path takes {verbs}.", {"allowed": verbs})
+    return refuse(refusal, {**(headers or {}), "Allow": verbs})
 
 
 def status_object(status: status_pb2.Status) -> dict[str, Any]:

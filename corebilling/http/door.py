@@ -1,5 +1,6 @@
 """Every RPC over HTTP, by the paths that its contract declares: the call itself is the one of gRPC."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -7,16 +8,9 @@ from typing import Any, TypeAlias
 import structlog
 from aiohttp import web
 
-from corebilling.errors import (
-    BillingError,
-    Internal,
-    InvalidArgument,
-    NotFound,
-    ResourceExhausted,
-    Unimplemented,
-)
-from corebilling.http.answer import answer, refuse, refuse_with
-from corebilling.http.body import BodyLimits
+from corebilling.errors import BillingError, Internal, InvalidArgument, ResourceExhausted
+from corebilling.http.answer import answer, path_unknown, refuse, refuse_with, verb_not_allowed
+from corebilling.http.body import Bodies
 from corebilling.http.context import CallContext, Refused
 from corebilling.http.cors import Cors
 from corebilling.http.path import Paths, PathUnknown, VerbNotAllowed
@@ -28,11 +22,8 @@ from corebilling.telemetry.traces import request_span
 Receive: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
 """Answers an RPC: with the request's bytes, or what reads them, and the context of its call."""
 
-MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_URL_BYTES = 8 * 1024
 MAX_HEADERS_BYTES = 16 * 1024
-
-_MAX_PATH_SHOWN = 200
 
 _log = structlog.get_logger()
 
@@ -51,9 +42,9 @@ class HttpDoor:
         receivers: By the full names of their methods.
     """
 
-    def __init__(self, receivers: Mapping[str, Receive], cors: Cors, *, body_timeout_s: float) -> None:
+    def __init__(self, receivers: Mapping[str, Receive], cors: Cors, bodies: Bodies) -> None:
         self._cors = cors
-        self._limits = BodyLimits(MAX_BODY_BYTES, body_timeout_s)
+        self._bodies = bodies
         self._paths: Paths[_Target] = Paths()
         for name, receive in receivers.items():
             rpc = rpc_of(name)
@@ -69,10 +60,10 @@ class HttpDoor:
         except BillingError as refusal:
             return refuse(refusal, cors)
         except PathUnknown:
-            return refuse(_path_unknown(request), cors)
+            return path_unknown(request, cors)
         except VerbNotAllowed as error:
             asked = self._cors.preflight(request, error.allowed)
-            return asked or refuse(_verb_not_allowed(error), {**cors, "Allow": str(error)})
+            return asked or verb_not_allowed(error.allowed, cors)
         with request_span(target.rpc.full_name, request.headers.get("traceparent", "")):
             return await self._call(request, target, variables, cors)
 
@@ -82,10 +73,9 @@ class HttpDoor:
         rpc = target.rpc
         stream = ResponseStream(request, rpc, lambda: {**cors, **context.answered_headers})
         context = CallContext(request, stream.send)
-        incoming = Incoming(request, rpc, target.body, variables, self._limits)
+        incoming = Incoming(request, rpc, target.body, variables, self._bodies)
         try:
-            asked = incoming.many() if rpc.client_streaming else incoming.one
-            data = await target.receive(asked, context)
+            data = await _received(target, incoming, context)
             if rpc.server_streaming:
                 return await stream.end()
             return answer(rpc, data, {**cors, **context.answered_headers})
@@ -97,6 +87,13 @@ class HttpDoor:
             # Of what was answered, nothing could be made that HTTP can hold.
             _log.error("answer_faulted", method=rpc.full_name, exc_info=error, **context.answered_headers)
             return refuse(Internal("INTERNAL", "The platform failed on this call."), cors)
+
+
+async def _received(target: _Target, incoming: Incoming, context: CallContext) -> Any:
+    if not target.rpc.client_streaming:
+        return await target.receive(incoming.one, context)
+    async with contextlib.aclosing(incoming.many()) as requests:
+        return await target.receive(requests, context)
 
 
 def _check_size(request: web.Request) -> None:
@@ -111,12 +108,3 @@ def _check_size(request: web.Request) -> None:
         raise ResourceExhausted(
             "HEADERS_TOO_LARGE", "Send fewer or shorter headers.", {"limit_bytes": str(MAX_HEADERS_BYTES)}
         )
-
-
-def _path_unknown(request: web.Request) -> NotFound:
-    path = request.rel_url.raw_path[:_MAX_PATH_SHOWN]
-    return NotFound("PATH_UNKNOWN", "Nothing is served at this path.", {"path": path})
-
-
-def _verb_not_allowed(error: VerbNotAllowed) -> Unimplemented:
-    return Unimplemented("VERB_NOT_ALLOWED", f"This path takes {error}.", {"allowed": str(error)})

@@ -11,7 +11,7 @@ class VerbNotAllowed(Exception):
     """The path takes other verbs: `allowed`."""
 
     def __init__(self, allowed: frozenset[str]) -> None:
-        super().__init__(", ".join(sorted(allowed)))
+        super().__init__()
         self.allowed = allowed
 
 

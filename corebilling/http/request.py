@@ -1,6 +1,7 @@
 """What a call over HTTP asks: its path, query, headers and body, as the message that the RPC takes."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,7 +9,7 @@ from aiohttp import web
 from google.protobuf.message import Message
 
 from corebilling.errors import InvalidArgument
-from corebilling.http.body import JSON, LINES, BodyLimits, check_json, parse_json, read_body, read_lines
+from corebilling.http.body import JSON, LINES, Bodies, check_json, parse_json
 from corebilling.http.query import parse_query, read_query
 from corebilling.http.reading import Problems, read_object
 from corebilling.http.rules import Rpc
@@ -29,46 +30,49 @@ class Incoming:
     rpc: Rpc
     body: str
     variables: Mapping[str, str]
-    limits: BodyLimits
+    bodies: Bodies
 
-    async def one(self) -> bytes:
-        """The request's message in bytes.
+    async def one(self) -> Callable[[], bytes]:
+        """Waits until all is there. What it returns makes the request's message, in bytes.
 
         Raises:
             InvalidArgument: REQUEST_INVALID, MEDIA_TYPE_UNSUPPORTED.
-            ResourceExhausted: BODY_TOO_LARGE.
+            ResourceExhausted: BODY_TOO_LARGE, OVERLOADED, TENANT_OVERLOADED.
             DeadlineExceeded: BODY_TOO_SLOW.
         """
-        message, problems = self.rpc.new_request(), Problems()
         if self.body:
-            await self._read_body(message, problems)
-        elif self.http.can_read_body:
+            return partial(self._message, await self.bodies.whole(self.http))
+        if self.http.can_read_body:
             raise InvalidArgument("REQUEST_INVALID", "Send no body here: all fields go into path and query.")
+        return partial(self._message, b"")
+
+    async def many(self) -> AsyncGenerator[Callable[[], bytes], None]:
+        """The messages of a stream, one a line, each made when it is its turn. Raises like `one`."""
+        check_json(self.http, (*LINES, JSON))
+        number = 0
+        async with contextlib.aclosing(self.bodies.lines(self.http)) as lines:
+            async for line in lines:
+                number += 1
+                yield partial(self._line, line, number)
+
+    def _message(self, body: bytes) -> bytes:
+        message, problems = self.rpc.new_request(), Problems()
+        if body:
+            self._read_body(body, message, problems)
         self._read_rest(message, problems)
         return message.SerializeToString()
 
-    async def many(self) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
-        """The messages of a stream, one a line, each read when it is its turn. Raises like `one`."""
-        check_json(self.http, (*LINES, JSON))
-        number = 0
-        async for line in read_lines(self.http, self.limits):
-            number += 1
-            yield partial(self._line, line, number)
-
-    async def _line(self, line: bytes, number: int) -> bytes:
+    def _line(self, line: bytes, number: int) -> bytes:
         message, problems = self.rpc.new_request(), Problems(f"line {number}")
         read_object(message, parse_json(line), problems)
         self._read_rest(message, problems)
         return message.SerializeToString()
 
-    async def _read_body(self, message: Message, problems: Problems) -> None:
-        data = await read_body(self.http, self.limits)
-        if not data:
-            return
+    def _read_body(self, body: bytes, message: Message, problems: Problems) -> None:
         check_json(self.http, (JSON,))
         target = message if self.body == _WHOLE else getattr(message, self.body)
         target.SetInParent()
-        read_object(target, parse_json(data), problems)
+        read_object(target, parse_json(body), problems)
 
     def _read_rest(self, message: Message, problems: Problems) -> None:
         self._read_query(message, problems)

@@ -10,7 +10,7 @@ from billing_db import access as access_sql
 from billing_db import tenant as tenant_sql
 
 from corebilling.db.pool import Database
-from corebilling.errors import FailedPrecondition, Unauthenticated
+from corebilling.errors import FailedPrecondition, ResourceExhausted, Unauthenticated
 from corebilling.rpc.call import Behaviour, Call, Credential
 from corebilling.rpc.key_attempts import KeyAttempts
 from corebilling.rpc.method import Method
@@ -22,6 +22,8 @@ from corebilling.values.clock import Clock
 
 _BEARER = "bearer "
 _NOTED_EVERY = timedelta(minutes=1)
+_MAX_STRANGERS = 256
+_RETRY_S = 1.0
 
 
 class KeyHasher(Protocol):
@@ -61,6 +63,7 @@ class Authentication:
         self._limited = limited
         self._attempts = attempts
         self._verified = Remembering(self._verify, clock, keep_s)
+        self._strangers = 0
 
     def __call__(self, method: Method, following: Behaviour) -> Behaviour:
         async def answer(request: Any, call: Call) -> Any:
@@ -95,7 +98,7 @@ class Authentication:
 
         Raises:
             Unauthenticated: CREDENTIAL_MISSING, CREDENTIAL_INVALID, TOKEN_INVALID.
-            ResourceExhausted: KEY_ATTEMPTS_LIMITED.
+            ResourceExhausted: KEY_ATTEMPTS_LIMITED, OVERLOADED.
             Unavailable: ISSUER_UNAVAILABLE.
             FailedPrecondition: TENANT_NOT_ACTIVE.
         """
@@ -107,7 +110,7 @@ class Authentication:
             )
         verified = self._verified.known(text)
         if verified is None:
-            verified = await (self._verified.find(text) if is_token(text) else self._find_key(text, call))
+            verified = await self._find(text, call)
         if verified.expires_at is not None and verified.expires_at <= self._clock.now():
             raise _invalid()
         if verified.tenant_status != "active":
@@ -117,6 +120,26 @@ class Authentication:
                 {"tenant_id": verified.credential.tenant_id, "status": verified.tenant_status},
             )
         return verified.credential
+
+    async def _find(self, text: str, call: Call) -> _Verified:
+        """Bounds how many strangers wait, since calls have no place yet; whoever was known before may."""
+        if text in self._verified:
+            return await self._look_up(text, call)
+        if self._strangers >= _MAX_STRANGERS:
+            raise ResourceExhausted(
+                "OVERLOADED",
+                "Too many unknown credentials at once; back off and repeat with the same request id.",
+                {"what": "credentials", "limit": str(_MAX_STRANGERS)},
+                retry_after_s=_RETRY_S,
+            )
+        self._strangers += 1
+        try:
+            return await self._look_up(text, call)
+        finally:
+            self._strangers -= 1
+
+    async def _look_up(self, text: str, call: Call) -> _Verified:
+        return await (self._verified.find(text) if is_token(text) else self._find_key(text, call))
 
     async def _find_key(self, text: str, call: Call) -> _Verified:
         """What was a key a while ago is looked up whatever else fails: it is likely to be one still."""

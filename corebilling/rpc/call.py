@@ -76,3 +76,10 @@ def enter(call: Call) -> None:
 def current() -> Call:
     """The call that the running task answers."""
     return _current.get()
+
+
+def whose_call() -> tuple[str, str | None]:
+    """The tenant, and the account of those limited to one, whose credential the running call came with."""
+    credential = current().credential
+    assert credential is not None, "authentication comes first"
+    return credential.tenant_id, credential.account

@@ -32,17 +32,20 @@ def concerns(
     limits: CallLimits,
     rate_limit: RateLimit | None,
 ) -> tuple[Concern, ...]:
-    """In this order: what costs least and refuses most comes first."""
+    """In this order: what costs least and refuses most comes first.
+
+    A call takes its place when it is known whose it is and that they may ask: strangers take none.
+    """
     of_tenants = (rate_limit.of_tenants,) if rate_limit else ()
     of_operators = (rate_limit.of_operators,) if rate_limit else ()
     return (
         telemetry,
         errors,
         deadline(call_s=limits.deadline_s, stream_s=limits.stream_deadline_s),
-        concurrency_limit(limits.max_calls, limits.max_streams),
         authentication,
         *of_tenants,
         permission,
+        concurrency_limit(limits.max_calls, limits.max_streams),
         serializing,
         parsing,
         authorization,

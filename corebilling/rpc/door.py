@@ -8,8 +8,9 @@ from billing_db import request_key as request_sql
 from google.protobuf.message import Message
 
 from corebilling.db.pool import Database
-from corebilling.db.transaction import Transaction
+from corebilling.db.transaction import RequestKey, Transaction
 from corebilling.errors import Aborted, FailedPrecondition, InvalidArgument
+from corebilling.events import outbox
 from corebilling.rpc.answer import serialized
 from corebilling.rpc.call import Call, Context, current
 from corebilling.values.caller import Caller, ip_address, trace_id
@@ -55,8 +56,8 @@ class Door:
         The ids of those limited to one account are that account's own: they neither meet the tenant's nor
         anybody else's.
 
-        The audit entry, with the request's `reason` if it has one, and the response are written in the same
-        transaction.
+        The audit entry, with the request's `reason` if it has one, the response and the events are written in
+        the same transaction, all in one statement: a round trip is a tenth of a call.
 
         Raises:
             InvalidArgument: REQUEST_ID_REUSED when the id came with other input before.
@@ -69,19 +70,19 @@ class Door:
         assert call.credential is not None, "authentication comes before any servicer"
         account = call.credential.account_digest
         request_hash = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-        request_id: str = request.request_id  # type: ignore[attr-defined] # its policy demands the field
+        # Its policy demands the field.
+        key = RequestKey(call.method.full_name, request.request_id, account)  # type: ignore[attr-defined]
         audit_id = new_id("aud")
-        async with self._database.transaction(caller, audit_id=audit_id) as tx:
-            answered: Response | None = await _answered(tx, call, request_id, account, request_hash)
-            if answered is not None:
-                return answered
+        async with self._database.transaction(caller, audit_id=audit_id, request_key=key) as tx:
+            if not tx.claimed:
+                answered: Response | None = await _answered(tx, call, key, request_hash)
+                if answered is not None:
+                    return answered
             response = await use_case(tx, request)
             await request_sql.record_request(
                 tx,
                 tenant_id=caller.tenant_id,
-                method=call.method.full_name,
-                request_id=request_id,
-                account=account,
+                **key._asdict(),
                 request_hash=request_hash,
                 response=_kept(call, response),
                 customer_id=_customer_id(request, response) if call.method.personal else None,
@@ -93,15 +94,15 @@ class Door:
                 ip=ip_address(caller.peer),
                 user_agent=caller.user_agent,
                 reason=getattr(request, "reason", ""),
+                **outbox.take(tx),
             )
         return response
 
 
-async def _answered(tx: Transaction, call: Call, request_id: str, account: str, request_hash: bytes) -> Any:
-    """The first response, or None when this is the first request; from then on its id is ours."""
-    opened = await request_sql.open_request(
-        tx, tenant_id=tx.tenant_id, method=call.method.full_name, request_id=request_id, account=account
-    )
+async def _answered(tx: Transaction, call: Call, key: RequestKey, request_hash: bytes) -> Any:
+    """The first response, or None when this became the first request; from then on its id is ours."""
+    request_id = key.request_id
+    opened = await request_sql.open_request(tx, tenant_id=tx.tenant_id, **key._asdict())
     if opened.request_hash is not None:
         if opened.response is None:
             raise FailedPrecondition(

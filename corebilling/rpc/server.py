@@ -79,8 +79,8 @@ class RpcServer:
         self.receivers: Mapping[str, Receive] = {
             method.full_name: receive for method, receive in receivers.items()
         }
-        """By full names of methods: what another door calls to have an RPC answered just as here, with the
-        request as `parsing` takes it."""
+        """By full names of methods: what another door calls to have an RPC answered just as here. Its request
+        is what `concurrency_limit` waits for and `parsing` takes."""
         self._server.add_generic_rpc_handlers((_Methods(receivers),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if policy.reflection:

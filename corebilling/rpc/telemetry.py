@@ -10,7 +10,9 @@ from corebilling.rpc.method import Idempotency, Method
 from corebilling.telemetry.metrics import call_observer
 
 # A line for each would take the time that their refusal saves; they are counted.
-_REFUSED_BY_THE_THOUSAND = frozenset({"KEY_ATTEMPTS_LIMITED", "OVERLOADED", "RATE_LIMITED"})
+_REFUSED_BY_THE_THOUSAND = frozenset(
+    {"KEY_ATTEMPTS_LIMITED", "OVERLOADED", "TENANT_OVERLOADED", "RATE_LIMITED"}
+)
 
 _log = structlog.get_logger()
 

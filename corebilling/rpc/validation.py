@@ -1,6 +1,6 @@
 """The shape of requests: bytes that are a message, and a message that keeps its declared rules."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeAlias
 
 import protovalidate
@@ -16,15 +16,15 @@ _validator = protovalidate.Validator()
 # a server that answers nobody else meanwhile.
 _EXPLAINED_BYTES = 4096
 
-Received: TypeAlias = "bytes | Callable[[], Awaitable[bytes]]"
-"""A request as it came in. What still has to be read is read in here, when it is known who calls."""
+Received: TypeAlias = "bytes | Callable[[], bytes]"
+"""A request as it came in. What is no protobuf is made such in here, when the call has its place."""
 
 
 def parsing(method: Method, following: Behaviour) -> Behaviour:
     """Turns bytes into messages: in here, so that a broken one is refused like any other wrong request."""
 
-    async def parse(received: Received) -> Message:
-        data = await received() if callable(received) else received
+    def parse(received: Received) -> Message:
+        data = received() if callable(received) else received
         try:
             return method.request_class.FromString(data)
         except DecodeError:
@@ -35,10 +35,10 @@ def parsing(method: Method, following: Behaviour) -> Behaviour:
 
     async def each(requests: AsyncIterator[Received]) -> AsyncIterator[Message]:
         async for received in requests:
-            yield await parse(received)
+            yield parse(received)
 
     async def answer(request: Any, call: Call) -> Any:
-        return await following(each(request) if method.client_streaming else await parse(request), call)
+        return await following(each(request) if method.client_streaming else parse(request), call)
 
     return answer
 

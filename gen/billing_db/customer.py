@@ -12,11 +12,13 @@ INSERT INTO customers (
     tenant_id, id, external_id, currency, timezone, language, name, company, email, tax_id, address,
     consolidate_invoices, created_at, updated_at
 )
-VALUES (
-    $1, $2, $3, $4, $5,
-    $6, $7, $8, $9, $10, $11,
-    $12, $13, $13
-)
+SELECT
+    t.id, $1::text, $2::text, coalesce($3::text, t.default_currency),
+    coalesce($4::text, t.timezone), $5::text, $6::text,
+    $7::text, $8::text, $9::text, $10::jsonb,
+    $11::boolean, $12::timestamptz, $12::timestamptz
+FROM tenants t
+WHERE t.id = $13
 RETURNING tenant_id, id, external_id, currency, timezone, language, status, name, company, email, tax_id, address, consolidate_invoices, erased_at, created_at, updated_at, version
 """
 
@@ -24,11 +26,10 @@ RETURNING tenant_id, id, external_id, currency, timezone, language, status, name
 async def insert_customer(
     conn: Connection,
     *,
-    tenant_id: str,
     id: str,
     external_id: str | None,
-    currency: str,
-    timezone: str,
+    currency: str | None,
+    timezone: str | None,
     language: str,
     name: str,
     company: str,
@@ -37,10 +38,11 @@ async def insert_customer(
     address: Json | None,
     consolidate_invoices: bool,
     created_at: datetime.datetime,
+    tenant_id: str,
 ) -> Customer:
+    """What is not said is as the tenant has it; no row when there is no such tenant."""
     row = await conn.fetchrow(
         INSERT_CUSTOMER,
-        tenant_id,
         id,
         external_id,
         currency,
@@ -53,6 +55,7 @@ async def insert_customer(
         address,
         consolidate_invoices,
         created_at,
+        tenant_id,
     )
     if row is None:
         raise RowNotFound("insert_customer")

@@ -1,13 +1,16 @@
 -- name: InsertCustomer :one
+-- What is not said is as the tenant has it; no row when there is no such tenant.
 INSERT INTO customers (
     tenant_id, id, external_id, currency, timezone, language, name, company, email, tax_id, address,
     consolidate_invoices, created_at, updated_at
 )
-VALUES (
-    sqlc.arg(tenant_id), sqlc.arg(id), sqlc.narg(external_id), sqlc.arg(currency), sqlc.arg(timezone),
-    sqlc.arg(language), sqlc.arg(name), sqlc.arg(company), sqlc.arg(email), sqlc.arg(tax_id), sqlc.narg(address),
-    sqlc.arg(consolidate_invoices), sqlc.arg(created_at), sqlc.arg(created_at)
-)
+SELECT
+    t.id, sqlc.arg(id)::text, sqlc.narg(external_id)::text, coalesce(sqlc.narg(currency)::text, t.default_currency),
+    coalesce(sqlc.narg(timezone)::text, t.timezone), sqlc.arg(language)::text, sqlc.arg(name)::text,
+    sqlc.arg(company)::text, sqlc.arg(email)::text, sqlc.arg(tax_id)::text, sqlc.narg(address)::jsonb,
+    sqlc.arg(consolidate_invoices)::boolean, sqlc.arg(created_at)::timestamptz, sqlc.arg(created_at)::timestamptz
+FROM tenants t
+WHERE t.id = sqlc.arg(tenant_id)
 RETURNING *;
 
 -- name: FindCustomer :one

@@ -1,6 +1,5 @@
 """What is too large, too slow, or no HTTP as we speak it, is refused in words; nothing is a fault of ours."""
 
-import asyncio
 import gzip
 import random
 from typing import Any
@@ -8,31 +7,11 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.support.http import Http, http_to
+from tests.support.http import Http, head, http_to, spoken
 from tests.support.platform import running_platform
 from tests.support.postgres import TestDatabase
 
 ADA = {"details": {"name": "Ada"}}
-
-
-async def spoken(http: Http, *parts: bytes, after: bytes = b"") -> bytes:
-    """What the server says to these bytes until it closes the connection: the first part, and the others
-    after it has said `after`."""
-    host, port = http.platform.app.http_address.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    async with asyncio.timeout(20):
-        for part in parts:
-            writer.write(part)
-            if after and part is parts[0]:
-                assert await reader.readexactly(len(after)) == after
-        said = await reader.read()
-    writer.close()
-    return said
-
-
-def head(http: Http, *lines: str) -> bytes:
-    first = ["POST /v1/customers HTTP/1.1", "Host: x", f"X-API-Key: {http.platform.tenant_key}"]
-    return "\r\n".join((*first, "Connection: close", *lines, "", "")).encode()
 
 
 async def test_a_body_that_is_too_large_is_refused_whether_its_length_is_said_or_not(http: Http) -> None:

@@ -51,6 +51,20 @@ async def test_same_request_id_returns_the_first_answer_and_has_one_effect(app: 
     assert await count(app, "customers") == 1
 
 
+@pytest.mark.parametrize(
+    "request_id", ["'", "\\", "'); DROP TABLE customers; --", "$1", "%s", "заказ", "订单", "a\nb", "\\x00"]
+)
+async def test_request_id_may_be_any_text(app: App, request_id: str) -> None:
+    first = await customers(app).CreateCustomer(creation(request_id))
+    assert await customers(app).CreateCustomer(creation(request_id)) == first
+    assert await count(app, "customers") == 1
+
+
+async def test_request_id_that_is_no_text_is_refused(app: App) -> None:
+    refusal = await refused(customers(app).CreateCustomer(creation("a\0b")))
+    assert refusal.reason == "REQUEST_INVALID"
+
+
 async def test_naming_the_tenant_or_not_is_the_same_request(app: App) -> None:
     first = await customers(app).CreateCustomer(creation())
     assert await customers(app).CreateCustomer(creation(tenant_id=app.tenant_id)) == first

@@ -1,7 +1,9 @@
 """Wrong API keys: they cost little, drive out no right ones, and their sender is told to wait."""
 
+import asyncio
 from contextlib import nullcontext
 
+import asyncpg
 import pytest
 from aiohttp import ClientSession, TCPConnector
 from billing.access.v1 import access_service_pb2
@@ -12,7 +14,7 @@ from billing.customer.v1 import customer_service_pb2 as rpc
 from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 
 from corebilling.errors import ResourceExhausted
-from corebilling.rpc import remembering
+from corebilling.rpc import authentication, remembering
 from corebilling.rpc.key_attempts import KeyAttempts
 from corebilling.rpc.rate_limit import Rate
 from corebilling.values.api_key import new_api_key
@@ -151,3 +153,30 @@ async def test_whose_attempts_count_together(first: str, second: str, together: 
     await attempts.count(first)
     with pytest.raises(ResourceExhausted) if together else nullcontext():
         attempts.check(second)
+
+
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+async def test_unknown_keys_that_are_looked_up_are_bounded_and_hold_up_none_that_are_known(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "_MAX_STRANGERS", 1)
+    async with running_app(database) as app:
+        await call(app, app.tenant_key)
+        locking = await asyncpg.connect(database.admin_url)
+        await locking.execute("BEGIN; LOCK TABLE api_keys")
+        unknown = asyncio.create_task(call_wrong(app))
+        async with asyncio.timeout(20):
+            while not await database.admin(WAITING):
+                pass
+        refusal = await call_wrong(app)
+        assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+        assert (refusal.facts, refusal.retry_after_s) == ({"what": "credentials", "limit": "1"}, 1.0)
+        await call(app, app.tenant_key)
+        app.clock.advance(seconds=CACHE_S + 1)
+        again = asyncio.create_task(call(app, app.tenant_key))
+        await locking.close()
+        await again
+        assert (await unknown).reason == "CREDENTIAL_INVALID"
+        assert (await call_wrong(app)).reason == "CREDENTIAL_INVALID"

@@ -92,18 +92,46 @@ def waiting_service(servicer: Waiting) -> Any:
 
 async def test_call_beyond_the_limit_is_told_to_come_back(database: TestDatabase) -> None:
     servicer = Waiting()
-    async with running_app(database, extra=waiting_service(servicer), limits=limits(max_calls=2)) as app:
+    async with running_app(database, extra=waiting_service(servicer), limits=limits(max_calls=1)) as app:
+        stub = app.stub(CustomerServiceStub)
+        call = asyncio.ensure_future(stub.GetCustomer(GET))
+        await servicer.arrived.wait()
+        refusal = await refused(stub.GetCustomer(GET))
+        assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+        assert (refusal.facts, refusal.retry_after_s) == ({"what": "calls", "limit": "1"}, 1.0)
+        servicer.released.set()
+        await call
+        await stub.GetCustomer(GET)
+
+
+async def test_one_tenant_does_not_take_all_calls(database: TestDatabase) -> None:
+    servicer = Waiting()
+    async with running_app(database, extra=waiting_service(servicer), limits=limits(max_calls=4)) as app:
+        other = app.stub(CustomerServiceStub, key=await app.new_key(await app.new_tenant("other")))
         stub = app.stub(CustomerServiceStub)
         calls = [asyncio.ensure_future(stub.GetCustomer(GET)) for _ in range(2)]
         while servicer.waiting < 2:
             servicer.arrived.clear()
             await servicer.arrived.wait()
         refusal = await refused(stub.GetCustomer(GET))
-        assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
-        assert (refusal.facts, refusal.retry_after_s) == ({"limit": "2"}, 1.0)
+        assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "TENANT_OVERLOADED")
+        assert (refusal.facts, refusal.retry_after_s) == ({"what": "calls", "limit": "2"}, 1.0)
+        calls.append(asyncio.ensure_future(other.GetCustomer(GET)))
         servicer.released.set()
         await asyncio.gather(*calls)
-        await stub.GetCustomer(GET)
+
+
+async def test_strangers_and_who_may_not_ask_take_no_place(database: TestDatabase) -> None:
+    servicer = Waiting()
+    async with running_app(database, extra=waiting_service(servicer), limits=limits(max_calls=1)) as app:
+        viewer = await app.new_key(app.tenant_id, api_key_pb2.ROLE_VIEWER)
+        call = asyncio.ensure_future(app.stub(CustomerServiceStub).GetCustomer(GET))
+        await servicer.arrived.wait()
+        for key, reason in (("", "CREDENTIAL_MISSING"), (viewer, "PERMISSION_MISSING")):
+            stub = app.stub(CustomerServiceStub, key=key)
+            assert (await refused(stub.CreateCustomer(rpc.CreateCustomerRequest()))).reason == reason
+        servicer.released.set()
+        await call
 
 
 async def test_health_is_answered_while_calls_are_refused_and_the_log_says_so_once(
@@ -111,25 +139,23 @@ async def test_health_is_answered_while_calls_are_refused_and_the_log_says_so_on
 ) -> None:
     servicer = Waiting()
     async with (
-        running_app(database, extra=waiting_service(servicer), limits=limits(max_calls=2)) as app,
+        running_app(database, extra=waiting_service(servicer), limits=limits(max_calls=1)) as app,
         grpc.aio.insecure_channel(app.target) as channel,
     ):
         stub = app.stub(CustomerServiceStub)
         health: Any = HealthStub(channel)
         for _ in range(2):
-            servicer.waiting = 0
+            servicer.arrived.clear()
             servicer.released.clear()
             with capture_logs() as logs:
-                calls = [asyncio.ensure_future(stub.GetCustomer(GET)) for _ in range(2)]
-                while servicer.waiting < 2:
-                    servicer.arrived.clear()
-                    await servicer.arrived.wait()
+                call = asyncio.ensure_future(stub.GetCustomer(GET))
+                await servicer.arrived.wait()
                 for _ in range(3):
                     assert (await refused(stub.GetCustomer(GET))).reason == "OVERLOADED"
                     answer = await health.Check(HealthCheckRequest())
                     assert answer.status == HealthCheckResponse.SERVING
                 servicer.released.set()
-                await asyncio.gather(*calls)
+                await call
             assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == ["overloaded"]
 
 
@@ -176,6 +202,31 @@ async def test_nothing_of_a_request_is_read_for_who_may_not_ask(app: App) -> Non
         call: Any = channel.unary_unary("/billing.customer.v1.CustomerService/CreateCustomer")
         refusal = await refused(call(b"\xff", metadata=(("x-api-key", viewer),)))
     assert refusal.reason == "PERMISSION_MISSING"
+
+
+async def test_one_tenant_does_not_take_all_streams(database: TestDatabase) -> None:
+    silent = Silent()
+    async with running_app(
+        database, extra=lambda _: {"billing.usage.v1.UsageService": silent}, limits=limits(max_calls=2)
+    ) as app:
+        ended = asyncio.Event()
+
+        async def nothing() -> AsyncIterator[usage_service_pb2.StreamUsageRequest]:
+            await ended.wait()
+            for request in list[usage_service_pb2.StreamUsageRequest]():
+                yield request
+
+        stub = app.stub(UsageServiceStub)
+        other = app.stub(UsageServiceStub, key=await app.new_key(await app.new_tenant("other")))
+        streams = [asyncio.ensure_future(stub.StreamUsage(nothing()))]
+        await silent.arrived.wait()
+        refusal = await refused(stub.StreamUsage(nothing()))
+        assert (refusal.reason, refusal.facts) == ("TENANT_OVERLOADED", {"what": "streams", "limit": "1"})
+        silent.arrived.clear()
+        streams.append(asyncio.ensure_future(other.StreamUsage(nothing())))
+        await silent.arrived.wait()
+        ended.set()
+        await asyncio.gather(*streams)
 
 
 async def test_streams_that_say_nothing_do_not_crowd_out_calls(database: TestDatabase) -> None:

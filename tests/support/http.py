@@ -1,5 +1,6 @@
 """Calls over HTTP, as programs without gRPC make them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -92,3 +93,24 @@ async def http_to(platform: Platform) -> AsyncIterator[Http]:
 async def http(platform: Platform) -> AsyncIterator[Http]:
     async with http_to(platform) as opened:
         yield opened
+
+
+async def spoken(http: Http, *parts: bytes, after: bytes = b"") -> bytes:
+    """What the server says to these bytes until it closes the connection: the first part, and the others
+    after it has said `after`."""
+    host, port = http.platform.app.http_address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    async with asyncio.timeout(20):
+        for part in parts:
+            writer.write(part)
+            if after and part is parts[0]:
+                assert await reader.readexactly(len(after)) == after
+        said = await reader.read()
+    writer.close()
+    return said
+
+
+def head(http: Http, *lines: str, key: str = "") -> bytes:
+    """Of a request that creates a customer, with the tenant's key unless it is another."""
+    first = ["POST /v1/customers HTTP/1.1", "Host: x", f"X-API-Key: {key or http.platform.tenant_key}"]
+    return "\r\n".join((*first, "Connection: close", *lines, "", "")).encode()

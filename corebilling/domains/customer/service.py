@@ -12,11 +12,10 @@ from billing_db.models import Customer
 from google.protobuf.json_format import MessageToDict
 
 from corebilling.db.failure import refuse_on
-from corebilling.db.tenant import tenant_profile
 from corebilling.db.transaction import Transaction
 from corebilling.domains.customer.model import check_erasable, decide_changed_fields
 from corebilling.domains.customer.rows import find_customer, find_present_customer
-from corebilling.errors import Aborted, AlreadyExists
+from corebilling.errors import Aborted, AlreadyExists, NotFound
 from corebilling.events import outbox
 from corebilling.mapping import enum_text, to_message
 from corebilling.values.currency import check_currency
@@ -49,10 +48,7 @@ class CustomerService:
     async def _new(
         self, tx: Transaction, request: rpc.CreateCustomerRequest | rpc.RegisterCustomerRequest
     ) -> Customer:
-        tenant = await tenant_profile(tx)
         details = request.details
-        currency = check_currency(request.currency or tenant.default_currency)
-        timezone = time_zone(details.timezone or tenant.timezone).key
         taken = AlreadyExists(
             "CUSTOMER_EXTERNAL_ID_TAKEN",
             "A customer with this external id exists; find it with ListCustomers.",
@@ -64,8 +60,8 @@ class CustomerService:
                 tenant_id=tx.tenant_id,
                 id=new_id("cus"),
                 external_id=request.external_id or None,
-                currency=currency,
-                timezone=timezone,
+                currency=check_currency(request.currency) if request.currency else None,
+                timezone=time_zone(details.timezone).key if details.timezone else None,
                 language=enum_text(language_pb2.Language, details.language),
                 name=details.name,
                 company=details.company,
@@ -75,7 +71,9 @@ class CustomerService:
                 consolidate_invoices=details.consolidate_invoices,
                 created_at=tx.now,
             )
-        _announce(tx, customer, events.CustomerCreated(customer_id=customer.id, currency=currency))
+        if customer is None:
+            raise NotFound("TENANT_NOT_FOUND", "There is no such tenant.", {"tenant_id": tx.tenant_id})
+        _announce(tx, customer, events.CustomerCreated(customer_id=customer.id, currency=customer.currency))
         return customer
 
     async def get_customer(self, tx: Transaction, request: rpc.GetCustomerRequest) -> rpc.GetCustomerResponse:

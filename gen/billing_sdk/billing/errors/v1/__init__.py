@@ -87,7 +87,14 @@ class ErrorReason(betterproto2.Enum):
 
     OVERLOADED = 13
     """
-    RESOURCE_EXHAUSTED {limit}, with RetryInfo. Too many calls at once; back off.
+    RESOURCE_EXHAUSTED {what, limit}, with RetryInfo. Too many calls, streams, bodies or unknown credentials
+    at once; back off.
+    """
+
+    TENANT_OVERLOADED = 22
+    """
+    RESOURCE_EXHAUSTED {what, limit}, with RetryInfo. The tenant, or your account, has as many calls, streams or bodies
+    under way as it leaves free for others: `limit`, for now. Back off.
     """
 
     DATABASE_UNAVAILABLE = 14
@@ -799,6 +806,7 @@ class ErrorReason(betterproto2.Enum):
             11: "ERROR_REASON_UPDATE_MASK_INVALID",
             12: "ERROR_REASON_DEADLINE_EXCEEDED",
             13: "ERROR_REASON_OVERLOADED",
+            22: "ERROR_REASON_TENANT_OVERLOADED",
             14: "ERROR_REASON_DATABASE_UNAVAILABLE",
             15: "ERROR_REASON_OUTCOME_UNKNOWN",
             16: "ERROR_REASON_CONFLICT",
@@ -950,6 +958,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_UPDATE_MASK_INVALID": 11,
             "ERROR_REASON_DEADLINE_EXCEEDED": 12,
             "ERROR_REASON_OVERLOADED": 13,
+            "ERROR_REASON_TENANT_OVERLOADED": 22,
             "ERROR_REASON_DATABASE_UNAVAILABLE": 14,
             "ERROR_REASON_OUTCOME_UNKNOWN": 15,
             "ERROR_REASON_CONFLICT": 16,
