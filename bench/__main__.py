@@ -12,6 +12,7 @@ import asyncpg
 import uvloop
 
 from bench import (
+    access,
     billing_growth,
     billing_run,
     bus,
@@ -65,6 +66,7 @@ def benches(long: bool) -> dict[str, Callable[[NewDatabase], Awaitable[list[Row]
         "history": partial(history.measure, long=long),
         "usage": partial(usage.measure, filled=long),
         "rpc": rpc.measure,
+        "access": access.measure,
         "overload": overload.measure,
         "entitlement": entitlement.measure,
         "billing_run": partial(billing_run.measure, long=long),

@@ -47,8 +47,7 @@ def show(rows: Sequence[Row]) -> None:
             row.path,
             row.baseline,
             f"[{colour}]{row.value:.2f}{unit}[/{colour}]",
-            f"{row.must:g}{unit}",
-            f"{row.goal:g}{unit}",
+            *(f"{bound:g}{unit}" if bound else "-" for bound in (row.must, row.goal)),
             row.detail,
         )
     console.print(table)

@@ -288,7 +288,9 @@ async def list_heads_at(conn: Connection, *, tenant_id: str, counts: Sequence[in
 LIST_SEALING_STATES: Final = """-- name: ListSealingStates :many
 SELECT
     e.id, e.occurred_at,
-    EXISTS (SELECT FROM audit_seals s WHERE s.tenant_id = e.tenant_id AND s.audit_id = e.id)::boolean AS sealed,
+    -- No EXISTS, for which all seals of the tenant would be read each time.
+    ((SELECT s.position FROM audit_seals s WHERE s.tenant_id = e.tenant_id AND s.audit_id = e.id) IS NOT NULL)::boolean
+        AS sealed,
     coalesce(
         (e.epoch, e.xid, e.seq) < (
             SELECT n.epoch, n.xid, n.seq

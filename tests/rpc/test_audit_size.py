@@ -11,6 +11,7 @@ from corebilling.commands.audit_file import Unreadable, prove, write_record
 from corebilling.rpc.answer import MAX_MESSAGE_BYTES
 from tests.rpc.test_audit import export, verdict
 from tests.rpc.test_audit_sealing import INSERT
+from tests.scenarios.test_audit_commands import audit
 from tests.support.catalog import new_customer
 from tests.support.platform import Platform
 
@@ -83,3 +84,10 @@ async def test_an_export_holds_it_whole_and_is_proven(platform: Platform, tmp_pa
     assert faults([*records[:at], forged, *records[at:]]) == {"edited"}
     with pytest.raises(Unreadable):
         faults([records[0], forged, *records[1:]])
+
+
+@pytest.mark.usefixtures("large")
+async def test_the_command_says_that_there_are_more_changes(platform: Platform) -> None:
+    shown = await audit(platform, "list", "--changes")
+    (more,) = [line for line in shown.splitlines() if "more changes" in line]
+    assert more.startswith(LARGE)
