@@ -329,6 +329,7 @@ async def _a_disabled_webhook(world: World) -> Fields:
 
 @hint("RedeliverWebhook", "DiscardWebhookDeadLetter")
 async def _a_dead_delivery(world: World) -> Fields:
+    assert world.dead_deliveries, "each was delivered again, or discarded"
     return {"delivery_id": world.dead_deliveries.pop(0)}
 
 
