@@ -1,6 +1,7 @@
 """The body of a request, within its bounds: whole, or line by line."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from corebilling.room import Room
 
 JSON = "application/json"
 LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+# What stands before a line counts for nothing, be it thousands of empty lines.
+_EMPTY_LINES = re.compile(rb"\n\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +72,24 @@ class Bodies:
         """The lines that are not empty, as they come in. To be closed, since it holds what it read.
 
         Raises:
-            ResourceExhausted: BODY_TOO_LARGE, of a line; OVERLOADED, TENANT_OVERLOADED.
+            ResourceExhausted: BODY_TOO_LARGE, of a line with the empty ones before it; OVERLOADED,
+                TENANT_OVERLOADED.
             DeadlineExceeded: BODY_TOO_SLOW, when nothing came for too long.
         """
         held = _Held(self._held, self._whose(), self._limits)
+        empty = 0
         try:
             await _invite(request)
             while part := await self._next_part(request):
-                *ends, begun = part.split(b"\n")
+                filled = _EMPTY_LINES.sub(b"\n", part)
+                empty += len(part) - len(filled)
+                if empty > self._limits.max_bytes:
+                    raise _too_large(self._limits)
+                *ends, begun = filled.split(b"\n")
                 for end in ends:
                     held.add(end)
                     if line := held.release().strip():
+                        empty = 0
                         yield line
                 held.add(begun)
             if line := held.release().strip():
@@ -119,6 +129,11 @@ class _Held:
             self._room.give_back(*self._whose, len(content))
             self._content.clear()
         return content
+
+
+def framing_is_faulty(request: web.BaseRequest) -> bool:
+    """Two could read differently where the body ends: HTTP/1.0 has no Transfer-Encoding (RFC 9112, 6.1)."""
+    return request.version < HttpVersion11 and "Transfer-Encoding" in request.headers
 
 
 def check_json(request: web.Request, kinds: tuple[str, ...]) -> None:

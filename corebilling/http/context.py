@@ -25,6 +25,9 @@ class CallContext:
 
     def __init__(self, request: web.Request, write: Callable[[bytes], Awaitable[None]]) -> None:
         self._request = request
+        # Now: who has hung up has no address any more.
+        transport = request.transport
+        self._address = transport.get_extra_info("peername") if transport is not None else None
         self.write = write
         self._trailing: dict[str, str | bytes] = {}
 
@@ -56,8 +59,7 @@ class CallContext:
 
     def peer(self) -> str:
         """As gRPC spells addresses: ipv4:192.0.2.1:5000."""
-        address = self._request.transport.get_extra_info("peername") if self._request.transport else None
-        if not address:
+        if not self._address:
             return ""
-        host, port = address[0], address[1]
+        host, port = self._address[0], self._address[1]
         return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"

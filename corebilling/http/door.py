@@ -10,7 +10,7 @@ from aiohttp import web
 
 from corebilling.errors import BillingError, Internal, InvalidArgument, ResourceExhausted
 from corebilling.http.answer import answer, path_unknown, refuse, refuse_with, verb_not_allowed
-from corebilling.http.body import Bodies
+from corebilling.http.body import Bodies, framing_is_faulty
 from corebilling.http.context import CallContext, Refused
 from corebilling.http.cors import Cors
 from corebilling.http.path import Paths, PathUnknown, VerbNotAllowed
@@ -55,7 +55,7 @@ class HttpDoor:
         """Answers any request."""
         cors = self._cors.headers(request)
         try:
-            _check_size(request)
+            _check_form(request)
             target, variables = self._paths.find(request.method, request.rel_url.raw_path)
         except BillingError as refusal:
             return refuse(refusal, cors)
@@ -96,8 +96,12 @@ async def _received(target: _Target, incoming: Incoming, context: CallContext) -
         return await target.receive(requests, context)
 
 
-def _check_size(request: web.Request) -> None:
-    """Raises InvalidArgument (URL_TOO_LONG), ResourceExhausted (HEADERS_TOO_LARGE)."""
+def _check_form(request: web.Request) -> None:
+    """Raises InvalidArgument (REQUEST_INVALID, URL_TOO_LONG), ResourceExhausted (HEADERS_TOO_LARGE)."""
+    if framing_is_faulty(request):
+        raise InvalidArgument(
+            "REQUEST_INVALID", "HTTP/1.0 has no Transfer-Encoding: send Content-Length, or HTTP/1.1."
+        )
     if len(request.raw_path) > MAX_URL_BYTES:
         raise InvalidArgument(
             "URL_TOO_LONG",

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -11,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from corebilling.errors import BillingError, Internal, InvalidArgument
 from corebilling.http.answer import path_unknown, refuse, verb_not_allowed
+from corebilling.http.body import framing_is_faulty
 from corebilling.http.door import HttpDoor
 from corebilling.telemetry.metrics import CONTENT_TYPE, exposition
 
@@ -19,6 +21,8 @@ _MAX_LINE_BYTES = 64 * 1024
 # What is taken of a body, twice over, before anybody reads it.
 _READ_AHEAD_BYTES = 64 * 1024
 _KEEP_ALIVE_S = 75
+# Who takes nothing of an answer for so long is let go.
+_UNREAD_S = 60
 _BACKLOG = 128
 _PAGE_VERBS = ("GET", "HEAD")
 # How long a body is taken that nobody reads any more: so that its sender sees why.
@@ -110,6 +114,7 @@ class HttpServer:
         except OSError as error:
             await self.stop()
             raise AddressUnavailable(f"cannot listen on {self._host}:{self._port}: {error}") from error
+        _let_go_of_the_deaf(self._listening)
         port: int = self._listening.sockets[0].getsockname()[1]
         return port
 
@@ -160,13 +165,23 @@ class HttpServer:
         return web.json_response({"status": "ready"})
 
 
+def _let_go_of_the_deaf(listening: asyncio.Server) -> None:
+    """Has the kernel end connections, which inherit this, whose other side takes nothing; only Linux can."""
+    if not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return
+    for opened in listening.sockets:
+        # A copy, which is the same to the kernel: uvloop's own sockets take no options.
+        with socket.fromfd(opened.fileno(), opened.family, opened.type) as copy:
+            copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(_UNREAD_S * 1000))
+
+
 async def _expected(_: web.Request) -> None:
     """Who asks whether to send a body is told by who reads it. Nothing else can be expected, nor need be."""
 
 
 async def _prepare(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_SERVER)
-    if not request.content.is_eof():
+    if not request.content.is_eof() or framing_is_faulty(request):
         # Nobody reads the rest of this body, and what follows on the connection could not be told from it.
         response.force_close()
         response.headers["Connection"] = "close"

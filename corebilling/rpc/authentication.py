@@ -1,5 +1,6 @@
 """Who calls: the API key or token in the metadata, verified against the database every few seconds."""
 
+import asyncio
 import hmac
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Authentication:
         self._limited = limited
         self._attempts = attempts
         self._verified = Remembering(self._verify, clock, keep_s)
-        self._strangers = 0
+        self._strangers: set[asyncio.Task[_Verified]] = set()
 
     def __call__(self, method: Method, following: Behaviour) -> Behaviour:
         async def answer(request: Any, call: Call) -> Any:
@@ -110,7 +111,7 @@ class Authentication:
             )
         verified = self._verified.known(text)
         if verified is None:
-            verified = await self._find(text, call)
+            verified = await self._find(text, call.context.peer())
         if verified.expires_at is not None and verified.expires_at <= self._clock.now():
             raise _invalid()
         if verified.tenant_status != "active":
@@ -121,38 +122,46 @@ class Authentication:
             )
         return verified.credential
 
-    async def _find(self, text: str, call: Call) -> _Verified:
-        """Bounds how many strangers wait, since calls have no place yet; whoever was known before may."""
-        if text in self._verified:
-            return await self._look_up(text, call)
-        if self._strangers >= _MAX_STRANGERS:
+    async def _find(self, text: str, peer: str) -> _Verified:
+        """Looks up to the end, whether or not the caller waits: those who hang up are bounded and counted too.
+
+        The call may be over before, and gRPC breaks down when it is asked then who called.
+        """
+        if not is_token(text) and api_key_id(text) is None:
+            raise _invalid()
+        stranger = text not in self._verified
+        if stranger:
+            self._check_stranger(text, peer)
+        looking = asyncio.create_task(self._look_up(text, peer))
+        if stranger:
+            self._strangers.add(looking)
+            looking.add_done_callback(self._strangers.discard)
+        looking.add_done_callback(_heed)
+        return await asyncio.shield(looking)
+
+    def _check_stranger(self, text: str, peer: str) -> None:
+        """Bounds how many wait, since calls have no place yet, and how many fail.
+
+        What was known a while ago is looked up whatever else fails: it is likely to be right still.
+        """
+        if len(self._strangers) >= _MAX_STRANGERS:
             raise ResourceExhausted(
                 "OVERLOADED",
                 "Too many unknown credentials at once; back off and repeat with the same request id.",
                 {"what": "credentials", "limit": str(_MAX_STRANGERS)},
                 retry_after_s=_RETRY_S,
             )
-        self._strangers += 1
-        try:
-            return await self._look_up(text, call)
-        finally:
-            self._strangers -= 1
+        if self._attempts is not None and not is_token(text):
+            self._attempts.check(peer)
 
-    async def _look_up(self, text: str, call: Call) -> _Verified:
-        return await (self._verified.find(text) if is_token(text) else self._find_key(text, call))
-
-    async def _find_key(self, text: str, call: Call) -> _Verified:
-        """What was a key a while ago is looked up whatever else fails: it is likely to be one still."""
-        if api_key_id(text) is None:
-            raise _invalid()
-        if self._attempts is not None and text not in self._verified:
-            self._attempts.check(call.context.peer())
+    async def _look_up(self, text: str, peer: str) -> _Verified:
         try:
             return await self._verified.find(text)
         except Unauthenticated:
-            self._verified.forget(text)
-            if self._attempts is not None:
-                await self._attempts.count(call.context.peer())
+            if not is_token(text):
+                self._verified.forget(text)
+                if self._attempts is not None:
+                    await self._attempts.count(peer)
             raise
 
     async def _verify(self, text: str) -> _Verified:
@@ -199,11 +208,31 @@ class Authentication:
 
 
 def _text(header: Callable[[str], str | bytes | None]) -> str:
-    bearer = header("authorization")
-    if isinstance(bearer, str) and bearer[: len(_BEARER)].lower() == _BEARER:
-        return bearer[len(_BEARER) :].strip()
-    key = header("x-api-key")
-    return key if isinstance(key, str) else ""
+    """'' when there is none. A proxy that checks another one than counts would take them for another tenant.
+
+    Raises Unauthenticated (CREDENTIAL_INVALID) when there are several.
+    """
+    authorization, key = header("authorization"), header("x-api-key")
+    if authorization is None and isinstance(key, str) and "," not in key:
+        return key
+    credentials: set[str] = set()
+    if isinstance(authorization, str):
+        said = (one.strip() for one in authorization.split(","))
+        credentials.update(
+            one[len(_BEARER) :].strip() for one in said if one[: len(_BEARER)].lower() == _BEARER
+        )
+    if isinstance(key, str):
+        credentials.update(one.strip() for one in key.split(","))
+    credentials.discard("")
+    if len(credentials) > 1:
+        raise Unauthenticated("CREDENTIAL_INVALID", "More than one credential came with the call; send one.")
+    return credentials.pop() if credentials else ""
+
+
+def _heed(looking: "asyncio.Task[_Verified]") -> None:
+    """Nobody may be left to hear how it failed, and asyncio would complain of that."""
+    if not looking.cancelled():
+        looking.exception()
 
 
 def _invalid() -> Unauthenticated:

@@ -193,7 +193,7 @@ def _received(method: Method, behaviour: Behaviour) -> Receive:
     """What a door calls: makes the Call, and tells the client its correlation id."""
 
     async def receive(request: Any, context: Context) -> Any:
-        headers = dict(context.invocation_metadata() or ())
+        headers = _headers(context.invocation_metadata() or ())
         correlation_id = _matching(_CORRELATION_ID, headers.get(CORRELATION_HEADER)) or new_id("cor")
         traceparent = running_traceparent() or _matching(_TRACEPARENT, headers.get("traceparent"))
         call = Call(method, context, headers, correlation_id, traceparent, context.write)
@@ -203,6 +203,18 @@ def _received(method: Method, behaviour: Behaviour) -> Receive:
         return await behaviour(request, call)
 
     return receive
+
+
+def _headers(metadata: Sequence[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
+    """What comes twice under one name is joined, as HTTP joins it: whoever reads it sees that it did."""
+    headers = dict(metadata)
+    if len(headers) != len(metadata):
+        headers.clear()
+        for name, value in metadata:
+            earlier = headers.get(name)
+            joined = isinstance(earlier, str) and isinstance(value, str)
+            headers[name] = f"{earlier}, {value}" if joined else value
+    return headers
 
 
 def _matching(pattern: re.Pattern[str], value: object) -> str:

@@ -1,9 +1,15 @@
 """HTTP itself: what is none, verbs that a page does not take, and what says how long a body is."""
 
+import asyncio
+import socket
+
 import aiohttp
 import orjson
 import pytest
+import uvloop
+from aiohttp import web
 
+from corebilling.http import server as server_module
 from corebilling.http.server import HttpServer
 from tests.support.http import Http, head, refusal_in, spoken
 
@@ -55,6 +61,17 @@ async def test_a_body_has_one_length(http: Http) -> None:
     assert said.startswith(b"HTTP/1.1 201 ")
 
 
+async def test_http_1_0_has_no_body_in_chunks(http: Http) -> None:
+    """Two could read differently where it ends; so nothing more is read there."""
+    chunked = (b"Connection: close", b"Connection: keep-alive\r\nTransfer-Encoding: chunked")
+    create = head(http, JSON, "Idempotency-Key: a").replace(*chunked).replace(b"HTTP/1.1", b"HTTP/1.0")
+    said = await spoken(http, create + b"1c\r\n" + ADA + b"\r\n0\r\n\r\n" + create)
+    assert refused(said) == (400, "REQUEST_INVALID")
+    assert said.count(b"HTTP/1.0 400 ") == 1
+    page = b"GET /health HTTP/1.0\r\n" + chunked[1] + b"\r\n\r\n0\r\n\r\n"
+    assert (await spoken(http, page + page)).count(b"HTTP/1.0 200 ") == 1
+
+
 async def test_who_asks_before_sending_is_told_when_the_body_is_read(http: Http) -> None:
     asking = head(http, JSON, "Content-Length: 28", "Expect: 100-continue", "Idempotency-Key: a")
     said = await spoken(http, asking, ADA, after=b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -102,3 +119,36 @@ async def test_without_the_api_all_but_pages_is_unknown() -> None:
                 assert response.status == 200
     finally:
         await server.stop()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux lets go of them")
+def test_who_does_not_read_the_answer_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_UNREAD_S", 0.2)
+
+    async def ready() -> str:
+        return ""
+
+    async def ask_and_read_nothing() -> None:
+        gone = asyncio.Event()
+
+        async def endless(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            try:
+                while True:
+                    await response.write(b"x" * 65_536)
+            finally:
+                gone.set()
+
+        server = HttpServer("127.0.0.1", 0, ready, [web.get("/endless", endless)], stop_grace_s=0.1)
+        port = await server.start()
+        try:
+            with socket.create_connection(("127.0.0.1", port)) as deaf:
+                deaf.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+                async with asyncio.timeout(20):
+                    await gone.wait()
+        finally:
+            await server.stop()
+
+    # As in production: its sockets are not those of asyncio.
+    uvloop.run(ask_and_read_nothing())

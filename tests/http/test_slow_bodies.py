@@ -147,10 +147,10 @@ async def test_a_stream_that_breaks_off_within_a_line_holds_nothing_of_it(databa
 
 
 class _Dripping(StreamReader):
-    """Sixteen bytes at a time."""
+    """So many bytes at a time."""
 
-    def __init__(self, content: bytes) -> None:
-        self._parts = [content[at : at + 16] for at in range(0, len(content), 16)][::-1]
+    def __init__(self, content: bytes, size: int) -> None:
+        self._parts = [content[at : at + size] for at in range(0, len(content), size)][::-1]
 
     async def readany(self) -> bytes:
         return self._parts.pop() if self._parts else b""
@@ -160,8 +160,8 @@ def bodies(max_held_bytes: int = 16 * MIB) -> Bodies:
     return Bodies(BodyLimits(4 * MIB, 15, 10, max_held_bytes), lambda: ("ten_1", None))
 
 
-async def lines_of(content: bytes, reader: Bodies) -> list[bytes]:
-    request = make_mocked_request("POST", "/", payload=_Dripping(content))
+async def lines_of(content: bytes, reader: Bodies, size: int = 16) -> list[bytes]:
+    request = make_mocked_request("POST", "/", payload=_Dripping(content, size))
     return [line async for line in reader.lines(request)]
 
 
@@ -178,3 +178,20 @@ async def test_lines_that_are_not_there_yet_are_held_like_bodies() -> None:
     with pytest.raises(ResourceExhausted) as caught:
         await lines_of(b"x" * 40, bodies(32))
     assert caught.value.reason == "TENANT_OVERLOADED"
+
+
+async def test_empty_lines_are_skipped_together_and_not_without_end() -> None:
+    """One by one, they took all the time that the process has: 5 MiB of them take seconds to send."""
+    many = b"\n \r\n\n" * (3 * MIB // 5)
+    started = time.process_time()
+    assert await lines_of((many + b"{}\n") * 2, bodies(), 64 * 1024) == [b"{}"] * 2
+    with pytest.raises(ResourceExhausted) as caught:
+        await lines_of(b"\n" * 5 * MIB, bodies(), 64 * 1024)
+    assert caught.value.reason == "BODY_TOO_LARGE"
+    assert time.process_time() - started < 0.5
+
+
+async def test_where_a_part_ends_changes_no_line() -> None:
+    said = b" \n\r\n{1}  \r\n\n \n {2} 2\n\t\n\v{3}\n\n"
+    for size in range(1, len(said) + 1):
+        assert await lines_of(said, bodies(), size) == [b"{1}", b"{2} 2", b"{3}"], size

@@ -15,12 +15,15 @@ from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 
 from corebilling.errors import ResourceExhausted
 from corebilling.rpc import authentication, remembering
+from corebilling.rpc.authentication import Authentication
+from corebilling.rpc.call import Call, Credential
 from corebilling.rpc.key_attempts import KeyAttempts
 from corebilling.rpc.rate_limit import Rate
 from corebilling.values.api_key import new_api_key
 from corebilling.values.ids import new_id
 from tests.support.app import CACHE_S, App, Refusal, refused, running_app
 from tests.support.clock import FakeClock
+from tests.support.http import refusal_in
 from tests.support.issuer import SECRET, TestIssuer, bearer
 from tests.support.platform import running_platform
 from tests.support.postgres import TestDatabase
@@ -180,3 +183,52 @@ async def test_unknown_keys_that_are_looked_up_are_bounded_and_hold_up_none_that
         await again
         assert (await unknown).reason == "CREDENTIAL_INVALID"
         assert (await call_wrong(app)).reason == "CREDENTIAL_INVALID"
+
+
+@pytest.mark.parametrize("door", ["grpc", "http"])
+async def test_who_hangs_up_is_bounded_and_counted_all_the_same(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    gone, counted = asyncio.Event(), asyncio.Queue[str]()
+    authenticate, count = Authentication.authenticate, KeyAttempts.count
+
+    async def watched(self: Authentication, call: Call) -> Credential:
+        try:
+            return await authenticate(self, call)
+        except asyncio.CancelledError:
+            gone.set()
+            raise
+
+    async def noted(self: KeyAttempts, peer: str) -> None:
+        await count(self, peer)
+        counted.put_nowait(peer)
+
+    monkeypatch.setattr(authentication, "_MAX_STRANGERS", 1)
+    monkeypatch.setattr(Authentication, "authenticate", watched)
+    monkeypatch.setattr(KeyAttempts, "count", noted)
+    settings = {"api_key_failures_rps": 0.1, "api_key_failures_burst": 1}
+    async with running_platform(database, **settings) as platform:
+
+        async def reason() -> str:
+            key = new_api_key().text
+            if door == "grpc":
+                plans = platform.stub(CatalogServiceStub, key=key)
+                return (await refused(plans.ListPlans(catalog_service_pb2.ListPlansRequest()))).reason
+            async with (
+                ClientSession(platform.app.http_address) as session,
+                session.get("/v1/plans", headers={"x-api-key": key}) as answer,
+            ):
+                return refusal_in(await answer.json()).reason
+
+        locking = await asyncpg.connect(database.admin_url)
+        await locking.execute("BEGIN; LOCK TABLE api_keys")
+        hanging_up = asyncio.create_task(reason())
+        async with asyncio.timeout(20):
+            while not await database.admin(WAITING):
+                pass
+            hanging_up.cancel()
+            await gone.wait()
+            assert await reason() == "OVERLOADED"
+            await locking.close()
+            assert "127.0.0.1" in await counted.get()
+        assert await reason() == "KEY_ATTEMPTS_LIMITED"

@@ -27,7 +27,7 @@ class ErrorReason(betterproto2.Enum):
 
     CREDENTIAL_INVALID = 2
     """
-    UNAUTHENTICATED. The key is unknown, malformed, expired or revoked; create a new one.
+    UNAUTHENTICATED. The key is unknown, malformed, expired or revoked: create a new one. Or several came: send one.
     """
 
     PERMISSION_MISSING = 3
