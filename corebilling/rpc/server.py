@@ -28,7 +28,7 @@ Receive: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 """Answers one call: a request, or an iterator of requests."""
 
 _HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -194,7 +194,7 @@ def _received(method: Method, behaviour: Behaviour) -> Receive:
 
     async def receive(request: Any, context: Context) -> Any:
         headers = dict(context.invocation_metadata() or ())
-        correlation_id = _matching(_CORRELATION_ID, headers.get(CORRELATION_HEADER)) or new_id("cor")
+        correlation_id = _matching(CORRELATION_ID, headers.get(CORRELATION_HEADER)) or new_id("cor")
         traceparent = running_traceparent() or _matching(_TRACEPARENT, headers.get("traceparent"))
         call = Call(method, context, headers, correlation_id, traceparent, context.write)
         enter(call)
