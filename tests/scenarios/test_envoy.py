@@ -126,7 +126,9 @@ async def test_the_correlation_id_that_envoy_answers_is_the_calls_own(platform: 
     ) as response:
         assert response.status == 200
         given = response.headers["X-Correlation-ID"]
-    events = await platform.rows("SELECT correlation_id FROM billing_events WHERE subject = 'customer.created'")
+    events = await platform.rows(
+        "SELECT correlation_id FROM billing_events WHERE subject = 'customer.created'"
+    )
     assert [event["correlation_id"] for event in events] == [given]
 
 
