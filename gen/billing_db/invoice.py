@@ -532,7 +532,7 @@ async def list_committed_periods(
 
 
 FIND_INVOICE: Final = """-- name: FindInvoice :one
-SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, bill_to, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices WHERE tenant_id = $1 AND id = $2
+SELECT tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, bill_to, link_generation, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id FROM invoices WHERE tenant_id = $1 AND id = $2
 """
 
 
@@ -542,7 +542,7 @@ async def find_invoice(conn: Connection, *, tenant_id: str, id: str) -> Invoice 
 
 
 FIND_CYCLE_INVOICE: Final = """-- name: FindCycleInvoice :one
-SELECT i.tenant_id, i.id, i.customer_id, i.subscription_id, i.cycle_id, i.state, i.number, i.currency, i.total_minor, i.amount_paid_minor, i.amount_due_minor, i.period_start, i.period_end, i.finalized_at, i.due_at, i.paid_at, i.voided_at, i.written_off_at, i.bill_to, i.created_at, i.version, i.subtotal_minor, i.discount_minor, i.credit_minor, i.tax_minor, i.prepaid_minor, i.credited_minor, i.tax_behavior, i.discounts, i.credits, i.taxes, i.terms, i.description, i.replaces_invoice_id FROM invoices i
+SELECT i.tenant_id, i.id, i.customer_id, i.subscription_id, i.cycle_id, i.state, i.number, i.currency, i.total_minor, i.amount_paid_minor, i.amount_due_minor, i.period_start, i.period_end, i.finalized_at, i.due_at, i.paid_at, i.voided_at, i.written_off_at, i.bill_to, i.link_generation, i.created_at, i.version, i.subtotal_minor, i.discount_minor, i.credit_minor, i.tax_minor, i.prepaid_minor, i.credited_minor, i.tax_behavior, i.discounts, i.credits, i.taxes, i.terms, i.description, i.replaces_invoice_id FROM invoices i
 WHERE i.tenant_id = $1 AND i.state <> 'void'
     AND (
         i.cycle_id = $2::text
@@ -574,7 +574,7 @@ async def list_invoice_lines(conn: Connection, *, tenant_id: str, invoice_id: st
 
 
 LIST_INVOICES: Final = """-- name: ListInvoices :many
-SELECT i.tenant_id, i.id, i.customer_id, i.subscription_id, i.cycle_id, i.state, i.number, i.currency, i.total_minor, i.amount_paid_minor, i.amount_due_minor, i.period_start, i.period_end, i.finalized_at, i.due_at, i.paid_at, i.voided_at, i.written_off_at, i.bill_to, i.created_at, i.version, i.subtotal_minor, i.discount_minor, i.credit_minor, i.tax_minor, i.prepaid_minor, i.credited_minor, i.tax_behavior, i.discounts, i.credits, i.taxes, i.terms, i.description, i.replaces_invoice_id FROM invoices i
+SELECT i.tenant_id, i.id, i.customer_id, i.subscription_id, i.cycle_id, i.state, i.number, i.currency, i.total_minor, i.amount_paid_minor, i.amount_due_minor, i.period_start, i.period_end, i.finalized_at, i.due_at, i.paid_at, i.voided_at, i.written_off_at, i.bill_to, i.link_generation, i.created_at, i.version, i.subtotal_minor, i.discount_minor, i.credit_minor, i.tax_minor, i.prepaid_minor, i.credited_minor, i.tax_behavior, i.discounts, i.credits, i.taxes, i.terms, i.description, i.replaces_invoice_id FROM invoices i
 WHERE i.tenant_id = $1
     AND ($2::text = '' OR i.customer_id = $2::text)
     AND (
@@ -632,7 +632,7 @@ SET state = $1, number = $2, amount_paid_minor = $3,
     due_at = $9, paid_at = $10, voided_at = $11,
     written_off_at = $12, version = $13
 WHERE tenant_id = $14 AND id = $15 AND version = $16
-RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, bill_to, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id
+RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, bill_to, link_generation, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id
 """
 
 
@@ -676,6 +676,19 @@ async def mark_invoice(
         id,
         version,
     )
+    return None if row is None else Invoice(*row)
+
+
+MARK_INVOICE_LINKS_REVOKED: Final = """-- name: MarkInvoiceLinksRevoked :one
+UPDATE invoices SET link_generation = link_generation + 1, version = version + 1
+WHERE tenant_id = $1 AND id = $2
+RETURNING tenant_id, id, customer_id, subscription_id, cycle_id, state, number, currency, total_minor, amount_paid_minor, amount_due_minor, period_start, period_end, finalized_at, due_at, paid_at, voided_at, written_off_at, bill_to, link_generation, created_at, version, subtotal_minor, discount_minor, credit_minor, tax_minor, prepaid_minor, credited_minor, tax_behavior, discounts, credits, taxes, terms, description, replaces_invoice_id
+"""
+
+
+async def mark_invoice_links_revoked(conn: Connection, *, tenant_id: str, id: str) -> Invoice | None:
+    """Nothing is kept of a link that could be marked: all of a generation end together."""
+    row = await conn.fetchrow(MARK_INVOICE_LINKS_REVOKED, tenant_id, id)
     return None if row is None else Invoice(*row)
 
 

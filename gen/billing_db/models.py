@@ -381,6 +381,7 @@ class Invoice:
     voided_at: datetime.datetime | None
     written_off_at: datetime.datetime | None
     bill_to: Json | None
+    link_generation: int
     created_at: datetime.datetime
     version: int
     subtotal_minor: int

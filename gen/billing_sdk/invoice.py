@@ -151,6 +151,13 @@ _InvoiceService_share_invoice = Method(
     Idempotency.REQUEST_ID,
     tenant_scoped=True,
 )
+_InvoiceService_revoke_invoice_links = Method(
+    "/billing.invoice.v1.InvoiceService/RevokeInvoiceLinks",
+    RevokeInvoiceLinksRequest,
+    RevokeInvoiceLinksResponse,
+    Idempotency.REQUEST_ID,
+    tenant_scoped=True,
+)
 
 
 class InvoiceService:
@@ -600,10 +607,27 @@ class InvoiceService:
         request_id: str = "",
         valid_days: int = 0,
     ) -> ShareInvoiceResponse:
-        """An address where whoever has it can see the invoice, until it expires: for the customer."""
+        """An address where whoever has it can see the invoice, until it expires, is revoked, or the customer is erased: for
+        the customer.
+        """
         return await self._client.unary(
             _InvoiceService_share_invoice,
             ShareInvoiceRequest(
                 tenant_id=tenant_id, request_id=request_id, invoice_id=invoice_id, valid_days=valid_days
             ),
+        )
+
+    async def revoke_invoice_links(
+        self,
+        *,
+        invoice_id: str,
+        tenant_id: str = "",
+        request_id: str = "",
+    ) -> None:
+        """All addresses that ShareInvoice gave for the invoice so far lead nowhere from now on. Those that it gives from now
+        on, to requests of new ids, do.
+        """
+        await self._client.unary(
+            _InvoiceService_revoke_invoice_links,
+            RevokeInvoiceLinksRequest(tenant_id=tenant_id, request_id=request_id, invoice_id=invoice_id),
         )

@@ -20,6 +20,8 @@ CREATE TABLE invoices (
     written_off_at timestamptz,
     -- Whom it was issued to, once the customer was erased: name, company, tax id and address. Null: as the customer says.
     bill_to jsonb,
+    -- Links to it say of which generation they are; only those of this one lead to it.
+    link_generation bigint NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (tenant_id, id),

@@ -302,6 +302,12 @@ SET state = sqlc.arg(state), number = sqlc.narg(number), amount_paid_minor = sql
 WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id) AND version = sqlc.arg(version)
 RETURNING *;
 
+-- name: MarkInvoiceLinksRevoked :one
+-- Nothing is kept of a link that could be marked: all of a generation end together.
+UPDATE invoices SET link_generation = link_generation + 1, version = version + 1
+WHERE tenant_id = sqlc.arg(tenant_id) AND id = sqlc.arg(id)
+RETURNING *;
+
 -- name: InsertPayment :one
 INSERT INTO invoice_payments (tenant_id, id, invoice_id, amount_minor, currency, reference, received_at)
 VALUES (

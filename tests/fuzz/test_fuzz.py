@@ -152,7 +152,7 @@ async def valid(requests: Requests, method: Method) -> Any:
     """Raises UsedUp."""
     try:
         return await requests.valid(method)
-    except AssertionError as error:
+    except (AssertionError, LookupError) as error:
         raise UsedUp(str(error)) from None
 
 

@@ -11,6 +11,7 @@ import pytest
 from billing.branding.v1 import branding_pb2, branding_service_pb2
 from billing.branding.v1.branding_service_pb2_grpc import BrandingServiceStub
 from billing.customer.v1 import customer_service_pb2
+from billing.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 from billing.invoice.v1 import invoice_pb2
 from billing.invoice.v1 import invoice_service_pb2 as rpc
 from billing.invoice.v1.invoice_service_pb2_grpc import InvoiceServiceStub
@@ -29,6 +30,11 @@ __all__ = ["platform"]
 async def share(platform: Platform, invoice_id: str, **fields: Any) -> rpc.ShareInvoiceResponse:
     request = rpc.ShareInvoiceRequest(request_id=new_id("req"), invoice_id=invoice_id, **fields)
     return await platform.stub(InvoiceServiceStub).ShareInvoice(request)
+
+
+async def revoke(platform: Platform, invoice_id: str, key: str | None = None) -> None:
+    request = rpc.RevokeInvoiceLinksRequest(request_id=new_id("req"), invoice_id=invoice_id)
+    await platform.stub(InvoiceServiceStub, key=key).RevokeInvoiceLinks(request)
 
 
 async def billed(platform: Platform, **details: Any) -> invoice_pb2.Invoice:
@@ -84,6 +90,49 @@ async def test_a_link_that_was_not_given_leads_nowhere(platform: Platform, chang
     other = {"cut": link[:-4], "flipped": flipped, "foreign": "é*§", "empty": "%20", "long": "A" * 4000}
     status, body, _ = await get(f"{base}/{other[change]}")
     assert (status, body) == (404, (await get(f"{base}/nothing"))[1])
+
+
+async def test_revoked_links_lead_nowhere_and_later_ones_do(platform: Platform) -> None:
+    made, other = await billed(platform), await billed(platform)
+    first, second, others = [(await share(platform, one.id)).url for one in (made, made, other)]
+    await revoke(platform, made.id)
+    nowhere = (404, (await get(f"{first.rpartition('/')[0]}/nothing"))[1])
+    for url in (first, second, f"{first}/pdf"):
+        assert (await get(url))[:2] == nowhere
+    assert (await get(others))[0] == 200
+    later = (await share(platform, made.id)).url
+    assert (await get(later))[0] == 200
+    await revoke(platform, made.id)
+    assert [(await get(url))[0] for url in (first, later)] == [404, 404]
+    told = await platform.events("invoice.links_revoked")
+    assert [(event.invoice_id, event.number) for event in told] == [(made.id, made.number)] * 2
+    # The books go on with the version that it left.
+    await void(platform, made.id)
+
+
+async def test_another_tenant_cannot_revoke_its_links(platform: Platform) -> None:
+    made = await billed(platform)
+    shared = await share(platform, made.id)
+    _, key = await platform.new_tenant("other")
+    refusal = await refused(revoke(platform, made.id, key=key))
+    assert (refusal.code, refusal.reason) == ("NOT_FOUND", "INVOICE_NOT_FOUND")
+    assert (await get(shared.url))[0] == 200
+
+
+async def test_links_to_invoices_of_an_erased_customer_lead_nowhere(platform: Platform) -> None:
+    made, other = await billed(platform), await billed(platform)
+    shared, others = await share(platform, made.id), await share(platform, other.id)
+    await void(platform, made.id)
+    request = customer_service_pb2.EraseCustomerRequest(
+        request_id=new_id("req"), customer_id=made.customer_id, reason="asked by mail"
+    )
+    await platform.stub(CustomerServiceStub).EraseCustomer(request)
+    nowhere = (404, (await get(f"{shared.url.rpartition('/')[0]}/nothing"))[1])
+    for url in (shared.url, f"{shared.url}/pdf"):
+        assert (await get(url))[:2] == nowhere
+    refusal = await refused(share(platform, made.id))
+    assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "CUSTOMER_ERASED")
+    assert (await get(others.url))[0] == 200
 
 
 async def test_what_happens_to_the_invoice_is_seen(platform: Platform) -> None:

@@ -213,6 +213,7 @@ def new_draft(
         voided_at=None,
         written_off_at=None,
         bill_to=None,
+        link_generation=0,
         created_at=tx.now,
         version=1,
         subtotal_minor=amounts.subtotal_minor,

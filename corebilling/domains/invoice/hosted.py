@@ -1,6 +1,7 @@
 """Invoices where customers see them: pages behind links that cannot be guessed.
 
-A link holds all that leads to its invoice, sealed: nothing is stored for it, and it ends by itself.
+A link holds all that leads to its invoice, sealed: nothing is stored for it, and it ends by itself. All links
+of an invoice can be ended earlier, together: each says of which generation it is.
 """
 
 import asyncio
@@ -11,10 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
+from billing.invoice.v1 import invoice_events_pb2 as events
 from billing.invoice.v1 import invoice_service_pb2 as rpc
+from billing_db import invoice as invoice_sql
 
 from corebilling.db.pool import Database
 from corebilling.db.transaction import Transaction
+from corebilling.domains.customer.rows import find_present_customer
 from corebilling.domains.invoice import records
 from corebilling.domains.invoice.facts import InvoiceFacts, read_facts
 from corebilling.domains.invoice.printing import InvoicePrinter, file_name
@@ -43,6 +47,7 @@ class _Link:
     tenant_id: str
     invoice_id: str
     expires_at: datetime
+    generation: int
 
 
 class HostedInvoices:
@@ -69,13 +74,25 @@ class HostedInvoices:
     async def share_invoice(
         self, tx: Transaction, request: rpc.ShareInvoiceRequest
     ) -> rpc.ShareInvoiceResponse:
-        """Raises NotFound (INVOICE_NOT_FOUND)."""
+        """Raises NotFound (INVOICE_NOT_FOUND), FailedPrecondition (CUSTOMER_ERASED)."""
         invoice = await records.find(tx, request.invoice_id)
+        await find_present_customer(tx, invoice.customer_id)
         # The system clock's: people open links in their own time, also those of a sandbox tenant.
         expires_at = (tx.now + timedelta(days=request.valid_days or _VALID_DAYS)).replace(microsecond=0)
-        content = json.dumps([tx.tenant_id, invoice.id, int(expires_at.timestamp())])
+        content = json.dumps([tx.tenant_id, invoice.id, int(expires_at.timestamp()), invoice.link_generation])
         url = f"{self._public_url()}/invoices/{self._secrets.seal_link(content.encode())}"
         return rpc.ShareInvoiceResponse(url=url, expires_at=timestamp(expires_at))
+
+    async def revoke_invoice_links(
+        self, tx: Transaction, request: rpc.RevokeInvoiceLinksRequest
+    ) -> rpc.RevokeInvoiceLinksResponse:
+        """Raises NotFound (INVOICE_NOT_FOUND)."""
+        invoice = await records.find_locked(tx, request.invoice_id)
+        revoked = await invoice_sql.mark_invoice_links_revoked(tx, tenant_id=tx.tenant_id, id=invoice.id)
+        assert revoked is not None, "it was found, and invoices are never deleted"
+        announced = events.InvoiceLinksRevoked(invoice_id=revoked.id, number=revoked.number or "")
+        records.announce(tx, revoked, [announced], first=revoked.version)
+        return rpc.RevokeInvoiceLinksResponse()
 
     def routes(self) -> Sequence[web.RouteDef]:
         return [web.get("/invoices/{link}", self._page), web.get("/invoices/{link}/pdf", self._pdf)]
@@ -101,9 +118,13 @@ class HostedInvoices:
             link = _read(self._secrets.open_link(text))
             caller = Caller(link.tenant_id, actor="link:invoice", role="link", permissions=frozenset())
             async with self._database.transaction(caller) as tx:
-                if tx.now >= link.expires_at:
+                invoice = await records.find(tx, link.invoice_id)
+                facts = await read_facts(tx, rpc.RenderInvoiceRequest(invoice_id=invoice.id))
+                revoked = link.generation != invoice.link_generation
+                # The invoice still says who was erased: to the tenant, whatever links are about.
+                if tx.now >= link.expires_at or revoked or facts.customer.erased_at is not None:
                     raise _not_here()
-                return await read_facts(tx, rpc.RenderInvoiceRequest(invoice_id=link.invoice_id))
+                return facts
         except (SecretUnreadable, NotFound) as error:
             raise _not_here() from error
         except BillingError as error:
@@ -122,8 +143,8 @@ class HostedInvoices:
 
 
 def _read(content: bytes) -> _Link:
-    tenant_id, invoice_id, expires = json.loads(content)
-    return _Link(tenant_id, invoice_id, datetime.fromtimestamp(expires, UTC))
+    tenant_id, invoice_id, expires, generation = json.loads(content)
+    return _Link(tenant_id, invoice_id, datetime.fromtimestamp(expires, UTC), generation)
 
 
 def _not_here() -> web.HTTPNotFound:

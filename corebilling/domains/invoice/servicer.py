@@ -130,3 +130,8 @@ class InvoiceServicer(InvoiceServiceServicer):
         self, request: rpc.ShareInvoiceRequest, context: Context
     ) -> rpc.ShareInvoiceResponse:
         return await self._door.write(request, self._hosted.share_invoice)
+
+    async def RevokeInvoiceLinks(
+        self, request: rpc.RevokeInvoiceLinksRequest, context: Context
+    ) -> rpc.RevokeInvoiceLinksResponse:
+        return await self._door.write(request, self._hosted.revoke_invoice_links)

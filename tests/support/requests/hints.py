@@ -142,7 +142,14 @@ async def _a_draft(world: World) -> Fields:
     return {"invoice_id": (await world.invoice(finalize=False)).id}
 
 
-@hint("VoidInvoice", "WriteOffInvoice", "IssueCreditNote", "ReissueInvoice", "ShareInvoice")
+@hint(
+    "VoidInvoice",
+    "WriteOffInvoice",
+    "IssueCreditNote",
+    "ReissueInvoice",
+    "ShareInvoice",
+    "RevokeInvoiceLinks",
+)
 async def _an_open_invoice(world: World) -> Fields:
     return {"invoice_id": (await world.invoice()).id}
 

@@ -166,9 +166,9 @@ class World:
         """What the cycle is rated with by now."""
         rerated = (await self.do("ListReratedCharges", cycle_id=self.ids["cycle"])).charges
         wrong = {charge.price_id for charge in rerated}
-        return next(
-            str(charge.corrected_price_id) for charge in rerated if charge.corrected_price_id not in wrong
-        )
+        right = [charge.corrected_price_id for charge in rerated if charge.corrected_price_id not in wrong]
+        assert right, "the corrections go round in circles"
+        return str(right[0])
 
     async def price_override(self) -> str:
         made = await self.do(

@@ -128,3 +128,11 @@ class InvoiceCredited(_message.Message):
     amount_minor: int
     amount_due_minor: int
     def __init__(self, invoice_id: _Optional[str] = ..., credit_note_id: _Optional[str] = ..., currency: _Optional[str] = ..., amount_minor: _Optional[int] = ..., amount_due_minor: _Optional[int] = ...) -> None: ...
+
+class InvoiceLinksRevoked(_message.Message):
+    __slots__ = ("invoice_id", "number")
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    invoice_id: str
+    number: str
+    def __init__(self, invoice_id: _Optional[str] = ..., number: _Optional[str] = ...) -> None: ...

@@ -232,6 +232,20 @@ class ShareInvoiceResponse(_message.Message):
     expires_at: _timestamp_pb2.Timestamp
     def __init__(self, url: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class RevokeInvoiceLinksRequest(_message.Message):
+    __slots__ = ("tenant_id", "request_id", "invoice_id")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    INVOICE_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    request_id: str
+    invoice_id: str
+    def __init__(self, tenant_id: _Optional[str] = ..., request_id: _Optional[str] = ..., invoice_id: _Optional[str] = ...) -> None: ...
+
+class RevokeInvoiceLinksResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class OneTimeItem(_message.Message):
     __slots__ = ("description", "quantity", "unit_amount", "tax_category", "service_period")
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]

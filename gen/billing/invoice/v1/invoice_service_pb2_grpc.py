@@ -129,6 +129,11 @@ class InvoiceServiceStub:
                 request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceRequest.SerializeToString,
                 response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceResponse.FromString,
                 _registered_method=True)
+        self.RevokeInvoiceLinks = channel.unary_unary(
+                '/billing.invoice.v1.InvoiceService/RevokeInvoiceLinks',
+                request_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RevokeInvoiceLinksRequest.SerializeToString,
+                response_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RevokeInvoiceLinksResponse.FromString,
+                _registered_method=True)
 
 
 class InvoiceServiceServicer:
@@ -264,7 +269,16 @@ class InvoiceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ShareInvoice(self, request, context):
-        """An address where whoever has it can see the invoice, until it expires: for the customer.
+        """An address where whoever has it can see the invoice, until it expires, is revoked, or the customer is erased: for
+        the customer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeInvoiceLinks(self, request, context):
+        """All addresses that ShareInvoice gave for the invoice so far lead nowhere from now on. Those that it gives from now
+        on, to requests of new ids, do.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -367,6 +381,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.ShareInvoice,
                     request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceRequest.FromString,
                     response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceResponse.SerializeToString,
+            ),
+            'RevokeInvoiceLinks': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeInvoiceLinks,
+                    request_deserializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RevokeInvoiceLinksRequest.FromString,
+                    response_serializer=billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RevokeInvoiceLinksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -882,6 +901,33 @@ class InvoiceService:
             '/billing.invoice.v1.InvoiceService/ShareInvoice',
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceRequest.SerializeToString,
             billing_dot_invoice_dot_v1_dot_invoice__service__pb2.ShareInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeInvoiceLinks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/billing.invoice.v1.InvoiceService/RevokeInvoiceLinks',
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RevokeInvoiceLinksRequest.SerializeToString,
+            billing_dot_invoice_dot_v1_dot_invoice__service__pb2.RevokeInvoiceLinksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -75,7 +75,13 @@ class InvoiceServiceStub:
     ListReratedCharges: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListReratedChargesRequest, _invoice_service_pb2.ListReratedChargesResponse]
     """How a cycle was rated again, by charge."""
     ShareInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]
-    """An address where whoever has it can see the invoice, until it expires: for the customer."""
+    """An address where whoever has it can see the invoice, until it expires, is revoked, or the customer is erased: for
+    the customer.
+    """
+    RevokeInvoiceLinks: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RevokeInvoiceLinksRequest, _invoice_service_pb2.RevokeInvoiceLinksResponse]
+    """All addresses that ShareInvoice gave for the invoice so far lead nowhere from now on. Those that it gives from now
+    on, to requests of new ids, do.
+    """
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -124,7 +130,13 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     ListReratedCharges: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListReratedChargesRequest, _invoice_service_pb2.ListReratedChargesResponse]  # type: ignore[assignment]
     """How a cycle was rated again, by charge."""
     ShareInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ShareInvoiceRequest, _invoice_service_pb2.ShareInvoiceResponse]  # type: ignore[assignment]
-    """An address where whoever has it can see the invoice, until it expires: for the customer."""
+    """An address where whoever has it can see the invoice, until it expires, is revoked, or the customer is erased: for
+    the customer.
+    """
+    RevokeInvoiceLinks: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RevokeInvoiceLinksRequest, _invoice_service_pb2.RevokeInvoiceLinksResponse]  # type: ignore[assignment]
+    """All addresses that ShareInvoice gave for the invoice so far lead nowhere from now on. Those that it gives from now
+    on, to requests of new ids, do.
+    """
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -284,6 +296,18 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.ShareInvoiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.ShareInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.ShareInvoiceResponse]]:
-        """An address where whoever has it can see the invoice, until it expires: for the customer."""
+        """An address where whoever has it can see the invoice, until it expires, is revoked, or the customer is erased: for
+        the customer.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeInvoiceLinks(
+        self,
+        request: _invoice_service_pb2.RevokeInvoiceLinksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.RevokeInvoiceLinksResponse, _abc.Awaitable[_invoice_service_pb2.RevokeInvoiceLinksResponse]]:
+        """All addresses that ShareInvoice gave for the invoice so far lead nowhere from now on. Those that it gives from now
+        on, to requests of new ids, do.
+        """
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

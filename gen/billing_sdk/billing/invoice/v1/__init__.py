@@ -34,6 +34,7 @@ __all__ = (
     "InvoiceLine",
     "InvoiceLineEvidence",
     "InvoiceLineType",
+    "InvoiceLinksRevoked",
     "InvoicePaid",
     "InvoicePayment",
     "InvoicePaymentRecorded",
@@ -70,6 +71,8 @@ __all__ = (
     "RenderInvoiceResponse",
     "RerateCycleRequest",
     "RerateCycleResponse",
+    "RevokeInvoiceLinksRequest",
+    "RevokeInvoiceLinksResponse",
     "ShareInvoiceRequest",
     "ShareInvoiceResponse",
     "VoidInvoiceRequest",
@@ -1013,6 +1016,20 @@ default_message_pool.register_message("billing.invoice.v1", "InvoiceLineEvidence
 
 
 @dataclass(eq=False, repr=False)
+class InvoiceLinksRevoked(betterproto2.Message):
+    """
+    What ShareInvoice gave of it so far leads nowhere any more.
+    """
+
+    invoice_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    number: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("billing.invoice.v1", "InvoiceLinksRevoked", InvoiceLinksRevoked)
+
+
+@dataclass(eq=False, repr=False)
 class InvoicePaid(betterproto2.Message):
     """
     Nothing is due any more.
@@ -1785,6 +1802,30 @@ class RerateCycleResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("billing.invoice.v1", "RerateCycleResponse", RerateCycleResponse)
+
+
+@dataclass(eq=False, repr=False)
+class RevokeInvoiceLinksRequest(betterproto2.Message):
+    tenant_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    invoice_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "billing.invoice.v1", "RevokeInvoiceLinksRequest", RevokeInvoiceLinksRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class RevokeInvoiceLinksResponse(betterproto2.Message):
+    pass
+
+
+default_message_pool.register_message(
+    "billing.invoice.v1", "RevokeInvoiceLinksResponse", RevokeInvoiceLinksResponse
+)
 
 
 @dataclass(eq=False, repr=False)
