@@ -102,13 +102,29 @@ def serve(
     chosen = tuple(role.strip() for role in roles.split(","))
     if unknown := sorted(set(chosen) - set(ROLES)):
         raise failure(f"There is no role {', '.join(unknown)}; choose from {', '.join(ROLES)}.")
-    url = settings.database_url.get_secret_value()
-    if not url:
-        raise failure("Set DATABASE_URL, or use `corebilling up`, which brings its own Postgres.")
+    url = _servers_url(settings)
     from corebilling.running import StartFailed, run_roles
 
     try:
         run_roles(settings, url, chosen)
+    except StartFailed as error:
+        raise failure(str(error)) from None
+
+
+@auth_app.command("new-platform-key")
+def new_platform_key() -> None:
+    """Prints a new key of the operators, made in DATABASE_URL with the servers' master key.
+
+    For when theirs is lost. The others work on until RevokeApiKey.
+    """
+    settings = _settings()
+    url = _servers_url(settings)
+    from corebilling.running import StartFailed
+    from corebilling.running import new_platform_key as issue
+
+    try:
+        # Alone, so that it can be taken into a variable.
+        print(issue(settings, url))
     except StartFailed as error:
         raise failure(str(error)) from None
 
@@ -147,6 +163,13 @@ def _settings() -> Settings:
         return read_settings()
     except SettingsInvalid as error:
         raise failure(str(error)) from None
+
+
+def _servers_url(settings: Settings) -> str:
+    url = settings.database_url.get_secret_value()
+    if not url:
+        raise failure("Set DATABASE_URL, or use `corebilling up`, which brings its own Postgres.")
+    return url
 
 
 def _administrator_url() -> str:

@@ -101,18 +101,17 @@ class AccessService:
         _announce(tx, revoked, events.ApiKeyRevoked(api_key_id=revoked.id))
         return rpc.RevokeApiKeyResponse(api_key=_message(revoked))
 
-    async def ensure_platform_key(self, tx: Transaction, *, always: bool = False) -> str | None:
-        """Creates the operators' first key in the platform's tenant; None when they have one that works.
-
-        `always` creates one all the same, as when its text was lost.
-
-        The key's text is known to the return value alone.
-        """
+    async def ensure_platform_key(self, tx: Transaction) -> str | None:
+        """Creates the operators' first key in the platform's tenant; None when they have one that works."""
         await tx.lock("platform_key")
         role = Role.PLATFORM_ADMIN
-        if not always and await access_sql.has_usable_key(tx, tenant_id=tx.tenant_id, role=role, now=tx.now):
+        if await access_sql.has_usable_key(tx, tenant_id=tx.tenant_id, role=role, now=tx.now):
             return None
-        _, text = await self._add_key(tx, "First platform key", role, [], None)
+        return await self.new_platform_key(tx)
+
+    async def new_platform_key(self, tx: Transaction) -> str:
+        """Creates a key of the operators. Its text is known to the return value alone."""
+        _, text = await self._add_key(tx, "Platform key", Role.PLATFORM_ADMIN, [], None)
         return text
 
     async def _add_key(
