@@ -154,12 +154,11 @@ class App:
                         view.note(event.tenant_id, event.subject, event.metadata.ordering_key)
                 webhooks.wake()
 
-            grpc_address, http_address, new_platform_key = "", "", None
+            grpc_address, http_address = "", ""
             pages: Sequence[RouteDef] = ()
             door_to_http: HttpDoor | None = None
             if "api" in roles:
                 door = Door(database)
-                new_platform_key = await _platform_key(database, services.access, always=issue_platform_key)
                 printer = InvoicePrinter(settings.invoice_font_folder)
                 hosted = HostedInvoices(
                     database,
@@ -167,7 +166,7 @@ class App:
                     secrets,
                     lambda: settings.public_url or http_address,
                 )
-                pages = [*hosted.routes(), *reference.pages()]
+                pages = [*hosted.routes(), *(reference.pages() if policies.http_api(settings) else ())]
                 tokens = Tokens(policies.issuers(settings), clock)
                 servicers = services.servicers(door, tail, view, table, settings, printer, hosted, tokens)
                 passed = concerns(
@@ -210,6 +209,10 @@ class App:
             for watching in (tail, entitlement_tail, view):
                 stack.push_async_callback(watching.stop)
 
+            # Last: its text is known here alone, and would be lost with a start that fails.
+            new_platform_key = None
+            if "api" in roles:
+                new_platform_key = await _platform_key(database, services.access, always=issue_platform_key)
             yield App(
                 roles,
                 bus,
@@ -314,7 +317,18 @@ async def _platform_key(database: Database, access: AccessService, *, always: bo
     """The operators' new key, if they had none."""
     caller = Caller(PLATFORM_TENANT, actor="job:first_start", role="platform_admin", permissions=frozenset())
     async with database.transaction(caller) as tx:
-        return await access.ensure_platform_key(tx, always=always)
+        return await (access.new_platform_key(tx) if always else access.ensure_platform_key(tx))
+
+
+async def issue_platform_key(settings: Settings, url: str, clock: Clock) -> str:
+    """Another key of the operators, without a server: of who can write to the database and has the master
+    key."""
+    secrets = Secrets(load_master_key(settings.master_key.get_secret_value(), settings.master_key_file))
+    async with AsyncExitStack() as stack:
+        database = await _database(stack, settings, clock, url, "corebilling_app", lambda _: None)
+        key = await _platform_key(database, AccessService(secrets), always=True)
+    assert key is not None, "it is always made"
+    return key
 
 
 async def _problem(database: Database) -> str:

@@ -24,6 +24,7 @@ from corebilling.commands.events import events_app
 from corebilling.commands.invoice import invoice_app
 from corebilling.commands.ledger import ledger_app
 from corebilling.commands.replay import replay
+from corebilling.commands.tls import ClientApp
 from corebilling.commands.usage import usage_app
 from corebilling.config import ROLES, Settings, SettingsInvalid, read_settings
 from corebilling.db import migrate
@@ -31,7 +32,7 @@ from corebilling.db.migrate import MIGRATIONS
 
 console = Console(highlight=False, markup=False, emoji=False)
 
-main = typer.Typer(no_args_is_help=True)
+main = ClientApp(no_args_is_help=True)
 main.command()(call)
 main.command()(replay)
 main.add_typer(audit_app, name="audit")
@@ -102,13 +103,29 @@ def serve(
     chosen = tuple(role.strip() for role in roles.split(","))
     if unknown := sorted(set(chosen) - set(ROLES)):
         raise failure(f"There is no role {', '.join(unknown)}; choose from {', '.join(ROLES)}.")
-    url = settings.database_url.get_secret_value()
-    if not url:
-        raise failure("Set DATABASE_URL, or use `corebilling up`, which brings its own Postgres.")
+    url = _servers_url(settings)
     from corebilling.running import StartFailed, run_roles
 
     try:
         run_roles(settings, url, chosen)
+    except StartFailed as error:
+        raise failure(str(error)) from None
+
+
+@auth_app.command("new-platform-key")
+def new_platform_key() -> None:
+    """Prints a new key of the operators, made in DATABASE_URL with the servers' master key.
+
+    For when theirs is lost. The others work on until RevokeApiKey.
+    """
+    settings = _settings()
+    url = _servers_url(settings)
+    from corebilling.running import StartFailed
+    from corebilling.running import new_platform_key as issue
+
+    try:
+        # Alone, so that it can be taken into a variable.
+        print(issue(settings, url))
     except StartFailed as error:
         raise failure(str(error)) from None
 
@@ -147,6 +164,13 @@ def _settings() -> Settings:
         return read_settings()
     except SettingsInvalid as error:
         raise failure(str(error)) from None
+
+
+def _servers_url(settings: Settings) -> str:
+    url = settings.database_url.get_secret_value()
+    if not url:
+        raise failure("Set DATABASE_URL, or use `corebilling up`, which brings its own Postgres.")
+    return url
 
 
 def _administrator_url() -> str:

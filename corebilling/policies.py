@@ -13,11 +13,12 @@ from corebilling.events.tail import TailPolicy
 from corebilling.http.body import BodyLimits
 from corebilling.http.cors import Cors
 from corebilling.rpc.answer import MAX_MESSAGE_BYTES
+from corebilling.rpc.certificates import Tls
 from corebilling.rpc.concerns import CallLimits
 from corebilling.rpc.issuers import Issuer, read_issuers
 from corebilling.rpc.key_attempts import KeyAttempts
 from corebilling.rpc.rate_limit import Rate
-from corebilling.rpc.server import RpcPolicy, Tls
+from corebilling.rpc.server import RpcPolicy
 from corebilling.values.clock import Clock
 
 

@@ -10,37 +10,41 @@ import signal
 from base64 import b64encode
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import uvloop
 from rich.console import Console
 
-from corebilling.app import App, DatabaseUrls
+from corebilling.app import App, DatabaseUrls, issue_platform_key
 from corebilling.config import Settings
 from corebilling.db import migrate
 from corebilling.db.embedded import SUPERUSER, EmbeddedPostgres, EmbeddedPostgresError
 from corebilling.db.migrate import MIGRATIONS, MigrationError
 from corebilling.db.pool import ExcessPrivileges, RoleNotGranted
 from corebilling.errors import BillingError
-from corebilling.http.server import AddressUnavailable as HttpAddressUnavailable
+from corebilling.greeting import greeting, serving
+from corebilling.listening import AddressUnavailable
+from corebilling.rpc.certificates import CertificateInvalid
 from corebilling.rpc.issuers import IssuersInvalid
-from corebilling.rpc.server import AddressUnavailable as RpcAddressUnavailable
 from corebilling.secrets import MasterKeyInvalid
 from corebilling.telemetry.logs import configure_logs
 from corebilling.values.clock import SystemClock
 
 DATABASE = "corebilling"
 
+T = TypeVar("T")
+
 console = Console(highlight=False, markup=False, emoji=False)
 
 _REASONS = (
+    AddressUnavailable,
+    CertificateInvalid,
     EmbeddedPostgresError,
     ExcessPrivileges,
-    HttpAddressUnavailable,
     IssuersInvalid,
     MasterKeyInvalid,
     MigrationError,
     RoleNotGranted,
-    RpcAddressUnavailable,
 )
 
 
@@ -75,6 +79,15 @@ def run_roles(settings: Settings, url: str, roles: Sequence[str]) -> None:
     _run(_serve(settings, DatabaseUrls(app=url, worker=url), roles))
 
 
+def new_platform_key(settings: Settings, url: str) -> str:
+    """The text of another key of the operators, for when they lost theirs.
+
+    Raises:
+        StartFailed: The database or the master key cannot be used.
+    """
+    return _until_done(issue_platform_key(settings, url, SystemClock()))
+
+
 def collect_garbage_seldom() -> None:
     """What was loaded so far stays: looking through it again and again took a tenth of all time. And nearly
     everything a call makes is freed by its last reference: looking after every 700 took a twentieth."""
@@ -84,8 +97,12 @@ def collect_garbage_seldom() -> None:
 
 def _run(work: Coroutine[None, None, None]) -> None:
     collect_garbage_seldom()
+    _until_done(work)
+
+
+def _until_done(work: Coroutine[None, None, T]) -> T:
     try:
-        uvloop.run(work)
+        return uvloop.run(work)
     except _REASONS as error:
         raise StartFailed(str(error)) from error
     except BillingError as error:
@@ -111,24 +128,14 @@ async def _embedded(settings: Settings, folder: Path, postgres: EmbeddedPostgres
             folder / "endpoints.json", json.dumps({"grpc": app.grpc_address, "http": app.http_address})
         )
         console.print(
-            f"CoreBilling is up.\n"
-            f"  gRPC  {app.grpc_address}\n"
-            f"  HTTP  {app.http_address}/docs /v1/… /health /ready /metrics\n"
-            f"  data  {folder}, operators' key in {key_file}\n\n"
-            f"Try:\n"
-            f'  grpcurl -plaintext -H "x-api-key: $(cat {key_file})" {app.grpc_address} '
-            f"billing.tenant.v1.TenantService/ListTenants\n"
-            f"  COREBILLING_API_KEY=$(cat {key_file}) corebilling call --target {app.grpc_address} "
-            f"billing.tenant.v1.TenantService/ListTenants\n\n"
-            f"Ctrl-C stops it.",
-            soft_wrap=True,
+            greeting(settings, app.grpc_address, app.http_address, folder, key_file), soft_wrap=True
         )
         await _until_stopped(app)
 
 
 async def _serve(settings: Settings, urls: DatabaseUrls, roles: Sequence[str]) -> None:
     async with App.open(settings, urls, SystemClock(), roles) as app:
-        console.print(f"serving {', '.join(roles)}: gRPC {app.grpc_address or '-'}, HTTP {app.http_address}")
+        console.print(serving(settings, ", ".join(roles), app.grpc_address, app.http_address), soft_wrap=True)
         if app.new_platform_key:
             console.print(f"operators' key, shown this once: {app.new_platform_key}", soft_wrap=True)
         await _until_stopped(app)

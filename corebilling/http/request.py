@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from aiohttp import web
 from google.protobuf.message import Message
@@ -82,7 +83,14 @@ class Incoming:
             if self.rpc.takes(name):
                 for header in headers:
                     self._read_header(message, name, header, problems)
+        if self._lacks_request_id(message):
+            problems.add("request_id", "Send an X-Idempotency-Key of your own, or request_id.")
         problems.refuse()
+
+    def _lacks_request_id(self, message: Any) -> bool:
+        if not self.rpc.takes("request_id") or message.request_id:
+            return False
+        return not any(self.http.headers.get(header) for header in _HEADERS["request_id"])
 
     def _read_header(self, message: Message, name: str, header: str, problems: Problems) -> None:
         for value in self.http.headers.getall(header, ()):

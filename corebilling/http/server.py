@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from corebilling.errors import BillingError, Internal, InvalidArgument
 from corebilling.http.answer import path_unknown, refuse, verb_not_allowed
 from corebilling.http.door import HttpDoor
+from corebilling.listening import AddressUnavailable
 from corebilling.telemetry.metrics import CONTENT_TYPE, exposition
 
 # More than the door takes: it refuses in words what is longer than that.
@@ -40,10 +41,6 @@ _log.addFilter(_NoFaultOfOurs())
 
 Ready = Callable[[], Awaitable[str]]
 """Says why the process cannot serve; '' when it can."""
-
-
-class AddressUnavailable(Exception):
-    """The server cannot listen there; the message names the address."""
 
 
 class _Connection(web.RequestHandler):
@@ -109,7 +106,7 @@ class HttpServer:
             )
         except OSError as error:
             await self.stop()
-            raise AddressUnavailable(f"cannot listen on {self._host}:{self._port}: {error}") from error
+            raise AddressUnavailable(self._host, self._port, "PORT", error) from None
         port: int = self._listening.sockets[0].getsockname()[1]
         return port
 

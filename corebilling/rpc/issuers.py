@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from annotated_types import MinLen
@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from corebilling.values.ids import PLATFORM_TENANT
 
@@ -27,6 +28,13 @@ Algorithm = Literal[
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
     "ES256", "ES384", "ES512", "EdDSA",
 ]  # fmt: skip
+
+# What a field must be that is no plain text.
+_FORMS = {
+    "issuer": "a text of 1 to 500 characters",
+    "audience": "a text, or a list of texts with at least one",
+    "roles": 'an object of texts, as in {"admin": "billing_admin"}',
+}
 
 
 class IssuersInvalid(Exception):
@@ -97,7 +105,8 @@ class Issuer(BaseModel):
             assert self.secret_file is not None
             secret = _read(self.secret_file).strip()
         if len(secret) < _MIN_SECRET_BYTES:
-            raise IssuersInvalid(f"{self.issuer}: the secret must have at least {_MIN_SECRET_BYTES} bytes")
+            field = "secret" if self.secret is not None else f"secret_file {self.secret_file}"
+            raise IssuersInvalid(f"{field} must have at least {_MIN_SECRET_BYTES} bytes")
         return secret
 
 
@@ -115,25 +124,69 @@ def read_issuers(path: Path | None, own: Sequence[Issuer], roles: Collection[str
     Raises:
         IssuersInvalid: When a file cannot be read, or an entry is not what it must be.
     """
-    issuers = (*own, *(_listed(path) if path is not None else ()))
+    issuers = (*own, *(_listed(path, roles) if path is not None else ()))
     names = [one.issuer for one in issuers]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise IssuersInvalid(f"{min(twice)} is listed twice: each issuer has one algorithm and one audience")
-    for one in issuers:
-        if unknown := set(one.roles.values()) - set(roles):
-            raise IssuersInvalid(f"{one.issuer}: no role {min(unknown)}; there are {', '.join(roles)}")
+        raise IssuersInvalid(
+            f"{path}, {min(twice)}: the issuer is listed twice, there or as JWT_ISSUER: each has one "
+            "algorithm and one audience"
+        )
     return issuers
 
 
-def _listed(path: Path) -> Sequence[Issuer]:
+def _listed(path: Path, roles: Collection[str]) -> Sequence[Issuer]:
+    form = IssuersInvalid(f'{path} must be JSON as in {{"issuers": [{{"issuer": …}}]}}')
     try:
         entries = json.loads(_read(path))["issuers"]
-        return [Issuer.model_validate(entry) for entry in entries]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise form from None
+    if not isinstance(entries, list):
+        raise form
+    read = [_entry(entry, roles) for entry in entries]
+    problems = [
+        f"{path}, {_name(entry, number)}: {problem}"
+        for number, (entry, (_, found)) in enumerate(zip(entries, read, strict=True), 1)
+        for problem in found
+    ]
+    if problems:
+        raise IssuersInvalid("\n".join(problems))
+    return [issuer for issuer, _ in read if issuer is not None]
+
+
+def _entry(entry: Any, roles: Collection[str]) -> tuple[Issuer | None, Sequence[str]]:
+    """The issuer, and what is wrong with it."""
+    try:
+        issuer = Issuer.model_validate(entry)
+        if issuer.algorithm.startswith("HS"):
+            issuer.shared_secret()
     except ValidationError as error:
-        problems = (f"{'.'.join(map(str, one['loc'])) or 'issuer'}: {one['msg']}" for one in error.errors())
-        raise IssuersInvalid("\n".join(f"{path}: {problem}" for problem in problems)) from None
-    except (ValueError, KeyError, TypeError):
-        raise IssuersInvalid(f'{path} must be JSON as in {{"issuers": [{{"issuer": …}}]}}') from None
+        return None, [_problem(details) for details in error.errors()]
+    except IssuersInvalid as error:
+        return None, [str(error)]
+    unknown = sorted(set(issuer.roles.values()) - set(roles))
+    return issuer, [f"roles has no role {role}; there are {', '.join(roles)}" for role in unknown]
+
+
+def _name(entry: Any, number: int) -> str:
+    name = entry.get("issuer") if isinstance(entry, dict) else None
+    return name if name and isinstance(name, str) else f"entry {number}"
+
+
+def _problem(details: ErrorDetails) -> str:
+    """In our words, without what the field says: it may be a secret."""
+    if not details["loc"]:
+        error = details.get("ctx", {}).get("error")
+        return str(error) if error else "the entry must be a JSON object"
+    field = str(details["loc"][0])
+    match details["type"]:
+        case "missing":
+            return f"{field} is missing"
+        case "extra_forbidden":
+            return f"{field} is no field of an issuer; there are {', '.join(Issuer.model_fields)}"
+        case "literal_error":
+            return f"{field} must be one of {', '.join(get_args(Algorithm))}"
+        case _:
+            return f"{field} must be {_FORMS.get(field, 'a text')}"
 
 
 def _read(path: Path) -> bytes:

@@ -193,7 +193,7 @@ class RateLimit:
 def _refusal(method: Method, bucket: _Bucket, wait_s: float) -> ResourceExhausted:
     return ResourceExhausted(
         "RATE_LIMITED",
-        f"{bucket.whose} called this method too often; wait as RetryInfo says, or put more into each call.",
+        f"{bucket.whose} called this method too often; wait as RetryInfo says.",
         {
             "method": method.full_name,
             "limit": f"{bucket.rate.per_second:g}",

@@ -5,7 +5,6 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import grpc
@@ -15,8 +14,10 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from corebilling.errors import Unimplemented
+from corebilling.listening import AddressUnavailable, check_free
 from corebilling.rpc.answer import MAX_MESSAGE_BYTES
 from corebilling.rpc.call import Behaviour, Call, Concern, Context, enter
+from corebilling.rpc.certificates import Tls
 from corebilling.rpc.method import Method, methods_of
 from corebilling.status import CORRELATION_HEADER, DETAILS_KEY, status_of
 from corebilling.telemetry.traces import running_traceparent
@@ -28,25 +29,12 @@ Receive: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 """Answers one call: a request, or an iterator of requests."""
 
 _HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class MethodMissing(Exception):
     """A servicer lacks a method that its contract declares; the message names it."""
-
-
-class AddressUnavailable(Exception):
-    """The server cannot listen there; the message names the address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """PEM files of this server; with `client_ca_file`, clients need a certificate too."""
-
-    cert_file: Path
-    key_file: Path
-    client_ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +49,7 @@ class RpcPolicy:
 
 
 class RpcServer:
-    """Raises PolicyMissing and MethodMissing when built, AddressUnavailable when started."""
+    """Raises PolicyMissing, MethodMissing when built; AddressUnavailable, CertificateInvalid when started."""
 
     def __init__(
         self,
@@ -91,11 +79,7 @@ class RpcServer:
 
     async def start(self) -> int:
         """Listen; returns the port."""
-        address = f"{self._policy.host}:{self._policy.port}"
-        try:
-            port = _listen(self._server, address, self._policy.tls)
-        except RuntimeError as error:
-            raise AddressUnavailable(f"cannot listen on {address}: {error}") from error
+        port = _listen(self._server, self._policy)
         await self._server.start()
         for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -122,15 +106,17 @@ def _options(policy: RpcPolicy) -> list[tuple[str, int]]:
     ]
 
 
-def _listen(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
-    if tls is None:
-        return server.add_insecure_port(address)
-    credentials = grpc.ssl_server_credentials(
-        [(tls.key_file.read_bytes(), tls.cert_file.read_bytes())],
-        root_certificates=tls.client_ca_file.read_bytes() if tls.client_ca_file else None,
-        require_client_auth=tls.client_ca_file is not None,
-    )
-    return server.add_secure_port(address, credentials)
+def _listen(server: grpc.aio.Server, policy: RpcPolicy) -> int:
+    host, port = policy.host, policy.port
+    credentials = policy.tls.credentials() if policy.tls else None
+    # gRPC prints what the system says, and raises that it cannot.
+    check_free(host, port, "GRPC_PORT")
+    try:
+        if credentials is None:
+            return server.add_insecure_port(f"{host}:{port}")
+        return server.add_secure_port(f"{host}:{port}", credentials)
+    except RuntimeError as error:
+        raise AddressUnavailable(host, port, "GRPC_PORT", OSError(str(error))) from None
 
 
 class _Methods(grpc.GenericRpcHandler):
@@ -194,7 +180,7 @@ def _received(method: Method, behaviour: Behaviour) -> Receive:
 
     async def receive(request: Any, context: Context) -> Any:
         headers = dict(context.invocation_metadata() or ())
-        correlation_id = _matching(_CORRELATION_ID, headers.get(CORRELATION_HEADER)) or new_id("cor")
+        correlation_id = _matching(CORRELATION_ID, headers.get(CORRELATION_HEADER)) or new_id("cor")
         traceparent = running_traceparent() or _matching(_TRACEPARENT, headers.get("traceparent"))
         call = Call(method, context, headers, correlation_id, traceparent, context.write)
         enter(call)

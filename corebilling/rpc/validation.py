@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeAlias
 
 import protovalidate
+from buf.validate import validate_pb2
 from google.protobuf.message import DecodeError, Message
 
 from corebilling.errors import InvalidArgument
@@ -11,6 +12,7 @@ from corebilling.rpc.call import Behaviour, Call
 from corebilling.rpc.method import Method
 
 _validator = protovalidate.Validator()
+_RULES: Any = validate_pb2.DESCRIPTOR.extensions_by_name["field"]
 
 # Of what is larger, one broken rule is enough: a list of many wrong items would be worked on for seconds, by
 # a server that answers nobody else meanwhile.
@@ -68,9 +70,27 @@ def check(request: Message) -> Message:
         raise InvalidArgument(
             "REQUEST_INVALID",
             "The request breaks the rules of its fields; correct those named.",
-            violations=tuple((_path(v.proto.field), v.proto.message) for v in violations),
+            violations=tuple((_path(v.proto.field), _requirement(request, v.proto)) for v in violations),
         )
     return request
+
+
+def _requirement(request: Message, violation: Any) -> str:
+    """What the field must be. Enums by their names: the rules know them as numbers, which nobody sends."""
+    if not violation.rule_id.startswith("enum."):
+        return str(violation.message)
+    field = _field(request.DESCRIPTOR, violation.field)
+    rules = field.GetOptions().Extensions[_RULES].enum
+    only, never = getattr(rules, "in"), rules.not_in
+    numbers = only or [value.number for value in field.enum_type.values if value.number not in never]
+    return f"must be one of {', '.join(field.enum_type.values_by_number[number].name for number in numbers)}"
+
+
+def _field(descriptor: Any, path: Any) -> Any:
+    *holders, last = path.elements
+    for holder in holders:
+        descriptor = descriptor.fields_by_name[holder.field_name].message_type
+    return descriptor.fields_by_name[last.field_name]
 
 
 def _path(field: Any) -> str:

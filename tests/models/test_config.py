@@ -106,6 +106,7 @@ def test_certificate_and_key_belong_together(monkeypatch: pytest.MonkeyPatch) ->
             "cert.pem",
             "GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE belong together: set both, or neither",
         ),
+        ("JWT_SECRET", "hunter2", "JWT_SECRET must have at least 32 bytes"),
     ],
 )
 def test_wrong_setting_is_explained_in_one_line(

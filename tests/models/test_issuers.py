@@ -31,3 +31,34 @@ def test_platform_has_no_accounts(tmp_path: Path, role: str) -> None:
         read(tmp_path, tenant_id=PLATFORM_TENANT, roles={"staff": "platform_admin", "other": role})
     staff = {"staff": "platform_admin"}
     assert read(tmp_path, tenant_id=PLATFORM_TENANT, roles=staff).roles == staff
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"algorithm": "RS257"}, "staff: algorithm must be one of HS256, HS384, "),
+        ({"audience": []}, "staff: audience must be a text, or a list of texts with at least one"),
+        ({"roles": ["admin"]}, "staff: roles must be an object of texts, as in "),
+        ({"roles": {"a": "boss"}}, "staff: roles has no role boss; there are viewer, "),
+        ({"issuer": ""}, "entry 1: issuer must be a text of 1 to 500 characters"),
+        ({"jwks": "x"}, "staff: jwks is no field of an issuer; there are issuer, audience, "),
+        ({"jwks_url": "http://staff.example/"}, "staff: jwks_url must be https "),
+        ({"jwks_url": None}, "staff: RS256 needs jwks_file or jwks_url, and nothing else"),
+        (
+            {"algorithm": "HS256", "jwks_url": None, "secret": "hunter2"},
+            "staff: secret must have at least 32 bytes",
+        ),
+    ],
+)
+def test_problems_name_file_issuer_and_field(tmp_path: Path, fields: dict[str, Any], problem: str) -> None:
+    with pytest.raises(IssuersInvalid) as refusal:
+        read(tmp_path, **fields)
+    assert str(refusal.value).startswith(f"{tmp_path / 'issuers.json'}, {problem}")
+    assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"issuers": 1}', '{"issuers": [1]}'])
+def test_what_is_no_list_of_issuers_is_told_so(tmp_path: Path, text: str) -> None:
+    (file := tmp_path / "issuers.json").write_text(text)
+    with pytest.raises(IssuersInvalid, match=r"must be (JSON as in|a JSON object)"):
+        read_issuers(file, (), PERMISSIONS)

@@ -5,7 +5,8 @@ import pytest
 from billing.tenant.v1 import tenant_service_pb2 as rpc
 from billing.tenant.v1.tenant_service_pb2_grpc import TenantServiceStub
 
-from corebilling.http.server import AddressUnavailable, HttpServer
+from corebilling.http.server import HttpServer
+from corebilling.listening import AddressUnavailable
 from tests.support.app import refused
 from tests.support.platform import Platform
 

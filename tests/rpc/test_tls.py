@@ -7,7 +7,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from corebilling.rpc.server import AddressUnavailable, RpcPolicy, RpcServer, Tls
+from corebilling.listening import AddressUnavailable
+from corebilling.rpc.certificates import CertificateInvalid, Tls
+from corebilling.rpc.server import RpcPolicy, RpcServer
 from tests.support.certificate import self_signed
 
 
@@ -53,6 +55,12 @@ async def test_clients_need_a_certificate_where_an_authority_is_named(pair: tupl
         await check(port, grpc.ssl_channel_credentials(root))
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     await running.stop(grace_s=0)
+
+
+async def test_a_key_of_another_certificate_is_told_so(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    _, other_key = self_signed(tmp_path)
+    with pytest.raises(CertificateInvalid, match="do not belong together"):
+        await server(Tls(pair[0], other_key)).start()
 
 
 async def test_taken_port_is_named() -> None:

@@ -89,28 +89,29 @@ class AccessService:
     async def revoke_api_key(
         self, tx: Transaction, request: rpc.RevokeApiKeyRequest
     ) -> rpc.RevokeApiKeyResponse:
-        """Revoking a revoked key changes nothing."""
+        """Revoking a revoked key changes nothing. Raises what `check_within` does."""
         await tx.lock(request.api_key_id)
+        key = await _find(tx, request.api_key_id)
+        check_within(allowed(key.role, key.scopes), tx.caller.permissions)
         revoked = await access_sql.mark_api_key_revoked(
-            tx, tenant_id=tx.tenant_id, id=request.api_key_id, revoked_at=tx.now
+            tx, tenant_id=tx.tenant_id, id=key.id, revoked_at=tx.now
         )
         if revoked is None:
-            return rpc.RevokeApiKeyResponse(api_key=_message(await _find(tx, request.api_key_id)))
+            return rpc.RevokeApiKeyResponse(api_key=_message(key))
         _announce(tx, revoked, events.ApiKeyRevoked(api_key_id=revoked.id))
         return rpc.RevokeApiKeyResponse(api_key=_message(revoked))
 
-    async def ensure_platform_key(self, tx: Transaction, *, always: bool = False) -> str | None:
-        """Creates the operators' first key in the platform's tenant; None when they have one that works.
-
-        `always` creates one all the same, as when its text was lost.
-
-        The key's text is known to the return value alone.
-        """
+    async def ensure_platform_key(self, tx: Transaction) -> str | None:
+        """Creates the operators' first key in the platform's tenant; None when they have one that works."""
         await tx.lock("platform_key")
         role = Role.PLATFORM_ADMIN
-        if not always and await access_sql.has_usable_key(tx, tenant_id=tx.tenant_id, role=role, now=tx.now):
+        if await access_sql.has_usable_key(tx, tenant_id=tx.tenant_id, role=role, now=tx.now):
             return None
-        _, text = await self._add_key(tx, "First platform key", role, [], None)
+        return await self.new_platform_key(tx)
+
+    async def new_platform_key(self, tx: Transaction) -> str:
+        """Creates a key of the operators. Its text is known to the return value alone."""
+        _, text = await self._add_key(tx, "Platform key", Role.PLATFORM_ADMIN, [], None)
         return text
 
     async def _add_key(
