@@ -59,7 +59,12 @@ async def test_two_credentials_are_refused_and_one_said_twice_is_one(
         [("x-correlation-id", "a"), ("x-correlation-id", "b"), ("x-api-key", mine)],
     ):
         assert await ask(platform, headers) is None, headers
-    for headers in ([], [("authorization", "Basic eDp5")], [("x-api-key", "")], [("authorization", "Bearer ")]):
+    for headers in (
+        [],
+        [("authorization", "Basic eDp5")],
+        [("x-api-key", "")],
+        [("authorization", "Bearer ")],
+    ):
         refusal = await ask(platform, headers)
         assert refusal is not None
         assert refusal.reason == "CREDENTIAL_MISSING"
