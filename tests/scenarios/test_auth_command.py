@@ -44,7 +44,9 @@ async def test_the_sample_of_the_guide_is_what_the_command_says(platform: Platfo
         )
     )
     guide = (Path(__file__).parents[2] / "docs" / "access.md").read_text()
-    arguments, sample = re.search(r"\$ corebilling (auth explain .*)\n((?s:.*?))```", guide).groups()
+    shown = re.search(r"\$ corebilling (auth explain .*)\n((?s:.*?))```", guide)
+    assert shown is not None
+    arguments, sample = shown.groups()
     key_id = made.api_key.id
     code, out, _ = await command(*arguments.replace("key_01jd…", key_id).split(), **access(platform))
     said = out.replace(key_id, "key_01jd…")
