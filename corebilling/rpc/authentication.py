@@ -130,7 +130,7 @@ class Authentication:
         return verified.credential
 
     async def _find(self, text: str, peer: str) -> _Verified:
-        """Looks up to the end, whether or not the caller waits: those who hang up are bounded and counted too.
+        """Looks up to the end, whether or not the caller waits: who hangs up is bounded and counted too.
 
         The call may be over before, and gRPC breaks down when it is asked then who called.
         """
