@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -191,15 +191,16 @@ def _received(method: Method, behaviour: Behaviour) -> Receive:
     return receive
 
 
-def _headers(metadata: Sequence[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
+def _headers(metadata: Collection[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
     """What comes twice under one name is joined, as HTTP joins it: whoever reads it sees that it did."""
     headers = dict(metadata)
     if len(headers) != len(metadata):
         headers.clear()
         for name, value in metadata:
             earlier = headers.get(name)
-            joined = isinstance(earlier, str) and isinstance(value, str)
-            headers[name] = f"{earlier}, {value}" if joined else value
+            if isinstance(earlier, str) and isinstance(value, str):
+                value = f"{earlier}, {value}"
+            headers[name] = value
     return headers
 
 
