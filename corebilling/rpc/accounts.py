@@ -46,12 +46,12 @@ class Accounts:
             request.external_id = account
         elif "external_id" in policy.own:
             raise _not_found("external_id")
+        if not own and (named or "customer_id" in policy.own):
+            raise _not_registered(account)
         if "customer_id" in policy.own and not request.customer_id:
-            if not own:
-                raise _not_found("customer_id")
             request.customer_id = own
         for value, field in named.items():
-            if not own or owners.get(value) != own:
+            if owners.get(value) != own:
                 raise _not_found(field)
         _check_named(policy, request)
 
@@ -97,3 +97,13 @@ def _named(policy: AccountPolicy, request: Any) -> Iterator[tuple[str, str]]:
 
 def _not_found(field: str) -> NotFound:
     return NotFound("NOT_IN_ACCOUNT", f"Your account has no such {field}.", {"field": field})
+
+
+def _not_registered(account: str) -> NotFound:
+    if not account:
+        return NotFound("NOT_IN_ACCOUNT", "Your token names no account; ask who issues it.")
+    return NotFound(
+        "CUSTOMER_NOT_REGISTERED",
+        "Your account has no customer yet; register with RegisterCustomer (POST /api/v1/consumers/register), "
+        "then repeat the call.",
+    )

@@ -36,6 +36,13 @@ class _Verified:
     tenant_status: str
     expires_at: datetime | None
 
+    @property
+    def active(self) -> bool:
+        return self.tenant_status == "active"
+
+    def expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
 
 class Authentication:
     """`allowed` says what a role, limited to scopes, may do; `limited` roles see one account alone.
@@ -111,9 +118,9 @@ class Authentication:
         verified = self._verified.known(text)
         if verified is None:
             verified = await self._find(text, call)
-        if verified.expires_at is not None and verified.expires_at <= self._clock.now():
+        if verified.expired(self._clock.now()):
             raise _invalid()
-        if verified.tenant_status != "active":
+        if not verified.active:
             raise FailedPrecondition(
                 "TENANT_NOT_ACTIVE",
                 f"The tenant is {verified.tenant_status}.",
@@ -185,9 +192,14 @@ class Authentication:
             raise _invalid()
         if not hmac.compare_digest(row.secret_hash, self._hasher.hash_api_key(text)):
             raise _invalid()
-        await self._note_use(row.tenant_id, key_id, row.last_used_at)
-        credential = Credential(row.tenant_id, key_id, row.role, self._allowed(row.role, row.scopes))
-        return _Verified(credential, row.tenant_status, row.expires_at)
+        credential = Credential(
+            row.tenant_id, key_id, row.role, self._allowed(row.role, row.scopes), scoped=bool(row.scopes)
+        )
+        verified = _Verified(credential, row.tenant_status, row.expires_at)
+        # What is refused is no use of the key, and somebody who looks whether it is still used is not misled.
+        if verified.active and not verified.expired(self._clock.now()):
+            await self._note_use(row.tenant_id, key_id, row.last_used_at)
+        return verified
 
     async def _note_use(self, tenant_id: str, key_id: str, last_used_at: datetime | None) -> None:
         now = self._clock.now()

@@ -85,13 +85,20 @@ def permission(method: Method, following: Behaviour) -> Behaviour:
 def _check_permission(method: Method, call: Call) -> None:
     credential = call.credential
     assert credential is not None, "authentication comes first"
-    allowed = method.permission in credential.permissions
     # What belongs to no tenant belongs to the platform, whatever a tenant's role is called.
-    permitted = allowed and (credential.account is None or method.account is not None)
-    if not permitted or not (method.tenant_scoped or credential.tenant_id == PLATFORM_TENANT):
+    of_others = not (method.tenant_scoped or credential.tenant_id == PLATFORM_TENANT)
+    if method.permission not in credential.permissions or of_others:
+        role = f"The role {credential.role}"
+        lacking = f"{role}, or the key's scopes, lack" if credential.scoped else f"{role} lacks"
         raise PermissionDenied(
             "PERMISSION_MISSING",
-            f"The role {credential.role}, or the key's scopes, lack the permission {method.permission} for "
-            "this call; use a credential that has it.",
+            f"{lacking} the permission {method.permission} for this call; use a credential that has it.",
             {"permission": method.permission},
+        )
+    if credential.account is not None and method.account is None:
+        raise PermissionDenied(
+            "METHOD_NOT_YOURS",
+            f"The method is for the tenant's staff and services, not for the role {credential.role}; ask "
+            "them, or use a key of theirs.",
+            {"role": credential.role},
         )

@@ -24,6 +24,8 @@ class Credential:
     permissions: frozenset[str]
     account: str | None = None
     """Of those whom nothing but one account is open to: its `external_id`, or '' when it has none."""
+    scoped: bool = False
+    """A key that may do less than its role."""
 
     @property
     def account_digest(self) -> str:

@@ -107,7 +107,8 @@ async def _answered(tx: Transaction, call: Call, key: RequestKey, request_hash: 
         if opened.response is None:
             raise FailedPrecondition(
                 "ANSWER_ERASED",
-                "This request was answered, but the customer that the answer was about was erased since.",
+                "This request was answered, but the customer that the answer was about was erased since. It "
+                "is not done again; for something new use a new request id.",
                 {"request_id": request_id},
             )
         if opened.request_hash != request_hash:

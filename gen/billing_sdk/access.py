@@ -166,7 +166,7 @@ class AccessService:
         tenant_id: str = "",
         request_id: str = "",
     ) -> ApiKey:
-        """Takes effect everywhere within seconds."""
+        """Takes effect everywhere within seconds. Refused for a key that may do more than the caller."""
         answer = await self._client.unary(
             _AccessService_revoke_api_key,
             RevokeApiKeyRequest(tenant_id=tenant_id, request_id=request_id, api_key_id=api_key_id),

@@ -26,6 +26,7 @@ TOKEN_INVALID = "UNAUTHENTICATED TOKEN_INVALID"
 INVALID = "UNAUTHENTICATED CREDENTIAL_INVALID"
 MISMATCH = "PERMISSION_DENIED TENANT_MISMATCH"
 MISSING = "PERMISSION_DENIED PERMISSION_MISSING"
+NOT_THEIRS = "PERMISSION_DENIED METHOD_NOT_YOURS"
 ANY_REFUSAL = "a refusal"
 TENANT_ROLES = (Role.VIEWER, Role.OPERATOR, Role.BILLING_ADMIN, Role.OWNER)
 GET = BY_NAME["GetBranding"]
@@ -62,7 +63,7 @@ class Credential:
         if self.of_stranger:
             return MISMATCH
         if self.of_one_account:
-            return MISSING if method.account is None else ANY_REFUSAL if method.account.own else None
+            return NOT_THEIRS if method.account is None else ANY_REFUSAL if method.account.own else None
         return None
 
 

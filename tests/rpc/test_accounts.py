@@ -15,8 +15,10 @@ from billing.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from corebilling.domains.access.model import PERMISSIONS
 from corebilling.mapping import timestamp
 from corebilling.values.ids import new_id
+from tests.rpc.test_erasure import erase
 from tests.support.app import refused
 from tests.support.issuer import TestIssuer
 from tests.support.market import Market, Person, market
@@ -133,7 +135,14 @@ async def test_consumer_registers_as_themselves(market: Market) -> None:
     eve = Person(platform, market.issuer.token("consumer", "eve"))
     for domain, method in (("subscription", "ListSubscriptions"), ("credit", "GetCreditBalance")):
         refusal = await eve.refused(domain, method)
-        assert (refusal.reason, refusal.facts) == ("NOT_IN_ACCOUNT", {"field": "customer_id"})
+        assert (refusal.code, refusal.reason) == ("NOT_FOUND", "CUSTOMER_NOT_REGISTERED")
+        assert "RegisterCustomer" in refusal.message
+    foreign, nobodys = [
+        await eve.refused("invoice", "GetInvoice", invoice_id=one)
+        for one in (market.ada.invoice_id, "absent")
+    ]
+    assert foreign == nobodys
+    assert foreign.reason == "CUSTOMER_NOT_REGISTERED"
     details = customer_service_pb2.CustomerDetails(name="Eve")
     refusal = await eve.refused("customer", "RegisterCustomer", external_id="ada", details=details)
     assert (refusal.code, refusal.reason) == ("NOT_FOUND", "NOT_IN_ACCOUNT")
@@ -141,12 +150,17 @@ async def test_consumer_registers_as_themselves(market: Market) -> None:
     assert registered.created
     assert registered.customer.external_id == "eve"
     assert list((await eve.call("subscription", "ListSubscriptions")).subscriptions) == []
+    # Erased, they have none any more, and may come back as somebody new.
+    await erase(platform, registered.customer.id)
+    assert (await eve.refused("subscription", "ListSubscriptions")).reason == "CUSTOMER_NOT_REGISTERED"
+    assert (await eve.call("customer", "RegisterCustomer", details=details)).created
 
 
 async def test_nameless_consumer_has_no_account(market: Market) -> None:
     token = market.issuer.token("consumer", cognito__username=None)
     nobody = Person(market.platform, token)
-    assert (await nobody.refused("subscription", "ListSubscriptions")).reason == "NOT_IN_ACCOUNT"
+    refusal = await nobody.refused("subscription", "ListSubscriptions")
+    assert (refusal.reason, "names no account" in refusal.message) == ("NOT_IN_ACCOUNT", True)
     details = customer_service_pb2.CustomerDetails(name="Nobody")
     refusal = await nobody.refused("customer", "RegisterCustomer", details=details)
     assert (refusal.reason, refusal.fields) == ("REQUEST_INVALID", ("external_id",))
@@ -165,15 +179,22 @@ async def test_call_about_nothing_of_theirs_is_refused(market: Market) -> None:
 async def test_what_has_no_account_policy_is_for_the_tenant_alone(market: Market) -> None:
     for user_type in ("consumer", "creator"):
         person = Person(market.platform, market.issuer.token(user_type, "ada"))
-        for domain, method, fields in (
-            ("customer", "CreateCustomer", {"details": {"name": "x"}}),
-            ("customer", "ListCustomers", {}),
-            ("invoice", "VoidInvoice", {"invoice_id": market.ada.invoice_id}),
-            ("catalog", "ListPrices", {}),
-            ("ledger", "ListAccounts", {}),
+        for domain, method, permission, fields in (
+            ("customer", "CreateCustomer", "customer.write", {"details": {"name": "x"}}),
+            ("customer", "ListCustomers", "customer.read", {}),
+            ("invoice", "VoidInvoice", "invoice.write", {"invoice_id": market.ada.invoice_id}),
+            ("catalog", "ListPrices", "catalog.read", {}),
+            ("ledger", "ListAccounts", "ledger.read", {}),
         ):
             refusal = await person.refused(domain, method, **fields)
-            assert (refusal.code, refusal.reason) == ("PERMISSION_DENIED", "PERMISSION_MISSING"), method
+            assert refusal.code == "PERMISSION_DENIED"
+            if permission in PERMISSIONS[user_type]:
+                assert (refusal.reason, refusal.facts) == ("METHOD_NOT_YOURS", {"role": user_type}), method
+                assert "permission" not in refusal.message, "the role has it"
+            else:
+                missing = ("PERMISSION_MISSING", {"permission": permission})
+                assert (refusal.reason, refusal.facts) == missing, method
+                assert "key's scopes" not in refusal.message, "a token has none"
 
 
 async def test_creator_sees_the_catalog_and_no_customers(market: Market) -> None:

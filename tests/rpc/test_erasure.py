@@ -186,6 +186,7 @@ async def test_a_repetition_of_what_was_answered_about_it_is_told_so(platform: P
     refusal = await refused(stub.CreateCustomer(request))
     assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "ANSWER_ERASED")
     assert refusal.facts == {"request_id": "once"}
+    assert "use a new request id" in refusal.message
     assert (await erase(platform, created.id, request_id="erasure")).id == created.id
     rows = await platform.rows("SELECT customer_id FROM request_keys WHERE response IS NULL")
     assert [row["customer_id"] for row in rows] == [created.id]

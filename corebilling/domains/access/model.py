@@ -115,7 +115,7 @@ def check_scopes(role: str, scopes: Iterable[str]) -> list[str]:
 
 
 def check_within(wanted: frozenset[str], own: frozenset[str]) -> None:
-    """Nobody makes a key that may do more than they may themselves.
+    """Nobody makes, rotates or revokes a key that may do more than they may themselves.
 
     Raises:
         PermissionDenied: PERMISSION_MISSING, with the first one that they lack.
@@ -123,8 +123,8 @@ def check_within(wanted: frozenset[str], own: frozenset[str]) -> None:
     if beyond := wanted - own:
         raise PermissionDenied(
             "PERMISSION_MISSING",
-            f"A key may do no more than the one that makes it, which lacks the permission {min(beyond)}; "
-            "limit the new key's scopes, or use a key that has it.",
+            f"The key may do more than yours, which lacks the permission {min(beyond)}; use one that has it, "
+            "or limit the scopes of a new key.",
             {"permission": min(beyond)},
         )
 

@@ -89,13 +89,15 @@ class AccessService:
     async def revoke_api_key(
         self, tx: Transaction, request: rpc.RevokeApiKeyRequest
     ) -> rpc.RevokeApiKeyResponse:
-        """Revoking a revoked key changes nothing."""
+        """Revoking a revoked key changes nothing. Raises what `check_within` does."""
         await tx.lock(request.api_key_id)
+        key = await _find(tx, request.api_key_id)
+        check_within(allowed(key.role, key.scopes), tx.caller.permissions)
         revoked = await access_sql.mark_api_key_revoked(
-            tx, tenant_id=tx.tenant_id, id=request.api_key_id, revoked_at=tx.now
+            tx, tenant_id=tx.tenant_id, id=key.id, revoked_at=tx.now
         )
         if revoked is None:
-            return rpc.RevokeApiKeyResponse(api_key=_message(await _find(tx, request.api_key_id)))
+            return rpc.RevokeApiKeyResponse(api_key=_message(key))
         _announce(tx, revoked, events.ApiKeyRevoked(api_key_id=revoked.id))
         return rpc.RevokeApiKeyResponse(api_key=_message(revoked))
 

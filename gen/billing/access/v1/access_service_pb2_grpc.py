@@ -105,7 +105,7 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeApiKey(self, request, context):
-        """Takes effect everywhere within seconds.
+        """Takes effect everywhere within seconds. Refused for a key that may do more than the caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,7 @@ class AccessServiceStub:
     ExplainAccess: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ExplainAccessRequest, _access_service_pb2.ExplainAccessResponse]
     """Why a key, a token or the caller may call a method of the tenant, or may not: the server's own questions, in order."""
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]
-    """Takes effect everywhere within seconds."""
+    """Takes effect everywhere within seconds. Refused for a key that may do more than the caller."""
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
@@ -58,7 +58,7 @@ class AccessServiceAsyncStub(AccessServiceStub):
     ExplainAccess: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ExplainAccessRequest, _access_service_pb2.ExplainAccessResponse]  # type: ignore[assignment]
     """Why a key, a token or the caller may call a method of the tenant, or may not: the server's own questions, in order."""
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
-    """Takes effect everywhere within seconds."""
+    """Takes effect everywhere within seconds. Refused for a key that may do more than the caller."""
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     """API keys of a tenant."""
@@ -107,6 +107,6 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.RevokeApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.RevokeApiKeyResponse, _abc.Awaitable[_access_service_pb2.RevokeApiKeyResponse]]:
-        """Takes effect everywhere within seconds."""
+        """Takes effect everywhere within seconds. Refused for a key that may do more than the caller."""
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

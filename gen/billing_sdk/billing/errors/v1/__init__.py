@@ -32,7 +32,8 @@ class ErrorReason(betterproto2.Enum):
 
     PERMISSION_MISSING = 3
     """
-    PERMISSION_DENIED {permission}. The caller's role, or its scopes, lack the permission; use a key that has it.
+    PERMISSION_DENIED {permission}. The caller's role lacks the permission, or the scopes of its key do; or the key that
+    is made, rotated or revoked has it, and the caller lacks it. Use a key that has it.
     """
 
     TENANT_MISMATCH = 4
@@ -62,7 +63,8 @@ class ErrorReason(betterproto2.Enum):
 
     ANSWER_ERASED = 30
     """
-    FAILED_PRECONDITION {request_id}. The request was answered, but the customer that the answer was about was erased since.
+    FAILED_PRECONDITION {request_id}. The request was answered, but the customer that the answer was about was erased
+    since, and the answer with it. It is not done again; for something new use a new request id.
     """
 
     PAGE_TOKEN_INVALID = 9
@@ -183,8 +185,19 @@ class ErrorReason(betterproto2.Enum):
 
     NOT_IN_ACCOUNT = 115
     """
-    NOT_FOUND {field}. Nothing that the field names belongs to the caller's account; a consumer without a customer
-    is registered first.
+    NOT_FOUND {field}. Nothing that the field names belongs to the caller's account.
+    """
+
+    METHOD_NOT_YOURS = 118
+    """
+    PERMISSION_DENIED {role}. The method is for the tenant's staff and services, whatever permissions the role has; ask
+    them, or use a key of theirs.
+    """
+
+    CUSTOMER_NOT_REGISTERED = 119
+    """
+    NOT_FOUND. The caller's account has no customer yet, or no more since it was erased; register one with
+    RegisterCustomer.
     """
 
     KEY_ATTEMPTS_LIMITED = 117
@@ -824,6 +837,8 @@ class ErrorReason(betterproto2.Enum):
             113: "ERROR_REASON_ISSUER_UNAVAILABLE",
             114: "ERROR_REASON_FIELD_NOT_YOURS",
             115: "ERROR_REASON_NOT_IN_ACCOUNT",
+            118: "ERROR_REASON_METHOD_NOT_YOURS",
+            119: "ERROR_REASON_CUSTOMER_NOT_REGISTERED",
             117: "ERROR_REASON_KEY_ATTEMPTS_LIMITED",
             116: "ERROR_REASON_METHOD_NOT_FOUND",
             111: "ERROR_REASON_API_KEY_NOT_ROTATABLE",
@@ -976,6 +991,8 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_ISSUER_UNAVAILABLE": 113,
             "ERROR_REASON_FIELD_NOT_YOURS": 114,
             "ERROR_REASON_NOT_IN_ACCOUNT": 115,
+            "ERROR_REASON_METHOD_NOT_YOURS": 118,
+            "ERROR_REASON_CUSTOMER_NOT_REGISTERED": 119,
             "ERROR_REASON_KEY_ATTEMPTS_LIMITED": 117,
             "ERROR_REASON_METHOD_NOT_FOUND": 116,
             "ERROR_REASON_API_KEY_NOT_ROTATABLE": 111,
