@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+from typer.main import get_group
+
 from corebilling.cli import main
 from examples.platform import Platform
 
@@ -59,10 +61,9 @@ async def test_the_tour_of_the_readme_works_as_printed(server_folder: Path):
 
 def test_the_readme_names_every_command() -> None:
     table = "\n".join(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("|"))
-    groups = [group.name for group in main.registered_groups]
-    commands = [command.name or command.callback.__name__ for command in main.registered_commands]
-    assert len(groups) > 5
-    assert [name for name in (*groups, *commands) if f"`corebilling {name}" not in table] == []
+    names = list(get_group(main).commands)
+    assert {"up", "ledger"} <= set(names)
+    assert [name for name in names if f"`corebilling {name}" not in table] == []
 
 
 def test_the_readme_leads_to_every_document() -> None:
