@@ -24,6 +24,7 @@ from corebilling.commands.events import events_app
 from corebilling.commands.invoice import invoice_app
 from corebilling.commands.ledger import ledger_app
 from corebilling.commands.replay import replay
+from corebilling.commands.tls import ClientApp
 from corebilling.commands.usage import usage_app
 from corebilling.config import ROLES, Settings, SettingsInvalid, read_settings
 from corebilling.db import migrate
@@ -31,7 +32,7 @@ from corebilling.db.migrate import MIGRATIONS
 
 console = Console(highlight=False, markup=False, emoji=False)
 
-main = typer.Typer(no_args_is_help=True)
+main = ClientApp(no_args_is_help=True)
 main.command()(call)
 main.command()(replay)
 main.add_typer(audit_app, name="audit")

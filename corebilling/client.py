@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import grpc
 
-from corebilling.sdk.connection import open_channel
+from corebilling.sdk.connection import Tls, open_channel
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 
@@ -18,8 +18,9 @@ Stub = TypeVar("Stub")
 class Client:
     """An open channel to one server, with one API key."""
 
-    def __init__(self, target: str, api_key: str) -> None:
-        self._channel = open_channel(target, tls=None, interceptors=_credential(api_key) if api_key else [])
+    def __init__(self, target: str, api_key: str, tls: Tls | None = None) -> None:
+        """Without TLS: in the clear."""
+        self._channel = open_channel(target, tls, _credential(api_key) if api_key else [])
 
     def stub(self, stub_class: Callable[[grpc.aio.Channel], Stub]) -> Stub:
         """A stub of this class on the channel; its calls carry the key."""

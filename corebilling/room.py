@@ -16,8 +16,9 @@ class Room:
     """Room for so many calls, or bytes: a tenant may take as much as it leaves free for others.
 
     That is half of it when nobody else is there, then half of the rest; as calls end it evens out, to a third
-    for each of two. So it is within a tenant: whoever is limited to one account may take as much as that
-    leaves to their tenant, a third of all when nobody else is there.
+    for each of two. So it is within a tenant: those who are limited to accounts may together take as much as
+    they leave to their tenant, a third of all when nobody else is there; and so it is among them, with a
+    quarter for one alone.
     """
 
     def __init__(self, what: str, size: int) -> None:
@@ -32,22 +33,20 @@ class Room:
         free = self._size - self._taken
         if amount > free:
             raise self._refusal("OVERLOADED", "", self._size)
-        of_tenant = self._by.get(tenant_id, 0)
-        if of_tenant + amount > free:
-            raise self._refusal("TENANT_OVERLOADED", tenant_id, of_tenant)
-        if account is not None:
-            of_account = self._by.get((tenant_id, account), 0)
-            if of_account + amount > free - of_tenant:
-                raise self._refusal("TENANT_OVERLOADED", tenant_id, of_account)
-            self._by[tenant_id, account] = of_account + amount
-        self._by[tenant_id] = of_tenant + amount
+        shares = _shares(tenant_id, account)
+        for share in shares:
+            taken = self._by.get(share, 0)
+            if taken + amount > free:
+                raise self._refusal("TENANT_OVERLOADED", tenant_id, taken)
+            free -= taken
+        for share in shares:
+            self._by[share] = self._by.get(share, 0) + amount
         self._taken += amount
 
     def give_back(self, tenant_id: str, account: str | None, amount: int = 1) -> None:
         self._taken -= amount
-        self._lower(tenant_id, amount)
-        if account is not None:
-            self._lower((tenant_id, account), amount)
+        for share in _shares(tenant_id, account):
+            self._lower(share, amount)
         # Only then, so that the log has a line for an overload and not for each refusal of it.
         if self._refused and self._taken <= self._size // 4:
             self._refused.clear()
@@ -70,3 +69,8 @@ class Room:
             {"what": self._what, "limit": str(limit)},
             retry_after_s=_RETRY_S,
         )
+
+
+def _shares(tenant_id: str, account: str | None) -> tuple[Hashable, ...]:
+    """What it counts for: each lies within the one before."""
+    return (tenant_id,) if account is None else (tenant_id, (tenant_id,), (tenant_id, account))

@@ -27,12 +27,11 @@ from corebilling.commands.connection import (
     run,
     say,
 )
+from corebilling.commands.tls import ClientApp
 from corebilling.domains.audit.messages import finding_message
 from corebilling.mapping import enum_text, instant, timestamp
 
-audit_app = typer.Typer(
-    no_args_is_help=True, help="Who did what; and the proof that nobody changed it since."
-)
+audit_app = ClientApp(no_args_is_help=True, help="Who did what; and the proof that nobody changed it since.")
 
 _PAGE = 100
 _UNREADABLE = 2

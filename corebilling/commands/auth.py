@@ -11,8 +11,9 @@ from rich.text import Text
 
 from corebilling.client import Client
 from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, run, say
+from corebilling.commands.tls import ClientApp
 
-auth_app = typer.Typer(no_args_is_help=True, help="Who may do what, and why.")
+auth_app = ClientApp(no_args_is_help=True, help="Who may do what, and why.")
 
 
 @auth_app.callback()

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from corebilling.commands.connection import TARGET, ApiKey, Target, console, failure, refusal
 from corebilling.commands.json_input import read_json
+from corebilling.commands.tls import chosen_tls
 
 
 def call(
@@ -35,7 +36,7 @@ def call(
     A platform key names the tenant in the request: -d '{"tenant_id": "ten_…"}'. COREBILLING_TARGET and
     COREBILLING_API_KEY are read from the environment; COREBILLING_TENANT is not.
     """
-    with grpc.insecure_channel(target) as channel:
+    with _channel(target) as channel:
         try:
             database = ProtoReflectionDescriptorDatabase(channel)
             pool = DescriptorPool(database)
@@ -48,6 +49,11 @@ def call(
                 print(_show(response, pool, get))
         except grpc.RpcError as error:
             raise refusal(error, target) from None
+
+
+def _channel(target: str) -> grpc.Channel:
+    tls = chosen_tls()
+    return grpc.secure_channel(target, tls.credentials()) if tls else grpc.insecure_channel(target)
 
 
 def _methods(database: ProtoReflectionDescriptorDatabase, pool: DescriptorPool) -> list[str]:

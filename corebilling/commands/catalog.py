@@ -1,6 +1,5 @@
 """`corebilling catalog`: brings plans into a tenant's catalog."""
 
-import typer
 from billing.catalog.v1 import catalog_pb2 as pb
 from billing.catalog.v1 import catalog_service_pb2 as rpc
 from billing.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
@@ -10,10 +9,11 @@ from rich.table import Table
 
 from corebilling.client import Client
 from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, run
+from corebilling.commands.tls import ClientApp
 from corebilling.domains.catalog.defaults import METERS, PLANS, PRODUCT, DefaultPlan, DefaultPrice
 from corebilling.values.ids import new_id
 
-catalog_app = typer.Typer(no_args_is_help=True, help="Products, meters, prices and plans.")
+catalog_app = ClientApp(no_args_is_help=True, help="Products, meters, prices and plans.")
 
 
 @catalog_app.command("import-defaults")

@@ -12,9 +12,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from corebilling.client import Client
 from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, moment, run
+from corebilling.commands.tls import ClientApp
 from corebilling.mapping import instant, timestamp
 
-clock_app = typer.Typer(no_args_is_help=True, help="Shows and advances a sandbox tenant's clock.")
+clock_app = ClientApp(no_args_is_help=True, help="Shows and advances a sandbox tenant's clock.")
 
 _POLL_S = 0.1
 

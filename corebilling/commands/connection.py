@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from corebilling.client import DEFAULT_TARGET, Client
+from corebilling.commands.tls import chosen_tls
 
 Target = Annotated[str, typer.Option(envvar="COREBILLING_TARGET", help="Address of the gRPC server.")]
 ApiKey = Annotated[str, typer.Option(envvar="COREBILLING_API_KEY", help="API key.")]
@@ -46,8 +47,10 @@ problems = Console(stderr=True, width=_width(sys.stderr), markup=False, emoji=Fa
 def run(target: str, api_key: str, work: Callable[[Client], Awaitable[T]]) -> T:
     """Connects, does the work, and turns a refusal into one line and exit code 1."""
 
+    tls = chosen_tls()
+
     async def connected() -> T:
-        async with Client(target, api_key) as client:
+        async with Client(target, api_key, tls) as client:
             return await work(client)
 
     try:
@@ -61,12 +64,21 @@ def refusal(error: grpc.RpcError, target: str) -> typer.Exit:
     explained = explain(error)
     # A server that answers gives a reason with its status; the channel, which found none, does not.
     if error.code() is grpc.StatusCode.UNAVAILABLE and not _details(error):
-        explained = (
-            f"no answer from {target}: is the platform running? Start it with `corebilling up`, or name "
-            f"another with --target / COREBILLING_TARGET.\n  {explained}"
-        )
+        explained = f"no answer from {target}{_why_no_answer()}\n  {explained}"
     problems.print(Text.assemble((error.code().name, "red"), f" {explained}"), soft_wrap=True)
     return typer.Exit(1)
+
+
+def _why_no_answer() -> str:
+    if chosen_tls() is None:
+        return (
+            ": is the platform running? Start it with `corebilling up`, or name another with --target / "
+            "COREBILLING_TARGET. One that speaks TLS wants --tls-ca-file / COREBILLING_TLS_CA_FILE, or --tls."
+        )
+    return (
+        " over TLS: is it running, and does it speak TLS? Its certificate must be for the name in --target "
+        "and of an authority in --tls-ca-file; it may ask for yours: --tls-cert-file and --tls-key-file."
+    )
 
 
 def failure(sentence: str) -> typer.Exit:

@@ -29,9 +29,10 @@ from corebilling.commands.connection import (
     say,
 )
 from corebilling.commands.event_view import event_object
+from corebilling.commands.tls import ClientApp
 from corebilling.mapping import enum_text, instant
 
-dead_letters_app = typer.Typer(
+dead_letters_app = ClientApp(
     no_args_is_help=True, help="Lists, shows, retries and discards what was given up, in every stage."
 )
 

@@ -18,9 +18,10 @@ from corebilling.client import Client
 from corebilling.commands import event_view as view
 from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, console, problems, run, say
 from corebilling.commands.json_input import read_struct
+from corebilling.commands.tls import ClientApp
 from corebilling.values.ids import new_id
 
-events_app = typer.Typer(no_args_is_help=True, help="Watches, shows, traces and publishes events.")
+events_app = ClientApp(no_args_is_help=True, help="Watches, shows, traces and publishes events.")
 
 Json = Annotated[bool, typer.Option("--json", help="For machines: JSON, and nothing else.")]
 

@@ -24,10 +24,11 @@ from corebilling.commands.connection import (
 )
 from corebilling.commands.invoice_file import Changed, bundle_text, export, read_bundle
 from corebilling.commands.invoice_view import checks_table, records_table, story
+from corebilling.commands.tls import ClientApp
 from corebilling.domains.invoice.bundle_reading import Unreadable
 from corebilling.domains.invoice.verification import verify
 
-invoice_app = typer.Typer(no_args_is_help=True, help="Explains, exports and checks invoices.")
+invoice_app = ClientApp(no_args_is_help=True, help="Explains, exports and checks invoices.")
 
 _SHOWN_RECORDS = 20
 _UNREADABLE = 2

@@ -13,10 +13,11 @@ from rich.table import Table
 
 from corebilling.client import Client
 from corebilling.commands.connection import TARGET, ApiKey, Target, Tenant, moment, print_table, run, say
+from corebilling.commands.tls import ClientApp
 from corebilling.mapping import enum_text, instant, timestamp
 from corebilling.values.money import major_units
 
-ledger_app = typer.Typer(no_args_is_help=True, help="Balances and statements, now or at any time before.")
+ledger_app = ClientApp(no_args_is_help=True, help="Balances and statements, now or at any time before.")
 
 _PAGE = 500
 

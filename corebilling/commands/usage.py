@@ -25,11 +25,12 @@ from corebilling.commands.connection import (
     run,
     say,
 )
+from corebilling.commands.tls import ClientApp
 from corebilling.mapping import instant, timestamp
 from corebilling.usage_file import ColumnMapping, FileInvalid, UsageFile
 from corebilling.usage_import import Checkpoint, ImportSummary, upload
 
-usage_app = typer.Typer(no_args_is_help=True, help="Reports usage, and checks its books.")
+usage_app = ClientApp(no_args_is_help=True, help="Reports usage, and checks its books.")
 
 
 @usage_app.command("import")

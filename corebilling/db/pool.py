@@ -279,9 +279,9 @@ def _begin(tenant_id: str, audit_id: str, request_key: RequestKey | None) -> str
 
 
 def _literal(text: str) -> str:
-    # Of a caller's making: hexadecimal digits quote nothing and end nothing. The collation would be that of
-    # the encoding's name, by which no index is sorted.
-    return f"convert_from('\\x{text.encode().hex()}', 'UTF8') COLLATE \"default\""
+    # Of a caller's making: hexadecimal digits quote nothing and end nothing, however literals are read. The
+    # collation would be that of the encoding's name, by which no index is sorted.
+    return f"convert_from(decode('{text.encode().hex()}', 'hex'), 'UTF8') COLLATE \"default\""
 
 
 async def _commit(connection: "PoolConnectionProxy[asyncpg.Record]") -> None:

@@ -16,9 +16,12 @@ from corebilling.values.clock import Clock
 
 _MAX_BYTES = 256 * 1024
 _FETCH_S = 5
-# Keys that were withdrawn are believed in for so long, and so long a new one waits at most.
+# Keys that were withdrawn are believed in for so long.
 _KEEP = timedelta(minutes=10)
+# An issuer that failed is left alone for so long; and so long a new key waits at most.
 _RETRY = timedelta(seconds=30)
+# Unknown names for which the issuer is asked within that time, once each: anybody can invent some.
+_MAX_UNKNOWN = 8
 _FAMILIES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 
 _log = structlog.get_logger()
@@ -60,13 +63,14 @@ class PublishedKeys:
         self._clock = clock
         self._keys: Sequence[jwt.PyJWK] | None = None
         self._read_at: datetime | None = None
+        self._failed = False
+        self._unknown: set[str | None] = set()
+        self._unknown_since: datetime | None = None
         self._reading: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str | None) -> Sequence[Any]:
         found = self._known(key_id)
-        # A name that nobody knows asks the issuer again, but not at every call; and whose key is known
-        # waits for no reading that another call began.
-        if self._older_than(_KEEP if found else _RETRY) and not (found and self._reading):
+        if self._due_for_known() if found else self._due_for_unknown(key_id):
             await self._refreshed()
             found = self._known(key_id)
         if self._keys is None:
@@ -80,8 +84,25 @@ class PublishedKeys:
     def _known(self, key_id: str | None) -> Sequence[Any]:
         return [one.key for one in self._keys or () if key_id is None or one.key_id == key_id]
 
-    def _older_than(self, age: timedelta) -> bool:
-        return self._read_at is None or self._clock.now() - self._read_at >= age
+    def _due_for_known(self) -> bool:
+        """Whose key is known waits for no reading that another call began."""
+        return self._reading is None and self._past(self._read_at, _KEEP)
+
+    def _due_for_unknown(self, key_id: str | None) -> bool:
+        """A reading that is under way costs nothing more; a further one, a place among the unknown names."""
+        if self._reading is not None:
+            return True
+        if self._failed:
+            return self._past(self._read_at, _RETRY)
+        if self._past(self._unknown_since, _RETRY):
+            self._unknown_since, self._unknown = self._clock.now(), set()
+        if key_id in self._unknown or len(self._unknown) >= _MAX_UNKNOWN:
+            return False
+        self._unknown.add(key_id)
+        return True
+
+    def _past(self, moment: datetime | None, age: timedelta) -> bool:
+        return moment is None or self._clock.now() - moment >= age
 
     async def _refreshed(self) -> None:
         if self._reading is None:
@@ -91,8 +112,10 @@ class PublishedKeys:
 
     async def _refresh(self) -> None:
         """Keeps the known keys when new ones cannot be read: an issuer that is away stops nobody."""
+        self._failed = True
         try:
             self._keys = parse_keys(await self._read(), self._source, self._algorithm)
+            self._failed = False
         except (OSError, TimeoutError, aiohttp.ClientError, KeysUnreadable) as error:
             _log.error("issuer_keys_unreadable", source=self._source, problem=str(error))
         finally:

@@ -27,10 +27,16 @@ class Tls:
 
     @classmethod
     def from_files(
-        cls, root: Path | None = None, certificate: Path | None = None, key: Path | None = None
+        cls,
+        root: Path | str | None = None,
+        certificate: Path | str | None = None,
+        key: Path | str | None = None,
     ) -> "Tls":
-        texts = (path.read_bytes() if path else None for path in (root, certificate, key))
+        texts = (Path(file).read_bytes() if file else None for file in (root, certificate, key))
         return cls(*texts)
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(self.root, self.key, self.certificate)
 
 
 def open_channel(
@@ -51,8 +57,7 @@ def open_channel(
     ]
     if tls is None:
         return grpc.aio.insecure_channel(target, options=options, interceptors=interceptors)
-    credentials = grpc.ssl_channel_credentials(tls.root, tls.key, tls.certificate)
-    return grpc.aio.secure_channel(target, credentials, options=options, interceptors=interceptors)
+    return grpc.aio.secure_channel(target, tls.credentials(), options=options, interceptors=interceptors)
 
 
 class Connection:

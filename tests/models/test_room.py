@@ -44,21 +44,28 @@ def test_two_tenants_that_come_at_once_take_a_third_each() -> None:
     assert (greedy(room, "a"), greedy(room, "b")) == (0, 0)
 
 
-@pytest.mark.parametrize(("size", "third"), [(1, 1), (2, 1), (300, 100)])
-def test_an_account_leaves_most_to_its_tenant(size: int, third: int) -> None:
-    assert greedy(Room("calls", size), "a", "ada") == third
+@pytest.mark.parametrize(("size", "quarter"), [(1, 1), (2, 1), (300, 75)])
+def test_an_account_leaves_most_to_its_tenant(size: int, quarter: int) -> None:
+    assert greedy(Room("calls", size), "a", "ada") == quarter
+
+
+@pytest.mark.parametrize("accounts", [2, 10, 100])
+def test_accounts_together_leave_room_to_their_tenant_however_many_there_are(accounts: int) -> None:
+    room = Room("calls", 300)
+    assert sum(greedy(room, "a", f"account {number}") for number in range(accounts)) <= 100
+    assert greedy(room, "a") >= 50
 
 
 def test_an_account_that_takes_all_it_can_leaves_room_to_others_of_its_tenant_and_to_the_tenant() -> None:
     room = Room("calls", 300)
-    assert greedy(room, "a", "ada") == 100
-    assert greedy(room, "a", "bob") == 34
+    assert greedy(room, "a", "ada") == 75
+    assert greedy(room, "a", "bob") == 19
     assert greedy(room, "a") >= 10
     assert greedy(room, "b", "ada") >= 10
 
 
 def test_what_is_given_back_can_be_taken_again_and_nothing_is_kept_of_it() -> None:
-    room = Room("calls", 4)
+    room = Room("calls", 8)
     for _ in range(3):
         assert greedy(room, "a", "ada") == 2
         room.give_back("a", "ada")

@@ -68,6 +68,46 @@ async def test_callers_who_lack_a_key_wait_for_one_reading() -> None:
     assert issuer.asked == 2
 
 
+async def test_new_key_is_found_at_once_whatever_names_were_invented_before() -> None:
+    issuer = Issuer("one")
+    await issuer.keys.find("one")
+    for _ in range(3):
+        assert not await issuer.keys.find("invented")
+    assert issuer.asked == 2, "each name asks once"
+    issuer.publish("one", "two")
+    assert len(await issuer.keys.find("two")) == 1
+    assert issuer.asked == 3
+
+
+async def test_new_key_waits_half_a_minute_at_most_while_names_are_invented() -> None:
+    issuer = Issuer("one")
+    await issuer.keys.find("one")
+    for number in range(1000):
+        assert not await issuer.keys.find(f"invented-{number}")
+    assert issuer.asked == 8
+    issuer.publish("one", "two")
+    assert not await issuer.keys.find("two")
+    issuer.clock.advance(seconds=30)
+    # Whoever is first asks for all.
+    for number in range(1000):
+        assert not await issuer.keys.find(f"again-{number}")
+    assert issuer.asked == 16
+    assert len(await issuer.keys.find("two")) == 1
+
+
+async def test_issuer_that_fails_is_left_alone_whatever_names_are_invented() -> None:
+    issuer = Issuer("one")
+    await issuer.keys.find("one")
+    issuer.away = True
+    for number in range(10):
+        assert not await issuer.keys.find(f"invented-{number}")
+    assert issuer.asked == 2
+    issuer.away = False
+    issuer.publish("one", "two")
+    issuer.clock.advance(seconds=30)
+    assert len(await issuer.keys.find("two")) == 1
+
+
 async def test_caller_who_goes_takes_no_reading_along() -> None:
     issuer = Issuer("one")
     issuer.answering.clear()
