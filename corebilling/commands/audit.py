@@ -94,18 +94,32 @@ def export(
     after: Annotated[
         int, typer.Option(min=0, help="Where an export before ended: only what was sealed since.")
     ] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     target: Target = TARGET,
     api_key: ApiKey = "",
     tenant: Tenant = "",
 ) -> None:
-    """Writes the sealed log, a record a line, with its seals and signed heads: keep it elsewhere."""
+    """Writes the sealed log, a record a line, with its seals and signed heads: keep it elsewhere.
+
+    What is there already is kept, unless --force: it may prove what the platform no longer does.
+    """
     request = rpc.ExportAuditEntriesRequest(tenant_id=tenant, after_position=after)
     try:
         if str(output) == "-":
             run(target, api_key, lambda client: _write(client, request, sys.stdout))
             return
-        with output.open("w", encoding="utf-8") as out:
-            head = run(target, api_key, lambda client: _write(client, request, out))
+        if output.exists() and not (force and output.is_file()):
+            raise failure(
+                f"{output} is there already: name another --output, or write over a file by --force."
+            )
+        # Beside it, so that an export that fails takes nothing away.
+        unfinished = output.with_name(f"{output.name}.unfinished")
+        try:
+            with unfinished.open("w", encoding="utf-8") as out:
+                head = run(target, api_key, lambda client: _write(client, request, out))
+            unfinished.replace(output)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise failure(f"{output} cannot be written: {error.strerror}.") from None
     if not head.count:

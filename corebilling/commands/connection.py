@@ -56,6 +56,8 @@ def run(target: str, api_key: str, work: Callable[[Client], Awaitable[T]]) -> T:
     try:
         return asyncio.run(connected())
     except grpc.aio.AioRpcError as error:
+        if reason(error) == "TENANT_REQUIRED":
+            raise failure("A platform key names the tenant: give --tenant, or COREBILLING_TENANT.") from None
         raise refusal(error, target) from None
 
 
@@ -126,6 +128,12 @@ def explain(error: grpc.RpcError) -> str:
             detail.Unpack(bad)
             parts += [f"\n  {violation.field}: {violation.description}" for violation in bad.field_violations]
     return " ".join(parts)
+
+
+def reason(error: grpc.RpcError) -> str:
+    """As in TENANT_REQUIRED; '' when no server gave one."""
+    info = error_details_pb2.ErrorInfo()
+    return next((info.reason for detail in _details(error) if detail.Unpack(info)), "")
 
 
 def _details(error: grpc.RpcError) -> Iterable[Any]:

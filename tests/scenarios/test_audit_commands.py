@@ -71,6 +71,10 @@ async def test_an_export_is_proven_without_the_platform(
     assert "missing" in faults("".join([*lines[:2], *lines[3:]]))
     assert "reordered" in faults("".join([lines[0], lines[2], lines[1], *lines[3:]]))
     assert faults("".join(lines[:-1])) == {"missing"}
+    # The last head vouches for all before it: one in between says when, and nothing that the last does not.
+    between = next(i for i, line in enumerate(lines) if '"head"' in line)
+    assert between < len(lines) - 1
+    assert faults("".join([*lines[:between], *lines[between + 1 :]])) == set()
     # A shorter one that is sound in itself: only the head that was kept tells.
     shorter = "".join(lines[: 1 + next(i for i, line in enumerate(lines) if '"head"' in line)])
     assert faults(shorter) == {"truncated"}
@@ -86,7 +90,13 @@ async def test_an_export_goes_on_where_the_one_before_ended(
     count = json.loads(file.read_text().splitlines()[-1])["head"]["count"]
     await new_customer(platform)
     await platform.app.sealer.run_once()
-    await audit(platform, "export", "--output", str(file), "--after", count)
+    before = file.read_text()
+    code, _, err = await command("audit", "export", "--output", str(file), **access(platform))
+    assert (code, f"{file} is there already" in err, file.read_text() == before) == (1, True, True), err
+    forced = ("audit", "export", "--output", str(file), "--force")
+    code, _, _ = await command(*forced, COREBILLING_TARGET="127.0.0.1:1")
+    assert (code, file.read_text() == before) == (1, True), "an export that fails takes nothing away"
+    await audit(platform, "export", "--output", str(file), "--force", "--after", count)
     code, out, _ = await command("audit", "verify", str(file))
     assert (code, "sound: entries 4 to 4" in out) == (0, True), out
 

@@ -65,6 +65,8 @@ def checks(
 ) -> Iterator[Check]:
     """In the order in which the server would ask; the first that fails decides."""
     yield Check("credential", not holder.problem, holder.problem or f"{holder.actor} is usable")
+    if not holder.role:  # Of nobody there is nothing more to ask.
+        return
     yield Check("tenant", tenant_status == "active", f"the tenant is {tenant_status}")
     if not method.tenant_scoped:
         yield Check(
