@@ -23,7 +23,7 @@ async def test_one_account_does_not_take_all_calls_of_its_tenant_and_places_are_
         return request
 
     method: Any = SimpleNamespace(server_streaming=False, client_streaming=False)
-    answer = concurrency_limit(max_calls=5, max_streams=1)(method, work)
+    answer = concurrency_limit(max_calls=4, max_streams=1)(method, work)
     for _ in range(2):
         ended.clear()
         under_way = [asyncio.ensure_future(answer(b"", call_of("a", "ada")))]
