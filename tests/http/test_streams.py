@@ -43,6 +43,14 @@ async def test_events_are_watched_line_by_line(http: Http) -> None:
     assert event["payload"]["customer_id"] == created.json["customer"]["id"]
 
 
+async def test_a_watch_goes_on_after_the_last_token_that_came(http: Http) -> None:
+    async with watch(http) as response:
+        token = orjson.loads(await next_line(response))["resume_token"]
+    await http.post("/v1/customers", ADA, key="missed")
+    async with watch(http, f"/v1/events/watch?resume_token={token}") as response:
+        assert (await next_event(response))["subject"] == "customer.created"
+
+
 async def test_events_are_watched_as_server_sent_events(http: Http) -> None:
     async with watch(http, Accept="text/event-stream") as response:
         assert response.headers["Content-Type"] == "text/event-stream"

@@ -1,5 +1,7 @@
 """Health, readiness and metrics over HTTP, of the platform as it is composed."""
 
+import re
+
 import aiohttp
 import pytest
 from billing.tenant.v1 import tenant_service_pb2 as rpc
@@ -49,6 +51,15 @@ async def test_metrics_count_calls_by_method_and_status(platform: Platform) -> N
     method = 'method="billing.tenant.v1.TenantService/GetTenant"'
     assert f'corebilling_api_requests_total{{{method},status="UNAUTHENTICATED"}}' in metrics
     assert f"corebilling_api_duration_seconds_count{{{method}}}" in metrics
+
+
+async def test_metrics_name_no_tenant(platform: Platform) -> None:
+    await platform.stub(TenantServiceStub).GetTenant(rpc.GetTenantRequest(tenant_id=platform.tenant_id))
+    _, metrics = await get(platform, "/metrics")
+    labels = set(re.findall(r'\b(\w+)="', metrics))
+    of_the_interpreter = {"implementation", "major", "minor", "patchlevel", "version", "generation"}
+    assert {"method"} <= labels - of_the_interpreter <= {"method", "status", "handler", "le"}
+    assert platform.tenant_id not in metrics
 
 
 async def test_the_reference_is_served_to_everybody(platform: Platform) -> None:

