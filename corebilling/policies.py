@@ -13,7 +13,7 @@ from corebilling.events.tail import TailPolicy
 from corebilling.http.body import BodyLimits
 from corebilling.http.cors import Cors
 from corebilling.rpc.answer import MAX_MESSAGE_BYTES
-from corebilling.rpc.certificates import Tls
+from corebilling.rpc.certificates import Tls, read_authorities
 from corebilling.rpc.concerns import CallLimits
 from corebilling.rpc.issuers import Issuer, read_issuers
 from corebilling.rpc.key_attempts import KeyAttempts
@@ -23,6 +23,9 @@ from corebilling.values.clock import Clock
 
 
 def nats_address(settings: Settings, installation: str) -> NatsAddress:
+    """Raises CertificateInvalid."""
+    if settings.nats_tls_ca_file is not None:
+        read_authorities("NATS_TLS_CA_FILE", settings.nats_tls_ca_file)
     return NatsAddress(
         url=settings.nats_url,
         stream=settings.nats_stream,
@@ -35,6 +38,9 @@ def nats_address(settings: Settings, installation: str) -> NatsAddress:
 
 
 def kafka_address(settings: Settings, installation: str) -> KafkaAddress:
+    """Raises CertificateInvalid."""
+    if settings.kafka_ssl_ca_file is not None:
+        read_authorities("KAFKA_SSL_CA_FILE", settings.kafka_ssl_ca_file)
     return KafkaAddress(
         brokers=settings.kafka_brokers,
         topic=settings.kafka_topic,

@@ -149,7 +149,7 @@ class Database:
         self._committed = committed
         self._acquire_timeout_s = acquire_timeout_s
         # Idle, but not given back: each release costs the pool a task, which is as much as a statement. Given
-        # back is what broke, and what somebody waits for.
+        # back is what broke, and what somebody waits for: after a busy time all that were opened stay open.
         self._kept: list[PoolConnectionProxy[asyncpg.Record]] = []
         self._waiting = 0
         self._closing = False
@@ -198,10 +198,10 @@ class Database:
                 raise translate(error) from error
             await _commit(connection)
             sound = True
+            if self._committed is not None:
+                self._committed(tx)
         finally:
             await self._release(connection, sound)
-        if self._committed is not None:
-            self._committed(tx)
 
     @asynccontextmanager
     async def connection(self) -> "AsyncIterator[PoolConnectionProxy[asyncpg.Record]]":

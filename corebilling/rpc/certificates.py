@@ -25,8 +25,7 @@ class Tls:
         key = _read("GRPC_TLS_KEY_FILE", self.key_file)
         authorities = None
         if self.client_ca_file is not None:
-            authorities = _read("GRPC_TLS_CLIENT_CA_FILE", self.client_ca_file)
-            _check_authorities(self.client_ca_file)
+            authorities = read_authorities("GRPC_TLS_CLIENT_CA_FILE", self.client_ca_file)
         self._check_pair()
         return grpc.ssl_server_credentials([(key, certificate)], authorities, authorities is not None)
 
@@ -44,11 +43,14 @@ class Tls:
             ) from None
 
 
-def _check_authorities(file: Path) -> None:
+def read_authorities(setting: str, file: Path) -> bytes:
+    """Raises CertificateInvalid."""
+    authorities = _read(setting, file)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(file)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
     except ssl.SSLError:
-        raise CertificateInvalid(f"GRPC_TLS_CLIENT_CA_FILE ({file}) must hold certificates in PEM") from None
+        raise CertificateInvalid(f"{setting} ({file}) must hold certificates in PEM") from None
+    return authorities
 
 
 def _read(setting: str, file: Path) -> bytes:

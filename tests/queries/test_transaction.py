@@ -432,7 +432,7 @@ async def test_request_key_is_claimed_until_the_transaction_ends(open_app):
 
 @pytest.mark.parametrize("conforming", ["on", "off"])
 async def test_request_key_is_looked_up_by_the_whole_index(open_app, conforming):
-    """A collation of its own would have every key of the tenant read; literals may be read in two ways."""
+    """A collation of its own would have every key of the tenant read, and literals are read in two ways."""
     db = await open_app(max_size=1, settings={"standard_conforming_strings": conforming})
     record = """
         INSERT INTO request_keys (tenant_id, method, request_id, account, request_hash, created_at)

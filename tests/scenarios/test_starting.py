@@ -83,6 +83,14 @@ async def test_starts_that_fail_issue_no_key_and_say_why_in_a_sentence(
             {**pair, "GRPC_TLS_CLIENT_CA_FILE": str(no_pem)},
             f"GRPC_TLS_CLIENT_CA_FILE ({no_pem}) must hold certificates in PEM",
         ),
+        (
+            {"EVENT_BUS_PROVIDER": "nats", "NATS_TLS_CA_FILE": str(absent)},
+            f"NATS_TLS_CA_FILE ({absent}) cannot be read: No such file or directory",
+        ),
+        (
+            {"EVENT_BUS_PROVIDER": "kafka", "KAFKA_SECURITY": "SSL", "KAFKA_SSL_CA_FILE": str(no_pem)},
+            f"KAFKA_SSL_CA_FILE ({no_pem}) must hold certificates in PEM",
+        ),
         ({"JWT_SECRET": "short"}, "JWT_SECRET must have at least 32 bytes"),
         ({"JWT_ISSUERS_FILE": str(issuers)}, f"{issuers}, https://pool: audience is missing"),
     ]
