@@ -28,7 +28,8 @@ class Wakes(Generic[K]):
     def expect(self, places: Iterable[K]) -> None:
         """New events, one entry for each."""
         places = tuple(places)
-        self._awaited.update(places)
+        for place in places:
+            self._awaited[place] += 1
         self.look_at(places)
 
     def look_at(self, places: Iterable[K]) -> None:
