@@ -69,10 +69,10 @@ class Api:
 
 
 @asynccontextmanager
-async def running_api(database: BenchDatabase) -> AsyncIterator[Api]:
-    """The API role on this database; nothing reads its events meanwhile."""
+async def running_api(database: BenchDatabase, **settings: int) -> AsyncIterator[Api]:
+    """The API role on this database; nothing reads its events meanwhile. `settings` as in the environment."""
     master_key = b64encode(os.urandom(32)).decode()
-    async with in_own_process(_serve, database, master_key) as started:
+    async with in_own_process(_serve, database, master_key, settings) as started:
         yield Api(*started)
 
 
@@ -101,9 +101,10 @@ async def in_own_process(target: Callable[..., None], *args: object) -> AsyncIte
         await asyncio.to_thread(process.join)
 
 
-def _serve(database: BenchDatabase, master_key: str, started: Any) -> None:
+def _serve(database: BenchDatabase, master_key: str, more: dict[str, Any], started: Any) -> None:
     async def run() -> None:
         settings = Settings(
+            **more,
             port=0,
             grpc_port=0,
             event_bus_provider=BusProvider.NOOP,
