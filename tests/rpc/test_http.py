@@ -1,5 +1,6 @@
 """Health, readiness and metrics over HTTP, of the platform as it is composed."""
 
+import asyncio
 import re
 
 import aiohttp
@@ -47,9 +48,13 @@ async def test_process_without_its_database_lives_but_is_not_ready(platform: Pla
 
 async def test_metrics_count_calls_by_method_and_status(platform: Platform) -> None:
     await refused(platform.stub(TenantServiceStub, key="").GetTenant(rpc.GetTenantRequest()))
-    _, metrics = await get(platform, "/metrics")
     method = 'method="billing.tenant.v1.TenantService/GetTenant"'
-    assert f'corebilling_api_requests_total{{{method},status="UNAUTHENTICATED"}}' in metrics
+    counted = f'corebilling_api_requests_total{{{method},status="UNAUTHENTICATED"}}'
+    metrics = ""
+    # A call is counted when it has ended, which is just after its caller knows how.
+    async with asyncio.timeout(10):
+        while counted not in metrics:
+            _, metrics = await get(platform, "/metrics")
     assert f"corebilling_api_duration_seconds_count{{{method}}}" in metrics
 
 
