@@ -14,13 +14,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from corebilling.rpc.issuers import MIN_SECRET_BYTES
+
 ROLES = ("api", "dispatcher", "router", "webhook", "scheduler")
 """What a process can do; all of it by default."""
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
-
-MIN_JWT_SECRET_BYTES = 32
-"""Whoever guesses it is everybody."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -209,8 +208,8 @@ class Settings(BaseSettings):
         if self.grpc_tls_client_ca_file is not None and self.grpc_tls_cert_file is None:
             raise ValueError("GRPC_TLS_CLIENT_CA_FILE needs GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE")
         secret = self.jwt_secret.get_secret_value()
-        if secret and len(secret.encode()) < MIN_JWT_SECRET_BYTES:
-            raise ValueError(f"JWT_SECRET must have at least {MIN_JWT_SECRET_BYTES} bytes")
+        if secret and len(secret.encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"JWT_SECRET must have at least {MIN_SECRET_BYTES} bytes")
         redis_url = self.redis_url.get_secret_value()
         if redis_url and not redis_url.startswith(_REDIS_SCHEMES):
             raise ValueError(f"REDIS_URL must begin with one of {', '.join(_REDIS_SCHEMES)}")

@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from corebilling.values.ids import PLATFORM_TENANT
 
-_MIN_SECRET_BYTES = 32
+MIN_SECRET_BYTES = 32
 _OF_ACCOUNTS = frozenset({"consumer", "creator"})
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -104,9 +104,9 @@ class Issuer(BaseModel):
         else:
             assert self.secret_file is not None
             secret = _read(self.secret_file).strip()
-        if len(secret) < _MIN_SECRET_BYTES:
+        if len(secret) < MIN_SECRET_BYTES:
             field = "secret" if self.secret is not None else f"secret_file {self.secret_file}"
-            raise IssuersInvalid(f"{field} must have at least {_MIN_SECRET_BYTES} bytes")
+            raise IssuersInvalid(f"{field} must have at least {MIN_SECRET_BYTES} bytes")
         return secret
 
 

@@ -41,9 +41,9 @@ class Remembering(Generic[K, V]):
 
     async def find(self, key: K) -> V:
         """Raises what the look-up raises."""
-        known = self._known.get(key)
-        if known is not None and self._clock.now() < known[0]:
-            return known[1]
+        known = self.known(key)
+        if known is not None:
+            return known
         asking = self._asking.get(key)
         if asking is None:
             # A task of its own: the call that asked first may be cancelled while others wait.

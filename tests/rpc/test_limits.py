@@ -204,26 +204,26 @@ async def test_nothing_of_a_request_is_read_for_who_may_not_ask(app: App) -> Non
     assert refusal.reason == "PERMISSION_MISSING"
 
 
+async def nothing_until(ended: asyncio.Event) -> AsyncIterator[usage_service_pb2.StreamUsageRequest]:
+    await ended.wait()
+    for request in list[usage_service_pb2.StreamUsageRequest]():
+        yield request
+
+
 async def test_one_tenant_does_not_take_all_streams(database: TestDatabase) -> None:
     silent = Silent()
     async with running_app(
         database, extra=lambda _: {"billing.usage.v1.UsageService": silent}, limits=limits(max_calls=2)
     ) as app:
         ended = asyncio.Event()
-
-        async def nothing() -> AsyncIterator[usage_service_pb2.StreamUsageRequest]:
-            await ended.wait()
-            for request in list[usage_service_pb2.StreamUsageRequest]():
-                yield request
-
         stub = app.stub(UsageServiceStub)
         other = app.stub(UsageServiceStub, key=await app.new_key(await app.new_tenant("other")))
-        streams = [asyncio.ensure_future(stub.StreamUsage(nothing()))]
+        streams = [asyncio.ensure_future(stub.StreamUsage(nothing_until(ended)))]
         await silent.arrived.wait()
-        refusal = await refused(stub.StreamUsage(nothing()))
+        refusal = await refused(stub.StreamUsage(nothing_until(ended)))
         assert (refusal.reason, refusal.facts) == ("TENANT_OVERLOADED", {"what": "streams", "limit": "1"})
         silent.arrived.clear()
-        streams.append(asyncio.ensure_future(other.StreamUsage(nothing())))
+        streams.append(asyncio.ensure_future(other.StreamUsage(nothing_until(ended))))
         await silent.arrived.wait()
         ended.set()
         await asyncio.gather(*streams)
@@ -235,17 +235,11 @@ async def test_streams_that_say_nothing_do_not_crowd_out_calls(database: TestDat
         database, extra=lambda _: {"billing.usage.v1.UsageService": silent}, limits=limits(max_calls=1)
     ) as app:
         ended = asyncio.Event()
-
-        async def nothing() -> AsyncIterator[usage_service_pb2.StreamUsageRequest]:
-            await ended.wait()
-            for request in list[usage_service_pb2.StreamUsageRequest]():
-                yield request
-
         stub = app.stub(UsageServiceStub)
-        open_stream = asyncio.ensure_future(stub.StreamUsage(nothing()))
+        open_stream = asyncio.ensure_future(stub.StreamUsage(nothing_until(ended)))
         await silent.arrived.wait()
         await app.stub(CustomerServiceStub).ListCustomers(rpc.ListCustomersRequest())
-        refusal = await refused(stub.StreamUsage(nothing()))
+        refusal = await refused(stub.StreamUsage(nothing_until(ended)))
         assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
         ended.set()
         await open_stream
