@@ -1,18 +1,23 @@
 """Whose call takes whose place."""
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from corebilling.errors import ResourceExhausted
-from corebilling.rpc.call import Credential
+from corebilling.rpc.call import Call, Credential
+from corebilling.rpc.method import find_method
 from corebilling.rpc.overload import concurrency_limit
 
+METHOD: Any = find_method("billing.customer.v1.CustomerService/GetCustomer")
+NOBODY: Any = None
+"""In place of a connection, which this concern does not ask for."""
 
-def call_of(tenant_id: str, account: str | None = None) -> Any:
-    return SimpleNamespace(credential=Credential(tenant_id, "someone", "role", frozenset(), account))
+
+def call_of(tenant_id: str, account: str | None = None) -> Call:
+    credential = Credential(tenant_id, "someone", "role", frozenset(), account)
+    return Call(METHOD, NOBODY, {}, "cor_1", "", NOBODY, credential)
 
 
 async def test_one_account_does_not_take_all_calls_of_its_tenant_and_places_are_given_back() -> None:
@@ -22,8 +27,7 @@ async def test_one_account_does_not_take_all_calls_of_its_tenant_and_places_are_
         await ended.wait()
         return request
 
-    method: Any = SimpleNamespace(server_streaming=False, client_streaming=False)
-    answer = concurrency_limit(max_calls=4, max_streams=1)(method, work)
+    answer = concurrency_limit(max_calls=4, max_streams=1)(METHOD, work)
     for _ in range(2):
         ended.clear()
         under_way = [asyncio.ensure_future(answer(b"", call_of("a", "ada")))]
@@ -47,8 +51,7 @@ async def test_what_is_on_its_way_in_takes_no_place_until_it_is_there() -> None:
     async def work(request: Any, call: Any) -> Any:
         return request
 
-    method: Any = SimpleNamespace(server_streaming=False, client_streaming=False)
-    answer = concurrency_limit(max_calls=1, max_streams=1)(method, work)
+    answer = concurrency_limit(max_calls=1, max_streams=1)(METHOD, work)
     slow = asyncio.ensure_future(answer(slowly, call_of("a")))
     await asyncio.sleep(0)
     assert await answer(b"fast", call_of("a")) == b"fast"
